@@ -1,0 +1,1 @@
+"""Data sets, splits, subsets and mixes: numpy arrays, no torch."""

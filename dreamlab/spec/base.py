@@ -1,0 +1,238 @@
+"""What every spec shares: a knob is a pydantic field with bounds, a unit and one sentence of help.
+
+Forms, command-line options, documentation and validation are all made from `knobs(SpecClass)`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import shlex
+import typing
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import PydanticUndefined
+
+SCHEMA_VERSION = 1
+
+DatasetName = Literal["mnist5k", "digits", "mnist", "cifar10"]
+ScheduleName = Literal["cosine", "linear"]
+TargetName = Literal["x0", "eps", "v"]
+WeightingName = Literal["sqrt_snr", "simple"]
+OptimizerName = Literal["muon", "adamw"]
+SamplerName = Literal["dpmpp_2m", "ddim", "ddpm"]
+ClassifierName = Literal["small_cnn", "cnn", "resnet18"]
+ExtractorName = Literal["classifier", "inception"]
+DeviceName = Literal["auto", "cpu", "cuda"]
+PrecisionName = Literal["auto", "fp32", "bf16"]
+State = Literal["queued", "running", "stopping", "stopped", "done", "failed", "interrupted"]
+ACTIVE: frozenset[str] = frozenset({"queued", "running", "stopping", "interrupted"})
+
+
+class SpecError(ValueError):
+    """A spec that cannot run: one sentence that names the field, the value and what would be right."""
+
+    def __init__(self, message: str, field: str = ""):
+        super().__init__(message)
+        self.field = field
+
+
+def knob(
+    default: Any,
+    help: str,
+    *,
+    label: str = "",
+    unit: str = "",
+    flag: str = "",
+    advanced: bool = False,
+    affects_result: bool = True,
+    run_kind: str = "",
+    step: float | None = None,
+    log: bool = False,
+    **bounds: Any,
+) -> Any:
+    """A spec field. `run_kind` marks a reference to a run of that kind; `affects_result=False` keeps
+    the field out of the content hash; `advanced` folds it away in forms; `flag` renames the option;
+    `log` asks a form for a number box instead of a slider (the range spans orders of magnitude)."""
+    extra = {
+        "label": label, "unit": unit, "flag": flag, "advanced": advanced, "affects_result": affects_result,
+        "run_kind": run_kind, "step": step, "log": log,
+    }  # fmt: skip
+    return Field(default, description=help, json_schema_extra={"knob": extra}, **bounds)
+
+
+@dataclasses.dataclass(frozen=True)
+class Knob:
+    """One field as forms, options and documents see it. `type` is one of str, int, float, bool, list."""
+
+    name: str
+    label: str
+    help: str
+    unit: str
+    flag: str
+    type: Literal["str", "int", "float", "bool", "list"]
+    default: Any
+    required: bool
+    choices: tuple[str, ...]
+    low: float | None
+    high: float | None
+    step: float | None
+    log: bool
+    advanced: bool
+    affects_result: bool
+    run_kind: str
+
+    @property
+    def range(self) -> str:
+        """The allowed values in words, for help texts and refusals."""
+        if self.choices:
+            return "one of " + ", ".join(self.choices)
+        if self.low is not None and self.high is not None:
+            return f"{_short(self.low)} to {_short(self.high)}" + (f" {self.unit}" if self.unit else "")
+        return ""
+
+
+class Spec(BaseModel):
+    """Base of every kind of run. Subclasses set `kind` (the verb) and `summary` (its help)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
+    kind: ClassVar[str] = ""
+    summary: ClassVar[str] = ""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _split_lists(cls, value: Any, info: Any) -> Any:
+        # forms and the command line give lists as "1, 2": one rule for every tuple field
+        if isinstance(value, str) and info.field_name and _is_tuple(cls.model_fields[info.field_name].annotation):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        if isinstance(value, list):
+            return tuple(value)
+        return value
+
+    def content_hash(self, resolve: Callable[[str], str] = lambda run: run) -> str:
+        """16 hex digits over the settings that change results; runs referred to count by their own hash."""
+        settings: dict[str, Any] = {}
+        for k in knobs(type(self)):
+            if not k.affects_result:
+                continue
+            value = getattr(self, k.name)
+            if k.run_kind and value:
+                value = resolve(value) if isinstance(value, str) else [resolve(v) for v in value]
+            settings[k.name] = value
+        text = json.dumps([self.kind, SCHEMA_VERSION, settings], sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def references(self) -> list[str]:
+        """Ids of the runs that this spec names."""
+        found: list[str] = []
+        for k in knobs(type(self)):
+            value = getattr(self, k.name)
+            if k.run_kind and value:
+                found += [value] if isinstance(value, str) else list(value)
+        return found
+
+
+S = TypeVar("S", bound=Spec)
+
+
+def knobs(cls: type[Spec]) -> list[Knob]:
+    """The fields of a spec class in the order in which they are declared."""
+    found = []
+    for name, field in cls.model_fields.items():
+        extra = typing.cast(dict[str, Any], (field.json_schema_extra or {})).get("knob", {})
+        bounds = {type(m).__name__.lower(): m for m in field.metadata}
+        low = next((getattr(bounds[b], b) for b in ("ge", "gt") if b in bounds), None)
+        high = next((getattr(bounds[b], b) for b in ("le", "lt") if b in bounds), None)
+        choices, kind = _shape(field.annotation)
+        found.append(
+            Knob(
+                name=name, label=extra.get("label") or name.replace("_", " ").capitalize(),
+                help=field.description or "", unit=extra.get("unit", ""),
+                flag="--" + (extra.get("flag") or name).replace("_", "-"), type=kind,
+                default=None if field.default is PydanticUndefined else field.default,
+                required=field.is_required(), choices=choices, low=low, high=high, step=extra.get("step"),
+                log=extra.get("log", False), advanced=extra.get("advanced", False),
+                affects_result=extra.get("affects_result", True), run_kind=extra.get("run_kind", ""),
+            )
+        )  # fmt: skip
+    return found
+
+
+def explain(cls: type[Spec], error: ValidationError) -> SpecError:
+    """The first problem of a validation as one sentence: the field, the value, what would be right."""
+    first = error.errors()[0]
+    name = str(first["loc"][0]) if first["loc"] else ""
+    by_name = {k.name: k for k in knobs(cls)}
+    if first["type"] == "extra_forbidden":
+        return SpecError(f"{name} is not a setting of {cls.kind}; its settings are {', '.join(by_name)}.", name)
+    if first["type"] == "value_error":
+        return SpecError(str(first["ctx"]["error"]), getattr(first["ctx"]["error"], "field", name))
+    k = by_name.get(name)
+    if k is None:
+        return SpecError(f"{first['msg']}.", name)
+    if first["type"] == "missing" or (first["type"] == "string_too_short" and not first["input"]):
+        return SpecError(f"{k.label} is missing ({k.flag}): {k.help}", name)
+    value = first["input"]
+    wanted = k.range or {"int": "a whole number", "float": "a number", "bool": "yes or no"}.get(k.type, first["msg"])
+    if k.type == "list":
+        wanted = f"a comma-separated list. {k.help} ({first['msg']})"
+    return SpecError(f"{k.label} ({k.flag}): {value!r} cannot be used; it must be {wanted}.", name)
+
+
+def make(cls: type[S], values: dict[str, Any]) -> S:
+    """Validates; raises SpecError with one sentence."""
+    try:
+        return cls(**values)
+    except ValidationError as error:
+        raise explain(cls, error) from None
+
+
+def _short(x: float) -> str:
+    return f"{x:,.0f}" if float(x).is_integer() else f"{x:g}"
+
+
+def _is_tuple(annotation: Any) -> bool:
+    return typing.get_origin(annotation) is tuple
+
+
+def _shape(annotation: Any) -> tuple[tuple[str, ...], Literal["str", "int", "float", "bool", "list"]]:
+    if typing.get_origin(annotation) is Literal:
+        return tuple(typing.get_args(annotation)), "str"
+    if _is_tuple(annotation):
+        inner = typing.get_args(annotation)[0]
+        return (tuple(typing.get_args(inner)) if typing.get_origin(inner) is Literal else ()), "list"
+    names: dict[Any, Literal["str", "int", "float", "bool", "list"]] = {int: "int", float: "float", bool: "bool"}
+    return (), names.get(annotation, "str")
+
+
+def command(spec: Spec) -> str:
+    """The command line that makes the same run: only what differs from the defaults."""
+    parts = [f"python -m dreamlab {spec.kind}"]
+    for k in knobs(type(spec)):
+        value = getattr(spec, k.name)
+        if value == k.default and not k.required:
+            continue
+        if k.type == "bool":
+            parts.append(k.flag if value else k.flag.replace("--", "--no-", 1))
+        else:
+            parts.append(f"{k.flag} {shlex.quote(_joined(value))}")
+    return " ".join(parts)
+
+
+def _joined(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ",".join(_joined(v) for v in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def differences(specs: Iterable[Spec]) -> list[tuple[str, list[Any]]]:
+    """Rows (label, one value per spec) of the settings in which the specs are not all alike."""
+    rows: dict[str, list[Any]] = {}
+    listed = list(specs)
+    for i, spec in enumerate(listed):
+        for k in knobs(type(spec)):
+            rows.setdefault(k.label, [None] * len(listed))[i] = getattr(spec, k.name)
+    return [(label, values) for label, values in rows.items() if any(v != values[0] for v in values)]

@@ -1,0 +1,12 @@
+"""Run directories, events, atomic files and the artefact cache: the truth on disk."""
+
+from dreamlab.store.cache import ArtefactCache
+from dreamlab.store.events import EventReader, EventWriter
+from dreamlab.store.files import disk_use, read_json, write_bytes, write_json
+from dreamlab.store.runs import Folders, Record, Run, RunError, RunStore
+from dreamlab.store.status import RunStatus, StatusReader
+
+__all__ = [
+    "ArtefactCache", "EventReader", "EventWriter", "Folders", "Record", "Run", "RunError", "RunStatus", "RunStore",
+    "StatusReader", "disk_use", "read_json", "write_bytes", "write_json",
+]  # fmt: skip

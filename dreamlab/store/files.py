@@ -1,0 +1,46 @@
+"""Files that are whole or absent: written to a temporary name, then renamed."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Writes atomically. Raises OSError where the disk is full or the folder is missing."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes JSON atomically; NaN and infinity are refused (ValueError), they would be silent errors."""
+    write_bytes(path, json.dumps(value, indent=1, allow_nan=False).encode())
+
+
+def read_json(path: Path) -> Any | None:
+    """The file's value; None where it is absent or not (yet) JSON."""
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def disk_use(folder: Path) -> int:
+    """Bytes of the files below a folder."""
+    total = 0
+    for root, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += os.stat(os.path.join(root, name)).st_size
+            except OSError:
+                continue  # a file may go while we look
+    return total

@@ -1,0 +1,66 @@
+"""Who a process is: a pid alone is used again by the system, a pid with its start time is not."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import socket
+from pathlib import Path
+
+EXIT_HELD = 76
+"""A worker's exit status: another worker holds the run directory."""
+EXIT_DISK = 75
+"""A worker's exit status: not even its last event could be written."""
+CLOCK_SLACK = 2.0
+"""Start times are computed from the boot time, which moves a little when the clock is set."""
+
+
+def host() -> str:
+    return socket.gethostname()
+
+
+def started(pid: int) -> float:
+    """Unix seconds at which the process began; 0 where there is none, or only its zombie."""
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        with process.oneshot():
+            return 0.0 if process.status() == psutil.STATUS_ZOMBIE else float(process.create_time())
+    except (psutil.Error, ValueError, OverflowError):
+        return 0.0
+
+
+def alive(pid: int | None, pid_started: float) -> bool:
+    """Whether this very process runs on this host. Zombies count as dead."""
+    return bool(pid) and pid is not None and abs(started(pid) - pid_started) < CLOCK_SLACK
+
+
+def kill_group(pid: int, pid_started: float) -> None:
+    """Ends a worker and everything it has started; nothing happens where it is gone already."""
+    if not alive(pid, pid_started):
+        return
+    try:
+        if os.getpgid(pid) == pid:
+            os.killpg(pid, signal.SIGKILL)
+        else:
+            os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return  # it went in between
+
+
+def detach_session() -> None:
+    """Makes this process the leader of a group of its own, so that it can be ended with all it starts."""
+    if os.getpgid(0) != os.getpid():
+        os.setsid()
+
+
+def cores() -> int:
+    """Cores that this process may use: what the scheduler allows and, in a container, its quota."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+    except (OSError, ValueError):
+        return count
+    return count if quota == "max" else max(1, min(count, math.ceil(int(quota) / int(period))))

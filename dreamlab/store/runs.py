@@ -1,0 +1,212 @@
+"""Runs as directories: create, find, list, delete to the trash and restore."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from dreamlab.spec import GROUPS, KINDS, Spec, make
+from dreamlab.spec.base import SCHEMA_VERSION
+from dreamlab.store.files import disk_use, read_json, write_json
+from dreamlab.store.status import RunStatus, StatusReader
+
+
+class RunError(ValueError):
+    """A request about a run that cannot be met, in one sentence."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Folders:
+    """Where things lie. Caches, locks and the trash stay outside `runs/`, beside it."""
+
+    runs: Path
+
+    def _beside(self, what: str) -> Path:
+        return self.runs.parent / f".{self.runs.name}-{what}"
+
+    @property
+    def engine(self) -> Path:
+        return self._beside("engine")
+
+    @property
+    def cache(self) -> Path:
+        return self._beside("cache")
+
+    @property
+    def trash(self) -> Path:
+        return self._beside("trash")
+
+
+class Record(BaseModel):
+    """`spec.json`: written once by whoever submits."""
+
+    model_config = ConfigDict(extra="ignore")
+    schema_version: int = SCHEMA_VERSION
+    id: str
+    kind: str
+    name: str
+    created: str
+    hash: str
+    parents: list[str] = []
+    """Runs whose artefacts this one reads."""
+    needs: list[str] = []
+    """Runs that must be done before this one may start."""
+    group: str = ""
+    """The group run that this one was made for, if any."""
+    children: list[str] = []
+    """Of a group: the runs that it is made of (some may have existed before)."""
+    roles: dict[str, str] = {}
+    """Of a group: what each child is in it, child id by role; the group's task reads it."""
+    demo: bool = False
+    command: str = ""
+    spec: dict[str, Any]
+
+
+class Run:
+    """One run directory. Cheap to make; reads happen when asked."""
+
+    def __init__(self, path: Path):
+        self.path, self.id = path, path.name
+        self._record: Record | None = None
+
+    @property
+    def record(self) -> Record:
+        """Raises RunError where spec.json is missing or not of this version."""
+        if self._record is None:
+            value = read_json(self.path / "spec.json")
+            if not isinstance(value, dict) or value.get("schema_version") != SCHEMA_VERSION:
+                raise RunError(f"{self.id}: spec.json is missing, damaged or of another version.")
+            self._record = Record.model_validate(value)
+        return self._record
+
+    @property
+    def kind(self) -> str:
+        return self.record.kind
+
+    @property
+    def spec(self) -> Spec:
+        return make(KINDS[self.record.kind], self.record.spec)
+
+    @property
+    def is_group(self) -> bool:
+        return self.record.kind in GROUPS
+
+    def status(self) -> RunStatus:
+        """The state and the fold of all events, read afresh. A page keeps a StatusReader instead."""
+        return StatusReader(self.path).refresh()
+
+    def result(self) -> dict[str, Any] | None:
+        return read_json(self.path / "result.json")
+
+    def job(self) -> dict[str, Any]:
+        return read_json(self.path / "job.json") or {}
+
+    def disk_use(self) -> int:
+        return disk_use(self.path)
+
+
+_ID = re.compile(r"\d{8}-\d{6}-[a-z0-9][a-z0-9-]*-[0-9a-f]{4}")
+
+
+class RunStore:
+    """All runs of one folder."""
+
+    def __init__(self, folder: Path | str):
+        self.folder = Path(folder).expanduser().resolve()
+        self.folders = Folders(self.folder)
+
+    def prepare(self) -> None:
+        """Makes the folder; raises RunError with one sentence where that cannot be done."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self.folders.engine.mkdir(parents=True, exist_ok=True)
+            if not os.access(self.folder, os.W_OK):
+                raise PermissionError("it is not writable")
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise RunError(f"The runs folder {self.folder} cannot be used ({reason}); give another one with --runs.") from None
+
+    def new_id(self, kind: str, label: str) -> str:
+        slug = re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")[:24] or "run"
+        now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+        while (self.folder / (run_id := f"{now}-{kind}-{slug}-{secrets.token_hex(2)}")).exists():
+            continue
+        return run_id
+
+    def create(self, record: Record) -> Run:
+        """Makes the directory in one rename, so that nobody sees it half made."""
+        staging = self.folders.engine / f"new-{record.id}"
+        staging.mkdir(parents=True)
+        write_json(staging / "spec.json", record.model_dump())
+        os.rename(staging, self.folder / record.id)
+        return Run(self.folder / record.id)
+
+    def ids(self) -> list[str]:
+        """Ids by time, newest first."""
+        try:
+            with os.scandir(self.folder) as entries:
+                return sorted((e.name for e in entries if _ID.fullmatch(e.name) and e.is_dir()), reverse=True)
+        except FileNotFoundError:
+            return []
+
+    def __iter__(self) -> Iterator[Run]:
+        """Readable runs, newest first; a damaged directory is passed over here and named by `get`."""
+        for run_id in self.ids():
+            run = Run(self.folder / run_id)
+            try:
+                run.record  # noqa: B018  (reads and validates)
+            except (RunError, ValueError):
+                continue
+            yield run
+
+    def get(self, name: str) -> Run:
+        """By id, or by any part of an id that fits one run only. Raises RunError."""
+        wanted = name.strip()
+        ids = self.ids()
+        found = [i for i in ids if i == wanted] or [i for i in ids if wanted and wanted in i]
+        if not found:
+            raise RunError(f"There is no run {name!r} in {self.folder}; `python -m dreamlab runs list` names them.")
+        if len(found) > 1:
+            raise RunError(f"{name!r} fits {len(found)} runs ({', '.join(found[:3])}, ...); give more of the id.")
+        return Run(self.folder / found[0])
+
+    def find_hash(self, content_hash: str, states: frozenset[str] = frozenset({"done"})) -> Run | None:
+        """The newest run of this content hash in one of these states."""
+        for run in self:
+            if run.record.hash == content_hash and run.status().state in states:
+                return run
+        return None
+
+    def users_of(self, run_id: str) -> list[Run]:
+        """Runs that were made from this one."""
+        return [run for run in self if run_id in run.record.parents or run_id in run.record.children]
+
+    def trash(self, run: Run) -> Path:
+        """Moves a run out of sight; `restore` brings it back."""
+        self.folders.trash.mkdir(exist_ok=True)
+        target = self.folders.trash / run.id
+        os.rename(run.path, target)
+        return target
+
+    def restore(self, run_id: str) -> Run:
+        source = self.folders.trash / run_id
+        if not _ID.fullmatch(run_id) or not source.is_dir():
+            raise RunError(f"There is no deleted run {run_id!r}.")
+        os.rename(source, self.folder / run_id)
+        return Run(self.folder / run_id)
+
+    def empty_trash(self, older_than_days: float) -> None:
+        limit = datetime.datetime.now().timestamp() - older_than_days * 86400
+        if self.folders.trash.is_dir():
+            for entry in self.folders.trash.iterdir():
+                if entry.stat().st_ctime < limit:
+                    shutil.rmtree(entry, ignore_errors=True)
