@@ -7,7 +7,18 @@ import shlex
 import pytest
 
 from dreamlab import cli
-from dreamlab.spec import KINDS, MixSpec, SpecError, SweepSpec, SynthesizeSpec, TrainSpec, command, differences, knobs, make
+from dreamlab.spec import (
+    KINDS,
+    MixSpec,
+    SpecError,
+    SweepSpec,
+    SynthesizeSpec,
+    TrainSpec,
+    command,
+    differences,
+    knobs,
+    make,
+)
 
 EXAMPLES = [
     make(TrainSpec, {"seconds": 12.5, "multipliers": "1,2,4", "target": "v", "steps": 7}),
@@ -21,7 +32,9 @@ EXAMPLES = [
 def test_the_shown_command_makes_the_same_spec(spec) -> None:
     words = shlex.split(command(spec))[3:]
     given = vars(cli._parser().parse_args(words))
-    values = {k.name: ",".join(v) if isinstance(v := given[k.name], list) else v for k in knobs(type(spec)) if k.name in given}
+    values = {
+        k.name: ",".join(v) if isinstance(v := given[k.name], list) else v for k in knobs(type(spec)) if k.name in given
+    }
     assert make(type(spec), values) == spec
 
 

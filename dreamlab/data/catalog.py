@@ -95,7 +95,12 @@ def _load(name: str, data_dir: str) -> DataSet:
         raise DataError(f"{info.title} could not be read from {data_dir or 'its package'}: {error}.") from None
     for part, x, y in (("training", train_x, train_y), ("test", test_x, test_y)):
         shape = (info.size, info.size, info.channels)
-        if x.shape[1:] != shape or len(x) != len(y) or len(x) == 0 or not set(np.unique(y)) <= set(range(len(info.classes))):
+        if (
+            x.shape[1:] != shape
+            or len(x) != len(y)
+            or len(x) == 0
+            or not set(np.unique(y)) <= set(range(len(info.classes)))
+        ):
             raise DataError(
                 f"{info.title}: the {part} images in {data_dir} have shape {x.shape} and {len(y)} labels;"
                 f" images of {shape} with labels 0 to {len(info.classes) - 1} are needed."
@@ -149,7 +154,15 @@ def _mnist(path: Path) -> Arrays:
         train_x, train_y, test_x, test_y = _npz(path)
         return train_x.reshape(-1, 28, 28, 1), train_y, test_x.reshape(-1, 28, 28, 1), test_y
     folder = next(path / p for p in _MARKERS["mnist"] if (path / p).exists()).parent
-    read = {n: _idx(folder / n) for n in ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")}
+    read = {
+        n: _idx(folder / n)
+        for n in (
+            "train-images-idx3-ubyte",
+            "train-labels-idx1-ubyte",
+            "t10k-images-idx3-ubyte",
+            "t10k-labels-idx1-ubyte",
+        )
+    }
     a, b, c, d = read.values()
     return a[..., None], b.astype(np.int64), c[..., None], d.astype(np.int64)
 
@@ -158,7 +171,9 @@ def _npz(path: Path) -> Arrays:
     with np.load(path, allow_pickle=False) as arrays:
         missing = {"x_train", "y_train", "x_test", "y_test"} - set(arrays.files)
         if missing:
-            raise DataError(f"{path.name} lacks {', '.join(sorted(missing))}; x_train, y_train, x_test and y_test are needed.")
+            raise DataError(
+                f"{path.name} lacks {', '.join(sorted(missing))}; x_train, y_train, x_test and y_test are needed."
+            )
         x, y, tx, ty = (arrays[k] for k in ("x_train", "y_train", "x_test", "y_test"))
     if x.dtype != np.uint8 or tx.dtype != np.uint8:
         raise DataError(f"{path.name}: images are {x.dtype}; uint8 is needed.")
@@ -195,10 +210,19 @@ def _cifar10(path: Path) -> Arrays:
     return np.concatenate([x for x, _ in parts]), np.concatenate([y for _, y in parts]), test_x, test_y
 
 
-_READERS: dict[str, Callable[[Path], Arrays]] = {"mnist5k": _mnist5k, "digits": _digits, "mnist": _mnist, "cifar10": _cifar10}
+_READERS: dict[str, Callable[[Path], Arrays]] = {
+    "mnist5k": _mnist5k,
+    "digits": _digits,
+    "mnist": _mnist,
+    "cifar10": _cifar10,
+}
 _MARKERS = {
     "mnist": [f"{folder}train-images-idx3-ubyte{end}" for folder in ("", "MNIST/raw/", "raw/") for end in ("", ".gz")],
-    "cifar10": [f"{folder}data_batch_1{end}" for folder in ("", "cifar-10-batches-py/", "cifar-10-batches-bin/") for end in ("", ".bin")],
+    "cifar10": [
+        f"{folder}data_batch_1{end}"
+        for folder in ("", "cifar-10-batches-py/", "cifar-10-batches-bin/")
+        for end in ("", ".bin")
+    ],
 }
 _LAYOUT = {
     "mnist": "A folder holds the four IDX files (also as MNIST/raw/ and gzipped), an .npz holds x_train, y_train, x_test, y_test.",

@@ -14,7 +14,9 @@ from dreamlab.store.files import write_bytes
 def save(folder: Path, images: np.ndarray, labels: np.ndarray) -> None:
     """images uint8 (N, H, W, C), labels int64 (N,); each file is whole or absent."""
     if images.dtype != np.uint8 or images.ndim != 4 or len(images) != len(labels):
-        raise ValueError(f"images {images.dtype} {images.shape} and {len(labels)} labels are not a set: uint8 NHWC is needed")
+        raise ValueError(
+            f"images {images.dtype} {images.shape} and {len(labels)} labels are not a set: uint8 NHWC is needed"
+        )
     for name, array in (("labels.npy", labels.astype(np.int64)), ("images.npy", images)):
         buffer = io.BytesIO()
         np.save(buffer, array, allow_pickle=False)
@@ -23,13 +25,17 @@ def save(folder: Path, images: np.ndarray, labels: np.ndarray) -> None:
 
 def load(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     """Memory-mapped images and labels. Raises FileNotFoundError or ValueError."""
-    return np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False), np.load(folder / "labels.npy", allow_pickle=False)
+    return np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False), np.load(
+        folder / "labels.npy", allow_pickle=False
+    )
 
 
 def png(image: np.ndarray) -> bytes:
     """uint8 (H, W, C) or (H, W) with C 1 or 3 as a lossless PNG."""
     buffer = io.BytesIO()
-    Image.fromarray(image[..., 0] if image.ndim == 3 and image.shape[-1] == 1 else image).save(buffer, "PNG", compress_level=1)
+    Image.fromarray(image[..., 0] if image.ndim == 3 and image.shape[-1] == 1 else image).save(
+        buffer, "PNG", compress_level=1
+    )
     return buffer.getvalue()
 
 

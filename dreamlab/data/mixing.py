@@ -52,7 +52,11 @@ def draw(labels: np.ndarray, per_class: int, seed: int) -> np.ndarray:
     parts = []
     for c in np.unique(labels):
         members = np.flatnonzero(labels == c)
-        parts.append(members if len(members) <= per_class else np.random.default_rng([seed, int(c), 1]).choice(members, per_class, replace=False))
+        parts.append(
+            members
+            if len(members) <= per_class
+            else np.random.default_rng([seed, int(c), 1]).choice(members, per_class, replace=False)
+        )
     return np.sort(np.concatenate(parts)) if parts else np.zeros(0, dtype=np.int64)
 
 

@@ -43,7 +43,9 @@ class FidelitySpec(Spec):
     kind: ClassVar[str] = "fidelity"
     summary: ClassVar[str] = "Measure Frechet distance and KID of a synthetic set against real images."
 
-    images: str = knob(..., "Run of the synthetic set to measure.", label="Synthetic set", run_kind="synthesize", min_length=1)
+    images: str = knob(
+        ..., "Run of the synthetic set to measure.", label="Synthetic set", run_kind="synthesize", min_length=1
+    )
     extractor: ExtractorName = knob(
         "classifier", "Features: a classifier trained here on the real data (fd_classifier), or Inception-v3 (FID)."
     )
@@ -64,14 +66,18 @@ class ClassifySpec(Spec):
     images_per_class: int = knob(0, PER_CLASS_HELP, label="Real images per class", ge=0, le=100_000, log=True)
     subset_seed: int = knob(0, SUBSET_HELP, ge=0, le=2**31 - 1, log=True, advanced=True)
     arm: Arm = knob("real", f"The mix: {ARM_FORMS}.")
-    synthetic: str = knob("", "Run of the synthetic set that the arm mixes in.", label="Synthetic set", run_kind="synthesize")
+    synthetic: str = knob(
+        "", "Run of the synthetic set that the arm mixes in.", label="Synthetic set", run_kind="synthesize"
+    )
     classifier: ClassifierName = knob("small_cnn", "Network of the classifier.")
     seeds: int = knob(5, SEEDS_HELP, ge=1, le=100)
     budget: Literal["steps", "epochs"] = knob("steps", BUDGET_HELP, label="Training budget")
     steps: int = knob(400, STEPS_HELP, label="Optimiser steps", ge=1, le=1_000_000, log=True)
-    epochs: int = knob(10, "Passes over the arm's images where the budget is epochs.", ge=1, le=10_000, log=True, advanced=True)
-    batch_size: int = knob(64, "Images per optimiser step.", ge=1, le=8192, log=True, advanced=True)
-    learning_rate: float = knob(2e-3, "Peak learning rate of AdamW.", gt=0, le=1, log=True, advanced=True)
+    epochs: int = knob(
+        10, "Passes over the arm's images where the budget is epochs.", ge=1, le=10_000, log=True, advanced=True
+    )
+    batch_size: int = knob(32, "Images per optimiser step.", ge=1, le=8192, log=True, advanced=True)
+    learning_rate: float = knob(4e-3, "Peak learning rate of AdamW.", gt=0, le=1, log=True, advanced=True)
     device: DeviceName = knob("auto", DEVICE_HELP, advanced=True, affects_result=False)
 
 
@@ -86,20 +92,35 @@ class MixSpec(Spec):
         (), "Runs of generators to compare; without one, a generator is trained on exactly the real images of the mix.",
         label="Generators", flag="from", run_kind="train",
     )  # fmt: skip
-    train_own: bool = knob(False, "Also train a generator on exactly the real images of the mix.", label="Train its own generator")
-    train_seconds: float = knob(60.0, "Time budget of that generator.", label="Its training time", unit="s", ge=1, le=604_800, log=True)
+    train_own: bool = knob(
+        False, "Also train a generator on exactly the real images of the mix.", label="Train its own generator"
+    )
+    train_seconds: float = knob(
+        60.0, "Time budget of that generator.", label="Its training time", unit="s", ge=1, le=604_800, log=True
+    )
     arms: tuple[Arm, ...] = knob(
-        ("real", "90/10", "50/50", "10/90", "synthetic", "real+1x"), f"Arms to compare, as a list: {ARM_FORMS}.", min_length=2
+        ("real", "90/10", "50/50", "10/90", "synthetic", "real+1x"),
+        f"Arms to compare, as a list: {ARM_FORMS}.",
+        min_length=2,
     )
     seeds: int = knob(5, SEEDS_HELP, ge=2, le=100)
     classifier: ClassifierName = knob("small_cnn", "Network of the classifier.")
     budget: Literal["steps", "epochs"] = knob("steps", BUDGET_HELP, label="Training budget")
     steps: int = knob(400, STEPS_HELP, label="Optimiser steps", ge=1, le=1_000_000, log=True)
-    epochs: int = knob(10, "Passes over the arm's images where the budget is epochs.", ge=1, le=10_000, log=True, advanced=True)
-    guidance_weight: float = knob(
-        0.5, "Guidance weight w of the synthetic sets (scale s = 1 + w).", label="Guidance weight w", ge=0, le=20, step=0.1
+    epochs: int = knob(
+        10, "Passes over the arm's images where the budget is epochs.", ge=1, le=10_000, log=True, advanced=True
     )
-    num_steps: int = knob(20, "Sampler steps of the synthetic sets.", label="Sampler steps", ge=1, le=4000, log=True, advanced=True)
+    guidance_weight: float = knob(
+        0.5,
+        "Guidance weight w of the synthetic sets (scale s = 1 + w).",
+        label="Guidance weight w",
+        ge=0,
+        le=20,
+        step=0.1,
+    )
+    num_steps: int = knob(
+        20, "Sampler steps of the synthetic sets.", label="Sampler steps", ge=1, le=4000, log=True, advanced=True
+    )
     sampler: SamplerName = knob("dpmpp_2m", "Sampler of the synthetic sets.", advanced=True)
     subset_seed: int = knob(0, SUBSET_HELP, ge=0, le=2**31 - 1, log=True, advanced=True)
     device: DeviceName = knob("auto", DEVICE_HELP, advanced=True, affects_result=False)
@@ -107,22 +128,34 @@ class MixSpec(Spec):
 
 class SweepSpec(Spec):
     kind: ClassVar[str] = "sweep"
-    summary: ClassVar[str] = "Draw a fidelity curve against guidance weight, sampler steps, or T (which retrains per T)."
+    summary: ClassVar[str] = (
+        "Draw a fidelity curve against guidance weight, sampler steps, or T (which retrains per T)."
+    )
 
     source: str = knob(..., "Run of the generator.", label="Generator", flag="from", run_kind="train", min_length=1)
     axis: Literal["guidance_weight", "num_steps", "num_train_timesteps"] = knob(
-        "guidance_weight", "What is varied; num_train_timesteps trains a new generator for every T.", label="Curve against"
+        "guidance_weight",
+        "What is varied; num_train_timesteps trains a new generator for every T.",
+        label="Curve against",
     )
     values: tuple[Annotated[float, Field(ge=0, le=4000)], ...] = knob(
         (), "Points of the curve, as a list; empty takes the usual ones of the axis.", max_length=40
     )
-    per_class: int = knob(50, "Synthetic images per class at every point.", label="Images per class", ge=2, le=100_000, log=True)
-    guidance_weight: float = knob(1.0, "Guidance weight w where it is not the axis.", label="Guidance weight w", ge=0, le=20, step=0.1)
-    num_steps: int = knob(20, "Sampler steps where they are not the axis.", label="Sampler steps", ge=1, le=4000, log=True)
+    per_class: int = knob(
+        50, "Synthetic images per class at every point.", label="Images per class", ge=2, le=100_000, log=True
+    )
+    guidance_weight: float = knob(
+        1.0, "Guidance weight w where it is not the axis.", label="Guidance weight w", ge=0, le=20, step=0.1
+    )
+    num_steps: int = knob(
+        20, "Sampler steps where they are not the axis.", label="Sampler steps", ge=1, le=4000, log=True
+    )
     sampler: SamplerName = knob("dpmpp_2m", "Sampler at every point.")
     seed: int = knob(0, "Seed of the noise, the same at every point.", ge=0, le=2**31 - 1, log=True, advanced=True)
     extractor: ExtractorName = knob("classifier", "Features of the distance, as in fidelity.", advanced=True)
-    inception_weights: str = knob("", "File of the standard Inception weights, for the inception extractor.", advanced=True)
+    inception_weights: str = knob(
+        "", "File of the standard Inception weights, for the inception extractor.", advanced=True
+    )
     device: DeviceName = knob("auto", DEVICE_HELP, advanced=True, affects_result=False)
 
 

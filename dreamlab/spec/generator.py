@@ -41,14 +41,22 @@ class TrainSpec(Spec):
         0, "Optimiser steps instead of a time budget; 0 uses the time budget.", ge=0, le=10_000_000, log=True,
         advanced=True,
     )  # fmt: skip
-    num_train_timesteps: int = knob(1000, "Noise steps T that the model is trained with.", label="Noise steps T", ge=10, le=4000)
-    schedule: ScheduleName = knob("cosine", "Noise schedule: cosine (Nichol & Dhariwal 2021) or linear (Ho et al. 2020).")
-    target: TargetName = knob("x0", "What the network predicts: the clean image x0, the noise eps, or v (Salimans & Ho 2022).")
+    num_train_timesteps: int = knob(
+        1000, "Noise steps T that the model is trained with.", label="Noise steps T", ge=10, le=4000
+    )
+    schedule: ScheduleName = knob(
+        "cosine", "Noise schedule: cosine (Nichol & Dhariwal 2021) or linear (Ho et al. 2020)."
+    )
+    target: TargetName = knob(
+        "x0", "What the network predicts: the clean image x0, the noise eps, or v (Salimans & Ho 2022)."
+    )
     weighting: WeightingName = knob(
         "sqrt_snr", "Weight of the loss over noise levels: the x0 error by sqrt(SNR) clipped to 0.1 to 3, or simple.",
         label="Loss weighting", advanced=True,
     )  # fmt: skip
-    label_dropout: float = knob(0.1, "Probability of training on the null label, which guidance needs.", ge=0, le=0.9, step=0.01)
+    label_dropout: float = knob(
+        0.1, "Probability of training on the null label, which guidance needs.", ge=0, le=0.9, step=0.01
+    )
     images_per_class: int = knob(0, PER_CLASS_HELP, label="Real images per class", ge=0, le=100_000, log=True)
     subset_seed: int = knob(0, SUBSET_HELP, ge=0, le=2**31 - 1, log=True, advanced=True)
     batch_size: int = knob(64, "Images per optimiser step.", ge=1, le=8192, log=True, advanced=True)
@@ -60,7 +68,9 @@ class TrainSpec(Spec):
     stem_patch: int = knob(
         2, "Side of the pixel patches that the first layer folds into channels (1, 2 or 4).", ge=1, le=4, advanced=True
     )
-    optimizer: OptimizerName = knob("muon", "Muon for matrices and AdamW for the rest, or AdamW for all.", advanced=True)
+    optimizer: OptimizerName = knob(
+        "muon", "Muon for matrices and AdamW for the rest, or AdamW for all.", advanced=True
+    )
     learning_rate: float = knob(2e-3, "Peak learning rate of AdamW.", gt=0, le=1, log=True, advanced=True)
     muon_learning_rate: float = knob(0.02, "Peak learning rate of Muon.", gt=0, le=1, log=True, advanced=True)
     ema_horizon: float = knob(
@@ -89,14 +99,20 @@ class SynthesizeSpec(Spec):
     kind: ClassVar[str] = "synthesize"
     summary: ClassVar[str] = "Sample a labelled image set from a trained generator."
 
-    source: str = knob(..., "Run of the generator to sample from.", label="Generator", flag="from", run_kind="train", min_length=1)
+    source: str = knob(
+        ..., "Run of the generator to sample from.", label="Generator", flag="from", run_kind="train", min_length=1
+    )
     per_class: int = knob(100, "Images per class.", label="Images per class", ge=1, le=100_000, log=True)
-    classes: tuple[Annotated[int, Field(ge=0)], ...] = knob((), "Class numbers to sample, as a list; empty samples all.")
+    classes: tuple[Annotated[int, Field(ge=0)], ...] = knob(
+        (), "Class numbers to sample, as a list; empty samples all."
+    )
     guidance_weight: float = knob(
         1.0, "Guidance weight w (scale s = 1 + w): 0 is off; more gives cleaner and less varied images.",
         label="Guidance weight w", ge=0, le=20, step=0.1,
     )  # fmt: skip
-    num_steps: int = knob(20, "Sampler steps, at most the T of the generator.", label="Sampler steps", ge=1, le=4000, log=True)
+    num_steps: int = knob(
+        20, "Sampler steps, at most the T of the generator.", label="Sampler steps", ge=1, le=4000, log=True
+    )
     sampler: SamplerName = knob("dpmpp_2m", "DPM-Solver++(2M), DDIM (deterministic) or ancestral DDPM.")
     seed: int = knob(0, "Image i of class c depends on the seed, c and i alone.", ge=0, le=2**31 - 1, log=True)
     batch_size: int = knob(250, "Images sampled at once.", ge=1, le=8192, log=True, advanced=True, affects_result=False)

@@ -38,7 +38,9 @@ class EventWriter:
         if type == "metric":
             bad = sorted(name for name, value in fields["values"].items() if not math.isfinite(value))
             if bad:
-                self.write("message", level="error", text=f"{', '.join(bad)} is not a finite number at step {fields['step']}.")
+                self.write(
+                    "message", level="error", text=f"{', '.join(bad)} is not a finite number at step {fields['step']}."
+                )
                 fields["values"] = {n: v for n, v in fields["values"].items() if n not in bad}
         event = {"t": round(time.time(), 3), "attempt": self.attempt, "type": type, **fields}
         line = json.dumps(event, allow_nan=False).encode() + b"\n"

@@ -133,7 +133,9 @@ class RunStore:
                 raise PermissionError("it is not writable")
         except OSError as error:
             reason = error.strerror or str(error)
-            raise RunError(f"The runs folder {self.folder} cannot be used ({reason}); give another one with --runs.") from None
+            raise RunError(
+                f"The runs folder {self.folder} cannot be used ({reason}); give another one with --runs."
+            ) from None
 
     def new_id(self, kind: str, label: str) -> str:
         slug = re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")[:24] or "run"

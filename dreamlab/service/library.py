@@ -1,0 +1,221 @@
+"""Reading all runs of a folder: rows for tables and the dock, cached status readers, lineage. Nothing here writes."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from dreamlab.service import estimate
+from dreamlab.service.machine import cores
+from dreamlab.spec import ACTIVE, ClassifySpec
+from dreamlab.store import Run, RunError, RunStatus, RunStore, StatusReader
+from dreamlab.store.status import group_state
+
+FINAL_RECHECK = 2.0
+"""Seconds between two looks at runs that have ended: only a resume changes them."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RunRow:
+    """One run as a table or the dock shows it. `created` is local time; `seconds` is its running time so far."""
+
+    id: str
+    name: str
+    kind: str
+    state: str
+    step: int
+    total: int
+    unit: str
+    eta_seconds: float | None
+    text: str
+    error: str
+    created: str
+    seconds: float | None
+    headline: str
+    demo: bool
+    group: str
+    parents: list[str]
+    disk_bytes: int | None
+    resumable: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class LiveFrame:
+    """One frame of live sampling: PNG grids, rows = classes, cols = images per class."""
+
+    step: int
+    total: int
+    png: bytes
+    x0_png: bytes
+    seconds: float
+    done: bool
+    rows: int
+    cols: int
+
+
+class Library:
+    """Runs and their folds, read forward. Safe to call from several threads."""
+
+    def __init__(self, store: RunStore):
+        self.store = store
+        self._runs: dict[str, Run] = {}
+        self._readers: dict[str, StatusReader] = {}
+        self._looked: dict[str, float] = {}
+        self._disk: dict[str, tuple[float, int]] = {}
+        self._lock = threading.RLock()
+        self._version, self._fingerprint = 0, 0
+
+    def runs(self) -> list[Run]:
+        """All readable runs, newest first."""
+        with self._lock:
+            ids = self.store.ids()
+            for gone in self._runs.keys() - set(ids):
+                for table in (self._runs, self._readers, self._looked, self._disk):
+                    table.pop(gone, None)  # type: ignore[attr-defined]
+            for run_id in ids:
+                if run_id not in self._runs:
+                    run = Run(self.store.folder / run_id)
+                    try:
+                        run.record  # noqa: B018  (reads and validates)
+                    except (RunError, ValueError):
+                        continue
+                    self._runs[run_id] = run
+            return [self._runs[i] for i in ids if i in self._runs]
+
+    def get(self, run_id: str) -> Run:
+        with self._lock:
+            if run_id in self._runs and self._runs[run_id].path.exists():
+                return self._runs[run_id]
+        return self.store.get(run_id)
+
+    def status(self, run_id: str) -> RunStatus:
+        """The fold of one run; of a group, with state and progress derived from its children."""
+        with self._lock:
+            run = self.get(run_id)
+            reader = self._readers.setdefault(run.id, StatusReader(run.path))
+            now = time.monotonic()
+            if reader.status.state in ACTIVE or now - self._looked.get(run.id, 0) > FINAL_RECHECK:
+                reader.refresh()
+                self._looked[run.id] = now
+            return self._group(run, reader.status) if run.is_group else reader.status
+
+    def _group(self, run: Run, own: RunStatus) -> RunStatus:
+        children = [self.status(c) for c in run.record.children if self._exists(c)]
+        status = dataclasses.replace(own, state=group_state([c.state for c in children], own))
+        done, total = 0.0, 0
+        for child_id, child in zip([c for c in run.record.children if self._exists(c)], children, strict=True):
+            spec = self.get(child_id).spec
+            cells = spec.seeds if isinstance(spec, ClassifySpec) else 1
+            share = 1.0 if child.state == "done" else child.step / child.total if child.total else 0.0
+            done, total = done + cells * share, total + cells
+        status.step, status.total, status.unit = int(done), total, "cells" if run.kind == "mix" else "points"
+        running = [c for c in children if c.state in ("running", "stopping")]
+        status.text = running[0].text if running and not own.text else own.text
+        errors = [c.error for c in children if c.state == "failed" and c.error]
+        status.error = own.error or (errors[0] if errors else "")
+        starts = [c.started for c in children if c.started]
+        status.started = min(starts) if starts else own.started
+        status.version = own.version + sum(c.version for c in children)
+        status.eta_seconds = self._group_eta(run, status.state)
+        return status
+
+    def _group_eta(self, run: Run, state: str) -> float | None:
+        """Seconds left of a group: what its running child says, the estimates of those that wait, the pace of its cells."""
+        if state not in ACTIVE:
+            return None
+        waiting, cells, pace = 0.0, 0, []
+        for child_id in run.record.children:
+            if not self._exists(child_id):
+                continue
+            spec, child = self.get(child_id).spec, self.status(child_id)
+            if isinstance(spec, ClassifySpec):
+                pace += [m["seconds"] for m in child.metrics if "seconds" in m]
+                cells += (spec.seeds - len(child.metrics)) if child.state != "done" else 0
+            elif child.state in ("running", "stopping") and child.eta_seconds is not None:
+                waiting += child.eta_seconds
+            elif child.state in ACTIVE:
+                waiting += estimate.estimate(spec, self.store).seconds or 0.0
+        guess = [
+            estimate.classifying(s) / s.seeds
+            for c in run.record.children
+            if self._exists(c) and isinstance(s := self.get(c).spec, ClassifySpec)
+        ]
+        each = sum(pace) / len(pace) if pace else sum(guess) / len(guess) if guess else 0.0
+        return waiting + cells * each / cores()
+
+    def _exists(self, run_id: str) -> bool:
+        return run_id in self._runs or (self.store.folder / run_id / "spec.json").exists()
+
+    def version(self) -> int:
+        """Grows when any run came, went or changed."""
+        with self._lock:
+            fingerprint = hash(tuple((r.id, self.status(r.id).version, self.status(r.id).state) for r in self.runs()))
+            if fingerprint != self._fingerprint:
+                self._fingerprint = fingerprint
+                self._version += 1
+            return self._version
+
+    def row(self, run_id: str, disk: bool = False) -> RunRow:
+        run = self.get(run_id)
+        s = self.status(run.id)
+        r = run.record
+        end = s.ended or (time.time() if s.state in ACTIVE else None)
+        return RunRow(
+            id=r.id, name=r.name, kind=r.kind, state=s.state, step=s.step, total=s.total, unit=s.unit,
+            eta_seconds=s.eta_seconds, text=s.text, error=s.error, created=r.created,
+            seconds=max(0.0, end - s.started) if s.started and end else None, headline=headline(r.kind, run.result() if s.state in ("done", "stopped") else None),
+            demo=r.demo, group=r.group, parents=r.parents, disk_bytes=self._disk_use(run, s) if disk else None,
+            resumable=s.state in ("stopped", "failed"),
+        )  # fmt: skip
+
+    def _disk_use(self, run: Run, status: RunStatus) -> int:
+        with self._lock:
+            known = self._disk.get(run.id)
+            if known and (known[0] == status.version):
+                return known[1]
+            size = run.disk_use()
+            self._disk[run.id] = (status.version, size)
+            return size
+
+    def lineage(self, run_id: str) -> list[tuple[str, RunRow]]:
+        run = self.get(run_id)
+        found = [("made from", p) for p in run.record.parents] + [("contains", c) for c in run.record.children]
+        if run.record.group:
+            found.append(("part of", run.record.group))
+        found += [
+            ("made into", other.id)
+            for other in self.runs()
+            if run.id in other.record.parents and other.id != run.record.group
+        ]
+        return [(how, self.row(i)) for how, i in found if self._exists(i)]
+
+
+def headline(kind: str, result: dict[str, Any] | None) -> str:
+    """The one line that a table says of a finished run."""
+    if not result:
+        return ""
+    if kind == "train":
+        return f"{result['steps']:,} steps, {result['images_per_second']:,.0f} images/s, loss {result['loss']:.3f}"
+    if kind == "synthesize":
+        return f"{result['images']:,} images, w = {result['guidance_weight']:g}, {result['sampler']} {result['num_steps']} steps"
+    if kind == "fidelity":
+        return (
+            ", ".join(f"{m['name']} {m['value']:.3g}" for m in result["metrics"]) + f" on {result['images']:,} images"
+        )
+    if kind == "classify":
+        i = result["interval"]
+        return f"{100 * i['mean']:.1f} % ({100 * i['low']:.1f} to {100 * i['high']:.1f}), {len(result['seeds'])} seeds"
+    if kind == "mix":
+        return str(result["verdict"]["text"]) if result.get("verdict") else ""
+    best = result.get("best")
+    return f"lowest {best['metric']} at {result['axis']} = {best['x']:g}" if best else ""
+
+
+def media(run: Run, path: str) -> Path | None:
+    """The PNG at this path inside the run directory; None for anything else."""
+    target = (run.path / path).resolve()
+    inside = target.is_relative_to(run.path.resolve())
+    return target if inside and target.suffix == ".png" and target.is_file() else None

@@ -1,0 +1,380 @@
+"""The service: submits specs and reads what run directories say."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dreamlab import groups
+from dreamlab.data import catalog, imageset
+from dreamlab.engine import client
+from dreamlab.service import checks, demo, estimate, machine
+from dreamlab.service.checks import Refused
+from dreamlab.service.library import Library, LiveFrame, RunRow, media
+from dreamlab.spec import (
+    ACTIVE,
+    GROUPS,
+    KINDS,
+    MixSpec,
+    Spec,
+    SpecError,
+    SynthesizeSpec,
+    TrainSpec,
+    command,
+    differences,
+    make,
+)
+from dreamlab.store import Record, Run, RunError, RunStatus, RunStore
+
+ENGINE_CHECK = 3.0
+"""Seconds between two looks at whether the engine lives."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Submitted:
+    """The run that answers a submission; `reused` where it was there already."""
+
+    run: str
+    reused: bool
+
+
+class Service:
+    """Everything the dashboard and the command line may call. Raises Refused, with one sentence, and nothing else."""
+
+    def __init__(self, runs: str | Path = "runs"):
+        self.store = RunStore(runs)
+        self.library = Library(self.store)
+        self._submitting = threading.Lock()
+        self._engine_looked = 0.0
+        self._registered = False
+
+    # ---- life
+
+    def start(self, engine: bool = True) -> None:
+        """Folders, the demo run at the first start, and the engine in the background. Raises Refused."""
+        try:
+            self.store.prepare()
+        except RunError as error:
+            raise Refused(str(error), "runs") from None
+        demo.install(self.store)
+        if engine:
+            client.register_client(self.store.folder)
+            self._registered = True
+            client.ensure_engine(self.store.folder)
+
+    def close(self) -> None:
+        """Leaves; runs go on in the engine."""
+        if self._registered:
+            client.unregister_client(self.store.folder)
+            self._registered = False
+
+    def keep_engine(self) -> None:
+        """Starts the engine again where it has died; cheap, called with every tick."""
+        now = time.monotonic()
+        if self._registered and now - self._engine_looked > ENGINE_CHECK:
+            self._engine_looked = now
+            client.ensure_engine(self.store.folder)
+
+    # ---- submitting
+
+    def check(self, kind: str, values: dict[str, Any]) -> Spec:
+        """A spec that can run. Raises Refused."""
+        spec = checks.with_full_ids(checks.validate(kind, values), self.store)
+        checks.check(spec, self.store)
+        return spec
+
+    def estimate(self, spec: Spec) -> estimate.Estimate:
+        history = [r for r in self.library.runs() if not r.record.demo and self.library.status(r.id).state == "done"]
+        return estimate.estimate(spec, self.store, history)
+
+    def submit(self, spec: Spec, *, name: str = "", fresh: bool = False) -> Submitted:
+        """Starts a run or finds the one that is there. Raises Refused, and then nothing was started."""
+        spec = checks.with_full_ids(spec, self.store)
+        checks.check(spec, self.store)
+        with self._submitting:
+            if not fresh and (found := self._same(spec)):
+                return Submitted(found.id, True)
+            checks.check_disk(self.store, self.estimate(spec).disk_bytes or 0)
+            run = self._create_group(spec, name, fresh) if spec.kind in GROUPS else self._create(spec, name)
+        self.keep_engine()
+        return Submitted(run.id, False)
+
+    def _hash(self, spec: Spec) -> str:
+        return spec.content_hash(lambda run_id: self.library.get(run_id).record.hash)
+
+    def _same(self, spec: Spec) -> Run | None:
+        wanted = self._hash(spec)
+        for run in self.library.runs():
+            if (
+                run.record.hash == wanted
+                and not run.record.demo
+                and self.library.status(run.id).state in ACTIVE | {"done"}
+            ):
+                return run
+        return None
+
+    def _create(
+        self, spec: Spec, name: str = "", group: str = "", children: dict[str, str] | None = None, run_id: str = ""
+    ) -> Run:
+        references = spec.references()
+        record = Record(
+            id=run_id or self.store.new_id(spec.kind, self._label(spec)), kind=spec.kind, name=name or self._label(spec),
+            created=datetime.datetime.now().isoformat(timespec="seconds"), hash=self._hash(spec), parents=references,
+            needs=[r for r in references if self.library.status(r).state in ACTIVE] if spec.kind not in GROUPS else [],
+            group=group, children=list(dict.fromkeys((children or {}).values())), roles=children or {}, command=command(spec),
+            spec=spec.model_dump(mode="json"),
+        )  # fmt: skip
+        return self.store.create(record)
+
+    def _create_group(self, spec: Spec, name: str, fresh: bool) -> Run:
+        group_id = self.store.new_id(spec.kind, self._label(spec))
+        ids: dict[str, str] = {}
+
+        def resolved(value: Any) -> Any:
+            return ids[value[1:]] if isinstance(value, str) and value.startswith("@") else value
+
+        for child in groups.plan(spec, self.store):
+            child_spec = make(KINDS[child.kind], {k: resolved(v) for k, v in child.values.items()})
+            found = None if fresh else self._same(child_spec)
+            ids[child.role] = (found or self._create(child_spec, group=group_id)).id
+        return self._create(spec, name, children=ids, run_id=group_id)
+
+    def _label(self, spec: Spec) -> str:
+        """A short readable name: what it is about."""
+        v = spec.model_dump()
+        if isinstance(spec, TrainSpec):
+            some = f" {spec.images_per_class} per class" if spec.images_per_class else ""
+            return (
+                f"{spec.dataset}{some} {spec.steps} steps" if spec.steps else f"{spec.dataset}{some} {spec.seconds:g} s"
+            )
+        if spec.kind == "synthesize":
+            return f"w {v['guidance_weight']:g} {v['sampler']} {v['num_steps']}"
+        if spec.kind == "classify":
+            return f"{v['arm']} {v['classifier']}"
+        if spec.kind == "sweep":
+            return str(v["axis"]).replace("_", " ")
+        if isinstance(spec, MixSpec):
+            return f"{spec.dataset} {len(spec.arms)} arms" + (
+                f" {spec.images_per_class} per class" if spec.images_per_class else ""
+            )
+        return str(v["extractor"])
+
+    def card(self) -> MixSpec:
+        """The question on Home: 100 labelled digits, a generator of its own and one that saw every training digit."""
+        wide = [r for r in self.library.runs() if self._is_wide_generator(r)]
+        wide.sort(key=lambda r: not r.record.demo)
+        return make(MixSpec, {
+            "dataset": "mnist5k", "images_per_class": 10, "sources": tuple(r.id for r in wide[:1]), "train_own": True,
+            "arms": ("real", "50/50", "synthetic", "real+1x", "real+3x"), "steps": 200,
+        })  # fmt: skip
+
+    def _is_wide_generator(self, run: Run) -> bool:
+        spec = run.spec
+        return (
+            isinstance(spec, TrainSpec)
+            and spec.dataset == "mnist5k"
+            and spec.images_per_class == 0
+            and checks.usable(run)
+        )
+
+    # ---- commands to runs
+
+    def stop(self, run_id: str, now: bool = False) -> None:
+        """Asks a run to finish its step and save; `now` kills its processes. A group stops what was made for it."""
+        run = self.get(run_id)
+        if self.library.status(run.id).state not in ACTIVE:
+            raise Refused(
+                f"{run.id} is {self.library.status(run.id).state}; only a queued or running run can be stopped."
+            )
+        (run.path / "stop").write_text("now" if now else "")
+        self.keep_engine()
+
+    def resume(self, run_id: str) -> None:
+        """Queues a stopped, failed or interrupted run again; it goes on from its checkpoint."""
+        run = self.get(run_id)
+        state = self.library.status(run.id).state
+        if state not in ("stopped", "failed", "interrupted"):
+            raise Refused(f"{run.id} is {state}; only a stopped, failed or interrupted run can be resumed.")
+        (run.path / "resume").touch()
+        self.keep_engine()
+
+    def delete(self, run_id: str) -> list[str]:
+        """Moves a run to the trash, a group with what was made for it alone; `restore` undoes it. Returns the ids."""
+        run = self.get(run_id)
+        family = [run] + [self.get(c) for c in run.record.children if (self.store.folder / c).exists()]
+        family = [r for r in family if r.id == run.id or self._only_in(r, run.id)]
+        busy = [r.id for r in family if self.library.status(r.id).state in ACTIVE]
+        if busy:
+            raise Refused(f"{busy[0]} is {self.library.status(busy[0]).state}; stop it before it is deleted.")
+        needed = [
+            u.id
+            for r in family
+            for u in self.store.users_of(r.id)
+            if u.id not in {f.id for f in family} and self.library.status(u.id).state in ACTIVE
+        ]
+        if needed:
+            raise Refused(f"{needed[0]} is still using {run.id}; stop it before this run is deleted.")
+        for member in family:
+            self.store.trash(member)
+        return [r.id for r in family]
+
+    def _only_in(self, child: Run, group_id: str) -> bool:
+        others = [u for u in self.store.users_of(child.id) if u.id != group_id and u.record.group != group_id]
+        return child.record.group == group_id and not others
+
+    def restore(self, run_id: str) -> None:
+        try:
+            run = self.store.restore(run_id)
+            for child in run.record.children:
+                if (self.store.folders.trash / child).exists():
+                    self.store.restore(child)
+        except RunError as error:
+            raise Refused(str(error)) from None
+
+    # ---- reading
+
+    def get(self, run_id: str) -> Run:
+        try:
+            return self.library.get(run_id)
+        except RunError as error:
+            raise Refused(str(error), "run") from None
+
+    def status(self, run_id: str) -> RunStatus:
+        return self.library.status(self.get(run_id).id)
+
+    def version(self) -> int:
+        """Grows when any run changed: what a page's tick compares."""
+        self.keep_engine()
+        return self.library.version()
+
+    def rows(self, kind: str = "", top_level: bool = True, disk: bool = False) -> list[RunRow]:
+        """Newest first; without the runs that were made for a group where `top_level`."""
+        chosen = [r for r in self.library.runs() if (not kind or r.kind == kind) and not (top_level and r.record.group)]
+        return [self.library.row(r.id, disk) for r in chosen]
+
+    def row(self, run_id: str, disk: bool = True) -> RunRow:
+        return self.library.row(self.get(run_id).id, disk)
+
+    def active(self) -> list[RunRow]:
+        """What runs, then what waits, oldest first; runs inside a group count as the group."""
+        rows = [r for r in self.rows() if r.state in ACTIVE]
+        return sorted(rows, key=lambda r: (r.state == "queued", r.id))
+
+    def choices(self, kind: str, usable: bool = True) -> list[tuple[str, str]]:
+        """(label, id) for drop-downs, newest first, the demo's last."""
+        runs = [r for r in self.library.runs() if r.kind == kind and (not usable or checks.usable(r))]
+        runs.sort(key=lambda r: r.record.demo)
+        return [(f"{r.record.name}{' (demo)' if r.record.demo else ''} · {r.id[-4:]}", r.id) for r in runs]
+
+    def report(self, run_id: str) -> dict[str, Any]:
+        """What a group's children say so far, in the form of its result."""
+        run = self.get(run_id)
+        if self.library.status(run.id).state == "done" and (result := run.result()):
+            return result
+        return groups.report(run, self.store, status=self.library.status)
+
+    def real_images(
+        self, dataset: str, data_dir: str = "", split: str = "train"
+    ) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+        """uint8 NHWC images, labels and class names."""
+        try:
+            data = catalog.load(dataset, data_dir)
+        except catalog.DataError as error:
+            raise Refused(str(error), "data_dir") from None
+        if split == "train":
+            return data.train_images, data.train_labels, data.info.classes
+        return data.test_images, data.test_labels, data.info.classes
+
+    def images(self, run_id: str) -> tuple[np.ndarray, np.ndarray]:
+        try:
+            return imageset.load(self.get(run_id).path)
+        except (OSError, ValueError):
+            raise Refused(f"{run_id} holds no images (yet).", "run") from None
+
+    def generator_of(self, run_id: str) -> tuple[Run, TrainSpec]:
+        """The generator of a synthetic set, or the run itself where it is one."""
+        run = self.get(run_id)
+        spec = run.spec
+        if isinstance(spec, SynthesizeSpec):
+            run = self.get(spec.source)
+            spec = run.spec
+        if not isinstance(spec, TrainSpec):
+            raise Refused(f"{run_id} is neither a generator nor a synthetic set.", "run")
+        return run, spec
+
+    def lineage(self, run_id: str) -> list[tuple[str, RunRow]]:
+        return self.library.lineage(self.get(run_id).id)
+
+    def differences(self, ids: list[str]) -> list[tuple[str, list[Any]]]:
+        """Settings in which these runs are not all alike."""
+        return differences([self.get(i).spec for i in ids])
+
+    def media(self, run_id: str, path: str) -> Path:
+        found = media(self.get(run_id), path)
+        if found is None:
+            raise Refused(f"{path} is not a picture of {run_id}.", "path")
+        return found
+
+    def machine(self) -> dict[str, Any]:
+        """Cores, devices, what the last training found about bf16, memory."""
+        info = client.engine_info(self.store.folder)
+        devices = list(info.devices) if info else []
+        precision = next(
+            (r.result() or {} for r in self.library.runs() if r.kind == "train" and not r.record.demo and r.result()),
+            {},
+        ).get("precision")
+        return {
+            "cores": machine.cores(),
+            "device": devices[0] if devices else "cpu",
+            "bf16": precision,
+            **machine.memory(),
+        }
+
+    def live(
+        self,
+        source: str,
+        *,
+        classes: list[int],
+        per_class: int,
+        guidance_weight: float,
+        num_steps: int,
+        sampler: str,
+        seed: int,
+        frames: int = 8,
+    ) -> Iterator[LiveFrame]:
+        """Samples in the warm live process and yields frames as they come. Raises Refused."""
+        values = {"source": source, "classes": tuple(classes), "per_class": per_class, "guidance_weight": guidance_weight,
+                  "num_steps": num_steps, "sampler": sampler, "seed": seed}  # fmt: skip
+        spec = self.check("synthesize", values)
+        assert isinstance(spec, SynthesizeSpec)
+        if (
+            not checks.usable(self.get(spec.source))
+            and not (self.get(spec.source).path / "checkpoints" / "ema.safetensors").exists()
+        ):
+            raise Refused(f"{spec.source} has no checkpoint yet.", "source")
+        self.keep_engine()
+        started = time.monotonic()
+        request = {**spec.model_dump(mode="json"), "source": str(self.get(spec.source).path), "frames": frames}
+        for frame in client.live_frames(self.store.folder, request):
+            if "error" in frame:
+                raise Refused(str(frame["error"]))
+            yield LiveFrame(
+                frame["step"],
+                frame["total"],
+                frame["png"],
+                frame["x0_png"],
+                time.monotonic() - started,
+                frame["done"],
+                frame["rows"],
+                frame["cols"],
+            )
+
+
+__all__ = ["Refused", "Service", "SpecError", "Submitted"]

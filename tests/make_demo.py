@@ -1,0 +1,99 @@
+"""Makes assets/demo.zip: the finished run that every page shows at the first start.
+
+    python -m tests.make_demo            (make demo; about ten minutes on two cores)
+
+Nothing in it is written by hand: it is what these commands leave in an empty runs folder, without resume states and logs.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dreamlab.service.demo import ARCHIVE, CACHE_FOLDER
+from dreamlab.store import ArtefactCache, RunStore
+
+ROOT = Path(__file__).resolve().parents[1]
+CARD_ARMS = "real,50/50,synthetic,real+1x,real+3x"
+LEFT_OUT = {"job.json", "worker.log", "stop", "resume", "state.safetensors", "state.json"}
+STAMP = (2026, 1, 1, 0, 0, 0)  # one time for all members: the same content makes the same file
+MOST_BYTES = 10 * 2**20
+
+
+def command(runs: Path, *words: str) -> dict[str, Any]:
+    line = [sys.executable, "-m", "dreamlab", *words, "--runs", str(runs), "--json"]
+    print("$ python -m dreamlab", *words, flush=True)
+    out = subprocess.run(line, stdout=subprocess.PIPE, text=True, cwd=ROOT, check=True).stdout
+    answer: dict[str, Any] = json.loads(out.splitlines()[-1])
+    print(json.dumps(answer["result"])[:400], flush=True)
+    return answer
+
+
+def make(runs: Path) -> None:
+    """Runs the demo's commands into an empty folder."""
+    (RunStore(runs).folders.engine).mkdir(parents=True)
+    (RunStore(runs).folders.engine / "demo-installed").touch()  # no old demo in the new one
+    train = command(
+        runs,
+        "train",
+        "--dataset",
+        "mnist5k",
+        "--seconds",
+        "180",
+        "--preview-every",
+        "8",
+        "--name",
+        "Digits generator, 3,000 images",
+    )
+    images = command(runs, "synthesize", "--from", train["run"], "--per-class", "100", "--name", "1,000 digits, w = 1")
+    command(runs, "fidelity", "--images", images["run"], "--name", "1,000 digits against 2,000 real ones")
+    command(runs, "sweep", "--from", train["run"], "--axis", "num_steps", "--name", "Fidelity against sampler steps")
+    command(
+        runs, "sweep", "--from", train["run"], "--axis", "guidance_weight", "--name", "Fidelity against guidance weight"
+    )
+    command(
+        runs, "mix", "--dataset", "mnist5k", "--images-per-class", "10", "--from", train["run"], "--train-own", "--arms", CARD_ARMS, "--steps", "200",
+        "--name", "Does synthetic data help? 100 real digits",
+    )  # fmt: skip
+
+
+def pack(runs: Path, archive: Path) -> None:
+    """The runs folder and its trained extractors as one archive of at most 10 MB."""
+    store = RunStore(runs)
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as packed:
+
+        def add(name: str, data: bytes) -> None:
+            packed.writestr(zipfile.ZipInfo(name, STAMP), data, zipfile.ZIP_DEFLATED, 9)
+
+        for run in reversed(list(store)):
+            assert run.status().state == "done", f"{run.id} is {run.status().state}"
+            for file in sorted(p for p in run.path.rglob("*") if p.is_file() and p.name not in LEFT_OUT):
+                data = file.read_bytes()
+                if file.name == "spec.json":
+                    data = json.dumps({**json.loads(data), "demo": True}, indent=1).encode()
+                add(f"runs/{run.id}/{file.relative_to(run.path)}", data)
+        cache = ArtefactCache(store.folders.cache)
+        for key in sorted(k for k in cache.keys() if k.startswith("extractor-")):
+            arrays = cache.get(key)
+            assert arrays is not None
+            with tempfile.TemporaryFile() as file:
+                np.savez(file, **arrays)
+                file.seek(0)
+                add(f"{CACHE_FOLDER}{key}.npz", file.read())
+        cache.close()
+    assert archive.stat().st_size <= MOST_BYTES, f"{archive.stat().st_size} bytes are too many for the demo"
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as folder:
+        runs = Path(folder) / "runs"
+        make(runs)
+        pack(runs, ARCHIVE)
+    print(f"{ARCHIVE.relative_to(ROOT)}: {ARCHIVE.stat().st_size / 1e6:.1f} MB")
