@@ -122,3 +122,9 @@ def test_the_readme_names_every_room_and_command() -> None:
         assert room in readme or room == "__main__", f"README does not name {room}"
     for text in ("make run", "make test", *(f"dreamlab {kind}" for kind in KINDS)):
         assert text in readme, f"README does not name `{text}`"
+
+
+def test_the_page_of_settings_is_what_the_specs_say() -> None:
+    from tests.make_settings import PAGE, page
+
+    assert PAGE.read_text() == page(), "run `python -m tests.make_settings`"
