@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "groups": COMMON | {"stats"},
     "diffusion": COMMON,
     "classifiers": COMMON,
-    "fidelity": COMMON | {"classifiers"},
+    "fidelity": COMMON | {"stats", "classifiers"},
     "tasks": COMMON | {"stats", "groups", "diffusion", "classifiers", "fidelity"},
     "worker": COMMON | {"tasks"},
     "live": COMMON | {"tasks"},

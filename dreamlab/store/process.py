@@ -34,7 +34,8 @@ def started(pid: int) -> float:
 
 def alive(pid: int | None, pid_started: float) -> bool:
     """Whether this very process runs on this host. Zombies count as dead."""
-    return bool(pid) and pid is not None and abs(started(pid) - pid_started) < CLOCK_SLACK
+    began = started(pid) if pid else 0.0
+    return began > 0 and abs(began - pid_started) < CLOCK_SLACK
 
 
 def kill_group(pid: int, pid_started: float) -> None:
@@ -64,3 +65,13 @@ def cores() -> int:
     except (OSError, ValueError):
         return count
     return count if quota == "max" else max(1, min(count, math.ceil(int(quota) / int(period))))
+
+
+def kill_leftovers(group: int) -> None:
+    """Ends what a dead group leader has left behind; its log's lock would keep the next worker out."""
+    if started(group):
+        return  # the number belongs to somebody else by now
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        return  # nobody is left

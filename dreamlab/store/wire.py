@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import socket
 import struct
 from typing import Any
@@ -47,10 +48,9 @@ def receive(connection: socket.socket) -> dict[str, Any] | None:
 
 def hung_up(connection: socket.socket) -> bool:
     """Whether the other side has closed. It is not expected to say anything."""
+    readable, _, _ = select.select([connection], [], [], 0)  # a recv would wait for the socket's timeout
     try:
-        return connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
-    except BlockingIOError:
-        return False
+        return bool(readable) and connection.recv(1, socket.MSG_PEEK) == b""
     except OSError:
         return True
 

@@ -1,0 +1,174 @@
+"""How others reach the engine of a runs folder: start it, keep it alive, stream live samples."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from dreamlab.engine.launcher import environment
+from dreamlab.store import RunStore, read_json, wire, write_json
+from dreamlab.store.process import alive, host, kill_group, started
+
+START_PATIENCE = 30.0
+LIVE_PATIENCE = 60.0
+FRAME_PATIENCE = 120.0
+
+
+class EngineError(RuntimeError):
+    """The engine cannot be started; one sentence."""
+
+
+@dataclasses.dataclass(frozen=True)
+class EngineInfo:
+    """`devices` in order of preference: CUDA devices first, then the CPU; `started` in unix seconds."""
+
+    pid: int
+    pid_started: float
+    host: str
+    started: float
+    live_socket: str
+    devices: tuple[str, ...]
+    threads: int
+
+
+def engine_info(runs: Path | str) -> EngineInfo | None:
+    """The engine that holds this folder now, None where none does."""
+    value = read_json(RunStore(runs).folders.engine / "engine.json")
+    try:
+        info = EngineInfo(**{**value, "devices": tuple(value["devices"])}) if isinstance(value, dict) else None
+    except (TypeError, KeyError):
+        return None
+    return info if info is not None and info.host == host() and alive(info.pid, info.pid_started) else None
+
+
+def is_alive(runs: Path | str) -> bool:
+    return engine_info(runs) is not None
+
+
+def ensure_engine(runs: Path | str, *, linger: float = 60.0) -> EngineInfo:
+    """The folder's engine, started in the background where there is none. Any number of callers may ask at once:
+    the lock lets one engine through. `linger` counts only for an engine that this call starts. Raises EngineError."""
+    info = engine_info(runs)
+    if info is not None:
+        return info
+    store = RunStore(runs)
+    store.prepare()
+    log = store.folders.engine / "engine.log"
+    command = [sys.executable, "-P", "-m", "dreamlab.engine", "--runs", str(store.folder), "--linger", str(linger)]
+    with open(log, "ab") as output:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment(), start_new_session=True
+        )
+    deadline = time.monotonic() + START_PATIENCE
+    while time.monotonic() < deadline:
+        info = engine_info(runs)
+        if info is not None:
+            _reap_later(process)
+            return info
+        if process.poll() not in (None, 0, 3):  # 3: another one was faster, which is about to announce itself
+            break
+        time.sleep(0.03)
+    raise EngineError(f"The engine of {store.folder} does not start; {log} says why.")
+
+
+_started: list[subprocess.Popen[bytes]] = []
+
+
+def _reap_later(process: subprocess.Popen[bytes]) -> None:
+    """An engine may end before whoever started it: it shall not stay a zombie, nor warn when it is forgotten."""
+    _started[:] = [p for p in _started if p.poll() is None] + [process]
+
+
+def stop_engine(runs: Path | str, *, workers: bool = True, patience: float = 10.0) -> None:
+    """Ends the folder's engine and waits for its end; its workers too, unless they shall go on without it."""
+    info = engine_info(runs)
+    if info is not None:
+        os.kill(info.pid, signal.SIGTERM)
+        deadline = time.monotonic() + patience
+        while alive(info.pid, info.pid_started) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        kill_group(info.pid, info.pid_started)
+    for run in RunStore(runs) if workers else ():
+        job = run.job()
+        if job.get("pid") and job.get("host") == host():
+            kill_group(int(job["pid"]), float(job.get("pid_started") or 0.0))
+
+
+def register_client(runs: Path | str) -> None:
+    """While this process lives, the engine stays. Call before `ensure_engine`."""
+    folder = _clients(runs)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / str(os.getpid()), {"pid_started": started(os.getpid()), "host": host()})
+
+
+def unregister_client(runs: Path | str) -> None:
+    (_clients(runs) / str(os.getpid())).unlink(missing_ok=True)
+
+
+def living_clients(runs: Path | str) -> list[int]:
+    """Pids of registered processes that live; the files of the others are removed."""
+    found = []
+    folder = _clients(runs)
+    for file in folder.iterdir() if folder.is_dir() else ():
+        if not file.name.isdigit():
+            continue
+        value = read_json(file)
+        if not isinstance(value, dict) or value.get("host") != host():
+            continue  # somebody on another machine has an engine there
+        if alive(int(file.name), float(value.get("pid_started", 0.0))):
+            found.append(int(file.name))
+        else:
+            file.unlink(missing_ok=True)
+    return found
+
+
+def _clients(runs: Path | str) -> Path:
+    return RunStore(runs).folders.engine / "clients"
+
+
+def live_frames(runs: Path | str, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Streams the frames of `dreamlab.tasks.live.LiveSampler.frames`. `request["source"]` is a run's id or directory.
+
+    A frame {"error": one sentence} is the last one. Closing the iterator cancels the sampling.
+    """
+    store = RunStore(runs)
+    request = {**request, "source": str(store.folder / str(request["source"]))}
+    connection = _connect(store.folder)
+    if connection is None:
+        yield {"error": "Live sampling is not ready yet; try again in a moment.", "done": True}
+        return
+    with connection:
+        try:
+            wire.send(connection, request)
+            while (frame := wire.receive(connection)) is not None:
+                yield frame
+                if frame.get("done"):
+                    return
+        except OSError as error:
+            yield {"error": f"Live sampling was interrupted ({error}); try again.", "done": True}
+
+
+def _connect(runs: Path) -> socket.socket | None:
+    """A connection to the live process, which may still be importing torch."""
+    deadline = time.monotonic() + LIVE_PATIENCE
+    while time.monotonic() < deadline:
+        info = engine_info(runs)
+        if info is None or not info.live_socket:
+            return None
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(FRAME_PATIENCE)
+        try:
+            connection.connect(info.live_socket)
+            return connection
+        except OSError:
+            connection.close()
+            time.sleep(0.05)
+    return None

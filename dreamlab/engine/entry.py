@@ -1,0 +1,134 @@
+"""One run that is not finished, as the engine sees it: its record, its `job.json` and a light fold of its events."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from pathlib import Path
+from typing import Any, Literal
+
+from dreamlab.spec import GROUPS
+from dreamlab.store import EventReader, Run, read_json, write_json
+from dreamlab.store.events import Event
+from dreamlab.store.process import alive, host
+
+FINAL = frozenset({"done", "failed", "stopped"})
+Phase = Literal["queued", "launching", "running", "interrupted"]
+log = logging.getLogger("dreamlab.engine")
+
+
+def final_state(path: Path) -> str:
+    """done, failed or stopped for a run directory that is finished, "" for any other. Reads little: job.json and
+    the end of the event log."""
+    job = read_json(path / "job.json") or {}
+    state, attempt = _last_state(path / "events.jsonl")
+    job_attempt = int(job.get("attempt", 1))
+    if job.get("state") in ("failed", "stopped") and job_attempt >= attempt:
+        return str(job["state"])
+    return state if state in FINAL and attempt >= job_attempt else ""
+
+
+def _last_state(path: Path, tail: int = 2**16) -> tuple[str, int]:
+    try:
+        with open(path, "rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(0, size - tail))
+            data = file.read()
+    except OSError:
+        return "", 0
+    for line in reversed(data[: data.rfind(b"\n") + 1].splitlines()):
+        if b'"state"' in line:
+            try:
+                event = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(event, dict) and event.get("type") == "state":
+                return str(event["state"]), int(event.get("attempt", 1))
+    return "", 0
+
+
+class Entry:
+    """`job` is the content of job.json, written here alone. `best` is the largest step any attempt has reached."""
+
+    def __init__(self, run: Run):
+        self.run, self.id, self.record = run, run.id, run.record
+        self.kind, self.is_group = self.record.kind, self.record.kind in GROUPS
+        self.device_wanted = str(self.record.spec.get("device", "auto"))
+        self.seen = time.monotonic()
+        self.submitted = (run.path / "spec.json").stat().st_mtime
+        self.job: dict[str, Any] = {"state": "queued", "attempt": 1, **run.job()}
+        self.phase: Phase = "queued"
+        self.until = 0.0
+        """While interrupted: when it queues again (monotonic)."""
+        self.exit_status: int | None = None
+        self.best = -1
+        self.events_state, self.events_attempt = "", 0
+        self._events_pid: tuple[int, float] = (0, 0.0)
+        self._events = EventReader(run.path / "events.jsonl")
+        self._unwritten = False
+        self.read_events()
+
+    @property
+    def attempt(self) -> int:
+        return int(self.job["attempt"])
+
+    @property
+    def queued_at(self) -> float:
+        return float(self.job.get("queued_at", self.submitted))
+
+    @property
+    def outward(self) -> str:
+        """The state as pages see it, without looking at the disk again."""
+        if self.phase == "running":
+            return self.events_state if self.events_attempt >= self.attempt and self.events_state else "running"
+        return "queued" if self.phase == "launching" else str(self.job["state"])
+
+    def read_events(self) -> None:
+        for event in self._events.read():
+            self._fold(event)
+
+    def _fold(self, event: Event) -> None:
+        if event["type"] == "state":
+            self.events_state, self.events_attempt = str(event["state"]), int(event.get("attempt", 1))
+            if event.get("pid"):
+                self._events_pid = (int(event["pid"]), float(event.get("pid_started", 0.0)))
+        elif event["type"] in ("progress", "metric"):
+            self.best = max(self.best, int(event["step"]))
+
+    def final(self) -> str:
+        """The final state that the worker of this attempt (or a later one) has written, or ""."""
+        return self.events_state if self.events_state in FINAL and self.events_attempt >= self.attempt else ""
+
+    def living_worker(self) -> tuple[int, float] | None:
+        """Pid and start time of this run's worker: as job.json has it, or as a worker has written that was handed
+        the run by an engine which died before it could note it."""
+        if self.job.get("host", host()) != host():
+            return None
+        known = (int(self.job.get("pid") or 0), float(self.job.get("pid_started") or 0.0))
+        for pid, started in (known, self._events_pid):
+            if alive(pid, started):
+                return pid, started
+        return None
+
+    def write_job(self, state: str, **fields: Any) -> None:
+        """Changes job.json. Where the disk is full it is written as soon as there is room."""
+        self.job = {**self.job, "state": state, "error": "", "t": round(time.time(), 3), **fields}
+        self._unwritten = True
+        self.flush()
+
+    def flush(self) -> None:
+        if not self._unwritten:
+            return
+        try:
+            write_json(self.run.path / "job.json", self.job)
+            self._unwritten = False
+        except OSError as error:
+            log.error("%s: job.json cannot be written yet: %s", self.id, error)
+
+    def asked_to_stop(self) -> str | None:
+        """The content of the stop file ("" or "now"), None where there is none."""
+        try:
+            return (self.run.path / "stop").read_text().strip()
+        except FileNotFoundError:
+            return None

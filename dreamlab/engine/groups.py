@@ -1,0 +1,59 @@
+"""How the engine follows a group: it takes no slot, its state comes from its children, its own task runs last."""
+
+from __future__ import annotations
+
+import time
+
+from dreamlab.engine.entry import FINAL, Entry
+from dreamlab.engine.transitions import GRACE, StateOf
+from dreamlab.store import Run
+from dreamlab.store.status import RunStatus, group_state
+
+
+def pass_on_stop(group: Entry, active: dict[str, Entry]) -> bool:
+    """Hands the group's stop to the children that were made for it alone; True while some of them go on."""
+    how = group.asked_to_stop()
+    own = [e for e in active.values() if e.record.group == group.id]
+    for child in own:
+        if how is not None and child.asked_to_stop() not in (how, "now"):
+            (child.run.path / "stop").write_text(how)
+    return bool(own)
+
+
+def derive(group: Entry, state_of: StateOf) -> tuple[str, str]:
+    """(state, sentence) of a group that its own task has not been started for; "ready" where that may start now."""
+    states: dict[str, str] = {}
+    for child in group.record.children:
+        state = state_of(child)
+        if state == "missing" and time.monotonic() - group.seen < GRACE:
+            state = "queued"
+        states[child] = state
+    gone = [child for child, state in states.items() if state == "missing"]
+    if gone and not any(state not in FINAL and state != "missing" for state in states.values()):
+        return "failed", f"Its part {_role(group, gone[0])} is not there any more."
+    if all(state == "done" for state in states.values()):
+        return "ready", ""
+    state = group_state([s for s in states.values() if s != "missing"], RunStatus(state="running"))
+    if state not in FINAL:
+        return ("queued" if all(s == "queued" for s in states.values()) else "running"), ""
+    culprit = next(child for child in _causes_first(group, states) if states[child] == state)
+    return state, _sentence(group, culprit, state)
+
+
+def _causes_first(group: Entry, states: dict[str, str]) -> list[str]:
+    """A child that failed because of another one is named after it."""
+    runs = {child: Run(group.run.path.parent / child) for child in states}
+    return sorted(
+        states, key=lambda child: any(states.get(need) in ("failed", "stopped") for need in runs[child].record.needs)
+    )
+
+
+def _role(group: Entry, child: str) -> str:
+    return next((f"{role} ({child})" for role, run in group.record.roles.items() if run == child), child)
+
+
+def _sentence(group: Entry, child: str, state: str) -> str:
+    if state == "stopped":
+        return f"Its part {_role(group, child)} was stopped."
+    error = Run(group.run.path.parent / child).status().error
+    return f"Its part {_role(group, child)} failed: {error}" if error else f"Its part {_role(group, child)} failed."

@@ -1,0 +1,247 @@
+"""Starts workers: through the fork server (torch imported once), or by spawning where there is no safe fork."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import logging
+import os
+import queue
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+log = logging.getLogger("dreamlab.engine")
+ROOT = Path(__file__).resolve().parents[2]
+ALLOCATOR = {
+    "MALLOC_TOP_PAD_": "67108864",
+    "MALLOC_TRIM_THRESHOLD_": "1073741824",
+    "MALLOC_MMAP_THRESHOLD_": "1073741824",
+}
+"""glibc keeps freed memory for the next step instead of giving it back to the system and faulting it in again."""
+THREADING = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
+"""Threads that wait sleep. Spinning, the default, makes a step six times slower as soon as anything else wants a core:
+the browser, a second worker."""
+MOST_FAILURES = 3
+RESTART_AFTER = 1.0
+LIVE = "live"
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """A worker to start. `key` is the run's id, or LIVE with the socket's path as `path`."""
+
+    key: str
+    path: Path
+    threads: int
+    device: str
+    visible: str = ""
+    attempt: int = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Notice:
+    """started: `pid` runs `key`; exited: `pid` has gone with `status` (negative: the signal); refused: `key` could
+    not be started, `text` says why."""
+
+    what: Literal["started", "exited", "refused"]
+    key: str = ""
+    pid: int = 0
+    status: int = 0
+    text: str = ""
+
+
+class Launcher(Protocol):
+    @property
+    def ready(self) -> bool: ...
+    @property
+    def cuda(self) -> bool: ...
+    @property
+    def broken(self) -> bool: ...
+    def start(self, request: Request) -> None: ...
+    def notices(self) -> list[Notice]: ...
+    def close(self) -> None: ...
+
+
+def can_fork() -> bool:
+    """Forking after imports is safe on Linux; on macOS system libraries forbid it."""
+    return sys.platform == "linux"
+
+
+def environment() -> dict[str, str]:
+    """For a child interpreter: this package importable from any folder, glibc's allocator set."""
+    path = os.pathsep.join(p for p in (str(ROOT), os.environ.get("PYTHONPATH", "")) if p)
+    return {**ALLOCATOR, **THREADING, **os.environ, "PYTHONPATH": path}
+
+
+class ForkLauncher:
+    """Talks to `python -m dreamlab.forkserver` in JSON lines; a thread reads its answers."""
+
+    def __init__(self, wake: Callable[[], None] = lambda: None):
+        self._wake = wake
+        self._notices: queue.SimpleQueue[Notice] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._waiting: set[str] = set()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._ready = self._cuda = False
+        self._failures, self._not_before = 0, 0.0
+        self._closed = False
+        self._begin()
+
+    @property
+    def ready(self) -> bool:
+        if self._process is None and not self.broken and time.monotonic() >= self._not_before:
+            self._begin()
+        return self._ready
+
+    @property
+    def cuda(self) -> bool:
+        """Whether torch was built for CUDA; known once ready."""
+        return self._cuda
+
+    @property
+    def broken(self) -> bool:
+        """The fork server does not come up, for instance because torch cannot be imported."""
+        return self._failures >= MOST_FAILURES
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid if self._process else 0
+
+    def start(self, request: Request) -> None:
+        """The answer comes as a notice."""
+        line = json.dumps({**dataclasses.asdict(request), "path": str(request.path)}).encode() + b"\n"
+        with self._lock:
+            self._waiting.add(request.key)
+            process = self._process
+        try:
+            if process is None or process.stdin is None:
+                raise BrokenPipeError("the fork server is not running")
+            process.stdin.write(line)
+            process.stdin.flush()
+        except OSError as error:
+            self._refuse(request.key, str(error))
+
+    def notices(self) -> list[Notice]:
+        found = []
+        with contextlib.suppress(queue.Empty):
+            while True:
+                found.append(self._notices.get_nowait())
+        return found
+
+    def close(self) -> None:
+        """Ends the fork server; workers go on."""
+        self._closed = True
+        if self._process is not None and self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(5)
+            if self._process is not None and self._process.poll() is None:
+                self._process.kill()
+
+    def _begin(self) -> None:
+        command = [sys.executable, "-P", "-m", "dreamlab.forkserver"]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment(), start_new_session=True
+        )
+        threading.Thread(target=self._listen, args=(self._process,), daemon=True).start()
+
+    def _listen(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            try:
+                self._hear(json.loads(line))
+            except (ValueError, KeyError, TypeError):
+                log.exception("The fork server said %r", line)
+            self._wake()
+        status = process.wait()
+        self._ready, self._process = False, None
+        if not self._closed:
+            self._failures += 1
+            self._not_before = time.monotonic() + RESTART_AFTER
+            log.error("The fork server has ended (%s).", status)
+        for key in list(self._waiting):
+            self._refuse(key, "the fork server has ended")
+        self._wake()
+
+    def _hear(self, said: dict[str, Any]) -> None:
+        if "ready" in said:
+            self._cuda, self._ready, self._failures = bool(said["cuda"]), True, 0
+            log.info("The fork server is ready after %.1f s.", said["ready"])
+        elif "exited" in said:
+            self._notices.put(Notice("exited", pid=int(said["exited"]), status=int(said["status"])))
+        elif "pid" in said:
+            with self._lock:
+                self._waiting.discard(said["key"])
+            self._notices.put(Notice("started", said["key"], int(said["pid"])))
+        else:
+            self._refuse(said["key"], str(said["error"]))
+
+    def _refuse(self, key: str, why: str) -> None:
+        with self._lock:
+            known = key in self._waiting
+            self._waiting.discard(key)
+        if known:
+            self._notices.put(Notice("refused", key, text=why))
+
+
+def worker_command(request: Request) -> list[str]:
+    """A worker, or the live process, as a command of its own."""
+    base = [sys.executable, "-P", "-m"]
+    if request.key == LIVE:
+        return [
+            *base,
+            "dreamlab.live",
+            str(request.path),
+            "--threads",
+            str(request.threads),
+            "--device",
+            request.device,
+        ]
+    return [
+        *base, "dreamlab.worker", str(request.path), "--threads", str(request.threads),
+        "--device", request.device, "--attempt", str(request.attempt),
+    ]  # fmt: skip
+
+
+class SpawnLauncher:
+    """Every worker is an interpreter of its own. `command` makes its command line."""
+
+    ready, broken = True, False
+    cuda = sys.platform == "linux"
+
+    def __init__(self, command: Callable[[Request], list[str]] = worker_command):
+        self._command = command
+        self._children: list[subprocess.Popen[bytes]] = []
+        self._notices: list[Notice] = []
+
+    def start(self, request: Request) -> None:
+        env = environment()
+        if request.device != "cpu":  # the worker takes the first of what it sees
+            env["CUDA_VISIBLE_DEVICES"] = request.visible
+            request = dataclasses.replace(request, device="cuda:0")
+        try:
+            child = subprocess.Popen(self._command(request), stdin=subprocess.DEVNULL, env=env, start_new_session=True)
+        except OSError as error:
+            self._notices.append(Notice("refused", request.key, text=str(error)))
+            return
+        self._children.append(child)
+        self._notices.append(Notice("started", request.key, child.pid))
+
+    def notices(self) -> list[Notice]:
+        found, self._notices = self._notices, []
+        for child in list(self._children):
+            status = child.poll()
+            if status is not None:
+                self._children.remove(child)
+                found.append(Notice("exited", pid=child.pid, status=status))
+        return found
+
+    def close(self) -> None:
+        """Workers go on."""

@@ -1,0 +1,117 @@
+"""The engine as a process: the lock, `engine.json`, who keeps it alive, and its end."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import time
+from pathlib import Path
+from types import FrameType
+
+import filelock
+
+from dreamlab.engine.client import engine_info, living_clients
+from dreamlab.engine.core import Engine
+from dreamlab.store import write_json
+from dreamlab.store.process import cores, host, started
+
+ROUND = 0.1
+LOOK_AROUND = 1.0
+TRASH_DAYS = 7.0
+LOCK_PATIENCE = 10.0
+log = logging.getLogger("dreamlab.engine")
+
+
+class LockHeld(RuntimeError):
+    """Another engine holds the folder."""
+
+
+def serve(runs: Path, linger: float, engine: Engine | None = None) -> None:
+    """Runs an engine until nothing is active and nobody has needed it for `linger` seconds, until SIGTERM, or
+    until the runs folder vanishes. Raises LockHeld where another engine goes on."""
+    folder = runs.parent / f".{runs.name}-engine"
+    lock = _acquire(runs, folder / "lock")
+    try:
+        engine = engine or Engine(runs)
+        try:
+            engine.store.empty_trash(TRASH_DAYS)
+            _Loop(engine, linger).run()
+        finally:
+            (folder / "engine.json").unlink(missing_ok=True)
+            engine.close()
+    finally:
+        lock.release()
+
+
+def _acquire(runs: Path, path: Path) -> filelock.BaseFileLock:
+    """Waits a little: the engine before may just be ending."""
+    lock = filelock.FileLock(str(path))
+    deadline = time.monotonic() + LOCK_PATIENCE
+    while True:
+        try:
+            lock.acquire(timeout=0.2)
+            return lock
+        except filelock.Timeout:
+            if engine_info(runs) is not None or time.monotonic() > deadline:
+                raise LockHeld(f"Another engine holds {runs}.") from None
+
+
+class _Loop:
+    def __init__(self, engine: Engine, linger: float):
+        self.engine, self.linger = engine, linger
+        self.ending = False
+        self.needed = time.monotonic()
+        self.lock_file = engine.store.folders.engine / "lock"
+
+    def run(self) -> None:
+        signal.signal(signal.SIGTERM, self._end)
+        self._announce()
+        looked = 0.0
+        while not self.ending:
+            try:
+                self.engine.tick()
+            except Exception:
+                log.exception("A round failed; the next one follows.")
+                time.sleep(1.0)
+            if time.monotonic() - looked > LOOK_AROUND:
+                looked = time.monotonic()
+                if not self._wanted():
+                    return
+            self.engine.wake.wait(ROUND)
+            self.engine.wake.clear()
+
+    def _wanted(self) -> bool:
+        if not self.engine.store.folder.is_dir() or not self.lock_file.exists():
+            log.info("The runs folder has gone.")
+            return False
+        if self._busy():
+            self.needed = time.monotonic()
+        if time.monotonic() - self.needed < self.linger:
+            return True
+        # whoever comes now finds no engine.json and starts an engine that waits for the lock; whoever came just
+        # before is seen by one last look
+        (self.engine.store.folders.engine / "engine.json").unlink(missing_ok=True)
+        self.engine.tick()
+        if self._busy():
+            self.needed = time.monotonic()
+            self._announce()
+            return True
+        log.info("Nobody has needed this engine for %.0f s.", self.linger)
+        return False
+
+    def _busy(self) -> bool:
+        return bool(self.engine.active) or bool(living_clients(self.engine.store.folder))
+
+    def _announce(self) -> None:
+        keeper = self.engine.keeper
+        info = {
+            "pid": os.getpid(), "pid_started": started(os.getpid()), "host": host(), "started": time.time(),
+            "live_socket": str(keeper.socket) if keeper else "", "devices": [d.name for d in self.engine.devices],
+            "threads": cores(),
+        }  # fmt: skip
+        write_json(self.engine.store.folders.engine / "engine.json", info)
+
+    def _end(self, number: int, frame: FrameType | None) -> None:
+        self.ending = True
+        self.engine.wake.set()

@@ -1,0 +1,95 @@
+"""What becomes of a run when its worker dies, when somebody resumes it, when what it needs has failed."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+from dreamlab.engine.entry import Entry
+from dreamlab.store.process import EXIT_DISK, EXIT_HELD
+
+MOST_STRIKES = 3
+INTERRUPTED_FOR = 2.0
+GRACE = 5.0
+"""Seconds for which a run that another one names may still be on its way into the folder."""
+StateOf = Callable[[str], str]
+
+
+def interrupt(entry: Entry) -> bool:
+    """Notes that the worker has died without a last word; True where the run is given up."""
+    job = entry.job
+    gone_on = entry.best > int(job.get("best", -1))
+    strikes = 0 if gone_on and entry.best > 0 else int(job.get("strikes", 0)) + 1
+    interruption = {"t": round(time.time(), 3), "attempt": entry.attempt, "step": max(entry.best, 0)}
+    fields: dict[str, Any] = {
+        "interruptions": [*job.get("interruptions", []), interruption], "strikes": strikes,
+        "best": max(entry.best, int(job.get("best", -1))), "pid": None, "pid_started": 0.0,
+    }  # fmt: skip
+    if strikes >= MOST_STRIKES:
+        error = f"The worker ended {strikes} times without getting further{_reason(entry.exit_status)}; worker.log may say more."
+        entry.write_job("failed", **fields, error=error)
+        return True
+    entry.write_job("interrupted", **fields)
+    entry.phase, entry.until = "interrupted", time.monotonic() + INTERRUPTED_FOR
+    return False
+
+
+def _reason(status: int | None) -> str:
+    if status is None or status == 0:
+        return ""
+    if status == -signal.SIGKILL:
+        return " (killed by the system or by hand; too little memory is the usual reason)"
+    if status < 0:
+        return f" (ended by signal {-status})"
+    return " (another process holds its directory)" if status == EXIT_HELD else f" (exit status {status})"
+
+
+def disk_failed(entry: Entry) -> bool:
+    """Whether the worker could not even write its end; the engine says so as soon as it can."""
+    if entry.exit_status != EXIT_DISK:
+        return False
+    error = "The run could not write into its directory (is the disk full?); make room and resume this run."
+    entry.write_job("failed", error=error, pid=None)
+    return True
+
+
+def requeue(entry: Entry, *, by_hand: bool) -> None:
+    """The next attempt. A run resumed by hand queues at the end and gets its three strikes anew."""
+    fields: dict[str, Any] = {"attempt": max(entry.attempt, entry.events_attempt) + 1, "pid": None, "pid_started": 0.0}
+    if by_hand:
+        fields |= {"queued_at": time.time(), "strikes": 0}
+        (entry.run.path / "stop").unlink(missing_ok=True)
+        (entry.run.path / "resume").unlink(missing_ok=True)
+    entry.write_job("queued", **fields)
+    entry.phase, entry.exit_status = "queued", None
+
+
+def readiness(entry: Entry, state_of: StateOf) -> tuple[bool, str, str]:
+    """(may start, final state or "", sentence): what a queued run's needs make of it."""
+    waiting = False
+    for need in entry.record.needs:
+        state = state_of(need)
+        if state == "missing" and time.monotonic() - entry.seen < GRACE:
+            state = "queued"
+        if state == "missing":
+            return False, "failed", f"It needs {need}, which is not there any more."
+        if state == "failed":
+            return False, "failed", f"It needs {need}, which failed."
+        if state == "stopped":
+            return False, "stopped", f"It needs {need}, which was stopped."
+        waiting |= state != "done"
+    return not waiting, "", ""
+
+
+def order(entries: list[Entry], group_of: Callable[[str], Entry | None]) -> list[Entry]:
+    """First come, first served; a group's children count as come with their group, in the order of its plan."""
+
+    def key(entry: Entry) -> tuple[float, str, int, str]:
+        group = group_of(entry.record.group) if entry.record.group else None
+        if group is None or entry.id not in group.record.children:
+            return entry.queued_at, entry.id, 0, entry.id
+        return group.queued_at, group.id, group.record.children.index(entry.id), entry.id
+
+    return sorted(entries, key=key)

@@ -1,0 +1,33 @@
+"""One module per kind of run: a generator that yields events. Modules are imported when their task is asked for."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from dreamlab.tasks.context import Stopped, TaskContext, TaskError
+
+TASKS: dict[str, str] = {
+    "train": "dreamlab.tasks.train:train",
+    "synthesize": "dreamlab.tasks.synthesize:synthesize",
+    "fidelity": "dreamlab.tasks.fidelity:fidelity",
+    "classify": "dreamlab.tasks.classify:classify",
+    "mix": "dreamlab.tasks.groups:mix",
+    "sweep": "dreamlab.tasks.groups:sweep",
+}
+"""Kind of run -> "module:function"."""
+
+Task = Callable[[TaskContext], Iterator[dict[str, Any]]]
+
+
+def find_task(kind: str) -> Task:
+    """The task of a kind of run. Raises TaskError for a kind that has none."""
+    if kind not in TASKS:
+        raise TaskError(f"There is no task for runs of kind {kind!r}; there are {', '.join(TASKS)}.")
+    module, function = TASKS[kind].split(":")
+    task: Task = getattr(importlib.import_module(module), function)
+    return task
+
+
+__all__ = ["TASKS", "Stopped", "Task", "TaskContext", "TaskError", "find_task"]

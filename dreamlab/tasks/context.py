@@ -1,0 +1,49 @@
+"""What a task is given, and the two ways in which it ends early."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+
+from dreamlab.spec import Spec
+from dreamlab.store import ArtefactCache, Run, RunStore
+
+STAT_EVERY = 0.05
+
+
+class Stopped(Exception):
+    """Raised by a task after it has saved, because a stop was asked for."""
+
+
+class TaskError(ValueError):
+    """A run that cannot go on: one sentence for the page."""
+
+
+@dataclasses.dataclass
+class TaskContext:
+    """A run and the means it has been given.
+
+    `device` is "cpu" or "cuda:0" (the worker sees one CUDA device at most), `threads` the CPU threads that torch
+    already uses, `attempt` 1 for the first start and one more for every resumption.
+    """
+
+    run: Run
+    store: RunStore
+    cache: ArtefactCache
+    attempt: int = 1
+    threads: int = 1
+    device: str = "cpu"
+    _looked: float = dataclasses.field(default=0.0, init=False, repr=False)
+    _stopping: bool = dataclasses.field(default=False, init=False, repr=False)
+
+    @property
+    def spec(self) -> Spec:
+        return self.run.spec
+
+    def stopping(self) -> bool:
+        """Whether a stop was asked for. Looks at the disk at most once in 50 ms: cheap enough for every step."""
+        now = time.monotonic()
+        if not self._stopping and now - self._looked >= STAT_EVERY:
+            self._looked = now
+            self._stopping = (self.run.path / "stop").exists()
+        return self._stopping
