@@ -1,0 +1,61 @@
+"""The forward process, what a network may predict, and the posterior: functions of tensors (or numpy arrays).
+
+`alpha_bar_t` is a scalar or broadcasts against the images, in (0, 1]; x0 lies in [-1, 1].
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TypeVar
+
+import torch
+
+A = TypeVar("A", bound=torch.Tensor)
+
+
+def diffuse(x0: A, eps: A, alpha_bar_t: A) -> A:
+    """x_t = sqrt(alpha_bar) x0 + sqrt(1 - alpha_bar) eps (Ho et al. 2020, Eq. 4)."""
+    return alpha_bar_t**0.5 * x0 + (1 - alpha_bar_t) ** 0.5 * eps
+
+
+def x0_from_eps(x_t: A, eps: A, alpha_bar_t: A) -> A:
+    """Ho et al. 2020, Eq. 15."""
+    return (x_t - (1 - alpha_bar_t) ** 0.5 * eps) / alpha_bar_t**0.5
+
+
+def eps_from_x0(x_t: A, x0: A, alpha_bar_t: A) -> A:
+    """The noise that takes x0 to x_t: Eq. 4 of Ho et al. 2020 solved for eps; alpha_bar below 1."""
+    return (x_t - alpha_bar_t**0.5 * x0) / (1 - alpha_bar_t) ** 0.5
+
+
+def velocity(x0: A, eps: A, alpha_bar_t: A) -> A:
+    """v = sqrt(alpha_bar) eps - sqrt(1 - alpha_bar) x0 (Salimans & Ho 2022, section 4)."""
+    return alpha_bar_t**0.5 * eps - (1 - alpha_bar_t) ** 0.5 * x0
+
+
+def x0_from_v(x_t: A, v: A, alpha_bar_t: A) -> A:
+    """Salimans & Ho 2022, appendix D."""
+    return alpha_bar_t**0.5 * x_t - (1 - alpha_bar_t) ** 0.5 * v
+
+
+def x0_from(target: str, output: A, x_t: A, alpha_bar_t: A) -> A:
+    """The clean image that a network's output of this target (x0, eps or v) stands for."""
+    if target == "x0":
+        return output
+    return x0_from_eps(x_t, output, alpha_bar_t) if target == "eps" else x0_from_v(x_t, output, alpha_bar_t)
+
+
+@dataclasses.dataclass(frozen=True)
+class Gaussian:
+    """Mean (like the images) and variance (scalar) of an isotropic normal."""
+
+    mean: torch.Tensor
+    variance: float
+
+
+def posterior(x_t: torch.Tensor, x0: torch.Tensor, alpha_bar_t: float, alpha_bar_prev: float) -> Gaussian:
+    """q(x_prev | x_t, x0) between any two noise levels (Ho et al. 2020, Eqs. 6 and 7, with alpha = their ratio)."""
+    alpha = alpha_bar_t / alpha_bar_prev
+    beta = 1 - alpha
+    mean = (alpha_bar_prev**0.5 * beta * x0 + alpha**0.5 * (1 - alpha_bar_prev) * x_t) / (1 - alpha_bar_t)  # Eq. 7
+    return Gaussian(mean, beta * (1 - alpha_bar_prev) / (1 - alpha_bar_t))

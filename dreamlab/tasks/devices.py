@@ -1,0 +1,92 @@
+"""Where and how to compute: nothing here touches a device before a task asks for it."""
+
+from __future__ import annotations
+
+import contextlib
+import statistics
+import sys
+
+import torch
+
+from dreamlab.store import ArtefactCache
+
+PROBE_FROM, PROBE_STEPS = 3, 8
+BF16_MUST_SAVE = 0.08
+"""Share of a step that bf16 must save to be taken: below it, the rounding is not worth it."""
+
+
+def prepare(name: str) -> torch.device:
+    """The device of a task ("cpu", "cuda:0" or "auto"), set up for speed."""
+    if name == "auto":
+        name = "cuda:0" if torch.cuda.is_available() else "cpu"
+    device = torch.device(name)
+    if device.type == "cuda":
+        torch.backends.cuda.matmul.allow_tf32 = True
+        torch.backends.cudnn.allow_tf32 = True
+        torch.backends.cudnn.benchmark = True
+    return device
+
+
+def has_fast_bf16(device: torch.device) -> bool:
+    """Whether bf16 may pay here. A CPU without these instructions emulates it, five times slower than fp32."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device)[0] >= 8
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
+
+
+def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager[object]:
+    """Mixed precision for `bf16`, nothing for `fp32`."""
+    if precision == "fp32":
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, torch.bfloat16)
+
+
+class PrecisionProbe:
+    """Chooses fp32 or bf16 while the first training steps run: they alternate, the faster median wins.
+
+    An answer is kept in the cache for this kind of machine and network, so that later runs begin with it.
+    """
+
+    def __init__(self, wanted: str, device: torch.device, cache: ArtefactCache, network: str):
+        kind = torch.cuda.get_device_name(device) if device.type == "cuda" else torch.cpu.get_capabilities().get("cpu_name", "")
+        self._key = f"bf16/{torch.__version__}/{kind}/{torch.get_num_threads()}/{network}"
+        self._cache, self._times = cache, {"fp32": list[float](), "bf16": list[float]()}
+        self.choice = wanted
+        if wanted == "auto":
+            self.choice = "" if has_fast_bf16(device) else "fp32"
+            if device.type == "cuda" and not self.choice:
+                self.choice = "bf16"
+            known = cache.get(self._key) if not self.choice else None
+            if known is not None:
+                self.choice = "bf16" if bool(known["bf16"]) else "fp32"
+
+    def precision(self, step: int) -> str:
+        """What step (1, 2, ...) should use."""
+        return self.choice or ("bf16" if step % 2 else "fp32")
+
+    def record(self, step: int, seconds: float) -> None:
+        """How long a step took; the first ones also load kernels and do not count."""
+        if self.choice or step < PROBE_FROM:
+            return
+        self._times[self.precision(step)].append(seconds)
+        if step >= PROBE_FROM + PROBE_STEPS - 1:
+            fp32, bf16 = (statistics.median(self._times[p]) for p in ("fp32", "bf16"))
+            self.choice = "bf16" if bf16 < (1 - BF16_MUST_SAVE) * fp32 else "fp32"
+            self._cache.put(self._key, bf16=torch.tensor(self.choice == "bf16").numpy())
+
+
+def synchronise(device: torch.device) -> None:
+    """Waits for queued CUDA work; nothing on a CPU."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def peak_memory_bytes(device: torch.device) -> int:
+    """Most memory held so far: of the CUDA device's allocator, or of this process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    import resource  # not on Windows, where this project runs inside WSL
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
