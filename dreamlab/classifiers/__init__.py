@@ -1,0 +1,5 @@
+"""The networks that are trained on mixes and judged on real test images; no training loop here."""
+
+from dreamlab.classifiers.networks import CLASSIFIERS, Classifier, parameters
+
+__all__ = ["CLASSIFIERS", "Classifier", "parameters"]

@@ -1,0 +1,131 @@
+"""Networks whose features are compared: a classifier trained on the real data, or the Inception-v3 of FID."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dreamlab.classifiers.networks import Classifier, outputs
+
+INCEPTION_FILE = "weights-inception-2015-12-05-6726825d.pth"
+PROBE_MEAN, PROBE_NORM = 0.17647, 18.638
+"""Mean and norm of the standard weights' features of the test image in `_check_probe`; rounding to fp16 moves them by 1e-4."""
+
+
+class ExtractorError(ValueError):
+    """Weights that cannot be used: one sentence."""
+
+
+class Extractor(Protocol):
+    """Features (n, dimensions) float32 of uint8 NHWC images in batches; `id` is made from the weights."""
+
+    name: str
+    id: str
+    dimensions: int
+
+    def batches(self, images: np.ndarray) -> Iterator[np.ndarray]: ...
+
+
+def weights_id(state: Mapping[str, np.ndarray]) -> str:
+    """12 hex digits over names, shapes and values."""
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        digest.update(f"{name}{state[name].dtype.str}{state[name].shape}".encode())
+        digest.update(np.ascontiguousarray(state[name]).data)
+    return digest.hexdigest()[:12]
+
+
+class ClassifierExtractor:
+    """The penultimate features of a classifier (design.md: their Frechet distance is `fd_classifier`, never FID)."""
+
+    name = "classifier"
+
+    def __init__(self, network: Classifier, device: str):
+        self.network, self.device, self.dimensions = network, device, network.dimensions
+        self.id = weights_id({k: v.cpu().numpy() for k, v in network.state_dict().items()})
+
+    def batches(self, images: np.ndarray) -> Iterator[np.ndarray]:
+        for features, _ in outputs(self.network, images, self.device):
+            yield features.numpy()
+
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        """Classes (n,) that the classifier sees in features (n, dimensions)."""
+        with torch.inference_mode():
+            logits: Tensor = self.network.head(torch.from_numpy(features).to(self.device))
+        return logits.argmax(1).cpu().numpy()
+
+
+class InceptionExtractor:
+    """2048 pool features of torch-fidelity's Inception-v3, with its resize and its batch norms as they are.
+
+    `path` is the user's weight file. It is read as plain tensors only: nothing in it can run. Raises ExtractorError
+    where it is missing or holds another network's weights.
+    """
+
+    name = "inception"
+    dimensions = 2048
+
+    def __init__(self, path: str, device: str, batch_size: int = 50):
+        from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
+        state = _read(path)
+        self.device, self.batch_size = device, batch_size
+        self.id = weights_id({k: v.numpy() for k, v in state.items()})
+        # torch-fidelity unpickles whatever the file holds; it is given our own copy of the tensors instead
+        safe = io.BytesIO()
+        torch.save(state, safe)
+        safe.seek(0)
+        try:
+            network = FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=safe)
+        except (RuntimeError, KeyError) as error:
+            raise ExtractorError(
+                f"{path} holds the weights of another network, not {INCEPTION_FILE}: {str(error)[:120]}"
+            ) from None
+        self.network = network.to(device, memory_format=torch.channels_last)
+        self._check_probe(path)
+
+    def batches(self, images: np.ndarray) -> Iterator[np.ndarray]:
+        for start in range(0, len(images), self.batch_size):
+            yield self._features(images[start : start + self.batch_size])
+
+    def _features(self, images: np.ndarray) -> np.ndarray:
+        x = torch.from_numpy(images.copy()).to(self.device).permute(0, 3, 1, 2)
+        if x.shape[1] == 1:
+            x = x.expand(-1, 3, -1, -1)
+        with torch.inference_mode():
+            features: Tensor = self.network(x.contiguous(memory_format=torch.channels_last))[0]
+        return features.float().cpu().numpy()
+
+    def _check_probe(self, path: str) -> None:
+        """Any weights of the same shapes would load; the standard ones answer a fixed image in a known way."""
+        ramp = np.add.outer(np.arange(32) * 5, np.arange(32) * 3).astype(np.uint8)
+        features = self._features(np.stack([ramp, ramp.T, 255 - ramp], axis=-1)[None])[0]
+        found = float(features.mean()), float(np.linalg.norm(features))
+        if abs(found[0] - PROBE_MEAN) > 0.02 * PROBE_MEAN or abs(found[1] - PROBE_NORM) > 0.02 * PROBE_NORM:
+            raise ExtractorError(
+                f"{path} fits Inception-v3 but is not {INCEPTION_FILE}: its features of a test image differ."
+            )
+
+
+def _read(path: str) -> dict[str, Tensor]:
+    file = Path(path).expanduser()
+    if not path or not file.is_file():
+        raise ExtractorError(
+            f"Inception weights (--inception-weights): {path!r} is not a file; give the path of {INCEPTION_FILE}."
+        )
+    try:
+        state = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises several kinds for a file that is not tensors; all mean the same here
+        raise ExtractorError(
+            f"{path} cannot be read as plain tensors ({type(error).__name__}); give {INCEPTION_FILE}."
+        ) from None
+    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise ExtractorError(f"{path} does not hold the weights of a network; give {INCEPTION_FILE}.")
+    return dict(state)

@@ -1,0 +1,36 @@
+"""Many arms against one control: decisions and intervals that hold together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """Adjusted p values of Holm's step-down procedure (Holm 1979): reject where the value is <= alpha.
+
+    The chance of any false rejection among m stays below alpha whatever the dependence between the arms.
+    """
+    values = np.asarray(p, dtype=np.float64)
+    order = np.argsort(values, kind="stable")
+    scaled = values[order] * (len(values) - np.arange(len(values)))
+    adjusted = np.empty_like(values)
+    adjusted[order] = np.minimum(np.maximum.accumulate(scaled), 1.0)
+    return [float(x) for x in adjusted]
+
+
+def holm_levels(p: Sequence[float], alpha: float = 0.05) -> list[float]:
+    """Confidence level of each arm's interval such that it excludes 0 exactly where Holm rejects.
+
+    The arm that is rejected at rank i of m is judged at alpha / (m - i + 1), and its interval has that level; arms that
+    are not rejected share the level of the rank at which the procedure stopped, where their p values lie above it.
+    """
+    values = np.asarray(p, dtype=np.float64)
+    m = len(values)
+    rejected = np.asarray(holm(p)) <= alpha
+    stopped = int(rejected.sum())
+    levels = np.full(m, 1 - alpha / max(m - stopped, 1))
+    for rank, index in enumerate(np.argsort(values, kind="stable")[:stopped]):
+        levels[index] = 1 - alpha / (m - rank)
+    return [float(x) for x in levels]

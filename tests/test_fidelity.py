@@ -1,0 +1,272 @@
+"""Distances against closed forms, scipy and torchmetrics; extractors; the task."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.linalg
+import torch
+
+from dreamlab.classifiers import CLASSIFIERS
+from dreamlab.data import catalog
+from dreamlab.fidelity.extractors import INCEPTION_FILE, ClassifierExtractor, ExtractorError, InceptionExtractor
+from dreamlab.fidelity.frechet import distance, frechet, frechet_interval, statistics
+from dreamlab.fidelity.kid import kid, mmd, subset_values
+from dreamlab.store import RunStore
+from dreamlab.tasks.context import Stopped, TaskError
+from dreamlab.tasks.fidelity import fidelity
+from dreamlab.tasks.reference import shift
+from tests.evidence_helpers import context, new_run, new_set, new_store
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "get.py"
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def two_sets(n: int, m: int, d: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    mix = rng.normal(size=(d, d)) / np.sqrt(d)
+    return rng.normal(size=(n, d)) @ mix, rng.normal(size=(m, d)) @ mix.T + 0.3
+
+
+def by_sqrtm(x: np.ndarray, y: np.ndarray) -> float:
+    a, b = np.cov(x, rowvar=False), np.cov(y, rowvar=False)
+    return float(np.square(x.mean(0) - y.mean(0)).sum() + np.trace(a + b - 2 * scipy.linalg.sqrtm(a @ b).real))
+
+
+@pytest.mark.parametrize(("n", "m", "d"), [(300, 400, 16), (900, 800, 128), (1200, 1100, 600)])
+def test_the_frechet_distance_is_scipys(n: int, m: int, d: int) -> None:
+    x, y = two_sets(n, m, d)
+    assert frechet(x, y) == pytest.approx(by_sqrtm(x, y), rel=1e-8)
+    assert distance(statistics(x, keep=False), statistics(y)) == pytest.approx(frechet(x, y), rel=1e-10)
+
+
+@pytest.mark.parametrize(("n", "m", "d"), [(40, 60, 96), (40, 300, 96), (550, 520, 640)])
+def test_fewer_images_than_dimensions_give_the_same_through_the_gram_matrix(n: int, m: int, d: int) -> None:
+    x, y = two_sets(n, m, d)
+    a, b = np.cov(x, rowvar=False), np.cov(y, rowvar=False)
+    # scipy's sqrtm is not made for singular products: the root of the symmetric form, by the definition
+    values, vectors = np.linalg.eigh(a)
+    root = vectors @ np.diag(np.sqrt(np.maximum(values, 0))) @ vectors.T
+    inner = np.linalg.eigvalsh(root @ b @ root)
+    rank = min(n, m, d + 1) - 1
+    expected = (
+        np.square(x.mean(0) - y.mean(0)).sum()
+        + np.trace(a + b)
+        - 2 * np.sqrt(np.sort(np.maximum(inner, 0))[-rank:]).sum()
+    )
+    assert frechet(x, y) == pytest.approx(expected, rel=1e-8)
+
+
+def test_the_frechet_distance_of_known_gaussians_and_of_a_set_with_itself() -> None:
+    x = np.array([[-1.0, -2.0], [1.0, -2.0], [-1.0, 2.0], [1.0, 2.0]])
+    y = 2 * x + np.array([3.0, 4.0])  # deviations double, means move by 5
+    deviations = x.std(0, ddof=1)
+    assert frechet(x, y) == pytest.approx(25 + np.square(deviations).sum())
+    assert abs(frechet(x, x)) < 1e-12
+    with pytest.raises(ValueError, match="at least 2"):
+        statistics(x[:1])
+
+
+def test_the_jackknife_interval_of_the_frechet_distance_covers_what_repetition_shows() -> None:
+    rng = np.random.default_rng(0)
+    draws = [frechet_interval(rng.normal(size=(200, 4)) + 0.5, rng.normal(size=(200, 4)), seed=i) for i in range(150)]
+    truth = np.mean([d.mean for d in draws])  # the expected value at this number of images, bias included
+    covered = np.mean([d.low <= truth <= d.high for d in draws])
+    assert 0.88 < covered <= 1.0
+    assert np.mean([d.high - d.low for d in draws]) == pytest.approx(4 * np.std([d.mean for d in draws]), rel=0.3)
+
+
+def test_kid_is_torchmetrics_kid() -> None:
+    from torchmetrics.image.kid import KernelInceptionDistance, poly_mmd
+
+    x, y = (s.astype(np.float32) for s in two_sets(120, 120, 32))
+    assert mmd(x, y) == pytest.approx(float(poly_mmd(torch.tensor(x).double(), torch.tensor(y).double())), rel=1e-8)
+
+    class Same(torch.nn.Module):
+        num_features = 32
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return images.flatten(1)[:, :32].double()
+
+    theirs = KernelInceptionDistance(feature=Same(), subsets=200, subset_size=60, normalize=True)
+    theirs.update(torch.tensor(y).reshape(120, 1, 4, 8), real=True)
+    theirs.update(torch.tensor(x).reshape(120, 1, 4, 8), real=False)
+    torch.manual_seed(0)
+    mean, spread = (float(v) for v in theirs.compute())
+    ours = subset_values(x, y, subsets=200, size=60)
+    # the same estimator over other random subsets: equal within the error of two means over 200
+    assert ours.mean() == pytest.approx(mean, abs=4 * spread * np.sqrt(2 / 200)) and ours.std() == pytest.approx(
+        spread, rel=0.25
+    )
+
+
+def test_kid_of_equal_distributions_is_zero_within_its_interval_and_large_sets_agree(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = np.random.default_rng(2)
+    found = [kid(rng.normal(size=(150, 8)), rng.normal(size=(150, 8)), subsets=20, size=150, seed=i) for i in range(60)]
+    assert np.mean([f.low <= 0 <= f.high for f in found]) > 0.85
+    x, y = two_sets(200, 180, 8)
+    whole = subset_values(x, y, 5, 50)
+    monkeypatch.setattr("dreamlab.fidelity.kid.MOST", 100)
+    assert subset_values(x, y, 5, 50) == pytest.approx(whole)
+    assert kid(x, y, 5, 50).mean == pytest.approx(whole.mean())
+    with pytest.raises(ValueError, match="at least 4"):
+        kid(x[:1], y)
+    with pytest.raises(ValueError, match="at least 2"):
+        subset_values(x[:1], y)
+
+
+def test_shifts_move_images_without_a_seam() -> None:
+    x = torch.arange(64.0).reshape(1, 1, 8, 8).repeat(50, 1, 1, 1)
+    moved = shift(x, torch.Generator().manual_seed(0))
+    inner = {tuple(m[0, 2:6, 2:6].flatten().tolist()) for m in moved}
+    expected = {tuple(x[0, 0, 2 + i : 6 + i, 2 + j : 6 + j].flatten().tolist()) for i in (-1, 0, 1) for j in (-1, 0, 1)}
+    assert inner == expected and moved.shape == x.shape
+
+
+def test_the_id_of_an_extractor_is_that_of_its_weights() -> None:
+    torch.manual_seed(0)
+    network = CLASSIFIERS["cnn"](1, 8, 10).eval()
+    first, again = ClassifierExtractor(network, "cpu"), ClassifierExtractor(network, "cpu")
+    images = catalog.load("digits").test_images[:20]
+    features = np.concatenate(list(first.batches(images)))
+    assert features.shape == (20, 128) == (20, first.dimensions) and first.id == again.id
+    with torch.no_grad():
+        network.head.bias[0] += 1e-3
+    assert ClassifierExtractor(network, "cpu").id != first.id
+    assert np.array_equal(
+        first.predict(features),
+        network(torch.from_numpy(images / 127.5 - 1).float().permute(0, 3, 1, 2)).argmax(1).numpy(),
+    )
+
+
+class Trap:
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        return exec, ("import dreamlab; dreamlab.trapped = True",)
+
+
+def test_missing_foreign_and_malicious_inception_weights_are_refused(tmp_path: Path) -> None:
+    import dreamlab
+
+    with pytest.raises(ExtractorError, match="is not a file"):
+        InceptionExtractor(str(tmp_path / "none.pth"), "cpu")
+    torch.save({"w": torch.zeros(2)}, tmp_path / "foreign.pth")
+    with pytest.raises(ExtractorError, match="weights of another network"):
+        InceptionExtractor(str(tmp_path / "foreign.pth"), "cpu")
+    torch.save([1, 2], tmp_path / "list.pth")
+    with pytest.raises(ExtractorError, match="does not hold the weights"):
+        InceptionExtractor(str(tmp_path / "list.pth"), "cpu")
+    for name, write in (
+        ("pickle.pth", lambda p: p.write_bytes(pickle.dumps(Trap()))),
+        ("torch.pth", lambda p: torch.save(Trap(), p)),
+    ):
+        write(tmp_path / name)
+        with pytest.raises(ExtractorError, match="cannot be read as plain tensors"):
+            InceptionExtractor(str(tmp_path / name), "cpu")
+    assert not hasattr(dreamlab, "trapped")
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunStore]:
+    yield new_store(tmp_path_factory.mktemp("fidelity"))
+
+
+def measure(store: RunStore, images: np.ndarray, labels: np.ndarray, **values: Any) -> list[dict[str, Any]]:
+    made = new_set(store, new_run(store, "train", {"dataset": "digits"}), images, labels)
+    return list(fidelity(context(store, new_run(store, "fidelity", {"images": made.id, **values}))))
+
+
+def test_the_task_measures_good_and_bad_images_with_a_classifier_trained_once(lab: RunStore) -> None:
+    data = catalog.load("digits")
+    events = measure(lab, data.train_images[:400], data.train_labels[:400])
+    good = events[-1]["values"]
+    assert any("Reference classifier" in e.get("text", "") for e in events)
+    assert good["extractor"]["accuracy"] > 0.95 and good["extractor"]["dimensions"] == 128 and good["recognised"] > 0.98
+    assert good["reference"] == {"dataset": "digits", "split": "test", "images": 597} and good["images"] == 400
+    assert (
+        [m["name"] for m in good["metrics"]]
+        == ["fd_classifier", "kid_classifier"]
+        == [m["name"] for m in good["real_floor"]]
+    )
+    assert all(m["low"] < m["value"] < m["high"] for m in good["metrics"])
+    noise = np.random.default_rng(0).integers(0, 256, (100, 8, 8, 1), np.uint8)
+    events = measure(lab, noise, np.repeat(np.arange(10), 10))
+    bad = events[-1]["values"]
+    assert (
+        not any("Reference classifier" in e.get("text", "") for e in events)
+        and bad["extractor"]["id"] == good["extractor"]["id"]
+    )
+    assert (
+        bad["metrics"][0]["low"] > 5 * good["metrics"][0]["high"]
+        and bad["metrics"][1]["low"] > 0
+        and bad["recognised"] < 0.3
+    )
+    assert bad["real_floor_images"] == 100 and bad["real_floor"][0]["value"] < bad["metrics"][0]["value"]
+    again = measure(lab, noise, np.repeat(np.arange(10), 10))[-1]["values"]
+    assert again["metrics"] == bad["metrics"] and again["seconds"] < 1.0
+
+
+def test_the_other_split_is_the_floor_when_training_images_are_the_reference(lab: RunStore) -> None:
+    data = catalog.load("digits")
+    found = measure(lab, data.test_images[:50], data.test_labels[:50], reference="train")[-1]["values"]
+    assert (
+        found["reference"]["split"] == "train"
+        and found["reference"]["images"] == 1200
+        and found["real_floor_images"] == 50
+    )
+
+
+def test_what_cannot_be_measured_is_said(tmp_path: Path, lab: RunStore) -> None:
+    data = catalog.load("digits")
+    with pytest.raises(TaskError, match="at least 10"):
+        measure(lab, data.test_images[:5], data.test_labels[:5])
+    with pytest.raises(TaskError, match="is not a file"):
+        measure(
+            lab,
+            data.test_images[:20],
+            data.test_labels[:20],
+            extractor="inception",
+            inception_weights=str(tmp_path / "no.pth"),
+        )
+    store = new_store(tmp_path)
+    made = new_set(store, new_run(store, "train", {"dataset": "digits"}), data.test_images[:20], data.test_labels[:20])
+    run = new_run(store, "fidelity", {"images": made.id})
+    (run.path / "stop").touch()
+    with pytest.raises(Stopped):
+        list(fidelity(context(store, run)))
+    (made.path / "images.npy").unlink()
+    with pytest.raises(TaskError, match="cannot be read"):
+        list(fidelity(context(store, run)))
+
+
+def test_real_inception_features_are_torchmetrics_features(tmp_path: Path, lab: RunStore) -> None:
+    if not SHARED.exists():
+        pytest.skip("the Inception weights come from ../shared/data/get.py, which is not here")
+    subprocess.run([sys.executable, str(SHARED), "inception", str(tmp_path)], check=True)
+    weights = str(tmp_path / INCEPTION_FILE)
+    from torchmetrics.image.fid import NoTrainInceptionV3
+
+    data = catalog.load("digits")
+    ours = np.concatenate(list(InceptionExtractor(weights, "cpu", batch_size=6).batches(data.test_images[:16])))
+    # without its antialiasing torchmetrics resizes as the original Inception does, and as torch-fidelity always does
+    theirs = NoTrainInceptionV3("inception", ["2048"], weights, antialias=False)
+    x = torch.from_numpy(data.test_images[:16].copy()).permute(0, 3, 1, 2).expand(-1, 3, -1, -1)
+    assert np.abs(ours - theirs(x).numpy()).max() < 1e-5 * np.abs(ours).max()
+    state = torch.load(weights, weights_only=True)
+    torch.save(
+        {k: v + 0.02 * torch.randn_like(v) if v.ndim == 4 else v for k, v in state.items()}, tmp_path / "retrained.pth"
+    )
+    with pytest.raises(ExtractorError, match="is not weights-inception"):
+        InceptionExtractor(str(tmp_path / "retrained.pth"), "cpu")
