@@ -1,0 +1,1 @@
+"""The dashboard: a reader of run directories. It submits specs, shows what runs say, and never imports torch."""

@@ -1,0 +1,204 @@
+"""Plotly figures as pure functions of data and theme ("light" or "dark"). Values are plain lists: Gradio's bundle reads them safely."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import plotly.graph_objects as go
+
+from dreamlab.ui.theme import faded, mix_colour, palette
+
+FONT = "Inter, ui-sans-serif, system-ui, sans-serif"
+MOST_POINTS = 600
+AXIS_WORDS = {"guidance_weight": "guidance weight w (scale 1 + w)", "num_steps": "sampler steps", "num_train_timesteps": "noise steps T (retrained)"}
+
+
+def base(theme: str, height: int, revision: str) -> go.Figure:
+    """An empty figure: transparent, hairline grid, the zoom kept as long as `revision` stays."""
+    c = palette(theme)
+    axis = {
+        "gridcolor": c["line"], "linecolor": c["line"], "zeroline": False, "tickfont": {"color": c["ink-3"], "size": 12}, "automargin": True,
+        "title": {"font": {"color": c["ink-3"], "size": 12}, "standoff": 8},
+    }  # fmt: skip
+    return go.Figure(
+        layout={
+            "height": height, "uirevision": revision, "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)", "showlegend": False,
+            "font": {"family": FONT, "color": c["ink"], "size": 12}, "margin": {"l": 36, "r": 12, "t": 8, "b": 28}, "hovermode": "closest",
+            "hoverlabel": {"bgcolor": c["panel"], "bordercolor": c["line-2"], "font": {"color": c["ink"], "family": FONT}},
+            "xaxis": {**axis, "showgrid": False}, "yaxis": axis, "dragmode": "zoom", "modebar": {"remove": ["toImage", "lasso2d", "select2d"]},
+        }
+    )  # fmt: skip
+
+
+def empty(theme: str, height: int, text: str) -> go.Figure:
+    """A figure that says what will be drawn, without axes."""
+    figure = base(theme, height, "empty")
+    figure.update_xaxes(visible=False)
+    figure.update_yaxes(visible=False)
+    figure.add_annotation(x=0, y=1, xref="paper", yref="paper", text=text, showarrow=False, xanchor="left", font={"color": palette(theme)["ink-3"], "size": 13})
+    return figure
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """Round values (1, 2, 5) that a log axis from low to high shows; both positive."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    return [m * 10.0**e for e in range(first, last + 1) for m in (1, 2, 5) if low * 0.8 <= m * 10.0**e <= high * 1.25]
+
+
+def decimate(xs: Sequence[float], ys: Sequence[float], most: int = MOST_POINTS) -> tuple[list[float], list[float]]:
+    """At most about `most` points: first, last, and the lowest and highest of every stretch."""
+    n = len(xs)
+    if n <= most:
+        return list(xs), list(ys)
+    keep = {0, n - 1}
+    stretches = most // 2
+    for k in range(stretches):
+        members = range(k * n // stretches, (k + 1) * n // stretches)
+        keep |= {min(members, key=lambda i: ys[i]), max(members, key=lambda i: ys[i])}
+    order = sorted(keep)
+    return [xs[i] for i in order], [ys[i] for i in order]
+
+
+def loss(steps: Sequence[float], values: Sequence[float], theme: str, revision: str) -> go.Figure:
+    """The loss on a log scale: what was measured in grey, its running mean in ink."""
+    if not any(v > 0 for v in values):
+        return empty(theme, 160, "The curve begins with the first step.")
+    figure = base(theme, 160, revision)
+    c = palette(theme)
+    pairs = [(s, v) for s, v in zip(steps, values, strict=True) if v > 0]
+    xs, ys = [p[0] for p in pairs], [p[1] for p in pairs]
+    smooth: list[float] = []
+    for i, v in enumerate(ys):
+        weight = max(1 / (i + 1), 0.1)
+        smooth.append(v if not smooth else math.exp((1 - weight) * math.log(smooth[-1]) + weight * math.log(v)))
+    hover = "step %{x:,}<br>loss %{y:.4f}<extra></extra>"
+    rx, ry = decimate(xs, ys)
+    sx, sy = decimate(xs, smooth)
+    figure.add_scatter(x=rx, y=ry, mode="lines", line={"color": faded(c["ink-3"], 0.45), "width": 1}, hoverinfo="skip")
+    figure.add_scatter(x=sx, y=sy, mode="lines", line={"color": c["ink"], "width": 1.8}, hovertemplate=hover)
+    ticks = log_ticks(min(smooth), max(smooth))
+    figure.update_yaxes(type="log", tickvals=ticks, ticktext=[f"{t:g}" for t in ticks])
+    figure.update_xaxes(title_text="step", tickformat=",d", **({"dtick": 1} if xs[-1] - xs[0] < 6 else {"nticks": 5}))
+    return figure
+
+
+def curve(points: Sequence[dict[str, Any]], axis: str, metric: str, theme: str, revision: str) -> go.Figure:
+    """A metric (lower is better) against the axis, with intervals; the floor is what real images reach.
+
+    points: {"x", "value", "low", "high", "floor"}, low, high and floor may be None.
+    """
+    if not any(p.get("value") is not None for p in points):
+        return empty(theme, 340, "The points of the curve appear here one by one.")
+    figure = base(theme, 340, revision)
+    c = palette(theme)
+    done = sorted((p for p in points if p.get("value") is not None), key=lambda p: p["x"])
+    floors = [p["floor"] for p in done if p.get("floor") is not None]
+    if floors:
+        floor = sum(floors) / len(floors)
+        figure.add_hline(y=floor, line={"color": c["real"], "width": 1, "dash": "dot"}, annotation={
+            "text": "real images against real images", "font": {"color": c["real"], "size": 12}, "xanchor": "right", "yanchor": "bottom"})  # fmt: skip
+    xs, ys = [p["x"] for p in done], [p["value"] for p in done]
+    up = [(p["high"] - p["value"]) if p.get("high") is not None else 0 for p in done]
+    down = [(p["value"] - p["low"]) if p.get("low") is not None else 0 for p in done]
+    figure.add_scatter(
+        x=xs, y=ys, mode="lines+markers+text", line={"color": faded(c["synthetic"], 0.5), "width": 1.5}, marker={"color": c["synthetic"], "size": 9},
+        error_y={"type": "data", "array": up, "arrayminus": down, "symmetric": False, "color": c["synthetic"], "thickness": 1.5, "width": 0},
+        text=[f" {y:.3g}" for y in ys], textposition="middle right", textfont={"color": c["ink"], "size": 12}, cliponaxis=False,
+        hovertemplate="%{x:g}: %{y:.4g}<extra></extra>",
+    )  # fmt: skip
+    figure.update_yaxes(title_text=f"{metric}, lower is better", rangemode="tozero", nticks=6)
+    figure.update_xaxes(title_text=AXIS_WORDS.get(axis, axis), tickvals=xs, ticktext=[f"{x:g}" for x in xs])
+    if axis in ("num_steps", "num_train_timesteps") and xs:
+        figure.update_xaxes(type="log")
+    figure.update_layout(margin={"r": 48})
+    return figure
+
+
+def mix(report: dict[str, Any], theme: str, revision: str) -> go.Figure:
+    """Accuracy of every arm: seeds as small points, mean and interval, the control as a band, colour by synthetic fraction.
+
+    With two generators the real arm comes first and each generator's arms follow under a heading that names what it saw.
+    """
+    arms = report.get("arms", [])
+    if not arms:
+        return empty(theme, 340, "The arms appear here, cell by cell.")
+    figure = base(theme, 340, revision)
+    c = palette(theme)
+    places, heads = _places(arms, report.get("generators", []))
+    control = next((a for a in arms if a["arm"] == "real" and a.get("interval")), None)
+    if control and control["interval"].get("low") is not None:
+        low, high = 100 * max(control["interval"]["low"], 0.0), 100 * min(control["interval"]["high"], 1.0)
+        figure.add_hrect(y0=low, y1=high, fillcolor=faded(c["real"], 0.09), line_width=0, layer="below")
+    seen: list[float] = []
+    for arm, x in zip(arms, places, strict=True):
+        seen += _arm(figure, arm, x, mix_colour(arm.get("synthetic_fraction", 0.0), theme), c)
+    labels = [_two_lines(a["label"]) for a in arms]
+    figure.update_xaxes(tickvals=places, ticktext=labels, range=[-0.6, (max(places) if places else 0) + 0.6], tickfont={"color": c["ink"], "size": 12})
+    if seen:
+        pad = max((max(seen) - min(seen)) * 0.12, 0.3)
+        figure.update_yaxes(range=[min(seen) - pad, min(100.2, max(seen) + pad)], ticksuffix="", nticks=7)
+    for i, (x, text) in enumerate(heads):
+        figure.add_annotation(x=x, y=1.0, yref="paper", yanchor="bottom", text=text, showarrow=False, font={"color": c["ink-2"], "size": 12})
+        if i or places[0] < x - 0.5:
+            first = min(p for p, a in zip(places, arms, strict=True) if a.get("generator") and p >= x - _half(arms, places, x))
+            figure.add_vline(x=first - 0.65, line={"color": c["line"], "width": 1})
+    figure.update_layout(margin={"t": 30 if heads else 8, "b": 44})
+    return figure
+
+
+def _arm(figure: go.Figure, arm: dict[str, Any], x: float, colour: str, c: dict[str, str]) -> list[float]:
+    values = [100 * v for v in arm.get("accuracies") or []]
+    if not values:
+        figure.add_annotation(x=x, y=0.5, yref="paper", text="to come", showarrow=False, font={"color": c["ink-3"], "size": 12})
+        return []
+    spread = [x - 0.12 - 0.05 * (i % 5) for i in range(len(values))]  # beside the mean, away from its label
+    figure.add_scatter(
+        x=spread, y=values, mode="markers", marker={"color": faded(colour, 0.45), "size": 6}, hovertemplate="seed %{text}: %{y:.2f} %<extra></extra>",
+        text=[str(s) for s in arm.get("seeds") or range(len(values))],
+    )  # fmt: skip
+    mean = sum(values) / len(values)
+    interval = arm.get("interval") or {}
+    low, high = interval.get("low"), interval.get("high")
+    low, high = (None if low is None else max(low, 0.0)), (None if high is None else min(high, 1.0))  # no accuracy lies beyond
+    if low is not None and high is not None and len(values) > 1:
+        figure.add_scatter(x=[x, x], y=[100 * low, 100 * high], mode="lines", line={"color": colour, "width": 2}, hoverinfo="skip")
+    else:
+        low = high = None
+    figure.add_scatter(
+        x=[x], y=[mean], mode="markers+text", marker={"color": colour, "size": 12, "line": {"color": c["panel"], "width": 2}},
+        text=[f"  {mean:.1f}"], textposition="middle right", textfont={"color": c["ink"], "size": 13}, cliponaxis=False,
+        hovertemplate=f"{arm['label']}: %{{y:.2f}} %<extra></extra>",
+    )  # fmt: skip
+    return [*values, *([100 * low, 100 * high] if low is not None and high is not None else [])]
+
+
+def _places(arms: Sequence[dict[str, Any]], generators: Sequence[dict[str, Any]]) -> tuple[list[float], list[tuple[float, str]]]:
+    """x of every arm, with a gap before each generator's group, and the headings of the groups."""
+    x, places, last = -1.0, [], None
+    for arm in arms:
+        x += 1.0 if arm.get("generator", "") == last or last is None else 1.3
+        last = arm.get("generator", "")
+        places.append(x)
+    heads = []
+    for g in generators if len(generators) > 1 else []:
+        mine = [p for p, a in zip(places, arms, strict=True) if a.get("generator") == g["key"]]
+        if mine:
+            heads.append((sum(mine) / len(mine), f"<b>{_plain(g['name'])}</b>, {_plain(g['badge'])}"))
+    return places, heads
+
+
+def _half(arms: Sequence[dict[str, Any]], places: Sequence[float], middle: float) -> float:
+    key = min(zip(places, arms, strict=True), key=lambda pa: abs(pa[0] - middle))[1].get("generator")
+    mine = [p for p, a in zip(places, arms, strict=True) if a.get("generator") == key]
+    return (max(mine) - min(mine)) / 2 + 0.01
+
+
+def _two_lines(label: str) -> str:
+    return _plain(label).replace(" synthetic", "<br>synthetic").replace(" only", "<br>only")
+
+
+def _plain(text: str) -> str:
+    """Plotly reads a little HTML in labels: names must not."""
+    return str(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,0 +1,145 @@
+"""Gallery: real and synthetic images of the same class side by side, lossless and pixel-exact, page by page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+import numpy as np
+
+from dreamlab.data import imageset
+from dreamlab.data.catalog import INFO
+from dreamlab.service import Refused, RunRow
+from dreamlab.ui import html
+from dreamlab.ui.view import QUIET, Pages, View
+
+COLS, ROWS = 10, 8
+PER_PAGE = COLS * ROWS
+EVERY = "every class"
+
+
+def create(pages: Pages, view: Any, seen: Any) -> None:
+    """Lays out the tab: set, class and page pickers above two sheets."""
+    service = pages.service
+    gr.HTML(html.page_head("Real and synthetic, side by side", "Every pixel as it is stored: lossless, at whole-number zoom. Blue frames are real images, vermilion ones synthetic."))
+    with gr.Row():
+        chosen = gr.Dropdown(choices=service.choices("synthesize"), label="Synthetic set", elem_id="gallery-set", allow_custom_value=True, scale=3, min_width=280)
+        klass = gr.Dropdown(choices=[EVERY], value=EVERY, label="Class", elem_id="gallery-class", scale=1, min_width=120)
+        split = gr.Dropdown(choices=[("training images", "train"), ("test images", "test")], value="train", label="Real images", elem_id="gallery-split", scale=1, min_width=140, filterable=False)
+        page = gr.Number(1, label="Page", elem_id="gallery-page", scale=0, min_width=110)
+    with gr.Column(elem_classes="dl-panel"):
+        sheets = gr.HTML("", elem_id="gallery-sheets")
+    with gr.Column(elem_classes="dl-panel"):
+        about = gr.HTML("", elem_id="gallery-about")
+
+    def shown(now: View) -> RunRow | None:
+        return pages.chosen(now, "gallery", ("synthesize",))
+
+    def set_key(now: View) -> Any:
+        row = shown(now)
+        return (tuple(service.choices("synthesize")), row.id if row else "")
+
+    def set_draw(now: View) -> Any:
+        row = shown(now)
+        return gr.Dropdown(choices=service.choices("synthesize"), value=row.id if row else None)
+
+    def sheet_key(now: View) -> Any:
+        row = shown(now)
+        return (row and (row.id, row.state), now.pick("class", EVERY), now.pick("split", "train"), now.pick("page", 1))
+
+    def class_key(now: View) -> Any:
+        row = shown(now)
+        return (row.id if row else "", now.pick("class", EVERY))
+
+    def class_draw(now: View) -> Any:
+        row = shown(now)
+        names = class_names(pages, row.id) if row else ()
+        picked = now.pick("class", EVERY)
+        return gr.Dropdown(choices=[EVERY, *names], value=picked if picked in names else EVERY)
+
+    pages.add("gallery", chosen, set_key, set_draw)
+    pages.add("gallery", klass, class_key, class_draw)
+    pages.add("gallery", page, lambda now: now.pick("page", 1), lambda now: now.pick("page", 1))
+    pages.add("gallery", sheets, sheet_key, lambda now: sheets_html(pages, shown(now), now.pick("class", EVERY), now.pick("split", "train"), int(now.pick("page", 1))))
+    pages.add("gallery", about, lambda now: row_key(shown(now)), lambda now: about_html(pages, shown(now)))
+
+    chosen.input(lambda now, run: now.at("gallery", run or "").with_pick("page", 1), [view, chosen], view, **QUIET)
+    klass.input(lambda now, name: now.with_pick("class", name).with_pick("page", 1), [view, klass], view, **QUIET)
+    split.input(lambda now, name: now.with_pick("split", name).with_pick("page", 1), [view, split], view, **QUIET)
+    page.input(lambda now, number: now.with_pick("page", max(1, int(number or 1))), [view, page], view, **QUIET)
+
+
+def row_key(row: RunRow | None) -> Any:
+    return (row.id, row.state) if row else None
+
+
+def class_names(pages: Pages, run: str) -> tuple[str, ...]:
+    return INFO[pages.service.generator_of(run)[1].dataset].classes
+
+
+def pick(images: np.ndarray, labels: np.ndarray, classes: int, klass: int | None, page: int) -> np.ndarray:
+    """Indices of one page: of one class in stored order, or as many columns of every class (rows are classes)."""
+    if klass is not None:
+        return np.flatnonzero(labels == klass)[(page - 1) * PER_PAGE : page * PER_PAGE]
+    parts = [np.flatnonzero(labels == c)[(page - 1) * COLS : page * COLS] for c in range(classes)]
+    parts = [p for p in parts if len(p) == COLS]
+    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
+
+
+def page_count(labels: np.ndarray, klass: int | None) -> int:
+    if klass is not None:
+        return max(1, -(-int((labels == klass).sum()) // PER_PAGE))
+    counts = np.unique(labels, return_counts=True)[1]
+    return max(1, int(counts.max()) // COLS) if len(counts) else 1
+
+
+def sheets_html(pages: Pages, row: RunRow | None, picked: str, split: str, page: int) -> str:
+    """Two sheets at the same zoom, with what they are and how many pages there are."""
+    if row is None:
+        return '<p class="empty">No synthetic set yet. Keep one on Sample, or start a mix.</p>'
+    if row.state != "done":
+        return f'<p class="empty">This set is {html.esc(html.STATE_WORDS.get(row.state, row.state))}: {row.step:,} of {row.total:,} {html.esc(row.unit)}.</p>'
+    service = pages.service
+    _, generator = service.generator_of(row.id)
+    real, real_labels, names = service.real_images(generator.dataset, generator.data_dir, split)
+    fake, fake_labels = service.images(row.id)
+    klass = names.index(picked) if picked in names else None
+    left = one(real, real_labels, names, klass, page, "real", f"{generator.dataset}, {'training' if split == 'train' else 'test'} split")
+    right = one(fake, fake_labels, names, klass, page, "synthetic", row.name)
+    last = max(page_count(real_labels, klass), page_count(fake_labels, klass))
+    back = html.button("Previous", "pick", small=True, id="gallery-previous", name="page", value=page - 1) if page > 1 else ""
+    on = html.button("Next", "pick", small=True, id="gallery-next", name="page", value=page + 1) if page < last else ""
+    return f'<div class="pair">{left}{right}</div><div class="acts" style="margin-top:12px;align-items:center">{back}{on}<span class="mut">page {min(page, last):,} of {last:,}</span></div>'
+
+
+def one(images: np.ndarray, labels: np.ndarray, names: tuple[str, ...], klass: int | None, page: int, kind: str, about: str) -> str:
+    index = pick(images, labels, len(names), klass, page)
+    word = "Real" if kind == "real" else "Synthetic"
+    what = f"class {names[klass]}" if klass is not None else "rows are classes"
+    head = f'<h2 class="head"><b><i class="mark {kind}"></i>{word}, {html.esc(what)}</b><span>{html.esc(about)}, {len(labels):,} images</span></h2>'
+    if not len(index):
+        return f'<div>{head}<p class="empty">No more images on this page.</p></div>'
+    sheet = imageset.sheet(np.asarray(images[index]), COLS)
+    side = int(images.shape[1])
+    uri = html.data_uri(imageset.png(sheet))
+    rows = names if klass is None and len(index) == COLS * len(names) else ()
+    picture = html.sheet(uri, sheet.shape[1], sheet.shape[0], side, frame=kind, alt=f"{word} images, {what}", rows=rows)
+    return f'<div>{head}{picture}<p class="note"><a download="{kind}-{html.esc(what.replace(" ", "-"))}-{page}.png" href="{uri}">Download this sheet (PNG, lossless)</a></p></div>'
+
+
+def about_html(pages: Pages, row: RunRow | None) -> str:
+    """Where the set comes from and what can be done with it."""
+    if row is None:
+        return html.panel_head("The set")
+    try:
+        generator, spec = pages.service.generator_of(row.id)
+        saw = f"{spec.images_per_class} real images per class" if spec.images_per_class else "all real training images"
+        origin = f"{html.run_link(generator.id, generator.record.name, 'train')}, which saw {html.esc(saw)} of {html.esc(spec.dataset)}"
+    except Refused:
+        origin = "a generator that is no longer here"
+    record = pages.service.get(row.id).record
+    measure = html.button("Measure its fidelity", "open", run=row.id, tab="fidelity", id="gallery-measure")
+    return (
+        html.panel_head("The set", row.id) + f'<p class="sub">{html.esc(row.headline)}{html.demo_chip(row.demo)}; made by {origin}. {html.state_chip(row.state)}</p>'
+        f'{html.command_line(record.command)}<div class="acts" style="margin-top:12px">{measure}</div>'
+    )

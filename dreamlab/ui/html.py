@@ -1,0 +1,195 @@
+"""Small pure functions that return escaped HTML: words for numbers, statistics, tables, bars, badges, sheets."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import html
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from dreamlab.ui.theme import mix_css
+
+STATE_WORDS = {
+    "queued": "queued", "running": "running", "stopping": "stopping", "stopped": "stopped and kept", "done": "done",
+    "failed": "failed", "interrupted": "interrupted, resumes by itself",
+}  # fmt: skip
+KIND_TAB = {"train": "train", "synthesize": "gallery", "fidelity": "fidelity", "sweep": "fidelity", "mix": "mix", "classify": "mix"}
+MINUS = "\u2212"
+
+
+def esc(value: Any) -> str:
+    """Text safe inside elements and quoted attributes."""
+    return html.escape(str(value), quote=True)
+
+
+def clock(seconds: float | None) -> str:
+    """Time left as m:ss or h:mm:ss; empty where unknown."""
+    if seconds is None:
+        return ""
+    s = max(0, round(seconds))
+    return f"{s // 3600}:{s // 60 % 60:02d}:{s % 60:02d}" if s >= 3600 else f"{s // 60}:{s % 60:02d}"
+
+
+def duration(seconds: float | None) -> str:
+    """How long something took, with its unit."""
+    if seconds is None:
+        return ""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    return f"{seconds:.0f} s" if seconds < 120 else clock(seconds) + (" h" if seconds >= 3600 else " min")
+
+
+def size(count: int | None) -> str:
+    """Bytes with a unit, decimal."""
+    if count is None:
+        return ""
+    value = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000 or unit == "GB":
+            return f"{value:.0f} {unit}" if value >= 10 or unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return ""
+
+
+def signed(points: float, digits: int = 1) -> str:
+    """A difference with its sign; a real minus sign."""
+    text = f"{abs(points):.{digits}f}"
+    return ("+" if points >= 0 else MINUS) + text
+
+
+def when(created: str) -> str:
+    """A stored time as day and time, without seconds; the text itself where it is no time."""
+    try:
+        return datetime.datetime.fromisoformat(created).strftime("%d %b %H:%M")
+    except ValueError:
+        return created
+
+
+def button(text: str, act: str, *, main: bool = False, key: str = "", id: str = "", small: bool = False, **data: Any) -> str:
+    """A button that app.js hands to the page's one action handler as {act, ...data}."""
+    classes = "btn" + (" main" if main else "") + (" small" if small else "")
+    extra = "".join(f' data-{name.replace("_", "-")}="{esc(value)}"' for name, value in data.items())
+    mark = f" <kbd>{esc(key)}</kbd>" if key else ""
+    name = f' id="{esc(id)}"' if id else ""
+    return f'<button type="button" class="{classes}"{name} data-act="{esc(act)}"{extra}>{esc(text)}{mark}</button>'
+
+
+def run_link(run: str, text: str, tab: str) -> str:
+    """A link that opens a run in its tab, in this page or in a new one."""
+    return f'<a class="run" href="?tab={esc(tab)}&amp;run={esc(run)}" data-act="open" data-run="{esc(run)}" data-tab="{esc(tab)}">{esc(text)}</a>'
+
+
+def chip(text: str, kind: str = "") -> str:
+    return f'<span class="chip {esc(kind)}">{esc(text)}</span>'
+
+
+def state_chip(state: str) -> str:
+    return f'<span class="state {esc(state)}">{esc(STATE_WORDS.get(state, state))}</span>'
+
+
+def demo_chip(demo: bool) -> str:
+    return ' <span class="chip demo" title="Shipped with DreamLab: real results, computed before">demo</span>' if demo else ""
+
+
+def panel_head(title: str, note: str = "") -> str:
+    return f'<h2 class="head">{esc(title)}' + (f" <span>{esc(note)}</span>" if note else "") + "</h2>"
+
+
+def page_head(title: str, sub: str) -> str:
+    return f'<h1 class="title">{esc(title)}</h1><p class="sub">{esc(sub)}</p>'
+
+
+def stats(pairs: Iterable[tuple[str, str]]) -> str:
+    """Large numbers with a small word under each."""
+    return '<div class="stat">' + "".join(f"<div><b>{esc(v)}</b><small>{esc(w)}</small></div>" for v, w in pairs) + "</div>"
+
+
+def track(share: float) -> str:
+    """A progress bar, 0 to 1."""
+    percent = min(max(share, 0.0), 1.0) * 100
+    return f'<span class="track" role="progressbar" aria-valuemin="0" aria-valuemax="100" aria-valuenow="{percent:.0f}" aria-label="progress"><i style="width:{percent:.1f}%"></i></span>'
+
+
+def mix_bar(real: float, synthetic: float, largest: float) -> str:
+    """Real (blue) and synthetic (vermilion) counts as one bar on a common scale."""
+    scale = 100 / largest if largest else 0
+    return (
+        f'<span class="bar" aria-hidden="true"><i style="width:{real * scale:.1f}%;background:var(--real)"></i>'
+        f'<i style="width:{synthetic * scale:.1f}%;background:var(--synthetic)"></i></span>'
+    )
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], caption: str = "", kind: str = "") -> str:
+    """Cells are HTML already (escape them); heads are text. The first column is left-aligned."""
+    top = "".join(f'<th scope="col">{esc(h)}</th>' for h in head)
+    body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
+    title = f'<caption class="quiet">{esc(caption)}</caption>' if caption else ""
+    return f"<div class='wide'><table class='{esc(kind)}'>{title}<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>"
+
+
+def command_line(command: str) -> str:
+    """The command with a button that copies it."""
+    return (
+        f'<div class="cmdbox"><div class="cmd" tabindex="0">{esc(command)}</div>'
+        f'<button type="button" class="btn small" data-copy="{esc(command)}" aria-label="Copy the command">Copy</button></div>'
+    )
+
+
+def gains(classes: Sequence[str], points: Sequence[float], fraction: float) -> str:
+    """Gain of each class in points as bars around a zero line, with the number under each (sign and colour)."""
+    if not points:
+        return ""
+    top, low = max(max(points), 0.0), min(min(points), 0.0)
+    span = (top - low) or 1.0
+    height = 84.0
+    cells = []
+    for name, value in zip(classes, points, strict=False):
+        h = abs(value) / span * height
+        y = (top - max(value, 0.0)) / span * height
+        word = "good" if value > 0.05 else "bad" if value < -0.05 else "mut"
+        cells.append(
+            f'<div class="gain"><div class="well" style="height:{height:.0f}px"><u style="top:{top / span * height:.1f}px"></u>'
+            f'<i style="top:{y:.1f}px;height:{max(h, 1):.1f}px;background:{mix_css(fraction)}"></i></div>'
+            f'<div>{esc(name)}</div><div class="{word}">{signed(value)}</div></div>'
+        )
+    return '<div class="gains">' + "".join(cells) + "</div>"
+
+
+def data_uri(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode()
+
+
+def sheet(src: str, width: int, height: int, cell: int, *, frame: str = "", alt: str, zoom: int = 0, rows: Sequence[str] = ()) -> str:
+    """A contact sheet at whole-number zoom (app.js picks it so that whole cells fit). Pixels: width, height, cell.
+
+    `frame` is "real" or "synthetic"; `rows` are the class names beside the rows.
+    """
+    names = "".join(f"<span>{esc(n)}</span>" for n in rows)
+    side = f'<div class="rows" aria-hidden="true">{names}</div>' if names else ""
+    return (
+        f'<dl-sheet class="{esc(frame)}" data-w="{width}" data-h="{height}" data-cell="{cell}" data-zoom="{zoom}">{side}'
+        f'<div class="clip" tabindex="0"><img class="px" src="{esc(src)}" width="{width}" height="{height}" alt="{esc(alt)}"></div></dl-sheet>'
+    )
+
+
+def film(run: str, frames: Sequence[dict[str, Any]], cell: int, rows: Sequence[str], total: int) -> str:
+    """The previews of a run with a timeline and Play; app.js keeps the place when new frames arrive.
+
+    frames: {"src", "step", "width", "height", "caption"}.
+    """
+    if not frames:
+        return ""
+    last = frames[-1]
+    data = esc(json.dumps([{"src": f["src"], "step": f["step"], "caption": f["caption"]} for f in frames]))
+    picture = sheet(last["src"], last["width"], last["height"], cell, frame="synthetic", alt="samples of the generator", rows=rows)
+    return (
+        f'<dl-film data-run="{esc(run)}" data-frames="{data}">'
+        f'<h2 class="head"><b class="film-title">Samples at step {last["step"]:,}</b> <span class="film-note">{esc(last["caption"])}</span></h2>'
+        f"{picture}"
+        f'<div class="timeline"><span class="mut">{frames[0]["step"]:,}</span>'
+        f'<input type="range" min="0" max="{len(frames) - 1}" value="{len(frames) - 1}" step="1" aria-label="Preview in time">'
+        f'<span class="mut">{max(total, last["step"]):,}</span>'
+        f'<button type="button" class="btn small film-play">Play <kbd>space</kbd></button></div></dl-film>'
+    )

@@ -1,0 +1,200 @@
+"""The frame around all tabs: header, tabs, dock, notices, the one tick, and the one handler of every button in our HTML."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+import gradio as gr
+
+from dreamlab.service import RunRow, Service
+from dreamlab.store import disk_use
+from dreamlab.ui import fidelity, gallery, home, html, mix, runs, sample, train
+from dreamlab.ui.forms import refused
+from dreamlab.ui.theme import ASSETS
+from dreamlab.ui.view import QUIET, TABS, Pages, View, from_query
+
+TICK = 0.7
+"""Seconds between two looks at the store."""
+MODULES = {"home": home, "train": train, "sample": sample, "gallery": gallery, "fidelity": fidelity, "mix": mix, "runs": runs}
+HEAD = '<script src="/look/app.js?v={stamp}"></script><link rel="icon" href="data:,"><meta name="viewport" content="width=device-width, initial-scale=1">'
+CONNECT = "window.dreamlab.connect((data) => trigger('click', data));"
+LOCATE = "watch('value', () => window.dreamlab.locate(element.textContent.trim()));"
+
+
+def head() -> str:
+    """What goes into the page's <head>; the stamp changes with the files, so that no browser keeps old ones."""
+    stamp = f"{disk_use(ASSETS):x}{int((ASSETS / 'app.js').stat().st_mtime):x}"
+    return HEAD.format(stamp=stamp)
+
+
+def css() -> str:
+    return (ASSETS / "tokens.css").read_text(encoding="utf-8") + (ASSETS / "app.css").read_text(encoding="utf-8")
+
+
+def build(service: Service) -> gr.Blocks:
+    """The whole dashboard as Blocks, ready to be mounted."""
+    pages = Pages(service)
+    with gr.Blocks(title="DreamLab", analytics_enabled=False, fill_width=True) as demo:
+        view, seen = gr.State(View()), gr.State({})
+        boot = gr.Textbox(visible=False)
+        pages.add("", gr.HTML(header({}), elem_id="header"), lambda v: _machine_key(service), lambda v: header(service.machine()))
+        with gr.Tabs(elem_id="tabs", selected="home") as tabs:
+            for name in TABS:
+                with gr.Tab(name.capitalize(), id=name, elem_id=f"page-{name}"):
+                    MODULES[name].create(pages, view, seen)
+        pages.add("", gr.HTML("", elem_id="notice"), lambda v: (v.notice, v.undo), notice)
+        pages.add("", gr.HTML(dock([], ""), elem_id="dock"), lambda v: service.version(), lambda v: dock(service.active(), _thumbnail(service)))
+        locate = gr.HTML("", elem_id="address", elem_classes="bridge", js_on_load=LOCATE)
+        pages.add("", locate, lambda v: v.query(), lambda v: html.esc(v.query()).replace("&amp;", "&amp;"))
+        bridge = gr.HTML("", elem_id="bridge", elem_classes="bridge", js_on_load=CONNECT)
+        _wire(demo, pages, tabs, view, seen, boot, bridge)
+    demo.queue(default_concurrency_limit=16, api_open=False)
+    return demo
+
+
+def _wire(demo: gr.Blocks, pages: Pages, tabs: Any, view: Any, seen: Any, boot: Any, bridge: Any) -> None:
+    everything = [view, seen, tabs, *pages.outputs]
+
+    def redraw(now: View, known: dict[Any, Any], **also: Any) -> dict[Any, Any]:
+        updates, known = pages.refresh(now, known)
+        return {view: now, seen: known, **updates, **also}
+
+    def on_load(asked: str) -> dict[Any, Any]:
+        facts = json.loads(asked or "{}")
+        now = from_query(str(facts.get("search", "")), str(facts.get("theme", "")))
+        return {**redraw(now, {}), tabs: gr.Tabs(selected=now.tab)}
+
+    def on_tick(now: View, known: dict[Any, Any]) -> Any:
+        updates, fresh = pages.refresh(now, known)
+        if not updates:
+            return gr.skip()
+        return {seen: fresh, **updates}
+
+    def on_tab(now: View, known: dict[Any, Any], event: gr.SelectData) -> dict[Any, Any]:
+        return redraw(dataclasses.replace(now, tab=str(event.value).lower(), notice="", undo=""), known)
+
+    def on_action(now: View, known: dict[Any, Any], event: gr.EventData) -> dict[Any, Any]:
+        data = {str(k): v for k, v in (event._data or {}).items()}
+        after = act(pages, now, data)
+        moved = {tabs: gr.Tabs(selected=after.tab)} if after.tab != now.tab else {}
+        return {**redraw(after, known), **moved}
+
+    demo.load(on_load, boot, everything, js="() => [window.dreamlab.boot()]", **QUIET)
+    gr.Timer(TICK).tick(on_tick, [view, seen], [seen, *pages.outputs], **QUIET)
+    tabs.select(on_tab, [view, seen], everything, **QUIET)
+    bridge.click(on_action, [view, seen], everything, **QUIET)
+
+
+def act(pages: Pages, view: View, data: dict[str, Any]) -> View:
+    """Does what a button in our HTML asks for and returns the page as it is then. Values come from a browser: anything is possible."""
+    service, name, run = pages.service, str(data.get("act", "")), str(data.get("run", ""))
+    try:
+        if name == "theme":
+            return dataclasses.replace(view, theme="dark" if data.get("theme") == "dark" else "light")
+        if name == "open":
+            return open_run(pages, view, run, str(data.get("tab", "")))
+        if name in ("stop", "stop-now"):
+            service.stop(run, now=name == "stop-now")
+            return view.saying("It will finish its step, save and stop." if name == "stop" else "Its processes are being ended; what was saved stays.")
+        if name == "resume":
+            service.resume(run)
+            return view.saying("Queued again; it goes on from its last checkpoint.")
+        if name == "delete":
+            gone = service.delete(run)
+            more = f" with {len(gone) - 1} runs that were made for it" if len(gone) > 1 else ""
+            return view.saying(f"Deleted {run}{more}.", undo=run)
+        if name == "restore":
+            service.restore(run)
+            return view.saying(f"{run} is back.")
+        if name == "dismiss":
+            return view.saying("")
+        if name == "pick":
+            return view.with_pick(str(data.get("name", "")), str(data.get("value", "")))
+        if name == "compare":
+            return view.with_pick("compare", tuple(str(r) for r in list(data.get("runs") or [])[:8]))
+        if name == "card":
+            submitted = service.submit(service.card())
+            return dataclasses.replace(view, tab="mix", notice="").at("mix", submitted.run)
+    except Exception as error:  # the page must get a sentence whatever happens
+        return view.saying(refused(error))
+    return view
+
+
+def open_run(pages: Pages, view: View, run: str, tab: str) -> View:
+    """The page that shows a run: in the tab asked for, else in the one of its kind. Without a run, only the tab."""
+    if not run:
+        return dataclasses.replace(view, tab=tab if tab in TABS else view.tab, notice="", undo="")
+    row = pages.service.row(run, disk=False)
+    if tab not in TABS:
+        tab = html.KIND_TAB.get(row.kind, "runs")
+        if row.kind == "classify":
+            tab, run = ("mix", row.group) if row.group else ("runs", run)
+    view = dataclasses.replace(view, tab=tab, notice="", undo="").at(tab, run)
+    opener = pages.openers.get(tab)
+    return opener(view, run) if opener else view
+
+
+# ---- what is always on the page
+
+
+def _machine_key(service: Service) -> Any:
+    facts = service.machine()
+    return (facts["cores"], facts["device"], facts.get("bf16"), round(facts["memory_used"] / 1e8))
+
+
+def header(facts: dict[str, Any]) -> str:
+    """Brand, what this machine has, the theme toggle. The tabs are laid over it."""
+    words = ""
+    if facts:
+        cores = f"{facts['cores']} CPU core{'s' if facts['cores'] != 1 else ''}"
+        device = cores if facts["device"] == "cpu" else f"{facts['device']}, {cores}"
+        bf16 = {"bf16": ", bf16 on", "fp32": ", bf16 off"}.get(str(facts.get("bf16")), "")
+        words = (
+            f"<span>{html.esc(device + bf16)}</span>"
+            f'<span class="wider">{facts["memory_used"] / 1e9:.1f} GB of {facts["memory_total"] / 1e9:.0f} GB</span>'
+        )
+    return (
+        '<div class="bar-in"><a class="brand" href="?tab=home" data-act="open" data-tab="home">Dream<i>Lab</i></a>'
+        f'<div class="machine">{words}<button type="button" class="btn small" id="theme-toggle" aria-label="Light or dark">Theme</button></div></div>'
+    )
+
+
+def notice(view: View) -> str:
+    if not view.notice:
+        return ""
+    undo = html.button("Undo", "restore", small=True, id="undo", run=view.undo) if view.undo else ""
+    close = html.button("Close", "dismiss", small=True)
+    return f'<div class="notice" role="status"><span>{html.esc(view.notice)}</span>{undo}{close}</div>'
+
+
+def _thumbnail(service: Service) -> str:
+    """The newest picture of what runs now, or of the newest run that has one."""
+    rows = [r for r in service.active() if r.state != "queued"] + service.rows()[:12]
+    for row in rows:
+        images = service.status(row.id).images
+        if images:
+            return f"/media/{row.id}/{images[-1]['path']}?v={images[-1]['t']}"
+    return ""
+
+
+def dock(active: list[RunRow], thumbnail: str) -> str:
+    """What runs, how far it is, what waits, and the way to stop it. active: running first."""
+    picture = f'<span class="thumb"><img src="{html.esc(thumbnail)}" alt=""></span>' if thumbnail else ""
+    if not active:
+        return f'<div class="dock">{picture}<span class="mut">Nothing runs.</span></div>'
+    first, waiting = active[0], [r for r in active[1:]]
+    tab = html.KIND_TAB.get(first.kind, "runs")
+    share = first.step / first.total if first.total else 0.0
+    count = f"{first.step:,} of {first.total:,} {first.unit}" if first.total else (first.text or first.state)
+    left = f", {html.clock(first.eta_seconds)} left" if first.eta_seconds is not None and first.state == "running" else ""
+    state = "" if first.state == "running" else f" {html.state_chip(first.state)}"
+    chips = "".join(html.chip(f"{'queued' if r.state == 'queued' else r.state}: {r.kind} {r.name}") for r in waiting[:3])
+    more = html.chip(f"{len(waiting) - 3} more") if len(waiting) > 3 else ""
+    stop = html.button("Stop and keep", "stop", small=True, id="dock-stop", run=first.id) if first.state != "stopping" else ""
+    return (
+        f'<div class="dock">{picture}<a class="name run" href="?tab={tab}&amp;run={html.esc(first.id)}" data-act="open" data-run="{html.esc(first.id)}">'
+        f"{html.esc(first.kind)} {html.esc(first.name)}</a>{html.track(share)}<span class='mut' id='dock-count'>{html.esc(count + left)}</span>{state}{chips}{more}"
+        f'<span class="right">{stop}</span></div>'
+    )

@@ -1,0 +1,174 @@
+"""Train: a form, and a run that one watches while it learns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+import numpy as np
+from PIL import Image
+
+from dreamlab.data import imageset
+from dreamlab.data.catalog import INFO
+from dreamlab.service import RunRow
+from dreamlab.spec import ACTIVE, TrainSpec
+from dreamlab.ui import figures, forms, html
+from dreamlab.ui.view import QUIET, Pages, View
+
+LEAD = "The same noise for every picture: what changes from preview to preview is only the network."
+
+
+def create(pages: Pages, view: Any, seen: Any) -> None:
+    """Lays out the tab and wires its form."""
+    service = pages.service
+    gr.HTML(html.page_head("Train a generator and watch it learn", LEAD))
+    with gr.Row(elem_classes="columns"):
+        with gr.Column(elem_classes="formcol"), gr.Column(elem_classes="dl-panel"):
+            form = forms.build(service, TrainSpec, "Start training", "train")
+        with gr.Column(elem_classes="maincol"):
+            with gr.Column(elem_classes="dl-panel"):
+                film = gr.HTML("", elem_id="train-film")
+            command = gr.HTML("", elem_id="train-run-command")
+        with gr.Column(elem_classes="sidecol"):
+            with gr.Column(elem_classes="dl-panel"):
+                numbers = gr.HTML("", elem_id="train-stats")
+            with gr.Column(elem_classes="dl-panel"):
+                gr.HTML(html.panel_head("Loss", "log scale, with its running mean"))
+                loss = gr.Plot(show_label=False, elem_id="train-loss")
+            with gr.Column(elem_classes="dl-panel"):
+                real = gr.HTML("", elem_id="train-real")
+
+    def shown(now: View) -> RunRow | None:
+        return pages.chosen(now, "train", ("train",))
+
+    def status_key(now: View) -> Any:
+        row = shown(now)
+        return (row.id, service.status(row.id).version, row.state) if row else None
+
+    def film_key(now: View) -> Any:
+        row = shown(now)
+        if row is None:
+            return None
+        images = service.status(row.id).images
+        return (row.id, len(images), images[-1]["t"] if images else 0, row.state in ACTIVE)
+
+    def loss_key(now: View) -> Any:
+        row = shown(now)
+        return (row.id, len(service.status(row.id).metrics), now.theme) if row else (None, now.theme)
+
+    def data_key(now: View) -> Any:
+        row = shown(now)
+        spec = service.get(row.id).spec if row else None
+        return (spec.dataset, spec.data_dir) if isinstance(spec, TrainSpec) else ("mnist5k", "")
+
+    pages.add("train", numbers, status_key, lambda now: run_panel(pages, shown(now)))
+    pages.add("train", film, film_key, lambda now: film_panel(pages, shown(now)))
+    pages.add("train", loss, loss_key, lambda now: loss_figure(pages, shown(now), now.theme))
+    pages.add("train", real, data_key, lambda now: real_panel(pages, *data_key(now)))
+    pages.add("train", command, lambda now: status_id(shown(now)), lambda now: command_panel(pages, shown(now)))
+    start(pages, form, view, seen, "train")
+
+
+def status_id(row: RunRow | None) -> str:
+    return row.id if row else ""
+
+
+def start(pages: Pages, form: forms.Form, view: Any, seen: Any, tab: str) -> None:
+    """Wires a form's main button: submit, show the run, or say in one sentence why not."""
+
+    def on_start(data: dict[Any, Any]) -> dict[Any, Any]:
+        now: View = data[view]
+        try:
+            run, reused = form.submit(pages.service, data)
+        except Exception as error:
+            return {form.refusal: forms.refusal(forms.refused(error))}
+        words = "This very run is there already; it is shown. Compute anew is among the more settings." if reused else ""
+        return {view: now.at(tab, run).saying(words), form.refusal: ""}
+
+    form.start.click(on_start, {*form.inputs, view}, [view, form.refusal], **QUIET)
+
+
+def run_panel(pages: Pages, row: RunRow | None) -> str:
+    """State, numbers and what can be done with the run."""
+    if row is None:
+        return '<p class="empty">No training yet. Start one: the first pictures come within seconds.</p>'
+    s = pages.service.status(row.id)
+    last = s.metrics[-1] if s.metrics else {}
+    result = s.result or {}
+    rate = result.get("images_per_second") or last.get("images_per_second")
+    loss = result.get("loss") if result.get("loss") is not None else last.get("loss")
+    running = row.state in ("running", "stopping")
+    third = (html.clock(s.eta_seconds) or "\u2013", "left") if running else (html.duration(row.seconds) or "\u2013", "took")
+    pairs = [
+        (f"{s.step:,}", f"of {s.total:,} steps" if s.total else "steps"), (f"{loss:.3f}" if loss is not None else "\u2013", "loss"),
+        (f"{rate:,.0f}" if rate else "\u2013", "images / s"), third,
+    ]  # fmt: skip
+    share = s.step / s.total if s.total else 0.0
+    head = f'<h2 class="head"><b>{html.esc(row.name)}</b>{html.demo_chip(row.demo)}<span>{html.state_chip(row.state)}</span></h2>'
+    bar = f"<p class='note' style='margin:8px 0 0'>{html.track(share)} {html.esc(s.text)}</p>" if running else ""
+    error = f'<p class="refusal">{html.esc(row.error)}</p>' if row.error and row.state in ("failed", "interrupted") else ""
+    warnings = "".join(f'<p class="note warn">{html.esc(m["text"])}</p>' for m in s.messages[-3:] if m.get("level") in ("warning", "error"))
+    return head + html.stats(pairs) + bar + error + warnings + f'<div class="acts" style="margin-top:12px">{actions(row)}</div>'
+
+
+def actions(row: RunRow) -> str:
+    """The buttons of a training run in its state."""
+    buttons = []
+    if row.state in ("queued", "running", "interrupted"):
+        buttons.append(html.button("Stop and keep", "stop", id="train-stop", run=row.id))
+    if row.state in ("running", "stopping"):
+        buttons.append(html.button("Stop now", "stop-now", id="train-stop-now", run=row.id, confirm="Lose what is unsaved?"))
+    if row.resumable:
+        buttons.append(html.button("Resume", "resume", id="train-resume", run=row.id))
+    if row.state in ("done", "stopped"):
+        buttons.append(html.button("Sample now", "open", id="train-sample", run=row.id, tab="sample"))
+    return "".join(buttons)
+
+
+def film_panel(pages: Pages, row: RunRow | None) -> str:
+    """Every preview of the run, with a timeline."""
+    if row is None:
+        return '<p class="empty">The samples of the run will sharpen here.</p>'
+    service = pages.service
+    status, run = service.status(row.id), service.get(row.id)
+    events = [e for e in status.images if e.get("name") == "preview"]
+    if not events:
+        waiting = "The first preview is on its way." if row.state in ACTIVE else "This run has no previews."
+        return html.panel_head("Samples") + f'<p class="empty">{waiting}</p>'
+    width, height = picture_size(run.path / events[-1]["path"])
+    cell = width // max(1, int(events[-1].get("cols", 16)))
+    frames = [
+        {"src": f"/media/{row.id}/{e['path']}?v={e['t']}", "step": int(e["step"]), "width": width, "height": height, "caption": str(e.get("caption", ""))}
+        for e in events
+    ]
+    names = INFO[run.spec.dataset].classes if isinstance(run.spec, TrainSpec) else ()
+    return html.film(row.id, frames, cell, names[: int(events[-1].get("rows", 10))], status.total)
+
+
+def picture_size(path: Any) -> tuple[int, int]:
+    with Image.open(path) as picture:
+        return picture.size
+
+
+def loss_figure(pages: Pages, row: RunRow | None, theme: str) -> Any:
+    points = [m for m in pages.service.status(row.id).metrics if "loss" in m] if row else []
+    return figures.loss([m["step"] for m in points], [m["loss"] for m in points], theme, row.id if row else "none")
+
+
+def real_panel(pages: Pages, dataset: str, data_dir: str) -> str:
+    """Real training images of the same classes, ten a class, in the real colour."""
+    images, labels, classes = pages.service.real_images(dataset, data_dir)
+    cols = 10
+    members = [np.flatnonzero(labels == c)[:cols] for c in range(len(classes))]
+    members = [m for m in members if len(m) == cols]
+    sheet = imageset.sheet(images[np.concatenate(members)], cols)
+    side = int(images.shape[1])
+    picture = html.sheet(html.data_uri(imageset.png(sheet)), sheet.shape[1], sheet.shape[0], side, frame="real", alt="real images of the same classes", zoom=1)
+    return html.panel_head("Real images", "same classes, training split") + picture
+
+
+def command_panel(pages: Pages, row: RunRow | None) -> str:
+    if row is None:
+        return ""
+    record = pages.service.get(row.id).record
+    return html.panel_head("This run from a terminal") + html.command_line(record.command)

@@ -1,0 +1,135 @@
+"""What one browser page looks at, and the parts that draw it: each a pure function of the store and the view."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import time
+import traceback
+import urllib.parse
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+import gradio as gr
+
+from dreamlab.service import Refused, RunRow, Service
+from dreamlab.spec import ACTIVE
+from dreamlab.ui import html
+
+TABS = ("home", "train", "sample", "gallery", "fidelity", "mix", "runs")
+QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+"""How every listener of ours is wired: no queue slot, no progress overlay, no public endpoint."""
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+    """One page: its tab, theme, the run chosen in each tab, other choices, and a notice with what Undo would restore."""
+
+    tab: str = "home"
+    theme: str = "light"
+    runs: tuple[tuple[str, str], ...] = ()
+    picks: tuple[tuple[str, Any], ...] = ()
+    notice: str = ""
+    undo: str = ""
+
+    def run(self, tab: str) -> str:
+        return dict(self.runs).get(tab, "")
+
+    def pick(self, name: str, default: Any = "") -> Any:
+        return dict(self.picks).get(name, default)
+
+    def at(self, tab: str, run: str) -> View:
+        """This page with a run chosen in a tab."""
+        return dataclasses.replace(self, runs=tuple(sorted({**dict(self.runs), tab: run}.items())))
+
+    def with_pick(self, name: str, value: Any) -> View:
+        return dataclasses.replace(self, picks=tuple(sorted({**dict(self.picks), name: value}.items())))
+
+    def saying(self, notice: str, undo: str = "") -> View:
+        return dataclasses.replace(self, notice=notice, undo=undo)
+
+    def query(self) -> str:
+        """The address of this page: a reload comes back to it."""
+        fields = {"tab": self.tab} | ({"run": self.run(self.tab)} if self.run(self.tab) else {})
+        return "?" + urllib.parse.urlencode(fields)
+
+
+def from_query(search: str, theme: str) -> View:
+    """The view that an address names; unknown words are passed over."""
+    asked = dict(urllib.parse.parse_qsl(search.lstrip("?")))
+    tab = asked.get("tab", "").lower()
+    view = View(tab=tab if tab in TABS else "home", theme="dark" if theme == "dark" else "light")
+    return view.at(view.tab, asked["run"]) if asked.get("run") else view
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """One component: drawn again only when its key has changed. `key` must be cheap, `draw` may read files."""
+
+    component: Any
+    key: Callable[[View], Hashable]
+    draw: Callable[[View], Any]
+    tab: str = ""
+    """Drawn only while this tab is in front; empty: always."""
+
+
+class Pages:
+    """The parts of all tabs and the one refresh that draws what has changed."""
+
+    def __init__(self, service: Service):
+        self.service = service
+        self.parts: list[Part] = []
+        self.openers: dict[str, Callable[[View, str], View]] = {}
+        """How a tab shows a run that it is asked to open, where that is more than choosing it."""
+
+    def add(self, tab: str, component: Any, key: Callable[[View], Hashable], draw: Callable[[View], Any]) -> Any:
+        self.parts.append(Part(component, key, draw, tab))
+        return component
+
+    @property
+    def outputs(self) -> list[Any]:
+        return [part.component for part in self.parts]
+
+    def refresh(self, view: View, seen: dict[Any, Any]) -> tuple[dict[Any, Any], dict[Any, Any]]:
+        """(updates by component, the new `seen`); both as they were where nothing changed: the cheap tick."""
+        gate = (self.service.version(), view, int(time.time() / 5))
+        if seen.get("gate") == gate:
+            return {}, seen
+        seen = {**seen, "gate": gate}
+        updates: dict[Any, Any] = {}
+        for i, part in enumerate(self.parts):
+            if part.tab not in ("", view.tab):
+                continue
+            try:
+                key = part.key(view)
+                if i in seen and seen[i] == key:
+                    continue
+                seen[i] = key
+                updates[part.component] = part.draw(view)
+            except (Refused, ValueError, OSError, KeyError) as error:
+                report_error(error)
+                if isinstance(part.component, gr.HTML):
+                    sentence = str(error) if isinstance(error, Refused) else "This part cannot be shown; the terminal of DreamLab says why."
+                    updates[part.component] = f'<p class="refusal">{html.esc(sentence)}</p>'
+        return updates, seen
+
+    def chosen(self, view: View, tab: str, kinds: Sequence[str]) -> RunRow | None:
+        """The run that a tab shows: the one chosen, else the first active one of its kinds, else the newest, the demo's last."""
+        asked = view.run(tab)
+        if asked:
+            try:
+                row = self.service.row(asked, disk=False)
+            except Refused:
+                row = None
+            if row is not None and row.kind in kinds:
+                return row
+        rows = [r for kind in kinds for r in self.service.rows(kind)]
+        rows.sort(key=lambda r: r.id, reverse=True)
+        rows.sort(key=lambda r: (r.state not in ACTIVE, r.demo))
+        return rows[0] if rows else None
+
+
+def report_error(error: Exception) -> None:
+    """What went wrong, to the terminal only: no traceback reaches a page."""
+    if not isinstance(error, Refused):
+        traceback.print_exception(error, file=sys.stderr)
