@@ -28,14 +28,22 @@ SECOND_PRESS = 5.0
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line. Exits with 2 and one sentence where it cannot be used."""
     parser = argparse.ArgumentParser(prog="app.py", description="The dashboard of DreamLab.")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; one that others can reach needs a token")
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on; one that others can reach needs a token"
+    )
     parser.add_argument("--port", type=int, default=7860, help="port to listen on (default 7860)")
     parser.add_argument("--runs", default="runs", help="folder of the runs (default runs)")
     parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
-    parser.add_argument("--token", default=os.environ.get("DREAMLAB_TOKEN", ""), help="secret that every visitor must give once; also DREAMLAB_TOKEN")
+    parser.add_argument(
+        "--token",
+        default=os.environ.get("DREAMLAB_TOKEN", ""),
+        help="secret that every visitor must give once; also DREAMLAB_TOKEN",
+    )
     args = parser.parse_args(argv)
     if not loopback(args.host) and not args.token:
-        refuse(f"Host (--host): {args.host} can be reached from other machines; set a token (--token or DREAMLAB_TOKEN), or use 127.0.0.1.")
+        refuse(
+            f"Host (--host): {args.host} can be reached from other machines; set a token (--token or DREAMLAB_TOKEN), or use 127.0.0.1."
+        )
     if not 0 < args.port < 65536:
         refuse(f"Port (--port): {args.port} cannot be used; it must be 1 to 65535.")
     if args.token and len(args.token) < 8:
@@ -84,7 +92,11 @@ class Guard:
         headers = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope.get("headers", [])}
         if not self.token:
             name = urllib.parse.urlsplit(f"//{headers.get('host', '')}").hostname or ""
-            return await (self.app(scope, receive, send) if loopback(name) else _answer(send, scope, 403, "This page answers only to this machine."))
+            return await (
+                self.app(scope, receive, send)
+                if loopback(name)
+                else _answer(send, scope, 403, "This page answers only to this machine.")
+            )
         query = urllib.parse.parse_qs(scope.get("query_string", b"").decode("latin-1"))
         given = query.pop("token", [""])[0]
         if given and hmac.compare_digest(given.encode(), self.token.encode()) and scope["type"] == "http":
@@ -93,7 +105,9 @@ class Guard:
                 ("location", scope["path"] + (f"?{rest}" if rest else "")),
                 ("set-cookie", f"{COOKIE}={self.cookie}; HttpOnly; SameSite=Strict; Path=/; Max-Age=2592000"),
             ])  # fmt: skip
-        kept = {n.strip(): v for n, _, v in (p.partition("=") for p in headers.get("cookie", "").split(";"))}.get(COOKIE, "")
+        kept = {n.strip(): v for n, _, v in (p.partition("=") for p in headers.get("cookie", "").split(";"))}.get(
+            COOKIE, ""
+        )
         if kept and hmac.compare_digest(kept.encode(), self.cookie.encode()):
             return await self.app(scope, receive, send)
         return await _answer(send, scope, 401, "This page needs its token: open the address with ?token=... once.")
@@ -104,7 +118,13 @@ async def _answer(send: Any, scope: Any, status: int, text: str, headers: list[t
         await send({"type": "websocket.close", "code": 4401})
         return
     pairs = [("content-type", "text/plain; charset=utf-8"), ("cache-control", "no-store"), *(headers or [])]
-    await send({"type": "http.response.start", "status": status, "headers": [(k.encode(), v.encode("latin-1")) for k, v in pairs]})
+    await send(
+        {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [(k.encode(), v.encode("latin-1")) for k, v in pairs],
+        }
+    )
     await send({"type": "http.response.body", "body": text.encode()})
 
 
@@ -127,7 +147,11 @@ def web(service: Any) -> Any:
             file = service.media(run, path)
         except Refused as error:
             raise HTTPException(404, str(error)) from None
-        return FileResponse(file, media_type="image/png", headers={"cache-control": "private, max-age=31536000, immutable", "x-content-type-options": "nosniff"})
+        return FileResponse(
+            file,
+            media_type="image/png",
+            headers={"cache-control": "private, max-age=31536000, immutable", "x-content-type-options": "nosniff"},
+        )
 
     api.mount("/look/fonts", StaticFiles(directory=ASSETS / "fonts"))
 
@@ -187,7 +211,10 @@ def farewell(service: Any, runs: str, presses: list[float]) -> None:
         print(f"{len(active)} run{'s go' if len(active) > 1 else ' goes'} on without it. To stop and keep:", flush=True)
         for row in active:
             print(f"  python -m dreamlab runs stop {row.id}{where}", flush=True)
-        print(f"Ctrl-C again within {SECOND_PRESS:.0f} s stops and keeps {'them' if len(active) > 1 else 'it'}.", flush=True)
+        print(
+            f"Ctrl-C again within {SECOND_PRESS:.0f} s stops and keeps {'them' if len(active) > 1 else 'it'}.",
+            flush=True,
+        )
         until = time.monotonic() + SECOND_PRESS
         while time.monotonic() < until and len(presses) < 2:
             time.sleep(0.05)

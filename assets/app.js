@@ -134,8 +134,10 @@
     wire() {
       this.addEventListener("input", (event) => {
         if (event.target.type !== "range") return;
-        this.pause();
-        this.stand(+event.target.value);
+        const asked = +event.target.value; // read first: applying would put the handle back
+        clearInterval(this.timer);
+        this.timer = null;
+        this.stand(asked);
       });
       this.addEventListener("click", (event) => {
         if (event.target.closest(".film-play")) this.timer ? this.pause() : this.play();

@@ -38,7 +38,11 @@ def test_the_default_network_has_the_size_it_was_chosen_for() -> None:
 
 @pytest.mark.parametrize(
     ("settings", "size", "field"),
-    [({"stem_patch": 4}, 30, "stem_patch"), ({"multipliers": (1, 2, 2)}, 28, "multipliers"), ({"multipliers": (1,) * 6}, 32, "multipliers")],
+    [
+        ({"stem_patch": 4}, 30, "stem_patch"),
+        ({"multipliers": (1, 2, 2)}, 28, "multipliers"),
+        ({"multipliers": (1,) * 6}, 32, "multipliers"),
+    ],
 )
 def test_a_network_that_does_not_fit_the_images_is_refused(settings: dict, size: int, field: str) -> None:
     with pytest.raises(SpecError, match=r"--.*(use|at most)") as error:
@@ -46,7 +50,9 @@ def test_a_network_that_does_not_fit_the_images_is_refused(settings: dict, size:
     assert error.value.field == field
 
 
-@pytest.mark.parametrize(("steps", "chosen", "field"), [(101, (), "num_steps"), (5, (0, 10), "classes"), (5, (1, 1), "classes")])
+@pytest.mark.parametrize(
+    ("steps", "chosen", "field"), [(101, (), "num_steps"), (5, (0, 10), "classes"), (5, (1, 1), "classes")]
+)
 def test_sampling_that_cannot_be_done_is_refused(steps: int, chosen: tuple[int, ...], field: str) -> None:
     check_sampling(100, (0, 9), 100, 10)
     with pytest.raises(SpecError) as error:
@@ -89,7 +95,9 @@ def test_orthogonalise_pushes_singular_values_towards_one(shape: tuple[int, int,
     g = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     values = torch.linalg.svdvals(orthogonalise(g, steps=5))
     assert values.min() > 0.5 and values.max() < 1.5
-    torch.testing.assert_close(orthogonalise(g)[:1], orthogonalise(g[:1]), rtol=1e-3, atol=1e-4)  # a batch is its members
+    torch.testing.assert_close(
+        orthogonalise(g)[:1], orthogonalise(g[:1]), rtol=1e-3, atol=1e-4
+    )  # a batch is its members
 
 
 def test_learning_rate_warms_up_and_ends_near_zero() -> None:
@@ -124,7 +132,9 @@ def test_weighted_losses_measure_the_x0_error(target: str) -> None:
         expected = min(max(ratio**0.5, 0.1), 3.0) * float(error)
         found = float(weights[t]) * float((output - target_of(target, x0, eps, a)).square().mean())
         assert found == pytest.approx(expected, rel=1e-6)
-    assert torch.isfinite(weights).all() and torch.equal(loss_weights(target, "simple", alpha_bar), torch.ones_like(alpha_bar))
+    assert torch.isfinite(weights).all() and torch.equal(
+        loss_weights(target, "simple", alpha_bar), torch.ones_like(alpha_bar)
+    )
 
 
 def test_weighted_mse_weighs_images() -> None:

@@ -41,7 +41,9 @@ def moments(sampler: str, schedule: str, num_steps: int, n: int = 20_000) -> tup
         ("ddim", "cosine", 250, 0.495), ("dpmpp_2m", "cosine", 50, 0.499), ("dpmpp_2m", "linear", 50, 0.499),
     ],
 )  # fmt: skip
-def test_samples_of_gaussian_data_have_its_moments(sampler: str, schedule: str, num_steps: int, deviation: float) -> None:
+def test_samples_of_gaussian_data_have_its_moments(
+    sampler: str, schedule: str, num_steps: int, deviation: float
+) -> None:
     mean, found = moments(sampler, schedule, num_steps)
     assert mean == pytest.approx(MEAN, abs=0.02)
     assert found == pytest.approx(deviation, abs=0.01)

@@ -102,7 +102,10 @@ def test_training_learns(store: RunStore) -> None:
     assert losses[-1] < 0.6 * losses[0]
 
 
-@pytest.mark.parametrize("settings", [{}, {"target": "eps", "schedule": "linear", "weighting": "simple", "optimizer": "adamw"}, {"target": "v"}])
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"target": "eps", "schedule": "linear", "weighting": "simple", "optimizer": "adamw"}, {"target": "v"}],
+)
 def test_a_resumed_run_equals_an_uninterrupted_one(store: RunStore, settings: dict[str, Any]) -> None:
     whole, parts = (context(store, "train", **{**TINY, **settings}) for _ in range(2))
     list(train(whole))
@@ -129,13 +132,17 @@ def test_few_images_of_a_class_are_used_alone(store: RunStore) -> None:
     assert list(train(ctx))[-1]["values"]["real_images"] == 10
 
 
-@pytest.mark.parametrize(("settings", "text"), [({"images_per_class": 5000}, "fewer than"), ({"multipliers": (1, 1, 1, 1)}, "--multipliers")])
+@pytest.mark.parametrize(
+    ("settings", "text"), [({"images_per_class": 5000}, "fewer than"), ({"multipliers": (1, 1, 1, 1)}, "--multipliers")]
+)
 def test_what_cannot_be_trained_says_so(store: RunStore, settings: dict[str, Any], text: str) -> None:
     with pytest.raises(TaskError, match=text):
         list(train(context(store, "train", **{**TINY, **settings})))
 
 
-def test_a_loss_that_is_not_finite_ends_the_run_and_saves_nothing(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loss_that_is_not_finite_ends_the_run_and_saves_nothing(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ctx = context(store, "train", **TINY)
     monkeypatch.setattr("dreamlab.tasks.trainer.weighted_mse", lambda out, wanted, weight: (out * float("nan")).mean())
     with pytest.raises(TaskError, match="diverged"):
@@ -151,7 +158,12 @@ def test_a_set_is_sampled_class_by_class_and_goes_on_after_a_stop(store: RunStor
     images, labels = imageset.load(whole.run.path)
     assert images.shape == (6, 8, 8, 1) and images.dtype == np.uint8 and labels.tolist() == [7, 7, 7, 2, 2, 2]
     result = events[-1]["values"]
-    assert (result["images"], result["guidance_scale"], result["network_calls"], result["grid"]) == (6, 2.0, 6, "samples/grid.png")
+    assert (result["images"], result["guidance_scale"], result["network_calls"], result["grid"]) == (
+        6,
+        2.0,
+        6,
+        "samples/grid.png",
+    )
     assert events[-2]["name"] == "grid" and Image.open(whole.run.path / "samples/grid.png").size == (24, 16)
     stop_after(parts, synthesize, lambda e: e["type"] == "progress" and e["step"] == 4)
     assert not (parts.run.path / "images.npy").exists()
@@ -161,7 +173,9 @@ def test_a_set_is_sampled_class_by_class_and_goes_on_after_a_stop(store: RunStor
     assert not list(parts.run.path.glob("partial*"))
 
 
-@pytest.mark.parametrize(("settings", "text"), [({"num_steps": 2000}, "--num-steps"), ({"classes": (11,)}, "--classes")])
+@pytest.mark.parametrize(
+    ("settings", "text"), [({"num_steps": 2000}, "--num-steps"), ({"classes": (11,)}, "--classes")]
+)
 def test_a_set_that_cannot_be_sampled_says_so(store: RunStore, trained, settings: dict[str, Any], text: str) -> None:
     with pytest.raises(TaskError, match=text):
         list(synthesize(context(store, "synthesize", source=trained[0].run.id, **settings)))
@@ -171,7 +185,12 @@ def test_damaged_and_foreign_checkpoints_are_refused_in_one_sentence(store: RunS
     good = (trained[0].run.path / CHECKPOINT).read_bytes()
     state = (trained[0].run.path / STATE).read_bytes()
     (tmp_path / "checkpoints").mkdir()
-    for content, text in ((None, "no checkpoint"), (good[: len(good) // 2], "damaged"), (b"hello", "damaged"), (state, "not a generator")):
+    for content, text in (
+        (None, "no checkpoint"),
+        (good[: len(good) // 2], "damaged"),
+        (b"hello", "damaged"),
+        (state, "not a generator"),
+    ):
         if content is not None:
             (tmp_path / CHECKPOINT).write_bytes(content)
         with pytest.raises(TaskError, match=text) as error:
@@ -183,9 +202,19 @@ def test_live_frames_end_in_the_image_of_a_synthesize_run(store: RunStore, train
     ctx = context(store, "synthesize", source=trained[0].run.id, per_class=2, classes=(1, 5), num_steps=12, seed=9)
     list(synthesize(ctx))
     live = LiveSampler("cpu")
-    request = {"classes": [1, 5], "per_class": 2, "guidance_weight": 1.0, "num_steps": 12, "sampler": "dpmpp_2m", "seed": 9, "frames": 5}
+    request = {
+        "classes": [1, 5],
+        "per_class": 2,
+        "guidance_weight": 1.0,
+        "num_steps": 12,
+        "sampler": "dpmpp_2m",
+        "seed": 9,
+        "frames": 5,
+    }
     frames = list(live.frames(trained[0].run.path, request))
-    assert [f["step"] for f in frames][0] == 0 and len(frames) == 6 and [f["done"] for f in frames] == [False] * 5 + [True]
+    assert (
+        [f["step"] for f in frames][0] == 0 and len(frames) == 6 and [f["done"] for f in frames] == [False] * 5 + [True]
+    )
     assert all((f["total"], f["rows"], f["cols"]) == (12, 2, 2) for f in frames)
     last = np.asarray(Image.open(io.BytesIO(frames[-1]["png"])))
     expected = imageset.sheet(np.asarray(imageset.load(ctx.run.path)[0]), 2)[..., 0]
@@ -196,7 +225,9 @@ def test_live_frames_end_in_the_image_of_a_synthesize_run(store: RunStore, train
         next(live.frames(trained[0].run.path, {**request, "num_steps": 5000}))
 
 
-@pytest.mark.parametrize(("fp32", "bf16", "choice"), [(0.10, 0.05, "bf16"), (0.05, 0.25, "fp32"), (0.10, 0.099, "fp32")])
+@pytest.mark.parametrize(
+    ("fp32", "bf16", "choice"), [(0.10, 0.05, "bf16"), (0.05, 0.25, "fp32"), (0.10, 0.099, "fp32")]
+)
 def test_the_probe_takes_bf16_only_where_it_pays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fp32: float, bf16: float, choice: str
 ) -> None:

@@ -63,7 +63,9 @@ class FlatOptimizer:
             self.groups.append((slice(start, start + size), (len(group), *shape)))
             start += size
         with torch.no_grad():
-            for p, weights, grad in zip(ordered, _views(self.weights, ordered), _views(self.grad, ordered), strict=True):
+            for p, weights, grad in zip(
+                ordered, _views(self.weights, ordered), _views(self.grad, ordered), strict=True
+            ):
                 weights.copy_(p)
                 p.data, p.grad = weights, grad
         by_id = {id(p): name for name, p in named}
@@ -95,7 +97,9 @@ class FlatOptimizer:
         if self.weight_decay:
             self.weights[cut:].mul_(1 - learning_rate * self.weight_decay)
         scale = math.sqrt(1 - BETAS[1] ** step)  # Loshchilov & Hutter 2019, Algorithm 2, bias corrections folded
-        self.weights[cut:].addcdiv_(first, second.sqrt().add_(EPS * scale), value=-learning_rate * scale / (1 - BETAS[0] ** step))
+        self.weights[cut:].addcdiv_(
+            first, second.sqrt().add_(EPS * scale), value=-learning_rate * scale / (1 - BETAS[0] ** step)
+        )
         self.grad.zero_()
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from dreamlab.data import catalog, mixing
 from dreamlab.groups.plan import Child, Children, Status, generator, pool, train_labels
 from dreamlab.spec import MixSpec, SpecError, TrainSpec
-from dreamlab.stats import t_interval
+from dreamlab.stats import over_seeds
 from dreamlab.stats.verdict import Generator, Treatment, Verdict, judge
 from dreamlab.store import Run, RunError, RunStore
 
@@ -170,20 +170,11 @@ def _arm(
         "arm": arm, "label": mixing.label(arm), "generator": owner["key"] if owner else "", "run": children.ids.get(role, ""),
         "state": status.state if status else "missing", "error": status.error if status else "",
         "real": real, "synthetic": synthetic, "synthetic_fraction": synthetic / (real + synthetic), "seeds": seeds,
-        "accuracies": accuracies, "macro_f1": macro, "interval": _interval(accuracies, catalog.INFO[spec.dataset].test),
-        "macro_f1_interval": _interval(macro, catalog.INFO[spec.dataset].test), "per_class": result["per_class"] if result else [],
+        "accuracies": accuracies, "macro_f1": macro, "interval": over_seeds(accuracies, catalog.INFO[spec.dataset].test),
+        "macro_f1_interval": over_seeds(macro, catalog.INFO[spec.dataset].test), "per_class": result["per_class"] if result else [],
         "steps": result["steps"] if result else None, "difference": None,
         "leakage": {"generator_saw": leak.generator_saw, "arm_real": leak.arm_real, "extra": leak.extra, "badge": leak.badge} if leak else None,
     }  # fmt: skip
-
-
-def _interval(values: list[float], test_images: int) -> dict[str, Any] | None:
-    if not values:
-        return None
-    if len(values) == 1:
-        return {"mean": values[0], "low": None, "high": None}
-    found = t_interval(values, resolution=1 / test_images)
-    return {"mean": found.mean, "low": found.low, "high": found.high}
 
 
 def _judge(answer: dict[str, Any], generators: list[dict[str, Any]], spec: MixSpec) -> None:

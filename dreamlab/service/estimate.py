@@ -121,14 +121,8 @@ def _train(spec: TrainSpec, history: list[Run]) -> Estimate:
 def _activations(spec: TrainSpec) -> float:
     """Bytes per image that the backward pass keeps: about 40 maps of the base width at the stem's resolution."""
     side = catalog.INFO[spec.dataset].size / spec.stem_patch
-    return (
-        4
-        * 40
-        * spec.base_width
-        * spec.blocks_per_level
-        * side**2
-        * sum(m / 4**i for i, m in enumerate(spec.multipliers))
-    )
+    maps: float = sum(m / 4**i for i, m in enumerate(spec.multipliers))
+    return 160 * spec.base_width * spec.blocks_per_level * side**2 * maps
 
 
 def _work(spec: TrainSpec) -> float:

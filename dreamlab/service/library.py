@@ -74,7 +74,7 @@ class Library:
             ids = self.store.ids()
             for gone in self._runs.keys() - set(ids):
                 for table in (self._runs, self._readers, self._looked, self._disk):
-                    table.pop(gone, None)  # type: ignore[attr-defined]
+                    table.pop(gone, None)
             for run_id in ids:
                 if run_id not in self._runs:
                     run = Run(self.store.folder / run_id)
@@ -91,19 +91,22 @@ class Library:
                 return self._runs[run_id]
         return self.store.get(run_id)
 
-    def status(self, run_id: str) -> RunStatus:
-        """The fold of one run; of a group, with state and progress derived from its children."""
+    def status(self, run_id: str, lazy: bool = False) -> RunStatus:
+        """The fold of one run; of a group, with state and progress derived from its children.
+
+        `lazy` looks at runs that have ended only now and then: for a tick over all runs.
+        """
         with self._lock:
             run = self.get(run_id)
             reader = self._readers.setdefault(run.id, StatusReader(run.path))
             now = time.monotonic()
-            if reader.status.state in ACTIVE or now - self._looked.get(run.id, 0) > FINAL_RECHECK:
+            if not lazy or reader.status.state in ACTIVE or now - self._looked.get(run.id, 0.0) > FINAL_RECHECK:
                 reader.refresh()
                 self._looked[run.id] = now
-            return self._group(run, reader.status) if run.is_group else reader.status
+            return self._group(run, reader.status, lazy) if run.is_group else reader.status
 
-    def _group(self, run: Run, own: RunStatus) -> RunStatus:
-        children = [self.status(c) for c in run.record.children if self._exists(c)]
+    def _group(self, run: Run, own: RunStatus, lazy: bool) -> RunStatus:
+        children = [self.status(c, lazy) for c in run.record.children if self._exists(c)]
         status = dataclasses.replace(own, state=group_state([c.state for c in children], own))
         done, total = 0.0, 0
         for child_id, child in zip([c for c in run.record.children if self._exists(c)], children, strict=True):
@@ -152,7 +155,8 @@ class Library:
     def version(self) -> int:
         """Grows when any run came, went or changed."""
         with self._lock:
-            fingerprint = hash(tuple((r.id, self.status(r.id).version, self.status(r.id).state) for r in self.runs()))
+            seen = [(r.id, self.status(r.id, lazy=True)) for r in self.runs()]
+            fingerprint = hash(tuple((run_id, s.version, s.state) for run_id, s in seen))
             if fingerprint != self._fingerprint:
                 self._fingerprint = fingerprint
                 self._version += 1
@@ -206,8 +210,10 @@ def headline(kind: str, result: dict[str, Any] | None) -> str:
             ", ".join(f"{m['name']} {m['value']:.3g}" for m in result["metrics"]) + f" on {result['images']:,} images"
         )
     if kind == "classify":
-        i = result["interval"]
-        return f"{100 * i['mean']:.1f} % ({100 * i['low']:.1f} to {100 * i['high']:.1f}), {len(result['seeds'])} seeds"
+        i, seeds = result["interval"], len(result["seeds"])
+        if not i or i["low"] is None:
+            return f"{100 * i['mean']:.1f} %, one seed" if i else ""
+        return f"{100 * i['mean']:.1f} % ({100 * i['low']:.1f} to {100 * i['high']:.1f}), {seeds} seeds"
     if kind == "mix":
         return str(result["verdict"]["text"]) if result.get("verdict") else ""
     best = result.get("best")

@@ -57,7 +57,7 @@ def knob(
     """A spec field. `run_kind` marks a reference to a run of that kind; `affects_result=False` keeps
     the field out of the content hash; `advanced` folds it away in forms; `flag` renames the option;
     `log` asks a form for a number box instead of a slider (the range spans orders of magnitude)."""
-    extra = {
+    extra: dict[str, Any] = {
         "label": label, "unit": unit, "flag": flag, "advanced": advanced, "affects_result": affects_result,
         "run_kind": run_kind, "step": step, "log": log,
     }  # fmt: skip

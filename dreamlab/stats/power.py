@@ -6,7 +6,7 @@ import functools
 import math
 
 import numpy as np
-from scipy import optimize, special
+from scipy import special
 
 
 @functools.lru_cache(maxsize=64)
@@ -36,6 +36,8 @@ def detectable(deviation: float, n: int, alpha: float = 0.05, wanted: float = 0.
     high = 1.0
     while power(high, 1.0, n, alpha) < wanted:
         high *= 2
+    from scipy import optimize  # half a second that every command line would pay
+
     return float(optimize.brentq(lambda e: power(e, 1.0, n, alpha) - wanted, 0.0, high, xtol=1e-4)) * deviation
 
 

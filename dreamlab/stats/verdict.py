@@ -132,7 +132,8 @@ def _corrected(pairs: Sequence[Paired]) -> list[Difference]:
     found = []
     for pair, adjusted, level in zip(pairs, holm(p), holm_levels(p, ALPHA), strict=True):
         interval = pair.interval(level)
-        found.append(Difference(100 * pair.mean, 100 * interval.low, 100 * interval.high, level, pair.p, adjusted))
+        low, high = max(100 * interval.low, -100.0), min(100 * interval.high, 100.0)  # accuracies differ by no more
+        found.append(Difference(100 * pair.mean, low, high, level, pair.p, adjusted))
     return found
 
 

@@ -41,6 +41,8 @@ def settle(seeds: int, gain: float, needed: int | None) -> str:
     if gain > LARGE:
         seen = f"{seeds} seeds are too few for any but very large differences"
         return seen if needed is None else f"{seen}, {needed:,} seeds show one of this size in four cases of five"
+    if gain >= 100:
+        return f"{seeds} seeds that vary so much cannot show any difference; run more"
     seen = f"{seeds} seeds show a difference of {gain:.1f} points or more in four cases of five"
     if needed is None:
         return f"{seen}, one of this size would take more than 1,000"

@@ -17,7 +17,7 @@ from torchmetrics.functional.classification import multiclass_accuracy, multicla
 from dreamlab.classifiers.networks import outputs
 from dreamlab.data import catalog, imageset, mixing, splits
 from dreamlab.spec import ClassifySpec
-from dreamlab.stats import t_interval
+from dreamlab.stats import over_seeds
 from dreamlab.store import write_bytes
 from dreamlab.store.cache import array_hash
 from dreamlab.tasks.context import Stopped, TaskContext, TaskError
@@ -182,7 +182,7 @@ def _result(
     spec: ClassifySpec, mix: Mix, recipe: Recipe, data: catalog.DataSet, done: list[dict[str, Any]], cached: int, seconds: float
 ) -> dict[str, Any]:  # fmt: skip
     accuracies, macro = [s["accuracy"] for s in done], [s["macro_f1"] for s in done]
-    resolution = 1 / len(data.test_labels)
+    images = len(data.test_labels)
     return {
         "arm": spec.arm,
         "label": mixing.label(spec.arm),
@@ -191,20 +191,12 @@ def _result(
         "seeds": list(range(len(done))),
         "accuracies": accuracies,
         "macro_f1": macro,
-        "interval": interval(accuracies, resolution),
-        "macro_f1_interval": interval(macro, resolution),
+        "interval": over_seeds(accuracies, images),
+        "macro_f1_interval": over_seeds(macro, images),
         "per_class": [float(x) for x in np.mean([s["per_class"] for s in done], axis=0)] if done else [],
-        "test_images": len(data.test_labels),
+        "test_images": images,
         "steps": recipe.steps,
         "epochs": recipe.steps * recipe.batch_size / mix.size,
         "seconds": round(seconds, 3),
         "cached_seeds": cached,
     }
-
-
-def interval(values: list[float], resolution: float) -> dict[str, float] | None:
-    """The t interval over seeds; None for fewer than two."""
-    if len(values) < 2:
-        return None
-    found = t_interval(values, resolution=resolution)
-    return {"mean": found.mean, "low": found.low, "high": found.high}

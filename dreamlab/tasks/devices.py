@@ -49,7 +49,11 @@ class PrecisionProbe:
     """
 
     def __init__(self, wanted: str, device: torch.device, cache: ArtefactCache, network: str):
-        kind = torch.cuda.get_device_name(device) if device.type == "cuda" else torch.cpu.get_capabilities().get("cpu_name", "")
+        kind = (
+            torch.cuda.get_device_name(device)
+            if device.type == "cuda"
+            else torch.cpu.get_capabilities().get("cpu_name", "")
+        )
         self._key = f"bf16/{torch.__version__}/{kind}/{torch.get_num_threads()}/{network}"
         self._cache, self._times = cache, {"fp32": list[float](), "bf16": list[float]()}
         self.choice = wanted

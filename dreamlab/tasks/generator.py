@@ -29,7 +29,13 @@ FORMAT = "dreamlab-generator-1"
 def build(spec: TrainSpec, channels: int, classes: int) -> UNet:
     """The network of a spec, with fresh weights from torch's global generator."""
     return UNet(
-        channels, classes, spec.num_train_timesteps, spec.base_width, spec.multipliers, spec.blocks_per_level, spec.stem_patch
+        channels,
+        classes,
+        spec.num_train_timesteps,
+        spec.base_width,
+        spec.multipliers,
+        spec.blocks_per_level,
+        spec.stem_patch,
     )
 
 
@@ -69,11 +75,22 @@ class Generator:
         return SAMPLERS[sampler](denoise, noise().to(self.device), self.alpha_bar, num_steps, noise)
 
     def images(
-        self, labels: Sequence[int], indices: Sequence[int], seed: int, *, guidance_weight: float, num_steps: int, sampler: str
+        self,
+        labels: Sequence[int],
+        indices: Sequence[int],
+        seed: int,
+        *,
+        guidance_weight: float,
+        num_steps: int,
+        sampler: str,
     ) -> np.ndarray:
         """Finished images, uint8 (N, H, W, C)."""
         steps = self.sample(
-            labels, self.start(labels, indices, seed), guidance_weight=guidance_weight, num_steps=num_steps, sampler=sampler
+            labels,
+            self.start(labels, indices, seed),
+            guidance_weight=guidance_weight,
+            num_steps=num_steps,
+            sampler=sampler,
         )
         *_, last = steps
         return to_uint8(last.x)
@@ -117,7 +134,9 @@ def load_generator(run: Path, device: torch.device) -> Generator:
         raise TaskError(f"The generator {run.name} has no checkpoint yet ({CHECKPOINT}); train it first.")
     metadata, tensors = read_safetensors(path)
     if metadata.get("format") != FORMAT:
-        raise TaskError(f"{run.name}/{CHECKPOINT} is not a generator of DreamLab (its format is {metadata.get('format', 'not named')!r}).")
+        raise TaskError(
+            f"{run.name}/{CHECKPOINT} is not a generator of DreamLab (its format is {metadata.get('format', 'not named')!r})."
+        )
     try:
         spec = make(TrainSpec, json.loads(metadata["spec"]))
         size, channels, classes, step = (int(metadata[k]) for k in ("image_size", "channels", "classes", "step"))
@@ -138,4 +157,6 @@ def read_safetensors(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor
         with safe_open(path, framework="pt") as file:
             return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}
     except (SafetensorError, OSError) as error:
-        raise TaskError(f"{path.parent.parent.name}/{path.parent.name}/{path.name} is damaged or not a checkpoint: {error}.") from None
+        raise TaskError(
+            f"{path.parent.parent.name}/{path.parent.name}/{path.name} is damaged or not a checkpoint: {error}."
+        ) from None

@@ -63,8 +63,16 @@ class LiveSampler:
         seed = int(request.get("seed", 0))
         grid = {"total": num_steps, "rows": len(classes), "cols": per_class}
         x = g.start(labels, indices, seed)()
-        yield {"step": 0, "png": _png(x, per_class), "x0_png": _png(torch.zeros_like(x), per_class), "done": False, **grid}
-        shown = {round(s) for s in np.linspace(1, num_steps, max(1, min(int(request.get("frames", 8)), num_steps)))} | {num_steps}
+        yield {
+            "step": 0,
+            "png": _png(x, per_class),
+            "x0_png": _png(torch.zeros_like(x), per_class),
+            "done": False,
+            **grid,
+        }
+        shown = {round(s) for s in np.linspace(1, num_steps, max(1, min(int(request.get("frames", 8)), num_steps)))} | {
+            num_steps
+        }
         steps = g.sample(
             labels, g.start(labels, indices, seed), guidance_weight=float(request.get("guidance_weight", 1.0)),
             num_steps=num_steps, sampler=str(request.get("sampler", "dpmpp_2m")),

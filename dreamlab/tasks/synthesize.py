@@ -37,7 +37,9 @@ def synthesize(ctx: TaskContext) -> Iterator[dict[str, Any]]:
     classes = spec.classes or tuple(range(generator.classes))
     labels = np.repeat(np.array(classes, np.int64), spec.per_class)
     indices = np.tile(np.arange(spec.per_class), len(classes))
-    images, done, before = _open_partial(ctx.run.path, (len(labels), generator.image_size, generator.image_size, generator.channels))
+    images, done, before = _open_partial(
+        ctx.run.path, (len(labels), generator.image_size, generator.image_size, generator.channels)
+    )
     start = saved = time.perf_counter()
     first = done
     while done < len(labels):

@@ -150,7 +150,11 @@ class _Loop:
             images = to_uint8(last.x)
         path = f"samples/{t.step_count:06d}.png"
         write_bytes(self.ctx.run.path / path, imageset.png(imageset.sheet(images, PREVIEW_COLUMNS)))
-        caption = "noise" if noise_only else f"step {t.step_count:,}, {t.elapsed:.0f} s, w = 0, {PREVIEW_STEPS} steps of dpmpp_2m"
+        caption = (
+            "noise"
+            if noise_only
+            else f"step {t.step_count:,}, {t.elapsed:.0f} s, w = 0, {PREVIEW_STEPS} steps of dpmpp_2m"
+        )
         return {
             "type": "image", "step": t.step_count, "name": "preview", "path": path, "rows": g.classes, "cols": PREVIEW_COLUMNS,
             "caption": caption,

@@ -60,7 +60,9 @@ class Trainer:
         """One update; `progress` is the share of the run that is done. Returns the loss as a scalar tensor."""
         self.step_count += 1
         spec, n = self.spec, self.spec.batch_size
-        self._chance.manual_seed(int(np.random.SeedSequence([spec.seed, self.step_count]).generate_state(1, np.uint64)[0] >> 1))
+        self._chance.manual_seed(
+            int(np.random.SeedSequence([spec.seed, self.step_count]).generate_state(1, np.uint64)[0] >> 1)
+        )
         index = torch.from_numpy(self._batch(self.step_count - 1)).to(self.device)
         x0 = from_uint8(self.images[index])
         t = stratified_t(n, spec.num_train_timesteps, self._chance)

@@ -18,10 +18,17 @@ ONE, CURVE = "Measure one set", "Draw a curve"
 def create(pages: Pages, view: Any, seen: Any) -> None:
     """Lays out the tab: two forms behind a switch, the numbers of one set, the newest curve."""
     service = pages.service
-    gr.HTML(html.page_head("How close to real?", "Distances of feature distributions: lower is closer. Every number names its images, its reference, its extractor and its interval."))
+    gr.HTML(
+        html.page_head(
+            "How close to real?",
+            "Distances of feature distributions: lower is closer. Every number names its images, its reference, its extractor and its interval.",
+        )
+    )
     with gr.Row(elem_classes="columns"):
         with gr.Column(elem_classes="formcol"), gr.Column(elem_classes="dl-panel"):
-            which = gr.Radio([ONE, CURVE], value=ONE, show_label=False, label="What to do", elem_id="fidelity-which", container=False)
+            which = gr.Radio(
+                [ONE, CURVE], value=ONE, show_label=False, label="What to do", elem_id="fidelity-which", container=False
+            )
             with gr.Column(visible=True) as one_column:
                 one = forms.build(service, FidelitySpec, "Measure", "fidelity")
             with gr.Column(visible=False) as curve_column:
@@ -50,13 +57,25 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
 
     pages.add("fidelity", numbers, key("fidelity"), lambda now: numbers_html(pages, shown(now, "fidelity")))
     pages.add("fidelity", head, key("sweep"), lambda now: sweep_head(pages, *points(now)))
-    pages.add("fidelity", chart, lambda now: (key("sweep")(now), now.theme), lambda now: sweep_figure(*points(now), now.theme))
+    pages.add(
+        "fidelity", chart, lambda now: (key("sweep")(now), now.theme), lambda now: sweep_figure(*points(now), now.theme)
+    )
     pages.add("fidelity", table, key("sweep"), lambda now: sweep_table(pages, *points(now)))
     pages.openers["fidelity"] = lambda now, run: opened(pages, now, run)
     forms.add_choices(pages, "fidelity", one, "images")
     forms.add_choices(pages, "fidelity", curve, "source")
-    pages.add("fidelity", which, lambda now: now.pick("fidelity-which", ONE), lambda now: gr.Radio(value=now.pick("fidelity-which", ONE)))
-    which.change(lambda word: (gr.Column(visible=word == ONE), gr.Column(visible=word == CURVE)), which, [one_column, curve_column], **QUIET)
+    pages.add(
+        "fidelity",
+        which,
+        lambda now: now.pick("fidelity-which", ONE),
+        lambda now: gr.Radio(value=now.pick("fidelity-which", ONE)),
+    )
+    which.change(
+        lambda word: (gr.Column(visible=word == ONE), gr.Column(visible=word == CURVE)),
+        which,
+        [one_column, curve_column],
+        **QUIET,
+    )
     which.input(lambda now, word: now.with_pick("fidelity-which", word), [view, which], view, **QUIET)
     start(pages, one, view, seen, "fidelity")
     start(pages, curve, view, seen, "fidelity")
@@ -83,7 +102,15 @@ def numbers_html(pages: Pages, row: RunRow | None) -> str:
     result = pages.service.get(row.id).result() or {}
     head = f'<h2 class="head"><b>One set</b>{html.demo_chip(row.demo)}<span>{html.state_chip(row.state)}</span></h2>'
     if not result.get("metrics"):
-        words = row.error or row.text or ("It is being measured; the extractor is trained once and then kept." if row.state in ACTIVE else "No numbers.")
+        words = (
+            row.error
+            or row.text
+            or (
+                "It is being measured; the extractor is trained once and then kept."
+                if row.state in ACTIVE
+                else "No numbers."
+            )
+        )
         stop = html.button("Stop", "stop", small=True, run=row.id) if row.state in ACTIVE else ""
         return head + f'<p class="sub">{html.esc(words)}</p>{stop}'
     floor = {m["name"]: m for m in result.get("real_floor") or []}
@@ -95,7 +122,13 @@ def numbers_html(pages: Pages, row: RunRow | None) -> str:
             f'{base["value"]:.3g} <span class="mut">{interval(base)}</span>' if base else "",
         ])  # fmt: skip
     heads = ["Metric, lower is closer", "value", "95 % interval", "images", "real images reach"]
-    return head + set_line(pages, row) + html.table(heads, rows) + about(result) + html.command_line(pages.service.get(row.id).record.command)
+    return (
+        head
+        + set_line(pages, row)
+        + html.table(heads, rows)
+        + about(result)
+        + html.command_line(pages.service.get(row.id).record.command)
+    )
 
 
 def set_line(pages: Pages, row: RunRow) -> str:
@@ -113,13 +146,17 @@ def set_line(pages: Pages, row: RunRow) -> str:
 def about(result: dict[str, Any]) -> str:
     """Reference and extractor in words, with the extractor's accuracy and the share recognised as their class."""
     reference, extractor = result.get("reference") or {}, result.get("extractor") or {}
-    words = [f"Reference: {reference.get('images', 0):,} real images of the {reference.get('split', '')} split of {reference.get('dataset', '')}."]
+    words = [
+        f"Reference: {reference.get('images', 0):,} real images of the {reference.get('split', '')} split of {reference.get('dataset', '')}."
+    ]
     accuracy = extractor.get("accuracy")
     right = f", right on {100 * accuracy:.1f} % of the real test images" if accuracy is not None else ""
     words.append(f"Features: {extractor.get('name', '')}, {extractor.get('dimensions', '')} dimensions{right}.")
     if result.get("recognised") is not None:
         words.append(f"{100 * result['recognised']:.1f} % of the synthetic images are recognised as their class.")
-    words.append("The last column is the same measurement for as many real training images: no set can be expected below it.")
+    words.append(
+        "The last column is the same measurement for as many real training images: no set can be expected below it."
+    )
     return f'<p class="note" style="margin-bottom:12px">{html.esc(" ".join(words))}</p>'
 
 
@@ -130,13 +167,20 @@ def metric_names(report: dict[str, Any]) -> list[str]:
 def sweep_head(pages: Pages, row: RunRow | None, report: dict[str, Any]) -> str:
     """What the curve is of, and how far it is."""
     if row is None:
-        return html.panel_head("Curve") + '<p class="empty">No curve yet: "Draw a curve" varies guidance, sampler steps or T.</p>'
+        return (
+            html.panel_head("Curve")
+            + '<p class="empty">No curve yet: "Draw a curve" varies guidance, sampler steps or T.</p>'
+        )
     axis = figures.AXIS_WORDS.get(str(report.get("axis", "")), str(report.get("axis", "")))
     points = report.get("points", [])
     done = sum(bool(p.get("metrics")) for p in points)
     extractor = report.get("extractor")
     name = extractor.get("name") if isinstance(extractor, dict) else extractor
-    facts = [f"{done} of {len(points)} points"] + ([f"{report['images']:,} images each"] if report.get("images") else []) + ([f"features: {name}"] if name else [])
+    facts = (
+        [f"{done} of {len(points)} points"]
+        + ([f"{report['images']:,} images each"] if report.get("images") else [])
+        + ([f"features: {name}"] if name else [])
+    )
     head = f'<h2 class="head"><b>Curve against {html.esc(axis)}</b>{html.demo_chip(row.demo)}<span>{html.esc(", ".join(facts))} {html.state_chip(row.state)}</span></h2>'
     best = report.get("best")
     if row.state == "done" and best:
@@ -155,8 +199,18 @@ def sweep_figure(row: RunRow | None, report: dict[str, Any], theme: str) -> Any:
     for p in report.get("points", []):
         m = next((m for m in p.get("metrics") or [] if m["name"] == names[0]), None) if names else None
         floor = next((f["value"] for f in p.get("real_floor") or [] if f["name"] == names[0]), None) if names else None
-        points.append({"x": p["x"], "value": m["value"] if m else None, "low": m and m.get("low"), "high": m and m.get("high"), "floor": floor})
-    return figures.curve(points, str(report.get("axis", "")), names[0] if names else "distance", theme, row.id if row else "none")
+        points.append(
+            {
+                "x": p["x"],
+                "value": m["value"] if m else None,
+                "low": m and m.get("low"),
+                "high": m and m.get("high"),
+                "floor": floor,
+            }
+        )
+    return figures.curve(
+        points, str(report.get("axis", "")), names[0] if names else "distance", theme, row.id if row else "none"
+    )
 
 
 def sweep_table(pages: Pages, row: RunRow | None, report: dict[str, Any]) -> str:
@@ -164,7 +218,12 @@ def sweep_table(pages: Pages, row: RunRow | None, report: dict[str, Any]) -> str
     rows = []
     for p in report.get("points", []):
         by_name = {m["name"]: m for m in p.get("metrics") or []}
-        cells = [f'{by_name[n]["value"]:.3g} <span class="mut">{interval(by_name[n])}</span>' if n in by_name else '<span class="mut">to come</span>' for n in names]
+        cells = [
+            f'{by_name[n]["value"]:.3g} <span class="mut">{interval(by_name[n])}</span>'
+            if n in by_name
+            else '<span class="mut">to come</span>'
+            for n in names
+        ]
         recognised = f"{100 * p['recognised']:.1f}" if p.get("recognised") is not None else ""
         link = html.run_link(p["synthesize"], "see them", "gallery") if p.get("synthesize") and by_name else ""
         rows.append([f"{p['x']:g}", *cells, recognised, html.duration(p.get("seconds")), link])

@@ -12,7 +12,11 @@ from dreamlab.ui.theme import faded, mix_colour, palette
 
 FONT = "Inter, ui-sans-serif, system-ui, sans-serif"
 MOST_POINTS = 600
-AXIS_WORDS = {"guidance_weight": "guidance weight w (scale 1 + w)", "num_steps": "sampler steps", "num_train_timesteps": "noise steps T (retrained)"}
+AXIS_WORDS = {
+    "guidance_weight": "guidance weight w (scale 1 + w)",
+    "num_steps": "sampler steps",
+    "num_train_timesteps": "noise steps T (retrained)",
+}
 
 
 def base(theme: str, height: int, revision: str) -> go.Figure:
@@ -37,7 +41,16 @@ def empty(theme: str, height: int, text: str) -> go.Figure:
     figure = base(theme, height, "empty")
     figure.update_xaxes(visible=False)
     figure.update_yaxes(visible=False)
-    figure.add_annotation(x=0, y=1, xref="paper", yref="paper", text=text, showarrow=False, xanchor="left", font={"color": palette(theme)["ink-3"], "size": 13})
+    figure.add_annotation(
+        x=0,
+        y=1,
+        xref="paper",
+        yref="paper",
+        text=text,
+        showarrow=False,
+        xanchor="left",
+        font={"color": palette(theme)["ink-3"], "size": 13},
+    )
     return figure
 
 
@@ -135,14 +148,29 @@ def mix(report: dict[str, Any], theme: str, revision: str) -> go.Figure:
     for arm, x in zip(arms, places, strict=True):
         seen += _arm(figure, arm, x, mix_colour(arm.get("synthetic_fraction", 0.0), theme), c)
     labels = [_two_lines(a["label"]) for a in arms]
-    figure.update_xaxes(tickvals=places, ticktext=labels, range=[-0.6, (max(places) if places else 0) + 0.6], tickfont={"color": c["ink"], "size": 12})
+    figure.update_xaxes(
+        tickvals=places,
+        ticktext=labels,
+        range=[-0.6, (max(places) if places else 0) + 0.6],
+        tickfont={"color": c["ink"], "size": 12},
+    )
     if seen:
         pad = max((max(seen) - min(seen)) * 0.12, 0.3)
         figure.update_yaxes(range=[min(seen) - pad, min(100.2, max(seen) + pad)], ticksuffix="", nticks=7)
     for i, (x, text) in enumerate(heads):
-        figure.add_annotation(x=x, y=1.0, yref="paper", yanchor="bottom", text=text, showarrow=False, font={"color": c["ink-2"], "size": 12})
+        figure.add_annotation(
+            x=x,
+            y=1.0,
+            yref="paper",
+            yanchor="bottom",
+            text=text,
+            showarrow=False,
+            font={"color": c["ink-2"], "size": 12},
+        )
         if i or places[0] < x - 0.5:
-            first = min(p for p, a in zip(places, arms, strict=True) if a.get("generator") and p >= x - _half(arms, places, x))
+            first = min(
+                p for p, a in zip(places, arms, strict=True) if a.get("generator") and p >= x - _half(arms, places, x)
+            )
             figure.add_vline(x=first - 0.65, line={"color": c["line"], "width": 1})
     figure.update_layout(margin={"t": 30 if heads else 8, "b": 44})
     return figure
@@ -151,7 +179,9 @@ def mix(report: dict[str, Any], theme: str, revision: str) -> go.Figure:
 def _arm(figure: go.Figure, arm: dict[str, Any], x: float, colour: str, c: dict[str, str]) -> list[float]:
     values = [100 * v for v in arm.get("accuracies") or []]
     if not values:
-        figure.add_annotation(x=x, y=0.5, yref="paper", text="to come", showarrow=False, font={"color": c["ink-3"], "size": 12})
+        figure.add_annotation(
+            x=x, y=0.5, yref="paper", text="to come", showarrow=False, font={"color": c["ink-3"], "size": 12}
+        )
         return []
     spread = [x - 0.12 - 0.05 * (i % 5) for i in range(len(values))]  # beside the mean, away from its label
     figure.add_scatter(
@@ -161,9 +191,14 @@ def _arm(figure: go.Figure, arm: dict[str, Any], x: float, colour: str, c: dict[
     mean = sum(values) / len(values)
     interval = arm.get("interval") or {}
     low, high = interval.get("low"), interval.get("high")
-    low, high = (None if low is None else max(low, 0.0)), (None if high is None else min(high, 1.0))  # no accuracy lies beyond
+    low, high = (
+        (None if low is None else max(low, 0.0)),
+        (None if high is None else min(high, 1.0)),
+    )  # no accuracy lies beyond
     if low is not None and high is not None and len(values) > 1:
-        figure.add_scatter(x=[x, x], y=[100 * low, 100 * high], mode="lines", line={"color": colour, "width": 2}, hoverinfo="skip")
+        figure.add_scatter(
+            x=[x, x], y=[100 * low, 100 * high], mode="lines", line={"color": colour, "width": 2}, hoverinfo="skip"
+        )
     else:
         low = high = None
     figure.add_scatter(
@@ -174,7 +209,9 @@ def _arm(figure: go.Figure, arm: dict[str, Any], x: float, colour: str, c: dict[
     return [*values, *([100 * low, 100 * high] if low is not None and high is not None else [])]
 
 
-def _places(arms: Sequence[dict[str, Any]], generators: Sequence[dict[str, Any]]) -> tuple[list[float], list[tuple[float, str]]]:
+def _places(
+    arms: Sequence[dict[str, Any]], generators: Sequence[dict[str, Any]]
+) -> tuple[list[float], list[tuple[float, str]]]:
     """x of every arm, with a gap before each generator's group, and the headings of the groups."""
     x, places, last = -1.0, [], None
     for arm in arms:

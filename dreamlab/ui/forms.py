@@ -36,13 +36,19 @@ def control(k: Knob, choices: Sequence[tuple[str, str]], elem_id: str) -> Any:
     if k.run_kind:
         many = k.type == "list"
         first = [] if many else (choices[0][1] if choices else None)
-        return gr.Dropdown(choices=list(choices), value=first, multiselect=many, allow_custom_value=True, filterable=True, **common)
+        return gr.Dropdown(
+            choices=list(choices), value=first, multiselect=many, allow_custom_value=True, filterable=True, **common
+        )
     if k.choices:
-        return gr.Dropdown(choices=[(WORDS.get(c, c), c) for c in k.choices], value=k.default, filterable=False, **common)
+        return gr.Dropdown(
+            choices=[(WORDS.get(c, c), c) for c in k.choices], value=k.default, filterable=False, **common
+        )
     if k.type == "bool":
         return gr.Checkbox(value=bool(k.default), **common)
     if k.type == "list":
-        return gr.Textbox(value=", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in k.default), max_lines=2, **common)
+        return gr.Textbox(
+            value=", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in k.default), max_lines=2, **common
+        )
     if k.type in ("int", "float"):
         if k.low is not None and k.high is not None and not k.log:
             step = k.step or (1 if k.type == "int" else (k.high - k.low) / 100)
@@ -103,7 +109,12 @@ class Form:
             cost, extra = service.estimate(spec).text, self.describe(spec)
         except ValueError as error:
             return {self.refusal: refusal(str(error)), self.cost: ""}
-        return {self.command: terminal(spec), self.cost: f'<p class="note">{html.esc(cost)}</p>', self.refusal: "", self.extra: extra}
+        return {
+            self.command: terminal(spec),
+            self.cost: f'<p class="note">{html.esc(cost)}</p>',
+            self.refusal: "",
+            self.extra: extra,
+        }
 
 
 def terminal(spec: Spec) -> str:
@@ -127,11 +138,16 @@ def build(
         fields[k.name] = control(k, sources.get(k.run_kind, []), f"{prefix}-{k.name}")
     extra = gr.HTML("", elem_id=f"{prefix}-extra")
     advanced = [k for k in shown if k.advanced]
-    with gr.Accordion(f"{len(advanced) + 1} more settings, all at their defaults", open=False, elem_id=f"{prefix}-more"):
+    with gr.Accordion(
+        f"{len(advanced) + 1} more settings, all at their defaults", open=False, elem_id=f"{prefix}-more"
+    ):
         for k in advanced:
             fields[k.name] = control(k, sources.get(k.run_kind, []), f"{prefix}-{k.name}")
         fresh = gr.Checkbox(
-            False, label="Compute anew", info="Also where a finished run of the same settings could be shown at once.", elem_id=f"{prefix}-fresh"
+            False,
+            label="Compute anew",
+            info="Also where a finished run of the same settings could be shown at once.",
+            elem_id=f"{prefix}-fresh",
         )
     with gr.Column(elem_classes="foot"):
         start = gr.Button(button, variant="primary", elem_id=f"{prefix}-start")
@@ -168,7 +184,12 @@ def add_choices(pages: Any, tab: str, form: Form, name: str) -> None:
             return gr.Dropdown(choices=choices, value=asked)
         return gr.Dropdown(choices=choices)
 
-    pages.add(tab, form.fields[name], lambda view: (tuple(service.choices(k.run_kind)), view.pick(f"{form.cls.kind}-{name}")), draw)
+    pages.add(
+        tab,
+        form.fields[name],
+        lambda view: (tuple(service.choices(k.run_kind)), view.pick(f"{form.cls.kind}-{name}")),
+        draw,
+    )
 
 
 def refused(error: Exception) -> str:

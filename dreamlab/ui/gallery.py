@@ -21,11 +21,33 @@ EVERY = "every class"
 def create(pages: Pages, view: Any, seen: Any) -> None:
     """Lays out the tab: set, class and page pickers above two sheets."""
     service = pages.service
-    gr.HTML(html.page_head("Real and synthetic, side by side", "Every pixel as it is stored: lossless, at whole-number zoom. Blue frames are real images, vermilion ones synthetic."))
+    gr.HTML(
+        html.page_head(
+            "Real and synthetic, side by side",
+            "Every pixel as it is stored: lossless, at whole-number zoom. Blue frames are real images, vermilion ones synthetic.",
+        )
+    )
     with gr.Row():
-        chosen = gr.Dropdown(choices=service.choices("synthesize"), label="Synthetic set", elem_id="gallery-set", allow_custom_value=True, scale=3, min_width=280)
-        klass = gr.Dropdown(choices=[EVERY], value=EVERY, label="Class", elem_id="gallery-class", scale=1, min_width=120)
-        split = gr.Dropdown(choices=[("training images", "train"), ("test images", "test")], value="train", label="Real images", elem_id="gallery-split", scale=1, min_width=140, filterable=False)
+        chosen = gr.Dropdown(
+            choices=service.choices("synthesize"),
+            label="Synthetic set",
+            elem_id="gallery-set",
+            allow_custom_value=True,
+            scale=3,
+            min_width=280,
+        )
+        klass = gr.Dropdown(
+            choices=[EVERY], value=EVERY, label="Class", elem_id="gallery-class", scale=1, min_width=120
+        )
+        split = gr.Dropdown(
+            choices=[("training images", "train"), ("test images", "test")],
+            value="train",
+            label="Real images",
+            elem_id="gallery-split",
+            scale=1,
+            min_width=140,
+            filterable=False,
+        )
         page = gr.Number(1, label="Page", elem_id="gallery-page", scale=0, min_width=110)
     with gr.Column(elem_classes="dl-panel"):
         sheets = gr.HTML("", elem_id="gallery-sheets")
@@ -60,7 +82,14 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
     pages.add("gallery", chosen, set_key, set_draw)
     pages.add("gallery", klass, class_key, class_draw)
     pages.add("gallery", page, lambda now: now.pick("page", 1), lambda now: now.pick("page", 1))
-    pages.add("gallery", sheets, sheet_key, lambda now: sheets_html(pages, shown(now), now.pick("class", EVERY), now.pick("split", "train"), int(now.pick("page", 1))))
+    pages.add(
+        "gallery",
+        sheets,
+        sheet_key,
+        lambda now: sheets_html(
+            pages, shown(now), now.pick("class", EVERY), now.pick("split", "train"), int(now.pick("page", 1))
+        ),
+    )
     pages.add("gallery", about, lambda now: row_key(shown(now)), lambda now: about_html(pages, shown(now)))
 
     chosen.input(lambda now, run: now.at("gallery", run or "").with_pick("page", 1), [view, chosen], view, **QUIET)
@@ -104,15 +133,29 @@ def sheets_html(pages: Pages, row: RunRow | None, picked: str, split: str, page:
     real, real_labels, names = service.real_images(generator.dataset, generator.data_dir, split)
     fake, fake_labels = service.images(row.id)
     klass = names.index(picked) if picked in names else None
-    left = one(real, real_labels, names, klass, page, "real", f"{generator.dataset}, {'training' if split == 'train' else 'test'} split")
+    left = one(
+        real,
+        real_labels,
+        names,
+        klass,
+        page,
+        "real",
+        f"{generator.dataset}, {'training' if split == 'train' else 'test'} split",
+    )
     right = one(fake, fake_labels, names, klass, page, "synthetic", row.name)
     last = max(page_count(real_labels, klass), page_count(fake_labels, klass))
-    back = html.button("Previous", "pick", small=True, id="gallery-previous", name="page", value=page - 1) if page > 1 else ""
+    back = (
+        html.button("Previous", "pick", small=True, id="gallery-previous", name="page", value=page - 1)
+        if page > 1
+        else ""
+    )
     on = html.button("Next", "pick", small=True, id="gallery-next", name="page", value=page + 1) if page < last else ""
     return f'<div class="pair">{left}{right}</div><div class="acts" style="margin-top:12px;align-items:center">{back}{on}<span class="mut">page {min(page, last):,} of {last:,}</span></div>'
 
 
-def one(images: np.ndarray, labels: np.ndarray, names: tuple[str, ...], klass: int | None, page: int, kind: str, about: str) -> str:
+def one(
+    images: np.ndarray, labels: np.ndarray, names: tuple[str, ...], klass: int | None, page: int, kind: str, about: str
+) -> str:
     index = pick(images, labels, len(names), klass, page)
     word = "Real" if kind == "real" else "Synthetic"
     what = f"class {names[klass]}" if klass is not None else "rows are classes"
@@ -140,6 +183,7 @@ def about_html(pages: Pages, row: RunRow | None) -> str:
     record = pages.service.get(row.id).record
     measure = html.button("Measure its fidelity", "open", run=row.id, tab="fidelity", id="gallery-measure")
     return (
-        html.panel_head("The set", row.id) + f'<p class="sub">{html.esc(row.headline)}{html.demo_chip(row.demo)}; made by {origin}. {html.state_chip(row.state)}</p>'
+        html.panel_head("The set", row.id)
+        + f'<p class="sub">{html.esc(row.headline)}{html.demo_chip(row.demo)}; made by {origin}. {html.state_chip(row.state)}</p>'
         f'{html.command_line(record.command)}<div class="acts" style="margin-top:12px">{measure}</div>'
     )

@@ -26,7 +26,12 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
             with gr.Column(elem_classes="dl-panel"):
                 recent = gr.HTML("", elem_id="home-recent")
     pages.add("home", card, lambda now: service.version(), lambda now: card_html(pages))
-    pages.add("home", answer, lambda now: tuple(r.id for r in service.rows("mix") if r.state == "done"), lambda now: demo_html(pages))
+    pages.add(
+        "home",
+        answer,
+        lambda now: tuple(r.id for r in service.rows("mix") if r.state == "done"),
+        lambda now: demo_html(pages),
+    )
     pages.add("home", active, lambda now: service.version(), lambda now: active_html(pages))
     pages.add("home", recent, lambda now: service.version(), lambda now: recent_html(pages))
 
@@ -48,7 +53,10 @@ def card_html(pages: Pages) -> str:
             + html.button("Watch it", "open", main=True, id="card-watch", run=running.id, tab="mix")
         )
     else:
-        below = html.button("Find out", "card", main=True, id="card-start", key="Ctrl \u21b5") + f'<p class="note">{html.esc(estimate)}</p>'
+        below = (
+            html.button("Find out", "card", main=True, id="card-start", key="Ctrl \u21b5")
+            + f'<p class="note">{html.esc(estimate)}</p>'
+        )
     return (
         '<div class="card"><h2>Does synthetic data help?</h2><p class="sub" style="font-size:16px">Handwritten digits, about 4 minutes, offline</p>'
         f'<p class="sub">{html.esc(question(spec))}</p>{below}<div style="margin-top:16px">{html.command_line(command(spec))}</div></div>'
@@ -88,7 +96,10 @@ def demo_html(pages: Pages) -> str:
 def active_html(pages: Pages) -> str:
     rows = pages.service.active()
     if not rows:
-        return html.panel_head("Running") + '<p class="note">Nothing runs. The button starts the whole story; Train starts only a generator.</p>'
+        return (
+            html.panel_head("Running")
+            + '<p class="note">Nothing runs. The button starts the whole story; Train starts only a generator.</p>'
+        )
     items = []
     for row in rows[:6]:
         share = row.step / row.total if row.total else 0.0
@@ -107,5 +118,3 @@ def recent_html(pages: Pages) -> str:
         for r in rows
     ]
     return html.panel_head("Recent runs") + "".join(items)
-
-

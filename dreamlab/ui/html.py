@@ -15,7 +15,14 @@ STATE_WORDS = {
     "queued": "queued", "running": "running", "stopping": "stopping", "stopped": "stopped and kept", "done": "done",
     "failed": "failed", "interrupted": "interrupted, resumes by itself",
 }  # fmt: skip
-KIND_TAB = {"train": "train", "synthesize": "gallery", "fidelity": "fidelity", "sweep": "fidelity", "mix": "mix", "classify": "mix"}
+KIND_TAB = {
+    "train": "train",
+    "synthesize": "gallery",
+    "fidelity": "fidelity",
+    "sweep": "fidelity",
+    "mix": "mix",
+    "classify": "mix",
+}
 MINUS = "\u2212"
 
 
@@ -67,7 +74,9 @@ def when(created: str) -> str:
         return created
 
 
-def button(text: str, act: str, *, main: bool = False, key: str = "", id: str = "", small: bool = False, **data: Any) -> str:
+def button(
+    text: str, act: str, *, main: bool = False, key: str = "", id: str = "", small: bool = False, **data: Any
+) -> str:
     """A button that app.js hands to the page's one action handler as {act, ...data}."""
     classes = "btn" + (" main" if main else "") + (" small" if small else "")
     extra = "".join(f' data-{name.replace("_", "-")}="{esc(value)}"' for name, value in data.items())
@@ -90,7 +99,11 @@ def state_chip(state: str) -> str:
 
 
 def demo_chip(demo: bool) -> str:
-    return ' <span class="chip demo" title="Shipped with DreamLab: real results, computed before">demo</span>' if demo else ""
+    return (
+        ' <span class="chip demo" title="Shipped with DreamLab: real results, computed before">demo</span>'
+        if demo
+        else ""
+    )
 
 
 def panel_head(title: str, note: str = "") -> str:
@@ -103,7 +116,11 @@ def page_head(title: str, sub: str) -> str:
 
 def stats(pairs: Iterable[tuple[str, str]]) -> str:
     """Large numbers with a small word under each."""
-    return '<div class="stat">' + "".join(f"<div><b>{esc(v)}</b><small>{esc(w)}</small></div>" for v, w in pairs) + "</div>"
+    return (
+        '<div class="stat">'
+        + "".join(f"<div><b>{esc(v)}</b><small>{esc(w)}</small></div>" for v, w in pairs)
+        + "</div>"
+    )
 
 
 def track(share: float) -> str:
@@ -161,7 +178,9 @@ def data_uri(png: bytes) -> str:
     return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
-def sheet(src: str, width: int, height: int, cell: int, *, frame: str = "", alt: str, zoom: int = 0, rows: Sequence[str] = ()) -> str:
+def sheet(
+    src: str, width: int, height: int, cell: int, *, frame: str = "", alt: str, zoom: int = 0, rows: Sequence[str] = ()
+) -> str:
     """A contact sheet at whole-number zoom (app.js picks it so that whole cells fit). Pixels: width, height, cell.
 
     `frame` is "real" or "synthetic"; `rows` are the class names beside the rows.
@@ -183,7 +202,9 @@ def film(run: str, frames: Sequence[dict[str, Any]], cell: int, rows: Sequence[s
         return ""
     last = frames[-1]
     data = esc(json.dumps([{"src": f["src"], "step": f["step"], "caption": f["caption"]} for f in frames]))
-    picture = sheet(last["src"], last["width"], last["height"], cell, frame="synthetic", alt="samples of the generator", rows=rows)
+    picture = sheet(
+        last["src"], last["width"], last["height"], cell, frame="synthetic", alt="samples of the generator", rows=rows
+    )
     return (
         f'<dl-film data-run="{esc(run)}" data-frames="{data}">'
         f'<h2 class="head"><b class="film-title">Samples at step {last["step"]:,}</b> <span class="film-note">{esc(last["caption"])}</span></h2>'

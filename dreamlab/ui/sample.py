@@ -45,18 +45,40 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
     """Lays out the tab and wires Sample and Keep."""
     service = pages.service
     by_name = {k.name: k for k in knobs(SynthesizeSpec)}
-    gr.HTML(html.page_head("Sample from a generator", "Noise becomes digits step by step: left what the sampler holds, right what the network believes is behind it."))
+    gr.HTML(
+        html.page_head(
+            "Sample from a generator",
+            "Noise becomes digits step by step: left what the sampler holds, right what the network believes is behind it.",
+        )
+    )
     with gr.Row(elem_classes="columns"):
         with gr.Column(elem_classes="formcol"), gr.Column(elem_classes="dl-panel"):
-            fields = {name: forms.control(by_name[name], service.choices("train") if name == "source" else [], f"sample-{name}") for name in FIELDS[:2]}
+            fields = {
+                name: forms.control(
+                    by_name[name], service.choices("train") if name == "source" else [], f"sample-{name}"
+                )
+                for name in FIELDS[:2]
+            }
             scale = gr.HTML(scale_note(1.0), elem_id="sample-scale")
             fields |= {name: forms.control(by_name[name], [], f"sample-{name}") for name in FIELDS[2:]}
-            classes = gr.Dropdown(choices=class_choices(pages, fields["source"].value or ""), value=[], multiselect=True, label="Classes", info="Empty samples all.", elem_id="sample-classes")
+            classes = gr.Dropdown(
+                choices=class_choices(pages, fields["source"].value or ""),
+                value=[],
+                multiselect=True,
+                label="Classes",
+                info="Empty samples all.",
+                elem_id="sample-classes",
+            )
             shown_count = gr.Number(SHOWN_PER_CLASS, label="Images per class, on this page", elem_id="sample-per_class")
             with gr.Column(elem_classes="foot"):
                 go = gr.Button("Sample", variant="primary", elem_id="sample-start")
                 refusal = gr.HTML("", elem_id="sample-refusal")
-            keep_count = gr.Number(100, label="Images per class to keep", info="Keep makes a labelled set of these settings as a run.", elem_id="sample-keep_per_class")
+            keep_count = gr.Number(
+                100,
+                label="Images per class to keep",
+                info="Keep makes a labelled set of these settings as a run.",
+                elem_id="sample-keep_per_class",
+            )
             keep = gr.Button("Keep as a set", elem_id="sample-keep")
             kept = gr.HTML("", elem_id="sample-kept")
         with gr.Column(elem_classes="maincol"):
@@ -76,10 +98,26 @@ def _follow(pages: Pages, controls: Controls) -> None:
         choices, asked = service.choices("train"), view.run("sample")
         return gr.Dropdown(choices=choices, value=asked) if asked else gr.Dropdown(choices=choices)
 
-    pages.add("sample", controls.fields["source"], lambda view: (tuple(service.choices("train")), view.run("sample")), generators)
+    pages.add(
+        "sample",
+        controls.fields["source"],
+        lambda view: (tuple(service.choices("train")), view.run("sample")),
+        generators,
+    )
 
 
-def _wire(pages: Pages, controls: Controls, view: Any, go: Any, keep: Any, picture: Any, refusal: Any, kept: Any, line: Any, scale: Any) -> None:
+def _wire(
+    pages: Pages,
+    controls: Controls,
+    view: Any,
+    go: Any,
+    keep: Any,
+    picture: Any,
+    refusal: Any,
+    kept: Any,
+    line: Any,
+    scale: Any,
+) -> None:
     service = pages.service
 
     def on_change(data: dict[Any, Any]) -> dict[Any, Any]:
@@ -88,13 +126,21 @@ def _wire(pages: Pages, controls: Controls, view: Any, go: Any, keep: Any, pictu
             spec = service.check("synthesize", controls.values(data, controls.keep_per_class))
         except ValueError as error:
             return {scale: scale_note(weight), refusal: forms.refusal(str(error))}
-        return {scale: scale_note(weight), refusal: "", line: html.panel_head("The same set from a terminal") + html.command_line(command(spec))}
+        return {
+            scale: scale_note(weight),
+            refusal: "",
+            line: html.panel_head("The same set from a terminal") + html.command_line(command(spec)),
+        }
 
     def on_source(source: str) -> Any:
         return gr.Dropdown(choices=class_choices(pages, source), value=[]), before(pages, source)
 
     def on_sample(data: dict[Any, Any]) -> Iterator[dict[Any, Any]]:
-        yield {refusal: "", picture: waiting("Asking the generator...")} if not data[controls.fields["source"]] else {refusal: ""}
+        yield (
+            {refusal: "", picture: waiting("Asking the generator...")}
+            if not data[controls.fields["source"]]
+            else {refusal: ""}
+        )
         try:
             values = controls.values(data, controls.per_class)
             names = dict((index, name) for name, index in class_choices(pages, values["source"]))
@@ -110,12 +156,19 @@ def _wire(pages: Pages, controls: Controls, view: Any, go: Any, keep: Any, pictu
         except Exception as error:
             return {kept: forms.refusal(forms.refused(error))}
         words = "This set is there already" if submitted.reused else "The set is being made"
-        return {kept: f'<p class="note">{words}: {html.run_link(submitted.run, "see it in the Gallery", "gallery")}.</p>'}
+        return {
+            kept: f'<p class="note">{words}: {html.run_link(submitted.run, "see it in the Gallery", "gallery")}.</p>'
+        }
 
     changes = [c.change for c in (*controls.fields.values(), controls.classes, controls.keep_per_class)]
     gr.on(changes, on_change, controls.all, [scale, refusal, line], trigger_mode="always_last", **QUIET)
     controls.fields["source"].change(on_source, controls.fields["source"], [controls.classes, picture], **QUIET)
-    streamed = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": 4, "concurrency_id": "live"}
+    streamed = {
+        "show_progress": "hidden",
+        "api_visibility": "private",
+        "concurrency_limit": 4,
+        "concurrency_id": "live",
+    }
     go.click(on_sample, controls.all, [picture, refusal], trigger_mode="always_last", **streamed)
     keep.click(on_keep, controls.all, [kept], **QUIET)
 
@@ -156,7 +209,9 @@ def scale_note(weight: Any) -> str:
     return f'<p class="note">w = {weight:g} is scale s = 1 + w = {1 + weight:g} in most other tools.</p>'
 
 
-def waiting(text: str = "Choose a generator and press Sample: the first picture comes within half a second once the model is warm.") -> str:
+def waiting(
+    text: str = "Choose a generator and press Sample: the first picture comes within half a second once the model is warm.",
+) -> str:
     return html.panel_head("Samples") + f'<p class="empty">{html.esc(text)}</p>'
 
 
@@ -166,7 +221,9 @@ def frame_html(frame: LiveFrame, rows: list[str]) -> str:
     cell = width // max(1, frame.cols)
     note = "done" if frame.done else f"step {frame.step} of {frame.total}"
     left = html.sheet(html.data_uri(frame.png), width, height, cell, frame="synthetic", alt="samples", rows=rows)
-    right = html.sheet(html.data_uri(frame.x0_png), width, height, cell, frame="synthetic", alt="predicted clean images", rows=rows)
+    right = html.sheet(
+        html.data_uri(frame.x0_png), width, height, cell, frame="synthetic", alt="predicted clean images", rows=rows
+    )
     return (
         f'<div class="pair" id="sample-frames" data-done="{int(frame.done)}"><div>{html.panel_head("Samples" if frame.done else "x_t, what the sampler holds", f"{note}, {frame.seconds:.1f} s")}{left}</div>'
         f"<div>{html.panel_head('Predicted x0', 'what the network believes is there')}{right}</div></div>"

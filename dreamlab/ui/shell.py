@@ -17,7 +17,15 @@ from dreamlab.ui.view import QUIET, TABS, Pages, View, from_query
 
 TICK = 0.7
 """Seconds between two looks at the store."""
-MODULES = {"home": home, "train": train, "sample": sample, "gallery": gallery, "fidelity": fidelity, "mix": mix, "runs": runs}
+MODULES = {
+    "home": home,
+    "train": train,
+    "sample": sample,
+    "gallery": gallery,
+    "fidelity": fidelity,
+    "mix": mix,
+    "runs": runs,
+}
 HEAD = '<script src="/look/app.js?v={stamp}"></script><link rel="icon" href="data:,"><meta name="viewport" content="width=device-width, initial-scale=1">'
 CONNECT = "window.dreamlab.connect((data) => trigger('click', data));"
 LOCATE = "watch('value', () => window.dreamlab.locate(element.textContent.trim()));"
@@ -39,13 +47,23 @@ def build(service: Service) -> gr.Blocks:
     with gr.Blocks(title="DreamLab", analytics_enabled=False, fill_width=True) as demo:
         view, seen = gr.State(View()), gr.State({})
         boot = gr.Textbox(visible=False)
-        pages.add("", gr.HTML(header({}), elem_id="header"), lambda v: _machine_key(service), lambda v: header(service.machine()))
+        pages.add(
+            "",
+            gr.HTML(header({}), elem_id="header"),
+            lambda v: _machine_key(service),
+            lambda v: header(service.machine()),
+        )
         with gr.Tabs(elem_id="tabs", selected="home") as tabs:
             for name in TABS:
                 with gr.Tab(name.capitalize(), id=name, elem_id=f"page-{name}"):
                     MODULES[name].create(pages, view, seen)
         pages.add("", gr.HTML("", elem_id="notice"), lambda v: (v.notice, v.undo), notice)
-        pages.add("", gr.HTML(dock([], ""), elem_id="dock"), lambda v: service.version(), lambda v: dock(service.active(), _thumbnail(service)))
+        pages.add(
+            "",
+            gr.HTML(dock([], ""), elem_id="dock"),
+            lambda v: service.version(),
+            lambda v: dock(service.active(), _thumbnail(service)),
+        )
         locate = gr.HTML("", elem_id="address", elem_classes="bridge", js_on_load=LOCATE)
         pages.add("", locate, lambda v: v.query(), lambda v: html.esc(v.query()).replace("&amp;", "&amp;"))
         bridge = gr.HTML("", elem_id="bridge", elem_classes="bridge", js_on_load=CONNECT)
@@ -97,7 +115,11 @@ def act(pages: Pages, view: View, data: dict[str, Any]) -> View:
             return open_run(pages, view, run, str(data.get("tab", "")))
         if name in ("stop", "stop-now"):
             service.stop(run, now=name == "stop-now")
-            return view.saying("It will finish its step, save and stop." if name == "stop" else "Its processes are being ended; what was saved stays.")
+            return view.saying(
+                "It will finish its step, save and stop."
+                if name == "stop"
+                else "Its processes are being ended; what was saved stays."
+            )
         if name == "resume":
             service.resume(run)
             return view.saying("Queued again; it goes on from its last checkpoint.")
@@ -188,11 +210,19 @@ def dock(active: list[RunRow], thumbnail: str) -> str:
     tab = html.KIND_TAB.get(first.kind, "runs")
     share = first.step / first.total if first.total else 0.0
     count = f"{first.step:,} of {first.total:,} {first.unit}" if first.total else (first.text or first.state)
-    left = f", {html.clock(first.eta_seconds)} left" if first.eta_seconds is not None and first.state == "running" else ""
+    left = (
+        f", {html.clock(first.eta_seconds)} left" if first.eta_seconds is not None and first.state == "running" else ""
+    )
     state = "" if first.state == "running" else f" {html.state_chip(first.state)}"
-    chips = "".join(html.chip(f"{'queued' if r.state == 'queued' else r.state}: {r.kind} {r.name}") for r in waiting[:3])
+    chips = "".join(
+        html.chip(f"{'queued' if r.state == 'queued' else r.state}: {r.kind} {r.name}") for r in waiting[:3]
+    )
     more = html.chip(f"{len(waiting) - 3} more") if len(waiting) > 3 else ""
-    stop = html.button("Stop and keep", "stop", small=True, id="dock-stop", run=first.id) if first.state != "stopping" else ""
+    stop = (
+        html.button("Stop and keep", "stop", small=True, id="dock-stop", run=first.id)
+        if first.state != "stopping"
+        else ""
+    )
     return (
         f'<div class="dock">{picture}<a class="name run" href="?tab={tab}&amp;run={html.esc(first.id)}" data-act="open" data-run="{html.esc(first.id)}">'
         f"{html.esc(first.kind)} {html.esc(first.name)}</a>{html.track(share)}<span class='mut' id='dock-count'>{html.esc(count + left)}</span>{state}{chips}{more}"

@@ -82,7 +82,9 @@ def start(pages: Pages, form: forms.Form, view: Any, seen: Any, tab: str) -> Non
             run, reused = form.submit(pages.service, data)
         except Exception as error:
             return {form.refusal: forms.refusal(forms.refused(error))}
-        words = "This very run is there already; it is shown. Compute anew is among the more settings." if reused else ""
+        words = (
+            "This very run is there already; it is shown. Compute anew is among the more settings." if reused else ""
+        )
         return {view: now.at(tab, run).saying(words), form.refusal: ""}
 
     form.start.click(on_start, {*form.inputs, view}, [view, form.refusal], **QUIET)
@@ -98,7 +100,9 @@ def run_panel(pages: Pages, row: RunRow | None) -> str:
     rate = result.get("images_per_second") or last.get("images_per_second")
     loss = result.get("loss") if result.get("loss") is not None else last.get("loss")
     running = row.state in ("running", "stopping")
-    third = (html.clock(s.eta_seconds) or "\u2013", "left") if running else (html.duration(row.seconds) or "\u2013", "took")
+    third = (
+        (html.clock(s.eta_seconds) or "\u2013", "left") if running else (html.duration(row.seconds) or "\u2013", "took")
+    )
     pairs = [
         (f"{s.step:,}", f"of {s.total:,} steps" if s.total else "steps"), (f"{loss:.3f}" if loss is not None else "\u2013", "loss"),
         (f"{rate:,.0f}" if rate else "\u2013", "images / s"), third,
@@ -106,9 +110,22 @@ def run_panel(pages: Pages, row: RunRow | None) -> str:
     share = s.step / s.total if s.total else 0.0
     head = f'<h2 class="head"><b>{html.esc(row.name)}</b>{html.demo_chip(row.demo)}<span>{html.state_chip(row.state)}</span></h2>'
     bar = f"<p class='note' style='margin:8px 0 0'>{html.track(share)} {html.esc(s.text)}</p>" if running else ""
-    error = f'<p class="refusal">{html.esc(row.error)}</p>' if row.error and row.state in ("failed", "interrupted") else ""
-    warnings = "".join(f'<p class="note warn">{html.esc(m["text"])}</p>' for m in s.messages[-3:] if m.get("level") in ("warning", "error"))
-    return head + html.stats(pairs) + bar + error + warnings + f'<div class="acts" style="margin-top:12px">{actions(row)}</div>'
+    error = (
+        f'<p class="refusal">{html.esc(row.error)}</p>' if row.error and row.state in ("failed", "interrupted") else ""
+    )
+    warnings = "".join(
+        f'<p class="note warn">{html.esc(m["text"])}</p>'
+        for m in s.messages[-3:]
+        if m.get("level") in ("warning", "error")
+    )
+    return (
+        head
+        + html.stats(pairs)
+        + bar
+        + error
+        + warnings
+        + f'<div class="acts" style="margin-top:12px">{actions(row)}</div>'
+    )
 
 
 def actions(row: RunRow) -> str:
@@ -117,7 +134,9 @@ def actions(row: RunRow) -> str:
     if row.state in ("queued", "running", "interrupted"):
         buttons.append(html.button("Stop and keep", "stop", id="train-stop", run=row.id))
     if row.state in ("running", "stopping"):
-        buttons.append(html.button("Stop now", "stop-now", id="train-stop-now", run=row.id, confirm="Lose what is unsaved?"))
+        buttons.append(
+            html.button("Stop now", "stop-now", id="train-stop-now", run=row.id, confirm="Lose what is unsaved?")
+        )
     if row.resumable:
         buttons.append(html.button("Resume", "resume", id="train-resume", run=row.id))
     if row.state in ("done", "stopped"):
@@ -138,7 +157,13 @@ def film_panel(pages: Pages, row: RunRow | None) -> str:
     width, height = picture_size(run.path / events[-1]["path"])
     cell = width // max(1, int(events[-1].get("cols", 16)))
     frames = [
-        {"src": f"/media/{row.id}/{e['path']}?v={e['t']}", "step": int(e["step"]), "width": width, "height": height, "caption": str(e.get("caption", ""))}
+        {
+            "src": f"/media/{row.id}/{e['path']}?v={e['t']}",
+            "step": int(e["step"]),
+            "width": width,
+            "height": height,
+            "caption": str(e.get("caption", "")),
+        }
         for e in events
     ]
     names = INFO[run.spec.dataset].classes if isinstance(run.spec, TrainSpec) else ()
@@ -163,7 +188,15 @@ def real_panel(pages: Pages, dataset: str, data_dir: str) -> str:
     members = [m for m in members if len(m) == cols]
     sheet = imageset.sheet(images[np.concatenate(members)], cols)
     side = int(images.shape[1])
-    picture = html.sheet(html.data_uri(imageset.png(sheet)), sheet.shape[1], sheet.shape[0], side, frame="real", alt="real images of the same classes", zoom=1)
+    picture = html.sheet(
+        html.data_uri(imageset.png(sheet)),
+        sheet.shape[1],
+        sheet.shape[0],
+        side,
+        frame="real",
+        alt="real images of the same classes",
+        zoom=1,
+    )
     return html.panel_head("Real images", "same classes, training split") + picture
 
 

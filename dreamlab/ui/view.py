@@ -109,7 +109,11 @@ class Pages:
             except (Refused, ValueError, OSError, KeyError) as error:
                 report_error(error)
                 if isinstance(part.component, gr.HTML):
-                    sentence = str(error) if isinstance(error, Refused) else "This part cannot be shown; the terminal of DreamLab says why."
+                    sentence = (
+                        str(error)
+                        if isinstance(error, Refused)
+                        else "This part cannot be shown; the terminal of DreamLab says why."
+                    )
                     updates[part.component] = f'<p class="refusal">{html.esc(sentence)}</p>'
         return updates, seen
 

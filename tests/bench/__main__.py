@@ -10,7 +10,13 @@ import sys
 
 from tests.bench import classifiers, lab, recognised
 
-BENCHES = {"start": lab.start, "app": lab.app, "card": lab.card, "classifiers": classifiers.main, "recognised": recognised.main}
+BENCHES = {
+    "start": lab.start,
+    "app": lab.app,
+    "card": lab.card,
+    "classifiers": classifiers.main,
+    "recognised": recognised.main,
+}
 
 
 if __name__ == "__main__":

@@ -60,7 +60,9 @@ def start() -> None:
             begin = time.perf_counter()
             service.version()
             ticks.append(time.perf_counter() - begin)
-        print(f"a tick with nothing new, {len(service.rows(top_level=False))} runs: {1e3 * statistics.median(ticks):.1f} ms, target 50 ms")
+        print(
+            f"a tick with nothing new, {len(service.rows(top_level=False))} runs: {1e3 * statistics.median(ticks):.1f} ms, target 50 ms"
+        )
 
 
 def app() -> None:

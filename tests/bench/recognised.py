@@ -32,7 +32,12 @@ def context(store: RunStore, **values: Any) -> TaskContext:
     """A train run of this store, to be run in this process."""
     spec = make(TrainSpec, values)
     record = Record(
-        id=store.new_id("train", "bench"), kind="train", name="bench", created="", hash=spec.content_hash(), spec=spec.model_dump()
+        id=store.new_id("train", "bench"),
+        kind="train",
+        name="bench",
+        created="",
+        hash=spec.content_hash(),
+        spec=spec.model_dump(),
     )
     return TaskContext(store.create(record), store, ArtefactCache(store.folders.cache), threads=torch.get_num_threads())
 
@@ -56,7 +61,12 @@ def recognised(run: Path, extractor: ClassifierExtractor, guidance_weight: float
     for start in range(0, len(labels), BATCH):
         y = labels[start : start + BATCH]
         images = generator.images(
-            y.tolist(), indices[start : start + BATCH].tolist(), SEED, guidance_weight=guidance_weight, num_steps=20, sampler="dpmpp_2m"
+            y.tolist(),
+            indices[start : start + BATCH].tolist(),
+            SEED,
+            guidance_weight=guidance_weight,
+            num_steps=20,
+            sampler="dpmpp_2m",
         )
         right += int((extractor.predict(np.concatenate(list(extractor.batches(images)))) == y).sum())
     return right / len(labels)
