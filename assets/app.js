@@ -21,12 +21,14 @@
     if (document.body) document.body.classList.toggle("dark", theme === "dark");
   };
   wear(preferred());
-  document.addEventListener("DOMContentLoaded", () => {
+  const follow = () => {
     wear(root.dataset.theme);
     new MutationObserver(() => {
       if (document.body.classList.contains("dark") !== (root.dataset.theme === "dark")) wear(root.dataset.theme);
     }).observe(document.body, { attributes: true, attributeFilter: ["class"] });
-  });
+  };
+  if (document.body) follow();
+  else document.addEventListener("DOMContentLoaded", follow);
   const toggleTheme = () => {
     wear(root.dataset.theme === "dark" ? "light" : "dark");
     try { localStorage.setItem(THEME, root.dataset.theme); } catch (e) { console.info("The theme cannot be remembered here."); }

@@ -62,8 +62,8 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
     )
     pages.add("fidelity", table, key("sweep"), lambda now: sweep_table(pages, *points(now)))
     pages.openers["fidelity"] = lambda now, run: opened(pages, now, run)
-    forms.add_choices(pages, "fidelity", one, "images")
-    forms.add_choices(pages, "fidelity", curve, "source")
+    forms.add_choices(pages, "fidelity", one, "images", view)
+    forms.add_choices(pages, "fidelity", curve, "source", view)
     pages.add(
         "fidelity",
         which,

@@ -16,7 +16,7 @@ from dreamlab.ui.view import QUIET, report_error
 
 WORDS = {
     "dpmpp_2m": "DPM-Solver++(2M)", "ddim": "DDIM", "ddpm": "DDPM (ancestral)", "small_cnn": "small CNN", "cnn": "CNN", "resnet18": "ResNet-18",
-    "classifier": "classifier trained here (fd_classifier)", "inception": "Inception-v3 (FID; needs its weights)", "guidance_weight": "guidance weight w",
+    "classifier": "trained here (fd_classifier)", "inception": "Inception-v3 (FID)", "guidance_weight": "guidance weight w",
     "num_steps": "sampler steps", "num_train_timesteps": "noise steps T (retrains)", "test": "test images", "train": "training images",
     **{name: info.title for name, info in INFO.items()},
 }  # fmt: skip
@@ -172,24 +172,23 @@ def _first_look(form: Form, service: Service) -> None:
             component.value = value
 
 
-def add_choices(pages: Any, tab: str, form: Form, name: str) -> None:
-    """Keeps a drop-down of runs fresh, and on the run that the page was asked to use."""
+def add_choices(pages: Any, tab: str, form: Form, name: str, view: Any) -> None:
+    """Keeps a drop-down of runs fresh: on the run that was chosen here, else on the one that the page was asked to use, else the newest."""
     k = next(k for k in knobs(form.cls) if k.name == name)
     service: Service = pages.service
+    field, chosen = form.fields[name], f"{form.cls.kind}-{name}"
 
-    def draw(view: Any) -> Any:
+    def draw(now: Any) -> Any:
         choices = service.choices(k.run_kind)
-        asked = view.pick(f"{form.cls.kind}-{name}")
-        if asked and k.type != "list":
-            return gr.Dropdown(choices=choices, value=asked)
-        return gr.Dropdown(choices=choices)
+        if k.type == "list":
+            return gr.Dropdown(choices=choices)
+        known = {run for _, run in choices}
+        wanted = now.pick(chosen)
+        return gr.Dropdown(choices=choices, value=wanted if wanted in known else (choices[0][1] if choices else None))
 
-    pages.add(
-        tab,
-        form.fields[name],
-        lambda view: (tuple(service.choices(k.run_kind)), view.pick(f"{form.cls.kind}-{name}")),
-        draw,
-    )
+    pages.add(tab, field, lambda now: (tuple(service.choices(k.run_kind)), now.pick(chosen)), draw)
+    if k.type != "list":
+        field.input(lambda now, run: now.with_pick(chosen, run or ""), [view, field], view, **QUIET)
 
 
 def refused(error: Exception) -> str:

@@ -70,7 +70,7 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
     pages.add("mix", arms, key, lambda now: arms_html(*report(now)))
     pages.add("mix", gains, key, lambda now: gains_html(report(now)[1]))
     pages.add("mix", command, lambda now: status_id(shown(now)), command_panel)
-    forms.add_choices(pages, "mix", form, "sources")
+    forms.add_choices(pages, "mix", form, "sources", view)
     start(pages, form, view, seen, "mix")
 
 

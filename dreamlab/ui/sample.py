@@ -96,7 +96,8 @@ def _follow(pages: Pages, controls: Controls) -> None:
 
     def generators(view: View) -> Any:
         choices, asked = service.choices("train"), view.run("sample")
-        return gr.Dropdown(choices=choices, value=asked) if asked else gr.Dropdown(choices=choices)
+        known = {run for _, run in choices}
+        return gr.Dropdown(choices=choices, value=asked if asked in known else (choices[0][1] if choices else None))
 
     pages.add(
         "sample",
@@ -136,11 +137,11 @@ def _wire(
         return gr.Dropdown(choices=class_choices(pages, source), value=[]), before(pages, source)
 
     def on_sample(data: dict[Any, Any]) -> Iterator[dict[Any, Any]]:
-        yield (
-            {refusal: "", picture: waiting("Asking the generator...")}
-            if not data[controls.fields["source"]]
-            else {refusal: ""}
-        )
+        source = data[controls.fields["source"]] or ""
+        yield {
+            refusal: "",
+            view: data[view].at("sample", source),
+        }  # from now on this one is chosen, whatever else finishes
         try:
             values = controls.values(data, controls.per_class)
             names = dict((index, name) for name, index in class_choices(pages, values["source"]))
@@ -169,7 +170,10 @@ def _wire(
         "concurrency_limit": 4,
         "concurrency_id": "live",
     }
-    go.click(on_sample, controls.all, [picture, refusal], trigger_mode="always_last", **streamed)
+    controls.fields["source"].input(
+        lambda now, run: now.at("sample", run or ""), [view, controls.fields["source"]], view, **QUIET
+    )
+    go.click(on_sample, {*controls.all, view}, [picture, refusal, view], trigger_mode="always_last", **streamed)
     keep.click(on_keep, controls.all, [kept], **QUIET)
 
 

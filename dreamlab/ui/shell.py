@@ -27,8 +27,11 @@ MODULES = {
     "runs": runs,
 }
 HEAD = '<script src="/look/app.js?v={stamp}"></script><link rel="icon" href="data:,"><meta name="viewport" content="width=device-width, initial-scale=1">'
-CONNECT = "window.dreamlab.connect((data) => trigger('click', data));"
-LOCATE = "watch('value', () => window.dreamlab.locate(element.textContent.trim()));"
+READY = "const ready = (then) => (window.dreamlab ? then(window.dreamlab) : setTimeout(ready, 20, then)); "
+"""Gradio loads our script beside the page, in no order that can be relied upon."""
+CONNECT = READY + "ready((d) => d.connect((data) => trigger('click', data)));"
+LOCATE = READY + "watch('value', () => ready((d) => d.locate(element.textContent.trim())));"
+BOOT = "async () => { " + READY + "return [await new Promise((then) => ready((d) => then(d.boot())))]; }"
 
 
 def head() -> str:
@@ -65,7 +68,7 @@ def build(service: Service) -> gr.Blocks:
             lambda v: dock(service.active(), _thumbnail(service)),
         )
         locate = gr.HTML("", elem_id="address", elem_classes="bridge", js_on_load=LOCATE)
-        pages.add("", locate, lambda v: v.query(), lambda v: html.esc(v.query()).replace("&amp;", "&amp;"))
+        pages.add("", locate, lambda v: v.query(), lambda v: html.esc(v.query()))
         bridge = gr.HTML("", elem_id="bridge", elem_classes="bridge", js_on_load=CONNECT)
         _wire(demo, pages, tabs, view, seen, boot, bridge)
     demo.queue(default_concurrency_limit=16, api_open=False)
@@ -99,7 +102,7 @@ def _wire(demo: gr.Blocks, pages: Pages, tabs: Any, view: Any, seen: Any, boot: 
         moved = {tabs: gr.Tabs(selected=after.tab)} if after.tab != now.tab else {}
         return {**redraw(after, known), **moved}
 
-    demo.load(on_load, boot, everything, js="() => [window.dreamlab.boot()]", **QUIET)
+    demo.load(on_load, boot, everything, js=BOOT, **QUIET)
     gr.Timer(TICK).tick(on_tick, [view, seen], [seen, *pages.outputs], **QUIET)
     tabs.select(on_tab, [view, seen], everything, **QUIET)
     bridge.click(on_action, [view, seen], everything, **QUIET)

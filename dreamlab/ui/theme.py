@@ -64,7 +64,7 @@ def gradio_theme() -> Any:
         font=["Inter", "ui-sans-serif", "system-ui", "sans-serif"], font_mono=["ui-monospace", "JetBrains Mono", "monospace"],
     )  # fmt: skip
     both = {
-        "body_background_fill": "var(--paper)", "body_text_color": "var(--ink)", "body_text_color_subdued": "var(--ink-3)",
+        "body_background_fill": f"var(--paper, {palette('light')['paper']})", "body_text_color": f"var(--ink, {palette('light')['ink']})", "body_text_color_subdued": "var(--ink-3)",
         "background_fill_primary": "var(--panel)", "background_fill_secondary": "var(--sunken)", "border_color_primary": "var(--line)",
         "border_color_accent": "var(--line-2)", "color_accent_soft": "var(--sunken)", "block_background_fill": "transparent",
         "block_border_color": "var(--line)", "block_border_width": "0px", "block_label_background_fill": "transparent",
@@ -85,6 +85,9 @@ def gradio_theme() -> Any:
     known = set(dir(theme)) | set(gr.themes.Base.set.__code__.co_varnames)
     values = dict(both)
     values |= {f"{name}_dark": value for name, value in both.items() if f"{name}_dark" in known}
+    dark = palette("dark")  # before our own styles are there, the page follows the system
+    values["body_background_fill_dark"] = f"var(--paper, {dark['paper']})"
+    values["body_text_color_dark"] = f"var(--ink, {dark['ink']})"
     return theme.set(
         **values, input_border_width="1px", shadow_drop="none", shadow_drop_lg="none", input_shadow="none", input_shadow_focus="none", block_shadow="none",
         button_primary_shadow="none", button_secondary_shadow="none", block_title_text_weight="500", button_large_text_weight="550",

@@ -58,7 +58,7 @@ def address(runs: Path) -> Iterator[str]:
     assert "Traceback" not in said, said
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Any]:
     """Chromium: the machine's own or Playwright's. Without one these tests fail on CI and are skipped, with a word, elsewhere."""
     try:
