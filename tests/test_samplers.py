@@ -118,7 +118,7 @@ def test_guidance_costs_one_pass_and_none_is_wasted_at_zero(weight: float, batch
 
 def trained_looking_generator() -> Generator:
     """A network with random weights everywhere, the zero ones too: its output depends on t and the label."""
-    spec = TrainSpec(base_width=8)
+    spec = TrainSpec(base_width=8, target="v")  # whose images follow their noise, whatever the weights
     torch.manual_seed(0)
     network = build(spec, 1, 10)
     for p in network.parameters():
@@ -135,7 +135,7 @@ def test_an_image_does_not_depend_on_its_batch(sampler: str) -> None:
     for k in (0, 4):
         alone = generator.images(labels[k : k + 1], indices[k : k + 1], 5, **settings).astype(int)
         assert np.abs(alone[0] - together[k]).max() <= 2
-    assert np.abs(together[0] - together[2]).mean() > 1  # same class, another index: another image
+    assert np.abs(together[0] - together[2]).mean() > 10  # same class, another index: another image
 
 
 def test_noise_is_of_seed_class_and_index() -> None:

@@ -88,7 +88,7 @@ class UNet(nn.Module):
                 width = w
             self.up.append(blocks)
             if i > 0:
-                self.grow.append(nn.Conv2d(w, widths[i - 1], 3, padding=1))
+                self.grow.append(nn.ConvTranspose2d(w, widths[i - 1], 2, stride=2))
                 width = widths[i - 1]
         self.norm = ChannelNorm(width)
         self.head = nn.Conv2d(width, channels * stem_patch**2, 3, padding=1)
@@ -111,7 +111,7 @@ class UNet(nn.Module):
             for block in blocks:
                 h = block(torch.cat([h, kept.pop()], dim=1), condition)
             if i < len(self.grow):
-                h = self.grow[i](F.interpolate(h, scale_factor=2.0, mode="nearest"))
+                h = self.grow[i](h)
         return F.pixel_shuffle(self.head(F.silu(self.norm(h))), self.patch)
 
 

@@ -27,7 +27,7 @@ def parameter_count(spec: TrainSpec, image_size: int, channels: int, classes: in
             total += _block(width + skips.pop(), w, dim)
             width = w
         if i > 0:
-            total += _conv(w, widths[i - 1])  # grow
+            total += _conv(w, widths[i - 1], 2)  # grow
             width = widths[i - 1]
     return total
 

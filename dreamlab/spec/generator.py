@@ -20,7 +20,7 @@ from dreamlab.spec.base import (
     knob,
 )
 
-DATA_HELP = "Data set by name; mnist5k and digits need no download, mnist and cifar10 are read from --data-dir."
+DATA_HELP = "Data set by name; mnist5k and digits need no download, mnist and cifar10 are read from a folder of your own."
 DATA_DIR_HELP = "Folder or .npz file that already holds the data set (only for mnist and cifar10)."
 PER_CLASS_HELP = "Real images per class that may be used, drawn from the training split; 0 uses all of them."
 SUBSET_HELP = "Which real images are drawn when fewer than all are used; the same number draws the same images."
@@ -72,7 +72,7 @@ class TrainSpec(Spec):
         "muon", "Muon for matrices and AdamW for the rest, or AdamW for all.", advanced=True
     )
     learning_rate: float = knob(2e-3, "Peak learning rate of AdamW.", gt=0, le=1, log=True, advanced=True)
-    muon_learning_rate: float = knob(0.02, "Peak learning rate of Muon.", gt=0, le=1, log=True, advanced=True)
+    muon_learning_rate: float = knob(0.015, "Peak learning rate of Muon.", gt=0, le=1, log=True, advanced=True)
     ema_horizon: float = knob(
         0.06, "Averaging horizon of the EMA weights as a share of the run.", label="EMA horizon", ge=0.0, le=1.0, step=0.01,
         advanced=True,
