@@ -48,7 +48,7 @@ def make(runs: Path) -> None:
         "--seconds",
         "180",
         "--preview-every",
-        "8",
+        "12",
         "--name",
         "Digits generator, 3,000 images",
     )

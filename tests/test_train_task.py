@@ -16,7 +16,7 @@ from dreamlab.data import imageset
 from dreamlab.spec import KINDS, make
 from dreamlab.store import ArtefactCache, Record, RunStore
 from dreamlab.tasks.context import Stopped, TaskContext, TaskError
-from dreamlab.tasks.devices import PrecisionProbe
+from dreamlab.tasks.devices import PrecisionProbe, ThreadChoice
 from dreamlab.tasks.generator import CHECKPOINT, load_generator
 from dreamlab.tasks.live import LiveSampler
 from dreamlab.tasks.synthesize import synthesize
@@ -241,3 +241,35 @@ def test_the_probe_takes_bf16_only_where_it_pays(
     assert PrecisionProbe("fp32", CPU, cache, "network").choice == "fp32"
     monkeypatch.setattr("dreamlab.tasks.devices.has_fast_bf16", lambda device: False)
     assert PrecisionProbe("auto", CPU, cache, "other").choice == "fp32"  # not even tried
+
+
+class Cores:
+    """A step's seconds where 2 threads take 1, or 6 while somebody else is busy, and 1 thread takes 2 always."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch):
+        self.busy, self.clock = False, 0.0
+        monkeypatch.setattr(torch, "set_num_threads", lambda n: None)
+
+    def run(self, choice: ThreadChoice, steps: int) -> list[int]:
+        used = []
+        for _ in range(steps):
+            used.append(choice.now)
+            seconds = (6.0 if self.busy else 1.0) if choice.now == 2 else 2.0
+            self.clock += seconds
+            choice.record(seconds, self.clock)
+        return used
+
+
+def test_threads_give_way_to_others_and_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    cores, choice = Cores(monkeypatch), ThreadChoice(2)
+    assert cores.run(choice, 100).count(1) == 1  # tried once, at rest: no more
+    cores.busy = True
+    assert cores.run(choice, 100).count(2) < 20
+    cores.busy = False
+    assert cores.run(choice, 100)[-50:] == [2] * 50
+
+
+def test_a_machine_that_is_busy_from_the_start_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    cores, choice = Cores(monkeypatch), ThreadChoice(2)
+    cores.busy = True
+    assert cores.run(choice, 60)[20:].count(1) > 30

@@ -268,9 +268,9 @@ class Service:
         return sorted(rows, key=lambda r: (r.state == "queued", r.id))
 
     def choices(self, kind: str, usable: bool = True) -> list[tuple[str, str]]:
-        """(label, id) for drop-downs, newest first, the demo's last."""
+        """(label, id) for drop-downs, newest first; after them what was made for a mix or a sweep, the demo's last."""
         runs = [r for r in self.library.runs() if r.kind == kind and (not usable or checks.usable(r))]
-        runs.sort(key=lambda r: r.record.demo)
+        runs.sort(key=lambda r: (r.record.demo, bool(r.record.group)))
         return [(f"{r.record.name}{' (demo)' if r.record.demo else ''} · {r.id[-4:]}", r.id) for r in runs]
 
     def report(self, run_id: str) -> dict[str, Any]:

@@ -20,7 +20,9 @@ from dreamlab.spec.base import (
     knob,
 )
 
-DATA_HELP = "Data set by name; mnist5k and digits need no download, mnist and cifar10 are read from a folder of your own."
+DATA_HELP = (
+    "Data set by name; mnist5k and digits need no download, mnist and cifar10 are read from a folder of your own."
+)
 DATA_DIR_HELP = "Folder or .npz file that already holds the data set (only for mnist and cifar10)."
 PER_CLASS_HELP = "Real images per class that may be used, drawn from the training split; 0 uses all of them."
 SUBSET_HELP = "Which real images are drawn when fewer than all are used; the same number draws the same images."

@@ -40,13 +40,11 @@ def settle(seeds: int, gain: float, needed: int | None) -> str:
     """What would settle an undecided question."""
     if gain > LARGE:
         seen = f"{seeds} seeds are too few for any but very large differences"
-        return seen if needed is None else f"{seen}, {needed:,} seeds show one of this size in four cases of five"
-    if gain >= 100:
-        return f"{seeds} seeds that vary so much cannot show any difference; run more"
-    seen = f"{seeds} seeds show a difference of {gain:.1f} points or more in four cases of five"
+        return seen if needed is None else f"{seen}; about {needed:,} seeds would settle one of this size"
+    seen = f"{seeds} seeds find a difference of {gain:.1f} points four times in five"
     if needed is None:
-        return f"{seen}, one of this size would take more than 1,000"
-    return f"{seen}, {needed:,} seeds one of this size" if needed > seeds else seen
+        return f"{seen}; one of this size would take more than 1,000 seeds"
+    return f"{seen}; about {needed:,} seeds would settle one of this size" if needed > seeds else seen
 
 
 def single(kind: str, d: Difference, t: Treatment, generator: Generator, noun: str, how: str) -> str:

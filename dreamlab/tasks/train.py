@@ -16,7 +16,7 @@ from dreamlab.spec import SpecError, TrainSpec
 from dreamlab.spec.facts import check_network
 from dreamlab.store import write_bytes
 from dreamlab.tasks.context import Stopped, TaskContext, TaskError
-from dreamlab.tasks.devices import PrecisionProbe, peak_memory_bytes, prepare, synchronise
+from dreamlab.tasks.devices import PrecisionProbe, ThreadChoice, peak_memory_bytes, prepare, synchronise
 from dreamlab.tasks.generator import CHECKPOINT, save_generator, to_uint8
 from dreamlab.tasks.trainer import STATE, Trainer
 
@@ -43,7 +43,10 @@ def train(ctx: TaskContext) -> Iterator[dict[str, Any]]:
     if (ctx.run.path / STATE).exists():
         loop.resume()
         yield {"type": "message", "level": "info", "text": f"Goes on from step {trainer.step_count:,}."}
-    yield from loop.events()
+    try:
+        yield from loop.events()
+    finally:
+        loop.threads.restore()
 
 
 class _Loop:
@@ -53,6 +56,9 @@ class _Loop:
         self.ctx, self.trainer, self.spec = ctx, trainer, spec
         shape = f"{trainer.images.shape[1:]}/{spec.batch_size}/{spec.base_width}/{spec.multipliers}/{spec.blocks_per_level}/{spec.stem_patch}"
         self.probe = PrecisionProbe(spec.precision, trainer.device, ctx.cache, shape)
+        # a number of steps is asked for to be repeated bit for bit, which needs the same threads throughout
+        free = trainer.device.type == "cpu" and not spec.steps
+        self.threads = ThreadChoice(ctx.threads if free else 1)
         self.recent: deque[float] = deque(maxlen=50)
         self.loss = math.nan
         self.before = 0.0  # seconds of earlier attempts
@@ -96,6 +102,8 @@ class _Loop:
                 synchronise(t.device)
             now = time.perf_counter()
             self.probe.record(number - self.first_step, now - began)
+            if self.probe.choice:
+                self.threads.record(now - began, now)
             if number - self.first_step > 1:
                 self.recent.append(now - began)
             t.elapsed = self.before + now - start

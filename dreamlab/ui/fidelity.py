@@ -155,7 +155,7 @@ def about(result: dict[str, Any]) -> str:
     if result.get("recognised") is not None:
         words.append(f"{100 * result['recognised']:.1f} % of the synthetic images are recognised as their class.")
     words.append(
-        "The last column is the same measurement for as many real training images: no set can be expected below it."
+        "The last column is the same measurement for as many real training images: no set can be expected much below it."
     )
     return f'<p class="note" style="margin-bottom:12px">{html.esc(" ".join(words))}</p>'
 
