@@ -127,6 +127,21 @@ def test_a_time_budget_is_kept_also_over_a_stop(store: RunStore) -> None:
     assert 2.0 <= result["seconds"] < 3.0 and result["steps"] > events[-1]["values"]["steps"]
 
 
+def test_a_run_stopped_again_before_its_next_step_keeps_what_it_has(store: RunStore) -> None:
+    ctx = context(store, "train", **{**TINY, "steps": 1000})
+    stop_after(ctx, train, lambda e: e["type"] == "metric")
+    (ctx.run.path / "stop").write_text("")
+    before = (ctx.run.path / "checkpoints" / "state.safetensors").read_bytes()
+    resumed = TaskContext(ctx.run, ctx.store, ctx.cache, attempt=2)
+    events = []
+    with pytest.raises(Stopped):
+        for event in train(resumed):
+            events.append(event)
+    assert events[-1]["type"] == "result" and events[-1]["values"]["steps"] > 0
+    assert events[-1]["values"]["loss"] is None  # no step of this attempt: none was measured
+    assert (ctx.run.path / "checkpoints" / "state.safetensors").read_bytes() == before
+
+
 def test_few_images_of_a_class_are_used_alone(store: RunStore) -> None:
     ctx = context(store, "train", **{**TINY, "steps": 2, "images_per_class": 1, "batch_size": 24})
     assert list(train(ctx))[-1]["values"]["real_images"] == 10

@@ -202,7 +202,8 @@ def headline(kind: str, result: dict[str, Any] | None) -> str:
     if not result:
         return ""
     if kind == "train":
-        return f"{result['steps']:,} steps, {result['images_per_second']:,.0f} images/s, loss {result['loss']:.3f}"
+        loss = "" if result["loss"] is None else f", loss {result['loss']:.3f}"
+        return f"{result['steps']:,} steps, {result['images_per_second']:,.0f} images/s{loss}"
     if kind == "synthesize":
         return f"{result['images']:,} images, w = {result['guidance_weight']:g}, {result['sampler']} {result['num_steps']} steps"
     if kind == "fidelity":

@@ -135,9 +135,10 @@ class _Loop:
 
     def check(self, losses: list[torch.Tensor]) -> None:
         """Takes the mean of the losses so far; TaskError where it is not finite, before anything is saved over."""
-        if losses:
-            self.loss = float(torch.stack(losses).mean())
-            losses.clear()
+        if not losses:
+            return
+        self.loss = float(torch.stack(losses).mean())
+        losses.clear()
         if not math.isfinite(self.loss):
             raise TaskError(
                 f"Training diverged: the loss is not a finite number at step {self.trainer.step_count:,}; a lower learning rate"
