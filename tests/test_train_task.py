@@ -129,17 +129,14 @@ def test_a_time_budget_is_kept_also_over_a_stop(store: RunStore) -> None:
 
 def test_a_run_stopped_again_before_its_next_step_keeps_what_it_has(store: RunStore) -> None:
     ctx = context(store, "train", **{**TINY, "steps": 1000})
-    stop_after(ctx, train, lambda e: e["type"] == "metric")
+    done = stop_after(ctx, train, lambda e: e["type"] == "metric")[-1]["values"]["steps"]
     (ctx.run.path / "stop").write_text("")
-    before = (ctx.run.path / "checkpoints" / "state.safetensors").read_bytes()
-    resumed = TaskContext(ctx.run, ctx.store, ctx.cache, attempt=2)
-    events = []
+    resumed, events = TaskContext(ctx.run, ctx.store, ctx.cache, attempt=2), []
     with pytest.raises(Stopped):
         for event in train(resumed):
             events.append(event)
-    assert events[-1]["type"] == "result" and events[-1]["values"]["steps"] > 0
+    assert events[-1]["type"] == "result" and events[-1]["values"]["steps"] == done > 0
     assert events[-1]["values"]["loss"] is None  # no step of this attempt: none was measured
-    assert (ctx.run.path / "checkpoints" / "state.safetensors").read_bytes() == before
 
 
 def test_few_images_of_a_class_are_used_alone(store: RunStore) -> None:
