@@ -121,6 +121,12 @@ def test_mix_figure_shows_every_seed_and_stays_on_the_scale(report: dict[str, An
     assert means == [palette(theme)["real"], mix_colour(0.5, theme), mix_colour(0.5, theme)]
 
 
+def test_mix_figure_has_no_scale_before_its_first_cell(report: dict[str, Any]) -> None:
+    waiting = {**report, "arms": [{**a, "accuracies": [], "interval": None} for a in report["arms"]]}
+    assert figures.mix(waiting, "light", "r").layout.yaxis.showticklabels is False
+    assert figures.mix(report, "light", "r").layout.yaxis.showticklabels is not False
+
+
 def test_mix_figure_of_nothing_says_so() -> None:
     assert "appear" in figures.mix({}, "light", "r").layout.annotations[0].text
 

@@ -157,6 +157,8 @@ def mix(report: dict[str, Any], theme: str, revision: str) -> go.Figure:
     if seen:
         pad = max((max(seen) - min(seen)) * 0.12, 0.3)
         figure.update_yaxes(range=[min(seen) - pad, min(100.2, max(seen) + pad)], ticksuffix="", nticks=7)
+    else:
+        figure.update_yaxes(showticklabels=False, showgrid=False)  # before the first cell there is no scale to show
     for i, (x, text) in enumerate(heads):
         figure.add_annotation(
             x=x,
