@@ -41,6 +41,7 @@ class LiveServer:
         self._used = time.monotonic()
 
     def serve(self) -> None:
+        """Answers one request after another until the process is ended."""
         self._path.unlink(missing_ok=True)
         with socket.socket(socket.AF_UNIX) as server:
             server.bind(str(self._path))

@@ -96,6 +96,7 @@ class UNet(nn.Module):
         self.to(memory_format=torch.channels_last)
 
     def forward(self, x: torch.Tensor, t: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """x (N, C, H, W) in [-1, 1], t (N,) in 0..T-1, labels (N,) in 0..classes; returns (N, C, H, W)."""
         condition = self.condition(t, labels)
         h = self.stem(F.pixel_unshuffle(x, self.patch).contiguous(memory_format=torch.channels_last))
         kept = []

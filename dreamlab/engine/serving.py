@@ -65,6 +65,7 @@ class _Loop:
         self.lock_file = engine.store.folders.engine / "lock"
 
     def run(self) -> None:
+        """Rounds of the engine until nothing is active and no client has lived for the linger time."""
         signal.signal(signal.SIGTERM, self._end)
         self._announce()
         looked = 0.0

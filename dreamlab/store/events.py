@@ -35,6 +35,7 @@ class EventWriter:
         self._file = open(path, "ab", buffering=0)
 
     def write(self, type: str, **fields: Any) -> None:
+        """Appends one event of the module's list. Raises OSError where the disk is full, with the log left whole."""
         if type == "metric":
             bad = sorted(name for name, value in fields["values"].items() if not math.isfinite(value))
             if bad:
