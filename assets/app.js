@@ -4,7 +4,8 @@
 (() => {
   const root = document.documentElement;
   const THEME = "dreamlab-theme";
-  const places = new Map(); // run -> {index, following}: where a reader stands in a film
+  const places = new Map(); // key of a film -> {index, following}: where a reader stands in it
+  const streams = new Map(); // key of a film whose frames arrive one at a time -> those that are here, by what was handed over
   const table = { text: "", kind: "", state: "", chosen: new Set() };
   const dreamlab = (window.dreamlab = { bridge: null, waiting: [] });
 
@@ -122,8 +123,13 @@
       const most = Math.max(1, Math.floor((room * ratio) / w));
       const least = Math.ceil((48 * ratio) / cell); // a cell is never smaller than about 48 pixels: then whole cells are cut off
       const k = zoom ? Math.round(zoom * ratio) : Math.min(Math.max(most, least), Math.ceil((96 * ratio) / cell));
-      const css = k / ratio;
-      const cells = Math.max(1, Math.floor(room / (cell * css)));
+      let css = k / ratio;
+      if (!zoom && cell >= 64 && w * css > room) { // fine images: the whole row, if need be below one device pixel a pixel
+        css = Math.max(room / w, 40 / cell);
+        if (css * ratio >= 1) css = Math.floor(css * ratio) / ratio;
+      }
+      this.classList.toggle("fine", css * ratio < 1);
+      const cells = Math.max(1, Math.floor(room / (cell * css) + 1e-6));
       style(image, "width", `${w * css}px`);
       style(image, "height", `${h * css}px`);
       style(clip, "maxWidth", `${Math.min(w * css, cells * cell * css) + 4}px`);
@@ -131,7 +137,7 @@
     }
   });
 
-  /* ---- previews of a training in time */
+  /* ---- pictures in time: previews of a training, the steps of a sampling. Frames: {srcs, w, h, cell, title, caption} */
   customElements.define("dl-film", class extends Live {
     wire() {
       this.addEventListener("input", (event) => {
@@ -147,30 +153,42 @@
     }
     leave() { clearInterval(this.timer); this.timer = null; }
     get last() { return this.frames.length - 1; }
+    collect() {
+      const key = this.dataset.key, raw = this.dataset.frames || "[]";
+      if (!("append" in this.dataset)) return JSON.parse(raw);
+      if (!streams.has(key)) { streams.clear(); streams.set(key, new Map()); } // one stream is kept: the newest
+      const kept = streams.get(key);
+      if (!kept.has(raw)) kept.set(raw, JSON.parse(raw)); // the page may be drawn again with a frame that is known
+      return [...kept.values()].flat();
+    }
     apply() {
-      if (this.known !== this.dataset.frames) {
-        this.known = this.dataset.frames;
-        this.frames = JSON.parse(this.known || "[]");
-        this.frames.forEach((f) => { new Image().src = f.src; }); // so that Play never waits
+      if (this.known !== this.dataset.frames || this.key !== this.dataset.key) {
+        if (this.key !== this.dataset.key) this.leave();
+        [this.known, this.key] = [this.dataset.frames, this.dataset.key];
+        this.frames = this.collect();
+        this.frames.forEach((f) => f.srcs.forEach((src) => { if (!src.startsWith("data:")) new Image().src = src; })); // so that Play never waits
       }
       if (!this.frames.length) return;
-      const place = places.get(this.dataset.run) ?? { index: this.last, following: true };
+      const place = places.get(this.key) ?? { index: this.last, following: true };
       const index = place.following && !this.timer ? this.last : Math.min(place.index, this.last);
       const frame = this.frames[index], range = this.querySelector("input[type=range]");
       attribute(range, "max", String(this.last));
       if (range && +range.value !== index) range.value = index;
-      attribute(this.querySelector("img"), "src", frame.src);
-      text(this.querySelector(".film-title"), `Samples at step ${frame.step.toLocaleString("en")}`);
+      this.querySelectorAll("dl-sheet").forEach((sheet, i) => {
+        ["w", "h", "cell"].forEach((name) => attribute(sheet, `data-${name}`, String(frame[name])));
+        attribute(sheet.querySelector("img"), "src", frame.srcs[i]);
+      });
+      text(this.querySelector(".film-title"), frame.title);
       text(this.querySelector(".film-note"), frame.caption);
-      const button = this.querySelector(".film-play");
-      if (button && button.firstChild.nodeValue !== (this.timer ? "Pause " : "Play ")) button.firstChild.nodeValue = this.timer ? "Pause " : "Play ";
+      const button = this.querySelector(".film-play"), word = this.timer ? "Pause " : "Play ";
+      if (button && button.firstChild.nodeValue !== word) button.firstChild.nodeValue = word;
     }
     stand(index) {
-      places.set(this.dataset.run, { index, following: index >= this.last });
+      places.set(this.key, { index, following: index >= this.last });
       this.run();
     }
     play() {
-      const now = places.get(this.dataset.run);
+      const now = places.get(this.key);
       let index = now && !now.following ? now.index : 0;
       this.timer = setInterval(() => {
         if (index >= this.last) this.pause();

@@ -15,8 +15,9 @@ from typing import Any, NoReturn, TextIO
 
 from dreamlab import __version__
 from dreamlab.service import Refused, RunRow, Service
+from dreamlab.service.cautions import caution
 from dreamlab.service.estimate import duration
-from dreamlab.spec import ACTIVE, GROUPS, KINDS, Knob, Spec, knobs
+from dreamlab.spec import ACTIVE, GROUPS, KINDS, Knob, Spec, command, knobs
 from dreamlab.store import EventReader, Run
 
 DONE, FAILED, REFUSED = 0, 1, 2
@@ -63,21 +64,29 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"DreamLab {__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=_Parser)
     for kind, cls in KINDS.items():
-        verb = verbs.add_parser(kind, parents=[common], help=cls.summary, description=cls.summary, allow_abbrev=False)
+        verb = verbs.add_parser(
+            kind, parents=[common], usage=f"%(prog)s [{kind} option ...]", help=cls.summary, description=cls.summary, allow_abbrev=False
+        )  # fmt: skip
+        titles = dict.fromkeys(knob.section for knob in knobs(cls))
+        groups = {title: verb.add_argument_group(title or "settings") for title in titles}
         for knob in knobs(cls):
-            _add_option(verb, knob)
-        verb.add_argument("--name", default="", help="name shown on the pages")
-        verb.add_argument(
-            "--fresh", action="store_true", help="compute anew even where the same spec has a finished run"
-        )
-        verb.add_argument("--follow", action="store_true", help="print every event as it comes")
-        verb.add_argument("--detach", action="store_true", help="return at once; the engine goes on in the background")
+            _add_option(groups[knob.section], knob)
+        _add_run_options(verb)
         verb.set_defaults(call=_submit, cls=cls)
     _add_runs(verbs, common)
     return parser
 
 
-def _add_option(verb: argparse.ArgumentParser, knob: Knob) -> None:
+def _add_run_options(verb: argparse.ArgumentParser) -> None:
+    group = verb.add_argument_group("this run")
+    group.add_argument("--name", default="", help="name shown on the pages")
+    group.add_argument("--fresh", action="store_true", help="compute anew even where the same spec has a finished run")
+    group.add_argument("--dry-run", action="store_true", help="say what it would cost and start nothing")
+    group.add_argument("--follow", action="store_true", help="print every event as it comes")
+    group.add_argument("--detach", action="store_true", help="return at once; the engine goes on in the background")
+
+
+def _add_option(verb: argparse._ArgumentGroup, knob: Knob) -> None:
     """One option per spec field. Values stay text here: the spec validates them, in one place, with one sentence."""
     notes = [knob.range, "required" if knob.required else f"default: {_shown(knob.default)}"]
     text = f"{knob.help} ({'; '.join(n for n in notes if n)})".replace("%", "%%")
@@ -104,12 +113,16 @@ def _shown(default: Any) -> str:
 
 
 def _add_runs(verbs: Any, common: argparse.ArgumentParser) -> None:
-    runs = verbs.add_parser("runs", help="List, show, stop, resume, delete and restore runs.")
+    runs = verbs.add_parser(
+        "runs", help="List, show, stop, resume, delete and restore runs, and ask them for pictures."
+    )
     actions = runs.add_subparsers(dest="action", required=True, metavar="ACTION", parser_class=_Parser)
     table: dict[str, tuple[str, Callable[[Service, argparse.Namespace], tuple[dict[str, Any], int]]]] = {
         "list": ("every run, newest first", _list),
         "show": ("one run: state, settings, lineage, result", _show),
         "stop": ("finish the step, save and keep everything", _stop),
+        "preview": ("draw a preview grid with the next step", _ask),
+        "snapshot": ("keep the checkpoint of the next step", _ask),
         "resume": ("go on from the last checkpoint", _resume),
         "delete": ("move to the trash", _delete),
         "restore": ("bring back from the trash", _restore),
@@ -125,7 +138,7 @@ def _add_runs(verbs: Any, common: argparse.ArgumentParser) -> None:
             action.add_argument("--now", action="store_true", help="kill its processes instead of letting them save")
         if name in ("stop", "resume"):
             action.add_argument("--detach", action="store_true", help="return at once instead of waiting")
-        action.set_defaults(call=call)
+        action.set_defaults(call=call, action=name)
 
 
 # ---- runs of a spec
@@ -139,6 +152,10 @@ def _submit(service: Service, arguments: argparse.Namespace) -> tuple[dict[str, 
             values[name] = ",".join(value)
     service.start(engine=False)  # a refusal starts nothing, not even an engine
     spec = service.check(arguments.cls.kind, values)
+    if sentence := caution(spec):
+        print(sentence, file=sys.stderr)
+    if arguments.dry_run:
+        return _dry_run(service, spec, arguments.json), DONE
     before = service.estimate(spec)
     out = sys.stderr
     if not arguments.json:
@@ -154,6 +171,27 @@ def _submit(service: Service, arguments: argparse.Namespace) -> tuple[dict[str, 
     return _wait(
         service, submitted.run, sys.stderr if arguments.json else sys.stdout, arguments.follow, submitted.reused
     )
+
+
+def _dry_run(service: Service, spec: Spec, as_json: bool) -> dict[str, Any]:
+    """What a run would be and cost; nothing is left behind."""
+    found = service.dry_run(spec)
+    result = {"estimate": found, "command": command(spec), "spec": spec.model_dump(mode="json")}
+    if not as_json:
+        print(f"{result['command']}\n")
+        for name, value in found.items():
+            if value is not None:
+                print(f"  {name.replace('_', ' '):<20} {_amount(name, value)}")
+        print("\nNothing was started.", file=sys.stderr)
+    return {"run": None, "state": "dry-run", "result": result, "error": None}
+
+
+def _amount(name: str, value: Any) -> str:
+    if name == "seconds":
+        return duration(value)
+    if name.endswith("_bytes"):
+        return f"{value / 1e6:,.0f} MB"
+    return f"{value:,.0f}" if isinstance(value, (int, float)) else str(value)
 
 
 def _answer(service: Service, run_id: str, reused: bool = False) -> dict[str, Any]:
@@ -255,6 +293,7 @@ def _show(service: Service, arguments: argparse.Namespace) -> tuple[dict[str, An
     answer["lineage"] = [
         {"how": how, "run": row.id, "kind": row.kind, "state": row.state} for how, row in service.lineage(run.id)
     ]
+    answer["checkpoints"] = service.checkpoints(run.id)
     if not arguments.json:
         _print_run(run, run.spec, service.row(run.id), answer)
     return answer, DONE
@@ -264,6 +303,8 @@ def _print_run(run: Run, spec: Spec, row: RunRow, answer: dict[str, Any]) -> Non
     print(f"{row.name} ({run.id})\n{row.state}  {row.headline or row.error or row.text}\n\n{run.record.command}\n")
     for knob in knobs(type(spec)):
         print(f"  {knob.label:<28} {_shown(getattr(spec, knob.name))} {knob.unit}")
+    if answer["checkpoints"]:
+        print(f"  {'Kept checkpoints':<28} {', '.join(answer['checkpoints'])}")
     for line in answer["lineage"]:
         print(f"  {line['how']:<28} {line['run']} ({line['state']})")
 
@@ -274,6 +315,12 @@ def _stop(service: Service, arguments: argparse.Namespace) -> tuple[dict[str, An
     service.start()
     if not arguments.detach:
         _wait(service, run_id, sys.stderr, follow=False)
+    return _answer(service, run_id), DONE
+
+
+def _ask(service: Service, arguments: argparse.Namespace) -> tuple[dict[str, Any], int]:
+    run_id = service.get(arguments.run).id
+    service.ask(run_id, arguments.action)
     return _answer(service, run_id), DONE
 
 

@@ -28,7 +28,7 @@ log = logging.getLogger("dreamlab.live")
 class Sampler(Protocol):
     """What `dreamlab.tasks.live.LiveSampler` does."""
 
-    def frames(self, source: Path, request: dict[str, Any]) -> Iterator[dict[str, Any]]: ...
+    def frames(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]: ...
     def release(self) -> None: ...
 
 
@@ -68,23 +68,22 @@ class LiveServer:
                 self._release()
                 wire.send(connection, {"released": True})
                 return
-            source = Path(request.pop("source"))
-            for frame in self._frames(source, request):
+            for frame in self._frames(request):
                 if wire.hung_up(connection):
                     return
                 wire.send(connection, frame)
         except OSError as error:
             log.info("A client has gone: %s", error)
 
-    def _frames(self, source: Path, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    def _frames(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """The sampler's frames; an error becomes a last frame with one sentence."""
         try:
             if self._sampler is None:
                 self._sampler = self._make()
-            yield from self._sampler.frames(source, request)
+            yield from self._sampler.frames(request)
         except Exception as error:
-            log.exception("Live sampling from %s failed", source)
-            yield {"error": explain(error, source), "done": True}
+            log.exception("Live sampling from %s failed", request.get("source"))
+            yield {"error": explain(error, self._path), "done": True}
 
     def _release(self) -> None:
         if self._sampler is not None:

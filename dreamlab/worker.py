@@ -26,8 +26,8 @@ from dreamlab.tasks.hosting import explain, show_device
 def run_attempt(path: Path, *, threads: int, device: str, attempt: int, visible: str | None = None) -> int:
     """Does one run in this process, which then belongs to it. Returns an exit status.
 
-    `device` is "cpu" or "cuda:N"; `visible` what CUDA_VISIBLE_DEVICES shall be for it (None: entry N of what
-    is visible now). 0 done, 1 failed, 2 stopped; EXIT_HELD and EXIT_DISK where no state could be written.
+    `device` is "cpu", "cuda:N" or a list such as "cuda:0,cuda:1"; `visible` what CUDA_VISIBLE_DEVICES shall be for it
+    (None: entry N of what is visible now). 0 done, 1 failed, 2 stopped; EXIT_HELD and EXIT_DISK where no state could be written.
     """
     detach_session()
     try:
@@ -129,7 +129,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m dreamlab.worker", description="Runs one run directory.")
     parser.add_argument("run", type=Path, help="run directory, with a spec.json")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--device", default="cpu", help="cpu or cuda:N")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda:N, or several as cuda:0,cuda:1")
     parser.add_argument("--attempt", type=int, default=1)
     args = parser.parse_args(argv)
     if not (args.run / "spec.json").is_file():

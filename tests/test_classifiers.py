@@ -11,7 +11,7 @@ import torch
 
 from dreamlab.classifiers import CLASSIFIERS
 from dreamlab.classifiers.networks import normalise, outputs
-from dreamlab.data import catalog
+from dreamlab.data import catalog, imageset
 from dreamlab.store import Run, RunStore
 from dreamlab.tasks import classify as module
 from dreamlab.tasks.classify import classify
@@ -194,9 +194,11 @@ def test_a_stop_keeps_finished_seeds_and_a_resumption_computes_the_rest(store: R
 
 def test_a_set_that_does_not_fit_is_refused_in_a_sentence(store: RunStore) -> None:
     small = synthetic_set(store, per_class=5)
+    images, labels = imageset.load(small.path)
+    colour = new_set(store, new_run(store, "train", {"dataset": "digits"}), np.repeat(images, 3, axis=3), labels)
     for values, words in (
         ({"arm": "real+1x", "synthetic": small.id}, "has 5 images of class 0, arm real\\+1x needs 10"),
-        ({"arm": "synthetic", "synthetic": small.id, "dataset": "mnist5k"}, "has images of"),
+        ({"arm": "synthetic", "synthetic": colour.id}, "has 3 colour channels"),
         ({"arm": "synthetic"}, "name a synthetic set"),
         ({"images_per_class": 5000}, "fewer than the 5000 asked for"),
     ):

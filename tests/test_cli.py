@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dreamlab.engine import client
 from tests.conftest import ROOT, dreamlab
 
 TINY = ("--dataset", "digits", "--steps", "60", "--base-width", "16", "--precision", "fp32")
@@ -110,7 +112,16 @@ def test_a_mix_ends_in_a_verdict(runs: Path, generator: str) -> None:
         (("mix", "--dataset", "mnist5k", "--from", "GENERATOR"), ["digits"]),
         (("mix", "--arms", "real,1/2"), ["'1/2'"]),
         (("train", "--device", "cuda"), ["CUDA"]),
+        (("train", "--schedule", "straight"), ["--schedule", "linear_scaled"]),
+        (("train", "--target", "eps", "--zero-terminal-snr"), ["--target", "v or x0"]),
+        (("train", "--freeze", "stem"), ["--init-from"]),
+        (("train", "--init-from", "GENERATOR", "--base-width", "32"), ["--base-width", "16"]),
+        (("train", "--multipliers", "1,2,4,8", "--dry-run"), ["--multipliers", "at most 2"]),
+        (("synthesize", "--from", "GENERATOR", "--eta", "0.5"), ["--eta", "ddim"]),
+        (("synthesize", "--from", "GENERATOR", "--checkpoint", "step-000007"), ["step-000007", "no such checkpoint"]),
+        (("synthesize", "--from", "GENERATOR", "--upsample", "GENERATOR"), ["--upsample"]),
         (("runs", "stop", "GENERATOR"), ["done"]),
+        (("runs", "preview", "GENERATOR"), ["only a running training"]),
     ],
 )
 def test_a_refusal_starts_nothing(runs: Path, generator: str, words: tuple[str, ...], says: list[str]) -> None:
@@ -120,6 +131,83 @@ def test_a_refusal_starts_nothing(runs: Path, generator: str, words: tuple[str, 
     for text in says:
         assert text in answer["error"]
     assert sorted(p.name for p in runs.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("train", ("--preset", "tiny", "--steps", "50")),
+        ("synthesize", ("--from", "GENERATOR", "--sampler", "ddim", "--eta", "0.5")),
+        ("sweep", ("--from", "GENERATOR", "--per-class", "20")),
+        ("mix", ("--images-per-class", "10", "--train-own")),
+        ("classify", ("--images-per-class", "10")),
+    ],
+)
+def test_a_dry_run_says_what_it_would_cost_and_starts_nothing(
+    runs: Path, generator: str, kind: str, words: tuple[str, ...]
+) -> None:
+    before = sorted(p.name for p in runs.iterdir())
+    data = ("--dataset", "digits") if "GENERATOR" not in words else ()
+    words = tuple(generator if w == "GENERATOR" else w for w in words)
+    status, answer, err = dreamlab(runs, kind, *data, *words, "--dry-run")
+    assert status == 0, err
+    assert answer["run"] is None and answer["state"] == "dry-run" and answer["error"] is None
+    assert answer["result"]["command"].startswith(f"python -m dreamlab {kind} ")
+    estimate = answer["result"]["estimate"]
+    assert estimate["seconds"] > 0 and estimate["disk_bytes"] > 0 and estimate["source"]
+    if kind == "train":
+        assert estimate["steps"] == 50 and estimate["images_seen"] == 50 * 64
+        assert estimate["parameters"] > 10_000 and estimate["peak_memory_bytes"] > 10**8
+        assert answer["result"]["spec"]["base_width"] == 16
+    assert sorted(p.name for p in runs.iterdir()) == before
+
+
+def test_a_dry_run_needs_no_engine_and_is_read_by_a_person(tmp_path: Path) -> None:
+    folder = tmp_path / "runs"
+    line = [
+        sys.executable,
+        "-m",
+        "dreamlab",
+        "train",
+        "--dataset",
+        "digits",
+        "--preset",
+        "tiny",
+        "--dry-run",
+        "--runs",
+        str(folder),
+    ]
+    done = subprocess.run(line, capture_output=True, text=True, cwd=ROOT, check=True)
+    assert (
+        "python -m dreamlab train --dataset digits --preset tiny" in done.stdout and "images per second" in done.stdout
+    )
+    assert "Nothing was started." in done.stderr
+    assert client.engine_info(folder) is None
+    assert all((folder / name / "result.json").exists() for name in os.listdir(folder)), "only the demo's finished runs"
+
+
+def test_the_help_is_grouped_and_names_what_the_issue_asked_for() -> None:
+    said = {}
+    for kind in ("train", "synthesize"):
+        line = [sys.executable, "-m", "dreamlab", kind, "--help"]
+        said[kind] = subprocess.run(line, capture_output=True, text=True, cwd=ROOT, check=True).stdout
+    for head in ("Data:", "Noise:", "Network:", "Training:", "Stages:", "Machine:", "this run:"):
+        assert f"\n{head}\n" in said["train"]
+    for head in ("Guidance:", "Sampler:", "Stages:", "Machine:"):
+        assert f"\n{head}\n" in said["synthesize"]
+    for flag in (
+        "--schedule",
+        "--target",
+        "--seed",
+        "--batch-size",
+        "--precision",
+        "--preset",
+        "--init-from",
+        "--dry-run",
+    ):
+        assert f"\n  {flag} " in said["train"] or f"\n  {flag}\n" in said["train"]
+    for flag in ("--sampler", "--eta", "--seed", "--batch-size", "--precision", "--dry-run"):
+        assert f"\n  {flag} " in said["synthesize"]
 
 
 def test_a_full_disk_is_said_before_the_start(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,8 +230,30 @@ def test_detach_stop_resume_delete_restore(runs: Path) -> None:
     while not (runs / run / "checkpoints" / "state.safetensors").exists():
         assert time.monotonic() < deadline, "no checkpoint"
         time.sleep(0.2)
+    previews = len(list((runs / run / "samples").glob("*.png")))
+    assert dreamlab(runs, "runs", "preview", run)[0] == dreamlab(runs, "runs", "snapshot", run)[0] == 0
+    while not list((runs / run / "checkpoints").glob("step-*.safetensors")):
+        assert time.monotonic() < deadline + 30, "no snapshot"
+        time.sleep(0.2)
     status, answer, _ = dreamlab(runs, "runs", "stop", run)
     assert status == 0 and answer["state"] == "stopped" and answer["result"]["steps"] > 0
+    assert len(list((runs / run / "samples").glob("*.png"))) > previews
+    _, shown, _ = dreamlab(runs, "runs", "show", run)
+    assert [f"{name}.safetensors" for name in shown["checkpoints"]] == [
+        p.name for p in (runs / run / "checkpoints").glob("step-*")
+    ]
+    words = (
+        "synthesize",
+        "--from",
+        run,
+        "--per-class",
+        "1",
+        "--num-steps",
+        "2",
+        "--checkpoint",
+        shown["checkpoints"][0],
+    )
+    assert dreamlab(runs, *words)[0] == 0
     steps = answer["result"]["steps"]
     assert (
         dreamlab(runs, "synthesize", "--from", run, "--per-class", "1", "--num-steps", "2")[0] == 0

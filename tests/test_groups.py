@@ -81,8 +81,9 @@ def test_without_a_source_a_mix_trains_its_own_generator_and_always_has_a_contro
         ({}, {"images_per_class": 1, "arms": ("real", "50/50")}, "arms", "at least 2 real images per class"),
         ({}, {"images_per_class": 301}, "images_per_class", "301 cannot be used"),
         ({}, {"arms": ("real", "real")}, "arms", "at least one arm with synthetic"),
-        ({"num_train_timesteps": 10}, {}, "num_steps", "T = 10"),
+        ({"num_train_timesteps": 10}, {}, "num_steps", "it must be 1 to 10"),
         ({"label_dropout": 0.0}, {}, "guidance_weight", "without label dropout"),
+        ({"conditional": False}, {}, "sources", "no labels"),
     ],
 )
 def test_impossible_mixes_are_refused(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,8 @@ from dreamlab.data import catalog, mixing, splits
 from dreamlab.groups.mix import leakage
 from dreamlab.spec import MixSpec, SpecError, TrainSpec, make
 from dreamlab.spec.evidence import check_arm
+from dreamlab.store import RunStore
+from tests.evidence_helpers import new_run
 
 
 @pytest.mark.parametrize(
@@ -57,15 +61,27 @@ def test_a_draw_is_balanced_and_new_for_every_seed() -> None:
         (20, 0, 100, "generator saw 100 more real images"), (5, 0, 0, "generator saw the same 50 images"),
     ],
 )  # fmt: skip
-def test_leakage_comes_from_the_index_sets(saw: int, seed: int, extra: int, badge: str) -> None:
+def test_leakage_comes_from_the_index_sets(tmp_path: Path, saw: int, seed: int, extra: int, badge: str) -> None:
     mix = make(MixSpec, {"images_per_class": 10})
-    found = leakage(mix, make(TrainSpec, {"images_per_class": saw, "subset_seed": seed}))
+    found = leakage(mix, make(TrainSpec, {"images_per_class": saw, "subset_seed": seed}), RunStore(tmp_path))
+    assert found is not None
     assert (found.extra, found.arm_real, found.badge) == (extra, 100, badge)
 
 
-def test_another_subset_of_the_same_size_leaks() -> None:
+def test_a_fine_tuned_generator_saw_what_its_source_saw(tmp_path: Path) -> None:
+    store, mix = RunStore(tmp_path), make(MixSpec, {"images_per_class": 10})
+    wide, other = new_run(store, "train", {}), new_run(store, "train", {"dataset": "digits"})
+    tuned = new_run(store, "train", {"images_per_class": 10, "init_from": wide.id})
+    again = leakage(mix, make(TrainSpec, {"images_per_class": 10, "init_from": tuned.id}), store)
+    assert again is not None and (again.generator_saw, again.extra) == (3000, 2900)
+    for gone in (other.id, "20261121-000000-train-gone-0000"):
+        assert leakage(mix, make(TrainSpec, {"images_per_class": 10, "init_from": gone}), store) is None
+
+
+def test_another_subset_of_the_same_size_leaks(tmp_path: Path) -> None:
     mix = make(MixSpec, {"images_per_class": 10})
-    found = leakage(mix, make(TrainSpec, {"images_per_class": 10, "subset_seed": 1}))
+    found = leakage(mix, make(TrainSpec, {"images_per_class": 10, "subset_seed": 1}), RunStore(tmp_path))
+    assert found is not None
     labels = catalog.load("mnist5k").train_labels
     shared = np.intersect1d(splits.subset(labels, 10, 0), splits.subset(labels, 10, 1))
     assert found.extra == 100 - len(shared) > 80

@@ -7,6 +7,7 @@ import shlex
 import pytest
 
 from dreamlab import cli
+from dreamlab.data import catalog
 from dreamlab.spec import (
     KINDS,
     MixSpec,
@@ -19,12 +20,18 @@ from dreamlab.spec import (
     knobs,
     make,
 )
+from dreamlab.spec.facts import check_cascade, check_fine_tuning, check_guide, check_network, check_sampling
+from dreamlab.spec.presets import PRESETS
 
 EXAMPLES = [
     make(TrainSpec, {"seconds": 12.5, "multipliers": "1,2,4", "target": "v", "steps": 7}),
     make(SynthesizeSpec, {"source": "20261121-101503-train-a-7f3a", "classes": [1, 3], "guidance_weight": 0.25}),
     make(MixSpec, {"sources": ("a", "b"), "train_own": True, "arms": "real, 50/50, real+1.5x"}),
     make(SweepSpec, {"source": "a", "values": "0.5,1"}),
+    make(TrainSpec, {"preset": "s0", "learning_rate": 3e-4, "attention": ()}),
+    make(TrainSpec, {"preset": "s4", "epochs": 50, "conditional": True, "flip": False}),
+    make(TrainSpec, {"init_from": "a", "freeze": "stem, down", "grad_clip": 1}),
+    make(SynthesizeSpec, {"source": "a", "upsample": ("b", "c"), "guide": "d", "guide_checkpoint": "step-000100"}),
 ]
 
 
@@ -44,6 +51,17 @@ def test_the_shown_command_makes_the_same_spec(spec) -> None:
         ("train", {"seconds": "0"}, "seconds", ["Time (--seconds)", "'0'", "1 to 604,800 s"]),
         ("train", {"seconds": "nan"}, "seconds", ["--seconds", "nan"]),
         ("train", {"schedule": "cosin"}, "schedule", ["'cosin'", "cosine, linear"]),
+        ("train", {"preset": "s9"}, "preset", ["'s9'", "s0, s2"]),
+        ("train", {"target": "eps", "zero_terminal_snr": True}, "target", ["--target", "eps", "v or x0"]),
+        ("train", {"steps": 5, "epochs": 2}, "epochs", ["--epochs", "2", "5 steps"]),
+        ("train", {"accumulate": 65}, "accumulate", ["--accumulate", "65", "1 to 64"]),
+        ("train", {"devices": 4, "batch_size": 2}, "devices", ["--devices", "4", "at most 2"]),
+        ("train", {"freeze": "stem"}, "freeze", ["--freeze", "--init-from"]),
+        ("train", {"freeze": "stomach", "init_from": "a"}, "freeze", ["--freeze"]),
+        ("synthesize", {"source": "a", "eta": 0.5}, "eta", ["--eta", "0.5", "dpmpp_2m", "ddim"]),
+        ("synthesize", {"source": "a", "variance": "beta"}, "variance", ["--variance", "beta", "ddpm"]),
+        ("synthesize", {"source": "a", "guidance_t_min": 0.9, "guidance_t_max": 0.5}, "guidance_t_min", ["0.9", "0.5"]),
+        ("synthesize", {"source": "a", "guide_checkpoint": "step-1"}, "guide_checkpoint", ["--guide"]),
         ("train", {"num_train_timesteps": 9}, "num_train_timesteps", ["10 to 4,000"]),
         ("train", {"multipliers": "1,x"}, "multipliers", ["--multipliers", "comma-separated"]),
         ("train", {"stem_patch": 3}, "stem_patch", ["1, 2 or 4"]),
@@ -70,6 +88,107 @@ def test_the_hash_counts_what_changes_results_only() -> None:
     a, b = (make(SynthesizeSpec, {"source": s}) for s in ("run-a", "run-b"))
     assert a.content_hash() != b.content_hash()
     assert a.content_hash(lambda _: "same weights") == b.content_hash(lambda _: "same weights")
+
+
+def test_a_preset_fills_what_is_not_given() -> None:
+    s0 = make(TrainSpec, {"preset": "s0", "base_width": 32})
+    assert (s0.num_train_timesteps, s0.multipliers, s0.time_activation, s0.base_width) == (
+        400,
+        (1, 2, 4, 8),
+        "gelu",
+        32,
+    )
+    assert command(s0) == "python -m dreamlab train --preset s0 --base-width 32"
+    again = make(TrainSpec, s0.model_dump())
+    assert again == s0, "a stored spec says everything, so its preset changes nothing"
+    assert make(TrainSpec, {**s0.model_dump(), "preset": "small"}).content_hash() == s0.content_hash()
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_is_a_valid_spec_whose_network_fits(preset) -> None:
+    spec = make(TrainSpec, {"preset": preset})
+    for dataset in ("mnist5k", "cifar10"):
+        check_network(catalog.network(spec.model_copy(update={"dataset": dataset})))
+
+
+BASE = {"preset": "tiny", "dataset": "digits"}
+
+
+@pytest.mark.parametrize(
+    ("trained", "asked", "field", "words"),
+    [
+        ({}, {"num_steps": 1001}, "num_steps", ["1001", "1 to 1000"]),
+        ({}, {"classes": "10"}, "classes", ["10", "0 to 9"]),
+        ({}, {"classes": "1,1"}, "classes", ["1,1", "once"]),
+        ({"conditional": False}, {}, "guidance_weight", ["1", "no classes", "use 0"]),
+        ({"label_dropout": 0}, {}, "guidance_weight", ["label dropout", "use 0"]),
+        ({}, {"sampler": "ddpm", "variance": "learned"}, "variance", ["learned", "--learn-variance"]),
+        ({"low_size": 4}, {}, "source", ["4x4", "--upsample"]),
+    ],
+)
+def test_sampling_that_cannot_work_is_refused(trained, asked, field, words) -> None:
+    spec = make(TrainSpec, {**BASE, **trained})
+    with pytest.raises(SpecError) as caught:
+        check_sampling(make(SynthesizeSpec, {"source": "a", **asked}), spec, len(catalog.drawn_classes(spec)))
+    assert caught.value.field == field
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_an_unconditional_generator_can_be_sampled_without_guidance_or_with_a_guide() -> None:
+    spec = make(TrainSpec, {**BASE, "conditional": False})
+    check_sampling(make(SynthesizeSpec, {"source": "a", "guidance_weight": 0}), spec, 1)
+    check_sampling(make(SynthesizeSpec, {"source": "a", "guide": "b"}), spec, 1)
+    check_guide(spec, spec)
+    with pytest.raises(SpecError, match="schedule is linear, the generator's cosine"):
+        check_guide(spec, spec.model_copy(update={"schedule": "linear"}))
+
+
+def test_a_cascade_starts_where_the_stage_before_ends() -> None:
+    base = make(TrainSpec, BASE)
+    up = make(TrainSpec, {**BASE, "image_size": 16, "low_size": 8})
+    spec = make(SynthesizeSpec, {"source": "a", "upsample": ("b",)})
+    check_cascade(spec, base, 8, [("b", up, 16)])
+    with pytest.raises(SpecError, match="is given 16"):
+        check_cascade(spec, base, 8, [("b", up, 16), ("b", up, 16)])
+    with pytest.raises(SpecError, match="not a super-resolution model"):
+        check_cascade(spec, base, 8, [("a", base, 8)])
+
+
+def test_a_fine_tuned_model_keeps_the_network_it_starts_from() -> None:
+    def check(source: TrainSpec, **values: object) -> None:
+        spec = make(TrainSpec, {**source.model_dump(), "init_from": "a", **values})
+        check_fine_tuning(spec, source, catalog.network(spec), catalog.network(source))
+
+    digits = make(TrainSpec, BASE)
+    check(digits, dataset="mnist5k")
+    check(digits, freeze="condition, stem")
+    for values, field, words in (
+        ({"base_width": 32}, "base_width", "--base-width.*32.*16"), ({"dataset": "cifar10"}, "dataset", "3 colour channels.* 1"),
+        ({"dataset": "mnist5k", "freeze": "condition"}, "freeze", "--freeze.*mnist5k has to learn afresh"),
+    ):  # fmt: skip
+        with pytest.raises(SpecError, match=words) as caught:
+            check(digits, **values)
+        assert caught.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("settings", "field", "words"),
+    [
+        ({"attention": "16"}, "attention", ["16", "4, 2"]),
+        ({"attention": "4", "heads": 5}, "heads", ["5", "32"]),
+        ({"wiring": "ddpm", "heads": 7}, "heads", ["7", "64"]),
+        ({"image_size": 9}, "stem_patch", ["2", "use 1"]),
+        ({"multipliers": "1,2,2,2"}, "multipliers", ["1,2,2,2", "at most 3"]),
+        ({"low_size": 3}, "low_size", ["3", "divisor of 8"]),
+    ],
+)
+def test_a_network_that_does_not_fit_is_refused(settings, field, words) -> None:
+    with pytest.raises(SpecError) as caught:
+        check_network(catalog.network(make(TrainSpec, {"dataset": "digits", **settings})))
+    assert caught.value.field == field
+    for word in words:
+        assert word in str(caught.value)
 
 
 def test_differences_shows_only_what_differs() -> None:

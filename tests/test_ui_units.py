@@ -9,7 +9,7 @@ import gradio as gr
 import pytest
 
 from dreamlab.spec import KINDS, MixSpec, TrainSpec, knobs, make
-from dreamlab.ui import figures, forms, html, mix, runs, shell
+from dreamlab.ui import controls, figures, forms, html, mix, runs, shell
 from dreamlab.ui.theme import mix_colour, mix_css, palette
 from dreamlab.ui.view import View, from_query
 
@@ -69,7 +69,7 @@ def test_a_difference_always_carries_its_sign() -> None:
         html.button(NASTY, NASTY, run=NASTY, id=NASTY), html.run_link(NASTY, NASTY, NASTY), html.chip(NASTY), html.state_chip(NASTY), html.panel_head(NASTY, NASTY),
         html.page_head(NASTY, NASTY), html.stats([(NASTY, NASTY)]), html.table([NASTY], []), html.command_line(NASTY), html.gains([NASTY], [1.0], 0.5),
         html.sheet(NASTY, 10, 10, 5, frame=NASTY, alt=NASTY, rows=[NASTY]), forms.refusal(NASTY), shell.notice(View(notice=NASTY, undo=NASTY)),
-        html.film(NASTY, [{"src": NASTY, "step": 1, "width": 4, "height": 4, "caption": NASTY}], 2, [NASTY], 3),
+        html.film(NASTY, [{"srcs": [NASTY, NASTY], "w": 4, "h": 4, "cell": 2, "title": NASTY, "caption": NASTY}], [(NASTY, NASTY)] * 2, [NASTY], ends=(NASTY, NASTY)),
     ],
 )  # fmt: skip
 def test_names_cannot_become_markup(made: str) -> None:
@@ -178,22 +178,23 @@ def test_curve_draws_only_points_that_are_there() -> None:
 def test_every_knob_has_a_control_with_label_help_and_default(kind: str) -> None:
     with gr.Blocks(analytics_enabled=False):
         for k in knobs(KINDS[kind]):
-            c = forms.control(k, [("one", "id-1")] if k.run_kind else [], f"x-{k.name}")
+            c = controls.control(k, [("one", "id-1")] if k.run_kind else [], f"x-{k.name}")
             assert c.label.startswith(k.label) and c.info == k.help and c.elem_id == f"x-{k.name}"
             if k.run_kind:
                 assert isinstance(c, gr.Dropdown)
+                assert c.value == ([] if k.type == "list" else "id-1" if k.required else "")
                 continue
             spec_default = make(KINDS[kind], {n.name: "r" for n in knobs(KINDS[kind]) if n.required}).__getattribute__(
                 k.name
             )
-            values = {n.name: "r" for n in knobs(KINDS[kind]) if n.required} | {k.name: forms.read(k, c.value)}
+            values = {n.name: "r" for n in knobs(KINDS[kind]) if n.required} | {k.name: controls.read(k, c.value)}
             assert getattr(make(KINDS[kind], values), k.name) == spec_default
 
 
 def test_a_slider_hands_on_what_was_typed() -> None:
     k = next(k for k in knobs(TrainSpec) if k.name == "num_train_timesteps")
     with gr.Blocks(analytics_enabled=False):
-        assert forms.control(k, [], "x").preprocess(99_999) == 99_999
+        assert controls.control(k, [], "x").preprocess(99_999) == 99_999
 
 
 def test_planned_counts_are_exact_totals() -> None:

@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 
 from dreamlab.data.splits import stratified_split
+from dreamlab.spec import TrainSpec
+from dreamlab.spec.facts import Network, network_of
 
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
@@ -58,6 +60,17 @@ INFO: dict[str, Info] = {
     "mnist": Info("mnist", "MNIST (70,000)", 28, 1, DIGITS, 60000, 10000, False),
     "cifar10": Info("cifar10", "CIFAR-10 (60,000, colour)", 32, 3, CIFAR_CLASSES, 50000, 10000, False),
 }
+
+
+def network(spec: TrainSpec) -> Network:
+    """The network that a spec trains on its data set."""
+    info = INFO[spec.dataset]
+    return network_of(spec, info.size, info.channels, len(info.classes))
+
+
+def drawn_classes(spec: TrainSpec) -> tuple[str, ...]:
+    """Names of what a generator can be asked for: its classes, or one name for all where it has none."""
+    return INFO[spec.dataset].classes if spec.conditional else ("all",)
 
 
 def load(name: str, data_dir: str = "") -> DataSet:

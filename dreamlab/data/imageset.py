@@ -30,6 +30,17 @@ def load(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     )
 
 
+def resized(images: np.ndarray, size: int) -> np.ndarray:
+    """uint8 (N, H, W, C), square, at `size` pixels a side: bicubic with Pillow's antialiasing; the same array where nothing changes."""
+    if images.shape[1] == size:
+        return images
+    out = np.empty((len(images), size, size, images.shape[3]), np.uint8)
+    for row, image in zip(out, images, strict=True):
+        picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+        row[:] = np.asarray(picture.resize((size, size), Image.Resampling.BICUBIC)).reshape(row.shape)
+    return out
+
+
 def png(image: np.ndarray) -> bytes:
     """uint8 (H, W, C) or (H, W) with C 1 or 3 as a lossless PNG."""
     buffer = io.BytesIO()

@@ -1,4 +1,4 @@
-"""Time and class as one vector."""
+"""Time, noise level of the conditioning image and class as one vector."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ import math
 
 import torch
 from torch import nn
+from torch.nn import functional as F
+
+from dreamlab.spec.facts import Network
+
+ACTIVATIONS = {"silu": F.silu, "gelu": F.gelu}
 
 
 def sinusoidal(t: torch.Tensor, dim: int, max_period: float = 10_000.0) -> torch.Tensor:
@@ -17,17 +22,30 @@ def sinusoidal(t: torch.Tensor, dim: int, max_period: float = 10_000.0) -> torch
 
 
 class Condition(nn.Module):
-    """(t (N,), labels (N,)) to (N, dim): an MLP of the sinusoids of t / T, plus a learned vector per class.
+    """(t (N,), labels (N,), low_t (N,) or None) to (N, 4 * base_width): the sum of an MLP of the sinusoids of t, a learned
+    vector per class and an MLP of the noise level of the low-resolution image (Ho et al. 2022, section 4), then SiLU.
 
-    Index `classes` is the null class.
+    t is scaled to 0..1000 whatever T is. Index `classes` is the null class; without classes `labels` is not looked at.
     """
 
-    def __init__(self, dim: int, classes: int, num_train_timesteps: int):
+    def __init__(self, network: Network):
         super().__init__()
-        self.dim, self.scale = dim, 1000 / num_train_timesteps
-        self.time_in, self.time_out = nn.Linear(dim, dim), nn.Linear(dim, dim)
-        self.classes = nn.Embedding(classes + 1, dim)
+        dim = 4 * network.base_width
+        # the DDPM of Ho et al. 2020 widens base_width sinusoids; the compact network starts at full width
+        self.sinusoids = network.base_width if network.wiring == "ddpm" else dim
+        self.scale, self.activation = 1000 / network.num_train_timesteps, ACTIVATIONS[network.time_activation]
+        self.time_in, self.time_out = nn.Linear(self.sinusoids, dim), nn.Linear(dim, dim)
+        self.classes = nn.Embedding(network.classes + 1, dim) if network.classes else None
+        if network.low_size:
+            self.low_in, self.low_out = nn.Linear(self.sinusoids, dim), nn.Linear(dim, dim)
+        self.low = bool(network.low_size)
 
-    def forward(self, t: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        h = nn.functional.silu(self.time_in(sinusoidal(t * self.scale, self.dim)))
-        return nn.functional.silu(self.time_out(h) + self.classes(labels))
+    def forward(self, t: torch.Tensor, labels: torch.Tensor, low_t: torch.Tensor | None = None) -> torch.Tensor:
+        h = self.time_out(self.activation(self.time_in(sinusoidal(t * self.scale, self.sinusoids))))
+        if self.classes is not None:
+            h = h + self.classes(labels)
+        if self.low:
+            if low_t is None:
+                raise ValueError("A super-resolution network needs low_t, the noise level of the low-resolution image.")
+            h = h + self.low_out(self.activation(self.low_in(sinusoidal(low_t * self.scale, self.sinusoids))))
+        return F.silu(h)

@@ -1,48 +1,128 @@
-"""Classifier-free guidance (Ho & Salimans 2022) as a wrapper that turns a network into a denoiser."""
+"""What a sampler knows of a model: a denoiser, made from a network, labels and guidance.
+
+Guidance is written with the weight w of Ho & Salimans 2022, 0 = off. Imagen, diffusers and most code use the scale
+s = 1 + w, 1 = off.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections.abc import Callable
 
+import numpy as np
 import torch
 
 from dreamlab.diffusion.process import x0_from
 
-Network = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
-"""(x_t (N, C, H, W), t (N,), labels (N,)) to an output like x_t; label `null_class` means unconditional."""
-Denoiser = Callable[[torch.Tensor, int], torch.Tensor]
-"""(x_t, t) to the predicted x0: all that a sampler knows of a model."""
+Network = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor | None], torch.Tensor]
+"""(x (N, C or 2 C, H, W), t (N,), labels (N,), low_t (N,) or None) to (N, C or 2 C, H, W)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Prediction:
+    """The predicted x0, like x_t, and where the network has learnt it the share f of log beta in the log variance of the
+    reverse step, also like x_t (Nichol & Dhariwal 2021, Eq. 15)."""
+
+    x0: torch.Tensor
+    variance_fraction: torch.Tensor | None = None
+
+
+Denoiser = Callable[[torch.Tensor, int], Prediction]
+"""(x_t, t) to a prediction: all that a sampler knows of a model."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """A network and what its output means. alpha_bar is (T,) float64; `null_class` means 'no label'."""
+
+    network: Network
+    target: str
+    alpha_bar: np.ndarray
+    null_class: int = 0
+    learns_variance: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Low:
+    """What a super-resolution model is conditioned on: the upsampled low-resolution image with the noise of level t on
+    it, (N, C, H, W)."""
+
+    image: torch.Tensor
+    t: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Guidance:
+    """Weight w, the interval of t / T in which it acts (Kynkaanniemi et al. 2024), and how the predicted x0 is kept within
+    range: static, dynamic (with its percentile, 0..1) or none."""
+
+    weight: float = 0.0
+    t_min: float = 0.0
+    t_max: float = 1.0
+    clip: str = "static"
+    percentile: float = 0.995
+
+    def acts(self, t: int, num_train_timesteps: int) -> bool:
+        """Whether step t is guided, and so costs a second pass."""
+        return self.weight != 0 and self.t_min <= t / num_train_timesteps <= self.t_max
 
 
 def combine(cond: torch.Tensor, uncond: torch.Tensor, guidance_weight: float) -> torch.Tensor:
-    """(1 + w) cond - w uncond (Ho & Salimans 2022, Eq. 6). For x0 and v it says the same as for eps: at one x_t each
-    is an affine function of eps, and the weights add up to 1."""
+    """(1 + w) cond - w uncond (Ho & Salimans 2022, Eq. 6): an extrapolation. For x0 and v it says the same as for eps: at
+    one x_t each is an affine function of eps, and the weights add up to 1."""
     return torch.lerp(uncond, cond, 1 + guidance_weight)
 
 
-def guided(
-    network: Network,
-    target: str,
-    alpha_bar: torch.Tensor,
-    labels: torch.Tensor,
-    null_class: int,
-    guidance_weight: float,
-    clip: bool = True,
+def clipped(x0: torch.Tensor, clip: str, percentile: float = 0.995) -> torch.Tensor:
+    """`static`: cut at -1 and 1, where pixels live. `dynamic`: cut at s and divided by it, s the percentile of the
+    absolute pixels of the image, at least 1 (Saharia et al. 2022, section 2.3). `none`: as it is."""
+    if clip == "none":
+        return x0
+    if clip == "static":
+        return x0.clamp(-1, 1)
+    pixels = x0.abs().flatten(1)
+    rank = min(max(math.ceil(percentile * pixels.shape[1]), 1), pixels.shape[1])
+    bound = pixels.kthvalue(rank, dim=1).values.clamp(min=1)[:, None, None, None]
+    return x0.clamp(-bound, bound) / bound
+
+
+def denoiser(
+    model: Model, labels: torch.Tensor, guidance: Guidance, guide: Model | None = None, low: Low | None = None
 ) -> Denoiser:
-    """A denoiser for these labels. One forward pass of a doubled batch; a single one at w = 0.
+    """A denoiser for these labels (N,) int64.
 
-    alpha_bar is (T,); `clip` keeps the predicted x0 in [-1, 1], where pixels live.
+    Where guidance acts, the model without the label is asked in the same pass, as a doubled batch; with a `guide` that
+    model is asked with the same labels instead: x0 = (1 + w) x0_main - w x0_guide (autoguidance, Karras et al. 2024, Eq. 2).
+    Elsewhere there is one pass of the batch as it is.
     """
-    n = len(labels)
-    both = torch.cat([labels, torch.full_like(labels, null_class)])
+    both = torch.cat([labels, torch.full_like(labels, model.null_class)])
 
-    def denoise(x_t: torch.Tensor, t: int) -> torch.Tensor:
-        if guidance_weight == 0:
-            output = network(x_t, torch.full((n,), t, device=x_t.device), labels)
+    def denoise(x_t: torch.Tensor, t: int) -> Prediction:
+        acts = guidance.acts(t, len(model.alpha_bar))
+        if acts and guide is None:
+            found = _ask(model, torch.cat([x_t, x_t]), t, both, low)
+            cond, uncond = found.x0.chunk(2)
+            x0, fraction = combine(cond, uncond, guidance.weight), found.variance_fraction
+            fraction = None if fraction is None else fraction.chunk(2)[0]
         else:
-            cond, uncond = network(torch.cat([x_t, x_t]), torch.full((2 * n,), t, device=x_t.device), both).chunk(2)
-            output = combine(cond, uncond, guidance_weight)
-        x0 = x0_from(target, output, x_t, alpha_bar[t])
-        return x0.clamp(-1, 1) if clip else x0
+            found = _ask(model, x_t, t, labels, low)
+            x0, fraction = found.x0, found.variance_fraction
+            if acts and guide is not None:
+                x0 = combine(x0, _ask(guide, x_t, t, labels, low).x0, guidance.weight)
+        return Prediction(clipped(x0, guidance.clip, guidance.percentile), fraction)
 
     return denoise
+
+
+def _ask(model: Model, x_t: torch.Tensor, t: int, labels: torch.Tensor, low: Low | None) -> Prediction:
+    """One forward pass, read as a prediction; nothing is clipped."""
+    n, channels = len(x_t), x_t.shape[1]
+    steps = torch.full((n,), t, device=x_t.device)
+    if low is None:
+        output = model.network(x_t, steps, labels, None)
+    else:
+        image = low.image if len(low.image) == n else torch.cat([low.image, low.image])
+        output = model.network(torch.cat([x_t, image], dim=1), steps, labels, torch.full_like(steps, low.t))
+    fraction = (output[:, channels:] + 1) / 2 if model.learns_variance else None
+    return Prediction(x0_from(model.target, output[:, :channels], x_t, float(model.alpha_bar[t])), fraction)

@@ -1,44 +1,46 @@
-"""The forward process, what a network may predict, and the posterior: functions of tensors (or numpy arrays).
+"""The forward process, what a network may predict, and the posterior: functions of tensors, arrays or numbers.
 
-`alpha_bar_t` is a scalar or broadcasts against the images, in (0, 1]; x0 lies in [-1, 1].
+`alpha_bar_t` is a scalar or broadcasts against the images, in [0, 1]: 0 is pure noise, 1 the clean image; x0 lies in
+[-1, 1].
 """
 
 from __future__ import annotations
 
 import dataclasses
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
+import torch.nn.functional as F
 
-A = TypeVar("A", bound=torch.Tensor)
+A = TypeVar("A", bound=Any)
 
 
-def diffuse(x0: A, eps: A, alpha_bar_t: A) -> A:
+def diffuse(x0: A, eps: A, alpha_bar_t: Any) -> A:
     """x_t = sqrt(alpha_bar) x0 + sqrt(1 - alpha_bar) eps (Ho et al. 2020, Eq. 4)."""
     return alpha_bar_t**0.5 * x0 + (1 - alpha_bar_t) ** 0.5 * eps
 
 
-def x0_from_eps(x_t: A, eps: A, alpha_bar_t: A) -> A:
-    """Ho et al. 2020, Eq. 15."""
+def x0_from_eps(x_t: A, eps: A, alpha_bar_t: Any) -> A:
+    """Ho et al. 2020, Eq. 15; alpha_bar above 0."""
     return (x_t - (1 - alpha_bar_t) ** 0.5 * eps) / alpha_bar_t**0.5
 
 
-def eps_from_x0(x_t: A, x0: A, alpha_bar_t: A) -> A:
+def eps_from_x0(x_t: A, x0: A, alpha_bar_t: Any) -> A:
     """The noise that takes x0 to x_t: Eq. 4 of Ho et al. 2020 solved for eps; alpha_bar below 1."""
     return (x_t - alpha_bar_t**0.5 * x0) / (1 - alpha_bar_t) ** 0.5
 
 
-def velocity(x0: A, eps: A, alpha_bar_t: A) -> A:
+def velocity(x0: A, eps: A, alpha_bar_t: Any) -> A:
     """v = sqrt(alpha_bar) eps - sqrt(1 - alpha_bar) x0 (Salimans & Ho 2022, section 4)."""
     return alpha_bar_t**0.5 * eps - (1 - alpha_bar_t) ** 0.5 * x0
 
 
-def x0_from_v(x_t: A, v: A, alpha_bar_t: A) -> A:
+def x0_from_v(x_t: A, v: A, alpha_bar_t: Any) -> A:
     """Salimans & Ho 2022, appendix D."""
     return alpha_bar_t**0.5 * x_t - (1 - alpha_bar_t) ** 0.5 * v
 
 
-def x0_from(target: str, output: A, x_t: A, alpha_bar_t: A) -> A:
+def x0_from(target: str, output: A, x_t: A, alpha_bar_t: Any) -> A:
     """The clean image that a network's output of this target (x0, eps or v) stands for."""
     if target == "x0":
         return output
@@ -59,3 +61,14 @@ def posterior(x_t: torch.Tensor, x0: torch.Tensor, alpha_bar_t: float, alpha_bar
     beta = 1 - alpha
     mean = (alpha_bar_prev**0.5 * beta * x0 + alpha**0.5 * (1 - alpha_bar_prev) * x_t) / (1 - alpha_bar_t)  # Eq. 7
     return Gaussian(mean, beta * (1 - alpha_bar_prev) / (1 - alpha_bar_t))
+
+
+def noise_level(share: float, num_train_timesteps: int) -> int:
+    """The step t, 0..T-1, that is this share of T."""
+    return min(round(share * num_train_timesteps), num_train_timesteps - 1)
+
+
+def upsample(low: torch.Tensor, size: int) -> torch.Tensor:
+    """(N, C, low, low) to (N, C, size, size), bilinear: what a super-resolution model starts from, still without the
+    noise of its conditioning augmentation (Ho et al. 2022, cascaded diffusion models, section 4.2)."""
+    return F.interpolate(low, size=(size, size), mode="bilinear", align_corners=False)

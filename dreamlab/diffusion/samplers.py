@@ -1,4 +1,7 @@
-"""Samplers as plain generators: from noise to images, one record a step."""
+"""Samplers as plain generators: from noise to images, one record a step.
+
+All of them take alpha_bar with or without its last value 0 (zero terminal SNR): x_T is pure noise either way.
+"""
 
 from __future__ import annotations
 
@@ -9,41 +12,62 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import torch
 
-from dreamlab.diffusion.guidance import Denoiser
+from dreamlab.diffusion.guidance import Denoiser, Prediction
 from dreamlab.diffusion.process import eps_from_x0, posterior
-from dreamlab.diffusion.schedules import even_timesteps, log_snr_timesteps
+from dreamlab.diffusion.schedules import even_timesteps, half_log_snr, log_snr_timesteps, sigma_timesteps
 
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """After step `index` of `total` (1-based), which started at noise step t: x_t as it is now, and the x0 predicted."""
+    """After step `index` of `total`, which started at noise step t: x_t as it is now, and the x0 predicted. Index 0 is the
+    noise itself, before any step. `stage` counts the models of a cascade from 0."""
 
     index: int
     total: int
     t: int
     x: torch.Tensor
     x0: torch.Tensor
+    stage: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Reverse:
+    """The chance in a step: `eta` of DDIM; `variance` of DDPM (posterior, beta, interpolated, learned) and the
+    coefficient v of log beta where it is interpolated."""
+
+    eta: float = 0.0
+    variance: str = "posterior"
+    logvar_coefficient: float = 0.5
+
+
+PLAIN = Reverse()
+SIGMA_MAX = 200.0
+"""Noise level above which Heun's method does not correct a step; Karras et al. 2022 begin at 80."""
 
 
 class Noise:
-    """Unit noise for a batch, image by image: image k is drawn from (seed, class, index) of k alone, on the host, so
-    that it depends neither on the batch nor on the device."""
+    """Unit noise for a batch, image by image: image k is drawn from (seed, class, index) of k alone, and the stage of a
+    cascade, on the host, so that it depends neither on the batch nor on the device."""
 
-    def __init__(self, seed: int, labels: Sequence[int], indices: Sequence[int], shape: tuple[int, ...]):
+    def __init__(
+        self, seed: int, labels: Sequence[int], indices: Sequence[int], shape: tuple[int, ...], stage: int = 0,
+        pinned: bool = False,
+    ):  # fmt: skip
         keys = zip(labels, indices, strict=True)
-        self._streams = [np.random.Generator(np.random.PCG64([seed, int(c), int(i)])) for c, i in keys]
-        self.shape = shape
+        more = [stage] if stage else []
+        self._streams = [np.random.Generator(np.random.PCG64([seed, int(c), int(i), *more])) for c, i in keys]
+        self.shape, self.pinned = shape, pinned
 
     def __call__(self) -> torch.Tensor:
-        """The next (N, *shape) float32 on the CPU."""
-        out = np.empty((len(self._streams), *self.shape), np.float32)
-        for row, stream in zip(out, self._streams, strict=True):
+        """The next (N, *shape) float32 on the CPU, in page-locked memory where that was asked for."""
+        out = torch.empty((len(self._streams), *self.shape), pin_memory=self.pinned)
+        for row, stream in zip(out.numpy(), self._streams, strict=True):
             stream.standard_normal(out=row, dtype=np.float32)
-        return torch.from_numpy(out)
+        return out
 
 
-Sampler = Callable[[Denoiser, torch.Tensor, np.ndarray, int, Callable[[], torch.Tensor]], Iterator[Step]]
-"""(denoise, x_T, alpha_bar (T,) float64, num_steps, noise) to one Step per step, the last with x = x0."""
+Sampler = Callable[[Denoiser, torch.Tensor, np.ndarray, int, Callable[[], torch.Tensor], Reverse], Iterator[Step]]
+"""(denoise, x_T, alpha_bar (T,) float64, num_steps, noise, reverse) to one Step per step, the last with x = x0."""
 
 
 def _levels(alpha_bar: np.ndarray, ts: np.ndarray) -> list[tuple[int, float, float]]:
@@ -52,39 +76,65 @@ def _levels(alpha_bar: np.ndarray, ts: np.ndarray) -> list[tuple[int, float, flo
     return [(int(t), float(alpha_bar[t]), a) for t, a in zip(ts, after, strict=True)]
 
 
+def _fresh(noise: Callable[[], torch.Tensor], like: torch.Tensor) -> torch.Tensor:
+    return noise().to(like, non_blocking=True)
+
+
 def ddpm(
-    denoise: Denoiser, x: torch.Tensor, alpha_bar: np.ndarray, num_steps: int, noise: Callable[[], torch.Tensor]
-) -> Iterator[Step]:
-    """Ancestral sampling (Ho et al. 2020, Algorithm 2, posterior variance), respaced where num_steps < T."""
+    denoise: Denoiser, x: torch.Tensor, alpha_bar: np.ndarray, num_steps: int, noise: Callable[[], torch.Tensor],
+    reverse: Reverse = PLAIN,
+) -> Iterator[Step]:  # fmt: skip
+    """Ancestral sampling (Ho et al. 2020, Algorithm 2), respaced where num_steps < T (Nichol & Dhariwal 2021, section 4)."""
     for i, (t, ab, ab_prev) in enumerate(_levels(alpha_bar, even_timesteps(alpha_bar, num_steps)), 1):
-        x0 = denoise(x, t)
-        step = posterior(x, x0, ab, ab_prev)
-        x = step.mean + step.variance**0.5 * noise().to(x) if ab_prev < 1 else x0
-        yield Step(i, num_steps, t, x, x0)
+        found = denoise(x, t)
+        if ab_prev < 1:
+            x = posterior(x, found.x0, ab, ab_prev).mean + _deviation(found, ab, ab_prev, reverse) * _fresh(noise, x)
+        else:
+            x = found.x0
+        yield Step(i, num_steps, t, x, found.x0)
+
+
+def _deviation(found: Prediction, ab: float, ab_prev: float, reverse: Reverse) -> float | torch.Tensor:
+    """Deviation of a reverse step: between beta and the posterior variance beta (1 - alpha_bar_prev) / (1 - alpha_bar),
+    which are its bounds for data without and with all the spread of noise (Nichol & Dhariwal 2021, Eq. 15)."""
+    beta = 1 - ab / ab_prev
+    log_beta, log_posterior = math.log(beta), math.log(beta * (1 - ab_prev) / (1 - ab))
+    if reverse.variance == "learned":
+        assert found.variance_fraction is not None, "this network has learnt no variance"
+        return torch.exp(0.5 * (log_posterior + found.variance_fraction * (log_beta - log_posterior)))
+    v = {"posterior": 0.0, "beta": 1.0, "interpolated": reverse.logvar_coefficient}[reverse.variance]
+    return math.exp(0.5 * (v * log_beta + (1 - v) * log_posterior))
 
 
 def ddim(
-    denoise: Denoiser, x: torch.Tensor, alpha_bar: np.ndarray, num_steps: int, noise: Callable[[], torch.Tensor]
-) -> Iterator[Step]:
-    """Deterministic DDIM (Song et al. 2021, Eq. 12 with eta = 0); `noise` is not drawn."""
+    denoise: Denoiser, x: torch.Tensor, alpha_bar: np.ndarray, num_steps: int, noise: Callable[[], torch.Tensor],
+    reverse: Reverse = PLAIN,
+) -> Iterator[Step]:  # fmt: skip
+    """DDIM (Song et al. 2021, Eqs. 12 and 16); at eta = 0 `noise` is not drawn, at eta = 1 it is DDPM."""
     for i, (t, ab, ab_prev) in enumerate(_levels(alpha_bar, even_timesteps(alpha_bar, num_steps)), 1):
-        x0 = denoise(x, t)
-        x = ab_prev**0.5 * x0 + (1 - ab_prev) ** 0.5 * eps_from_x0(x, x0, ab)
+        x0 = denoise(x, t).x0
+        variance = reverse.eta**2 * (1 - ab_prev) / (1 - ab) * (1 - ab / ab_prev)
+        x = ab_prev**0.5 * x0 + max(1 - ab_prev - variance, 0.0) ** 0.5 * eps_from_x0(x, x0, ab)
+        if variance > 0:
+            x = x + variance**0.5 * _fresh(noise, x)
         yield Step(i, num_steps, t, x, x0)
 
 
 def dpmpp_2m(
-    denoise: Denoiser, x: torch.Tensor, alpha_bar: np.ndarray, num_steps: int, noise: Callable[[], torch.Tensor]
-) -> Iterator[Step]:
+    denoise: Denoiser, x: torch.Tensor, alpha_bar: np.ndarray, num_steps: int, noise: Callable[[], torch.Tensor],
+    reverse: Reverse = PLAIN,
+) -> Iterator[Step]:  # fmt: skip
     """DPM-Solver++(2M) (Lu et al. 2022b, Algorithm 2): data prediction, multistep, evenly spaced in lambda (half
-    the log SNR), the last step of first order; `noise` is not drawn."""
+    the log SNR), the last step of first order, as is the first from pure noise; `noise` is not drawn."""
+    lambdas = half_log_snr(alpha_bar)
+    ts = log_snr_timesteps(alpha_bar, num_steps)
     last_x0, last_h = None, 0.0
-    for i, (t, ab, ab_prev) in enumerate(_levels(alpha_bar, log_snr_timesteps(alpha_bar, num_steps)), 1):
-        x0 = denoise(x, t)
+    for i, (t, ab, ab_prev) in enumerate(_levels(alpha_bar, ts), 1):
+        x0 = denoise(x, t).x0
         if ab_prev == 1.0:
             x = x0
         else:
-            h = 0.5 * (math.log(ab_prev / (1 - ab_prev)) - math.log(ab / (1 - ab)))
+            h = float(lambdas[ts[i]] - lambdas[t])  # infinite from pure noise: exp(-h) is 0, and so is the next 1/2r
             d = x0
             if last_x0 is not None:
                 d = torch.lerp(last_x0, x0, 1 + 0.5 * h / last_h)  # D = (1 + 1/2r) x0 - 1/2r x0_last, r = h_last / h
@@ -93,4 +143,43 @@ def dpmpp_2m(
         yield Step(i, num_steps, t, x, x0)
 
 
-SAMPLERS: dict[str, Sampler] = {"dpmpp_2m": dpmpp_2m, "ddim": ddim, "ddpm": ddpm}
+def heun(
+    denoise: Denoiser, x: torch.Tensor, alpha_bar: np.ndarray, num_steps: int, noise: Callable[[], torch.Tensor],
+    reverse: Reverse = PLAIN,
+) -> Iterator[Step]:  # fmt: skip
+    """Heun's method on the sigma grid (Karras et al. 2022, Algorithm 1 without churn); `noise` is not drawn.
+
+    Their x is x_t / sqrt(alpha_bar). Steps of first order: the last one, and those from above SIGMA_MAX, among them
+    pure noise (sigma infinite): they are too long for a trapezium, and nothing is decided there.
+    """
+    ts = sigma_timesteps(alpha_bar, num_steps)
+    corrected = _corrected(alpha_bar, ts)
+    for i, (t, ab, ab_prev) in enumerate(_levels(alpha_bar, ts), 1):
+        x0 = denoise(x, t).x0
+        eps = eps_from_x0(x, x0, ab)
+        x = ab_prev**0.5 * x0 + (1 - ab_prev) ** 0.5 * eps  # Euler: DDIM's step
+        if corrected[i - 1]:
+            after = int(ts[i])
+            slope = eps_from_x0(x, denoise(x, after).x0, ab_prev)
+            sigma, sigma_after = ((1 - ab) / ab) ** 0.5, ((1 - ab_prev) / ab_prev) ** 0.5
+            x = x + ab_prev**0.5 * (sigma_after - sigma) * 0.5 * (slope - eps)
+        yield Step(i, num_steps, t, x, x0)
+
+
+def _corrected(alpha_bar: np.ndarray, ts: np.ndarray) -> list[bool]:
+    """Which steps of Heun's method have a second slope."""
+    return [bool((1 - alpha_bar[t]) <= SIGMA_MAX**2 * alpha_bar[t]) for t in ts[:-1]] + [False]
+
+
+def evaluations(sampler: str, alpha_bar: np.ndarray, num_steps: int) -> list[int]:
+    """The steps t at which a sampler asks its denoiser, one entry a call. Raises ValueError outside 1..T steps."""
+    if sampler in ("ddpm", "ddim"):
+        return [int(t) for t in even_timesteps(alpha_bar, num_steps)]
+    if sampler == "dpmpp_2m":
+        return [int(t) for t in log_snr_timesteps(alpha_bar, num_steps)]
+    ts = sigma_timesteps(alpha_bar, num_steps)
+    again = [int(ts[i + 1]) for i, twice in enumerate(_corrected(alpha_bar, ts)) if twice]
+    return [*(int(t) for t in ts), *again]
+
+
+SAMPLERS: dict[str, Sampler] = {"dpmpp_2m": dpmpp_2m, "ddim": ddim, "ddpm": ddpm, "heun": heun}

@@ -1,19 +1,47 @@
-"""Noise schedules as float64 numpy arrays over t = 0..T-1: torch-free, so that pages can draw them too."""
+"""Noise schedules as float64 numpy arrays over t = 0..T-1: torch-free, so that pages can draw them too.
+
+A schedule may be rescaled to end in pure noise: alpha_bar is then exactly 0 at t = T - 1, and everything here and in
+the samplers holds for it.
+"""
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Callable
 
 import numpy as np
 
-BETA_MAX = 0.999
+BETA_FIRST, BETA_LAST, BETA_MAX = 1e-4, 0.02, 0.999
+REFERENCE_T = 1000
+KEPT_SHARE_MAX = 1 / 32
+"""Most of an image that x_T may hold. The mean brightness of 32x32 pixels of unit noise has a deviation of 1/32: where
+more of the image is left, x_T shows whether it was bright or dark, the network has learnt to read that, and sampling from
+pure noise starts off-distribution. Linear at T = 1000 leaves 0.006; Stable Diffusion's 0.068 is a known flaw (Lin et al.
+2023, Table 1); linear at T = 100 leaves 0.60."""
 
 
 def linear_betas(num_train_timesteps: int) -> np.ndarray:
-    """Ho et al. 2020: 1e-4 to 0.02 at T = 1000. For another T the ends are scaled by 1000 / T and clipped at 0.999,
-    which keeps the terminal SNR about the same. Returns (T,) float64."""
-    scale = 1000 / num_train_timesteps
-    return np.minimum(np.linspace(scale * 1e-4, scale * 0.02, num_train_timesteps, dtype=np.float64), BETA_MAX)
+    """1e-4 to 0.02 (Ho et al. 2020), whatever T is: below T of about 700 x_T is not noise. Returns (T,) float64."""
+    return np.linspace(BETA_FIRST, BETA_LAST, num_train_timesteps, dtype=np.float64)
+
+
+def linear_scaled_betas(num_train_timesteps: int) -> np.ndarray:
+    """The linear ramp times one factor, clipped at 0.999, so that alpha_bar_T is that of linear at T = 1000. The usual
+    factor 1000 / T misses it below T of about 50. Returns (T,) float64."""
+    return np.minimum(_factor(num_train_timesteps) * linear_betas(num_train_timesteps), BETA_MAX)
+
+
+@functools.lru_cache(maxsize=64)
+def _factor(num_train_timesteps: int) -> float:
+    from scipy.optimize import brentq  # a fifth of a second, and few need it
+
+    ramp, wanted = linear_betas(num_train_timesteps), np.log1p(-linear_betas(REFERENCE_T)).sum()
+
+    def excess(log_factor: float) -> float:
+        return float(np.log1p(-np.minimum(math.exp(log_factor) * ramp, BETA_MAX)).sum() - wanted)
+
+    return math.exp(brentq(excess, math.log(1e-3), math.log(BETA_MAX / BETA_FIRST), xtol=1e-13))
 
 
 def cosine_betas(num_train_timesteps: int, s: float = 0.008) -> np.ndarray:
@@ -23,12 +51,34 @@ def cosine_betas(num_train_timesteps: int, s: float = 0.008) -> np.ndarray:
     return np.minimum(1 - f[1:] / f[:-1], BETA_MAX)
 
 
-SCHEDULES: dict[str, Callable[[int], np.ndarray]] = {"cosine": cosine_betas, "linear": linear_betas}
+def quadratic_betas(num_train_timesteps: int) -> np.ndarray:
+    """Squares of an even grid from sqrt(1e-4) to sqrt(0.02) (Rombach et al. 2022, 'scaled linear'). (T,) float64."""
+    return np.linspace(BETA_FIRST**0.5, BETA_LAST**0.5, num_train_timesteps, dtype=np.float64) ** 2
 
 
-def alpha_bar(schedule: str, num_train_timesteps: int) -> np.ndarray:
-    """Cumulative product of 1 - beta of a schedule by name: (T,) float64, falling, inside (0, 1)."""
-    return np.cumprod(1 - SCHEDULES[schedule](num_train_timesteps))
+def sigmoid_betas(num_train_timesteps: int) -> np.ndarray:
+    """A sigmoid over -6..6 between 1e-4 and 0.02 (Xu et al. 2022, GeoDiff). Returns (T,) float64."""
+    rise = 1 / (1 + np.exp(-np.linspace(-6, 6, num_train_timesteps, dtype=np.float64)))
+    return BETA_FIRST + (BETA_LAST - BETA_FIRST) * rise
+
+
+SCHEDULES: dict[str, Callable[[int], np.ndarray]] = {
+    "cosine": cosine_betas, "linear": linear_betas, "linear_scaled": linear_scaled_betas, "quadratic": quadratic_betas,
+    "sigmoid": sigmoid_betas,
+}  # fmt: skip
+
+
+def alpha_bar(schedule: str, num_train_timesteps: int, zero_terminal_snr: bool = False) -> np.ndarray:
+    """Cumulative product of 1 - beta of a schedule by name: (T,) float64, falling, inside (0, 1); with
+    `zero_terminal_snr` its last value is 0."""
+    plain = np.cumprod(1 - SCHEDULES[schedule](num_train_timesteps))
+    return rescale_zero_terminal_snr(plain) if zero_terminal_snr else plain
+
+
+def rescale_zero_terminal_snr(alpha_bar: np.ndarray) -> np.ndarray:
+    """sqrt(alpha_bar) moved and stretched so that it begins as before and ends at 0 (Lin et al. 2023, Algorithm 1)."""
+    root = np.sqrt(alpha_bar)
+    return ((root - root[-1]) * (root[0] / (root[0] - root[-1]))) ** 2
 
 
 def snr(alpha_bar: np.ndarray) -> np.ndarray:
@@ -36,13 +86,32 @@ def snr(alpha_bar: np.ndarray) -> np.ndarray:
     return alpha_bar / (1 - alpha_bar)
 
 
+def half_log_snr(alpha_bar: np.ndarray) -> np.ndarray:
+    """lambda = log(sqrt(alpha_bar) / sqrt(1 - alpha_bar)) = -log sigma (Lu et al. 2022, section 2); -inf at alpha_bar 0."""
+    with np.errstate(divide="ignore"):
+        return 0.5 * np.log(snr(alpha_bar))
+
+
 def terminal_snr(alpha_bar: np.ndarray) -> float:
     """SNR at t = T - 1: where it is not tiny, sampling from pure noise starts off-distribution (Lin et al. 2023)."""
     return float(snr(alpha_bar)[-1])
 
 
+def kept_share(alpha_bar: np.ndarray) -> float:
+    """sqrt(alpha_bar_T), 0 to 1: the share of the image that is left in x_T."""
+    return float(np.sqrt(alpha_bar[-1]))
+
+
+def off_distribution(alpha_bar: np.ndarray) -> bool:
+    """Whether x_T holds so much of the image that sampling, which begins with none of it, starts where the network was
+    never trained."""
+    return kept_share(alpha_bar) > KEPT_SHARE_MAX
+
+
 LAMBDA_MIN = -5.0
-"""Half the log SNR below which nothing of an image is decided: DPM-Solver++ spends one step there."""
+"""Half the log SNR below which nothing of an image is decided: samplers that follow lambda or sigma spend one step there."""
+RHO = 7.0
+"""Exponent of the sigma grid (Karras et al. 2022, Table 1)."""
 
 
 def even_timesteps(alpha_bar: np.ndarray, num_steps: int) -> np.ndarray:
@@ -57,15 +126,29 @@ def log_snr_timesteps(alpha_bar: np.ndarray, num_steps: int) -> np.ndarray:
     """`num_steps` integers from T-1 down, evenly spaced in lambda, half the log SNR (Lu et al. 2022, section 3.3), from
     -5 or the schedule's own start. Strictly falling: where lambda is coarser than t, the next free t is taken."""
     _check(alpha_bar, num_steps)
-    if num_steps == 1:
-        return np.array([len(alpha_bar) - 1])
-    half_log_snr = 0.5 * np.log(snr(alpha_bar))
-    wanted = np.linspace(max(half_log_snr[-1], LAMBDA_MIN), half_log_snr[0], num_steps)
-    nearest = np.abs(half_log_snr[None, :] - wanted[:, None]).argmin(axis=1)
-    nearest[0] = len(alpha_bar) - 1
-    offset = np.arange(num_steps)
+    lambdas = half_log_snr(alpha_bar)
+    return _snapped(lambdas, np.linspace(max(lambdas[-1], LAMBDA_MIN), lambdas[0], num_steps))
+
+
+def sigma_timesteps(alpha_bar: np.ndarray, num_steps: int) -> np.ndarray:
+    """`num_steps` integers from T-1 down on the sigma grid of Karras et al. 2022 (Eq. 5, rho = 7), its start at lambda =
+    -5 or the schedule's own, its end at t = 0; snapped as above."""
+    _check(alpha_bar, num_steps)
+    lambdas = half_log_snr(alpha_bar)
+    first, last = math.exp(-max(lambdas[-1], LAMBDA_MIN)), math.exp(-lambdas[0])
+    sigmas = np.linspace(first ** (1 / RHO), last ** (1 / RHO), num_steps) ** RHO
+    return _snapped(lambdas, -np.log(sigmas))
+
+
+def _snapped(lambdas: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Strictly falling t, the first T-1, whose lambda is nearest to the wanted ones (rising)."""
+    n = len(wanted)
+    right = np.searchsorted(-lambdas, -wanted).clip(1, len(lambdas) - 1)  # -lambda rises with t
+    nearest = np.where(wanted - lambdas[right] < lambdas[right - 1] - wanted, right, right - 1)
+    nearest[0] = len(lambdas) - 1
+    offset = np.arange(n)
     falling = np.minimum.accumulate(nearest + offset) - offset  # at least 1 apart
-    return np.maximum(falling, num_steps - 1 - offset).astype(np.int64)
+    return np.maximum(falling, n - 1 - offset).astype(np.int64)
 
 
 def _check(alpha_bar: np.ndarray, num_steps: int) -> None:

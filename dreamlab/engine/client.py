@@ -135,12 +135,11 @@ def _clients(runs: Path | str) -> Path:
 
 
 def live_frames(runs: Path | str, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Streams the frames of `dreamlab.tasks.live.LiveSampler.frames`. `request["source"]` is a run's id or directory.
+    """Streams the frames of `dreamlab.tasks.live.LiveSampler.frames`, which says what a request holds.
 
     A frame {"error": one sentence} is the last one. Closing the iterator cancels the sampling.
     """
     store = RunStore(runs)
-    request = {**request, "source": str(store.folder / str(request["source"]))}
     connection = _connect(store.folder)
     if connection is None:
         yield {"error": "Live sampling is not ready yet; try again in a moment.", "done": True}

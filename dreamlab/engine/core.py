@@ -281,7 +281,7 @@ class Engine:
             return
         state, sentence = groups.derive(entry, self.state_of)
         if state == "ready" and self.launcher.ready:
-            self._launch(entry, Device("cpu", 1))
+            self._launch(entry, [Device("cpu", 1)])
         elif state in ("failed", "stopped"):
             entry.write_job(state, error=sentence)
             self._finish(entry, state)
@@ -309,17 +309,25 @@ class Engine:
                 entry.write_job("failed", error="It asks for a CUDA device and there is none here; choose auto or cpu.")
                 self._finish(entry, "failed")
                 continue
+            count = 1 if devices[0].name == "cpu" else entry.devices_wanted
+            if len(devices) < count:
+                sentence = f"It asks for {count} devices and there are {len(devices)} here; give --devices {len(devices)} at most."
+                entry.write_job("failed", error=sentence)
+                self._finish(entry, "failed")
+                continue
             fits = [d for d in devices if d.name not in taken and self.slots.free(d) >= slots_needed(entry.kind, d)]
-            if fits:
-                self._launch(entry, fits[0])
+            if len(fits) >= count:
+                self._launch(entry, fits[:count])
             else:
                 taken |= {d.name for d in devices}
 
-    def _launch(self, entry: Entry, device: Device) -> None:
-        threads = 1 if entry.is_group else threads_for(entry.kind, device)
-        self.slots.take(entry.id, device, slots_needed(entry.kind, device))
+    def _launch(self, entry: Entry, devices: list[Device]) -> None:
+        threads = 1 if entry.is_group else threads_for(entry.kind, devices[0])
+        self.slots.take(entry.id, devices, entry.kind)
         entry.phase, entry.exit_status, entry.until = "launching", None, 0.0
-        entry.job |= {"device": device.name, "threads": threads}
+        names, visible = (",".join(part) for part in zip(*((d.name, d.visible) for d in devices), strict=True))
+        entry.job |= {"device": names, "threads": threads}
         if self.keeper is not None:
-            self.keeper.release(device)
-        self.launcher.start(Request(entry.id, entry.run.path, threads, device.name, device.visible, entry.attempt))
+            for device in devices:
+                self.keeper.release(device)
+        self.launcher.start(Request(entry.id, entry.run.path, threads, names, visible, entry.attempt))

@@ -73,10 +73,10 @@ class Slots:
 
     def __init__(self, devices: list[Device]):
         self.devices = devices
-        self._held: dict[str, tuple[str, int]] = {}
+        self._held: dict[str, dict[str, int]] = {}
 
     def free(self, device: Device) -> int:
-        return device.slots - sum(n for name, n in self._held.values() if name == device.name)
+        return device.slots - sum(held.get(device.name, 0) for held in self._held.values())
 
     def fitting(self, wanted: str) -> list[Device]:
         """Devices that a spec's `device` (auto, cpu, cuda) allows, in order of preference."""
@@ -86,14 +86,12 @@ class Slots:
             return cuda or cpu
         return cuda if wanted == "cuda" else cpu
 
-    def take(self, run_id: str, device: Device, count: int) -> None:
-        self._held[run_id] = (device.name, count)
+    def take(self, run_id: str, devices: list[Device], kind: str) -> None:
+        self._held[run_id] = {d.name: slots_needed(kind, d) for d in devices}
 
-    def take_named(self, run_id: str, name: str, kind: str) -> None:
-        """For a worker found running: it keeps its device even where that has no slot left."""
-        device = next((d for d in self.devices if d.name == name), None)
-        if device is not None:
-            self._held[run_id] = (name, slots_needed(kind, device))
+    def take_named(self, run_id: str, names: str, kind: str) -> None:
+        """For a worker found running: it keeps its devices ("cuda:0,cuda:1") even where they have no slot left."""
+        self.take(run_id, [d for d in self.devices if d.name in names.split(",")], kind)
 
     def release(self, run_id: str) -> None:
         self._held.pop(run_id, None)

@@ -55,6 +55,7 @@ class Entry:
         self.run, self.id, self.record = run, run.id, run.record
         self.kind, self.is_group = self.record.kind, self.record.kind in GROUPS
         self.device_wanted = str(self.record.spec.get("device", "auto"))
+        self.devices_wanted = int(self.record.spec.get("devices", 1))
         self.seen = time.monotonic()
         self.submitted = (run.path / "spec.json").stat().st_mtime
         self.job: dict[str, Any] = {"state": "queued", "attempt": 1, **run.job()}

@@ -34,7 +34,8 @@ LIVE = "live"
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """A worker to start. `key` is the run's id, or LIVE with the socket's path as `path`."""
+    """A worker to start. `key` is the run's id, or LIVE with the socket's path as `path`; `device` is one name or, for a
+    training on several, a list such as "cuda:0,cuda:1", and `visible` their entries for CUDA_VISIBLE_DEVICES."""
 
     key: str
     path: Path
@@ -223,9 +224,10 @@ class SpawnLauncher:
 
     def start(self, request: Request) -> None:
         env = environment()
-        if request.device != "cpu":  # the worker takes the first of what it sees
+        if request.device != "cpu":  # the worker counts from the first of what it sees
             env["CUDA_VISIBLE_DEVICES"] = request.visible
-            request = dataclasses.replace(request, device="cuda:0")
+            names = ",".join(f"cuda:{i}" for i in range(len(request.device.split(","))))
+            request = dataclasses.replace(request, device=names)
         try:
             child = subprocess.Popen(self._command(request), stdin=subprocess.DEVNULL, env=env, start_new_session=True)
         except OSError as error:

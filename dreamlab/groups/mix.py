@@ -9,7 +9,8 @@ import numpy as np
 
 from dreamlab.data import catalog, mixing
 from dreamlab.groups.plan import Child, Children, Status, generator, pool, train_labels
-from dreamlab.spec import MixSpec, SpecError, TrainSpec
+from dreamlab.spec import MixSpec, SpecError, SynthesizeSpec, TrainSpec, make
+from dreamlab.spec.facts import check_sampling
 from dreamlab.stats import over_seeds
 from dreamlab.stats.verdict import Generator, Treatment, Verdict, judge
 from dreamlab.store import Run, RunError, RunStore
@@ -90,22 +91,38 @@ def _check_generator(spec: MixSpec, store: RunStore, name: str) -> None:
             f"Generator (--from): {run.id} was trained on {trained.dataset}; a generator of {spec.dataset} is needed.",
             "sources",
         )
-    if spec.num_steps > trained.num_train_timesteps:
+    if not trained.conditional:
         raise SpecError(
-            f"Sampler steps (--num-steps): {spec.num_steps} cannot be used; {run.id} was trained with T = {trained.num_train_timesteps}.",
-            "num_steps",
+            f"Generator (--from): {run.id} was trained without classes, so its images have no labels; choose a conditional one.",
+            "sources",
         )
-    if spec.guidance_weight > 0 and trained.label_dropout == 0:
-        raise SpecError(
-            f"Guidance weight w (--guidance-weight): {spec.guidance_weight:g} cannot be used; {run.id} was trained without label"
-            " dropout and cannot be guided: use 0.", "guidance_weight",
-        )  # fmt: skip
+    values = {
+        "source": run.id,
+        "num_steps": spec.num_steps,
+        "guidance_weight": spec.guidance_weight,
+        "sampler": spec.sampler,
+    }
+    check_sampling(make(SynthesizeSpec, values), trained, len(catalog.INFO[spec.dataset].classes))
 
 
-def leakage(spec: MixSpec, trained: TrainSpec) -> mixing.Leakage:
-    """What a generator saw against the real images that the arms may use, from the index sets themselves."""
-    saw = pool(trained.dataset, spec.data_dir, trained.images_per_class, trained.subset_seed)
-    return mixing.leakage(saw, pool(spec.dataset, spec.data_dir, spec.images_per_class, spec.subset_seed))
+def leakage(spec: MixSpec, trained: TrainSpec, store: RunStore) -> mixing.Leakage | None:
+    """What a generator saw against the real images that the arms may use, from the index sets themselves. A fine-tuned
+    one saw what the run it started from saw, too; None where that cannot be counted."""
+    saw = []
+    while True:
+        saw.append(pool(trained.dataset, spec.data_dir, trained.images_per_class, trained.subset_seed))
+        if not trained.init_from:
+            break
+        try:
+            source = store.get(trained.init_from).spec
+        except RunError:
+            return None
+        if not isinstance(source, TrainSpec) or source.dataset != trained.dataset:
+            return None
+        trained = source
+    return mixing.leakage(
+        np.concatenate(saw), pool(spec.dataset, spec.data_dir, spec.images_per_class, spec.subset_seed)
+    )
 
 
 def report(run: Run, store: RunStore, status: Status | None = None) -> dict[str, Any]:
@@ -145,7 +162,7 @@ def _generator(spec: MixSpec, store: RunStore, key: str, children: Children) -> 
     except RunError:
         name = f"{name} (deleted)" if run_id else name
     if trained is not None:
-        leak = leakage(spec, trained)
+        leak = leakage(spec, trained, store)
     return {
         "key": key, "run": run_id, "name": name, "saw": leak.generator_saw if leak else None,
         "badge": leak.badge if leak else "it is not known what this generator saw", "seconds": seconds, "verdict": None, "leakage": leak,
@@ -183,7 +200,8 @@ def _judge(answer: dict[str, Any], generators: list[dict[str, Any]], spec: MixSp
     gone = [g["name"] for g in generators if g["leakage"] is None]
     if gone:
         answer["notes"] = [
-            f"No verdict: {', '.join(gone)} has gone, and what it saw cannot be told without its settings."
+            f"No verdict: what {', '.join(gone)} saw cannot be told, its settings or those of the run it started from are gone or are"
+            " about other data."
         ]
         return
     facts = [

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from dreamlab.groups.plan import Child, Children, Status, generator
 from dreamlab.spec import DEFAULT_VALUES, SpecError, SweepSpec, TrainSpec
+from dreamlab.spec.facts import can_be_guided
 from dreamlab.store import Run, RunStore
 
 
@@ -42,7 +43,7 @@ def points(spec: SweepSpec, trained: TrainSpec) -> list[float]:
         usual = tuple(x for x in usual if x <= trained.num_train_timesteps)
     if not spec.values and spec.axis == "num_train_timesteps":
         usual = tuple(x for x in usual if x >= spec.num_steps)
-    if not spec.values and spec.axis == "guidance_weight" and trained.label_dropout == 0:
+    if not spec.values and spec.axis == "guidance_weight" and not can_be_guided(trained):
         raise _unguided()
     values = sorted(set(spec.values or usual))
     if not values:
@@ -54,14 +55,14 @@ def points(spec: SweepSpec, trained: TrainSpec) -> list[float]:
             f"Sampler steps (--num-steps): {spec.num_steps} cannot be used; the generator was trained with T = {trained.num_train_timesteps}.",
             "num_steps",
         )
-    if spec.axis != "guidance_weight" and spec.guidance_weight > 0 and trained.label_dropout == 0:
+    if spec.axis != "guidance_weight" and spec.guidance_weight > 0 and not can_be_guided(trained):
         raise _unguided()
     return values
 
 
 def _unguided() -> SpecError:
     return SpecError(
-        "Guidance weight w (--guidance-weight): the generator was trained without label dropout and cannot be guided; use 0.",
+        "Guidance weight w (--guidance-weight): the generator was trained without labels or without label dropout and cannot be guided; use 0.",
         "guidance_weight",
     )
 
@@ -70,7 +71,7 @@ def _check(spec: SweepSpec, trained: TrainSpec, x: float) -> None:
     if spec.axis == "guidance_weight":
         if x > 20:
             raise SpecError(f"Values (--values): guidance weight {x:g} cannot be used; it must be 0 to 20.", "values")
-        if x > 0 and trained.label_dropout == 0:
+        if x > 0 and not can_be_guided(trained):
             raise _unguided()
         return
     if x != int(x):

@@ -9,6 +9,7 @@ from typing import Any
 from dreamlab.data import catalog, splits
 from dreamlab.engine.devices import find_devices
 from dreamlab.groups import plan
+from dreamlab.service import trained
 from dreamlab.spec import (
     ACTIVE,
     DEFAULT_VALUES,
@@ -24,8 +25,7 @@ from dreamlab.spec import (
     knobs,
     make,
 )
-from dreamlab.spec.facts import check_network, check_sampling
-from dreamlab.store import Run, RunError, RunStore
+from dreamlab.store import Run, RunError, RunStore, checkpoints
 
 SPARE_DISK = 200 * 2**20
 """Bytes that must stay free beside what a run needs."""
@@ -49,10 +49,18 @@ def validate(kind: str, values: dict[str, Any]) -> Spec:
         raise Refused(str(error), error.field) from None
 
 
+def inherited(values: dict[str, Any], store: RunStore) -> dict[str, Any]:
+    """Loose values with what a fine-tuned model takes over from the run it starts from. Raises Refused."""
+    try:
+        return trained.inherited(store, values)
+    except RunError as error:
+        raise Refused(f"Fine-tune (--init-from): {error}", "init_from") from None
+
+
 def usable(run: Run) -> bool:
     """Whether another run can be made from this one now: a generator with a checkpoint, a finished image set."""
     if run.kind == "train":
-        return (run.path / "checkpoints" / "ema.safetensors").exists() and run.status().state in ("done", "stopped")
+        return checkpoints.path_of(run.path).exists() and run.status().state in ("done", "stopped")
     return run.status().state == "done"
 
 
@@ -88,9 +96,9 @@ def check(spec: Spec, store: RunStore) -> None:
     try:
         _check_device(spec)
         if isinstance(spec, TrainSpec):
-            _check_train(spec)
+            _check_train(spec, store)
         elif isinstance(spec, SynthesizeSpec):
-            _check_sampling(spec, store)
+            trained.check_synthesize(spec, store)
         elif isinstance(spec, FidelitySpec):
             _check_extractor(spec.extractor, spec.inception_weights)
         elif isinstance(spec, SweepSpec):
@@ -138,41 +146,29 @@ def _check_subset(dataset: str, data_dir: str, per_class: int, seed: int) -> Non
             ) from None
 
 
-def _check_train(spec: TrainSpec) -> None:
+def _check_train(spec: TrainSpec, store: RunStore) -> None:
     _check_subset(spec.dataset, spec.data_dir, spec.images_per_class, spec.subset_seed)
-    check_network(spec, catalog.INFO[spec.dataset].size)
-
-
-def _check_sampling(spec: SynthesizeSpec, store: RunStore) -> None:
-    generator = store.get(spec.source).spec
-    if not isinstance(generator, TrainSpec):
-        raise SpecError(f"Generator (--from): {spec.source} is not a train run.", "source")
-    check_sampling(
-        spec.num_steps, spec.classes, generator.num_train_timesteps, len(catalog.INFO[generator.dataset].classes)
-    )
-    if spec.guidance_weight > 0 and generator.label_dropout == 0:
-        raise SpecError(
-            f"Guidance weight w (--guidance-weight): {spec.guidance_weight:g} cannot be used; this generator was trained without"
-            " label dropout, so it has no unconditional model: use 0.", "guidance_weight",
-        )  # fmt: skip
+    trained.check_train(spec, store)
+    if spec.devices > 1 and spec.device != "cpu":
+        cuda = [d for d in find_devices() if d.name != "cpu"]
+        if cuda and len(cuda) < spec.devices:
+            raise SpecError(
+                f"Devices (--devices): {spec.devices} cannot be used, this machine has {len(cuda)} CUDA device{'s' if len(cuda) > 1 else ''};"
+                f" use {len(cuda)}, or --device cpu.", "devices",
+            )  # fmt: skip
 
 
 def _check_sweep(spec: SweepSpec, store: RunStore) -> None:
-    generator = store.get(spec.source).spec
     values = spec.values or DEFAULT_VALUES[spec.axis]
     if len(set(values)) != len(values):
         raise SpecError("Values (--values): a value is given twice; every point must differ.", "values")
     if spec.axis != "guidance_weight" and any(not v.is_integer() for v in values):
         raise SpecError(f"Values (--values): {spec.axis} takes whole numbers.", "values")
-    assert isinstance(generator, TrainSpec)
-    for v in values:
-        changed = {"source": spec.source, "guidance_weight": spec.guidance_weight, "num_steps": spec.num_steps}
-        if spec.axis == "num_train_timesteps":
-            train = make(TrainSpec, {**generator.model_dump(), "num_train_timesteps": int(v)})
-            check_sampling(spec.num_steps, (), train.num_train_timesteps, 1)
-            _check_train(train)
-            continue
-        _check_sampling(make(SynthesizeSpec, {**changed, spec.axis: int(v) if spec.axis == "num_steps" else v}), store)
+    for child in plan(spec, store):
+        if child.kind == "train":
+            _check_train(make(TrainSpec, child.values), store)
+        elif child.kind == "synthesize" and not child.values["source"].startswith("@"):
+            trained.check_synthesize(make(SynthesizeSpec, child.values), store)
 
 
 def _check_extractor(extractor: str, weights: str) -> None:
@@ -191,6 +187,11 @@ def _check_classify(spec: ClassifySpec, store: RunStore) -> None:
     if spec.synthetic:
         source = store.get(spec.synthetic).spec
         generator = store.get(source.source).spec if isinstance(source, SynthesizeSpec) else None
+        if isinstance(generator, TrainSpec) and not generator.conditional:
+            raise SpecError(
+                "Synthetic set (--synthetic): its images have no labels, the generator was trained without classes; choose a set of a"
+                " conditional generator.", "synthetic",
+            )  # fmt: skip
         if isinstance(generator, TrainSpec) and generator.dataset != spec.dataset:
             raise SpecError(
                 f"Synthetic set (--synthetic): it holds {generator.dataset} images; a set of {spec.dataset} is needed.",

@@ -1,15 +1,17 @@
-"""What a run will cost, before Start: from finished runs of the same kind on this machine, else from a two-core measurement."""
+"""What a run will cost, before Start: from a probe of a few steps, else from a finished run that is alike, else by arithmetic."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from dreamlab.data import catalog, mixing
 from dreamlab.groups import plan
 from dreamlab.service.machine import cores
+from dreamlab.service.probing import Measurement
 from dreamlab.spec import (
-    DEFAULT_VALUES,
     ClassifySpec,
     FidelitySpec,
     MixSpec,
@@ -19,50 +21,87 @@ from dreamlab.spec import (
     TrainSpec,
     make,
 )
-from dreamlab.spec.facts import parameter_count
-from dreamlab.store import Run, RunStore
+from dreamlab.spec.cost import activation_bytes, multiply_adds, parameter_count
+from dreamlab.spec.facts import Network
+from dreamlab.store import Run, RunError, RunStore
 
-# Two cores without bf16 units; replaced by this machine's own runs as soon as there are some.
-TRAIN_SECONDS_PER_IMAGE = 1.6e-3  # the default network at 28x28
-SAMPLE_SECONDS_PER_CALL = 4.0e-4  # one image through the default network once
+RATE = 7e10
+"""Multiply-adds a second of two cores in such networks; replaced by a probe or by this machine's own runs."""
+PROCESS_BYTES = 550 * 2**20
+START_SECONDS = 1.5
 CLASSIFY_SECONDS_PER_IMAGE = 3.3e-4  # small_cnn, one thread, training
 CLASSIFIER_COST = {"small_cnn": 1.0, "cnn": 3.0, "resnet18": 60.0}
-EXTRACTOR_SECONDS = 25.0
-DEFAULT_WORK = 542_276 * 14 * 14
+EXTRACTOR_SECONDS, FIDELITY_SECONDS = 25.0, 1.5
+PREVIEW_IMAGES, PREVIEW_STEPS, PREVIEW_SHARE = 16, 5, 0.1
+OPTIMIZER_NUMBERS = {"muon": 1.3, "adamw": 2.0, "adam": 2.0, "sgd": 1.0, "adafactor": 0.1}
+"""Numbers of state that an optimiser keeps per parameter; about, for Muon and Adafactor."""
+
+Known = Callable[[TrainSpec], Measurement | None]
 
 
 @dataclasses.dataclass(frozen=True)
 class Estimate:
-    """Seconds, bytes, parameters; None where nothing can be said. `text` says it in one line."""
+    """Seconds, bytes, parameters and images; None where nothing can be said. `text` says it in one line; `source` is
+    "probe", "history" or "arithmetic"."""
 
-    seconds: float | None
-    memory_bytes: int | None
-    disk_bytes: int | None
-    parameters: int | None
-    text: str
+    seconds: float | None = None
+    memory_bytes: int | None = None
+    disk_bytes: int | None = None
+    parameters: int | None = None
+    steps: int | None = None
+    images_seen: int | None = None
+    source: str = "arithmetic"
+
+    @property
+    def images_per_second(self) -> float | None:
+        return self.images_seen / self.seconds if self.images_seen and self.seconds else None
+
+    @property
+    def text(self) -> str:
+        parts = []
+        if self.seconds is not None:
+            parts.append(f"about {duration(self.seconds)}")
+        if self.steps and self.images_per_second:
+            parts.append(f"{self.steps:,} steps at {self.images_per_second:,.3g} images/s")
+        if self.memory_bytes is not None:
+            parts.append(f"{self.memory_bytes / 1e9:.1f} GB memory")
+        if self.disk_bytes is not None:
+            parts.append(f"{max(self.disk_bytes / 1e6, 1):,.0f} MB disk")
+        text = ", ".join(parts)
+        return text + (f"; {self.parameters:,} parameters" if self.parameters is not None else "")
+
+    def as_dict(self) -> dict[str, Any]:
+        """As a result names them, for the command line."""
+        return {
+            "parameters": self.parameters, "steps": self.steps, "images_seen": self.images_seen, "seconds": self.seconds,
+            "images_per_second": self.images_per_second, "peak_memory_bytes": self.memory_bytes, "disk_bytes": self.disk_bytes,
+            "source": self.source,
+        }  # fmt: skip
 
 
-def estimate(spec: Spec, store: RunStore, history: Iterable[Run] = ()) -> Estimate:
-    """History: finished runs, newest first, of which the first that fits calibrates the guess."""
+@dataclasses.dataclass(frozen=True)
+class Past:
+    """What is known of this machine: probes, and finished runs, newest first."""
+
+    store: RunStore
+    known: Known
+    history: list[Run]
+
+
+def estimate(spec: Spec, store: RunStore, history: Iterable[Run] = (), known: Known = lambda spec: None) -> Estimate:
+    """What a run of this spec will take on this machine."""
+    past = Past(store, known, list(history))
     if isinstance(spec, TrainSpec):
-        return _train(spec, list(history))
+        return _train(spec, past)
     if isinstance(spec, SynthesizeSpec):
-        generator = store.get(spec.source).spec
-        assert isinstance(generator, TrainSpec)
-        classes = len(spec.classes) or len(catalog.INFO[generator.dataset].classes)
-        seconds, disk = sampling(
-            generator, classes * spec.per_class, spec.num_steps, spec.guidance_weight, list(history)
-        )
-        return _say(seconds, 700 * 2**20, disk, None)
+        return _synthesize(spec, past)
     if isinstance(spec, FidelitySpec):
-        return _say(EXTRACTOR_SECONDS, 900 * 2**20, 2**20, None)
+        return Estimate(EXTRACTOR_SECONDS, 900 * 2**20, 2**20)
     if isinstance(spec, ClassifySpec):
-        return _say(classifying(spec), 700 * 2**20, 2**20, None)
-    if isinstance(spec, SweepSpec):
-        return _sweep(spec, store, list(history))
-    if isinstance(spec, MixSpec):
-        return _mix(spec, store, list(history))
-    return _say(None, None, None, None)
+        return Estimate(classifying(spec), 700 * 2**20, 2**20)
+    if isinstance(spec, MixSpec | SweepSpec):
+        return _group(spec, past)
+    return Estimate()
 
 
 def classifying(spec: ClassifySpec) -> float:
@@ -78,108 +117,147 @@ def classifying(spec: ClassifySpec) -> float:
     return spec.seeds * (steps * spec.batch_size + info.test / 3) * cost
 
 
-def sampling(generator: TrainSpec, images: int, num_steps: int, w: float, history: list[Run]) -> tuple[float, int]:
-    """Seconds and bytes of a synthetic set."""
-    info = catalog.INFO[generator.dataset]
-    calls = images * num_steps * (2 if w > 0 else 1)
-    seconds = calls * SAMPLE_SECONDS_PER_CALL * _work(generator) / DEFAULT_WORK
-    for run in history:
-        if isinstance(run.spec, SynthesizeSpec) and (result := run.result()):
-            old = run.spec
-            seconds = calls / (result["images_per_second"] * old.num_steps * (2 if old.guidance_weight > 0 else 1))
-            break
-    return seconds + 0.5, images * (info.size**2 * info.channels + 8) + 2**18
+def calls(spec: SynthesizeSpec) -> float:
+    """Passes through the network that one image costs, about: one a step, two where guided, and where Heun corrects."""
+    steps = 2 * spec.num_steps - 1 if spec.sampler == "heun" else spec.num_steps
+    guided = spec.guidance_t_max - spec.guidance_t_min if spec.guidance_weight > 0 else 0.0
+    return steps * (1 + guided)
 
 
-def _train(spec: TrainSpec, history: list[Run]) -> Estimate:
+def _synthesize(spec: SynthesizeSpec, past: Past) -> Estimate:
+    runs = [past.store.get(name).spec for name in (spec.source, *spec.upsample)]
+    stages = [r for r in runs if isinstance(r, TrainSpec)]
+    images = (len(spec.classes) or len(catalog.drawn_classes(stages[0]))) * spec.per_class
+    seconds, disk, source, memory = START_SECONDS, 2**18, "probe", PROCESS_BYTES
+    for stage in stages:
+        s, disk, how = _sampling(spec, stage, images, past)
+        seconds, source = seconds + s, how if how != "probe" else source
+        memory += 4 * parameter_count(catalog.network(stage)) + _forward_bytes(stage, min(images, spec.batch_size))
+    return Estimate(seconds, memory, disk, images_seen=images, source=source)
+
+
+def _sampling(spec: SynthesizeSpec, stage: TrainSpec, images: int, past: Past) -> tuple[float, int, str]:
+    network = catalog.network(stage)
+    each, source = multiply_adds(network) / RATE, "arithmetic"
+    if (measured := past.known(stage)) is not None:
+        each, source = measured.seconds_per_call, "probe"
+    else:
+        for run in past.history:
+            old, result = run.spec, run.result()
+            if (
+                isinstance(old, SynthesizeSpec)
+                and not old.upsample
+                and result
+                and _network_of(old, past.store) == network
+            ):
+                each, source = 1 / (result["images_per_second"] * calls(old)), "history"
+                break
+    return images * calls(spec) * each, images * (network.image_size**2 * network.channels + 8) + 2**18, source
+
+
+def _network_of(spec: SynthesizeSpec, store: RunStore) -> Network | None:
+    """The network that a set was made with, where its run is still there."""
+    try:
+        generator = store.get(spec.source).spec
+    except RunError:
+        return None
+    return catalog.network(generator) if isinstance(generator, TrainSpec) else None
+
+
+def _forward_bytes(spec: TrainSpec, images: int) -> int:
+    """Without gradients a few of the widest maps are alive at once; guidance doubles the batch."""
+    n = catalog.network(spec)
+    return int(2 * images * 4 * 8 * max(w * s * s for w, s in zip(n.widths, n.sides, strict=True)))
+
+
+def train_images(spec: TrainSpec) -> int:
+    """Real images that a training reads."""
     info = catalog.INFO[spec.dataset]
-    parameters = parameter_count(spec, info.size, info.channels, len(info.classes))
-    per_image = TRAIN_SECONDS_PER_IMAGE * _work(spec) / DEFAULT_WORK
-    memory = (
-        550 * 2**20
-        + 4 * 5 * parameters
-        + int(spec.batch_size * _activations(spec))
-        + info.train * info.size**2 * info.channels
+    return min(info.train, spec.images_per_class * len(info.classes)) if spec.images_per_class else info.train
+
+
+def _train(spec: TrainSpec, past: Past) -> Estimate:
+    network = catalog.network(spec)
+    parameters = parameter_count(network)
+    part = -(-spec.batch_size // spec.accumulate)
+    step, call = 3 * spec.batch_size * multiply_adds(network) / RATE, multiply_adds(network) / RATE
+    state = int(4 * parameters * (3 + OPTIMIZER_NUMBERS[spec.optimizer]))
+    data = train_images(spec) * network.image_size**2 * network.channels
+    memory, source = PROCESS_BYTES + state + part * activation_bytes(network) + data, "arithmetic"
+    if (measured := past.known(spec)) is not None:
+        step, call, source = (
+            measured.seconds_per_step * spec.batch_size / measured.images,
+            measured.seconds_per_call,
+            "probe",
+        )
+        memory = measured.peak_memory_bytes + (part - measured.images) * activation_bytes(network)
+    elif (run := _alike(spec, past.history)) is not None:
+        result = run.result() or {}
+        step, source, memory = spec.batch_size / result["images_per_second"], "history", result["peak_memory_bytes"]
+    shown = PREVIEW_STEPS * PREVIEW_IMAGES * len(catalog.drawn_classes(spec)) * call
+    busy = 1 - min(shown / (spec.preview_every + shown), PREVIEW_SHARE) if source != "history" else 1.0
+    steps = spec.steps or math.ceil(spec.epochs * train_images(spec) / spec.batch_size)
+    seconds = steps * step / busy if steps else spec.seconds
+    steps = steps or max(1, int(spec.seconds * busy / step))
+    previews = (
+        (seconds / spec.preview_every + 2)
+        * 16
+        * len(catalog.drawn_classes(spec))
+        * network.image_size**2
+        * network.channels
     )
+    checkpoints = 4 * parameters * (1 + spec.snapshots) + int(4 * parameters * (2 + OPTIMIZER_NUMBERS[spec.optimizer]))
+    return Estimate(
+        seconds + START_SECONDS,
+        memory,
+        checkpoints + int(0.5 * previews),
+        parameters,
+        steps,
+        steps * spec.batch_size,
+        source,
+    )
+
+
+def _alike(spec: TrainSpec, history: list[Run]) -> Run | None:
+    """The newest finished run with the same network, batch and optimiser."""
     for run in history:
-        old = run.spec
+        old, result = run.spec, run.result()
         if (
             isinstance(old, TrainSpec)
-            and (result := run.result())
-            and result.get("parameters") == parameters
-            and old.dataset == spec.dataset
+            and result
+            and result.get("images_per_second")
+            and catalog.network(old) == catalog.network(spec)
+            and (old.batch_size, old.accumulate, old.optimizer, old.precision, old.devices)
+            == (spec.batch_size, spec.accumulate, spec.optimizer, spec.precision, spec.devices)
         ):
-            per_image = 1 / max(result["images_per_second"], 1e-9)
-            if old.batch_size == spec.batch_size and result.get("peak_memory_bytes"):
-                memory = result["peak_memory_bytes"]
-            break
-    seconds = spec.steps * spec.batch_size * per_image if spec.steps else spec.seconds
-    previews = seconds / spec.preview_every * 160 * info.size**2 * info.channels * 0.5
-    return _say(seconds, memory, int(4 * 5 * parameters + previews), parameters)
+            return run
+    return None
 
 
-def _activations(spec: TrainSpec) -> float:
-    """Bytes per image that the backward pass keeps: about 40 maps of the base width at the stem's resolution."""
-    side = catalog.INFO[spec.dataset].size / spec.stem_patch
-    maps: float = sum(m / 4**i for i, m in enumerate(spec.multipliers))
-    return 160 * spec.base_width * spec.blocks_per_level * side**2 * maps
-
-
-def _work(spec: TrainSpec) -> float:
-    info = catalog.INFO[spec.dataset]
-    return parameter_count(spec, info.size, info.channels, len(info.classes)) * (info.size / spec.stem_patch) ** 2
-
-
-def _sweep(spec: SweepSpec, store: RunStore, history: list[Run]) -> Estimate:
-    generator = store.get(spec.source).spec
-    assert isinstance(generator, TrainSpec)
-    seconds, disk = EXTRACTOR_SECONDS, 0
-    images = spec.per_class * len(catalog.INFO[generator.dataset].classes)
-    for v in spec.values or DEFAULT_VALUES[spec.axis]:
-        steps = int(v) if spec.axis == "num_steps" else spec.num_steps
-        w = v if spec.axis == "guidance_weight" else spec.guidance_weight
-        s, d = sampling(generator, images, steps, w, history)
-        seconds, disk = seconds + s + 1.5, disk + d
-        if spec.axis == "num_train_timesteps":
-            train = _train(generator, history)
-            seconds, disk = seconds + (train.seconds or 0), disk + (train.disk_bytes or 0)
-    return _say(seconds, 900 * 2**20, disk, None)
-
-
-def _mix(spec: MixSpec, store: RunStore, history: list[Run]) -> Estimate:
-    """The classifiers of a mix run side by side on the cores; the rest one after another."""
+def _group(spec: MixSpec | SweepSpec, past: Past) -> Estimate:
+    """Its children; classifiers run side by side on the cores, the rest one after another."""
     seconds, disk, classifiers = 0.0, 2**20, 0.0
-    own = make(TrainSpec, {"dataset": spec.dataset, "data_dir": spec.data_dir, "seconds": spec.train_seconds})
-    for child in plan(spec, store):
+    if isinstance(spec, SweepSpec):
+        seconds += EXTRACTOR_SECONDS
+    planned: dict[str, TrainSpec] = {}
+    for child in plan(spec, past.store):
+        values = {k: v for k, v in child.values.items() if k not in ("synthetic", "images")}
         if child.kind == "train":
-            train = _train(make(TrainSpec, child.values), history)
+            planned[f"@{child.role}"] = make(TrainSpec, values)
+            train = _train(planned[f"@{child.role}"], past)
             seconds, disk = seconds + (train.seconds or 0), disk + (train.disk_bytes or 0)
         elif child.kind == "synthesize":
-            source = child.values["source"]
-            generator = own if source.startswith("@") else store.get(source).spec
+            generator = planned.get(values["source"]) or past.store.get(values["source"]).spec
             assert isinstance(generator, TrainSpec)
-            images = child.values["per_class"] * len(catalog.INFO[spec.dataset].classes)
-            s, d = sampling(generator, images, spec.num_steps, spec.guidance_weight, history)
-            seconds, disk = seconds + s, disk + d
+            images = values["per_class"] * len(catalog.drawn_classes(generator))
+            s, d, _ = _sampling(make(SynthesizeSpec, values), generator, images, past)
+            seconds, disk = seconds + s + START_SECONDS, disk + d
         elif child.kind == "classify":
-            values = {k: v for k, v in child.values.items() if k != "synthetic"}
             classifiers += classifying(make(ClassifySpec, values)) + 1.0
             disk += 2**18
-    return _say(seconds + classifiers / cores(), 1400 * 2**20, disk, None)
-
-
-def _say(seconds: float | None, memory: int | None, disk: int | None, parameters: int | None) -> Estimate:
-    parts = []
-    if seconds is not None:
-        parts.append(f"about {duration(seconds)}")
-    if memory is not None:
-        parts.append(f"{memory / 1e9:.1f} GB memory")
-    if disk is not None:
-        parts.append(f"{max(disk / 1e6, 1):,.0f} MB disk")
-    text = ", ".join(parts)
-    if parameters is not None:
-        text += f"; {parameters:,} parameters"
-    return Estimate(seconds, memory, disk, parameters, text)
+        elif child.kind == "fidelity":
+            seconds += FIDELITY_SECONDS
+    return Estimate(seconds + classifiers / cores(), 1400 * 2**20, disk)
 
 
 def duration(seconds: float) -> str:

@@ -44,7 +44,7 @@ class RunRow:
 
 @dataclasses.dataclass(frozen=True)
 class LiveFrame:
-    """One frame of live sampling: PNG grids, rows = classes, cols = images per class."""
+    """One frame of live sampling: PNG grids, rows = classes, cols = images per class; `stage` 1 and more upsample."""
 
     step: int
     total: int
@@ -54,6 +54,7 @@ class LiveFrame:
     done: bool
     rows: int
     cols: int
+    stage: int = 0
 
 
 class Library:

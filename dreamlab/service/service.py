@@ -15,9 +15,13 @@ import numpy as np
 from dreamlab import groups
 from dreamlab.data import catalog, imageset
 from dreamlab.engine import client
-from dreamlab.service import checks, demo, estimate, machine
+from dreamlab.service import checks, demo, machine
+from dreamlab.service import estimate as costs
 from dreamlab.service.checks import Refused
+from dreamlab.service.estimate import Estimate
+from dreamlab.service.labels import label
 from dreamlab.service.library import Library, LiveFrame, RunRow, media
+from dreamlab.service.probing import Prober
 from dreamlab.spec import (
     ACTIVE,
     GROUPS,
@@ -31,8 +35,10 @@ from dreamlab.spec import (
     differences,
     make,
 )
-from dreamlab.store import Record, Run, RunError, RunStatus, RunStore
+from dreamlab.spec.facts import can_be_guided
+from dreamlab.store import Record, Run, RunError, RunStatus, RunStore, checkpoints
 
+ASKED = ("preview", "snapshot")
 ENGINE_CHECK = 3.0
 """Seconds between two looks at whether the engine lives."""
 
@@ -51,6 +57,7 @@ class Service:
     def __init__(self, runs: str | Path = "runs"):
         self.store = RunStore(runs)
         self.library = Library(self.store)
+        self.prober = Prober(self.store)
         self._submitting = threading.Lock()
         self._engine_looked = 0.0
         self._registered = False
@@ -71,6 +78,7 @@ class Service:
 
     def close(self) -> None:
         """Leaves; runs go on in the engine."""
+        self.prober.cancel()
         if self._registered:
             client.unregister_client(self.store.folder)
             self._registered = False
@@ -86,22 +94,46 @@ class Service:
 
     def check(self, kind: str, values: dict[str, Any]) -> Spec:
         """A spec that can run. Raises Refused."""
-        spec = checks.with_full_ids(checks.validate(kind, values), self.store)
+        spec = checks.with_full_ids(checks.validate(kind, checks.inherited(values, self.store)), self.store)
         checks.check(spec, self.store)
         return spec
 
-    def estimate(self, spec: Spec) -> estimate.Estimate:
+    def estimate(self, spec: Spec) -> Estimate:
+        """What a run will cost. While pages are served and nothing runs, what was not measured yet is measured in the
+        background: `estimate_version` grows when it is there."""
+        found = self._estimate(spec)
+        if self._registered and found.source != "probe" and (network := self._to_probe(spec)) is not None:
+            self.prober.wish(network, lambda: not self.active())
+        return found
+
+    def estimate_version(self) -> int:
+        return self.prober.version
+
+    def dry_run(self, spec: Spec) -> dict[str, Any]:
+        """The estimate of a spec by a probe of a few steps, which is made now where it is not known; takes seconds."""
+        network = self._to_probe(spec)
+        if network is not None and not self.active():
+            self.prober.measure(network)
+        return self._estimate(spec).as_dict()
+
+    def _estimate(self, spec: Spec) -> Estimate:
         history = [r for r in self.library.runs() if not r.record.demo and self.library.status(r.id).state == "done"]
-        return estimate.estimate(spec, self.store, history)
+        return costs.estimate(spec, self.store, history, self.prober.known)
+
+    def _to_probe(self, spec: Spec) -> TrainSpec | None:
+        """The training whose network a run of this spec spends its time in."""
+        source = self.get(spec.source).spec if isinstance(spec, SynthesizeSpec) else spec
+        return source if isinstance(source, TrainSpec) else None
 
     def submit(self, spec: Spec, *, name: str = "", fresh: bool = False) -> Submitted:
         """Starts a run or finds the one that is there. Raises Refused, and then nothing was started."""
         spec = checks.with_full_ids(spec, self.store)
         checks.check(spec, self.store)
+        self.prober.cancel()
         with self._submitting:
             if not fresh and (found := self._same(spec)):
                 return Submitted(found.id, True)
-            checks.check_disk(self.store, self.estimate(spec).disk_bytes or 0)
+            checks.check_disk(self.store, self._estimate(spec).disk_bytes or 0)
             run = self._create_group(spec, name, fresh) if spec.kind in GROUPS else self._create(spec, name)
         self.keep_engine()
         return Submitted(run.id, False)
@@ -125,7 +157,7 @@ class Service:
     ) -> Run:
         references = spec.references()
         record = Record(
-            id=run_id or self.store.new_id(spec.kind, self._label(spec)), kind=spec.kind, name=name or self._label(spec),
+            id=run_id or self.store.new_id(spec.kind, label(spec)), kind=spec.kind, name=name or label(spec),
             created=datetime.datetime.now().isoformat(timespec="seconds"), hash=self._hash(spec), parents=references,
             needs=[r for r in references if self.library.status(r).state in ACTIVE] if spec.kind not in GROUPS else [],
             group=group, children=list(dict.fromkeys((children or {}).values())), roles=children or {}, command=command(spec),
@@ -134,7 +166,7 @@ class Service:
         return self.store.create(record)
 
     def _create_group(self, spec: Spec, name: str, fresh: bool) -> Run:
-        group_id = self.store.new_id(spec.kind, self._label(spec))
+        group_id = self.store.new_id(spec.kind, label(spec))
         ids: dict[str, str] = {}
 
         def resolved(value: Any) -> Any:
@@ -145,26 +177,6 @@ class Service:
             found = None if fresh else self._same(child_spec)
             ids[child.role] = (found or self._create(child_spec, group=group_id)).id
         return self._create(spec, name, children=ids, run_id=group_id)
-
-    def _label(self, spec: Spec) -> str:
-        """A short readable name: what it is about."""
-        v = spec.model_dump()
-        if isinstance(spec, TrainSpec):
-            some = f" {spec.images_per_class} per class" if spec.images_per_class else ""
-            return (
-                f"{spec.dataset}{some} {spec.steps} steps" if spec.steps else f"{spec.dataset}{some} {spec.seconds:g} s"
-            )
-        if spec.kind == "synthesize":
-            return f"w {v['guidance_weight']:g} {v['sampler']} {v['num_steps']}"
-        if spec.kind == "classify":
-            return f"{v['arm']} {v['classifier']}"
-        if spec.kind == "sweep":
-            return str(v["axis"]).replace("_", " ")
-        if isinstance(spec, MixSpec):
-            return f"{spec.dataset} {len(spec.arms)} arms" + (
-                f" {spec.images_per_class} per class" if spec.images_per_class else ""
-            )
-        return str(v["extractor"])
 
     def card(self) -> MixSpec:
         """The question on Home: 100 labelled digits, a generator of its own and one that saw every training digit."""
@@ -179,8 +191,8 @@ class Service:
         spec = run.spec
         return (
             isinstance(spec, TrainSpec)
-            and spec.dataset == "mnist5k"
-            and spec.images_per_class == 0
+            and (spec.dataset, spec.images_per_class, spec.low_size, spec.init_from) == ("mnist5k", 0, 0, "")
+            and can_be_guided(spec)
             and checks.usable(run)
         )
 
@@ -195,6 +207,20 @@ class Service:
             )
         (run.path / "stop").write_text("now" if now else "")
         self.keep_engine()
+
+    def ask(self, run_id: str, what: str) -> None:
+        """Asks a training that runs for a `preview` now, or to keep a `snapshot` of its weights. Raises Refused."""
+        run = self.get(run_id)
+        if what not in ASKED:
+            raise Refused(f"{what!r} cannot be asked of a run; it must be {' or '.join(ASKED)}.", "what")
+        if run.kind != "train" or self.library.status(run.id).state != "running":
+            state = self.library.status(run.id).state
+            raise Refused(f"{run.id} is a {state} {run.kind} run; only a running training can be asked for a {what}.")
+        (run.path / what).touch()
+
+    def checkpoints(self, run_id: str) -> list[str]:
+        """Names of the checkpoints that a training kept on the way, the newest first."""
+        return checkpoints.kept(self.get(run_id).path)
 
     def resume(self, run_id: str) -> None:
         """Queues a stopped, failed or interrupted run again; it goes on from its checkpoint."""
@@ -337,44 +363,21 @@ class Service:
             **machine.memory(),
         }
 
-    def live(
-        self,
-        source: str,
-        *,
-        classes: list[int],
-        per_class: int,
-        guidance_weight: float,
-        num_steps: int,
-        sampler: str,
-        seed: int,
-        frames: int = 8,
-    ) -> Iterator[LiveFrame]:
-        """Samples in the warm live process and yields frames as they come. Raises Refused."""
-        values = {"source": source, "classes": tuple(classes), "per_class": per_class, "guidance_weight": guidance_weight,
-                  "num_steps": num_steps, "sampler": sampler, "seed": seed}  # fmt: skip
+    def live(self, values: dict[str, Any], frames: int = 8) -> Iterator[LiveFrame]:
+        """Samples in the warm live process and yields about `frames` frames as they come. `values` are settings of a
+        synthesize spec. Raises Refused."""
         spec = self.check("synthesize", values)
-        assert isinstance(spec, SynthesizeSpec)
-        if (
-            not checks.usable(self.get(spec.source))
-            and not (self.get(spec.source).path / "checkpoints" / "ema.safetensors").exists()
-        ):
-            raise Refused(f"{spec.source} has no checkpoint yet.", "source")
+        for name in spec.references():
+            if not checkpoints.path_of(self.get(name).path).exists():
+                raise Refused(f"{name} has no checkpoint yet.", "source")
         self.keep_engine()
         started = time.monotonic()
-        request = {**spec.model_dump(mode="json"), "source": str(self.get(spec.source).path), "frames": frames}
+        paths = {name: str(self.get(name).path) for name in spec.references()}
+        request = {**spec.model_dump(mode="json"), "paths": paths, "frames": frames}
         for frame in client.live_frames(self.store.folder, request):
             if "error" in frame:
                 raise Refused(str(frame["error"]))
-            yield LiveFrame(
-                frame["step"],
-                frame["total"],
-                frame["png"],
-                frame["x0_png"],
-                time.monotonic() - started,
-                frame["done"],
-                frame["rows"],
-                frame["cols"],
-            )
+            yield LiveFrame(**frame, seconds=time.monotonic() - started)
 
 
 __all__ = ["Refused", "Service", "SpecError", "Submitted"]

@@ -2,7 +2,8 @@
 
 from dreamlab.spec.base import ACTIVE, Knob, Spec, SpecError, State, command, differences, explain, knobs, make
 from dreamlab.spec.evidence import DEFAULT_VALUES, ClassifySpec, FidelitySpec, MixSpec, SweepSpec
-from dreamlab.spec.generator import SynthesizeSpec, TrainSpec
+from dreamlab.spec.sampling import SynthesizeSpec
+from dreamlab.spec.training import TrainSpec
 
 KINDS: dict[str, type[Spec]] = {
     cls.kind: cls for cls in (TrainSpec, SynthesizeSpec, FidelitySpec, ClassifySpec, MixSpec, SweepSpec)

@@ -19,15 +19,22 @@ from pydantic_core import PydanticUndefined
 SCHEMA_VERSION = 1
 
 DatasetName = Literal["mnist5k", "digits", "mnist", "cifar10"]
-ScheduleName = Literal["cosine", "linear"]
+ScheduleName = Literal["cosine", "linear", "linear_scaled", "quadratic", "sigmoid"]
 TargetName = Literal["x0", "eps", "v"]
-WeightingName = Literal["sqrt_snr", "simple"]
-OptimizerName = Literal["muon", "adamw"]
-SamplerName = Literal["dpmpp_2m", "ddim", "ddpm"]
+WeightingName = Literal["sqrt_snr", "simple", "min_snr"]
+OptimizerName = Literal["muon", "adamw", "adam", "adafactor", "sgd"]
+LearningRateName = Literal["cosine", "constant"]
+WiringName = Literal["compact", "ddpm"]
+ActivationName = Literal["silu", "gelu"]
+PartName = Literal["stem", "condition", "down", "middle", "up", "head"]
+PresetName = Literal["small", "tiny", "medium", "s0", "s2", "s2-1222", "s2-112244", "s4"]
+SamplerName = Literal["dpmpp_2m", "ddim", "ddpm", "heun"]
+VarianceName = Literal["posterior", "beta", "interpolated", "learned"]
+ClipName = Literal["static", "dynamic", "none"]
 ClassifierName = Literal["small_cnn", "cnn", "resnet18"]
 ExtractorName = Literal["classifier", "inception"]
 DeviceName = Literal["auto", "cpu", "cuda"]
-PrecisionName = Literal["auto", "fp32", "bf16"]
+PrecisionName = Literal["auto", "fp32", "bf16", "fp16"]
 State = Literal["queued", "running", "stopping", "stopped", "done", "failed", "interrupted"]
 ACTIVE: frozenset[str] = frozenset({"queued", "running", "stopping", "interrupted"})
 
@@ -47,6 +54,7 @@ def knob(
     label: str = "",
     unit: str = "",
     flag: str = "",
+    section: str = "",
     advanced: bool = False,
     affects_result: bool = True,
     run_kind: str = "",
@@ -55,10 +63,10 @@ def knob(
     **bounds: Any,
 ) -> Any:
     """A spec field. `run_kind` marks a reference to a run of that kind; `affects_result=False` keeps
-    the field out of the content hash; `advanced` folds it away in forms; `flag` renames the option;
+    the field out of the content hash; `advanced` folds it away in forms, under its `section`; `flag` renames the option;
     `log` asks a form for a number box instead of a slider (the range spans orders of magnitude)."""
     extra: dict[str, Any] = {
-        "label": label, "unit": unit, "flag": flag, "advanced": advanced, "affects_result": affects_result,
+        "label": label, "unit": unit, "flag": flag, "section": section, "advanced": advanced, "affects_result": affects_result,
         "run_kind": run_kind, "step": step, "log": log,
     }  # fmt: skip
     return Field(default, description=help, json_schema_extra={"knob": extra}, **bounds)
@@ -81,6 +89,7 @@ class Knob:
     high: float | None
     step: float | None
     log: bool
+    section: str
     advanced: bool
     affects_result: bool
     run_kind: str
@@ -125,6 +134,10 @@ class Spec(BaseModel):
         text = json.dumps([self.kind, SCHEMA_VERSION, settings], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
+    def baseline(self) -> dict[str, Any]:
+        """The values that need not be said: what a spec of this kind has when nothing but its preset is given."""
+        return {k.name: k.default for k in knobs(type(self)) if not k.required}
+
     def references(self) -> list[str]:
         """Ids of the runs that this spec names."""
         found: list[str] = []
@@ -154,7 +167,7 @@ def knobs(cls: type[Spec]) -> list[Knob]:
                 flag="--" + (extra.get("flag") or name).replace("_", "-"), type=kind,
                 default=None if field.default is PydanticUndefined else field.default,
                 required=field.is_required(), choices=choices, low=low, high=high, step=extra.get("step"),
-                log=extra.get("log", False), advanced=extra.get("advanced", False),
+                log=extra.get("log", False), section=extra.get("section", ""), advanced=extra.get("advanced", False),
                 affects_result=extra.get("affects_result", True), run_kind=extra.get("run_kind", ""),
             )
         )  # fmt: skip
@@ -209,11 +222,11 @@ def _shape(annotation: Any) -> tuple[tuple[str, ...], Literal["str", "int", "flo
 
 
 def command(spec: Spec) -> str:
-    """The command line that makes the same run: only what differs from the defaults."""
-    parts = [f"python -m dreamlab {spec.kind}"]
+    """The command line that makes the same run: only what differs from the defaults, or from the preset that is named."""
+    parts, baseline = [f"python -m dreamlab {spec.kind}"], spec.baseline()
     for k in knobs(type(spec)):
         value = getattr(spec, k.name)
-        if value == k.default and not k.required:
+        if not k.required and value == (k.default if k.name == "preset" else baseline[k.name]):
             continue
         if k.type == "bool":
             parts.append(k.flag if value else k.flag.replace("--", "--no-", 1))

@@ -17,7 +17,7 @@ from dreamlab.spec.base import (
     SpecError,
     knob,
 )
-from dreamlab.spec.generator import DATA_DIR_HELP, DATA_HELP, DEVICE_HELP, PER_CLASS_HELP, SUBSET_HELP
+from dreamlab.spec.training import DATA_DIR_HELP, DATA_HELP, DEVICE_HELP, PER_CLASS_HELP, SUBSET_HELP
 
 ARM_FORMS = "real, synthetic, R/S in percent such as 50/50, or real+Kx such as real+1x"
 

@@ -20,7 +20,7 @@ from dreamlab.spec import ClassifySpec
 from dreamlab.stats import over_seeds
 from dreamlab.store import write_bytes
 from dreamlab.store.cache import array_hash
-from dreamlab.tasks.context import Stopped, TaskContext, TaskError
+from dreamlab.tasks.context import Stopped, TaskContext, TaskError, resize_message
 from dreamlab.tasks.fitting import Fit, Recipe
 
 Event = dict[str, Any]
@@ -30,13 +30,15 @@ RECIPE_VERSION = 1
 
 @dataclasses.dataclass(frozen=True)
 class Mix:
-    """What an arm may draw from, and how many of each class. Images uint8 (N, H, W, C), labels int64 (N,)."""
+    """What an arm may draw from, and how many of each class. Images uint8 (N, H, W, C), labels int64 (N,). `made_at` is
+    the side of the synthetic images before they were resized to that of the real ones; 0 where they were not."""
 
     real_images: np.ndarray
     real_labels: np.ndarray
     synthetic_images: np.ndarray
     synthetic_labels: np.ndarray
     counts: list[mixing.Counts]
+    made_at: int = 0
 
     def draw(self, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """The training images and labels of one seed, real ones first, in the order of the sources."""
@@ -67,6 +69,8 @@ def classify(ctx: TaskContext) -> Iterator[Event]:
         mix = mixed(ctx, spec, data)
     except catalog.DataError as error:
         raise TaskError(str(error)) from None
+    if mix.made_at:
+        yield resize_message(mix.made_at, data.info.size)
     recipe = Recipe(spec.classifier, _steps(spec, mix.size), spec.batch_size, spec.learning_rate)
     test = array_hash(data.test_images, data.test_labels)
     done: list[dict[str, Any]] = []
@@ -107,6 +111,7 @@ def mixed(ctx: TaskContext, spec: ClassifySpec, data: catalog.DataSet) -> Mix:
         raise TaskError(f"{data.info.title}: {error}.") from None
     synthetic_images = data.train_images[:0]
     synthetic_labels = data.train_labels[:0]
+    made_at = 0
     if any(c.synthetic for c in counts):
         if not spec.synthetic:
             raise TaskError(f"Arm {spec.arm} needs synthetic images: name a synthetic set (--synthetic).")
@@ -114,16 +119,19 @@ def mixed(ctx: TaskContext, spec: ClassifySpec, data: catalog.DataSet) -> Mix:
             synthetic_images, synthetic_labels = imageset.load(ctx.store.get(spec.synthetic).path)
         except (OSError, ValueError) as error:
             raise TaskError(f"The synthetic set {spec.synthetic} cannot be read: {error}.") from None
-        if synthetic_images.shape[1:] != data.train_images.shape[1:]:
+        if synthetic_images.shape[3] != data.info.channels:
             raise TaskError(
-                f"The synthetic set {spec.synthetic} has images of {synthetic_images.shape[1:]}, {data.info.title} of {data.train_images.shape[1:]}."
+                f"The synthetic set {spec.synthetic} has {synthetic_images.shape[3]} colour channels, {data.info.title} has"
+                f" {data.info.channels}; choose a set of the same data."
             )
+        made_at = 0 if synthetic_images.shape[1] == data.info.size else synthetic_images.shape[1]
+        synthetic_images = imageset.resized(synthetic_images, data.info.size)
         for c, held in enumerate(np.bincount(synthetic_labels, minlength=classes)[:classes]):
             if held < counts[c].synthetic:
                 raise TaskError(
                     f"The synthetic set {spec.synthetic} has {held} images of class {c}, arm {spec.arm} needs {counts[c].synthetic}."
                 )
-    return Mix(data.train_images[pool], labels, synthetic_images, synthetic_labels, counts)
+    return Mix(data.train_images[pool], labels, synthetic_images, synthetic_labels, counts, made_at)
 
 
 def seed_key(recipe: Recipe, seed: int, test: str, images: np.ndarray, labels: np.ndarray) -> str:

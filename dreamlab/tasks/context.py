@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from typing import Any
 
 from dreamlab.spec import Spec
 from dreamlab.store import ArtefactCache, Run, RunStore
@@ -23,7 +24,7 @@ class TaskError(ValueError):
 class TaskContext:
     """A run and the means it has been given.
 
-    `device` is "cpu" or "cuda:0" (the worker sees one CUDA device at most), `threads` the CPU threads that torch
+    `device` is "cpu" or "cuda:0" (the worker sees the CUDA devices of its run and no other), `threads` the CPU threads that torch
     already uses, `attempt` 1 for the first start and one more for every resumption.
     """
 
@@ -47,3 +48,9 @@ class TaskContext:
             self._looked = now
             self._stopping = (self.run.path / "stop").exists()
         return self._stopping
+
+
+def resize_message(made_at: int, size: int) -> dict[str, Any]:
+    """The event that says why synthetic images are not compared as they were made; sides in pixels."""
+    text = f"The synthetic images were made at {made_at}x{made_at} pixels and resized to {size}x{size}, the size of the real ones."
+    return {"type": "message", "level": "info", "text": text}

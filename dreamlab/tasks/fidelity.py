@@ -17,7 +17,7 @@ from dreamlab.fidelity.kid import kid
 from dreamlab.spec import FidelitySpec, SynthesizeSpec, TrainSpec
 from dreamlab.store import RunError
 from dreamlab.store.cache import array_hash
-from dreamlab.tasks.context import Stopped, TaskContext, TaskError
+from dreamlab.tasks.context import Stopped, TaskContext, TaskError, resize_message
 from dreamlab.tasks.reference import reference_classifier
 
 Event = dict[str, Any]
@@ -28,13 +28,17 @@ FEWEST = 10
 
 @dataclasses.dataclass(frozen=True)
 class Sets:
-    """What is compared: synthetic images with labels, and the real split that is the reference; `floor` is other real images."""
+    """What is compared: synthetic images with labels, and the real split that is the reference; `floor` is other real
+    images. `made_at` is the side of the synthetic ones before they were resized to that of the real ones, `labelled`
+    whether their labels are classes."""
 
     data: catalog.DataSet
     images: np.ndarray
     labels: np.ndarray
     reference: np.ndarray
     floor: np.ndarray
+    made_at: int
+    labelled: bool
 
 
 def fidelity(ctx: TaskContext) -> Iterator[Event]:
@@ -42,6 +46,8 @@ def fidelity(ctx: TaskContext) -> Iterator[Event]:
     began = time.monotonic()
     spec = cast(FidelitySpec, ctx.spec)
     sets = _sets(ctx, spec)
+    if sets.made_at != sets.data.info.size:
+        yield resize_message(sets.made_at, sets.data.info.size)
     extractor, accuracy = yield from _extractor(ctx, spec, sets.data)
     synthetic = yield from features(ctx, extractor, sets.images, "the synthetic images")
     reference = yield from features(ctx, extractor, sets.reference, "the reference")
@@ -54,7 +60,7 @@ def fidelity(ctx: TaskContext) -> Iterator[Event]:
         raise Stopped
     real_floor = _metrics(ctx, extractor, other, reference)
     recognised = None
-    if isinstance(extractor, ClassifierExtractor):
+    if isinstance(extractor, ClassifierExtractor) and sets.labelled:
         recognised = float((extractor.predict(synthetic) == sets.labels).mean())
     yield {"type": "result", "values": {
         "metrics": metrics,
@@ -85,11 +91,14 @@ def _sets(ctx: TaskContext, spec: FidelitySpec) -> Sets:
         raise TaskError(
             f"The synthetic set has {len(images)} images; a distance needs at least {FEWEST}, and says little below 1,000."
         )
+    made_at = images.shape[1]
+    images = np.asarray(imageset.resized(images, data.info.size))
     parts = {"test": data.test_images, "train": data.train_images}
     other = parts["train" if spec.reference == "test" else "test"]
     # as many as there are synthetic ones: a distance falls with the number of images, so only equal numbers compare
     drawn = np.random.default_rng(0).permutation(len(other))[: len(images)]
-    return Sets(data, np.asarray(images), labels, parts[spec.reference], other[np.sort(drawn)])
+    floor = other[np.sort(drawn)]
+    return Sets(data, images, labels, parts[spec.reference], floor, made_at, trained.conditional)
 
 
 def _extractor(

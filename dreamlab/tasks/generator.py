@@ -1,10 +1,9 @@
-"""A trained generator: written to and read from `checkpoints/ema.safetensors`, and sampled from."""
+"""A trained generator: a network with its training's spec, written to and read from `checkpoints/*.safetensors`."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 
 from dreamlab.diffusion import schedules
-from dreamlab.diffusion.guidance import guided
-from dreamlab.diffusion.samplers import SAMPLERS, Noise, Step
+from dreamlab.diffusion.guidance import Model
 from dreamlab.diffusion.unet import UNet
 from dreamlab.spec import SpecError, TrainSpec, make
-from dreamlab.store import write_bytes
+from dreamlab.spec.facts import Network, network_of
+from dreamlab.store import checkpoints, write_bytes
 from dreamlab.tasks.context import TaskError
 from dreamlab.tasks.devices import autocast
 
@@ -26,78 +25,39 @@ CHECKPOINT = "checkpoints/ema.safetensors"
 FORMAT = "dreamlab-generator-1"
 
 
-def build(spec: TrainSpec, channels: int, classes: int) -> UNet:
-    """The network of a spec, with fresh weights from torch's global generator."""
-    return UNet(
-        channels,
-        classes,
-        spec.num_train_timesteps,
-        spec.base_width,
-        spec.multipliers,
-        spec.blocks_per_level,
-        spec.stem_patch,
-    )
+def build(network: Network) -> UNet:
+    """The network with fresh weights from torch's global generator."""
+    return UNet(network)
 
 
 @dataclasses.dataclass
 class Generator:
-    """A network with all that sampling needs; images are image_size x image_size x channels in [-1, 1]."""
+    """A network with all that sampling needs; images are image_size x image_size x channels in [-1, 1]. `classes` is how
+    many can be drawn, 1 where it knows none."""
 
     network: UNet
     spec: TrainSpec
-    image_size: int
-    channels: int
-    classes: int
     step: int
     device: torch.device
     precision: str = "fp32"
 
     def __post_init__(self) -> None:
-        self.alpha_bar = schedules.alpha_bar(self.spec.schedule, self.spec.num_train_timesteps)
-        self._alpha_bar = torch.tensor(self.alpha_bar, dtype=torch.float32, device=self.device)
+        shape: Network = self.network.network
+        self.channels, self.image_size, self.classes = shape.channels, shape.image_size, shape.classes or 1
+        self.alpha_bar = schedules.alpha_bar(
+            self.spec.schedule, self.spec.num_train_timesteps, self.spec.zero_terminal_snr
+        )
+        self.model = Model(
+            self.predict, self.spec.target, self.alpha_bar, shape.classes, learns_variance=shape.learn_variance
+        )
 
     @torch.inference_mode()
-    def predict(self, x: torch.Tensor, t: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    def predict(
+        self, x: torch.Tensor, t: torch.Tensor, labels: torch.Tensor, low_t: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """The network's output in float32."""
         with autocast(self.device, self.precision):
-            return self.network(x, t, labels).float()
-
-    def start(self, labels: Sequence[int], indices: Sequence[int], seed: int) -> Noise:
-        """The noise of image (class, index) for every pair; its first draw is x_T."""
-        return Noise(seed, labels, indices, (self.channels, self.image_size, self.image_size))
-
-    def sample(
-        self, labels: Sequence[int], noise: Noise, *, guidance_weight: float, num_steps: int, sampler: str
-    ) -> Iterator[Step]:
-        """One Step per sampler step; draws x_T from `noise` first."""
-        y = torch.tensor(list(labels), dtype=torch.int64, device=self.device)
-        denoise = guided(self.predict, self.spec.target, self._alpha_bar, y, self.classes, guidance_weight)
-        return SAMPLERS[sampler](denoise, noise().to(self.device), self.alpha_bar, num_steps, noise)
-
-    def images(
-        self,
-        labels: Sequence[int],
-        indices: Sequence[int],
-        seed: int,
-        *,
-        guidance_weight: float,
-        num_steps: int,
-        sampler: str,
-    ) -> np.ndarray:
-        """Finished images, uint8 (N, H, W, C)."""
-        steps = self.sample(
-            labels,
-            self.start(labels, indices, seed),
-            guidance_weight=guidance_weight,
-            num_steps=num_steps,
-            sampler=sampler,
-        )
-        *_, last = steps
-        return to_uint8(last.x)
-
-    def network_calls(self, guidance_weight: float, num_steps: int) -> int:
-        """Forward passes that one image costs."""
-        return num_steps * (1 if guidance_weight == 0 else 2)
+            return self.network(x, t, labels, low_t).float()
 
 
 def to_uint8(x: torch.Tensor) -> np.ndarray:
@@ -116,39 +76,50 @@ def from_uint8(images: torch.Tensor) -> torch.Tensor:
     return images.float().mul_(1 / 127.5).sub_(1)
 
 
-def save_generator(run: Path, generator: Generator) -> None:
-    """Writes the checkpoint, whole or not at all."""
+def save_generator(run: Path, generator: Generator, name: str = CHECKPOINT) -> None:
+    """Writes the checkpoint `name` of a run directory, whole or not at all."""
     tensors = {name: value.contiguous().cpu() for name, value in generator.network.state_dict().items()}
+    shape = generator.network.network
     metadata = {
         "format": FORMAT, "spec": generator.spec.model_dump_json(), "step": str(generator.step),
-        "image_size": str(generator.image_size), "channels": str(generator.channels), "classes": str(generator.classes),
+        "image_size": str(shape.image_size), "channels": str(shape.channels), "classes": str(shape.classes),
         "precision": generator.precision,
     }  # fmt: skip
-    write_bytes(run / CHECKPOINT, to_bytes(tensors, metadata))
+    write_bytes(run / name, to_bytes(tensors, metadata))
 
 
-def load_generator(run: Path, device: torch.device) -> Generator:
-    """Reads the checkpoint of a run directory. Raises TaskError with one sentence where that cannot be done."""
-    path = run / CHECKPOINT
+def load_generator(run: Path, device: torch.device, checkpoint: str = "") -> Generator:
+    """Reads a kept checkpoint of a run directory, such as step-000400, or the last one. Raises TaskError with one sentence
+    where that cannot be done."""
+    path = checkpoints.path_of(run, checkpoint)
+    name = f"{run.name}/{path.parent.name}/{path.name}"
     if not path.exists():
-        raise TaskError(f"The generator {run.name} has no checkpoint yet ({CHECKPOINT}); train it first.")
+        raise TaskError(_absent(run, checkpoint))
     metadata, tensors = read_safetensors(path)
     if metadata.get("format") != FORMAT:
         raise TaskError(
-            f"{run.name}/{CHECKPOINT} is not a generator of DreamLab (its format is {metadata.get('format', 'not named')!r})."
+            f"{name} is not a generator of DreamLab (its format is {metadata.get('format', 'not named')!r})."
         )
     try:
         spec = make(TrainSpec, json.loads(metadata["spec"]))
         size, channels, classes, step = (int(metadata[k]) for k in ("image_size", "channels", "classes", "step"))
         with torch.random.fork_rng(devices=[]):
-            network = build(spec, channels, classes)
+            network = build(network_of(spec, size, channels, classes))
         network.load_state_dict(tensors)
     except (KeyError, SpecError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
-        raise TaskError(f"{run.name}/{CHECKPOINT} does not fit this version of DreamLab: {reason}") from None
+        raise TaskError(f"{name} does not fit this version of DreamLab: {reason}") from None
     network.requires_grad_(False).eval()
     network = network.to(device=device, memory_format=torch.channels_last)
-    return Generator(network, spec, size, channels, classes, step, device, metadata.get("precision", "fp32"))
+    return Generator(network, spec, step, device, metadata.get("precision", "fp32"))
+
+
+def _absent(run: Path, checkpoint: str) -> str:
+    if not checkpoint:
+        return f"The generator {run.name} has no checkpoint yet ({CHECKPOINT}); train it first."
+    kept = checkpoints.kept(run)
+    there = f"it has {', '.join(kept)}" if kept else "it has kept none; leave the checkpoint empty for its last one"
+    return f"The generator {run.name} has no checkpoint {checkpoint}; {there}."
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:

@@ -11,32 +11,32 @@ import numpy as np
 import torch
 
 from dreamlab.data import imageset
-from dreamlab.spec import SpecError
-from dreamlab.spec.facts import check_sampling
-from dreamlab.tasks.context import TaskError
+from dreamlab.spec import SynthesizeSpec, make
+from dreamlab.store import ArtefactCache, RunStore, checkpoints
 from dreamlab.tasks.devices import prepare
-from dreamlab.tasks.generator import CHECKPOINT, Generator, load_generator, to_uint8
+from dreamlab.tasks.generator import Generator, load_generator
+from dreamlab.tasks.sampling import Pipeline, load_pipeline, spread
 
 KEPT = 2
+"""Generators kept between requests; a request that needs more keeps its own."""
 
 
 class LiveSampler:
-    """Holds at most two generators; one request at a time."""
+    """Holds a few generators; one request at a time."""
 
     def __init__(self, device: str = "auto"):
         self._device_name = device
         self._held: OrderedDict[Path, tuple[int, Generator]] = OrderedDict()
+        self._caches: dict[Path, ArtefactCache] = {}
 
-    def generator(self, source: Path) -> Generator:
+    def generator(self, run: Path, device: torch.device, checkpoint: str = "") -> Generator:
         """The generator of a run directory, read again where its checkpoint has changed. Raises TaskError."""
-        path = source / CHECKPOINT
+        path = checkpoints.path_of(run, checkpoint)
         stamp = path.stat().st_mtime_ns if path.exists() else 0
-        held = self._held.pop(source, None)
+        held = self._held.pop(path, None)
         if held is None or held[0] != stamp:
-            held = (stamp, load_generator(source, prepare(self._device_name)))
-        self._held[source] = held
-        while len(self._held) > KEPT:
-            self._held.popitem(last=False)
+            held = (stamp, load_generator(run, device, checkpoint))
+        self._held[path] = held
         return held[1]
 
     def release(self) -> None:
@@ -45,45 +45,38 @@ class LiveSampler:
         if torch.cuda.is_initialized():
             torch.cuda.empty_cache()
 
-    def frames(self, source: Path, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    def frames(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """Frames of one request: the noise at once, then up to `frames` of the steps, the last with done = True.
 
-        The request holds classes (empty: all), per_class, guidance_weight, num_steps, sampler, seed and frames. Image
-        i of class c is that of a `synthesize` run with the same settings. Raises TaskError.
+        The request holds the settings of a synthesize spec, `paths` (the directory of every run that they name) and
+        `frames`. Image i of class c is that of a `synthesize` run with the same settings. Raises TaskError or SpecError.
         """
-        g = self.generator(source)
-        classes = tuple(int(c) for c in request.get("classes") or range(g.classes))
-        per_class, num_steps = int(request.get("per_class", 8)), int(request.get("num_steps", 20))
-        try:
-            check_sampling(num_steps, classes, g.spec.num_train_timesteps, g.classes)
-        except SpecError as error:
-            raise TaskError(str(error)) from None
-        labels = [c for c in classes for _ in range(per_class)]
-        indices = [i for _ in classes for i in range(per_class)]
-        seed = int(request.get("seed", 0))
-        grid = {"total": num_steps, "rows": len(classes), "cols": per_class}
-        x = g.start(labels, indices, seed)()
-        yield {
-            "step": 0,
-            "png": _png(x, per_class),
-            "x0_png": _png(torch.zeros_like(x), per_class),
-            "done": False,
-            **grid,
-        }
-        shown = {round(s) for s in np.linspace(1, num_steps, max(1, min(int(request.get("frames", 8)), num_steps)))} | {
-            num_steps
-        }
-        steps = g.sample(
-            labels, g.start(labels, indices, seed), guidance_weight=float(request.get("guidance_weight", 1.0)),
-            num_steps=num_steps, sampler=str(request.get("sampler", "dpmpp_2m")),
-        )  # fmt: skip
-        for step in steps:
-            if step.index in shown:
+        paths, shown = request["paths"], int(request.get("frames", 8))
+        spec = make(SynthesizeSpec, {k: v for k, v in request.items() if k not in ("paths", "frames")})
+        pipeline = self._pipeline(spec, {name: Path(path) for name, path in paths.items()})
+        classes = spec.classes or tuple(range(pipeline.classes))
+        labels = [c for c in classes for _ in range(spec.per_class)]
+        indices = [i for _ in classes for i in range(spec.per_class)]
+        wanted = {0, *spread(1, pipeline.total, shown)}
+        for picture in pipeline.pictures(labels, indices, wanted):
+            if picture is not None:
                 yield {
-                    "step": step.index, "png": _png(step.x, per_class), "x0_png": _png(step.x0, per_class),
-                    "done": step.index == num_steps, **grid,
+                    "step": picture.index, "total": picture.total, "rows": len(classes), "cols": spec.per_class,
+                    "png": _png(picture.x, spec.per_class), "x0_png": _png(picture.x0, spec.per_class),
+                    "stage": picture.stage, "done": picture.index == picture.total,
                 }  # fmt: skip
 
+    def _pipeline(self, spec: SynthesizeSpec, paths: dict[str, Path]) -> Pipeline:
+        folder = RunStore(paths[spec.source].parent).folders.cache
+        if folder not in self._caches:
+            self._caches[folder] = ArtefactCache(folder)
+        find, device = paths.__getitem__, prepare(self._device_name)
+        pipeline = load_pipeline(find, spec, device, self._caches[folder], load=self.generator)
+        needed = len(pipeline.models) + (pipeline.guide is not None)
+        while len(self._held) > max(KEPT, needed):
+            self._held.popitem(last=False)
+        return pipeline
 
-def _png(x: torch.Tensor, cols: int) -> bytes:
-    return imageset.png(imageset.sheet(to_uint8(x), cols))
+
+def _png(images: np.ndarray, cols: int) -> bytes:
+    return imageset.png(imageset.sheet(images, cols))

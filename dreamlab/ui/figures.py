@@ -74,6 +74,15 @@ def decimate(xs: Sequence[float], ys: Sequence[float], most: int = MOST_POINTS) 
     return [xs[i] for i in order], [ys[i] for i in order]
 
 
+def running_mean(values: Sequence[float]) -> list[float]:
+    """Running mean of the logarithms, over about the last ten; values positive."""
+    smooth: list[float] = []
+    for i, v in enumerate(values):
+        weight = max(1 / (i + 1), 0.1)
+        smooth.append(v if not smooth else math.exp((1 - weight) * math.log(smooth[-1]) + weight * math.log(v)))
+    return smooth
+
+
 def loss(steps: Sequence[float], values: Sequence[float], theme: str, revision: str) -> go.Figure:
     """The loss on a log scale: what was measured in grey, its running mean in ink."""
     if not any(v > 0 for v in values):
@@ -82,10 +91,7 @@ def loss(steps: Sequence[float], values: Sequence[float], theme: str, revision: 
     c = palette(theme)
     pairs = [(s, v) for s, v in zip(steps, values, strict=True) if v > 0]
     xs, ys = [p[0] for p in pairs], [p[1] for p in pairs]
-    smooth: list[float] = []
-    for i, v in enumerate(ys):
-        weight = max(1 / (i + 1), 0.1)
-        smooth.append(v if not smooth else math.exp((1 - weight) * math.log(smooth[-1]) + weight * math.log(v)))
+    smooth = running_mean(ys)
     hover = "step %{x:,}<br>loss %{y:.4f}<extra></extra>"
     rx, ry = decimate(xs, ys)
     sx, sy = decimate(xs, smooth)
@@ -94,6 +100,39 @@ def loss(steps: Sequence[float], values: Sequence[float], theme: str, revision: 
     ticks = log_ticks(min(smooth), max(smooth))
     figure.update_yaxes(type="log", tickvals=ticks, ticktext=[f"{t:g}" for t in ticks])
     figure.update_xaxes(title_text="step", tickformat=",d", **({"dtick": 1} if xs[-1] - xs[0] < 6 else {"nticks": 5}))
+    return figure
+
+
+BANDS = ("0\u2013\u00bc", "\u00bc\u2013\u00bd", "\u00bd\u2013\u00be", "\u00be\u20131")
+"""The quarters of t / T, least noise first."""
+BAND_INK = (0.25, 0.5, 0.75, 1.0)
+"""How dark the line of each is."""
+
+
+def bands(points: Sequence[dict[str, Any]], theme: str, revision: str) -> go.Figure:
+    """The mean loss in each quarter of t on a log scale, the lightest line for the least noise.
+
+    points: metric events with "step" and "loss_band_0" to "loss_band_3"; a band without a sample is absent.
+    """
+    names = [f"loss_band_{i}" for i in range(len(BANDS))]
+    if not any(p.get(name, 0) > 0 for p in points for name in names):
+        return empty(theme, 60, "One line for each quarter of t.")
+    figure = base(theme, 160, revision)
+    ink = palette(theme)["ink"]
+    seen: list[float] = []
+    for i, (name, words) in enumerate(zip(names, BANDS, strict=True)):
+        mine = [(p["step"], p[name]) for p in points if p.get(name, 0) > 0]
+        smooth = running_mean([v for _, v in mine])
+        xs, ys = decimate([s for s, _ in mine], smooth)
+        seen += ys
+        figure.add_scatter(
+            x=xs, y=ys, mode="lines", name=words, line={"color": faded(ink, BAND_INK[i]), "width": 1.6},
+            hovertemplate=f"t/T {words}<br>step %{{x:,}}<br>loss %{{y:.4f}}<extra></extra>",
+        )  # fmt: skip
+    ticks = log_ticks(min(seen), max(seen))
+    ticks = ticks if len(ticks) < 8 else ticks[::2]
+    figure.update_yaxes(type="log", tickvals=ticks, ticktext=[f"{t:g}" for t in ticks])
+    figure.update_xaxes(title_text="step", tickformat=",d", nticks=5)
     return figure
 
 

@@ -1,82 +1,34 @@
-"""Forms made from spec fields: a control per knob, the advanced ones folded away, the command that does the same."""
+"""Forms made from spec fields: a control per knob, what it would cost, the command that does the same."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
 
-from dreamlab.data.catalog import INFO
 from dreamlab.service import Refused, Service
-from dreamlab.spec import Knob, Spec, command, knobs
-from dreamlab.ui import html
-from dreamlab.ui.view import QUIET, report_error
+from dreamlab.spec import Spec, command, knobs
+from dreamlab.ui import controls, html
+from dreamlab.ui.controls import Section
+from dreamlab.ui.view import QUIET, Pages, View, report_error
 
-WORDS = {
-    "dpmpp_2m": "DPM-Solver++(2M)", "ddim": "DDIM", "ddpm": "DDPM (ancestral)", "small_cnn": "small CNN", "cnn": "CNN", "resnet18": "ResNet-18",
-    "classifier": "trained here (fd_classifier)", "inception": "Inception-v3 (FID)", "guidance_weight": "guidance weight w",
-    "num_steps": "sampler steps", "num_train_timesteps": "noise steps T (retrains)", "test": "test images", "train": "training images",
-    **{name: info.title for name, info in INFO.items()},
-}  # fmt: skip
-
-
-def label(k: Knob) -> str:
-    return f"{k.label}, {k.unit}" if k.unit else k.label
-
-
-def _as_typed(payload: float) -> float:
-    return payload
-
-
-def control(k: Knob, choices: Sequence[tuple[str, str]], elem_id: str) -> Any:
-    """One Gradio component for one knob. Bounds are left to the spec, which says what would be right."""
-    common: dict[str, Any] = {"label": label(k), "info": k.help, "elem_id": elem_id, "show_label": True}
-    if k.run_kind:
-        many = k.type == "list"
-        first = [] if many else (choices[0][1] if choices else None)
-        return gr.Dropdown(
-            choices=list(choices), value=first, multiselect=many, allow_custom_value=True, filterable=True, **common
-        )
-    if k.choices:
-        return gr.Dropdown(
-            choices=[(WORDS.get(c, c), c) for c in k.choices], value=k.default, filterable=False, **common
-        )
-    if k.type == "bool":
-        return gr.Checkbox(value=bool(k.default), **common)
-    if k.type == "list":
-        return gr.Textbox(
-            value=", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in k.default), max_lines=2, **common
-        )
-    if k.type in ("int", "float"):
-        if k.low is not None and k.high is not None and not k.log:
-            step = k.step or (1 if k.type == "int" else (k.high - k.low) / 100)
-            slider = gr.Slider(k.low, k.high, value=k.default, step=step, buttons=[], **common)
-            # hand on what was typed: the spec refuses it with a sentence beside the form, Gradio with a passing toast
-            slider.preprocess = _as_typed  # type: ignore[method-assign]
-            return slider
-        return gr.Number(value=k.default, **common)
-    return gr.Textbox(value=k.default or "", max_lines=1, **common)
-
-
-def read(k: Knob, value: Any) -> Any:
-    """A component's value as the spec takes it."""
-    if k.type == "list":
-        return tuple(value) if isinstance(value, list) else (value or "")
-    if k.type == "int" and isinstance(value, float) and value.is_integer():
-        return int(value)
-    if k.type == "str":
-        return "" if value is None else value
-    return value
+SOURCES = {
+    "probe": "from a few steps that were measured on this machine",
+    "history": "from a finished run of the same kind on this machine",
+    "arithmetic": "from the size of the network, until a few steps were measured here",
+}
 
 
 @dataclasses.dataclass(frozen=True)
 class Form:
-    """The components of one spec's form. `extra` is drawn from every valid spec (the counts of a mix, ...)."""
+    """The components of one spec's form. `extra` is what `describe` says of a valid spec (the counts of a mix, ...), and
+    `caution` a sentence beside the button about one that works but may not be meant."""
 
     cls: type[Spec]
     fields: dict[str, Any]
+    sections: list[Section]
     fresh: gr.Checkbox
     start: gr.Button
     cost: gr.HTML
@@ -84,6 +36,7 @@ class Form:
     command: gr.HTML
     extra: gr.HTML
     describe: Callable[[Spec], str]
+    caution: Callable[[Spec], str]
 
     @property
     def inputs(self) -> set[Any]:
@@ -91,11 +44,16 @@ class Form:
 
     @property
     def replies(self) -> list[Any]:
-        return [self.command, self.cost, self.refusal, self.extra]
+        return [self.command, self.cost, self.refusal, self.extra, *(s.accordion for s in self.sections)]
 
     def values(self, data: dict[Any, Any]) -> dict[str, Any]:
         by_name = {k.name: k for k in knobs(self.cls)}
-        return {name: read(by_name[name], data[c]) for name, c in self.fields.items() if c in data}
+        return {name: controls.read(by_name[name], data[c]) for name, c in self.fields.items() if c in data}
+
+    def filled(self, values: dict[str, Any]) -> dict[Any, Any]:
+        """Updates that put these values into the form; names that it does not show are passed over."""
+        by_name = {k.name: k for k in knobs(self.cls)}
+        return {self.fields[n]: controls.shown(by_name[n], v) for n, v in values.items() if n in self.fields}
 
     def submit(self, service: Service, data: dict[Any, Any]) -> tuple[str, bool]:
         """Starts the run of these values; (id, reused). Raises Refused."""
@@ -104,17 +62,27 @@ class Form:
 
     def look(self, service: Service, data: dict[Any, Any]) -> dict[Any, Any]:
         """What the values mean, before anything is started: command, cost, counts, or the sentence of a refusal."""
+        values = self.values(data)
+        differing = controls.changed(self.cls, values)
+        heads = {s.accordion: gr.update(label=s.header(differing)) for s in self.sections}
         try:
-            spec = service.check(self.cls.kind, self.values(data))
-            cost, extra = service.estimate(spec).text, self.describe(spec)
+            spec = service.check(self.cls.kind, values)
+            cost, extra = cost_note(service, spec), self.describe(spec)
         except ValueError as error:
-            return {self.refusal: refusal(str(error)), self.cost: ""}
+            return {self.refusal: refusal(str(error)), self.cost: "", **heads}
         return {
             self.command: terminal(spec),
-            self.cost: f'<p class="note">{html.esc(cost)}</p>',
-            self.refusal: "",
+            self.cost: cost,
+            self.refusal: caution(self.caution(spec)),
             self.extra: extra,
+            **heads,
         }
+
+
+def cost_note(service: Service, spec: Spec) -> str:
+    """What a run of this spec would cost, and where the figures are from."""
+    found = service.estimate(spec)
+    return f'<p class="note" title="{SOURCES[found.source]}">{html.esc(found.text)} ({html.esc(found.source)})</p>'
 
 
 def terminal(spec: Spec) -> str:
@@ -126,60 +94,79 @@ def refusal(sentence: str) -> str:
     return f'<p class="refusal" role="alert">{html.esc(sentence)}</p>' if sentence else ""
 
 
+def caution(sentence: str) -> str:
+    return f'<p class="note warn" role="status">{html.esc(sentence)}</p>' if sentence else ""
+
+
 def build(
-    service: Service, cls: type[Spec], button: str, prefix: str, *, skip: Sequence[str] = (), describe: Callable[[Spec], str] = lambda spec: "",
-    notes: dict[str, str] | None = None,
+    service: Service, cls: type[Spec], button: str, prefix: str, *, describe: Callable[[Spec], str] = lambda spec: "",
+    caution: Callable[[Spec], str] = lambda spec: "", after: str = "",
 ) -> Form:  # fmt: skip
-    """Lays the form out in the current column. `skip` leaves knobs at their defaults; ids are `prefix-field`."""
-    shown = [k for k in knobs(cls) if k.name not in skip]
-    sources = {k.run_kind: service.choices(k.run_kind) for k in shown if k.run_kind}
+    """Lays the form out in the current column; ids are `prefix-field`. What `describe` says stands after the field `after`,
+    else below the plain ones."""
+    shown = knobs(cls)
     fields: dict[str, Any] = {}
-    for k in (k for k in shown if not k.advanced):
-        fields[k.name] = control(k, sources.get(k.run_kind, []), f"{prefix}-{k.name}")
-    extra = gr.HTML("", elem_id=f"{prefix}-extra")
-    advanced = [k for k in shown if k.advanced]
-    with gr.Accordion(
-        f"{len(advanced) + 1} more settings, all at their defaults", open=False, elem_id=f"{prefix}-more"
-    ):
-        for k in advanced:
-            fields[k.name] = control(k, sources.get(k.run_kind, []), f"{prefix}-{k.name}")
-        fresh = gr.Checkbox(
-            False,
-            label="Compute anew",
-            info="Also where a finished run of the same settings could be shown at once.",
-            elem_id=f"{prefix}-fresh",
-        )
+    plain = [k for k in shown if not k.advanced]
+    extra = gr.HTML("", elem_id=f"{prefix}-extra", render=False)
+    for k in plain:
+        choices = service.choices(k.run_kind) if k.run_kind else []
+        fields[k.name] = controls.control(k, choices, f"{prefix}-{k.name}")
+        if k.name == (after or plain[-1].name):
+            extra.render()
+    more, sections = controls.folded(service, shown, prefix)
+    fresh = gr.Checkbox(
+        False,
+        label="Compute anew",
+        info="Also where a finished run of the same settings could be shown at once.",
+        elem_id=f"{prefix}-fresh",
+    )
     with gr.Column(elem_classes="foot"):
         start = gr.Button(button, variant="primary", elem_id=f"{prefix}-start")
         refused = gr.HTML("", elem_id=f"{prefix}-refusal")
         cost = gr.HTML("", elem_id=f"{prefix}-cost")
     line = gr.HTML("", elem_id=f"{prefix}-command")
-    form = Form(cls, fields, fresh, start, cost, refused, line, extra, describe)
+    form = Form(cls, fields | more, sections, fresh, start, cost, refused, line, extra, describe, caution)
 
     def look(data: dict[Any, Any]) -> dict[Any, Any]:
         return form.look(service, data)
 
     _first_look(form, service)
-    gr.on([c.change for c in fields.values()], look, form.inputs, form.replies, trigger_mode="always_last", **QUIET)
+    changes = [c.change for c in form.fields.values()]
+    gr.on(changes, look, form.inputs, form.replies, trigger_mode="always_last", **QUIET)
     return form
 
 
 def _first_look(form: Form, service: Service) -> None:
     """What the defaults mean, already in the page as it is sent."""
     answers = form.look(service, {c: c.value for c in form.fields.values()})
-    for component, value in answers.items():
-        if component is not form.refusal:
-            component.value = value
+    for component in (form.command, form.cost, form.extra):
+        if component in answers:
+            component.value = answers[component]
 
 
-def add_choices(pages: Any, tab: str, form: Form, name: str, view: Any) -> None:
-    """Keeps a drop-down of runs fresh: on the run that was chosen here, else on the one that the page was asked to use, else the newest."""
+def refine(
+    pages: Pages, tab: str, cost: Any, inputs: set[Any], look: Callable[[dict[Any, Any]], dict[Any, Any]]
+) -> None:
+    """Says the cost anew when a measurement in the background has made the estimate better. A hidden element carries the news:
+    its change is an event of the page, which then hands in what the form holds."""
+    measured = gr.HTML("0", elem_classes="bridge")
+
+    def version(view: View) -> str:
+        return str(pages.service.estimate_version())
+
+    pages.add(tab, measured, version, version)
+    measured.change(lambda data: {cost: look(data).get(cost, "")}, inputs, [cost], trigger_mode="always_last", **QUIET)
+
+
+def add_choices(pages: Pages, tab: str, form: Form, name: str, view: Any) -> None:
+    """Keeps a drop-down of runs fresh: on the run that was chosen here or that the page was asked to use, else on its first choice
+    (none where it may stay empty, else the newest)."""
     k = next(k for k in knobs(form.cls) if k.name == name)
-    service: Service = pages.service
+    service = pages.service
     field, chosen = form.fields[name], f"{form.cls.kind}-{name}"
 
-    def draw(now: Any) -> Any:
-        choices = service.choices(k.run_kind)
+    def draw(now: View) -> Any:
+        choices = controls.run_choices(k, service.choices(k.run_kind))
         if k.type == "list":
             return gr.Dropdown(choices=choices)
         known = {run for _, run in choices}

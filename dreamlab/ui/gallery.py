@@ -8,9 +8,9 @@ import gradio as gr
 import numpy as np
 
 from dreamlab.data import imageset
-from dreamlab.data.catalog import INFO
 from dreamlab.service import Refused, RunRow
 from dreamlab.ui import html
+from dreamlab.ui.train import drawn_names, picture_size
 from dreamlab.ui.view import QUIET, Pages, View
 
 COLS, ROWS = 10, 8
@@ -51,6 +51,8 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
         page = gr.Number(1, label="Page", elem_id="gallery-page", scale=0, min_width=110)
     with gr.Column(elem_classes="dl-panel"):
         sheets = gr.HTML("", elem_id="gallery-sheets")
+    with gr.Column(elem_classes="dl-panel", visible=False) as steps_panel:
+        steps = gr.HTML("", elem_id="gallery-steps")
     with gr.Column(elem_classes="dl-panel"):
         about = gr.HTML("", elem_id="gallery-about")
 
@@ -90,6 +92,13 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
             pages, shown(now), now.pick("class", EVERY), now.pick("split", "train"), int(now.pick("page", 1))
         ),
     )
+
+    def steps_key(now: View) -> Any:
+        row = shown(now)
+        return (row.id, len(service.status(row.id).images)) if row else None
+
+    pages.add("gallery", steps, steps_key, lambda now: steps_html(pages, shown(now)))
+    pages.add("gallery", steps_panel, steps_key, lambda now: gr.Column(visible=bool(steps_html(pages, shown(now)))))
     pages.add("gallery", about, lambda now: row_key(shown(now)), lambda now: about_html(pages, shown(now)))
 
     chosen.input(lambda now, run: now.at("gallery", run or "").with_pick("page", 1), [view, chosen], view, **QUIET)
@@ -103,7 +112,7 @@ def row_key(row: RunRow | None) -> Any:
 
 
 def class_names(pages: Pages, run: str) -> tuple[str, ...]:
-    return INFO[pages.service.generator_of(run)[1].dataset].classes
+    return drawn_names(pages.service.generator_of(run)[1])
 
 
 def pick(images: np.ndarray, labels: np.ndarray, classes: int, klass: int | None, page: int) -> np.ndarray:
@@ -130,19 +139,15 @@ def sheets_html(pages: Pages, row: RunRow | None, picked: str, split: str, page:
         return f'<p class="empty">This set is {html.esc(html.STATE_WORDS.get(row.state, row.state))}: {row.step:,} of {row.total:,} {html.esc(row.unit)}.</p>'
     service = pages.service
     _, generator = service.generator_of(row.id)
-    real, real_labels, names = service.real_images(generator.dataset, generator.data_dir, split)
+    real, real_labels, _ = service.real_images(generator.dataset, generator.data_dir, split)
     fake, fake_labels = service.images(row.id)
-    klass = names.index(picked) if picked in names else None
-    left = one(
-        real,
-        real_labels,
-        names,
-        klass,
-        page,
-        "real",
-        f"{generator.dataset}, {'training' if split == 'train' else 'test'} split",
-    )
-    right = one(fake, fake_labels, names, klass, page, "synthetic", row.name)
+    names = drawn_names(generator)
+    if not names:  # the generator knows no classes: real images of all of them, in stored order
+        names, real_labels, picked = ("all",), np.zeros_like(real_labels), "all"
+    klass, side = names.index(picked) if picked in names else None, int(fake.shape[1])
+    where = f"{generator.dataset}, {'training' if split == 'train' else 'test'} split"
+    left = one(real, real_labels, names, klass, page, "real", where, side)
+    right = one(fake, fake_labels, names, klass, page, "synthetic", row.name, side)
     last = max(page_count(real_labels, klass), page_count(fake_labels, klass))
     back = (
         html.button("Previous", "pick", small=True, id="gallery-previous", name="page", value=page - 1)
@@ -154,20 +159,47 @@ def sheets_html(pages: Pages, row: RunRow | None, picked: str, split: str, page:
 
 
 def one(
-    images: np.ndarray, labels: np.ndarray, names: tuple[str, ...], klass: int | None, page: int, kind: str, about: str
-) -> str:
+    images: np.ndarray, labels: np.ndarray, names: tuple[str, ...], klass: int | None, page: int, kind: str, about: str, side: int
+) -> str:  # fmt: skip
+    """One sheet with its head; images are shown at `side` pixels, resized as for training where they are stored larger."""
     index = pick(images, labels, len(names), klass, page)
     word = "Real" if kind == "real" else "Synthetic"
-    what = f"class {names[klass]}" if klass is not None else "rows are classes"
+    what = "rows are classes" if klass is None else f"class {names[klass]}" if len(names) > 1 else "all classes"
     head = f'<h2 class="head"><b><i class="mark {kind}"></i>{word}, {html.esc(what)}</b><span>{html.esc(about)}, {len(labels):,} images</span></h2>'
     if not len(index):
         return f'<div>{head}<p class="empty">No more images on this page.</p></div>'
-    sheet = imageset.sheet(np.asarray(images[index]), COLS)
-    side = int(images.shape[1])
+    sheet = imageset.sheet(imageset.resized(np.asarray(images[index]), side), COLS)
     uri = html.data_uri(imageset.png(sheet))
     rows = names if klass is None and len(index) == COLS * len(names) else ()
     picture = html.sheet(uri, sheet.shape[1], sheet.shape[0], side, frame=kind, alt=f"{word} images, {what}", rows=rows)
     return f'<div>{head}{picture}<p class="note"><a download="{kind}-{html.esc(what.replace(" ", "-"))}-{page}.png" href="{uri}">Download this sheet (PNG, lossless)</a></p></div>'
+
+
+def steps_html(pages: Pages, row: RunRow | None) -> str:
+    """The kept steps of a sampling: x_t and the predicted x0 of the first images of every class, with a timeline."""
+    if row is None:
+        return ""
+    by_step: dict[int, dict[str, dict[str, Any]]] = {}
+    for event in pages.service.status(row.id).images:
+        if event.get("name") in ("x_t", "x0"):
+            by_step.setdefault(int(event["step"]), {})[event["name"]] = event
+    whole = [by_step[step] for step in sorted(by_step) if len(by_step[step]) == 2]
+    if not whole:
+        return ""
+    run = pages.service.get(row.id)
+    frames = []
+    for pair in whole:
+        width, height = picture_size(run.path / pair["x_t"]["path"])
+        frames.append({
+            "srcs": [f"/media/{row.id}/{pair[name]['path']}?v={pair[name]['t']}" for name in ("x_t", "x0")],
+            "w": width, "h": height, "cell": width // max(1, int(pair["x_t"].get("cols", 8))),
+            "title": f"Denoising, step {int(pair['x_t']['step'])}", "caption": str(pair["x_t"].get("caption", "")),
+        })  # fmt: skip
+    names = class_names(pages, row.id)
+    chosen = getattr(run.spec, "classes", ()) or range(len(names))
+    rows = [names[c] for c in chosen if c < len(names)][: int(whole[-1]["x_t"].get("rows", len(names)))]
+    panels = [("x_t", "what the sampler holds"), ("Predicted x0", "what the network believes")]
+    return html.film(row.id, frames, panels, rows, ends=("noise", "image"))
 
 
 def about_html(pages: Pages, row: RunRow | None) -> str:

@@ -110,6 +110,15 @@ def panel_head(title: str, note: str = "") -> str:
     return f'<h2 class="head">{esc(title)}' + (f" <span>{esc(note)}</span>" if note else "") + "</h2>"
 
 
+def legend(entries: Iterable[tuple[str, float]]) -> str:
+    """Words beside short lines of ink, each as dark (0 to 1) as the line it names."""
+    return (
+        '<div class="legend">'
+        + "".join(f'<span><i style="opacity:{ink:g}"></i>{esc(word)}</span>' for word, ink in entries)
+        + "</div>"
+    )
+
+
 def page_head(title: str, sub: str) -> str:
     return f'<h1 class="title">{esc(title)}</h1><p class="sub">{esc(sub)}</p>'
 
@@ -193,24 +202,31 @@ def sheet(
     )
 
 
-def film(run: str, frames: Sequence[dict[str, Any]], cell: int, rows: Sequence[str], total: int) -> str:
-    """The previews of a run with a timeline and Play; app.js keeps the place when new frames arrive.
+def film(
+    key: str, frames: Sequence[dict[str, Any]], panels: Sequence[tuple[str, str]], rows: Sequence[str], *, ends: tuple[str, str] = ("", ""),
+    append: bool = False,
+) -> str:  # fmt: skip
+    """Frames with a timeline and Play, each of one picture or of several that move together; app.js keeps the place when new ones arrive.
 
-    frames: {"src", "step", "width", "height", "caption"}.
+    frames: {"srcs": one per panel, "w", "h", "cell" (pixels), "title", "caption"}; panels: (title, alternative text), the title of
+    the first is that of the frame; `append`: only the newest frame is handed over and app.js keeps those before it, by `key`.
+    `ends`: what stands at the two ends of the timeline.
     """
     if not frames:
         return ""
     last = frames[-1]
-    data = esc(json.dumps([{"src": f["src"], "step": f["step"], "caption": f["caption"]} for f in frames]))
-    picture = sheet(
-        last["src"], last["width"], last["height"], cell, frame="synthetic", alt="samples of the generator", rows=rows
+    sheets = "".join(
+        f"<div>{panel_head(title) if title else ''}"
+        f"{sheet(src, last['w'], last['h'], last['cell'], frame='synthetic', alt=alt, rows=rows)}</div>"
+        for src, (title, alt) in zip(last["srcs"], panels, strict=True)
     )
+    pictures = f'<div class="pair">{sheets}</div>' if len(panels) > 1 else sheets
+    mark = " data-append" if append else ""
     return (
-        f'<dl-film data-run="{esc(run)}" data-frames="{data}">'
-        f'<h2 class="head"><b class="film-title">Samples at step {last["step"]:,}</b> <span class="film-note">{esc(last["caption"])}</span></h2>'
-        f"{picture}"
-        f'<div class="timeline"><span class="mut">{frames[0]["step"]:,}</span>'
-        f'<input type="range" min="0" max="{len(frames) - 1}" value="{len(frames) - 1}" step="1" aria-label="Preview in time">'
-        f'<span class="mut">{max(total, last["step"]):,}</span>'
+        f'<dl-film data-key="{esc(key)}" data-frames="{esc(json.dumps(list(frames)))}"{mark}>'
+        f'<h2 class="head"><b class="film-title">{esc(last["title"])}</b> <span class="film-note">{esc(last["caption"])}</span></h2>{pictures}'
+        f'<div class="timeline"><span class="mut">{esc(ends[0])}</span>'
+        f'<input type="range" min="0" max="{len(frames) - 1}" value="{len(frames) - 1}" step="1" aria-label="Place in time">'
+        f'<span class="mut">{esc(ends[1])}</span>'
         f'<button type="button" class="btn small film-play">Play <kbd>space</kbd></button></div></dl-film>'
     )

@@ -3,189 +3,267 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
 
-from dreamlab.data.catalog import INFO
+from dreamlab.data import catalog
 from dreamlab.service import LiveFrame, Refused
-from dreamlab.spec import SynthesizeSpec, TrainSpec, command, knobs
-from dreamlab.ui import forms, html
-from dreamlab.ui.train import picture_size
+from dreamlab.spec import Knob, SynthesizeSpec, TrainSpec, knobs
+from dreamlab.ui import controls, forms, html
+from dreamlab.ui.controls import Section
+from dreamlab.ui.train import drawn_names, picture_size
 from dreamlab.ui.view import QUIET, Pages, View
 
-FIELDS = ("source", "guidance_weight", "num_steps", "sampler", "seed")
-SHOWN_PER_CLASS = 10
+KNOBS = {k.name: k for k in knobs(SynthesizeSpec)}
+PLAIN = ("num_steps", "sampler", "seed")
+SHOWN_PER_CLASS, FINE_PER_CLASS = 10, 4
+"""Images per class on the page, of small images and of fine ones."""
+FINE = 64
 FRAMES = 8
+PANELS = [
+    ("x_t, what the sampler holds", "samples"),
+    ("Predicted x0, what the network believes", "predicted clean images"),
+]
 
 
 @dataclasses.dataclass(frozen=True)
 class Controls:
-    """The components of the tab's form."""
+    """The components of the tab: the settings, and what is said about them."""
 
     fields: dict[str, Any]
-    classes: Any
+    sections: list[Section]
     per_class: Any
     keep_per_class: Any
+    scale: Any
+    refusal: Any
+    cost: Any
+    kept: Any
+    line: Any
+    picture: Any
 
     @property
     def all(self) -> set[Any]:
-        return {*self.fields.values(), self.classes, self.per_class, self.keep_per_class}
+        return {*self.fields.values(), self.per_class, self.keep_per_class}
+
+    @property
+    def replies(self) -> list[Any]:
+        return [self.scale, self.refusal, self.cost, self.line, *(s.accordion for s in self.sections)]
 
     def values(self, data: dict[Any, Any], per_class: Any) -> dict[str, Any]:
         """Settings of a synthesize spec."""
-        by_name = {k.name: k for k in knobs(SynthesizeSpec)}
-        found = {name: forms.read(by_name[name], data[c]) for name, c in self.fields.items()}
-        count = forms.read(by_name["per_class"], data[per_class])
-        return {**found, "classes": tuple(data[self.classes] or ()), "per_class": count}
+        found = {name: controls.read(KNOBS[name], data[c]) for name, c in self.fields.items()}
+        return {**found, "per_class": controls.read(KNOBS["per_class"], data[per_class])}
 
 
 def create(pages: Pages, view: Any, seen: Any) -> None:
     """Lays out the tab and wires Sample and Keep."""
     service = pages.service
-    by_name = {k.name: k for k in knobs(SynthesizeSpec)}
     gr.HTML(
         html.page_head(
             "Sample from a generator",
-            "Noise becomes digits step by step: left what the sampler holds, right what the network believes is behind it.",
+            "Noise becomes images step by step: left what the sampler holds, right what the network believes is behind it.",
         )
     )
     with gr.Row(elem_classes="columns"):
         with gr.Column(elem_classes="formcol"), gr.Column(elem_classes="dl-panel"):
-            fields = {
-                name: forms.control(
-                    by_name[name], service.choices("train") if name == "source" else [], f"sample-{name}"
-                )
-                for name in FIELDS[:2]
-            }
-            scale = gr.HTML(scale_note(1.0), elem_id="sample-scale")
-            fields |= {name: forms.control(by_name[name], [], f"sample-{name}") for name in FIELDS[2:]}
-            classes = gr.Dropdown(
-                choices=class_choices(pages, fields["source"].value or ""),
-                value=[],
-                multiselect=True,
-                label="Classes",
-                info="Empty samples all.",
+            fields = {"source": controls.control(KNOBS["source"], generators(pages), "sample-source")}
+            source = str(fields["source"].value or "")
+            weight = KNOBS["guidance_weight"].default if guidable(pages, source) else 0
+            fields["guidance_weight"] = controls.control(KNOBS["guidance_weight"], [], "sample-guidance_weight")
+            fields["guidance_weight"].value = weight
+            scale = gr.HTML(scale_note(weight), elem_id="sample-scale")
+            fields |= {name: controls.control(KNOBS[name], [], f"sample-{name}") for name in PLAIN}
+            fields["classes"] = gr.Dropdown(
+                choices=class_choices(pages, source), value=[], multiselect=True, label="Classes", info="Empty samples all.",
                 elem_id="sample-classes",
+            )  # fmt: skip
+            shown_count = gr.Number(
+                page_count(pages, source), label="Images per class, on this page", elem_id="sample-per_class"
             )
-            shown_count = gr.Number(SHOWN_PER_CLASS, label="Images per class, on this page", elem_id="sample-per_class")
+            kept_of = {
+                "checkpoint": lambda k, name: checkpoint_control(pages, k, name, source),
+                "guide_checkpoint": lambda k, name: checkpoint_control(pages, k, name, ""),
+            }
+            more, sections = controls.folded(service, list(KNOBS.values()), "sample", kept_of)
             with gr.Column(elem_classes="foot"):
                 go = gr.Button("Sample", variant="primary", elem_id="sample-start")
                 refusal = gr.HTML("", elem_id="sample-refusal")
             keep_count = gr.Number(
-                100,
+                KNOBS["per_class"].default,
                 label="Images per class to keep",
                 info="Keep makes a labelled set of these settings as a run.",
                 elem_id="sample-keep_per_class",
             )
             keep = gr.Button("Keep as a set", elem_id="sample-keep")
+            cost = gr.HTML("", elem_id="sample-cost")
             kept = gr.HTML("", elem_id="sample-kept")
         with gr.Column(elem_classes="maincol"):
             with gr.Column(elem_classes="dl-panel"):
-                picture = gr.HTML(before(pages, fields["source"].value), elem_id="sample-picture")
+                picture = gr.HTML(before(pages, source), elem_id="sample-picture")
             line = gr.HTML("", elem_id="sample-command")
-    controls = Controls(fields, classes, shown_count, keep_count)
-    _follow(pages, controls)
-    _wire(pages, controls, view, go, keep, picture, refusal, kept, line, scale)
+    found = Controls(fields | more, sections, shown_count, keep_count, scale, refusal, cost, kept, line, picture)
+    _follow(pages, found)
+    _wire_settings(pages, found, view)
+    _wire_buttons(pages, found, view, go, keep)
 
 
-def _follow(pages: Pages, controls: Controls) -> None:
-    """Keeps the generators fresh and selects the one that the page was opened with."""
+def _follow(pages: Pages, found: Controls) -> None:
+    """Keeps the generators fresh, selects the one that the page was opened with, and looks again after a measurement."""
     service = pages.service
 
-    def generators(view: View) -> Any:
-        choices, asked = service.choices("train"), view.run("sample")
+    def key(view: View) -> Any:
+        return tuple(service.choices("train"))
+
+    def source(view: View) -> Any:
+        choices, asked = generators(pages), view.run("sample")
         known = {run for _, run in choices}
         return gr.Dropdown(choices=choices, value=asked if asked in known else (choices[0][1] if choices else None))
 
-    pages.add(
-        "sample",
-        controls.fields["source"],
-        lambda view: (tuple(service.choices("train")), view.run("sample")),
-        generators,
-    )
+    def guide(view: View) -> Any:
+        return gr.Dropdown(choices=controls.run_choices(KNOBS["guide"], service.choices("train")))
+
+    def stages(view: View) -> Any:
+        return gr.Dropdown(choices=generators(pages, stages=True))
+
+    pages.add("sample", found.fields["source"], lambda view: (key(view), view.run("sample")), source)
+    pages.add("sample", found.fields["guide"], key, guide)
+    pages.add("sample", found.fields["upsample"], key, stages)
+    forms.refine(pages, "sample", found.cost, found.all, lambda data: look(pages, found, data))
 
 
-def _wire(
-    pages: Pages,
-    controls: Controls,
-    view: Any,
-    go: Any,
-    keep: Any,
-    picture: Any,
-    refusal: Any,
-    kept: Any,
-    line: Any,
-    scale: Any,
-) -> None:
-    service = pages.service
+def look(pages: Pages, found: Controls, data: dict[Any, Any]) -> dict[Any, Any]:
+    """What the settings mean for a kept set: both conventions of guidance, the command, the cost, or a refusal."""
+    values = found.values(data, found.keep_per_class)
+    differing = controls.changed(SynthesizeSpec, values)
+    replies: dict[Any, Any] = {s.accordion: gr.update(label=s.header(differing)) for s in found.sections}
+    replies[found.scale] = scale_note(values["guidance_weight"])
+    try:
+        spec = pages.service.check("synthesize", values)
+        cost = forms.cost_note(pages.service, spec)
+    except ValueError as error:
+        return {**replies, found.refusal: forms.refusal(str(error)), found.cost: ""}
+    return {**replies, found.refusal: "", found.cost: cost, found.line: forms.terminal(spec)}
+
+
+def _wire_settings(pages: Pages, found: Controls, view: Any) -> None:
+    fields = found.fields
 
     def on_change(data: dict[Any, Any]) -> dict[Any, Any]:
-        weight = data[controls.fields["guidance_weight"]]
-        try:
-            spec = service.check("synthesize", controls.values(data, controls.keep_per_class))
-        except ValueError as error:
-            return {scale: scale_note(weight), refusal: forms.refusal(str(error))}
+        return look(pages, found, data)
+
+    def on_source(source: str) -> dict[Any, Any]:
         return {
-            scale: scale_note(weight),
-            refusal: "",
-            line: html.panel_head("The same set from a terminal") + html.command_line(command(spec)),
+            fields["classes"]: gr.Dropdown(choices=class_choices(pages, source), value=[]),
+            fields["checkpoint"]: gr.Dropdown(choices=checkpoint_choices(pages, source), value=""),
+            found.per_class: page_count(pages, source),
+            found.picture: before(pages, source),
+            **({} if guidable(pages, source) else {fields["guidance_weight"]: 0}),
         }
 
-    def on_source(source: str) -> Any:
-        return gr.Dropdown(choices=class_choices(pages, source), value=[]), before(pages, source)
+    def on_guide(guide: str) -> Any:
+        return gr.Dropdown(choices=checkpoint_choices(pages, guide), value="")
+
+    changes = [c.change for c in (*fields.values(), found.keep_per_class)]
+    gr.on(changes, on_change, found.all, found.replies, trigger_mode="always_last", **QUIET)
+    new_source = [
+        *(fields[n] for n in ("classes", "checkpoint", "guidance_weight")),
+        found.per_class,
+        found.picture,
+    ]
+    fields["source"].change(on_source, fields["source"], new_source, **QUIET)
+    fields["guide"].change(on_guide, fields["guide"], fields["guide_checkpoint"], **QUIET)
+    fields["source"].input(lambda now, run: now.at("sample", run or ""), [view, fields["source"]], view, **QUIET)
+
+
+def _wire_buttons(pages: Pages, found: Controls, view: Any, go: Any, keep: Any) -> None:
+    service = pages.service
 
     def on_sample(data: dict[Any, Any]) -> Iterator[dict[Any, Any]]:
-        source = data[controls.fields["source"]] or ""
-        yield {
-            refusal: "",
-            view: data[view].at("sample", source),
-        }  # from now on this one is chosen, whatever else finishes
+        source = data[found.fields["source"]] or ""
+        # from now on this one is chosen, whatever else finishes
+        yield {found.refusal: "", view: data[view].at("sample", source)}
         try:
-            values = controls.values(data, controls.per_class)
-            names = dict((index, name) for name, index in class_choices(pages, values["source"]))
-            wanted = list(values["classes"]) or sorted(names)
-            for frame in service.live(**values, frames=FRAMES):
-                yield {picture: frame_html(frame, [names.get(c, str(c)) for c in wanted])}
+            values = found.values(data, found.per_class)
+            names = drawn_names(service.get(source).spec) if source else ()
+            wanted = [names[c] for c in values["classes"] if c < len(names)] or list(names)
+            key = f"live-{time.time_ns()}"
+            for frame in service.live(values, frames=FRAMES):
+                yield {found.picture: frame_html(frame, key, wanted)}
         except Exception as error:
-            yield {refusal: forms.refusal(forms.refused(error))}
+            yield {found.refusal: forms.refusal(forms.refused(error))}
 
     def on_keep(data: dict[Any, Any]) -> dict[Any, Any]:
         try:
-            submitted = service.submit(service.check("synthesize", controls.values(data, controls.keep_per_class)))
+            submitted = service.submit(service.check("synthesize", found.values(data, found.keep_per_class)))
         except Exception as error:
-            return {kept: forms.refusal(forms.refused(error))}
+            return {found.kept: forms.refusal(forms.refused(error))}
         words = "This set is there already" if submitted.reused else "The set is being made"
-        return {
-            kept: f'<p class="note">{words}: {html.run_link(submitted.run, "see it in the Gallery", "gallery")}.</p>'
-        }
+        link = html.run_link(submitted.run, "see it in the Gallery", "gallery")
+        return {found.kept: f'<p class="note">{words}: {link}.</p>'}
 
-    changes = [c.change for c in (*controls.fields.values(), controls.classes, controls.keep_per_class)]
-    gr.on(changes, on_change, controls.all, [scale, refusal, line], trigger_mode="always_last", **QUIET)
-    controls.fields["source"].change(on_source, controls.fields["source"], [controls.classes, picture], **QUIET)
     streamed = {
         "show_progress": "hidden",
         "api_visibility": "private",
         "concurrency_limit": 4,
         "concurrency_id": "live",
     }
-    controls.fields["source"].input(
-        lambda now, run: now.at("sample", run or ""), [view, controls.fields["source"]], view, **QUIET
-    )
-    go.click(on_sample, {*controls.all, view}, [picture, refusal, view], trigger_mode="always_last", **streamed)
-    keep.click(on_keep, controls.all, [kept], **QUIET)
+    replies = [found.picture, found.refusal, view]
+    go.click(on_sample, {*found.all, view}, replies, trigger_mode="always_last", **streamed)
+    keep.click(on_keep, found.all, [found.kept], **QUIET)
+
+
+def trained(pages: Pages, source: str | None) -> TrainSpec | None:
+    """How a generator was trained; None where there is no such generator."""
+    try:
+        spec = pages.service.get(source).spec if source else None
+    except Refused:
+        return None
+    return spec if isinstance(spec, TrainSpec) else None
+
+
+def guidable(pages: Pages, source: str) -> bool:
+    """Whether a generator has an unconditional model of its own to be guided by."""
+    spec = trained(pages, source)
+    return spec is None or (spec.conditional and spec.label_dropout > 0)
+
+
+def generators(pages: Pages, stages: bool = False) -> list[tuple[str, str]]:
+    """(label, id) of the trained models that start from noise, or of those that make images larger."""
+    found = [(words, run, trained(pages, run)) for words, run in pages.service.choices("train")]
+    return [(words, run) for words, run, spec in found if spec and bool(spec.low_size) == stages]
 
 
 def class_choices(pages: Pages, source: str) -> list[tuple[str, int]]:
-    """(name, number) of the classes of a generator; none where there is no such generator."""
-    if not source:
-        return []
-    try:
-        spec = pages.service.get(source).spec
-    except Refused:
-        return []
-    return [(name, i) for i, name in enumerate(INFO[spec.dataset].classes)] if isinstance(spec, TrainSpec) else []
+    """(name, number) of what a generator can draw; none where there is no such generator."""
+    spec = trained(pages, source)
+    return [(name, i) for i, name in enumerate(catalog.drawn_classes(spec))] if spec else []
+
+
+def page_count(pages: Pages, source: str) -> int:
+    """Images per class that fit on a page."""
+    spec = trained(pages, source)
+    return FINE_PER_CLASS if spec and catalog.network(spec).image_size >= FINE else SHOWN_PER_CLASS
+
+
+def checkpoint_choices(pages: Pages, run: str) -> list[tuple[str, str]]:
+    """The kept checkpoints of a generator, after its last one."""
+    kept = pages.service.checkpoints(run) if trained(pages, run) else []
+    return [("the last", ""), *((name, name) for name in kept)]
+
+
+def checkpoint_control(pages: Pages, k: Knob, elem_id: str, run: str) -> Any:
+    """A drop-down of what a run has kept."""
+    return gr.Dropdown(
+        choices=checkpoint_choices(pages, run),
+        value="",
+        allow_custom_value=True,
+        label=k.label,
+        info=k.help,
+        elem_id=elem_id,
+    )
 
 
 def before(pages: Pages, source: str | None) -> str:
@@ -199,7 +277,7 @@ def before(pages: Pages, source: str | None) -> str:
         return waiting()
     event = events[-1]
     width, height = picture_size(run.path / event["path"])
-    names = [name for name, _ in class_choices(pages, run.id)][: int(event.get("rows", 10))]
+    names = drawn_names(run.spec)[: int(event.get("rows", 10))]
     picture = html.sheet(
         f"/media/{run.id}/{event['path']}?v={event['t']}", width, height, width // max(1, int(event.get("cols", 16))), frame="synthetic",
         alt="the last preview of this generator", rows=names,
@@ -219,19 +297,16 @@ def waiting(
     return html.panel_head("Samples") + f'<p class="empty">{html.esc(text)}</p>'
 
 
-def frame_html(frame: LiveFrame, rows: list[str]) -> str:
-    """x_t and the predicted x0 side by side at the same zoom."""
+def frame_html(frame: LiveFrame, key: str, rows: list[str]) -> str:
+    """x_t and the predicted x0 side by side at the same zoom; the page keeps the frames of one stream to go back through."""
     width, height = png_size(frame.png)
-    cell = width // max(1, frame.cols)
-    note = "done" if frame.done else f"step {frame.step} of {frame.total}"
-    left = html.sheet(html.data_uri(frame.png), width, height, cell, frame="synthetic", alt="samples", rows=rows)
-    right = html.sheet(
-        html.data_uri(frame.x0_png), width, height, cell, frame="synthetic", alt="predicted clean images", rows=rows
-    )
-    return (
-        f'<div class="pair" id="sample-frames" data-done="{int(frame.done)}"><div>{html.panel_head("Samples" if frame.done else "x_t, what the sampler holds", f"{note}, {frame.seconds:.1f} s")}{left}</div>'
-        f"<div>{html.panel_head('Predicted x0', 'what the network believes is there')}{right}</div></div>"
-    )
+    note = f"step {frame.step} of {frame.total}"
+    shown = {
+        "srcs": [html.data_uri(frame.png), html.data_uri(frame.x0_png)], "w": width, "h": height, "cell": width // max(1, frame.cols),
+        "title": f"Stage {frame.stage + 1}, {note}" if frame.stage else note.capitalize(), "caption": f"{frame.seconds:.1f} s",
+    }  # fmt: skip
+    film = html.film(key, [shown], PANELS, rows, ends=("noise", "image"), append=True)
+    return f'<div id="sample-frames" data-done="{int(frame.done)}">{film}</div>'
 
 
 def png_size(png: bytes) -> tuple[int, int]:

@@ -27,6 +27,11 @@ MODULES = {
     "runs": runs,
 }
 HEAD = '<script src="/look/app.js?v={stamp}"></script><link rel="icon" href="data:,"><meta name="viewport" content="width=device-width, initial-scale=1">'
+ASKED = {
+    "preview": "Asked for: the preview appears with the next step.",
+    "snapshot": "Asked for: the checkpoint of the next step is kept; Sample lists it under Stages.",
+}
+"""What a training can be asked for while it runs, and what the page says then."""
 READY = "const ready = (then) => (window.dreamlab ? then(window.dreamlab) : setTimeout(ready, 20, then)); "
 """Gradio loads our script beside the page, in no order that can be relied upon."""
 CONNECT = READY + "ready((d) => d.connect((data) => trigger('click', data)));"
@@ -123,6 +128,9 @@ def act(pages: Pages, view: View, data: dict[str, Any]) -> View:
                 if name == "stop"
                 else "Its processes are being ended; what was saved stays."
             )
+        if name in ASKED:
+            service.ask(run, name)
+            return view.saying(ASKED[name])
         if name == "resume":
             service.resume(run)
             return view.saying("Queued again; it goes on from its last checkpoint.")

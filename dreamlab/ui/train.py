@@ -8,13 +8,16 @@ import gradio as gr
 import numpy as np
 from PIL import Image
 
-from dreamlab.data import imageset
-from dreamlab.data.catalog import INFO
-from dreamlab.service import RunRow
+from dreamlab.data import catalog, imageset
+from dreamlab.service import Refused, RunRow
+from dreamlab.service.cautions import caution
 from dreamlab.spec import ACTIVE, TrainSpec
-from dreamlab.ui import figures, forms, html
+from dreamlab.spec.training import INHERITED
+from dreamlab.ui import controls, figures, forms, html, schedule
 from dreamlab.ui.view import QUIET, Pages, View
 
+REAL_WIDTH = 290
+"""Pixels of the side column."""
 LEAD = "The same noise for every picture: what changes from preview to preview is only the network."
 
 
@@ -24,7 +27,15 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
     gr.HTML(html.page_head("Train a generator and watch it learn", LEAD))
     with gr.Row(elem_classes="columns"):
         with gr.Column(elem_classes="formcol"), gr.Column(elem_classes="dl-panel"):
-            form = forms.build(service, TrainSpec, "Start training", "train")
+            form = forms.build(
+                service,
+                TrainSpec,
+                "Start training",
+                "train",
+                describe=schedule.describe,
+                caution=caution,
+                after="target",
+            )
         with gr.Column(elem_classes="maincol"):
             with gr.Column(elem_classes="dl-panel"):
                 film = gr.HTML("", elem_id="train-film")
@@ -35,6 +46,10 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
             with gr.Column(elem_classes="dl-panel"):
                 gr.HTML(html.panel_head("Loss", "log scale, with its running mean"))
                 loss = gr.Plot(show_label=False, elem_id="train-loss")
+            with gr.Column(elem_classes="dl-panel"):
+                keys = html.legend(zip(figures.BANDS, figures.BAND_INK, strict=True))
+                gr.HTML(html.panel_head("Loss by noise level t/T", "log scale") + keys)
+                bands = gr.Plot(show_label=False, elem_id="train-bands")
             with gr.Column(elem_classes="dl-panel"):
                 real = gr.HTML("", elem_id="train-real")
 
@@ -59,14 +74,36 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
     def data_key(now: View) -> Any:
         row = shown(now)
         spec = service.get(row.id).spec if row else None
-        return (spec.dataset, spec.data_dir) if isinstance(spec, TrainSpec) else ("mnist5k", "")
+        return (spec.dataset, spec.data_dir, spec.image_size) if isinstance(spec, TrainSpec) else ("mnist5k", "", 0)
 
     pages.add("train", numbers, status_key, lambda now: run_panel(pages, shown(now)))
     pages.add("train", film, film_key, lambda now: film_panel(pages, shown(now)))
     pages.add("train", loss, loss_key, lambda now: loss_figure(pages, shown(now), now.theme))
+    pages.add("train", bands, loss_key, lambda now: bands_figure(pages, shown(now), now.theme))
     pages.add("train", real, data_key, lambda now: real_panel(pages, *data_key(now)))
     pages.add("train", command, lambda now: status_id(shown(now)), lambda now: command_panel(pages, shown(now)))
+    forms.add_choices(pages, "train", form, "init_from", view)
+    forms.refine(pages, "train", form.cost, form.inputs, lambda data: form.look(service, data))
+    _fill(pages, form)
     start(pages, form, view, seen, "train")
+
+
+def _fill(pages: Pages, form: forms.Form) -> None:
+    """A preset fills in what presets set; a run to start from fills in what is taken over from it."""
+
+    def from_preset(preset: str) -> dict[Any, Any]:
+        return form.filled(controls.preset_values(TrainSpec, preset))
+
+    def from_run(run: str) -> dict[Any, Any]:
+        try:
+            spec = pages.service.get(run).spec if run else None
+        except Refused:  # the look at the form says why
+            spec = None
+        return form.filled({n: getattr(spec, n) for n in INHERITED}) if isinstance(spec, TrainSpec) else {}
+
+    preset, source = form.fields["preset"], form.fields["init_from"]
+    preset.input(from_preset, preset, [form.fields[n] for n in controls.preset_values(TrainSpec, "")], **QUIET)
+    source.input(from_run, source, [form.fields[n] for n in INHERITED], **QUIET)
 
 
 def status_id(row: RunRow | None) -> str:
@@ -118,12 +155,15 @@ def run_panel(pages: Pages, row: RunRow | None) -> str:
         for m in s.messages[-3:]
         if m.get("level") in ("warning", "error")
     )
+    names = pages.service.checkpoints(row.id)
+    kept = f'<p class="note">Kept: {html.esc(", ".join(names))}.</p>' if names else ""
     return (
         head
         + html.stats(pairs)
         + bar
         + error
         + warnings
+        + kept
         + f'<div class="acts" style="margin-top:12px">{actions(row)}</div>'
     )
 
@@ -133,6 +173,9 @@ def actions(row: RunRow) -> str:
     buttons = []
     if row.state in ("queued", "running", "interrupted"):
         buttons.append(html.button("Stop and keep", "stop", id="train-stop", run=row.id))
+    if row.state == "running":
+        buttons.append(html.button("Preview now", "preview", id="train-preview", run=row.id))
+        buttons.append(html.button("Keep checkpoint", "snapshot", id="train-snapshot", run=row.id))
     if row.state in ("running", "stopping"):
         buttons.append(
             html.button("Stop now", "stop-now", id="train-stop-now", run=row.id, confirm="Lose what is unsaved?")
@@ -154,20 +197,22 @@ def film_panel(pages: Pages, row: RunRow | None) -> str:
     if not events:
         waiting = "The first preview is on its way." if row.state in ACTIVE else "This run has no previews."
         return html.panel_head("Samples") + f'<p class="empty">{waiting}</p>'
+    rows, cols = int(events[-1].get("rows", 10)), max(1, int(events[-1].get("cols", 16)))
     width, height = picture_size(run.path / events[-1]["path"])
-    cell = width // max(1, int(events[-1].get("cols", 16)))
     frames = [
         {
-            "src": f"/media/{row.id}/{e['path']}?v={e['t']}",
-            "step": int(e["step"]),
-            "width": width,
-            "height": height,
-            "caption": str(e.get("caption", "")),
+            "srcs": [f"/media/{row.id}/{e['path']}?v={e['t']}"], "w": width, "h": height, "cell": width // cols,
+            "title": f"Samples at step {int(e['step']):,}", "caption": str(e.get("caption", "")),
         }
         for e in events
-    ]
-    names = INFO[run.spec.dataset].classes if isinstance(run.spec, TrainSpec) else ()
-    return html.film(row.id, frames, cell, names[: int(events[-1].get("rows", 10))], status.total)
+    ]  # fmt: skip
+    ends = (f"{int(events[0]['step']):,}", f"{max(status.total, int(events[-1]['step'])):,}")
+    return html.film(row.id, frames, [("", "samples of the generator")], drawn_names(run.spec)[:rows], ends=ends)
+
+
+def drawn_names(spec: Any) -> tuple[str, ...]:
+    """Names beside the rows of what a generator draws: its classes, none where it draws all alike."""
+    return catalog.drawn_classes(spec) if isinstance(spec, TrainSpec) and spec.conditional else ()
 
 
 def picture_size(path: Any) -> tuple[int, int]:
@@ -180,14 +225,18 @@ def loss_figure(pages: Pages, row: RunRow | None, theme: str) -> Any:
     return figures.loss([m["step"] for m in points], [m["loss"] for m in points], theme, row.id if row else "none")
 
 
-def real_panel(pages: Pages, dataset: str, data_dir: str) -> str:
-    """Real training images of the same classes, ten a class, in the real colour."""
+def bands_figure(pages: Pages, row: RunRow | None, theme: str) -> Any:
+    return figures.bands(pages.service.status(row.id).metrics if row else [], theme, row.id if row else "none")
+
+
+def real_panel(pages: Pages, dataset: str, data_dir: str, image_size: int) -> str:
+    """Real training images of the same classes in the real colour, at the size that is trained on, as many a class as fit."""
     images, labels, classes = pages.service.real_images(dataset, data_dir)
-    cols = 10
+    side = image_size or int(images.shape[1])
+    cols = min(10, max(2, REAL_WIDTH // side))
     members = [np.flatnonzero(labels == c)[:cols] for c in range(len(classes))]
     members = [m for m in members if len(m) == cols]
-    sheet = imageset.sheet(images[np.concatenate(members)], cols)
-    side = int(images.shape[1])
+    sheet = imageset.sheet(imageset.resized(images[np.concatenate(members)], side), cols)
     picture = html.sheet(
         html.data_uri(imageset.png(sheet)),
         sheet.shape[1],

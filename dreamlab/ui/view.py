@@ -92,7 +92,7 @@ class Pages:
 
     def refresh(self, view: View, seen: dict[Any, Any]) -> tuple[dict[Any, Any], dict[Any, Any]]:
         """(updates by component, the new `seen`); both as they were where nothing changed: the cheap tick."""
-        gate = (self.service.version(), view, int(time.time() / 5))
+        gate = (self.service.version(), self.service.estimate_version(), view, int(time.time() / 5))
         if seen.get("gate") == gate:
             return {}, seen
         seen = {**seen, "gate": gate}

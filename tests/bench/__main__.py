@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from tests.bench import classifiers, lab, recognised
+from tests.bench import classifiers, lab, peers, recognised
 
 BENCHES = {
     "start": lab.start,
@@ -16,6 +16,7 @@ BENCHES = {
     "card": lab.card,
     "classifiers": classifiers.main,
     "recognised": recognised.main,
+    "peers": peers.main,
 }
 
 

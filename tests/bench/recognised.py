@@ -14,11 +14,12 @@ import torch
 
 from dreamlab.data.catalog import load
 from dreamlab.fidelity.extractors import ClassifierExtractor
-from dreamlab.spec import TrainSpec, make
+from dreamlab.spec import SynthesizeSpec, TrainSpec, make
 from dreamlab.store import ArtefactCache, Record, RunStore
 from dreamlab.tasks.context import TaskContext
 from dreamlab.tasks.generator import load_generator
 from dreamlab.tasks.reference import reference_classifier
+from dreamlab.tasks.sampling import Pipeline
 from dreamlab.tasks.train import train
 
 TARGETS = {30: 0.95, 60: 0.985, 180: 0.995}
@@ -54,20 +55,14 @@ def judge(ctx: TaskContext) -> tuple[ClassifierExtractor, float]:
 
 def recognised(run: Path, extractor: ClassifierExtractor, guidance_weight: float) -> float:
     """Share of 1,000 samples (dpmpp_2m, 20 steps, averaged weights) that the classifier takes for their class."""
-    generator = load_generator(run, torch.device("cpu"))
-    labels = np.repeat(np.arange(generator.classes), PER_CLASS)
-    indices = np.tile(np.arange(PER_CLASS), generator.classes)
+    settings = {"source": run.name, "guidance_weight": guidance_weight, "num_steps": 20, "seed": SEED}
+    pipeline = Pipeline(load_generator(run, torch.device("cpu")), make(SynthesizeSpec, settings))
+    labels = np.repeat(np.arange(pipeline.classes), PER_CLASS)
+    indices = np.tile(np.arange(PER_CLASS), pipeline.classes)
     right = 0
     for start in range(0, len(labels), BATCH):
         y = labels[start : start + BATCH]
-        images = generator.images(
-            y.tolist(),
-            indices[start : start + BATCH].tolist(),
-            SEED,
-            guidance_weight=guidance_weight,
-            num_steps=20,
-            sampler="dpmpp_2m",
-        )
+        images = pipeline.images(y.tolist(), indices[start : start + BATCH].tolist())
         right += int((extractor.predict(np.concatenate(list(extractor.batches(images)))) == y).sum())
     return right / len(labels)
 

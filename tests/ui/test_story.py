@@ -6,6 +6,7 @@ import base64
 import io
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,19 @@ def says(page: Any, selector: str, pattern: str, seconds: float = 60) -> str:
     raise AssertionError(f"{selector} never said {pattern!r}; it says {text!r}")
 
 
+def until(found: Callable[[], Any], seconds: float = 30) -> Any:
+    """Waits until something is true; returns it."""
+    deadline = time.monotonic() + seconds
+    while not (value := found()):
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.1)
+    return value
+
+
+def pictures(page: Any) -> list[str]:
+    return [i.get_attribute("src") for i in page.locator("#sample-frames dl-sheet img").all()]
+
+
 def kinds(runs: Path) -> list[str]:
     return sorted(run.kind for run in RunStore(runs))
 
@@ -85,7 +99,7 @@ def test_train_watch_reload_stop_resume(page: Any, runs: Path) -> None:
     pick(page, "train-dataset", "8x8")
     fill(page, train__seconds=90)
     says(page, "#train-command", r"dreamlab train --dataset digits --seconds 90")
-    says(page, "#train-cost", r"about 90 s.*memory.*disk; [\d,]+ parameters")
+    says(page, "#train-cost", r"about 9\d s.*memory.*disk; [\d,]+ parameters")
     page.click("#train-start")
     page.wait_for_selector("dl-film img")
     says(page, "#train-stats", "running")
@@ -97,8 +111,16 @@ def test_train_watch_reload_stop_resume(page: Any, runs: Path) -> None:
     assert page.url == before
     page.wait_for_function("() => document.querySelectorAll('#train-loss .plotly .scatterlayer path').length > 0")
     says(page, "#train-film", r"Samples at step ([2-9]|\d\d)")
+    page.wait_for_function("() => document.querySelectorAll('#train-bands .plotly .scatterlayer .trace').length == 4")
+    before_asking = len(list((runs / run / "samples").glob("*.png")))
+    page.click("#train-preview")
+    says(page, "#notice", "the preview appears")
+    page.click("#train-snapshot")
+    kept = until(lambda: list((runs / run / "checkpoints").glob("step-*.safetensors")))
+    until(lambda: len(list((runs / run / "samples").glob("*.png"))) > before_asking)
     page.click("#train-stop")
     says(page, "#train-stats", "stopped and kept", 30)
+    says(page, "#train-stats", f"Kept: {kept[0].stem}")
     assert (runs / run / "checkpoints" / "ema.safetensors").exists()
     page.locator("dl-film input[type=range]").fill("0")
     says(page, "#train-film", r"Samples at step [01]\b")
@@ -120,6 +142,15 @@ def test_sample_streams_and_keep_makes_a_set(page: Any, runs: Path) -> None:
     page.wait_for_selector("#sample-frames")
     page.wait_for_selector("#sample-frames[data-done='1']")
     assert page.locator("#sample-frames dl-sheet.synthetic img").count() == 2
+    last, title = pictures(page), page.inner_text("#sample-frames .film-title")
+    frames = int(page.get_attribute("#sample-frames input[type=range]", "max")) + 1
+    assert frames >= 3 and title == "Step 8 of 8"
+    page.locator("#sample-frames input[type=range]").fill("0")
+    says(page, "#sample-frames .film-title", r"Step [01] of 8")
+    assert all(a != b for a, b in zip(pictures(page), last, strict=True)), "x_t and x0 go back together"
+    page.locator("#sample-frames input[type=range]").fill(str(frames - 1))
+    says(page, "#sample-frames .film-title", title)
+    assert pictures(page) == last
     fill(page, sample__num_steps=5000)
     page.click("#sample-start")
     says(page, "#sample-refusal", r"Sampler steps \(--num-steps\): 5000")

@@ -1,0 +1,136 @@
+"""Spec of a synthetic set: which generator, how it is guided, how it is sampled."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field, model_validator
+
+from dreamlab.spec.base import ClipName, DeviceName, PrecisionName, SamplerName, Spec, SpecError, VarianceName, knob
+from dreamlab.spec.training import DEVICE_HELP, MACHINE, STAGES
+
+GUIDANCE, SAMPLER = "Guidance", "Sampler"
+
+
+class SynthesizeSpec(Spec):
+    kind: ClassVar[str] = "synthesize"
+    summary: ClassVar[str] = "Sample a labelled image set from a trained generator."
+
+    source: str = knob(
+        ..., "Run of the generator to sample from.", label="Generator", flag="from", run_kind="train", min_length=1
+    )
+    per_class: int = knob(100, "Images per class.", label="Images per class", ge=1, le=100_000, log=True)
+    classes: tuple[Annotated[int, Field(ge=0)], ...] = knob(
+        (), "Class numbers to sample, as a list; empty samples all."
+    )
+    guidance_weight: float = knob(
+        1.0, "Guidance weight w (scale s = 1 + w): 0 is off; more gives cleaner and less varied images.",
+        label="Guidance weight w", ge=0, le=20, step=0.1,
+    )  # fmt: skip
+    num_steps: int = knob(
+        20, "Sampler steps, at most the T of the generator.", label="Sampler steps", ge=1, le=4000, log=True
+    )
+    sampler: SamplerName = knob(
+        "dpmpp_2m", "DPM-Solver++(2M), DDIM, ancestral DDPM, or Heun on the sigma grid (two network calls a step)."
+    )
+    seed: int = knob(0, "Image i of class c depends on the seed, c and i alone.", ge=0, le=2**31 - 1, log=True)
+
+    guidance_t_min: float = knob(
+        0.0, "Noise level t/T below which guidance is off (Kynkaanniemi et al. 2024).", label="Guidance from t/T", ge=0, le=1,
+        step=0.01, section=GUIDANCE, advanced=True,
+    )  # fmt: skip
+    guidance_t_max: float = knob(
+        1.0, "Noise level t/T above which guidance is off.", label="Guidance up to t/T", ge=0, le=1, step=0.01, section=GUIDANCE,
+        advanced=True,
+    )  # fmt: skip
+    guide: str = knob(
+        "", "Run of a weaker model of the same data that guides instead of the unconditional one (autoguidance, Karras et al. 2024).",
+        label="Autoguidance by", run_kind="train", section=GUIDANCE, advanced=True,
+    )  # fmt: skip
+    guide_checkpoint: str = knob(
+        "",
+        "Kept checkpoint of the guiding run, such as step-000400; empty takes its last.",
+        section=GUIDANCE,
+        advanced=True,
+    )
+    clip: ClipName = knob(
+        "static", "What keeps the predicted x0 within range: static clips to [-1, 1]; dynamic scales by a percentile of its pixels"
+        " (Saharia et al. 2022); none.", label="Clipping of x0", section=GUIDANCE, advanced=True,
+    )  # fmt: skip
+    clip_percentile: float = knob(
+        0.995, "Share of the pixels that dynamic clipping leaves in range.", ge=0.5, le=1, step=0.005, section=GUIDANCE,
+        advanced=True,
+    )  # fmt: skip
+
+    eta: float = knob(
+        0.0, "Share of fresh noise in every DDIM step: 0 is deterministic, 1 is ancestral (Song et al. 2021).", ge=0, le=1,
+        step=0.05, section=SAMPLER, advanced=True,
+    )  # fmt: skip
+    variance: VarianceName = knob(
+        "posterior", "Reverse variance of DDPM: posterior, beta, interpolated between the two, or learned where the generator has it.",
+        label="Reverse variance", section=SAMPLER, advanced=True,
+    )  # fmt: skip
+    logvar_coefficient: float = knob(
+        0.5, "Interpolated variance: log variance = v log beta + (1 - v) log posterior variance (Nichol & Dhariwal 2021).",
+        label="Log-variance coefficient v", ge=0, le=1, step=0.05, section=SAMPLER, advanced=True,
+    )  # fmt: skip
+
+    upsample: tuple[str, ...] = knob(
+        (), "Runs of super-resolution models that take over from the generator, in order (a cascade).", label="Then upsample by",
+        run_kind="train", section=STAGES, advanced=True, max_length=3,
+    )  # fmt: skip
+    upsample_noise: float = knob(
+        0.1, "Noise added to the image that a super-resolution model starts from, as a share of T (Ho et al. 2022).",
+        label="Conditioning noise", ge=0, le=1, step=0.01, section=STAGES, advanced=True,
+    )  # fmt: skip
+    checkpoint: str = knob(
+        "",
+        "Kept checkpoint of the generator, such as step-000400; empty takes its last.",
+        section=STAGES,
+        advanced=True,
+    )
+
+    trajectory: int = knob(
+        0, "Steps of the denoising kept as pictures, x_t and predicted x0, for the first images of every class; 0 keeps none.",
+        unit="frames", ge=0, le=100, section=MACHINE, advanced=True, affects_result=False,
+    )  # fmt: skip
+    batch_size: int = knob(
+        250,
+        "Images sampled at once.",
+        unit="images",
+        ge=1,
+        le=8192,
+        log=True,
+        section=MACHINE,
+        advanced=True,
+        affects_result=False,
+    )
+    precision: PrecisionName = knob(
+        "auto", "Arithmetic; auto takes bf16 only where it is faster here and an image does not depend on its batch.",
+        section=MACHINE, advanced=True,
+    )  # fmt: skip
+    device: DeviceName = knob("auto", DEVICE_HELP, section=MACHINE, advanced=True, affects_result=False)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> SynthesizeSpec:
+        if self.guidance_t_min > self.guidance_t_max:
+            raise SpecError(
+                f"Guidance from t/T (--guidance-t-min): {self.guidance_t_min:g} cannot be used; it must be at most"
+                f" {self.guidance_t_max:g}, where guidance ends.", "guidance_t_min",
+            )  # fmt: skip
+        if self.eta and self.sampler != "ddim":
+            raise SpecError(
+                f"Eta (--eta): {self.eta:g} cannot be used with {self.sampler}; it belongs to ddim, elsewhere it must be 0.",
+                "eta",
+            )
+        if self.variance != "posterior" and self.sampler != "ddpm":
+            raise SpecError(
+                f"Reverse variance (--variance): {self.variance} cannot be used with {self.sampler}; it belongs to ddpm,"
+                " elsewhere it must be posterior.", "variance",
+            )  # fmt: skip
+        if self.guide_checkpoint and not self.guide:
+            raise SpecError(
+                "Guide checkpoint (--guide-checkpoint): there is no guiding run; name one with --guide.",
+                "guide_checkpoint",
+            )
+        return self

@@ -1,0 +1,72 @@
+"""Checkpoints of a run, read without torch: what is kept, and whether a file is whole and what it says of itself."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+FOLDER, LAST = "checkpoints", "ema"
+KEPT = re.compile(r"step-\d{6,}")
+
+
+class CheckpointError(ValueError):
+    """A file that is not a whole checkpoint: one sentence."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Header:
+    """What a safetensors file says before its numbers: metadata, and how many numbers its tensors hold."""
+
+    metadata: dict[str, str]
+    numbers: int
+
+
+def path_of(run: Path, checkpoint: str = "") -> Path:
+    """The file of a kept checkpoint such as step-000400, or of the last one."""
+    return run / FOLDER / f"{checkpoint or LAST}.safetensors"
+
+
+def kept(run: Path) -> list[str]:
+    """Names of the checkpoints that were kept on the way, the newest first."""
+    found = (p.stem for p in (run / FOLDER).glob("step-*.safetensors"))
+    return sorted((name for name in found if KEPT.fullmatch(name)), key=lambda name: -int(name[5:]))
+
+
+def read_header(path: Path) -> Header:
+    """Header of a checkpoint; the tensors themselves are not read. Raises CheckpointError where the file is missing,
+    truncated or something else (format: https://github.com/huggingface/safetensors, 'Format')."""
+    try:
+        status = path.stat()
+        return _read_header(path, status.st_size, status.st_mtime_ns)
+    except OSError as error:
+        raise CheckpointError(f"{_name(path)} cannot be read ({error.strerror}).") from None
+
+
+@functools.lru_cache(maxsize=256)
+def _read_header(path: Path, size: int, stamp: int) -> Header:
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if not 2 <= length <= size - 8:
+            raise CheckpointError(f"{_name(path)} is damaged or not a checkpoint.")
+        text = file.read(length)
+    try:
+        entries: dict[str, Any] = json.loads(text)
+        metadata = entries.pop("__metadata__", {})
+        ends = [int(entry["data_offsets"][1]) for entry in entries.values()]
+        numbers = sum(math.prod(entry["shape"]) for entry in entries.values())
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+        raise CheckpointError(f"{_name(path)} is damaged or not a checkpoint.") from None
+    if max(ends, default=0) + 8 + length != size:
+        raise CheckpointError(
+            f"{_name(path)} is cut off: it holds {size:,} bytes of {max(ends, default=0) + 8 + length:,}."
+        )
+    return Header(metadata, numbers)
+
+
+def _name(path: Path) -> str:
+    return f"{path.parent.parent.name}/{path.parent.name}/{path.name}"

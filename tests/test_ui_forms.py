@@ -1,0 +1,97 @@
+"""Forms as pure functions: presets, sections, the schedule's picture, the loss by noise level, the page of a kept set."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from dreamlab.service.cautions import caution
+from dreamlab.spec import MixSpec, SynthesizeSpec, TrainSpec, knobs, make
+from dreamlab.spec.presets import PRESETS
+from dreamlab.ui import controls, figures, schedule
+
+BY_NAME = {k.name: k for k in knobs(TrainSpec)}
+
+
+def usual(**more: Any) -> dict[str, Any]:
+    """The values of an untouched form."""
+    return {k.name: controls.read(k, controls.shown(k, k.default)) for k in knobs(TrainSpec)} | more
+
+
+@pytest.mark.parametrize("preset", sorted(PRESETS))
+def test_a_preset_fills_what_presets_set_and_the_form_means_the_same(preset: str) -> None:
+    filled = controls.preset_values(TrainSpec, preset)
+    assert set(filled) == {name for fields in PRESETS.values() for name in fields}
+    shown = {name: controls.read(BY_NAME[name], controls.shown(BY_NAME[name], v)) for name, v in filled.items()}
+    values = usual(preset=preset) | shown
+    assert make(TrainSpec, values) == make(TrainSpec, {"preset": preset})
+    assert controls.changed(TrainSpec, values) == ({"preset"} if preset != "small" else set())
+
+
+def test_what_is_not_as_the_preset_says_counts_as_changed() -> None:
+    assert controls.changed(TrainSpec, usual(base_width=40, multipliers="1,2")) == {"base_width"}
+    assert controls.changed(TrainSpec, usual(preset="tiny", base_width=16)) == {"preset"}
+    assert controls.changed(TrainSpec, usual(freeze=("stem",))) == {"freeze"}
+
+
+@pytest.mark.parametrize(
+    ("title", "differing", "words"),
+    [("Noise", 0, "Noise, 3 settings"), ("Noise", 2, "Noise, 3 settings, 2 changed"), ("", 0, "3 more settings")],
+)
+def test_the_head_of_a_section_counts(title: str, differing: int, words: str) -> None:
+    assert controls.header(title, 3, differing) == words
+
+
+def test_every_advanced_knob_is_in_one_section() -> None:
+    class Empty:
+        def choices(self, kind: str) -> list[tuple[str, str]]:
+            return []
+
+    for cls in (TrainSpec, SynthesizeSpec, MixSpec):
+        with gr.Blocks(analytics_enabled=False):
+            fields, sections = controls.folded(Empty(), knobs(cls), "x")  # type: ignore[arg-type]
+        advanced = [k.name for k in knobs(cls) if k.advanced]
+        assert sorted(fields) == sorted(advanced)
+        assert sorted(name for s in sections for name in s.names) == sorted(advanced)
+
+
+def test_a_list_with_choices_is_chosen_from_and_a_run_may_be_none() -> None:
+    with gr.Blocks(analytics_enabled=False):
+        freeze = controls.control(BY_NAME["freeze"], [], "x")
+        source = controls.control(BY_NAME["init_from"], [("one", "id-1")], "y")
+    assert freeze.multiselect and [c for _, c in freeze.choices] == list(BY_NAME["freeze"].choices)
+    assert source.value == "" and source.choices[0] == controls.NONE and len(source.choices) == 2
+
+
+def train(**values: Any) -> TrainSpec:
+    return make(TrainSpec, values)
+
+
+def test_the_confound_of_s4_is_said() -> None:
+    said = caution(train(schedule="linear", num_train_timesteps=100))
+    assert "off-distribution" in said and "60 %" in said and "linear_scaled" in said
+    assert caution(train(schedule="linear_scaled", num_train_timesteps=100)) == ""
+    assert caution(train(schedule="linear")) == "" and caution(train()) == ""
+    assert caution(train(schedule="linear", num_train_timesteps=100, zero_terminal_snr=True)) == ""
+
+
+@pytest.mark.parametrize("name", BY_NAME["schedule"].choices)
+@pytest.mark.parametrize("zero", [False, True])
+@pytest.mark.parametrize("steps", [10, 1000, 4000])
+def test_every_schedule_can_be_drawn(name: str, zero: bool, steps: int) -> None:
+    made = schedule.describe(train(schedule=name, zero_terminal_snr=zero, num_train_timesteps=steps))
+    assert made.count("<path") == 2 and "nan" not in made and "inf" not in made
+    numbers = [float(y) for d in made.split(' d="M')[1:] for p in d.split('"')[0].split(" L") for y in p.split(",")]
+    assert min(numbers) >= 0 and max(numbers) <= 100
+    assert ("\u221e" in made) == zero
+
+
+def test_loss_bands_are_four_lines_over_what_was_measured() -> None:
+    points = [{"step": s, **{f"loss_band_{i}": 0.1 / (i + 1) / s for i in range(4) if s > 1 or i}} for s in (1, 2, 3)]
+    figure = figures.bands(points, "light", "r")
+    assert [t.name for t in figure.data] == list(figures.BANDS)
+    assert [len(t.x) for t in figure.data] == [2, 3, 3, 3]
+    assert len({t.line.color for t in figure.data}) == 4 and figure.layout.yaxis.type == "log"
+    assert figures.bands([{"step": 1, "loss": 1.0}], "dark", "r").layout.xaxis.visible is False
