@@ -118,7 +118,7 @@ def test_a_mix_ends_in_a_verdict(runs: Path, generator: str) -> None:
         (("train", "--init-from", "GENERATOR", "--base-width", "32"), ["--base-width", "16"]),
         (("train", "--multipliers", "1,2,4,8", "--dry-run"), ["--multipliers", "at most 2"]),
         (("synthesize", "--from", "GENERATOR", "--eta", "0.5"), ["--eta", "ddim"]),
-        (("synthesize", "--from", "GENERATOR", "--checkpoint", "step-000007"), ["step-000007", "no such checkpoint"]),
+        (("synthesize", "--from", "GENERATOR", "--checkpoint", "step-000007"), ["--checkpoint", "has no step-000007"]),
         (("synthesize", "--from", "GENERATOR", "--upsample", "GENERATOR"), ["--upsample"]),
         (("runs", "stop", "GENERATOR"), ["done"]),
         (("runs", "preview", "GENERATOR"), ["only a running training"]),

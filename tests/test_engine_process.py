@@ -117,6 +117,7 @@ def test_live_sampling_says_in_one_sentence_what_is_wrong(store: RunStore) -> No
         "source": "20260101-000000-train-gone-0000", "classes": [0], "per_class": 1, "guidance_weight": 1.0, "num_steps": 4,
         "sampler": "ddim", "seed": 0, "frames": 2,
     }  # fmt: skip
+    request["paths"] = {request["source"]: str(store.folder / str(request["source"]))}
     (frame,) = client.live_frames(store.folder, request)
     assert frame["error"].endswith(".")
     assert "\n" not in frame["error"]
@@ -127,6 +128,7 @@ def test_live_frames_come_and_can_be_cancelled(store: RunStore) -> None:
     until(lambda: states(run) == ["done"], seconds=40)
     request = {
         "source": run.id,
+        "paths": {run.id: str(run.path)},
         "classes": [0, 1],
         "per_class": 2,
         "guidance_weight": 1.0,

@@ -57,7 +57,8 @@ def context(store: RunStore, **values: Any) -> TaskContext:
 
 
 def others() -> list[psutil.Process]:
-    return [p for p in psutil.Process().children() if "dreamlab.tasks.ranks" in p.cmdline()]
+    living = [p for p in psutil.Process().children() if p.status() != psutil.STATUS_ZOMBIE]
+    return [p for p in living if "dreamlab.tasks.ranks" in p.cmdline()]
 
 
 @pytest.mark.parametrize("images", [2, 7, 64])

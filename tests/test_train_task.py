@@ -67,7 +67,7 @@ def test_training_reports_shows_and_ends_with_its_result(trained) -> None:
         "devices": 1, "accumulate": 1, "precision": "fp32", "checkpoint": CHECKPOINT,
     }  # fmt: skip
     assert {k: result[k] for k in expected} == expected
-    assert 0 < result["loss"] < 2 and result["seconds"] > 0 and result["peak_memory_bytes"] < 2 * 2**30
+    assert 0 < result["loss"] < 2 and result["seconds"] > 0 and result["peak_memory_bytes"] > 10**8
     assert result["images_per_second"] > 0 and progress[-1]["eta_seconds"] == 0
     assert result["parameters"] == checkpoints.read_header(ctx.run.path / CHECKPOINT).numbers
     json.dumps(events, allow_nan=False)
