@@ -70,17 +70,18 @@ def measure(spec: TrainSpec, cache: ArtefactCache) -> dict[str, Any]:
                 probe.choice = "bf16" if statistics.median(times["bf16"]) < statistics.median(times["fp32"]) else "fp32"
     return {
         "images": at_once, "seconds_per_step": statistics.median(times[probe.choice]), "precision": probe.choice,
-        "seconds_per_call": _forward(trainer, at_once), "peak_memory_bytes": peak_memory_bytes(device),
+        "seconds_per_call": _forward(trainer, at_once, probe.choice), "peak_memory_bytes": peak_memory_bytes(device),
     }  # fmt: skip
 
 
-def _forward(trainer: Any, images: int) -> float:
+def _forward(trainer: Any, images: int, precision: str) -> float:
     """Seconds that one image takes through the network once, without gradients."""
     import torch
 
     from dreamlab.tasks.devices import synchronise
 
     g, n = trainer.generator, trainer.generator.network.network
+    g.precision = precision
     x = torch.randn(images, n.in_channels, n.image_size, n.image_size, device=trainer.device)
     t = torch.full((images,), n.num_train_timesteps // 2, device=trainer.device)
     labels = torch.zeros(images, dtype=torch.int64, device=trainer.device)

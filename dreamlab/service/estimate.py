@@ -28,7 +28,7 @@ from dreamlab.store import Run, RunError, RunStore
 RATE = 7e10
 """Multiply-adds a second of two cores in such networks; replaced by a probe or by this machine's own runs."""
 PROCESS_BYTES = 550 * 2**20
-START_SECONDS = 1.5
+START_SECONDS = 0.5
 CLASSIFY_SECONDS_PER_IMAGE = 3.3e-4  # small_cnn, one thread, training
 CLASSIFIER_COST = {"small_cnn": 1.0, "cnn": 3.0, "resnet18": 60.0}
 EXTRACTOR_SECONDS, FIDELITY_SECONDS = 25.0, 1.5
@@ -128,7 +128,7 @@ def _synthesize(spec: SynthesizeSpec, past: Past) -> Estimate:
     runs = [past.store.get(name).spec for name in (spec.source, *spec.upsample)]
     stages = [r for r in runs if isinstance(r, TrainSpec)]
     images = (len(spec.classes) or len(catalog.drawn_classes(stages[0]))) * spec.per_class
-    seconds, disk, source, memory = START_SECONDS, 2**18, "probe", PROCESS_BYTES
+    seconds, disk, source, memory = START_SECONDS, 0, "probe", PROCESS_BYTES
     for stage in stages:
         s, disk, how = _sampling(spec, stage, images, past)
         seconds, source = seconds + s, how if how != "probe" else source
@@ -152,7 +152,7 @@ def _sampling(spec: SynthesizeSpec, stage: TrainSpec, images: int, past: Past) -
             ):
                 each, source = 1 / (result["images_per_second"] * calls(old)), "history"
                 break
-    return images * calls(spec) * each, images * (network.image_size**2 * network.channels + 8) + 2**18, source
+    return images * calls(spec) * each, images * (network.image_size**2 * network.channels + 8) + 2**17, source
 
 
 def _network_of(spec: SynthesizeSpec, store: RunStore) -> Network | None:
