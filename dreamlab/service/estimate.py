@@ -62,7 +62,12 @@ class Estimate:
         if self.seconds is not None:
             parts.append(f"about {duration(self.seconds)}")
         if self.steps and self.images_per_second:
-            parts.append(f"{self.steps:,} steps at {self.images_per_second:,.3g} images/s")
+            rate = self.images_per_second
+            parts.append(
+                f"{self.steps:,} steps at {rate:,.0f} images/s"
+                if rate >= 10
+                else f"{self.steps:,} steps at {rate:.2g} images/s"
+            )
         if self.memory_bytes is not None:
             parts.append(f"{self.memory_bytes / 1e9:.1f} GB memory")
         if self.disk_bytes is not None:
