@@ -58,7 +58,7 @@ def test_a_run_to_start_from_fills_what_is_taken_over(page: Any, models: dict[st
     pick(page, "train-init_from", "without classes")
     says(page, "#train-network button", "changed")
     page.click("#train-network button")
-    page.wait_for_function("() => !document.querySelector('#train-conditional input').checked")
+    page.wait_for_function("() => document.querySelector('#train-conditional input')?.checked === false")
     says(page, "#train-command", rf"--init-from {models['plain']}")
     assert page.locator("#train-refusal .refusal").count() == 0
 
