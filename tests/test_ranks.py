@@ -58,7 +58,7 @@ def context(store: RunStore, **values: Any) -> TaskContext:
 
 def others() -> list[psutil.Process]:
     living = [p for p in psutil.Process().children() if p.status() != psutil.STATUS_ZOMBIE]
-    return [p for p in living if "dreamlab.tasks.ranks" in p.cmdline()]
+    return [p for p in living if "dreamlab.tasks.follower" in p.cmdline()]
 
 
 @pytest.mark.parametrize("images", [2, 7, 64])

@@ -12,10 +12,10 @@ import torch
 from PIL import Image
 
 from dreamlab.store import RunStore, checkpoints
+from dreamlab.store.checkpoints import STATE
 from dreamlab.tasks.context import Stopped, TaskContext, TaskError
 from dreamlab.tasks.generator import CHECKPOINT, load_generator, read_safetensors
 from dreamlab.tasks.train import train
-from dreamlab.tasks.trainer import STATE
 from tests.train_helpers import CPU, TINY, again, context, stop_after
 
 

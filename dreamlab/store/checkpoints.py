@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 FOLDER, LAST = "checkpoints", "ema"
+STATE = f"{FOLDER}/state.safetensors"
+"""What a resumed training goes on from."""
 KEPT = re.compile(r"step-\d{6,}")
 
 

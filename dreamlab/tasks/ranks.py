@@ -1,18 +1,15 @@
 """Data-parallel training: several processes compute their shares of every batch and add up one flat gradient.
 
-The worker is process 0: it starts the others (`python -m dreamlab.tasks.ranks RUN_DIR ...`), tells them through a pipe to
+The worker is process 0: it starts the others (`python -m dreamlab.tasks.follower RUN_DIR ...`), tells them through a pipe to
 take each step, and alone writes events and files. accelerate sets up their communication (gloo, or nccl on CUDA).
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
-import ctypes
 import json
 import logging
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -20,18 +17,15 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 
-from dreamlab.spec import SpecError
-from dreamlab.store import ArtefactCache, Run, RunError, RunStore
+from dreamlab.store import checkpoints
 from dreamlab.tasks.context import TaskContext, TaskError
 
 EXIT_ALONE = 70
 """A process that ends because another one is gone: not the one to blame."""
-PR_SET_PDEATHSIG = 1
 ROOT = Path(__file__).resolve().parents[2]
 log = logging.getLogger("dreamlab.ranks")
 
@@ -71,7 +65,7 @@ class Ranks:
 
     def blame(self, error: Exception) -> None:
         """Raises what a failed exchange means."""
-        raise _Alone(str(error)) from None
+        raise Alone(str(error)) from None
 
     def close(self) -> None:
         """Ends the communication."""
@@ -84,7 +78,7 @@ class Ranks:
             self._group = None
 
 
-class _Alone(Exception):
+class Alone(Exception):
     """Another process is gone."""
 
 
@@ -107,7 +101,7 @@ class Leader(Ranks):
     def _spawn(self, ctx: TaskContext, rank: int) -> subprocess.Popen[bytes]:
         device = f"cuda:{rank}" if ctx.device.startswith("cuda") else "cpu"
         command = [
-            sys.executable, "-P", "-m", "dreamlab.tasks.ranks", str(ctx.run.path), "--rank", str(rank), "--count", str(self.count),
+            sys.executable, "-P", "-m", "dreamlab.tasks.follower", str(ctx.run.path), "--rank", str(rank), "--count", str(self.count),
             "--device", device, "--threads", str(ctx.threads), "--attempt", str(ctx.attempt),
         ]  # fmt: skip
         # in the session of this process, so that whoever ends it ends them all
@@ -187,12 +181,10 @@ class Leader(Ranks):
             raise TaskError(f"{next(iter(self._lost.values()))}; {self._outlook()}")
 
     def _outlook(self) -> str:
-        from dreamlab.tasks.trainer import STATE
-
         try:
-            with safe_open(self._run.path / STATE, framework="pt") as file:
-                return f"resume goes on from step {int(file.metadata()['step']):,}."
-        except (OSError, SafetensorError, KeyError):
+            state = checkpoints.read_header(self._run.path / checkpoints.STATE)
+            return f"resume goes on from step {int(state.metadata['step']):,}."
+        except (checkpoints.CheckpointError, KeyError):
             return "nothing was saved yet, resume starts anew."
 
     def close(self) -> None:
@@ -249,61 +241,3 @@ def _environment(count: int, threads: int) -> dict[str, str]:
         "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count),
         "RANK": "0", "LOCAL_RANK": "0", "OMP_NUM_THREADS": str(threads), "PYTHONPATH": path,
     }  # fmt: skip
-
-
-def follow(ctx: TaskContext, ranks: Ranks, orders: IO[bytes], answers: IO[bytes]) -> None:
-    """What every process but the first does: the same steps with its own share of the images, until the orders end."""
-    from dreamlab.tasks.train import make_trainer
-
-    trainer = make_trainer(ctx, ranks)
-    answers.write(b'{"ready": true}\n')
-    answers.flush()
-    ranks.connect(trainer.device)
-    for line in orders:
-        order = json.loads(line)
-        trainer.step(order["progress"], order["precision"])
-
-
-def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m dreamlab.tasks.ranks", description="A further process of a training."
-    )
-    parser.add_argument("run", type=Path, help="run directory")
-    parser.add_argument("--device", default="cpu", help="cpu or cuda:N")
-    for name in ("rank", "count", "threads", "attempt"):
-        parser.add_argument(f"--{name}", type=int, required=True)
-    args = parser.parse_args(argv)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    # no library may write into the answers: stdout becomes the log
-    orders, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    torch.set_num_threads(args.threads)
-    store = RunStore(args.run.parent)
-    ctx = TaskContext(
-        run=Run(args.run), store=store, cache=ArtefactCache(store.folders.cache), attempt=args.attempt, threads=args.threads,
-        device=args.device,
-    )  # fmt: skip
-    ranks = Ranks(args.rank, args.count)
-    try:
-        follow(ctx, ranks, orders, answers)
-    except _Alone:
-        return EXIT_ALONE
-    except (TaskError, SpecError, RunError) as error:
-        return _say(answers, str(error))
-    except BaseException as error:
-        logging.exception("process %d", args.rank)
-        return _say(answers, f"{type(error).__name__}: {' '.join(str(error).split())[:200]}")
-    ranks.close()
-    return 0
-
-
-def _say(answers: IO[bytes], sentence: str) -> int:
-    with contextlib.suppress(OSError):
-        answers.write(json.dumps({"error": sentence}).encode() + b"\n")
-        answers.flush()
-    return 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -15,12 +15,13 @@ from dreamlab.data.catalog import DataError
 from dreamlab.spec import SpecError, TrainSpec
 from dreamlab.spec.facts import check_network
 from dreamlab.store import RunError
+from dreamlab.store.checkpoints import STATE
 from dreamlab.tasks.context import STAT_EVERY, Stopped, TaskContext, TaskError
 from dreamlab.tasks.devices import PrecisionProbe, ThreadChoice, peak_memory_bytes, prepare, synchronise
 from dreamlab.tasks.generator import CHECKPOINT, load_generator, save_generator
 from dreamlab.tasks.previews import Previews
 from dreamlab.tasks.ranks import Ranks, together
-from dreamlab.tasks.trainer import STATE, Trainer
+from dreamlab.tasks.trainer import Trainer
 
 METRIC_EVERY = 0.5
 FIRST_CHECKPOINT = 3.0

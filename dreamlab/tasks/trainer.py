@@ -30,6 +30,7 @@ from dreamlab.diffusion.process import diffuse, noise_level, upsample, x0_from
 from dreamlab.diffusion.unet import UNet
 from dreamlab.spec import TrainSpec
 from dreamlab.store import write_bytes
+from dreamlab.store.checkpoints import STATE
 from dreamlab.tasks.context import TaskError
 from dreamlab.tasks.devices import autocast, is_out_of_memory, release_memory
 from dreamlab.tasks.finetune import freeze, start_from
@@ -37,7 +38,6 @@ from dreamlab.tasks.generator import Generator, build, from_uint8, read_safetens
 from dreamlab.tasks.images import Images
 from dreamlab.tasks.ranks import Ranks
 
-STATE = "checkpoints/state.safetensors"
 FORMAT = "dreamlab-training-2"
 BANDS = 4
 """Quarters of t by which the loss is told apart; band 0 holds the least noise."""
