@@ -81,8 +81,10 @@ class Prober:
             try:
                 out, _ = process.communicate(json.dumps(request), timeout=PATIENCE)
             except subprocess.TimeoutExpired:
-                process.kill()
                 out = ""
+            finally:
+                if process.poll() is None:
+                    process.kill()
         try:
             answer = json.loads(out.splitlines()[-1])
             measurement = Measurement(**answer)
