@@ -36,6 +36,7 @@ def follow(ctx: TaskContext, ranks: Ranks, orders: IO[bytes], answers: IO[bytes]
 
 
 def main(argv: list[str] | None = None) -> int:
+    """0: the orders ended; 1: failed, with a sentence in the answers; EXIT_ALONE: another process is gone."""
     parser = argparse.ArgumentParser(
         prog="python -m dreamlab.tasks.follower", description="A further process of a training."
     )
