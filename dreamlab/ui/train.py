@@ -11,7 +11,7 @@ from PIL import Image
 from dreamlab.data import catalog, imageset
 from dreamlab.service import Refused, RunRow
 from dreamlab.service.cautions import caution
-from dreamlab.spec import ACTIVE, TrainSpec
+from dreamlab.spec import ACTIVE, Spec, TrainSpec
 from dreamlab.spec.training import INHERITED
 from dreamlab.ui import controls, figures, forms, html, schedule
 from dreamlab.ui.view import QUIET, Pages, View
@@ -164,12 +164,12 @@ def run_panel(pages: Pages, row: RunRow | None) -> str:
         + error
         + warnings
         + kept
-        + f'<div class="acts" style="margin-top:12px">{actions(row)}</div>'
+        + f'<div class="acts" style="margin-top:12px">{actions(row, pages.service.get(row.id).spec)}</div>'
     )
 
 
-def actions(row: RunRow) -> str:
-    """The buttons of a training run in its state."""
+def actions(row: RunRow, spec: Spec) -> str:
+    """The buttons of a training run in its state; one that upsamples has nothing to sample from alone."""
     buttons = []
     if row.state in ("queued", "running", "interrupted"):
         buttons.append(html.button("Stop and keep", "stop", id="train-stop", run=row.id))
@@ -182,7 +182,7 @@ def actions(row: RunRow) -> str:
         )
     if row.resumable:
         buttons.append(html.button("Resume", "resume", id="train-resume", run=row.id))
-    if row.state in ("done", "stopped"):
+    if row.state in ("done", "stopped") and not getattr(spec, "low_size", 0):
         buttons.append(html.button("Sample now", "open", id="train-sample", run=row.id, tab="sample"))
     return "".join(buttons)
 
