@@ -97,6 +97,7 @@ def _forward(trainer: Any, images: int, precision: str) -> float:
 
 def main() -> int:
     """Answers one request; exit status 0 also where the answer is an error."""
+    os.nice(10)  # whoever watches a page comes first
     request = json.load(sys.stdin)
     output = os.dup(1)
     os.dup2(2, 1)  # whatever libraries print goes to stderr

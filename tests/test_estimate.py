@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from dreamlab.service import Service, estimate, probing
 from dreamlab.service.probing import Measurement
 from dreamlab.spec import SynthesizeSpec, TrainSpec, make
 from dreamlab.store import RunStore
+from tests.engine_helpers import until
 from tests.test_checkpoints import finished
 
 DIGITS = {"dataset": "digits", "preset": "tiny"}
@@ -104,3 +106,16 @@ def test_what_cannot_be_probed_falls_back_to_arithmetic(tmp_path: Path, monkeypa
     service.store.prepare()
     monkeypatch.setattr(probing.sys, "executable", "/bin/false")
     assert service.dry_run(service.check("train", DIGITS))["source"] == "arithmetic"
+
+
+def test_a_new_wish_ends_the_probe_that_nobody_waits_for(tmp_path: Path) -> None:
+    service = Service(tmp_path / "runs")
+    service.store.prepare()
+    prober, spec = service.prober, make(TrainSpec, {**DIGITS, "precision": "fp32"})
+    prober.wish(make(TrainSpec, {"preset": "s0"}), lambda: True)
+    until(lambda: prober._under_way != "")
+    first = prober._process
+    prober.wish(spec, lambda: True)
+    until(lambda: prober.version == 1, seconds=60)
+    assert first is not None and first.poll() == -signal.SIGKILL
+    assert prober.known(spec) is not None and not prober._failed

@@ -56,6 +56,7 @@ class Prober:
         self._wish: TrainSpec | None = None
         self._idle: Callable[[], bool] = lambda: True
         self._process: subprocess.Popen[str] | None = None
+        self._under_way = ""
         self._thread: threading.Thread | None = None
         self._failed: set[str] = set()
         self.version = 0
@@ -76,13 +77,14 @@ class Prober:
             [sys.executable, "-m", "dreamlab.probe"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
             env=environment(), start_new_session=True,
         ) as process:  # fmt: skip
-            self._process = process
+            self._process, self._under_way = process, key(spec)
             request = {"spec": spec.model_dump(mode="json"), "cache": str(self._store.folders.cache)}
             try:
                 out, _ = process.communicate(json.dumps(request), timeout=PATIENCE)
             except subprocess.TimeoutExpired:
                 out = ""
             finally:
+                self._under_way = ""
                 if process.poll() is None:
                     process.kill()
         try:
@@ -99,6 +101,8 @@ class Prober:
         """Measures in the background once nothing else is wished for and `idle()`; the last wish wins."""
         if key(spec) in self._failed:
             return
+        if self._under_way not in ("", key(spec)):
+            self._end()  # nobody waits for that one any more
         with self._lock:
             self._wish, self._idle = spec, idle
             self._lock.notify_all()
@@ -110,6 +114,9 @@ class Prober:
         """Forgets the wish and ends a probe that is under way: the machine is wanted for a run."""
         with self._lock:
             self._wish = None
+        self._end()
+
+    def _end(self) -> None:
         process = self._process
         if process is not None and process.poll() is None:
             process.kill()
