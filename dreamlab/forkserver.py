@@ -60,6 +60,7 @@ class ForkServer:
         os.set_blocking(self._woken, False)
 
     def serve(self) -> None:
+        """Forks a child per request and reports every end, until the requests end."""
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self._waker, warn_on_full_buffer=False)
         pending = b""
@@ -134,6 +135,7 @@ def run_child(request: dict[str, Any]) -> int:
 
 
 def main() -> int:
+    """Imports, says that it is ready, and serves until stdin ends."""
     began = time.monotonic()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     # stdin and stdout become private descriptors, so that no library and no child can write into the answers

@@ -112,6 +112,7 @@ def serve(path: Path, *, threads: int, device: str, visible: str | None = None) 
 
 
 def main() -> int:
+    """The live process as a command of its own; see `serve`."""
     parser = argparse.ArgumentParser(prog="python -m dreamlab.live", description="Serves live sampling on a socket.")
     parser.add_argument("socket", type=Path)
     parser.add_argument("--threads", type=int, default=cores())

@@ -126,6 +126,7 @@ def _take_log(path: Path) -> bool:
 
 
 def main(argv: list[str] | None = None) -> int:
+    """One run as a command of its own; see `run_attempt`."""
     parser = argparse.ArgumentParser(prog="python -m dreamlab.worker", description="Runs one run directory.")
     parser.add_argument("run", type=Path, help="run directory, with a spec.json")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)

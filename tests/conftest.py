@@ -28,6 +28,25 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     client.stop_engine(folder)
 
 
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> RunStore:
+    """A store for the tests of one module; no engine looks at it."""
+    store = RunStore(tmp_path_factory.mktemp("lab") / "runs")
+    store.prepare()
+    return store
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Tiny networks are slower with more threads; sums over one thread are the same in every run."""
+    import torch  # seconds that most tests do not need
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def dreamlab(runs: Path, *words: str, timeout: float = 300) -> tuple[int, dict[str, Any], str]:
     """(exit status, the last line of stdout as JSON, stderr) of `python -m dreamlab ... --runs RUNS --json`."""
     line = [sys.executable, "-m", "dreamlab", *words, "--runs", str(runs), "--json"]

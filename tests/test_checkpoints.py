@@ -9,8 +9,8 @@ import pytest
 from safetensors.numpy import save
 
 from dreamlab.data import catalog
-from dreamlab.service import Refused, Service
-from dreamlab.spec import TrainSpec, make
+from dreamlab.service import Refused, Service, trained
+from dreamlab.spec import SpecError, SynthesizeSpec, TrainSpec, make
 from dreamlab.spec.cost import parameter_count
 from dreamlab.store import Run, checkpoints
 from dreamlab.store.events import EventWriter
@@ -30,9 +30,7 @@ def finished(service: Service, numbers: int = 0, **values: object) -> Run:
     """A train run that looks done, with a checkpoint of so many numbers (0: of the right number)."""
     spec = make(TrainSpec, {**TINY, **values})
     run = service._create(spec)
-    write(
-        checkpoints.path_of(run.path), numbers or parameter_count(catalog.network(spec)), format="dreamlab-generator-1"
-    )
+    write(checkpoints.path_of(run.path), numbers or parameter_count(catalog.network(spec)), format=checkpoints.FORMAT)
     events = EventWriter(run.path / "events.jsonl", 1)
     events.write("state", state="done")
     return run
@@ -101,7 +99,7 @@ def test_a_generator_whose_file_is_cut_off_foreign_or_of_another_network_is_refu
 def test_a_kept_checkpoint_that_is_not_there_is_refused_with_those_that_are(service: Service) -> None:
     run = finished(service)
     count = parameter_count(catalog.network(make(TrainSpec, TINY)))
-    write(checkpoints.path_of(run.path, "step-000002"), count, format="dreamlab-generator-1")
+    write(checkpoints.path_of(run.path, "step-000002"), count, format=checkpoints.FORMAT)
     service.check("synthesize", {"source": run.id, "checkpoint": "step-000002"})
     refused = refusal(service, "synthesize", source=run.id, checkpoint="step-000003")
     assert refused.field == "checkpoint" and "step-000003" in str(refused) and "step-000002" in str(refused)
@@ -120,6 +118,38 @@ def test_guides_stages_and_sources_of_another_kind_are_refused(service: Service)
     assert refusal(service, "mix", dataset="digits", sources=flat.id).field == "sources"
     assert refusal(service, "sweep", source=flat.id).field == "guidance_weight"
     assert refusal(service, "train", init_from=run.id, base_width=64).field == "base_width"
+
+
+@pytest.mark.parametrize(
+    ("field", "words"),
+    [
+        ("source", r"Generator \(--from\)"), ("guide", r"Autoguidance by \(--guide\)"),
+        ("upsample", r"Then upsample by \(--upsample\)"), ("init_from", r"Fine-tune \(--init-from\)"),
+    ],
+)  # fmt: skip
+def test_what_is_no_generator_is_refused_by_the_name_of_its_field(service: Service, field: str, words: str) -> None:
+    run = finished(service)
+    made = service._create(make(SynthesizeSpec, {"source": run.id}))
+    with pytest.raises(SpecError, match=f"{words}: {made.id} is a synthesize run; a train run is needed") as refused:
+        if field == "init_from":
+            trained.check_train(make(TrainSpec, {**TINY, field: made.id}), service.store)
+        else:
+            trained.check_synthesize(make(SynthesizeSpec, {"source": run.id, field: made.id}), service.store)
+    assert refused.value.field == field
+
+
+def test_a_guide_that_names_its_size_and_one_that_leaves_it_to_the_data_are_the_same(service: Service) -> None:
+    run, written = finished(service), finished(service, image_size=8)
+    service.check("synthesize", {"source": run.id, "guide": written.id})
+
+
+def test_a_training_on_a_cpu_has_at_most_a_process_a_core(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dreamlab.service.checks.cores", lambda: 2)
+    service.check("train", {**TINY, "device": "cpu", "devices": 2})
+    refused = refusal(service, "train", device="cpu", devices=3)
+    assert refused.field == "devices" and "3 cannot be used, this machine has 2 CPU cores; use at most 2." in str(
+        refused
+    )
 
 
 def test_fine_tuning_takes_over_the_network_of_its_source(service: Service) -> None:

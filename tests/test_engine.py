@@ -235,9 +235,12 @@ def test_a_resumed_child_wakes_its_group(store: RunStore) -> None:
     group, one = make_group(store, {"fail": "No such data."})
     engine = fake_engine(store)
     until(lambda: states(group) == ["failed"], engine)
+    attempt = one.job()["attempt"]
     (one.path / "plan.json").write_text("{}")
     (one.path / "resume").touch()
     until(lambda: states(group) == ["done"], engine)
+    assert states(one) == ["done"] and one.job()["attempt"] == attempt + 1
+    assert not group.status().error, "what failed before is forgotten"
 
 
 def test_a_stopped_group_stops_what_is_its_own(store: RunStore) -> None:
@@ -304,8 +307,13 @@ def test_damaged_and_deleted_runs_do_not_disturb_the_others(store: RunStore) -> 
     engine = fake_engine(store)
     until(lambda: states(gone, good) == ["running", "done"], engine)
     pid = worker(gone)
+    assert alive(*pid) and damaged.name not in engine.active
     store.trash(gone)
     until(lambda: not engine.active and not alive(*pid), engine)
+    later = submit(store, plan={})
+    until(lambda: later.id in engine.finished, engine)
+    assert states(good, later) == ["done", "done"]
+    assert set(engine.finished) == {good.id, later.id}, "neither the damaged run nor the deleted one"
 
 
 def test_a_round_over_thousands_of_finished_runs_is_cheap(store: RunStore) -> None:

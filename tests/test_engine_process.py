@@ -104,10 +104,14 @@ def test_a_killed_fork_server_is_replaced_and_its_workers_go_on(store: RunStore)
     (server,) = engine.children()
     server.kill()
     step = steps_of(run)
-    until(lambda: steps_of(run) > step and worker(run) == before)
+    until(lambda: steps_of(run) > step)
+    assert worker(run) == before and alive(*before), "it goes on without the server that forked it"
     os.kill(before[0], signal.SIGKILL)  # nobody reports this end
     until(lambda: states(run) == ["interrupted"])
     until(lambda: states(run) == ["running"] and run.status().attempt == 2, seconds=40)
+    replacements = [child.pid for child in engine.children()]
+    assert len(replacements) == 1 and replacements[0] != server.pid
+    assert psutil.Process(worker(run)[0]).ppid() == replacements[0]
     (run.path / "stop").touch()
     until(lambda: states(run) == ["stopped"])
 

@@ -16,10 +16,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from dreamlab.store import ArtefactCache, RunStore
+from dreamlab.store import ArtefactCache, RunStore, checkpoints
 from dreamlab.tasks import train as train_module
 from dreamlab.tasks.context import TaskContext, TaskError
-from dreamlab.tasks.generator import CHECKPOINT
 from dreamlab.tasks.ranks import Ranks, together
 from dreamlab.tasks.train import make_trainer, train
 from dreamlab.tasks.trainer import STATE
@@ -98,7 +97,7 @@ def test_a_run_on_two_devices_ends_with_the_weights_of_one(store: RunStore) -> N
         ctx = context(store, devices=devices)
         *_, last = train(ctx)
         assert last["type"] == "result" and last["values"]["devices"] == devices and last["values"]["steps"] == 12
-        weights.append(load_file(ctx.run.path / CHECKPOINT))
+        weights.append(load_file(ctx.run.path / checkpoints.LAST))
     for name, value in weights[0].items():
         torch.testing.assert_close(weights[1][name], value, rtol=1e-3, atol=2e-5)
 

@@ -12,7 +12,8 @@ import torch
 
 from dreamlab.diffusion import process, schedules
 from dreamlab.diffusion.guidance import Denoiser, Prediction
-from dreamlab.diffusion.samplers import PLAIN, SAMPLERS, Noise, Reverse, evaluations
+from dreamlab.diffusion.samplers import PLAIN, SAMPLERS, Noise, Reverse
+from dreamlab.diffusion.schedules import evaluations
 
 MEAN, DEVIATION = 0.3, 0.5
 THEIRS = {"cosine": "squaredcos_cap_v2", "linear": "linear", "quadratic": "scaled_linear", "sigmoid": "sigmoid"}

@@ -10,30 +10,18 @@ import pytest
 import torch
 
 from dreamlab.diffusion.samplers import SAMPLERS
+from dreamlab.service import estimate
 from dreamlab.spec import SynthesizeSpec, make
-from dreamlab.store import ArtefactCache, RunStore
+from dreamlab.store import ArtefactCache, RunStore, checkpoints
 from dreamlab.tasks import precision, sampling
 from dreamlab.tasks.context import TaskError
 from dreamlab.tasks.generator import Generator, load_generator, save_generator
 from dreamlab.tasks.sampling import Pipeline, load_pipeline, spread
-from tests.sampling_helpers import CPU, random_generator, trained_run
+from tests.sampling_helpers import random_generator, trained_run
+from tests.task_helpers import CPU
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 LABELS, INDICES = [3, 1, 3, 7, 0, 9, 3, 2], [0, 4, 2, 0, 1, 1, 5, 0]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Any:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> RunStore:
-    store = RunStore(tmp_path_factory.mktemp("lab") / "runs")
-    store.prepare()
-    return store
 
 
 def settings(**values: Any) -> SynthesizeSpec:
@@ -145,6 +133,9 @@ def test_network_calls_are_those_that_are_made(values: dict[str, Any], calls: in
     pipeline.images([0, 4, 2], [0, 0, 0])
     assert counted.images == 3 * pipeline.network_calls
     assert 10 <= pipeline.network_calls <= 40 and calls in (None, pipeline.network_calls)
+    assert estimate.calls(pipeline.spec, generator.spec) == pipeline.network_calls, (
+        "what is said before is what is done"
+    )
 
 
 def test_guidance_changes_images_within_its_interval_only() -> None:
@@ -223,7 +214,7 @@ def test_a_pipeline_is_loaded_from_runs_and_what_does_not_fit_is_refused(store: 
 def test_a_kept_checkpoint_is_read_by_name_and_an_absent_one_says_which_there_are(store: RunStore) -> None:
     run = trained_run(store)
     for step in (400, 800):
-        save_generator(run.path, random_generator(step, step=step), f"checkpoints/step-{step:06d}.safetensors")
+        save_generator(run.path, random_generator(step, step=step), checkpoints.name_at(step))
     kept = load_generator(run.path, CPU, "step-000400")
     wanted = random_generator(400).network.state_dict()
     assert kept.step == 400 and all(torch.equal(v, wanted[k]) for k, v in kept.network.state_dict().items())

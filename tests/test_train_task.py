@@ -14,24 +14,12 @@ from PIL import Image
 from dreamlab.store import RunStore, checkpoints
 from dreamlab.store.checkpoints import STATE
 from dreamlab.tasks.context import Stopped, TaskContext, TaskError
-from dreamlab.tasks.generator import CHECKPOINT, load_generator, read_safetensors
+from dreamlab.tasks.generator import load_generator, read_safetensors
 from dreamlab.tasks.train import train
-from tests.train_helpers import CPU, TINY, again, context, stop_after
+from tests.task_helpers import CPU, again, context, stop_after
+from tests.train_helpers import TINY
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> RunStore:
-    store = RunStore(tmp_path_factory.mktemp("lab") / "runs")
-    store.prepare()
-    return store
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
@@ -64,12 +52,12 @@ def test_training_reports_shows_and_ends_with_its_result(trained) -> None:
     result = result_of(events)
     expected = {
         "steps": 12, "images_seen": 192, "image_size": 8, "channels": 1, "classes": 10, "real_images": 1200, "device": "cpu",
-        "devices": 1, "accumulate": 1, "precision": "fp32", "checkpoint": CHECKPOINT,
+        "devices": 1, "accumulate": 1, "precision": "fp32", "checkpoint": checkpoints.LAST,
     }  # fmt: skip
     assert {k: result[k] for k in expected} == expected
     assert 0 < result["loss"] < 2 and result["seconds"] > 0 and result["peak_memory_bytes"] > 10**8
     assert result["images_per_second"] > 0 and progress[-1]["eta_seconds"] == 0
-    assert result["parameters"] == checkpoints.read_header(ctx.run.path / CHECKPOINT).numbers
+    assert result["parameters"] == checkpoints.read_header(ctx.run.path / checkpoints.LAST).numbers
     json.dumps(events, allow_nan=False)
 
 
@@ -95,7 +83,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(store: RunStore, 
     assert 0 < result_of(events)["steps"] < 8
     events = list(train(again(parts)))
     assert events[0]["text"].startswith("Goes on from step") and result_of(events)["steps"] == 8
-    for file in (CHECKPOINT, STATE):
+    for file in (checkpoints.LAST, STATE):
         a, b = (read_safetensors(c.run.path / file)[1] for c in (whole, parts))
         assert a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a), file
 
@@ -247,7 +235,7 @@ def test_previews_of_other_stages(store: RunStore, settings: dict[str, Any]) -> 
 
 
 def test_a_large_network_shows_fewer_images(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dreamlab.tasks.previews.OPERATIONS", 1.0)
+    monkeypatch.setattr("dreamlab.spec.cost.PREVIEW_WORK", 1.0)
     events = list(train(context(store, "train", **{**TINY, "steps": 1})))
     assert [e["cols"] for e in events if e["type"] == "image"] == [2, 2]
 
@@ -267,11 +255,11 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_saves_nothing(
     monkeypatch.setattr("dreamlab.tasks.trainer.squared_errors", lambda out, wanted: out.flatten(1).mean(1) * math.nan)
     with pytest.raises(TaskError, match="diverged"):
         list(train(ctx))
-    assert not (ctx.run.path / CHECKPOINT).exists()
+    assert not (ctx.run.path / checkpoints.LAST).exists()
 
 
 def test_damaged_and_foreign_checkpoints_are_refused_in_one_sentence(store: RunStore, trained, tmp_path: Path) -> None:
-    good = (trained[0].run.path / CHECKPOINT).read_bytes()
+    good = (trained[0].run.path / checkpoints.LAST).read_bytes()
     state = (trained[0].run.path / STATE).read_bytes()
     (tmp_path / "checkpoints").mkdir()
     for content, text in (
@@ -281,7 +269,7 @@ def test_damaged_and_foreign_checkpoints_are_refused_in_one_sentence(store: RunS
         (state, "not a generator"),
     ):
         if content is not None:
-            (tmp_path / CHECKPOINT).write_bytes(content)
+            (tmp_path / checkpoints.LAST).write_bytes(content)
         with pytest.raises(TaskError, match=text) as error:
             load_generator(tmp_path, CPU)
         assert "\n" not in str(error.value)

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from dreamlab.diffusion.process import x0_from
+from dreamlab.diffusion.schedules import within
 
 Network = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor | None], torch.Tensor]
 """(x (N, C or 2 C, H, W), t (N,), labels (N,), low_t (N,) or None) to (N, C or 2 C, H, W)."""
@@ -65,7 +66,7 @@ class Guidance:
 
     def acts(self, t: int, num_train_timesteps: int) -> bool:
         """Whether step t is guided, and so costs a second pass."""
-        return self.weight != 0 and self.t_min <= t / num_train_timesteps <= self.t_max
+        return self.weight != 0 and within(t, num_train_timesteps, self.t_min, self.t_max)
 
 
 def combine(cond: torch.Tensor, uncond: torch.Tensor, guidance_weight: float) -> torch.Tensor:

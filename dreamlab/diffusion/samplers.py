@@ -14,7 +14,7 @@ import torch
 
 from dreamlab.diffusion.guidance import Denoiser, Prediction
 from dreamlab.diffusion.process import eps_from_x0, posterior
-from dreamlab.diffusion.schedules import even_timesteps, half_log_snr, log_snr_timesteps, sigma_timesteps
+from dreamlab.diffusion.schedules import corrected, even_timesteps, half_log_snr, log_snr_timesteps, sigma_timesteps
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,8 +41,6 @@ class Reverse:
 
 
 PLAIN = Reverse()
-SIGMA_MAX = 200.0
-"""Noise level above which Heun's method does not correct a step; Karras et al. 2022 begin at 80."""
 
 
 class Noise:
@@ -153,33 +151,17 @@ def heun(
     pure noise (sigma infinite): they are too long for a trapezium, and nothing is decided there.
     """
     ts = sigma_timesteps(alpha_bar, num_steps)
-    corrected = _corrected(alpha_bar, ts)
+    twice = corrected(alpha_bar, ts)
     for i, (t, ab, ab_prev) in enumerate(_levels(alpha_bar, ts), 1):
         x0 = denoise(x, t).x0
         eps = eps_from_x0(x, x0, ab)
         x = ab_prev**0.5 * x0 + (1 - ab_prev) ** 0.5 * eps  # Euler: DDIM's step
-        if corrected[i - 1]:
+        if twice[i - 1]:
             after = int(ts[i])
             slope = eps_from_x0(x, denoise(x, after).x0, ab_prev)
             sigma, sigma_after = ((1 - ab) / ab) ** 0.5, ((1 - ab_prev) / ab_prev) ** 0.5
             x = x + ab_prev**0.5 * (sigma_after - sigma) * 0.5 * (slope - eps)
         yield Step(i, num_steps, t, x, x0)
-
-
-def _corrected(alpha_bar: np.ndarray, ts: np.ndarray) -> list[bool]:
-    """Which steps of Heun's method have a second slope."""
-    return [bool((1 - alpha_bar[t]) <= SIGMA_MAX**2 * alpha_bar[t]) for t in ts[:-1]] + [False]
-
-
-def evaluations(sampler: str, alpha_bar: np.ndarray, num_steps: int) -> list[int]:
-    """The steps t at which a sampler asks its denoiser, one entry a call. Raises ValueError outside 1..T steps."""
-    if sampler in ("ddpm", "ddim"):
-        return [int(t) for t in even_timesteps(alpha_bar, num_steps)]
-    if sampler == "dpmpp_2m":
-        return [int(t) for t in log_snr_timesteps(alpha_bar, num_steps)]
-    ts = sigma_timesteps(alpha_bar, num_steps)
-    again = [int(ts[i + 1]) for i, twice in enumerate(_corrected(alpha_bar, ts)) if twice]
-    return [*(int(t) for t in ts), *again]
 
 
 SAMPLERS: dict[str, Sampler] = {"dpmpp_2m": dpmpp_2m, "ddim": ddim, "ddpm": ddpm, "heun": heun}

@@ -110,6 +110,8 @@ def off_distribution(alpha_bar: np.ndarray) -> bool:
 
 LAMBDA_MIN = -5.0
 """Half the log SNR below which nothing of an image is decided: samplers that follow lambda or sigma spend one step there."""
+SIGMA_MAX = 200.0
+"""Noise level above which Heun's method does not correct a step; Karras et al. 2022 begin at 80."""
 RHO = 7.0
 """Exponent of the sigma grid (Karras et al. 2022, Table 1)."""
 
@@ -138,6 +140,27 @@ def sigma_timesteps(alpha_bar: np.ndarray, num_steps: int) -> np.ndarray:
     first, last = math.exp(-max(lambdas[-1], LAMBDA_MIN)), math.exp(-lambdas[0])
     sigmas = np.linspace(first ** (1 / RHO), last ** (1 / RHO), num_steps) ** RHO
     return _snapped(lambdas, -np.log(sigmas))
+
+
+def corrected(alpha_bar: np.ndarray, ts: np.ndarray) -> list[bool]:
+    """Which steps of Heun's method, at the falling t of its grid, have a second slope."""
+    return [bool((1 - alpha_bar[t]) <= SIGMA_MAX**2 * alpha_bar[t]) for t in ts[:-1]] + [False]
+
+
+def evaluations(sampler: str, alpha_bar: np.ndarray, num_steps: int) -> list[int]:
+    """The steps t at which a sampler by name asks its denoiser, one entry a call. Raises ValueError outside 1..T steps."""
+    if sampler in ("ddpm", "ddim"):
+        return [int(t) for t in even_timesteps(alpha_bar, num_steps)]
+    if sampler == "dpmpp_2m":
+        return [int(t) for t in log_snr_timesteps(alpha_bar, num_steps)]
+    ts = sigma_timesteps(alpha_bar, num_steps)
+    again = [int(ts[i + 1]) for i, twice in enumerate(corrected(alpha_bar, ts)) if twice]
+    return [*(int(t) for t in ts), *again]
+
+
+def within(t: int, num_train_timesteps: int, t_min: float, t_max: float) -> bool:
+    """Whether step t lies in an interval of t / T, both ends included: where guidance acts."""
+    return t_min <= t / num_train_timesteps <= t_max
 
 
 def _snapped(lambdas: np.ndarray, wanted: np.ndarray) -> np.ndarray:

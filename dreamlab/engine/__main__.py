@@ -16,6 +16,7 @@ LARGEST_LOG = 5 * 2**20
 
 
 def main() -> int:
+    """Serves the folder until nobody needs it; exit status 3 where another engine holds it."""
     parser = argparse.ArgumentParser(prog="python -m dreamlab.engine", description="Runs what waits in a runs folder.")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="runs folder")
     parser.add_argument("--linger", type=float, default=60.0, help="seconds to stay when nobody needs it")

@@ -58,6 +58,8 @@ class Notice:
 
 
 class Launcher(Protocol):
+    """What the engine needs of whoever starts its workers."""
+
     @property
     def ready(self) -> bool: ...
     @property
@@ -223,6 +225,7 @@ class SpawnLauncher:
         self._notices: list[Notice] = []
 
     def start(self, request: Request) -> None:
+        """Starts the worker at once; a notice says so, or why not."""
         env = environment()
         if request.device != "cpu":  # the worker counts from the first of what it sees
             env["CUDA_VISIBLE_DEVICES"] = request.visible

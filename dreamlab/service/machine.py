@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import functools
+
 import psutil
 
+from dreamlab.engine.devices import find_devices
 from dreamlab.store.process import cores
 
-__all__ = ["cores", "memory"]
+__all__ = ["cores", "has_cuda", "memory"]
+
+
+@functools.cache
+def has_cuda() -> bool:
+    """Whether there is a CUDA device; asked once, as the answer takes nvidia-smi and pages ask with every key."""
+    return any(d.name != "cpu" for d in find_devices())
 
 
 def memory() -> dict[str, int]:

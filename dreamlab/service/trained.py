@@ -5,22 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from dreamlab.data import catalog
+from dreamlab.groups.plan import generator
 from dreamlab.spec import SpecError, SynthesizeSpec, TrainSpec
 from dreamlab.spec.cost import parameter_count
 from dreamlab.spec.facts import check_cascade, check_fine_tuning, check_guide, check_network, check_sampling
 from dreamlab.spec.training import INHERITED
 from dreamlab.store import Run, RunStore, checkpoints
-
-
-def trained(store: RunStore, name: str, field: str) -> tuple[Run, TrainSpec]:
-    """A train run and its spec. Raises SpecError that names the field."""
-    run = store.get(name)
-    spec = run.spec
-    if not isinstance(spec, TrainSpec):
-        raise SpecError(
-            f"{field.replace('_', ' ').capitalize()}: {run.id} is a {run.kind} run; a train run is needed.", field
-        )
-    return run, spec
 
 
 def check_checkpoint(run: Run, spec: TrainSpec, field: str, checkpoint: str = "", checkpoint_field: str = "") -> None:
@@ -41,7 +31,7 @@ def check_checkpoint(run: Run, spec: TrainSpec, field: str, checkpoint: str = ""
         header = checkpoints.read_header(path)
     except checkpoints.CheckpointError as error:
         raise SpecError(f"{error} Resume the run {run.id} or train it anew.", field) from None
-    if not header.metadata.get("format", "").startswith("dreamlab-generator"):
+    if header.metadata.get("format") != checkpoints.FORMAT:
         raise SpecError(
             f"{run.id}: {path.name} is not a generator of DreamLab (its format is {header.metadata.get('format', 'not named')});"
             " choose a run that was trained here.", field,
@@ -56,16 +46,16 @@ def check_checkpoint(run: Run, spec: TrainSpec, field: str, checkpoint: str = ""
 
 def check_synthesize(spec: SynthesizeSpec, store: RunStore) -> None:
     """Raises SpecError where the generator, its guide or its upsampling stages cannot be sampled as this spec asks."""
-    run, base = trained(store, spec.source, "source")
+    run, base = generator(store, spec.source, "source")
     check_sampling(spec, base, len(catalog.drawn_classes(base)))
     check_checkpoint(run, base, "source", spec.checkpoint, "checkpoint")
     if spec.guide:
-        guide_run, guide = trained(store, spec.guide, "guide")
-        check_guide(base, guide)
+        guide_run, guide = generator(store, spec.guide, "guide", "Autoguidance by (--guide)")
+        check_guide(base, catalog.network(base).image_size, guide, catalog.network(guide).image_size)
         check_checkpoint(guide_run, guide, "guide", spec.guide_checkpoint, "guide_checkpoint")
     stages = []
     for name in spec.upsample:
-        stage_run, stage = trained(store, name, "upsample")
+        stage_run, stage = generator(store, name, "upsample", "Then upsample by (--upsample)")
         check_checkpoint(stage_run, stage, "upsample")
         stages.append((stage_run.id, stage, catalog.network(stage).image_size))
     check_cascade(spec, base, catalog.network(base).image_size, stages)
@@ -75,7 +65,7 @@ def check_train(spec: TrainSpec, store: RunStore) -> None:
     """Raises SpecError where the network does not fit the images, or the run to start from does not fit the spec."""
     check_network(catalog.network(spec))
     if spec.init_from:
-        run, source = trained(store, spec.init_from, "init_from")
+        run, source = generator(store, spec.init_from, "init_from", "Fine-tune (--init-from)")
         check_fine_tuning(spec, source, catalog.network(spec), catalog.network(source))
         check_checkpoint(run, source, "init_from")
 

@@ -8,6 +8,10 @@ from collections.abc import Iterator
 from dreamlab.spec.facts import Network
 
 FLOAT = 4
+PREVIEW_COLUMNS, FEWEST_COLUMNS, PREVIEW_STEPS, PREVIEW_SHARE = 16, 2, 5, 0.1
+"""Images per class in the preview of a training, at most and at least; its sampler steps; most of the time it may take."""
+PREVIEW_WORK = 3e11
+"""Multiply-adds that a preview may cost on a CPU, some seconds: a large network shows fewer columns."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,6 +124,12 @@ def activation_bytes(network: Network) -> int:
         kept += b.side**2 * (3 * b.channels + (3 if ddpm else 4) * b.out + (b.out if network.dropout else 0))
         kept += b.side**2 * 6 * b.out if b.attention else 0
     return FLOAT * kept
+
+
+def preview_columns(network: Network, on_cpu: bool) -> int:
+    """Images per class that the previews of a training show."""
+    each = multiply_adds(network) * PREVIEW_STEPS * (network.classes or 1)
+    return int(min(PREVIEW_COLUMNS, max(FEWEST_COLUMNS, PREVIEW_WORK // each))) if on_cpu else PREVIEW_COLUMNS
 
 
 def _sinusoids(network: Network) -> int:

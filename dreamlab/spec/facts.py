@@ -136,22 +136,24 @@ def can_be_guided(trained: TrainSpec) -> bool:
     return trained.conditional and trained.label_dropout > 0
 
 
-def check_guide(trained: TrainSpec, guide: TrainSpec) -> None:
-    """Raises SpecError where one model cannot guide another: they must speak of the same images and noise levels."""
-    for name in (
-        "dataset",
-        "image_size",
-        "conditional",
-        "num_train_timesteps",
-        "schedule",
-        "zero_terminal_snr",
-        "low_size",
-    ):
-        if getattr(trained, name) != getattr(guide, name):
+def guidance_weight(spec: SynthesizeSpec, trained: TrainSpec, stage: int = 0) -> float:
+    """The weight w with which stage k of a sampling is guided: 0 where it has nothing to be guided by. A guiding run is
+    for stage 0, the base model, alone."""
+    by_guide = stage == 0 and bool(spec.guide)
+    return spec.guidance_weight if by_guide or can_be_guided(trained) else 0.0
+
+
+def check_guide(trained: TrainSpec, size: int, guide: TrainSpec, guide_size: int) -> None:
+    """Raises SpecError where one model cannot guide another: they must speak of the same images and noise levels. Sizes are
+    those of the images that the models make: a spec may leave its own to the data."""
+    names = ("dataset", "conditional", "num_train_timesteps", "schedule", "zero_terminal_snr", "low_size")
+    both = [("image_size", size, guide_size), *((n, getattr(trained, n), getattr(guide, n)) for n in names)]
+    for name, own, theirs in both:
+        if own != theirs:
             raise SpecError(
-                f"Autoguidance by (--guide): its {name} is {getattr(guide, name)}, the generator's {getattr(trained, name)};"
-                " they must be the same.", "guide",
-            )  # fmt: skip
+                f"Autoguidance by (--guide): its {name} is {theirs}, the generator's {own}; they must be the same.",
+                "guide",
+            )
 
 
 def check_cascade(

@@ -6,14 +6,18 @@ import dataclasses
 import functools
 import json
 import math
-import re
 from pathlib import Path
 from typing import Any
 
-FOLDER, LAST = "checkpoints", "ema"
+from dreamlab.spec.sampling import KEPT_CHECKPOINT
+
+FOLDER = "checkpoints"
+LAST = f"{FOLDER}/ema.safetensors"
+"""The weights that a generator has now, what others sample from."""
 STATE = f"{FOLDER}/state.safetensors"
 """What a resumed training goes on from."""
-KEPT = re.compile(r"step-\d{6,}")
+FORMAT = "dreamlab-generator-1"
+"""What a generator's file says of itself."""
 
 
 class CheckpointError(ValueError):
@@ -30,13 +34,18 @@ class Header:
 
 def path_of(run: Path, checkpoint: str = "") -> Path:
     """The file of a kept checkpoint such as step-000400, or of the last one."""
-    return run / FOLDER / f"{checkpoint or LAST}.safetensors"
+    return run / (f"{FOLDER}/{checkpoint}.safetensors" if checkpoint else LAST)
+
+
+def name_at(step: int) -> str:
+    """Name of the checkpoint that is kept of a step."""
+    return f"step-{step:06d}"
 
 
 def kept(run: Path) -> list[str]:
     """Names of the checkpoints that were kept on the way, the newest first."""
     found = (p.stem for p in (run / FOLDER).glob("step-*.safetensors"))
-    return sorted((name for name in found if KEPT.fullmatch(name)), key=lambda name: -int(name[5:]))
+    return sorted((name for name in found if KEPT_CHECKPOINT.fullmatch(name)), key=lambda name: -int(name[5:]))
 
 
 def read_header(path: Path) -> Header:

@@ -45,6 +45,7 @@ class StatusReader:
         self._job: dict[str, Any] = {}
 
     def refresh(self) -> RunStatus:
+        """The status with what was written since the last call; always the same object."""
         # the state is read before the events: a worker that ends in between leaves a state that is too old, never
         # a final state with events missing
         stamp = _stamp(self.path / "job.json")

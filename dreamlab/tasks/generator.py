@@ -21,14 +21,6 @@ from dreamlab.store import checkpoints, write_bytes
 from dreamlab.tasks.context import TaskError
 from dreamlab.tasks.devices import autocast
 
-CHECKPOINT = "checkpoints/ema.safetensors"
-FORMAT = "dreamlab-generator-1"
-
-
-def build(network: Network) -> UNet:
-    """The network with fresh weights from torch's global generator."""
-    return UNet(network)
-
 
 @dataclasses.dataclass
 class Generator:
@@ -76,16 +68,16 @@ def from_uint8(images: torch.Tensor) -> torch.Tensor:
     return images.float().mul_(1 / 127.5).sub_(1)
 
 
-def save_generator(run: Path, generator: Generator, name: str = CHECKPOINT) -> None:
-    """Writes the checkpoint `name` of a run directory, whole or not at all."""
+def save_generator(run: Path, generator: Generator, checkpoint: str = "") -> None:
+    """Writes a checkpoint that is kept, such as step-000400, or the last one; whole or not at all."""
     tensors = {name: value.contiguous().cpu() for name, value in generator.network.state_dict().items()}
     shape = generator.network.network
     metadata = {
-        "format": FORMAT, "spec": generator.spec.model_dump_json(), "step": str(generator.step),
+        "format": checkpoints.FORMAT, "spec": generator.spec.model_dump_json(), "step": str(generator.step),
         "image_size": str(shape.image_size), "channels": str(shape.channels), "classes": str(shape.classes),
         "precision": generator.precision,
     }  # fmt: skip
-    write_bytes(run / name, to_bytes(tensors, metadata))
+    write_bytes(checkpoints.path_of(run, checkpoint), to_bytes(tensors, metadata))
 
 
 def load_generator(run: Path, device: torch.device, checkpoint: str = "") -> Generator:
@@ -96,7 +88,7 @@ def load_generator(run: Path, device: torch.device, checkpoint: str = "") -> Gen
     if not path.exists():
         raise TaskError(_absent(run, checkpoint))
     metadata, tensors = read_safetensors(path)
-    if metadata.get("format") != FORMAT:
+    if metadata.get("format") != checkpoints.FORMAT:
         raise TaskError(
             f"{name} is not a generator of DreamLab (its format is {metadata.get('format', 'not named')!r})."
         )
@@ -104,7 +96,7 @@ def load_generator(run: Path, device: torch.device, checkpoint: str = "") -> Gen
         spec = make(TrainSpec, json.loads(metadata["spec"]))
         size, channels, classes, step = (int(metadata[k]) for k in ("image_size", "channels", "classes", "step"))
         with torch.random.fork_rng(devices=[]):
-            network = build(network_of(spec, size, channels, classes))
+            network = UNet(network_of(spec, size, channels, classes))
         network.load_state_dict(tensors)
     except (KeyError, SpecError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
@@ -116,7 +108,7 @@ def load_generator(run: Path, device: torch.device, checkpoint: str = "") -> Gen
 
 def _absent(run: Path, checkpoint: str) -> str:
     if not checkpoint:
-        return f"The generator {run.name} has no checkpoint yet ({CHECKPOINT}); train it first."
+        return f"The generator {run.name} has no checkpoint yet ({checkpoints.LAST}); train it first."
     kept = checkpoints.kept(run)
     there = f"it has {', '.join(kept)}" if kept else "it has kept none; leave the checkpoint empty for its last one"
     return f"The generator {run.name} has no checkpoint {checkpoint}; {there}."

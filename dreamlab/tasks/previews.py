@@ -9,16 +9,13 @@ import torch
 
 from dreamlab.data import imageset
 from dreamlab.spec import SynthesizeSpec, make
-from dreamlab.spec.cost import multiply_adds
+from dreamlab.spec.cost import PREVIEW_COLUMNS, PREVIEW_STEPS, preview_columns
 from dreamlab.store import Run, write_bytes
 from dreamlab.tasks.generator import to_uint8
 from dreamlab.tasks.sampling import Pipeline
 from dreamlab.tasks.trainer import Trainer
 
-COLUMNS, FEWEST_COLUMNS, STEPS, SAMPLER = 16, 2, 5, "dpmpp_2m"
-OPERATIONS = 3e11
-"""Multiply-adds that a preview may cost on a CPU, some seconds: a large network shows fewer columns."""
-AT_ONCE = 160
+SAMPLER, AT_ONCE = "dpmpp_2m", 160
 
 
 class Previews:
@@ -27,7 +24,7 @@ class Previews:
     def __init__(self, run: Run, trainer: Trainer):
         self.run, self.trainer = run, trainer
         g, T = trainer.generator, trainer.spec.num_train_timesteps
-        self.steps = min(STEPS, T)
+        self.steps = min(PREVIEW_STEPS, T)
         settings = {
             "source": run.id, "guidance_weight": 0.0, "num_steps": self.steps, "sampler": SAMPLER, "seed": trainer.spec.seed,
         }  # fmt: skip
@@ -35,10 +32,7 @@ class Previews:
             usual = SynthesizeSpec.model_fields["upsample_noise"].default
             settings["upsample_noise"] = min(usual, trainer.spec.low_noise)
         self._pipeline = Pipeline(g, make(SynthesizeSpec, settings))
-        self.columns = COLUMNS
-        if trainer.device.type == "cpu":
-            each = multiply_adds(g.network.network) * self.steps * g.classes
-            self.columns = int(min(COLUMNS, max(FEWEST_COLUMNS, OPERATIONS // each)))
+        self.columns = preview_columns(g.network.network, trainer.device.type == "cpu")
         self._labels = [c for c in range(g.classes) for _ in range(self.columns)]
         self._indices = [i for _ in range(g.classes) for i in range(self.columns)]
         self._low = trainer.preview_low(self.columns)
@@ -58,7 +52,7 @@ class Previews:
 
     def _parts(self) -> list[slice]:
         # where a batch had to be divided, a preview must be too
-        size = min(AT_ONCE, max(COLUMNS, 4 * self.trainer.at_once))
+        size = min(AT_ONCE, max(PREVIEW_COLUMNS, 4 * self.trainer.at_once))
         return [slice(i, i + size) for i in range(0, len(self._labels), size)]
 
     def _images(self, part: slice, noise_only: bool) -> np.ndarray:

@@ -39,6 +39,7 @@ class Ranks:
 
     @classmethod
     def alone(cls) -> Ranks:
+        """The one process of a training that shares nothing."""
         return cls(0, 1)
 
     def share(self, images: int) -> slice:
@@ -150,6 +151,7 @@ class Leader(Ranks):
             os._exit(EXIT_ALONE)
 
     def connect(self, device: torch.device) -> None:
+        """Waits for the others to be ready, then joins them. Raises TaskError where one is gone."""
         with self._changed:
             while len(self._ready) < self.count - 1 and not self._lost:
                 self._changed.wait(1.0)
@@ -158,6 +160,7 @@ class Leader(Ranks):
         super().connect(device)
 
     def announce(self, progress: float, precision: str) -> None:
+        """Orders the next step from the others. Raises TaskError where one is gone."""
         self._check()
         line = json.dumps({"progress": progress, "precision": precision}).encode() + b"\n"
         try:
@@ -169,6 +172,7 @@ class Leader(Ranks):
             self.blame(error)
 
     def blame(self, error: Exception) -> None:
+        """Raises TaskError that names the process which was lost, where that can be told."""
         with self._changed:
             self._changed.wait_for(lambda: bool(self._lost), timeout=5.0)
         self._check()
@@ -188,6 +192,7 @@ class Leader(Ranks):
             return "nothing was saved yet, resume starts anew."
 
     def close(self) -> None:
+        """Ends the other processes and puts the environment back as it was."""
         self._closing.set()
         self._noticed.set()
         for child in self._children:

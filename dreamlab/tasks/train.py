@@ -13,20 +13,18 @@ import torch
 from dreamlab.data import catalog
 from dreamlab.data.catalog import DataError
 from dreamlab.spec import SpecError, TrainSpec
+from dreamlab.spec.cost import PREVIEW_SHARE
 from dreamlab.spec.facts import check_network
-from dreamlab.store import RunError
-from dreamlab.store.checkpoints import STATE
+from dreamlab.store import RunError, checkpoints
 from dreamlab.tasks.context import STAT_EVERY, Stopped, TaskContext, TaskError
 from dreamlab.tasks.devices import PrecisionProbe, ThreadChoice, peak_memory_bytes, prepare, synchronise
-from dreamlab.tasks.generator import CHECKPOINT, load_generator, save_generator
+from dreamlab.tasks.generator import load_generator, save_generator
 from dreamlab.tasks.previews import Previews
 from dreamlab.tasks.ranks import Ranks, together
 from dreamlab.tasks.trainer import Trainer
 
 METRIC_EVERY = 0.5
 FIRST_CHECKPOINT = 3.0
-PREVIEW_SHARE = 0.1
-"""Most of the time that previews may take."""
 SPEED_OVER = 8
 """Metric events over which the speed is averaged."""
 
@@ -36,7 +34,7 @@ def train(ctx: TaskContext) -> Iterator[dict[str, Any]]:
     with together(ctx, _spec(ctx).devices) as ranks:
         trainer = make_trainer(ctx, ranks)
         ranks.connect(trainer.device)
-        for folder in ("checkpoints", "samples"):
+        for folder in (checkpoints.FOLDER, "samples"):
             (ctx.run.path / folder).mkdir(exist_ok=True)
         if trainer.step_count:
             yield _message("info", f"Goes on from step {trainer.step_count:,}.")
@@ -59,7 +57,7 @@ def make_trainer(ctx: TaskContext, ranks: Ranks) -> Trainer:
         check_network(network)
         data = catalog.load(spec.dataset, spec.data_dir)
         device = prepare(ctx.device)
-        resumes = (ctx.run.path / STATE).exists()
+        resumes = (ctx.run.path / checkpoints.STATE).exists()
         source = None
         if spec.init_from and not resumes:  # a state of its own holds all that was taken over
             source = load_generator(ctx.store.get(spec.init_from).path, device)
@@ -237,8 +235,8 @@ class _Loop:
         self.check()
         t = self.trainer
         t.generator.precision = self.precision
-        name = f"step-{t.step_count:06d}"
-        save_generator(self.ctx.run.path, t.generator, f"checkpoints/{name}.safetensors")
+        name = checkpoints.name_at(t.step_count)
+        save_generator(self.ctx.run.path, t.generator, name)
         return _message("info", f"Kept checkpoint {name}.")
 
     def finish(self) -> Iterator[dict[str, Any]]:
@@ -261,6 +259,6 @@ class _Loop:
             "peak_memory_bytes": peak_memory_bytes(t.device), "loss": self.loss if math.isfinite(self.loss) else None,
             "image_size": g.image_size, "channels": g.channels, "classes": g.classes, "real_images": t.images.count,
             "device": str(t.device), "devices": spec.devices, "accumulate": t.parts, "precision": self.precision,
-            "checkpoint": CHECKPOINT,
+            "checkpoint": checkpoints.LAST,
         }  # fmt: skip
         yield {"type": "result", "values": values}

@@ -27,10 +27,10 @@ from safetensors.torch import load_file, save_file
 from dreamlab.data import catalog, imageset
 from dreamlab.spec import SynthesizeSpec, TrainSpec, make
 from dreamlab.spec.cost import multiply_adds, parameter_count
-from dreamlab.store import ArtefactCache, Record, RunStore
+from dreamlab.store import ArtefactCache, Record, RunStore, checkpoints
 from dreamlab.tasks.context import TaskContext
 from dreamlab.tasks.devices import peak_memory_bytes, prepare, synchronise
-from dreamlab.tasks.generator import CHECKPOINT, load_generator
+from dreamlab.tasks.generator import load_generator
 from dreamlab.tasks.sampling import Pipeline
 from dreamlab.tasks.train import train
 from dreamlab.tasks.trainer import Trainer
@@ -192,7 +192,7 @@ def generator(
             say("CIFAR-10 generator", **event["values"])
     small = {
         name: value.half() if value.is_floating_point() else value
-        for name, value in load_file(run.path / CHECKPOINT).items()
+        for name, value in load_file(run.path / checkpoints.LAST).items()
     }
     shards: list[dict[str, torch.Tensor]] = [{}]
     for name, value in small.items():
