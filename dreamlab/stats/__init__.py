@@ -1,19 +1,33 @@
 """Intervals, paired tests, corrections, power and verdicts: numpy and scipy only, no files."""
 
+from dreamlab.stats.best import Best, best_mix
+from dreamlab.stats.components import Paired, cell, correct, macro_f1, mean_interval, paired
 from dreamlab.stats.correction import holm, holm_levels
-from dreamlab.stats.intervals import Interval, over_seeds, t_interval
-from dreamlab.stats.paired import Paired, paired_t
-from dreamlab.stats.power import detectable, power, seeds_needed
+from dreamlab.stats.exchange import Cell, Exchange, exchange_rate
+from dreamlab.stats.intervals import Interval, t_interval
+from dreamlab.stats.power import detectable, images_needed, power, seeds_needed
+from dreamlab.stats.tests import mcnemar, sign_flip
 
 __all__ = [
+    "Best",
+    "Cell",
+    "Exchange",
     "Interval",
     "Paired",
+    "best_mix",
+    "cell",
+    "correct",
     "detectable",
+    "exchange_rate",
     "holm",
     "holm_levels",
-    "over_seeds",
-    "paired_t",
+    "images_needed",
+    "macro_f1",
+    "mcnemar",
+    "mean_interval",
+    "paired",
     "power",
     "seeds_needed",
+    "sign_flip",
     "t_interval",
 ]

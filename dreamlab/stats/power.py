@@ -1,54 +1,95 @@
-"""How large an effect a number of seeds can show, and how many seeds an effect needs."""
+"""How large an effect an experiment can show, and how many seeds or test images an effect needs."""
 
 from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 
 import numpy as np
 from scipy import special
 
+from dreamlab.stats.components import Paired
+from dreamlab.stats.student import degrees, limit
 
-@functools.lru_cache(maxsize=64)
-def _deviations(n: int) -> np.ndarray:
-    # s / sigma of n values at 4,000 equally likely points: s^2 (n-1) / sigma^2 is chi-squared with n-1 degrees
-    squares: np.ndarray = 2 * special.gammaincinv((n - 1) / 2, (np.arange(4000) + 0.5) / 4000)  # chi-squared quantiles
-    return np.sqrt(squares / (n - 1))
+WANTED = 0.8
+"""The usual chance with which an effect of the stated size should be found (Cohen 1988)."""
+MOST_SEEDS = 1000
+MOST_IMAGES = 10_000_000
+_SHARES = np.linspace(0.0, 1.0, 41)
 
 
-def power(effect: float, deviation: float, n: int, alpha: float = 0.05) -> float:
-    """Chance that a two-sided paired t test with n seeds rejects: the noncentral t (Cohen 1988, chapter 2).
+@functools.lru_cache(maxsize=256)
+def _spread(freedom: int) -> np.ndarray:
+    # s^2 / sigma^2 at 200 equally likely points: s^2 freedom / sigma^2 is chi-squared
+    quantiles: np.ndarray = special.gammaincinv(freedom / 2, (np.arange(200) + 0.5) / 200)
+    return 2 * quantiles / freedom
 
-    effect and deviation (of the differences) share a unit. Integrated over the distribution of s, good to 1e-3;
-    scipy's noncentral t gives NaN for the strict levels and few seeds that are met here.
+
+@functools.lru_cache(maxsize=256)
+def _limits(freedom: int, alpha: float) -> np.ndarray:
+    # log of t's limit where the seeds have a share of the variance, at the shares above
+    found = [limit(1 - alpha, degrees(float(u), freedom, math.inf), freedom, float(u)) for u in _SHARES]
+    return np.log(found)
+
+
+def power(effect: float, seed_variance: float, image_variance: float, seeds: int, alpha: float = 0.05) -> float:
+    """Chance that `components.paired` rejects no difference at level alpha, two-sided.
+
+    The noncentral t (Cohen 1988, chapter 2) with two parts of variance: seed_variance / seeds is estimated from the seeds and
+    integrated over its chi-squared distribution, image_variance is taken as known. Variances are in effect's unit squared.
     """
-    if deviation <= 0:
+    seed = seed_variance / seeds
+    if seed + image_variance <= 0:
         return 1.0 if effect != 0 else alpha
-    limit = float(special.stdtrit(n - 1, 1 - alpha / 2)) * _deviations(n)
-    shift = abs(effect) * math.sqrt(n) / deviation
-    return float(np.mean(special.ndtr(shift - limit) + special.ndtr(-limit - shift)))
+    found = seed * _spread(seeds - 1)
+    total = found + image_variance
+    share = np.divide(found, total, out=np.ones_like(total), where=total > 0)
+    edge = np.exp(np.interp(share, _SHARES, _limits(seeds - 1, alpha))) * np.sqrt(total / (seed + image_variance))
+    shift = abs(effect) / math.sqrt(seed + image_variance)
+    return float((special.ndtr(shift - edge) + special.ndtr(-edge - shift)).sum()) / len(edge)
 
 
-def detectable(deviation: float, n: int, alpha: float = 0.05, wanted: float = 0.8) -> float:
-    """The smallest effect that n seeds show with the chance `wanted`, in the unit of the deviation."""
-    if deviation <= 0:
-        return 0.0
-    high = 1.0
-    while power(high, 1.0, n, alpha) < wanted:
-        high *= 2
-    from scipy import optimize  # half a second that every command line would pay
+def detectable(pair: Paired, alpha: float = 0.05, wanted: float = WANTED) -> float:
+    """The smallest true difference that an experiment like this one shows with the chance `wanted`, in the unit of its mean."""
+    low, high = 0.0, 4 * pair.error
+    while power(high, pair.seed_variance, pair.image_variance, pair.n, alpha) < wanted:
+        low, high = high, 2 * high
+    while high - low > 2e-3 * high:
+        middle = (low + high) / 2
+        enough = power(middle, pair.seed_variance, pair.image_variance, pair.n, alpha) >= wanted
+        low, high = (low, middle) if enough else (middle, high)
+    return high
 
-    return float(optimize.brentq(lambda e: power(e, 1.0, n, alpha) - wanted, 0.0, high, xtol=1e-4)) * deviation
+
+def seeds_needed(pair: Paired, alpha: float = 0.05, wanted: float = WANTED) -> int | None:
+    """The fewest seeds (at least 2) that would show a true difference of `pair.mean` on these test images.
+
+    More seeds do not shrink the part of the images: None where that part alone is too large, and where more than 1,000
+    seeds would be needed; `images_needed` says what else would do.
+    """
+    return _fewest(
+        lambda seeds: power(pair.mean, pair.seed_variance, pair.image_variance, seeds, alpha), 2, MOST_SEEDS, pair.mean, wanted
+    )  # fmt: skip
 
 
-def seeds_needed(
-    effect: float, deviation: float, alpha: float = 0.05, wanted: float = 0.8, most: int = 1000
-) -> int | None:
-    """The fewest seeds (at least 2) that show `effect` with the chance `wanted`; None where `most` are not enough."""
-    if effect == 0 or power(effect, deviation, most, alpha) < wanted:
+def images_needed(pair: Paired, seeds: int, alpha: float = 0.05, wanted: float = WANTED) -> int | None:
+    """The fewest test images that would show a true difference of `pair.mean` with `seeds` seeds; None where the spread
+    between the seeds alone hides it, or 10 million are not enough."""
+
+    def reached(images: int) -> float:
+        less = pair.images / images
+        seed = pair.seed_variance - pair.rest_variance * (1 - less)
+        return power(pair.mean, max(seed, 0.0), pair.image_variance * less, seeds, alpha)
+
+    return _fewest(reached, 2, MOST_IMAGES, pair.mean, wanted)
+
+
+def _fewest(reached: Callable[[int], float], least: int, most: int, effect: float, wanted: float) -> int | None:
+    if effect == 0 or reached(most) < wanted:
         return None
-    low, high = 1, most
-    while high - low > 1:
+    low, high = least - 1, most
+    while high - low > max(1, low // 1000):
         middle = (low + high) // 2
-        low, high = (low, middle) if power(effect, deviation, middle, alpha) >= wanted else (middle, high)
+        low, high = (low, middle) if reached(middle) >= wanted else (middle, high)
     return high

@@ -1,15 +1,22 @@
-"""From accuracies per seed to helps, hurts or undecided: never more than the tests allow, and only for these generators."""
+"""From test predictions to helps, hurts or undecided: never more than the tests allow, and only for these generators.
+
+What is promised of a whole experiment without any effect: a false 'helps' in at most 5 % of them, over new seeds and new
+test images (docs/statistics.md has the simulations).
+"""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
+import numpy as np
+
 from dreamlab.stats import wording
+from dreamlab.stats.components import Paired, paired, paired_difference
 from dreamlab.stats.correction import holm, holm_levels
-from dreamlab.stats.paired import Paired, paired_t
-from dreamlab.stats.power import detectable, seeds_needed
+from dreamlab.stats.power import detectable, images_needed, seeds_needed
+from dreamlab.stats.tests import mcnemar_rows, sign_flip
 
 Kind = Literal["helps", "hurts", "undecided"]
 ALPHA = 0.05
@@ -21,27 +28,41 @@ class Generator:
 
     key: str
     name: str
-    saw: int
+    saw: int | None
+    """How many real images it was trained on; None where that is not known (images made elsewhere)."""
     extra: int
     """Of those that it saw: how many the classifiers may not use."""
     pool: int
     """How many the classifiers may use."""
+    per_arm: bool = False
+    """One generator for every arm, each of which saw only its arm's real images."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Treatment:
-    """One arm of one generator; `accuracies` (0 to 1) in the order of the control's seeds."""
+    """One arm: a mix with the images of one generator, or a control.
+
+    `predicted` holds classes, (seeds, test images), in the order of the control's seeds; `form` is that of
+    `dreamlab.data.mixing.parse`: replace, add, targeted, or for controls synthetic, augmented, duplicated, noise.
+    """
 
     generator: str
     arm: str
+    form: str
     real: int
     synthetic: int
-    accuracies: Sequence[float]
+    predicted: np.ndarray
+    other: int = 0
+    """Duplicated real or noise images."""
+    label: str = ""
+    """Its name on a page; the arm's own where empty."""
+    classes: tuple[int, ...] = ()
+    """Of a targeted arm: the classes that got synthetic images."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-    """Treatment minus control in points. The interval has the level at which Holm's procedure decides."""
+    """An arm minus real images only, in points. The interval has the level at which Holm's procedure decides."""
 
     mean: float
     low: float
@@ -49,6 +70,9 @@ class Difference:
     level: float
     p: float
     p_holm: float
+    mcnemar: list[float]
+    """p of each seed's pair of networks."""
+    sign_flip: float
 
     @property
     def kind(self) -> Kind:
@@ -58,8 +82,35 @@ class Difference:
 
 
 @dataclasses.dataclass(frozen=True)
+class ClassDifference:
+    """One class of an arm that is shown to gain or lose: points of accuracy on its test images."""
+
+    name: str
+    mean: float
+    low: float
+    high: float
+    p_holm: float
+
+
+@dataclasses.dataclass(frozen=True)
+class ExtraData:
+    """One arm with two generators: the one that saw `further` more real images minus the one that saw the same, in points."""
+
+    arm: str
+    label: str
+    more: str
+    same: str
+    further: int
+    mean: float
+    low: float
+    high: float
+    p_holm: float
+    text: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Verdict:
-    """One sentence, what it says, and the arm that it speaks of; effect and interval in points."""
+    """A few sentences, what they say, and the arm that they speak of; effect and interval in points."""
 
     text: str
     kind: Kind
@@ -68,73 +119,151 @@ class Verdict:
     high: float
     arm: str
     generator: str
+    gain: list[ClassDifference]
+    """Classes that are shown to gain in that arm; Holm over the classes and the arms it was chosen from."""
+    lose: list[ClassDifference]
+    minutes: float | None
+    """What that arm costs, where the caller knows."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Judgement:
-    """Everything that follows from the accuracies of a mix."""
+    """Everything that follows from the predictions of a mix."""
 
     differences: list[Difference]
-    """One per treatment, in their order."""
+    """One per treatment, in their order; Holm over all of them."""
+    controls: list[Difference]
+    """One per control, in their order; Holm over the controls."""
     by_generator: dict[str, Verdict]
     overall: Verdict
     detectable: float
     """Points: the gain that the overall verdict's arm would have shown with a chance of 80 %."""
     seeds_needed: int | None
-    """Where undecided: seeds that would show an effect as large as the observed one; None: decided, or more than 1,000."""
+    """Where undecided: seeds that would show an effect as large as the observed one. None: decided, or no number would."""
+    images_needed: int | None
+    """Where undecided and no number of seeds would do: test images that would, at this number of seeds."""
+    extra_data: list[ExtraData]
     notes: list[str]
 
 
-def differences(treatments: Sequence[Treatment], control: Sequence[float], resolution: float = 0.0) -> list[Difference]:
-    """Paired t over seeds, Holm over all treatments of all generators together; `resolution` is one test image, 1/n."""
-    return _corrected(_pairs(treatments, control, resolution))
+class _Experiment:
+    """The arms as 0/1 values against the control, compared once."""
+
+    def __init__(self, treatments: Sequence[Treatment], control: np.ndarray, labels: np.ndarray) -> None:
+        self.labels = np.asarray(labels)
+        self.control = self._right(control, "real")
+        self.right = [self._right(t.predicted, t.arm) for t in treatments]
+        self.pairs = [paired(right, self.control) for right in self.right]
+
+    def _right(self, predicted: np.ndarray, arm: str) -> np.ndarray:
+        found = np.asarray(predicted)
+        if found.ndim != 2 or found.shape[1:] != self.labels.shape:
+            raise ValueError(
+                f"arm {arm}: predictions must be seeds x {self.labels.size} test images, not of shape {found.shape}"
+            )
+        return np.asarray(found == self.labels)
+
+    def differences(self) -> list[Difference]:
+        p = [x.p for x in self.pairs]
+        found, control = [], self.control.mean(axis=1)
+        for right, pair, adjusted, level in zip(self.right, self.pairs, holm(p), holm_levels(p, ALPHA), strict=True):
+            low, high = _points(pair, level)
+            rows = [float(x) for x in right.mean(axis=1) - control]
+            one_by_one = mcnemar_rows(right, self.control)
+            found.append(Difference(100 * pair.mean, low, high, level, pair.p, adjusted, one_by_one, sign_flip(rows)))
+        return found
+
+    def by_class(
+        self, index: int, names: Sequence[str], arms: int
+    ) -> tuple[list[ClassDifference], list[ClassDifference]]:
+        """Classes of one arm that gain and that lose; the arm was chosen from `arms`, which counts as well."""
+        change = self.right[index].astype(np.float64) - self.control
+        held = [(c, np.flatnonzero(self.labels == c)) for c in np.unique(self.labels)]
+        pairs = [(int(c), paired_difference(change[:, columns])) for c, columns in held if len(columns) > 1]
+        p = [min(pair.p * arms, 1.0) for _, pair in pairs]
+        gain: list[ClassDifference] = []
+        lose: list[ClassDifference] = []
+        for (c, pair), adjusted, level in zip(pairs, holm(p), holm_levels(p, ALPHA), strict=True):
+            if adjusted <= ALPHA:
+                low, high = _points(pair, 1 - (1 - level) / arms)
+                name = names[c] if c < len(names) else str(c)
+                (gain if pair.mean > 0 else lose).append(ClassDifference(name, 100 * pair.mean, low, high, adjusted))
+        return sorted(gain, key=lambda d: -d.mean), sorted(lose, key=lambda d: d.mean)
 
 
 def judge(
-    treatments: Sequence[Treatment], control: Sequence[float], generators: Sequence[Generator], *, test_images: int, noun: str = "images",
+    treatments: Sequence[Treatment], control: np.ndarray, generators: Sequence[Generator], *, labels: np.ndarray,
+    class_names: Sequence[str] = (), noun: str = "images", controls: Sequence[Treatment] = (),
+    cost: Mapping[tuple[str, str], float] | None = None,
 ) -> Judgement:  # fmt: skip
-    """The verdict on every generator and on all of them. `control` holds the accuracies of real images only.
+    """The verdict on every generator and on all of them.
 
-    Kinds: *helps* where a mix of the generator is shown to gain; *hurts* where every mix of it is shown to lose; else
-    *undecided*, also where some mixes lose and others are not told from the control.
+    `control` (S, n) are the classes predicted with real images only, `labels` (n,) the true ones, `cost` the minutes that
+    (generator, arm) took: generator, images and classifiers. Kinds: *helps* where a mix of the generator is shown to gain;
+    *hurts* where every mix of it is shown to lose; else *undecided*, also where some mixes lose and others are not told
+    from the control. Raises ValueError where a generator has no treatment, with fewer than two seeds, or where shapes differ.
     """
-    pairs = _pairs(treatments, control, 1 / test_images)
-    found = _corrected(pairs)
+    if not treatments or {g.key for g in generators} != {t.generator for t in treatments}:
+        raise ValueError("a verdict needs at least one mix of real and synthetic images for every generator")
+    mixes, others = _Experiment(treatments, control, labels), _Experiment(controls, control, labels)
+    found, against = mixes.differences(), others.differences()
     alpha = ALPHA / len(treatments)  # the level of Holm's first step: what is promised holds whatever the other arms do
     by_generator: dict[str, Verdict] = {}
     leads: dict[str, int] = {}
-    for generator in generators:
-        own = [i for i, t in enumerate(treatments) if t.generator == generator.key]
+    settle: dict[str, wording.Settle] = {}
+    for g in generators:
+        own = [i for i, t in enumerate(treatments) if t.generator == g.key]
         kind, lead = _decide([found[i] for i in own], own)
-        leads[generator.key] = lead
-        sentence = wording.single(kind, found[lead], treatments[lead], generator, noun, _settle(pairs[lead], alpha))
-        by_generator[generator.key] = _verdict(sentence, kind, found[lead], treatments[lead])
+        leads[g.key], settle[g.key] = lead, _settle(mixes.pairs[lead], alpha, kind)
+        gain, lose = mixes.by_class(lead, class_names, len(treatments))
+        d, t = found[lead], treatments[lead]
+        rivals = _rivals(mixes.right[lead], controls, others, against) if kind == "helps" else []
+        minutes = None if cost is None else cost.get((t.generator, t.arm))
+        text = wording.single(kind, d, t, g, noun, settle[g.key], rivals)
+        text += wording.further(gain, lose, minutes)
+        by_generator[g.key] = Verdict(text, kind, d.mean, d.low, d.high, t.arm, t.generator, gain, lose, minutes)
     best = max(generators, key=lambda g: _order(by_generator[g.key]))
-    lead, overall = leads[best.key], by_generator[best.key]
+    lead, overall, how = leads[best.key], by_generator[best.key], settle[best.key]
     if len(generators) > 1:
-        text = wording.several(by_generator, generators, treatments[lead], noun, _settle(pairs[lead], alpha))
-        overall = _verdict(text, overall.kind, found[lead], treatments[lead])
-    undecided = overall.kind == "undecided"
+        rivals = _rivals(mixes.right[lead], controls, others, against) if overall.kind == "helps" else []
+        text = wording.several(by_generator, generators, treatments[lead], noun, how, rivals)
+        text += wording.further(overall.gain, overall.lose, overall.minutes)
+        overall = dataclasses.replace(overall, text=text)
+    seeds, images = np.asarray(control).shape
+    notes = wording.notes(found, treatments, generators, seeds, images, noun)
     return Judgement(
-        differences=found, by_generator=by_generator, overall=overall,
-        detectable=100 * detectable(pairs[lead].deviation, len(control), alpha),
-        seeds_needed=seeds_needed(pairs[lead].mean, pairs[lead].deviation, alpha) if undecided else None,
-        notes=wording.notes(found, treatments, generators, len(control), test_images, noun),
+        differences=found, controls=against, by_generator=by_generator, overall=overall, detectable=how.gain,
+        seeds_needed=how.seeds, images_needed=how.images, extra_data=extra_data(treatments, generators, mixes.right),
+        notes=wording.control_notes(against, controls) + notes,
     )  # fmt: skip
 
 
-def _pairs(treatments: Sequence[Treatment], control: Sequence[float], resolution: float) -> list[Paired]:
-    return [paired_t(t.accuracies, control, resolution) for t in treatments]
-
-
-def _corrected(pairs: Sequence[Paired]) -> list[Difference]:
-    p = [x.p for x in pairs]
+def extra_data(
+    treatments: Sequence[Treatment], generators: Sequence[Generator], right: Sequence[np.ndarray]
+) -> list[ExtraData]:
+    """What further real images in the generator are worth: every arm that a generator which saw more and one which saw the
+    same images have in common, Holm over all of these. `right` holds the (S, n) correct predictions of the treatments."""
     found = []
-    for pair, adjusted, level in zip(pairs, holm(p), holm_levels(p, ALPHA), strict=True):
-        interval = pair.interval(level)
-        low, high = max(100 * interval.low, -100.0), min(100 * interval.high, 100.0)  # accuracies differ by no more
-        found.append(Difference(100 * pair.mean, low, high, level, pair.p, adjusted))
-    return found
+    at = {(t.generator, t.arm): i for i, t in enumerate(treatments)}
+    same = [g for g in generators if g.extra == 0 and g.saw is not None]
+    for more in (g for g in generators if g.extra > 0):
+        for g in same:
+            for t in treatments:
+                if t.generator == more.key and (g.key, t.arm) in at:
+                    found.append((more, g, t, paired(right[at[more.key, t.arm]], right[at[g.key, t.arm]])))
+    p = [pair.p for *_, pair in found]
+    answer = []
+    for (more, g, t, pair), adjusted, level in zip(found, holm(p), holm_levels(p, ALPHA), strict=True):
+        low, high = _points(pair, level)
+        label = t.label or t.arm
+        text = wording.extra(more.extra, 100 * pair.mean, low, high, adjusted <= ALPHA, label)
+        answer.append(ExtraData(t.arm, label, more.key, g.key, more.extra, 100 * pair.mean, low, high, adjusted, text))
+    return answer
+
+
+def _points(pair: Paired, level: float) -> tuple[float, float]:
+    interval = pair.interval(level)
+    return max(100 * interval.low, -100.0), min(100 * interval.high, 100.0)  # accuracies differ by no more
 
 
 def _decide(found: Sequence[Difference], indices: Sequence[int]) -> tuple[Kind, int]:
@@ -146,15 +275,26 @@ def _decide(found: Sequence[Difference], indices: Sequence[int]) -> tuple[Kind, 
     )
 
 
-def _settle(pair: Paired, alpha: float) -> str:
-    return wording.settle(
-        pair.n, 100 * detectable(pair.deviation, pair.n, alpha), seeds_needed(pair.mean, pair.deviation, alpha)
-    )
+def _rivals(
+    lead: np.ndarray, controls: Sequence[Treatment], others: _Experiment, against: Sequence[Difference]
+) -> list[tuple[Treatment, Difference]]:
+    """Controls that are shown to gain and that the leading mix is not shown to beat."""
+    answer = []
+    for t, right, d in zip(controls, others.right, against, strict=True):
+        if d.kind == "helps" and t.form in ("augmented", "duplicated", "noise"):
+            pair = paired(lead, right)
+            if pair.p > ALPHA or pair.mean < 0:
+                answer.append((t, d))
+    return answer
+
+
+def _settle(pair: Paired, alpha: float, kind: Kind) -> wording.Settle:
+    gain = 100 * detectable(pair, alpha)
+    if kind != "undecided":
+        return wording.Settle(pair.n, gain, None, None)
+    seeds = seeds_needed(pair, alpha)
+    return wording.Settle(pair.n, gain, seeds, None if seeds else images_needed(pair, pair.n, alpha))
 
 
 def _order(verdict: Verdict) -> tuple[int, float]:
     return {"helps": 2, "undecided": 1, "hurts": 0}[verdict.kind], verdict.effect
-
-
-def _verdict(text: str, kind: Kind, d: Difference, t: Treatment) -> Verdict:
-    return Verdict(text, kind, d.mean, d.low, d.high, t.arm, t.generator)

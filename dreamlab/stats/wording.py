@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dreamlab.stats.verdict import Difference, Generator, Treatment, Verdict
+    from dreamlab.stats.verdict import ClassDifference, Difference, Generator, Treatment, Verdict
 
+    Rival = tuple[Treatment, Difference]
 
 LARGE = 20.0
 """Points: a test that needs more than that to speak is not worth a number."""
+SHOWN = 6
+"""Classes and arms named one by one."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Settle:
+    """What an arm's test can see: `gain` in points four times in five with its `n` seeds, and the seeds or, failing these,
+    the test images that would show a difference as large as the observed one."""
+
+    n: int
+    gain: float
+    seeds: int | None
+    images: int | None
 
 
 def effect(d: Difference | Verdict) -> str:
     """`+3.6 points (95 % interval +2.1 to +5.1)`: with as many digits as a decision needs to be seen."""
     mean = d.effect if hasattr(d, "effect") else d.mean
-    values = (mean, d.low, d.high)
+    return _effect(mean, d.low, d.high, d.kind != "undecided")
+
+
+def _effect(mean: float, low: float, high: float, decided: bool) -> str:
+    values = (mean, low, high)
     digits = 1
-    while digits < 4 and d.kind != "undecided" and any(round(abs(v), digits) == 0 for v in values):
+    while digits < 4 and decided and any(round(abs(v), digits) == 0 for v in values):
         digits += 1
     shown = [f"{round(v, digits) + 0.0:+.{digits}f}" for v in values]  # + 0.0 turns -0.0 into 0.0
     return f"{shown[0]} points (95 % interval {shown[1]} to {shown[2]})"
@@ -27,50 +46,107 @@ def effect(d: Difference | Verdict) -> str:
 def mix(t: Treatment, noun: str, generator: Generator | None = None) -> str:
     """`when 300 synthetic digits are added to all 100 real ones`; names what the generator saw where that was more."""
     more = (
-        f" of a generator that saw {generator.saw:,} real images" if generator is not None and generator.extra else ""
+        f" of a generator that saw {generator.saw:,} real images"
+        if generator is not None and generator.extra and generator.saw is not None
+        else ""
     )
-    if t.arm.startswith("real+"):
-        return f"when {t.synthetic:,} synthetic {noun}{more} are added to all {t.real:,} real ones"
+    if t.form in ("add", "targeted"):
+        which = f" in {_of(len(t.classes), 'class')}" if t.form == "targeted" and t.classes else ""
+        return f"when {t.synthetic:,} synthetic {noun}{more} are added{which} to all {t.real:,} real ones"
     if t.real == 0:
         return f"when {t.synthetic:,} synthetic {noun}{more} replace all real ones"
     return f"when {t.synthetic:,} of {t.real + t.synthetic:,} real {noun} are replaced by synthetic ones{more}"
 
 
-def settle(seeds: int, gain: float, needed: int | None) -> str:
+def settle(how: Settle) -> str:
     """What would settle an undecided question."""
-    if gain > LARGE:
-        seen = f"{seeds} seeds are too few for any but very large differences"
-        return seen if needed is None else f"{seen}; about {needed:,} seeds would settle one of this size"
-    seen = f"{seeds} seeds find a difference of {gain:.1f} points four times in five"
-    if needed is None:
-        return f"{seen}; one of this size would take more than 1,000 seeds"
-    return f"{seen}; about {needed:,} seeds would settle one of this size" if needed > seeds else seen
+    if how.gain > LARGE:
+        seen = f"{how.n} seeds are too few for any but very large differences"
+    else:
+        seen = f"{how.n} seeds find a difference of {how.gain:.1f} points four times in five"
+    if how.seeds is not None:
+        return f"{seen}; about {how.seeds:,} seeds would settle one of this size" if how.seeds > how.n else seen
+    if how.images is not None:
+        return f"{seen}; more seeds alone would not settle one of this size, about {how.images:,} test images would"
+    return f"{seen}; neither 1,000 seeds nor more test images alone would settle one of this size"
 
 
-def single(kind: str, d: Difference, t: Treatment, generator: Generator, noun: str, how: str) -> str:
+def single(
+    kind: str, d: Difference, t: Treatment, generator: Generator, noun: str, how: Settle, rivals: Sequence[Rival]
+) -> str:
     """The verdict on one generator."""
     where = f"{effect(d)} {mix(t, noun, generator)}"
     if kind == "helps":
-        return f"Synthetic data helps: {where}."
+        return f"Synthetic data helps: {where}{explained(rivals)}."
     if kind == "hurts":
         return f"Synthetic data hurts in every mix: {where}, the least of the losses."
-    return f"Undecided: {where}; {how}."
+    return f"Undecided: {where}; {settle(how)}."
+
+
+CONTROLS = {
+    "augmented": "classical augmentation",
+    "duplicated": "repeating the real images",
+    "noise": "adding noise images",
+    "synthetic": "training on synthetic images alone",
+}
+"""Form of a control -> how a sentence calls it."""
+
+
+def explained(rivals: Sequence[Rival]) -> str:
+    """The clause about controls that bring as much; empty where there are none."""
+    if not rivals:
+        return ""
+    alone = " and ".join(f"{CONTROLS[t.form]} alone brings {effect(d)}" for t, d in rivals)
+    return f"; but {alone}, and the mix is not shown to beat {'that' if len(rivals) == 1 else 'these'}"
+
+
+def further(gain: Sequence[ClassDifference], lose: Sequence[ClassDifference], minutes: float | None) -> str:
+    """Which classes change, and what it costs: sentences that follow the verdict's first one."""
+    said = []
+    if gain:
+        said.append(f"gains are shown for {_classes(gain)}")
+    if lose:
+        said.append(f"losses are shown for {_classes(lose)}")
+    text = "; ".join(said) or "no class is shown to change"
+    spent = "" if minutes is None else f" It took {_minutes(minutes)}: generator, images and classifiers."
+    return f" {text[0].upper()}{text[1:]}.{spent}"
+
+
+def _classes(found: Sequence[ClassDifference]) -> str:
+    named = ", ".join(f"{d.name} ({d.mean:+.1f})" for d in found[:SHOWN])
+    return named + (f" and {len(found) - SHOWN} more" if len(found) > SHOWN else "")
+
+
+def _minutes(minutes: float) -> str:
+    if minutes < 1:
+        return f"{60 * minutes:.0f} seconds"
+    return f"{minutes:.1f} minutes" if minutes < 10 else f"{minutes:,.0f} minutes"
+
+
+def _of(count: int, word: str) -> str:
+    return f"{count:,} {word}" + ("" if count == 1 else "es" if word.endswith("s") else "s")
 
 
 def called(generators: Sequence[Generator]) -> dict[str, str]:
     """How a sentence tells the generators apart: by what they saw, by name too where that is the same."""
     said = {}
     for g in generators:
-        same = f"the same {g.saw:,}" if g.saw == g.pool else f"{g.saw:,} of the same {g.pool:,}"
-        said[g.key] = f"that saw {f'{g.saw:,} real images' if g.extra else same}"
+        same = f"the same {g.saw:,}" if g.saw == g.pool else f"{g.saw or 0:,} of the same {g.pool:,}"
+        if g.per_arm:
+            said[g.key] = "that saw only the real images of its arm"
+        elif g.saw is None:
+            said[g.key] = f"of unknown training ({g.name})"
+        else:
+            said[g.key] = f"that saw {f'{g.saw:,} real images' if g.extra else same}"
     if len(set(said.values())) < len(said):
-        return {g.key: f"{said[g.key]} ({g.name})" for g in generators}
+        return {g.key: f"{said[g.key]} ({g.name})" if g.saw is not None else said[g.key] for g in generators}
     return said
 
 
 def several(
-    verdicts: Mapping[str, Verdict], generators: Sequence[Generator], lead: Treatment, noun: str, how: str
-) -> str:
+    verdicts: Mapping[str, Verdict], generators: Sequence[Generator], lead: Treatment, noun: str, how: Settle,
+    rivals: Sequence[Rival],
+) -> str:  # fmt: skip
     """The verdict over two generators or more: the best of them in full, the others in a clause each."""
     names = called(generators)
     helps = [g for g in generators if verdicts[g.key].kind == "helps"]
@@ -84,10 +160,11 @@ def several(
             and not any(g.extra for g in generators if g not in helps)
         )
         some = "" if len(helps) == len(generators) else f" with {len(helps)} of {len(generators)} generators"
-        return f"Synthetic data helps{' where the generator knows more than the classifier' if knows else some}: {best}; {rest}."
+        which = " where the generator knows more than the classifier" if knows else some
+        return f"Synthetic data helps{which}: {best}{explained(rivals)}; {rest}."
     if all(v.kind == "hurts" for v in verdicts.values()):
         return f"Synthetic data hurts with every generator, in every mix: {best}, the least of the losses; {rest}."
-    return f"Undecided: {best}; {how}; {rest}."
+    return f"Undecided: {best}; {settle(how)}; {rest}."
 
 
 def _clause(verdict: Verdict, name: str) -> str:
@@ -96,6 +173,27 @@ def _clause(verdict: Verdict, name: str) -> str:
     if verdict.kind == "helps":
         return f"{effect(verdict)} with the one {name}"
     return f"every mix loses with the one {name}"
+
+
+def extra(images: int, mean: float, low: float, high: float, shown: bool, label: str) -> str:
+    """What further real images in the generator are worth."""
+    doubt = "" if shown else ", which is not told from nothing"
+    return f"What the generator's {images:,} further real images are worth: {_effect(mean, low, high, shown)} at {label}{doubt}."
+
+
+def control_notes(found: Sequence[Difference], controls: Sequence[Treatment]) -> list[str]:
+    """What the controls do against real images only, and an alarm where noise seems to help."""
+    if not controls:
+        return []
+    meaning = {"helps": "a gain", "hurts": "a loss", "undecided": "not told from none"}
+    each = [f"{t.label or t.arm} {effect(d)}, {meaning[d.kind]}" for t, d in zip(controls, found, strict=True)]
+    said = ["Controls against real images only: " + "; ".join(each) + "."]
+    if any(t.form == "noise" and d.kind == "helps" for t, d in zip(controls, found, strict=True)):
+        said.append(
+            "Alarm: noise images seem to help, which they cannot by what they show; a gain of a mix may come from the same"
+            " source, such as the length of the training or a slip in the data."
+        )
+    return said
 
 
 def notes(
@@ -113,13 +211,22 @@ def notes(
         if len(treatments) > 1
         else "one comparison"
     )
-    said.append(f"Paired t over {seeds} seeds on the same {test_images:,} real test images, {arms}.")
+    said.append(
+        f"Paired over {seeds} seeds and the same {test_images:,} real test images, {arms}: the intervals are about new"
+        " trainings of the classifier and new test images of the same kind."
+    )
     for g in generators:
         if g.extra:
             said.append(
                 f"The generator {names[g.key]} knows {g.extra:,} real {noun} that no classifier may use: what it brings may come from these alone."
             )
-    if any(0 < t.real and not t.arm.startswith("real+") for t in treatments) and any(not g.extra for g in generators):
+        if g.saw is None:
+            said.append(
+                f"It is not known which real images {g.name} was made from: what it brings may come from real images that no classifier may use."
+            )
+    if any(t.form == "replace" for t in treatments) and any(
+        not (g.extra or g.per_arm or g.saw is None) for g in generators
+    ):
         said.append("Where real images are replaced, the generator has still seen the replaced ones.")
     which, it = ("this generator", "it") if len(generators) == 1 else ("these generators", "them")
     said.append(f"It holds for {which} and the images drawn from {it}; another training may give another answer.")

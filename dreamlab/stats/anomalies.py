@@ -1,0 +1,148 @@
+"""What is doubtful about a table of numbers, published or our own: plain functions on plain rows, sentences as answers.
+
+A row is a mapping: `label` (str), `value` (number, None where empty), and where known `unit` ("%", "share", "points",
+"distance", "s"), `x` (its place on the table's axis), `images` (test images behind a share) and `spread` (standard deviation).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+Row = Mapping[str, Any]
+RANGES = {
+    "%": (0.0, 100.0),
+    "share": (0.0, 1.0),
+    "points": (-100.0, 100.0),
+    "distance": (0.0, math.inf),
+    "s": (0.0, math.inf),
+}
+"""Unit -> the values that are possible in it."""
+LARGE = 2.0
+"""Standard errors beyond which a step is no sampling error."""
+
+
+def flags(
+    rows: Sequence[Row], claim: Literal["", "rising", "falling"] = "", ends: tuple[str, str] | None = None
+) -> list[str]:
+    """All that can be said of one table. claim: what its text says of the values along `x`; ends: labels of the two rows that
+    the others are mixes of."""
+    found = impossible(rows) + duplicates(rows)
+    if claim:
+        found += not_monotone(rows, claim)
+    if ends:
+        found += below_both(rows, *ends)
+    return found
+
+
+def impossible(rows: Sequence[Row]) -> list[str]:
+    """Values outside of what their unit allows, or not finite."""
+    said = []
+    for row in rows:
+        value = row.get("value")
+        if value is None:
+            continue
+        low, high = RANGES.get(str(row.get("unit", "")), (-math.inf, math.inf))
+        if not math.isfinite(value):
+            said.append(f"{row['label']} is {value}, which is no number to report.")
+        elif not low <= value <= high:
+            bounds = f"{low:g} to {high:g}" if math.isfinite(high) else f"{low:g} or more"
+            said.append(f"{row['label']} is {value:g}; in this unit only {bounds} is possible.")
+    return said
+
+
+def duplicates(rows: Sequence[Row]) -> list[str]:
+    """Neighbours along `x` (or in their order) with exactly the same value, where it has at least three digits."""
+    known = _ordered(rows)
+    return [
+        f"{a['label']} and {b['label']} are both {a['value']:g}: equal to the last digit, perhaps copied."
+        for a, b in zip(known, known[1:], strict=False)
+        if a["value"] == b["value"] and len(f"{abs(a['value']):.10g}".replace(".", "").strip("0")) >= 3
+    ]
+
+
+def not_monotone(rows: Sequence[Row], claim: Literal["rising", "falling"]) -> list[str]:
+    """Steps against the claimed direction; says whether sampling error explains one: binomial for shares with `images`
+    (an upper bound where both were measured on the same images), `spread` where given."""
+    known, said = _ordered(rows), []
+    sign = 1.0 if claim == "rising" else -1.0
+    for a, b in zip(known, known[1:], strict=False):
+        step = b["value"] - a["value"]
+        if step * sign < 0:
+            error = math.hypot(_error(a), _error(b))
+            way = "above" if step > 0 else "below"
+            text = f"{b['label']} ({b['value']:g}) lies {abs(step):.3g} {way} {a['label']} ({a['value']:g}) where {claim} values are claimed"
+            if error and abs(step) <= LARGE * error:
+                text += f"; sampling error of {error:.2g} explains it, so the claim is not shown there"
+            elif error:
+                text += f", {abs(step) / error:.1f} standard errors"
+            said.append(text + ".")
+    return said
+
+
+def below_both(rows: Sequence[Row], first: str, second: str) -> list[str]:
+    """Mixes that score no more than the lower of the two ends that they mix, and mixes that a mix further from the better end
+    beats by more. Raises KeyError where a label is missing."""
+    by_label = {row["label"]: row for row in rows}
+    low = min(by_label[first]["value"], by_label[second]["value"])
+    best = first if by_label[first]["value"] >= by_label[second]["value"] else second
+    said = []
+    for row in rows:
+        if row["label"] in (first, second) or row.get("value") is None or row["value"] > low:
+            continue
+        how = "equals" if row["value"] == low else "lies below"
+        text = f"{row['label']} ({row['value']:g}) {how} the lower of {first} and {second} ({low:g}), which it mixes"
+        further = [r for r in rows if _further(r, row, by_label[best])]
+        if further:
+            top = max(further, key=lambda r: r["value"])
+            text += f"; {top['label']}, further from {best}, has {top['value']:g}"
+        said.append(text + ": a slip or a failed run is likely.")
+    return said
+
+
+def wrong_difference(label: str, before: float, after: float, stated: float, digits: int = 2) -> list[str]:
+    """Where a stated difference is not that of its two cells, all given to `digits` digits; says whether rounding explains it."""
+    true = after - before
+    step = 10.0**-digits
+    if abs(true - stated) < 0.5 * step:
+        return []
+    why = (
+        "rounding of the cells can explain it"
+        if abs(true - stated) < 1.5 * step + 1e-12
+        else "rounding does not explain it"
+    )
+    return [f"{label}: {stated:+.{digits}f} is stated, {after:g} - {before:g} is {true:+.{digits}f}; {why}."]
+
+
+def two_values(cells: Sequence[tuple[str, str, float]]) -> list[str]:
+    """The same cell with different values in different places; cells: (what it is, where it stands, value)."""
+    said, seen = [], dict[str, tuple[str, float]]()
+    for what, where, value in cells:
+        if what not in seen:
+            seen[what] = where, value
+        elif seen[what][1] != value:
+            said.append(f"{what} is {seen[what][1]:g} in {seen[what][0]} and {value:g} in {where}.")
+    return said
+
+
+def _ordered(rows: Sequence[Row]) -> list[Row]:
+    known = [row for row in rows if row.get("value") is not None]
+    return sorted(known, key=lambda row: row["x"]) if all("x" in row for row in known) else known
+
+
+def _error(row: Row) -> float:
+    if row.get("spread") is not None:
+        return float(row["spread"])
+    scale = {"%": 100.0, "share": 1.0}.get(str(row.get("unit", "")))
+    if scale is None or not row.get("images"):
+        return 0.0
+    share = min(max(row["value"] / scale, 0.0), 1.0)
+    return scale * math.sqrt(share * (1 - share) / row["images"])
+
+
+def _further(other: Row, row: Row, best: Row) -> bool:
+    """Whether `other` lies further from the best end along x than `row`, and still scores more."""
+    if other.get("value") is None or not all("x" in r for r in (other, row, best)):
+        return False
+    return bool(abs(other["x"] - best["x"]) > abs(row["x"] - best["x"]) and other["value"] > row["value"])

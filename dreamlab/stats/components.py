@@ -1,0 +1,214 @@
+"""Two sources of chance: the seed of a training, and the images that happen to be in the test set.
+
+`values` is (seeds, images): row s holds what seed s made of every test image. The model is the crossed random one,
+value[s, i] = mean + seed[s] + image[i] + rest[s, i] (Searle, Casella & McCulloch 1992, chapter 4), and a claim is about
+new seeds and new images. Shares are 0 to 1.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from dreamlab.stats.intervals import Interval
+from dreamlab.stats.student import degrees, limit, tail
+
+
+@dataclasses.dataclass(frozen=True)
+class Paired:
+    """Treatment minus control over the same seeds and the same images; variances are in the squared unit of `mean`.
+
+    error^2 = seed_variance / n + image_variance. More seeds shrink the first part only; more images shrink the second
+    and `rest_variance`, which is the part of the first that comes from single predictions.
+    """
+
+    mean: float
+    error: float
+    df: float
+    """Degrees of freedom of `error`."""
+    n: int
+    """Seeds."""
+    p: float
+    """Two-sided, of no difference."""
+    seed_variance: float
+    """Variance of one seed's mean over these very images."""
+    image_variance: float
+    """Variance that the choice of the test images adds, which no number of seeds removes."""
+    rest_variance: float
+    images: int
+
+    @property
+    def share(self) -> float:
+        """Of error^2: what the seeds bring, 0 to 1."""
+        return self.seed_variance / self.n / self.error**2
+
+    def interval(self, level: float = 0.95) -> Interval:
+        """The interval that excludes 0 exactly where p < 1 - level."""
+        half = limit(level, self.df, self.n - 1, self.share) * self.error
+        return Interval(self.mean, self.mean - half, self.mean + half, level)
+
+
+@dataclasses.dataclass(frozen=True)
+class Parts:
+    """Variances of the mean of (seeds, images) values and its degrees of freedom."""
+
+    mean: float
+    seed: float
+    image: float
+    rest: float
+    df: float
+    seeds: int
+    images: int
+
+    @property
+    def variance(self) -> float:
+        return self.seed / self.seeds + self.image
+
+    @property
+    def share(self) -> float:
+        """Of the variance: what the seeds bring, 0 to 1; 0 where nothing varies."""
+        return self.seed / self.seeds / self.variance if self.variance > 0 else 0.0
+
+
+def parts(values: np.ndarray, step: float) -> Parts:
+    """Analysis of variance of the crossed layout: MS_seed, MS_image and MS_rest give
+
+    Var(mean) = (MS_seed + MS_image - MS_rest) / (S n), of which A = MS_seed / (S n) is what the seeds bring and B the rest.
+
+    A seed's mean moves in steps of `step` / n, so its variance is never taken below that of such rounding,
+    (step / n)^2 / 12: seeds that agree by chance prove nothing. A has S - 1 degrees of freedom, B has 2 n / (kurtosis - 1) of the
+    images' means, which is few where few images make all the difference; `student.degrees` puts them together.
+    """
+    s, n = values.shape
+    rows, columns = values.sum(axis=1) / n, values.sum(axis=0) / s
+    mean = float(rows.sum()) / s
+    squares = (columns - mean) ** 2
+    ms_seed = n * float(((rows - mean) ** 2).sum()) / max(s - 1, 1)
+    square = float(squares.sum()) / n
+    flat = values.ravel()
+    ss_rest = float(flat @ flat) - s * n * (mean * mean + square) - ms_seed * (s - 1)
+    ms_rest = max(ss_rest, 0.0) / ((s - 1) * (n - 1)) if s > 1 else 0.0
+    seed = max(ms_seed / n, step * step / (12.0 * n * n)) if s > 1 else 0.0
+    image = max(s * n * square / (n - 1) - ms_rest, 0.0) / (s * n)
+    excess = float(squares @ squares) / n - square * square
+    images_df = min(2 * n * square * square / excess, n - 1.0) if excess > 0 else n - 1.0
+    total = seed / s + image
+    share = seed / s / total if total > 0 else 0.0
+    df = degrees(share, s - 1, max(images_df, 1.0))
+    return Parts(mean, seed, image, ms_rest / n, df, s, n)
+
+
+def paired(treatment: ArrayLike, control: ArrayLike) -> Paired:
+    """Treatment minus control, both (S, n) with the same seeds in the rows and the same test images in the columns.
+
+    p and intervals are those of `student` with the error and degrees of freedom of `parts`. Arms that agree in every value
+    have p = 1. Raises ValueError for different shapes, fewer than two seeds or two images, or values that are not finite.
+    """
+    a, b = _values(treatment), _values(control)
+    if a.shape != b.shape:
+        raise ValueError(f"values of shape {a.shape} cannot be paired with {b.shape}")
+    if len(a) < 2:
+        raise ValueError("a comparison needs at least 2 seeds, there is 1")
+    return paired_difference(a - b)
+
+
+def paired_difference(difference: np.ndarray) -> Paired:
+    """`paired` of treatment - control, finite and (S >= 2, n >= 2)."""
+    found = parts(difference, math.sqrt(2.0))
+    mean = 0.0 if abs(found.mean) < 1e-14 else found.mean
+    error = math.sqrt(found.variance)
+    p = 2 * tail(abs(mean) / error, found.df, found.seeds - 1, found.share)
+    return Paired(mean, error, found.df, found.seeds, p, found.seed, found.image, found.rest, found.images)
+
+
+def mean_interval(values: ArrayLike, level: float = 0.95) -> Interval:
+    """Interval of a share (accuracy, macro-F1) for new seeds and new images; `values` (S, n), its mean within 0 to 1.
+
+    Wilson's score interval (1927) at the effective sample size mean (1 - mean) / Var(mean), as survey statistics do it
+    (Korn & Graubard 1998), with the t of `student` in place of z: it stays within 0 to 1 and keeps a
+    width where every prediction is right. With one seed it speaks about new images alone.
+    Raises ValueError for fewer than two images, values that are not finite, or a mean outside 0 to 1.
+    """
+    x = _values(values)
+    found = parts(x, 1.0)
+    if not -1e-9 <= found.mean <= 1 + 1e-9:
+        raise ValueError(f"a share lies between 0 and 1, not at {found.mean:g}")
+    mean = min(max(found.mean, 0.0), 1.0)
+    spread = mean * (1 - mean)
+    if spread > 1e-12 and found.variance > 0:
+        size, t = spread / found.variance, limit(level, found.df, found.seeds - 1, found.share)
+    else:  # no spread to divide: each image counts once
+        size, t = float(found.images), limit(level, found.images - 1.0, 0, 0.0)
+    scale = 1 + t * t / size
+    centre = (mean + t * t / (2 * size)) / scale
+    half = t / scale * math.sqrt(spread / size + t * t / (4 * size * size))
+    return Interval(mean, max(min(centre - half, mean), 0.0), min(max(centre + half, mean), 1.0), level)
+
+
+def cell(values: ArrayLike) -> dict[str, Any] | None:
+    """{mean, low, high, level} of `mean_interval` at 95 %, for a result; low and high are None for one seed, all is None
+    without seeds."""
+    x = np.asarray(values, dtype=np.float64)
+    if x.size == 0:
+        return None
+    found = mean_interval(x)
+    if len(x) == 1:
+        return {"mean": found.mean, "low": None, "high": None, "level": found.level}
+    return dataclasses.asdict(found)
+
+
+def correct(predicted: ArrayLike, labels: ArrayLike) -> np.ndarray:
+    """(S, n) of 1.0 where the predicted class is the label, else 0.0. predicted (S, n) or (n,), labels (n,) integers.
+
+    Raises ValueError where the lengths differ.
+    """
+    found, truth = _classes(predicted, labels)
+    return np.asarray(found == truth, dtype=np.float64)
+
+
+def macro_f1(predicted: ArrayLike, labels: ArrayLike, classes: int) -> np.ndarray:
+    """(S, n) pseudo-values of the macro-F1 (mean of 2 TP / (2 TP + FP + FN) over the classes that occur as a
+    label or a prediction).
+
+    Value i of a row is theta + n dtheta/dw_i at equal weights, the infinitesimal jackknife (Jaeckel 1972; Efron 1982,
+    chapter 6): F1 does not change when all weights grow alike, so the derivatives sum to zero and the mean of a row is its
+    macro-F1. Raises ValueError where the lengths differ or a class lies outside 0 to classes - 1.
+    """
+    found, truth = _classes(predicted, labels)
+    if min(found.min(), truth.min()) < 0 or max(found.max(), truth.max()) >= classes:
+        raise ValueError(f"classes are 0 to {classes - 1}; a prediction or label lies outside")
+    n = truth.size
+    actual = np.bincount(truth, minlength=classes).astype(np.float64)
+    answer = np.empty(found.shape)
+    for row, guess in zip(answer, found, strict=True):
+        hit = np.bincount(truth[guess == truth], minlength=classes).astype(np.float64)
+        total = np.bincount(guess, minlength=classes) + actual
+        occur = int((total > 0).sum())
+        total = np.maximum(total, 1.0)
+        f1 = 2 * hit / total
+        # d f1_c / d w_i = (2 [i is a hit of c] - f1_c ([truth is c] + [guess is c])) / total_c
+        share = f1 / total
+        row[:] = 2 * (guess == truth) / total[truth] - share[truth] - share[guess]
+        row *= n / occur
+        row += f1.sum() / occur
+    return answer
+
+
+def _values(values: ArrayLike) -> np.ndarray:
+    x = np.atleast_2d(np.asarray(values, dtype=np.float64))
+    if x.ndim != 2 or x.shape[1] < 2:
+        raise ValueError(f"values must be seeds x images with at least 2 images, not of shape {x.shape}")
+    if not np.isfinite(x).all():
+        raise ValueError("an interval needs finite values")
+    return x
+
+
+def _classes(predicted: ArrayLike, labels: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    found, truth = np.atleast_2d(np.asarray(predicted)), np.asarray(labels)
+    if found.shape[1:] != truth.shape:
+        raise ValueError(f"{found.shape[-1]} predictions per seed cannot be held against {truth.size} labels")
+    return found, truth
