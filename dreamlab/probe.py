@@ -1,7 +1,7 @@
 """`python -m dreamlab.probe`: a few steps of a spec on this machine, to say what a run of it will cost.
 
-Reads one JSON object on stdin (`spec` of a training, `data` False where only sampling is asked for, `cache`, the folder of
-the artefact cache) and ends with one on stdout: the fields of `dreamlab.service.probing.Measurement`, or `error`.
+Reads one JSON object on stdin (`spec` of a training, `runs` and `cache`, the folders of runs and artefacts) and ends with one on
+stdout: the fields of `dreamlab.service.probing.Measurement`, or `error`.
 """
 
 from __future__ import annotations
@@ -102,6 +102,7 @@ def main() -> int:
     output = os.dup(1)
     os.dup2(2, 1)  # whatever libraries print goes to stderr
     try:
+        catalog.add_shelf(Path(request["runs"]))
         answer = measure(make(TrainSpec, request["spec"]), ArtefactCache(Path(request["cache"])))
     except Exception as error:
         answer = {"error": explain(error, Path(request["cache"]))}

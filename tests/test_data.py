@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import gzip
+import json
 import pickle
 import struct
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from dreamlab.data import catalog, imageset, splits
+from dreamlab.data import catalog, imageset
+from dreamlab.store import RunStore
+from tests.import_helpers import class_files, do_import, folder_of
+from tests.task_helpers import context
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.mark.parametrize("name", [n for n, info in catalog.INFO.items() if info.bundled])
@@ -22,7 +31,7 @@ def test_bundled_sets_are_what_the_catalogue_says(name: str) -> None:
     assert data.train_images.dtype == np.uint8 and data.train_images.max() == 255
     # no image is on both sides of the split
     train, test = ({image.tobytes() for image in part} for part in (data.train_images, data.test_images))
-    assert not train & test
+    assert not train & test and catalog.overlap(data) == 0
 
 
 def test_the_split_of_the_5000_digits_is_stratified_and_fixed() -> None:
@@ -32,31 +41,28 @@ def test_the_split_of_the_5000_digits_is_stratified_and_fixed() -> None:
     assert data.train_images.sum() == 78_484_723  # the very same images on every machine
 
 
-def test_a_larger_subset_contains_the_smaller_one_of_its_seed() -> None:
-    labels = catalog.load("mnist5k").train_labels
-    small, large = splits.subset(labels, 10, 3), splits.subset(labels, 30, 3)
-    assert set(small) < set(large) and np.bincount(labels[small]).tolist() == [10] * 10
-    assert set(small) != set(splits.subset(labels, 10, 4))
-    with pytest.raises(ValueError, match="fewer than the 301"):
-        splits.subset(labels, 301, 0)
-
-
 def _write_idx(path: Path, array: np.ndarray, packed: bool) -> None:
     data = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}i", *array.shape) + array.tobytes()
     path.with_name(path.name + ".gz" * packed).write_bytes(gzip.compress(data) if packed else data)
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_mnist_is_read_from_its_own_files(tmp_path: Path, packed: bool) -> None:
+@pytest.mark.parametrize(
+    ("name", "folder"), [("mnist", "MNIST/raw"), ("fashion_mnist", "FashionMNIST/raw"), ("fashion_mnist", ".")]
+)
+def test_mnist_and_fashion_mnist_are_read_from_their_own_files(
+    tmp_path: Path, name: str, folder: str, packed: bool
+) -> None:
     rng = np.random.default_rng(0)
-    raw = tmp_path / "MNIST" / "raw"
-    raw.mkdir(parents=True)
+    raw = tmp_path / folder
+    raw.mkdir(parents=True, exist_ok=True)
     train, test = (rng.integers(0, 256, (n, 28, 28), np.uint8) for n in (20, 10))
     _write_idx(raw / "train-images-idx3-ubyte", train, packed)
     _write_idx(raw / "train-labels-idx1-ubyte", np.arange(20, dtype=np.uint8) % 10, packed)
     _write_idx(raw / "t10k-images-idx3-ubyte", test, packed)
     _write_idx(raw / "t10k-labels-idx1-ubyte", np.arange(10, dtype=np.uint8), packed)
-    data = catalog.load("mnist", str(tmp_path))
+    data = catalog.load(name, str(tmp_path))
+    assert data.info.classes[9] == ("9" if name == "mnist" else "ankle boot") and data.info.mirror == (name != "mnist")
     assert (data.train_images[..., 0] == train).all() and (data.test_images[..., 0] == test).all()
 
 
@@ -131,3 +137,158 @@ def test_an_image_set_comes_back_exactly_and_a_sheet_shows_every_pixel(tmp_path:
     assert sheet.shape == (11, 17, 3) and (sheet[6:11, 12:17] == images[5]).all()
     with pytest.raises(ValueError, match="uint8 NHWC"):
         imageset.save(tmp_path, images.astype(float), labels)
+
+
+def test_copies_are_counted_by_their_exact_pixels() -> None:
+    rng = np.random.default_rng(0)
+    train = rng.integers(0, 256, (50, 6, 6, 3), np.uint8)
+    test = np.concatenate([train[[3, 3, 7]], rng.integers(0, 256, (4, 6, 6, 3), np.uint8)])
+    assert imageset.copies(test, train) == 3 and imageset.copies(train, test) == 2
+    almost = train.copy()
+    almost[:, 5, 5, 2] ^= 1
+    assert imageset.copies(almost, train) == 0 and imageset.copies(train[:0], train) == 0
+    assert imageset.copies(train[:, :3], train) == 0
+
+
+def test_a_test_set_that_overlaps_the_training_set_is_counted(tmp_path: Path) -> None:
+    arrays = _cifar_arrays()
+    arrays["x_test"][:4] = arrays["x_train"][:4]
+    np.savez(tmp_path / "c.npz", **arrays)
+    assert catalog.overlap(catalog.load("cifar10", str(tmp_path / "c.npz"))) == 4
+
+
+def _imported(store: RunStore, tmp_path: Path, **files: int) -> Path:
+    """The directory of an import run of class folders with so many images each."""
+    catalog.add_shelf(store.folder)
+    source = folder_of(
+        tmp_path / "pets", {n: d for c, k in files.items() for n, d in class_files((c,), k, "", len(c)).items()}
+    )
+    run = context(store, "import", source=str(source)).run.path
+    do_import(source, run)
+    return run
+
+
+def test_an_import_outlives_its_deletion_for_who_has_it_open_and_says_so_to_others(
+    store: RunStore, tmp_path: Path
+) -> None:
+    run = _imported(store, tmp_path, cat=5, bird=5)
+    data = catalog.load(run.name)
+    assert (catalog.info(run.name).classes, data.train_labels.tolist()) == (("bird", "cat"), [0] * 4 + [1] * 4)
+    before = np.array(data.train_images)
+    store.trash(store.get(run.name))
+    for ask in (catalog.load, catalog.info):
+        with pytest.raises(catalog.DataError, match=f"The import {run.name} was deleted: restore it"):
+            ask(run.name)
+    store.empty_trash(-1)
+    assert (np.array(data.train_images) == before).all()
+    with pytest.raises(catalog.DataError, match="There is no data set .* there are mnist5k, digits"):
+        catalog.load(run.name)
+
+
+def test_an_import_made_anew_is_read_anew(store: RunStore, tmp_path: Path) -> None:
+    run = _imported(store, tmp_path, cat=5, bird=5)
+    assert len(catalog.load(run.name).train_images) == 8 and catalog.load(run.name) is catalog.load(run.name)
+    time.sleep(0.01)  # a clock of a file system may be coarse
+    do_import(folder_of(tmp_path / "more", class_files(("a", "b", "c"), 10, "", 1)), run)
+    data = catalog.load(run.name)
+    assert len(data.train_images) == 24 and data.info.classes == catalog.info(run.name).classes == ("a", "b", "c")
+
+
+@pytest.mark.parametrize("name", ["../runs", "..", ".", "", "/etc", "nothing"])
+def test_a_name_that_is_no_data_set_is_refused(store: RunStore, name: str) -> None:
+    catalog.add_shelf(store.folder)
+    with pytest.raises(catalog.DataError, match="There is no data set"):
+        catalog.info(name)
+
+
+def test_a_run_of_another_kind_is_no_data_set(store: RunStore) -> None:
+    catalog.add_shelf(store.folder)
+    run = context(store, "train").run
+    with pytest.raises(catalog.DataError, match=f"{run.id} is a train run; a data set is a name"):
+        catalog.load(run.id)
+
+
+@pytest.mark.parametrize(
+    ("file", "data", "says"),
+    [
+        ("card.json", b"{", "has no readable card"), ("card.json", b"{}", "has no readable card"), ("images.npy", b"", "cannot be read"),
+        ("images.npy", b"\x93NUMPY cut", "cannot be read"), ("labels.npy", None, "cannot be read"),
+    ],
+)  # fmt: skip
+def test_a_damaged_import_is_refused(store: RunStore, tmp_path: Path, file: str, data: bytes | None, says: str) -> None:
+    run = _imported(store, tmp_path, cat=5, bird=5)
+    (run / file).unlink()
+    if data is not None:
+        (run / file).write_bytes(data)
+    with pytest.raises(catalog.DataError, match=f"{says}.*import it again"):
+        catalog.load(run.name)
+
+
+def test_an_import_whose_card_says_something_else_is_refused(store: RunStore, tmp_path: Path) -> None:
+    run = _imported(store, tmp_path, cat=5, bird=5)
+    card = json.loads((run / "card.json").read_text())
+    for change in ({"train": 7}, {"channels": 1}, {"classes": ["cat"]}):
+        (run / "card.json").write_text(json.dumps({**card, **change}))
+        with pytest.raises(catalog.DataError, match="holds images of shape .* its card says"):
+            catalog.load(run.name)
+
+
+PLANNED = """
+import json, sys, time
+from pathlib import Path
+import numpy as np
+from dreamlab.data import catalog, mixing, splits
+from dreamlab.spec import RealData, make
+from tests.import_helpers import peak_mb
+began = time.monotonic()
+catalog.add_shelf(Path(sys.argv[1]))
+data = catalog.load(sys.argv[2])
+classes = len(data.info.classes)
+roles = splits.select(data.train_labels, make(RealData, {"dataset": sys.argv[2], "validation": 0.1, "long_tail": 0.1}), classes)
+held = data.train_labels[roles.pool]
+available = [int(n) for n in np.bincount(held, minlength=classes)]
+drawn = []
+for seed, arm in enumerate(("real", "90/10", "50/50", "real+1x", "real+500@8+9")):
+    counts = mixing.counts(arm, available)
+    chosen = roles.pool[mixing.draw(held, [c.real for c in counts], seed)]
+    assert data.train_images[chosen[:64]].shape == (64, 64, 64, 3)
+    drawn.append(len(chosen))
+print(json.dumps([len(data.train_images), len(roles.pool), drawn, peak_mb(), time.monotonic() - began]))
+"""
+
+
+def test_a_set_larger_than_the_memory_can_be_planned(tmp_path: Path) -> None:
+    """1.2 million images of 64x64x3, 14.7 GB: a file with a hole in it, which takes no disk."""
+    train, test, classes = 1_200_000, 50_000, 1000
+    run = tmp_path / "runs" / "20261121-101503-import-large-7f3a"
+    run.mkdir(parents=True)
+    with open(run / "images.npy", "wb") as out:
+        header = {"descr": "|u1", "fortran_order": False, "shape": (train + test, 64, 64, 3)}
+        np.lib.format.write_array_header_1_0(out, header)
+        out.truncate(out.tell() + (train + test) * 64 * 64 * 3)
+    np.save(
+        run / "labels.npy",
+        np.concatenate(
+            [np.repeat(np.arange(classes), train // classes), np.repeat(np.arange(classes), test // classes)]
+        ),
+    )
+    card = {
+        "title": "large",
+        "size": 64,
+        "channels": 3,
+        "classes": [f"n{c:08d}" for c in range(classes)],
+        "train": train,
+        "test": test,
+    }
+    (run / "card.json").write_text(json.dumps({**card, "mirror": True, "overlap": 0}))
+    line = [sys.executable, "-c", PLANNED, str(run.parent), run.name]
+    done = subprocess.run(line, capture_output=True, text=True, cwd=ROOT, check=True)
+    images, pool, drawn, peak, seconds = json.loads(done.stdout)
+    assert images == train and 0.3 * train < pool < 0.5 * train
+    assert (
+        drawn[0] == drawn[3] == drawn[4] == pool
+        and abs(drawn[2] - pool / 2) < classes
+        and abs(drawn[1] - 0.9 * pool) < classes
+    )
+    assert peak < 1000, f"planning took {peak:.0f} MB"
+    assert seconds < 60, f"planning took {seconds:.0f} s"

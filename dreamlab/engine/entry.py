@@ -54,7 +54,7 @@ class Entry:
     def __init__(self, run: Run):
         self.run, self.id, self.record = run, run.id, run.record
         self.kind, self.is_group = self.record.kind, self.record.kind in GROUPS
-        self.device_wanted = str(self.record.spec.get("device", "auto"))
+        self.device_wanted = str(self.record.spec.get("device", "cpu"))  # an import needs none
         self.devices_wanted = int(self.record.spec.get("devices", 1))
         self.seen = time.monotonic()
         self.submitted = (run.path / "spec.json").stat().st_mtime

@@ -18,7 +18,7 @@ from pydantic_core import PydanticUndefined
 
 SCHEMA_VERSION = 1
 
-DatasetName = Literal["mnist5k", "digits", "mnist", "cifar10"]
+DatasetName = Literal["mnist5k", "digits", "mnist", "fashion_mnist", "cifar10"]
 ScheduleName = Literal["cosine", "linear", "linear_scaled", "quadratic", "sigmoid"]
 TargetName = Literal["x0", "eps", "v"]
 WeightingName = Literal["sqrt_snr", "simple", "min_snr"]
@@ -31,7 +31,17 @@ PresetName = Literal["small", "tiny", "medium", "s0", "s2", "s2-1222", "s2-11224
 SamplerName = Literal["dpmpp_2m", "ddim", "ddpm", "heun"]
 VarianceName = Literal["posterior", "beta", "interpolated", "learned"]
 ClipName = Literal["static", "dynamic", "none"]
-ClassifierName = Literal["small_cnn", "cnn", "resnet18"]
+ClassifierName = Literal[
+    "small_cnn", "cnn", "mlp", "unet_encoder", "unet_encoder_small", "resnet18", "resnet50", "resnet101", "resnet152", "vgg16",
+    "vit_s", "vit_b", "swin_t",
+]  # fmt: skip
+RecipeName = Literal["fast", "strong", "s0", "s2", "s3", "s4"]
+ControlName = Literal["duplicated", "augmented", "synthetic", "noise"]
+StudyName = Literal[
+    "s0-mnist", "s0-cifar", "s0-guidance", "s1-cas", "s1-models", "s1-scaling", "s1-fid", "s2-mlp", "s2-cnn", "s2-schedules",
+    "s2-epochs", "s3-tail", "s3-targeted", "s3-replacement", "s3-background", "s4-tsweep", "s4-classify",
+]  # fmt: skip
+ScaleName = Literal["laptop", "middle", "corrected", "paper"]
 ExtractorName = Literal["classifier", "inception"]
 DeviceName = Literal["auto", "cpu", "cuda"]
 PrecisionName = Literal["auto", "fp32", "bf16", "fp16"]
@@ -58,16 +68,18 @@ def knob(
     advanced: bool = False,
     affects_result: bool = True,
     run_kind: str = "",
+    choices: tuple[str, ...] = (),
     step: float | None = None,
     log: bool = False,
     **bounds: Any,
 ) -> Any:
-    """A spec field. `run_kind` marks a reference to a run of that kind; `affects_result=False` keeps
+    """A spec field. `run_kind` marks a reference to a run of that kind (or of kinds, as "synthesize|import"), beside which
+    `choices` may name things that are no runs; `affects_result=False` keeps
     the field out of the content hash; `advanced` folds it away in forms, under its `section`; `flag` renames the option;
     `log` asks a form for a number box instead of a slider (the range spans orders of magnitude)."""
     extra: dict[str, Any] = {
         "label": label, "unit": unit, "flag": flag, "section": section, "advanced": advanced, "affects_result": affects_result,
-        "run_kind": run_kind, "step": step, "log": log,
+        "run_kind": run_kind, "choices": choices, "step": step, "log": log,
     }  # fmt: skip
     return Field(default, description=help, json_schema_extra={"knob": extra}, **bounds)
 
@@ -94,11 +106,25 @@ class Knob:
     affects_result: bool
     run_kind: str
 
+    is_positional: bool = False
+    """On the command line: a word of its own behind the verb, as the name of a study."""
+
+    @property
+    def run_kinds(self) -> tuple[str, ...]:
+        """The kinds of run that this knob may name."""
+        return tuple(self.run_kind.split("|")) if self.run_kind else ()
+
+    def runs_in(self, value: Any) -> list[str]:
+        """The runs that a value of this knob names."""
+        if not self.run_kind or not value:
+            return []
+        return [v for v in ([value] if isinstance(value, str) else value) if v not in self.choices]
+
     @property
     def range(self) -> str:
         """The allowed values in words, for help texts and refusals."""
         if self.choices:
-            return "one of " + ", ".join(self.choices)
+            return "one of " + ", ".join(self.choices) + (f", or {_a(self.run_kinds)} run" if self.run_kind else "")
         if self.low is not None and self.high is not None:
             return f"{_short(self.low)} to {_short(self.high)}" + (f" {self.unit}" if self.unit else "")
         return ""
@@ -128,8 +154,8 @@ class Spec(BaseModel):
             if not k.affects_result:
                 continue
             value = getattr(self, k.name)
-            if k.run_kind and value:
-                value = resolve(value) if isinstance(value, str) else [resolve(v) for v in value]
+            if named := k.runs_in(value):
+                value = resolve(value) if isinstance(value, str) else [resolve(v) if v in named else v for v in value]
             settings[k.name] = value
         text = json.dumps([self.kind, SCHEMA_VERSION, settings], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -140,12 +166,7 @@ class Spec(BaseModel):
 
     def references(self) -> list[str]:
         """Ids of the runs that this spec names."""
-        found: list[str] = []
-        for k in knobs(type(self)):
-            value = getattr(self, k.name)
-            if k.run_kind and value:
-                found += [value] if isinstance(value, str) else list(value)
-        return found
+        return [run for k in knobs(type(self)) for run in k.runs_in(getattr(self, k.name))]
 
 
 S = TypeVar("S", bound=Spec)
@@ -160,15 +181,17 @@ def knobs(cls: type[Spec]) -> list[Knob]:
         low = next((getattr(bounds[b], b) for b in ("ge", "gt") if b in bounds), None)
         high = next((getattr(bounds[b], b) for b in ("le", "lt") if b in bounds), None)
         choices, kind = _shape(field.annotation)
+        choices = choices or extra.get("choices", ())
         found.append(
             Knob(
                 name=name, label=extra.get("label") or name.replace("_", " ").capitalize(),
                 help=field.description or "", unit=extra.get("unit", ""),
-                flag="--" + (extra.get("flag") or name).replace("_", "-"), type=kind,
+                flag=name.upper() if name == cls.kind else "--" + (extra.get("flag") or name).replace("_", "-"), type=kind,
                 default=None if field.default is PydanticUndefined else field.default,
                 required=field.is_required(), choices=choices, low=low, high=high, step=extra.get("step"),
                 log=extra.get("log", False), section=extra.get("section", ""), advanced=extra.get("advanced", False),
                 affects_result=extra.get("affects_result", True), run_kind=extra.get("run_kind", ""),
+                is_positional=name == cls.kind,
             )
         )  # fmt: skip
     return found
@@ -203,6 +226,11 @@ def make(cls: type[S], values: dict[str, Any]) -> S:
         raise explain(cls, error) from None
 
 
+def _a(kinds: tuple[str, ...]) -> str:
+    words = " or ".join(kinds)
+    return f"an {words}" if words[0] in "aeiou" else f"a {words}"
+
+
 def _short(x: float) -> str:
     return f"{x:,.0f}" if float(x).is_integer() else f"{x:g}"
 
@@ -228,7 +256,9 @@ def command(spec: Spec) -> str:
         value = getattr(spec, k.name)
         if not k.required and value == (k.default if k.name == "preset" else baseline[k.name]):
             continue
-        if k.type == "bool":
+        if k.is_positional:
+            parts.append(shlex.quote(value))
+        elif k.type == "bool":
             parts.append(k.flag if value else k.flag.replace("--", "--no-", 1))
         else:
             parts.append(f"{k.flag} {shlex.quote(_joined(value))}")

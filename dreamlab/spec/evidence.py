@@ -1,4 +1,4 @@
-"""Specs of the evidence side: fidelity of a set, one classifier on one mix, and the groups mix and sweep."""
+"""Specs of the evidence side: fidelity of a set, one classifier on one mix, and the groups mix, sweep and study."""
 
 from __future__ import annotations
 
@@ -8,35 +8,47 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, Field
 
 from dreamlab.spec.base import (
-    ClassifierName,
-    DatasetName,
+    ControlName,
     DeviceName,
     ExtractorName,
     SamplerName,
+    ScaleName,
     Spec,
     SpecError,
+    StudyName,
     knob,
 )
-from dreamlab.spec.training import DATA_DIR_HELP, DATA_HELP, DEVICE_HELP, PER_CLASS_HELP, SUBSET_HELP
+from dreamlab.spec.realdata import DATA_DIR_HELP, DATASETS, DEVICE_HELP, RealData
+from dreamlab.spec.recipes import ClassifierRecipe
 
-ARM_FORMS = "real, synthetic, R/S in percent such as 50/50, or real+Kx such as real+1x"
+ARM_FORMS = (
+    "real, synthetic, R/S in percent such as 50/50, real+Kx such as real+1x, real+N@C such as real+500@8+9 (N synthetic images for"
+    " each of these classes), augmented, duplicated+Kx, or noise+Kx"
+)
+ARM = re.compile(
+    r"(?P<word>real|synthetic|augmented)"
+    r"|(?P<real>\d{1,3}(\.\d+)?)/(?P<synthetic>\d{1,3}(\.\d+)?)"
+    r"|(?P<base>real|duplicated|noise)\+(?P<times>\d{1,3}(\.\d+)?)x"
+    r"|real\+(?P<each>[1-9]\d{0,6})@(?P<classes>\d{1,4}(\+\d{1,4})*)"
+)
+"""The forms of an arm's name; `dreamlab.data.mixing.parse` gives them their meaning."""
 
 
 def check_arm(arm: str) -> str:
-    """An arm's name in its normal form; SpecError where it has none. See `dreamlab.data.mixing.counts`."""
+    """An arm's name in its normal form; SpecError where it has none."""
     name = arm.strip().lower().replace(" ", "")
-    if name in ("real", "synthetic") or re.fullmatch(r"real\+(0\.\d*[1-9]|[1-9]\d?(\.\d+)?)x", name):
-        return name
-    shares = re.fullmatch(r"(\d{1,3})/(\d{1,3})", name)
-    if shares and int(shares[1]) + int(shares[2]) == 100 and int(shares[1]) not in (0, 100):
-        return name
-    raise SpecError(f"Arm {arm!r} cannot be used; it must be {ARM_FORMS}.", "arms")
+    found = ARM.fullmatch(name)
+    if found and found["real"]:
+        shares = float(found["real"]), float(found["synthetic"])
+        found = found if abs(sum(shares) - 100) < 1e-9 and min(shares) > 0 else None
+    elif found and found["times"]:
+        found = found if 0 < float(found["times"]) <= 100 else None
+    if found is None:
+        raise SpecError(f"Arm {arm!r} cannot be used; it must be {ARM_FORMS}.", "arms")
+    return name
 
 
 Arm = Annotated[str, AfterValidator(check_arm)]
-SEEDS_HELP = "Classifiers per arm, each with its own seed; a verdict needs at least 2, five are the default."
-STEPS_HELP = "Optimiser steps of every classifier, the same for every arm."
-BUDGET_HELP = "steps: the same optimiser steps for every arm; epochs: the same epochs, so bigger arms train longer (as the studies did)."
 
 
 class FidelitySpec(Spec):
@@ -44,8 +56,9 @@ class FidelitySpec(Spec):
     summary: ClassVar[str] = "Measure Frechet distance and KID of a synthetic set against real images."
 
     images: str = knob(
-        ..., "Run of the synthetic set to measure.", label="Synthetic set", run_kind="synthesize", min_length=1
-    )
+        ..., "Run of the synthetic set to measure: made here, or imported.", label="Synthetic set",
+        run_kind="synthesize|import", min_length=1,
+    )  # fmt: skip
     extractor: ExtractorName = knob(
         "classifier", "Features: a classifier trained here on the real data (fd_classifier), or Inception-v3 (FID)."
     )
@@ -54,62 +67,71 @@ class FidelitySpec(Spec):
         advanced=True,
     )  # fmt: skip
     reference: Literal["test", "train"] = knob("test", "Which real split to compare with.")
+    data_dir: str = knob(
+        "", DATA_DIR_HELP + " Only for imported sets: others know it from their generator.", label="Data folder", advanced=True,
+        affects_result=False,
+    )  # fmt: skip
     device: DeviceName = knob("auto", DEVICE_HELP, advanced=True, affects_result=False)
 
 
-class ClassifySpec(Spec):
+class ClassifySpec(ClassifierRecipe, RealData):
     kind: ClassVar[str] = "classify"
     summary: ClassVar[str] = "Train one classifier recipe on one mix over several seeds and keep every test prediction."
 
-    dataset: DatasetName = knob("mnist5k", DATA_HELP, label="Data")
-    data_dir: str = knob("", DATA_DIR_HELP, label="Data folder", advanced=True)
-    images_per_class: int = knob(0, PER_CLASS_HELP, label="Real images per class", ge=0, le=100_000, log=True)
-    subset_seed: int = knob(0, SUBSET_HELP, ge=0, le=2**31 - 1, log=True, advanced=True)
     arm: Arm = knob("real", f"The mix: {ARM_FORMS}.")
     synthetic: str = knob(
-        "", "Run of the synthetic set that the arm mixes in.", label="Synthetic set", run_kind="synthesize"
-    )
-    classifier: ClassifierName = knob("small_cnn", "Network of the classifier.")
-    seeds: int = knob(5, SEEDS_HELP, ge=1, le=100)
-    budget: Literal["steps", "epochs"] = knob("steps", BUDGET_HELP, label="Training budget")
-    steps: int = knob(400, STEPS_HELP, label="Optimiser steps", ge=1, le=1_000_000, log=True)
-    epochs: int = knob(
-        10, "Passes over the arm's images where the budget is epochs.", ge=1, le=10_000, log=True, advanced=True
-    )
-    batch_size: int = knob(32, "Images per optimiser step.", ge=1, le=8192, log=True, advanced=True)
-    learning_rate: float = knob(4e-3, "Peak learning rate of AdamW.", gt=0, le=1, log=True, advanced=True)
-    device: DeviceName = knob("auto", DEVICE_HELP, advanced=True, affects_result=False)
+        "", "Run of the synthetic set that the arm mixes in: made here, or imported.", label="Synthetic set",
+        run_kind="synthesize|import",
+    )  # fmt: skip
 
 
-class MixSpec(Spec):
+class MixSpec(ClassifierRecipe, RealData):
     kind: ClassVar[str] = "mix"
     summary: ClassVar[str] = "Compare mixes of real and synthetic images and give a verdict."
 
-    dataset: DatasetName = knob("mnist5k", DATA_HELP, label="Data")
-    data_dir: str = knob("", DATA_DIR_HELP, label="Data folder", advanced=True)
-    images_per_class: int = knob(0, PER_CLASS_HELP, label="Real images per class", ge=0, le=100_000, log=True)
+    seeds: int = knob(5, "Classifiers per arm, each with its own seed.", ge=2, le=100)
     sources: tuple[str, ...] = knob(
         (), "Runs of generators to compare; without one, a generator is trained on exactly the real images of the mix.",
         label="Generators", flag="from", run_kind="train",
     )  # fmt: skip
+    sets: tuple[str, ...] = knob(
+        (), "Synthetic sets to compare as they are: runs of synthesize, or imported ones.", label="Synthetic sets", flag="set",
+        run_kind="synthesize|import", section="Generators", advanced=True,
+    )  # fmt: skip
     train_own: bool = knob(
         False, "Also train a generator on exactly the real images of the mix.", label="Train its own generator"
     )
+    train_arm: bool = knob(
+        False, "Also train a generator for every arm, which sees only this arm's real images.",
+        label="A generator per arm", section="Generators", advanced=True,
+    )  # fmt: skip
+    train_all: bool = knob(
+        False, "Also train a generator on the whole training split: it may see real images that no classifier has.",
+        label="A generator on all images", section="Generators", advanced=True,
+    )  # fmt: skip
     train_seconds: float = knob(
-        60.0, "Time budget of that generator.", label="Its training time", unit="s", ge=1, le=604_800, log=True
+        60.0,
+        "Time budget of every generator that is trained.",
+        label="Its training time",
+        unit="s",
+        ge=1,
+        le=604_800,
+        log=True,
     )
     arms: tuple[Arm, ...] = knob(
-        ("real", "90/10", "50/50", "10/90", "synthetic", "real+1x"),
+        ("real", "90/10", "50/50", "10/90", "real+1x"),
         f"Arms to compare, as a list: {ARM_FORMS}.",
         min_length=2,
+        max_length=40,
     )
-    seeds: int = knob(5, SEEDS_HELP, ge=2, le=100)
-    classifier: ClassifierName = knob("small_cnn", "Network of the classifier.")
-    budget: Literal["steps", "epochs"] = knob("steps", BUDGET_HELP, label="Training budget")
-    steps: int = knob(400, STEPS_HELP, label="Optimiser steps", ge=1, le=1_000_000, log=True)
-    epochs: int = knob(
-        10, "Passes over the arm's images where the budget is epochs.", ge=1, le=10_000, log=True, advanced=True
-    )
+    controls: tuple[ControlName, ...] = knob(
+        ("duplicated", "augmented", "synthetic", "noise"), "What a gain must be held against: the real images duplicated, classical"
+        " augmentation, only synthetic images (CAS), noise images instead of synthetic ones; as a list.",
+    )  # fmt: skip
+    real_sizes: tuple[Annotated[int, Field(ge=1, le=100_000)], ...] = knob(
+        (), "Further numbers of real images per class, as a list: real only and every add arm at each of them, for the learning curve"
+        " and the exchange rate.", label="Real sizes", max_length=12, section="Surface", advanced=True,
+    )  # fmt: skip
     guidance_weight: float = knob(
         0.5,
         "Guidance weight w of the synthetic sets (scale s = 1 + w).",
@@ -119,11 +141,16 @@ class MixSpec(Spec):
         step=0.1,
     )
     num_steps: int = knob(
-        20, "Sampler steps of the synthetic sets.", label="Sampler steps", ge=1, le=4000, log=True, advanced=True
+        20,
+        "Sampler steps of the synthetic sets.",
+        label="Sampler steps",
+        ge=1,
+        le=4000,
+        log=True,
+        section="Sampling",
+        advanced=True,
     )
-    sampler: SamplerName = knob("dpmpp_2m", "Sampler of the synthetic sets.", advanced=True)
-    subset_seed: int = knob(0, SUBSET_HELP, ge=0, le=2**31 - 1, log=True, advanced=True)
-    device: DeviceName = knob("auto", DEVICE_HELP, advanced=True, affects_result=False)
+    sampler: SamplerName = knob("dpmpp_2m", "Sampler of the synthetic sets.", section="Sampling", advanced=True)
 
 
 class SweepSpec(Spec):
@@ -156,6 +183,24 @@ class SweepSpec(Spec):
     inception_weights: str = knob(
         "", "File of the standard Inception weights, for the inception extractor.", advanced=True
     )
+    device: DeviceName = knob("auto", DEVICE_HELP, advanced=True, affects_result=False)
+
+
+class StudySpec(Spec):
+    kind: ClassVar[str] = "study"
+    summary: ClassVar[str] = "Run one of the published studies and set its numbers beside ours."
+
+    study: StudyName = knob(..., "Which study; `study list` says what each of them asks.")
+    scale: ScaleName = knob(
+        "laptop", "laptop: the same protocol on digits in minutes; middle: on a real data set in about an hour; corrected: the study's"
+        " size without its mistakes; paper: as published.",
+    )  # fmt: skip
+    dataset: str = knob(
+        "", "Data set to use instead of the one of the scale: a name, or an import run.", label="Data", run_kind="import",
+        choices=DATASETS,
+    )  # fmt: skip
+    data_dir: str = knob("", DATA_DIR_HELP, label="Data folder")
+    seeds: int = knob(0, "Classifiers per arm; 0 takes the number of the scale.", ge=0, le=100)
     device: DeviceName = knob("auto", DEVICE_HELP, advanced=True, affects_result=False)
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+import re
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from dreamlab.spec.base import ClipName, DeviceName, PrecisionName, SamplerName, Spec, SpecError, VarianceName, knob
-from dreamlab.spec.training import DEVICE_HELP, MACHINE, STAGES
+from dreamlab.spec.realdata import DEVICE_HELP
+from dreamlab.spec.training import MACHINE, STAGES
 
-GUIDANCE, SAMPLER = "Guidance", "Sampler"
+GUIDANCE, LABELS, SAMPLER = "Guidance", "Pseudo-labels", "Sampler"
+KEPT_CHECKPOINT = re.compile(r"step-\d{6,}")
+"""Names of checkpoints that were kept on the way."""
 
 
 class SynthesizeSpec(Spec):
@@ -60,6 +64,16 @@ class SynthesizeSpec(Spec):
     clip_percentile: float = knob(
         0.995, "Share of the pixels that dynamic clipping leaves in range.", ge=0.5, le=1, step=0.005, section=GUIDANCE,
         advanced=True,
+    )  # fmt: skip
+
+    labeller: Literal["none", "own", "all"] = knob(
+        "none", "Who labels the images of a generator without classes: nobody; a classifier trained on the generator's own real"
+        " images; or one trained on the whole training split (as study S3 did). Images are drawn until every class has its number.",
+        label="Pseudo-labels", section=LABELS, advanced=True,
+    )  # fmt: skip
+    label_confidence: float = knob(
+        0.9, "Least probability of the label that the labeller gives; images below it are thrown away.", label="Label confidence",
+        ge=0, le=0.999, step=0.01, section=LABELS, advanced=True,
     )  # fmt: skip
 
     eta: float = knob(
@@ -128,6 +142,13 @@ class SynthesizeSpec(Spec):
                 f"Reverse variance (--variance): {self.variance} cannot be used with {self.sampler}; it belongs to ddpm,"
                 " elsewhere it must be posterior.", "variance",
             )  # fmt: skip
+        for name in ("checkpoint", "guide_checkpoint"):
+            value, option = getattr(self, name), name.replace("_", "-")
+            if value and not KEPT_CHECKPOINT.fullmatch(value):
+                raise SpecError(
+                    f"{option.replace('-', ' ').capitalize()} (--{option}): {value!r} cannot be used; it must be the name of a kept"
+                    " checkpoint such as step-000400, or empty.", name,
+                )  # fmt: skip
         if self.guide_checkpoint and not self.guide:
             raise SpecError(
                 "Guide checkpoint (--guide-checkpoint): there is no guiding run; name one with --guide.",

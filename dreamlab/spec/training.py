@@ -8,7 +8,6 @@ from pydantic import Field, model_validator
 
 from dreamlab.spec.base import (
     ActivationName,
-    DatasetName,
     DeviceName,
     LearningRateName,
     OptimizerName,
@@ -16,7 +15,6 @@ from dreamlab.spec.base import (
     PrecisionName,
     PresetName,
     ScheduleName,
-    Spec,
     SpecError,
     TargetName,
     WeightingName,
@@ -24,22 +22,15 @@ from dreamlab.spec.base import (
     knob,
 )
 from dreamlab.spec.presets import PRESETS
+from dreamlab.spec.realdata import DATA, DEVICE_HELP, RealData
 
-DATA_HELP = (
-    "Data set by name; mnist5k and digits need no download, mnist and cifar10 are read from a folder of your own."
-)
-DATA_DIR_HELP = "Folder or .npz file that already holds the data set (only for mnist and cifar10)."
-PER_CLASS_HELP = "Real images per class that may be used, drawn from the training split; 0 uses all of them."
-SUBSET_HELP = "Which real images are drawn when fewer than all are used; the same number draws the same images."
-DEVICE_HELP = "Where to compute; auto takes a CUDA device where there is one."
-DATA, NOISE, NETWORK, TRAINING, STAGES, MACHINE = "Data", "Noise", "Network", "Training", "Stages", "Machine"
+NOISE, NETWORK, TRAINING, STAGES, MACHINE = "Noise", "Network", "Training", "Stages", "Machine"
 
 
-class TrainSpec(Spec):
+class TrainSpec(RealData):
     kind: ClassVar[str] = "train"
     summary: ClassVar[str] = "Train a diffusion model, by default a class-conditional DDPM with label dropout."
 
-    dataset: DatasetName = knob("mnist5k", DATA_HELP, label="Data")
     preset: PresetName = knob(
         "small", "Settings to start from: networks for a CPU (tiny, small, medium) or those of studies S0, S2 and S4; what is"
         " given beside it wins.", affects_result=False,
@@ -61,14 +52,10 @@ class TrainSpec(Spec):
     label_dropout: float = knob(
         0.1, "Probability of training on the null label, which guidance needs.", ge=0, le=0.9, step=0.01
     )
-    images_per_class: int = knob(0, PER_CLASS_HELP, label="Real images per class", ge=0, le=100_000, log=True)
-
-    data_dir: str = knob("", DATA_DIR_HELP, label="Data folder", section=DATA, advanced=True)
     image_size: int = knob(
         0, "Side to which images are resized before anything else; 0 keeps the data set's own.", unit="pixels", ge=0, le=512,
         log=True, section=DATA, advanced=True,
     )  # fmt: skip
-    subset_seed: int = knob(0, SUBSET_HELP, ge=0, le=2**31 - 1, log=True, section=DATA, advanced=True)
     flip: bool = knob(
         False,
         "Mirror half of the images left to right; wrong for digits.",

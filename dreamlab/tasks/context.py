@@ -6,6 +6,7 @@ import dataclasses
 import time
 from typing import Any
 
+from dreamlab.data import catalog
 from dreamlab.spec import Spec
 from dreamlab.store import ArtefactCache, Run, RunStore
 
@@ -36,6 +37,9 @@ class TaskContext:
     device: str = "cpu"
     _looked: float = dataclasses.field(default=0.0, init=False, repr=False)
     _stopping: bool = dataclasses.field(default=False, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        catalog.add_shelf(self.store.folder)
 
     @property
     def spec(self) -> Spec:

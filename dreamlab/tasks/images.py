@@ -8,27 +8,46 @@ import numpy as np
 import psutil
 import torch
 
+from dreamlab.data import imageset
 from dreamlab.tasks.generator import to_tensor
 
 RESIDENT_SHARE = 0.25
 """Most of a device's free memory that images may take; the rest is for the network and its activations."""
 
 
+class Chosen:
+    """Some images of a set, at `size` pixels a side. The set may lie on disk (memory-mapped): it is never copied whole here,
+    what is read is resized as it is read."""
+
+    def __init__(self, images: np.ndarray, indices: np.ndarray, size: int):
+        self._images, self._indices, self._size = images, indices, size
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def __getitem__(self, index: np.ndarray | slice) -> np.ndarray:
+        return imageset.resized(np.asarray(self._images[self._indices[index]]), self._size)
+
+    @property
+    def nbytes(self) -> int:
+        return len(self) * self._size**2 * self._images.shape[3]
+
+
 class Images:
-    """Batches of uint8 images (n, C, H, W) and labels (n,) int64 on a device, from images (N, H, W, C) in host memory.
+    """Batches of uint8 images (n, C, H, W) and labels (n,) int64 on a device.
 
     Batch number 0, 1, ... goes through permutations of all images, one after the other, drawn from (seed, epoch): the
     same batches whether they are streamed or not.
     """
 
     def __init__(
-        self, images: np.ndarray, labels: np.ndarray, device: torch.device, batch_size: int, seed: int,
+        self, images: Chosen, labels: np.ndarray, device: torch.device, batch_size: int, seed: int,
         resident: bool | None = None,
     ):  # fmt: skip
         self.count, self._size, self._seed, self._device = len(labels), batch_size, seed, device
         self.resident = fits(images.nbytes, device) if resident is None else resident
         self._host = images
-        self._images = to_tensor(images, device) if self.resident else None
+        self._images = to_tensor(images[:], device) if self.resident else None
         self._labels = torch.from_numpy(np.asarray(labels, dtype=np.int64)).to(device)
         self._order: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))
         self._order_there: tuple[int, torch.Tensor] = (-1, torch.empty(0))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from dreamlab.data import imageset
+from dreamlab.data import catalog, imageset
 from dreamlab.spec import SynthesizeSpec, make
 from dreamlab.store import ArtefactCache, RunStore, checkpoints
 from dreamlab.tasks.devices import prepare
@@ -67,7 +67,9 @@ class LiveSampler:
                 }  # fmt: skip
 
     def _pipeline(self, spec: SynthesizeSpec, paths: dict[str, Path]) -> Pipeline:
-        folder = RunStore(paths[spec.source].parent).folders.cache
+        store = RunStore(paths[spec.source].parent)
+        catalog.add_shelf(store.folder)
+        folder = store.folders.cache
         if folder not in self._caches:
             self._caches[folder] = ArtefactCache(folder)
         find, device = paths.__getitem__, prepare(self._device_name)

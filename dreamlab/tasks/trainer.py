@@ -13,9 +13,9 @@ import torch
 from safetensors.torch import save as to_bytes
 from torch.nn import functional as F
 
-from dreamlab.data import catalog, imageset
+from dreamlab.data import catalog
 from dreamlab.data.catalog import DataSet
-from dreamlab.data.splits import subset
+from dreamlab.data.splits import select
 from dreamlab.diffusion.ema import ema_update
 from dreamlab.diffusion.losses import (
     VLB_WEIGHT,
@@ -34,8 +34,8 @@ from dreamlab.store.checkpoints import STATE
 from dreamlab.tasks.context import TaskError
 from dreamlab.tasks.devices import autocast, is_out_of_memory, release_memory
 from dreamlab.tasks.finetune import freeze, start_from
-from dreamlab.tasks.generator import Generator, build, from_uint8, read_safetensors
-from dreamlab.tasks.images import Images
+from dreamlab.tasks.generator import Generator, from_uint8, read_safetensors
+from dreamlab.tasks.images import Chosen, Images
 from dreamlab.tasks.ranks import Ranks
 
 FORMAT = "dreamlab-training-2"
@@ -74,12 +74,12 @@ class Trainer:
     ):  # fmt: skip
         self.spec, self.device, self.ranks = spec, device, ranks or Ranks.alone()
         shape = catalog.network(spec)
-        chosen = subset(data.train_labels, spec.images_per_class, spec.subset_seed)
-        pixels = imageset.resized(data.train_images[chosen], shape.image_size)
+        chosen = select(data.train_labels, spec, len(data.info.classes)).pool
+        pixels = Chosen(data.train_images, chosen, shape.image_size)
         self.images = Images(pixels, data.train_labels[chosen], device, spec.batch_size, spec.seed, resident)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(spec.seed)
-            network = build(shape)
+            network = UNet(shape)
         if source is not None:
             start_from(network, spec, source)
         freeze(network, spec.freeze)

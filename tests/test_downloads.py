@@ -1,0 +1,239 @@
+"""Downloads on request: what the cache holds is used, progress is told, and without a network one sentence says what to put where."""
+
+from __future__ import annotations
+
+import struct
+import sys
+import threading
+import types
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dreamlab.data import catalog
+from dreamlab.data.arrays import DOWNLOADS
+from dreamlab.data.imageset import DataError
+from dreamlab.spec import ImportSpec
+from dreamlab.store import RunStore
+from dreamlab.tasks import Stopped, TaskError, downloads, find_task
+from tests.import_helpers import do_import, encoded, picture
+from tests.task_helpers import context
+
+MNIST_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+
+
+def _write_mnist(raw: Path, train: int = 40, test: int = 20) -> None:
+    rng = np.random.default_rng(0)
+    raw.mkdir(parents=True, exist_ok=True)
+    for name in MNIST_FILES:
+        count = train if name.startswith("train") else test
+        array = (
+            rng.integers(0, 256, (count, 28, 28), np.uint8)
+            if "images" in name
+            else np.arange(count, dtype=np.uint8) % 10
+        )
+        (raw / name).write_bytes(
+            bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}i", *array.shape) + array.tobytes()
+        )
+
+
+def _events(store: RunStore, source: str) -> list[dict[str, Any]]:
+    return list(find_task("import")(context(store, "import", source=source)))
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> RunStore:
+    store = RunStore(tmp_path / "runs")
+    store.prepare()
+    return store
+
+
+def _instead(monkeypatch: pytest.MonkeyPatch, name: str, download: Any) -> None:
+    import torchvision.datasets
+
+    monkeypatch.setattr(torchvision.datasets, name, download)
+
+
+def test_a_download_tells_its_size_and_progress_and_is_done_once(
+    fresh: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(downloads, "WAIT", 0.01)
+    calls = []
+
+    def fetch(root: str, download: bool) -> None:
+        calls.append(root)
+        assert download
+        (Path(root) / "part.gz").write_bytes(bytes(3_000_000))
+        threading.Event().wait(0.1)
+        _write_mnist(Path(root) / "MNIST" / "raw")
+
+    _instead(monkeypatch, "MNIST", fetch)
+    events = _events(fresh, "torchvision:mnist")
+    assert events[0]["text"] == f"Downloading MNIST (12 MB) into {fresh.folders.cache / 'downloads' / 'mnist'}."
+    told = [e for e in events if e.get("unit") == "MB"]
+    assert told[-1]["step"] >= 3 and told[-1]["total"] == 11 and told[0]["text"] == "downloading MNIST"
+    result = events[-1]["values"]
+    assert (result["train"], result["test"], result["classes"][3], result["image_size"]) == (40, 20, "3", 28)
+    again = _events(fresh, "torchvision:mnist")
+    assert len(calls) == 1 and again[-1]["values"]["content_hash"] == result["content_hash"]
+
+
+@pytest.mark.parametrize(
+    ("name", "class_name", "files", "folder"),
+    [
+        ("mnist", "MNIST", "the four IDX files", "mnist/MNIST/raw"), ("fashion_mnist", "FashionMNIST", "the four IDX files", "FashionMNIST/raw"),
+        ("cifar10", "CIFAR10", "cifar-10-python.tar.gz", "downloads/cifar10"), ("flowers102", "Flowers102", "102flowers.tgz", "flowers-102"),
+    ],
+)  # fmt: skip
+def test_without_a_network_one_sentence_says_what_to_put_where(
+    fresh: RunStore, monkeypatch: pytest.MonkeyPatch, name: str, class_name: str, files: str, folder: str
+) -> None:
+    def fetch(root: str, download: bool) -> None:
+        raise RuntimeError(
+            "Error downloading the files:\nTried https://a, got:\n<urlopen error [Errno -3] no name resolution>"
+        )
+
+    _instead(monkeypatch, class_name, fetch)
+    with pytest.raises(TaskError) as error:
+        _events(fresh, f"torchvision:{name}")
+    said = str(error.value)
+    assert (
+        "could not be downloaded" in said
+        and files in said
+        and folder in said
+        and "resume this run" in said
+        and "\n" not in said
+    )
+
+
+def test_a_download_can_be_stopped(fresh: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(downloads, "WAIT", 0.01)
+    released = threading.Event()
+    _instead(monkeypatch, "CIFAR10", lambda root, download: released.wait(30))
+    ctx = context(fresh, "import", source="torchvision:cifar10")
+    (ctx.run.path / "stop").write_text("")
+    with pytest.raises(Stopped):
+        list(find_task("import")(ctx))
+    released.set()
+
+
+def test_what_torchvision_would_not_know_is_refused(fresh: RunStore) -> None:
+    assert set(DOWNLOADS) == set(downloads.TORCHVISION)
+    with pytest.raises(
+        TaskError, match="torchvision:svhn is not known; there are torchvision:mnist, torchvision:fashion_mnist"
+    ):
+        _events(fresh, "torchvision:svhn")
+
+
+def test_a_folder_in_the_layout_of_torchvision_is_its_data_set(tmp_path: Path) -> None:
+    _write_mnist(tmp_path / "a" / "FashionMNIST" / "raw")
+    result, _ = do_import(tmp_path / "a", tmp_path / "run")
+    assert result["classes"][9] == "ankle boot" and (result["train"], result["test"]) == (40, 20)
+    assert result["preprocessing"]["split"] == "the official one"
+    _write_mnist(tmp_path / "b" / "MNIST" / "raw")
+    (tmp_path / "b" / "MNIST" / "raw" / MNIST_FILES[3]).unlink()
+    with pytest.raises(DataError, match="could not be read"):
+        do_import(tmp_path / "b", tmp_path / "run2")
+
+
+def test_digits_are_never_mirrored_whatever_the_form_says(fresh: RunStore) -> None:
+    _write_mnist(fresh.folders.cache / "downloads" / "mnist" / "MNIST" / "raw")
+    ctx = context(fresh, "import", source="torchvision:mnist")
+    list(find_task("import")(ctx))
+    catalog.add_shelf(fresh.folder)
+    assert isinstance(ctx.spec, ImportSpec) and ctx.spec.mirror and not catalog.info(ctx.run.id).mirror
+
+
+def test_flowers_in_the_layout_of_torchvision(tmp_path: Path) -> None:
+    import scipy.io
+
+    folder, count = tmp_path / "flowers-102", 306
+    (folder / "jpg").mkdir(parents=True)
+    ids = np.arange(1, count + 1)
+    scipy.io.savemat(folder / "imagelabels.mat", {"labels": (ids - 1) % 102 + 1})
+    scipy.io.savemat(folder / "setid.mat", {"trnid": ids[:102], "valid": ids[102:204], "tstid": ids[204:]})
+    for i in ids:
+        if i != 7:
+            (folder / "jpg" / f"image_{i:05d}.jpg").write_bytes(encoded(picture(int(i), (20, 24)), "JPEG"))
+    result, _ = do_import(tmp_path, tmp_path / "run", image_size=8)
+    assert (result["train"], result["test"], len(result["classes"])) == (203, 102, 102)
+    assert result["left_out"] == [{"file": "jpg/image_00007.jpg", "reason": "unreadable"}]
+    (folder / "setid.mat").write_bytes(b"no table")
+    with pytest.raises(DataError, match="does not hold the tables of Oxford 102 Flowers"):
+        do_import(tmp_path, tmp_path / "run2")
+
+
+class _Features(types.SimpleNamespace):
+    """Stands in for a feature of the `datasets` package, whose classes are known by their names."""
+
+
+class ClassLabel(_Features):
+    pass
+
+
+class _Hub(list):
+    """A split of a hub data set: rows by number, columns by name."""
+
+    def __init__(self, rows: list[dict[str, Any]], features: dict[str, Any]):
+        super().__init__(rows)
+        self.features = features
+
+    def __getitem__(self, key: Any) -> Any:
+        return [row[key] for row in self] if isinstance(key, str) else super().__getitem__(key)
+
+
+def _hub(count: int, seed: int, names: list[str] | None) -> _Hub:
+    image = type("Image", (_Features,), {})()
+    rows = [
+        {"image": Image.fromarray(picture(seed + i, (12, 12))), "label": i % 2 if names else "ab"[i % 2]}
+        for i in range(count)
+    ]
+    return _Hub(rows, {"image": image, "label": ClassLabel(names=names) if names else _Features()})
+
+
+def test_a_hub_data_set_is_imported_by_name(fresh: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    splits = {"train": _hub(10, 0, ["cat", "dog", "bird"]), "test": _hub(6, 100, ["cat", "dog", "bird"])}
+    splits["train"][0]["label"] = None
+
+    def load_dataset(name: str, cache_dir: str) -> dict[str, _Hub]:
+        asked.append((name, cache_dir))
+        return splits
+
+    monkeypatch.setitem(sys.modules, "datasets", types.SimpleNamespace(load_dataset=load_dataset))  # type: ignore[arg-type]
+    result = _events(fresh, "huggingface:owner/pets")[-1]["values"]
+    assert asked == [("owner/pets", str(fresh.folders.cache / "downloads" / "huggingface"))]
+    assert (result["title"], result["classes"], result["train"], result["test"]) == ("owner/pets", ["cat", "dog"], 9, 6)
+    assert result["left_out"] == [{"file": "image 0", "reason": "label out of range"}]
+    splits = {"train": _hub(10, 0, None)}
+    assert _events(fresh, "huggingface:owner/pets")[-1]["values"]["per_class"] == [5, 5]
+    splits["train"].features.pop("label")
+    with pytest.raises(TaskError, match="has the columns image: one of images and one of labels are needed"):
+        _events(fresh, "huggingface:owner/pets")
+
+
+def test_a_hub_data_set_that_cannot_be_had_is_one_sentence(
+    fresh: RunStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "datasets", None)  # type: ignore[arg-type]
+    with pytest.raises(TaskError, match="needs the package `datasets`: run `pip install datasets`, or download"):
+        _events(fresh, "huggingface:owner/pets")
+
+    def load_dataset(name: str, cache_dir: str) -> None:
+        raise ConnectionError("Couldn't reach the hub\nat all")
+
+    monkeypatch.setitem(sys.modules, "datasets", types.SimpleNamespace(load_dataset=load_dataset))  # type: ignore[arg-type]
+    with pytest.raises(
+        TaskError, match="could not be had from the Hugging Face hub .Couldn't reach the hub at all.: check"
+    ):
+        _events(fresh, "huggingface:owner/pets")
+    for name in ("pets", "../../etc/passwd", "a/../b", ""):
+        with pytest.raises(TaskError, match="it must be huggingface:OWNER/NAME"):
+            _events(fresh, f"huggingface:{name}")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "owner" / "pets").mkdir(parents=True)
+    with pytest.raises(TaskError, match="is a folder here"):
+        _events(fresh, "huggingface:owner/pets")
