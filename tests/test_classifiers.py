@@ -9,15 +9,19 @@ import numpy as np
 import pytest
 import torch
 
-from dreamlab.classifiers import CLASSIFIERS
+from dreamlab.classifiers import CLASSIFIERS, parameters
 from dreamlab.classifiers.networks import normalise, outputs
-from dreamlab.data import catalog, imageset
-from dreamlab.store import Run, RunStore
+from dreamlab.data import catalog
+from dreamlab.spec import ClassifySpec, make
+from dreamlab.spec.recipes import RECIPES
+from dreamlab.store import RunStore
 from dreamlab.tasks import classify as module
+from dreamlab.tasks.augment import AUGMENTS
 from dreamlab.tasks.classify import classify
-from dreamlab.tasks.context import Stopped, TaskError
-from dreamlab.tasks.fitting import Fit, Recipe
-from tests.evidence_helpers import context, new_run, new_set, new_store
+from dreamlab.tasks.context import Stopped
+from dreamlab.tasks.fitting import Fit, Recipe, _optimizer
+from tests.arm_helpers import new_import, run_task, synthetic_set
+from tests.evidence_helpers import context, new_run, new_store
 
 RECIPE = Recipe("small_cnn", 30, 16, 4e-3)
 
@@ -25,16 +29,6 @@ RECIPE = Recipe("small_cnn", 30, 16, 4e-3)
 @pytest.fixture(autouse=True)
 def one_thread() -> None:
     torch.set_num_threads(1)
-
-
-@pytest.mark.parametrize(("channels", "size"), [(1, 8), (1, 28), (3, 32)])
-@pytest.mark.parametrize("name", list(CLASSIFIERS))
-def test_logits_come_from_the_penultimate_features(name: str, channels: int, size: int) -> None:
-    network = CLASSIFIERS[name](channels, size, 7).eval()
-    x = torch.randn(2, channels, size, size)
-    features = network.features(x)
-    assert features.shape == (2, network.dimensions) and network(x).shape == (2, 7)
-    assert torch.allclose(network(x), network.head(features))
 
 
 def test_images_are_normalised_to_minus_one_and_one_in_channels_last() -> None:
@@ -88,26 +82,16 @@ def store(tmp_path: Path) -> RunStore:
     return new_store(tmp_path)
 
 
-def synthetic_set(store: RunStore, per_class: int = 20) -> Run:
-    """Real images as stand-ins for good synthetic ones."""
-    data = catalog.load("digits")
-    keep = np.concatenate([np.flatnonzero(data.train_labels == c)[-per_class:] for c in range(10)])
-    return new_set(
-        store, new_run(store, "train", {"dataset": "digits"}), data.train_images[keep], data.train_labels[keep]
-    )
-
-
-def run_task(store: RunStore, **values: Any) -> tuple[Run, list[dict[str, Any]]]:
-    run = new_run(store, "classify", {"dataset": "digits", "images_per_class": 10, "steps": 60, **values})
-    return run, list(classify(context(store, run)))
-
-
 def test_more_seeds_compute_only_the_new_ones(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
     run, events = run_task(store, seeds=2)
     first = events[-1]["values"]
     metrics = [e for e in events if e["type"] == "metric"]
     assert [m["step"] for m in metrics] == [0, 1] and first["cached_seeds"] == 0 and first["seeds"] == [0, 1]
-    assert first["counts"] == {"real": 100, "synthetic": 0} and first["test_images"] == 597 and first["steps"] == 60
+    assert (
+        first["counts"] == {"real": 100, "synthetic": 0, "other": 0}
+        and first["test_images"] == 597
+        and first["steps"] == 60
+    )
     assert (
         first["interval"]["low"] < first["interval"]["mean"] < first["interval"]["high"]
         and min(first["accuracies"]) > 0.6
@@ -132,7 +116,9 @@ def test_more_seeds_compute_only_the_new_ones(store: RunStore, monkeypatch: pyte
 def test_a_seed_is_computed_anew_when_anything_changes_that_it_depends_on(store: RunStore) -> None:
     one, other = synthetic_set(store), synthetic_set(store)
     _, events = run_task(store, arm="real+1x", synthetic=one.id, seeds=1, steps=3)
-    assert events[-1]["values"]["counts_per_class"] == {"real": [10] * 10, "synthetic": [10] * 10}
+    assert events[-1]["values"]["counts_per_class"] == {
+        "real": [10] * 10, "synthetic": [10] * 10, "other": [0] * 10,
+    }  # fmt: skip
     # the same images in another run are the same images
     assert run_task(store, arm="real+1x", synthetic=other.id, seeds=1, steps=3)[1][-1]["values"]["cached_seeds"] == 1
     images = np.load(other.path / "images.npy")
@@ -148,21 +134,6 @@ def test_a_seed_is_computed_anew_when_anything_changes_that_it_depends_on(store:
     ):
         values = {"arm": "real+1x", "synthetic": one.id, "seeds": 1, "steps": 3, **change}
         assert run_task(store, **values)[1][-1]["values"]["cached_seeds"] == 0, change
-
-
-def test_arms_draw_balanced_images_anew_for_every_seed_from_the_allowed_ones(store: RunStore) -> None:
-    made = synthetic_set(store)
-    run = new_run(
-        store, "classify", {"dataset": "digits", "images_per_class": 10, "arm": "50/50", "synthetic": made.id}
-    )
-    data = catalog.load("digits")
-    mix = module.mixed(context(store, run), run.spec, data)  # type: ignore[arg-type]
-    (first, labels), (again, _), (other, _) = mix.draw(0), mix.draw(0), mix.draw(1)
-    assert len(first) == 100 and set(np.bincount(labels)) == {10}
-    assert np.array_equal(first, again) and not np.array_equal(first, other)
-    allowed = {image.tobytes() for image in mix.real_images}
-    assert len(allowed) == 100 and all(image.tobytes() in allowed for image in first[:50])
-    assert {image.tobytes() for image in first[:50]} != {image.tobytes() for image in other[:50]}
 
 
 def test_equal_epochs_give_larger_arms_more_steps(store: RunStore) -> None:
@@ -192,15 +163,117 @@ def test_a_stop_keeps_finished_seeds_and_a_resumption_computes_the_rest(store: R
     )
 
 
-def test_a_set_that_does_not_fit_is_refused_in_a_sentence(store: RunStore) -> None:
-    small = synthetic_set(store, per_class=5)
-    images, labels = imageset.load(small.path)
-    colour = new_set(store, new_run(store, "train", {"dataset": "digits"}), np.repeat(images, 3, axis=3), labels)
-    for values, words in (
-        ({"arm": "real+1x", "synthetic": small.id}, "has 5 images of class 0, arm real\\+1x needs 10"),
-        ({"arm": "synthetic", "synthetic": colour.id}, "has 3 colour channels"),
-        ({"arm": "synthetic"}, "name a synthetic set"),
-        ({"images_per_class": 5000}, "fewer than the 5000 asked for"),
-    ):
-        with pytest.raises(TaskError, match=words):
-            run_task(store, seeds=1, **values)
+@pytest.mark.parametrize("name", ["fast", *[r for r in RECIPES if r != "fast"]])
+def test_a_recipe_is_made_of_its_preset_in_one_place(name: str) -> None:
+    spec = make(ClassifySpec, {"recipe": name, "dataset": "cifar10", "arm": "augmented"})
+    recipe, wanted = Recipe.of(spec, 6400), spec
+    assert (recipe.classifier, recipe.optimizer, recipe.learning_rate, recipe.weight_decay, recipe.schedule, recipe.batch_size) == (
+        wanted.classifier, wanted.optimizer, wanted.learning_rate, wanted.weight_decay, wanted.learning_rate_schedule,
+        wanted.batch_size,
+    )  # fmt: skip
+    steps = spec.steps if spec.budget == "steps" else spec.epochs * 6400 // spec.batch_size
+    assert recipe.steps == steps and recipe.augment == "shift_and_mirror"
+    digits = make(ClassifySpec, {"recipe": name, "augment": True}), make(ClassifySpec, {"recipe": "fast"})
+    assert [Recipe.of(s, 100).augment for s in digits] == ["shift", ""]
+
+
+def test_rates_warm_up_and_fall_to_zero_or_stay() -> None:
+    cosine, constant = Recipe("mlp", 100, 8, 0.2), Recipe("mlp", 100, 8, 0.2, schedule="constant")
+    rates = [cosine.rate(step) for step in range(100)]
+    assert rates[0] == pytest.approx(0.02) and max(rates) == 0.2 == rates[10] and rates[-1] < 1e-3
+    assert rates[10:] == sorted(rates[10:], reverse=True) and {constant.rate(step) for step in range(100)} == {0.2}
+
+
+@pytest.mark.parametrize(
+    ("name", "decay"),
+    [("adamw", 1 - 0.1 * 0.5), ("adam", None), ("sgd", 1 - 0.1 * (0.5 * 1.9))],
+    ids=["adamw", "adam", "sgd"],
+)
+def test_weight_decay_is_decoupled_for_adamw_alone_and_spares_vectors(name: str, decay: float | None) -> None:
+    network = CLASSIFIERS["mlp"](1, 8, 10)
+    before = [p.detach().clone() for p in network.parameters()]
+    for p in network.parameters():
+        p.grad = torch.zeros_like(p)
+    _optimizer(Recipe("mlp", 1, 8, 0.1, 0.5, name), network).step()
+    for old, new in zip(before, network.parameters(), strict=True):
+        if new.ndim == 1:
+            assert torch.equal(old, new)
+        elif decay is None:  # Adam makes a step of the rate of any gradient
+            large = old.abs() > 1e-4
+            assert torch.allclose(new[large], (old - 0.1 * old.sign())[large], atol=1e-4)
+        else:
+            assert torch.allclose(new, old * decay, atol=1e-6)
+
+
+def test_streamed_images_train_the_same_network(store: RunStore) -> None:
+    data = catalog.load("digits")
+    both = []
+    for resident in (True, False):
+        fit = Fit(
+            Recipe("small_cnn", 20, 48, 4e-3), data.train_images[:100], data.train_labels[:100], 10, 0, "cpu", resident
+        )
+        assert list(fit)[-1] == 20
+        both.append(fit.network.state_dict())
+    assert all(torch.equal(both[0][k], both[1][k]) for k in both[0])
+
+
+def test_dropout_and_stochastic_depth_are_the_fits_own() -> None:
+    data = catalog.load("digits")
+
+    def drawn(noise: int) -> torch.Tensor:
+        torch.manual_seed(noise)
+        fit = Fit(Recipe("swin_t", 2, 4, 1e-3), data.train_images[:20], data.train_labels[:20], 10, 0, "cpu")
+        assert fit.has_chance and list(fit) == [1, 2]
+        assert torch.initial_seed() == noise
+        return fit.network.head.weight.detach()
+
+    assert torch.equal(drawn(1), drawn(2))
+
+
+@pytest.mark.parametrize("name", ["shift", "shift_and_mirror"])
+def test_augmentation_keeps_images_and_mirrors_only_where_it_may(name: str) -> None:
+    x = torch.arange(64.0).reshape(1, 1, 8, 8).repeat(200, 1, 1, 1)
+    moved = AUGMENTS[name](x, torch.Generator().manual_seed(0))
+    falling = (moved[:, 0, 4, 2:6].diff(dim=1) < 0).all(1).float().mean()
+    assert moved.shape == x.shape and (falling == 0 if name == "shift" else 0.35 < falling < 0.65)
+    large = AUGMENTS[name](torch.rand(50, 3, 64, 64), torch.Generator().manual_seed(0))
+    assert large.shape == (50, 3, 64, 64)
+
+
+def test_a_result_holds_top5_confusion_and_what_it_cost(store: RunStore) -> None:
+    run, events = run_task(store, arm="real+1x", synthetic=synthetic_set(store).id, seeds=2)
+    found = events[-1]["values"]
+    labels = catalog.load("digits").test_labels
+    with np.load(run.path / "predictions.npz") as kept:
+        predicted, top = kept["seed_0_class"], kept["seed_0_top5"]
+    assert top.shape == (597, 5) and np.array_equal(top[:, 0], predicted) and len(set(top[0])) == 5
+    assert (
+        found["top5"][0] == pytest.approx((top == labels[:, None]).any(1).mean())
+        and found["top5"][0] > found["accuracies"][0]
+    )
+    confusion = np.array(found["confusion"])
+    assert confusion.sum(1).tolist() == (2 * np.bincount(labels)).tolist()
+    assert np.trace(confusion) / confusion.sum() == pytest.approx(np.mean(found["accuracies"]))
+    assert found["parameters"] == parameters(CLASSIFIERS["small_cnn"](1, 8, 10)) and found["validation"] is None
+    assert found["counts"] == {"real": 100, "synthetic": 100, "other": 0} and found["train_seconds"] > 0
+    again = run_task(store, arm="real+1x", synthetic=synthetic_set(store).id, seeds=2)[1][-1]["values"]
+    assert again["cached_seeds"] == 2 and again["train_seconds"] == found["train_seconds"]
+
+
+def test_few_classes_have_no_top5_and_an_imported_set_no_name(store: RunStore) -> None:
+    data = catalog.load("digits")
+    few = data.train_labels < 3
+    images, labels = data.train_images[few][:150], data.train_labels[few][:150]
+    own, made = new_import(store, images, labels, 100), new_import(store, images, labels, 150, dataset="digits")
+    _, events = run_task(store, dataset=own.id, arm="real+1x", synthetic=made.id, seeds=2, images_per_class=10)
+    found = events[-1]["values"]
+    assert found["top5"] is None and len(found["per_class"]) == 3 and min(found["accuracies"]) > 0.8
+    again = new_import(store, images, labels, 100)
+    assert run_task(store, dataset=again.id, seeds=1, steps=3)[1][-1]["values"]["cached_seeds"] == 0
+    assert run_task(store, dataset=own.id, seeds=1, steps=3)[1][-1]["values"]["cached_seeds"] == 1
+
+
+def test_an_augmented_arm_is_the_real_one_with_augmentation(store: RunStore) -> None:
+    assert run_task(store, arm="augmented", seeds=1, steps=5)[1][-1]["values"]["cached_seeds"] == 0
+    assert run_task(store, arm="real", seeds=1, steps=5)[1][-1]["values"]["cached_seeds"] == 0
+    assert run_task(store, arm="real", augment=True, seeds=1, steps=5)[1][-1]["values"]["cached_seeds"] == 1

@@ -9,55 +9,25 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from dreamlab.data import catalog, imageset
 from dreamlab.spec import SpecError
 from dreamlab.store import RunStore
 from dreamlab.tasks import classify, fidelity
-from dreamlab.tasks.context import Stopped, TaskContext, TaskError
+from dreamlab.tasks.arms import mixed
+from dreamlab.tasks.context import TaskContext, TaskError
 from dreamlab.tasks.live import LiveSampler
 from dreamlab.tasks.synthesize import synthesize
-from tests.sampling_helpers import CPU, context, trained_run
+from tests.sampling_helpers import trained_run
+from tests.task_helpers import CPU, again, context, stop_after
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Any:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> RunStore:
-    store = RunStore(tmp_path_factory.mktemp("lab") / "runs")
-    store.prepare()
-    return store
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
 def source(store: RunStore) -> str:
     return trained_run(store).id
-
-
-def again(ctx: TaskContext) -> TaskContext:
-    """The next attempt of the same run."""
-    (ctx.run.path / "stop").unlink(missing_ok=True)
-    return TaskContext(ctx.run, ctx.store, ctx.cache, attempt=ctx.attempt + 1)
-
-
-def stop_after(ctx: TaskContext, stop: Any) -> list[dict[str, Any]]:
-    """Runs the task, asks it to stop at the first event for which `stop` is true, and expects Stopped."""
-    events = []
-    with pytest.raises(Stopped):
-        for event in synthesize(ctx):
-            events.append(event)
-            if stop(event):
-                (ctx.run.path / "stop").write_text("")
-                ctx._looked = 0.0
-    return events
 
 
 def images_of(ctx: TaskContext) -> np.ndarray:
@@ -78,7 +48,7 @@ def test_a_set_is_sampled_class_by_class_and_goes_on_after_a_stop(store: RunStor
     assert {k: result[k] for k in wanted} == wanted and result["images_per_second"] > 0
     json.dumps(events, allow_nan=False)
     assert events[-2]["name"] == "grid" and Image.open(whole.run.path / "samples/grid.png").size == (24, 16)
-    stop_after(parts, lambda e: e["type"] == "progress" and e["step"] == 4)
+    stop_after(parts, synthesize, lambda e: e["type"] == "progress" and e["step"] == 4)
     assert not (parts.run.path / "images.npy").exists()
     events = list(synthesize(again(parts)))
     assert events[0]["step"] == 6
@@ -88,8 +58,8 @@ def test_a_set_is_sampled_class_by_class_and_goes_on_after_a_stop(store: RunStor
 
 def test_a_stop_ends_within_a_batch(store: RunStore, source: str, monkeypatch: pytest.MonkeyPatch) -> None:
     ctx = context(store, "synthesize", source=source, per_class=10, num_steps=50, sampler="ddpm")
-    monkeypatch.setattr("dreamlab.tasks.synthesize.REPORT_EVERY", 0.0)
-    events = stop_after(ctx, lambda e: e["type"] == "progress" and e["step"] > 10)
+    monkeypatch.setattr("dreamlab.tasks.sampled.REPORT_EVERY", 0.0)
+    events = stop_after(ctx, synthesize, lambda e: e["type"] == "progress" and e["step"] > 10)
     assert events[-1]["step"] < 100 and events[-1]["eta_seconds"] > 0
     assert [e["step"] for e in events] == sorted(e["step"] for e in events)
     assert json.loads((ctx.run.path / "partial.json").read_text())["done"] == 0
@@ -113,7 +83,7 @@ def test_the_trajectory_shows_noise_and_both_pictures_of_every_chosen_step(store
 
 def test_a_run_stopped_in_its_trajectory_keeps_its_images(store: RunStore, source: str) -> None:
     ctx = context(store, "synthesize", source=source, per_class=2, num_steps=20, trajectory=20)
-    stop_after(ctx, lambda e: e["type"] == "image")
+    stop_after(ctx, synthesize, lambda e: e["type"] == "image")
     events = list(synthesize(again(ctx)))
     assert not [e for e in events if e["type"] == "progress"] and events[-1]["type"] == "result"
     assert len([e for e in events if e.get("name") == "x_t"]) == 20 and len(images_of(ctx)) == 20
@@ -226,8 +196,8 @@ def test_a_set_of_another_size_is_resized_for_a_classifier_and_says_so(
         seeds=1,
         steps=1,
     )
-    mix = classify.mixed(ctx, ctx.spec, catalog.load("digits"))
-    assert mix.synthetic_images.shape[1:] == (8, 8, 1) and mix.made_at == 16
+    mix = mixed(ctx, ctx.spec, catalog.load("digits"))
+    assert mix.synthetic.shape[1:] == (8, 8, 1) and mix.made_at == 16
     events = list(classify.classify(ctx))
     assert events[0]["type"] == "message" and "16x16 pixels and resized to 8x8" in events[0]["text"]
 

@@ -9,12 +9,14 @@ from typing import Any
 from dreamlab.tasks.context import Stopped, TaskContext, TaskError
 
 TASKS: dict[str, str] = {
+    "import": "dreamlab.tasks.importing:import_task",
     "train": "dreamlab.tasks.train:train",
     "synthesize": "dreamlab.tasks.synthesize:synthesize",
     "fidelity": "dreamlab.tasks.fidelity:fidelity",
     "classify": "dreamlab.tasks.classify:classify",
     "mix": "dreamlab.tasks.groups:mix",
     "sweep": "dreamlab.tasks.groups:sweep",
+    "study": "dreamlab.tasks.groups:study",
 }
 """Kind of run -> "module:function"."""
 

@@ -1,65 +1,58 @@
-"""The reference classifier of a data set: trained here once on all its real training images, then kept in the cache."""
+"""The reference classifier of a data set: trained here once on its real training images, then kept in the cache."""
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from filelock import FileLock, Timeout
-from torch import Tensor
 
-from dreamlab.classifiers.networks import CLASSIFIERS, Classifier, outputs
+from dreamlab.classifiers import CLASSIFIERS, Classifier
+from dreamlab.classifiers.networks import outputs
 from dreamlab.data import catalog
 from dreamlab.fidelity.extractors import ClassifierExtractor
 from dreamlab.store.cache import array_hash
+from dreamlab.tasks.augment import fit_for
 from dreamlab.tasks.context import Stopped, TaskContext
 from dreamlab.tasks.fitting import Fit, Recipe
+from dreamlab.tasks.selection import Selection, data_hash
 
 Event = dict[str, Any]
 VERSION = 1
 """Part of the cache key: raised when the training below changes."""
 RECIPES = {"cifar10": Recipe("cnn", 4000, 64, 4e-3)}
 DEFAULT_RECIPE = Recipe("cnn", 600, 64, 4e-3)
+MOST_IMAGES = 60_000
+"""Images that it is trained on, and judged on: of larger sets the same share of every class."""
 
 
-def shift(x: Tensor, noise: torch.Generator) -> Tensor:
-    """Moves every image (N, C, H, W) by up to 2 pixels (1 below 16 pixels) each way; the edge is repeated."""
-    most = 2 if x.shape[-1] >= 16 else 1
-    padded = F.pad(x, (most, most, most, most), mode="replicate")
-    moves = torch.randint(0, 2 * most + 1, (len(x), 2), generator=noise, device=x.device)
-    rows = torch.arange(x.shape[2], device=x.device)[None] + moves[:, :1]
-    columns = torch.arange(x.shape[3], device=x.device)[None] + moves[:, 1:]
-    each = torch.arange(len(x), device=x.device)[:, None, None]
-    # indexing channels-last memory gathers whole pixels and keeps the layout
-    return padded.permute(0, 2, 3, 1)[each, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
-
-
-def shift_and_flip(x: Tensor, noise: torch.Generator) -> Tensor:
-    """For photographs: `shift`, and half of the images mirrored."""
-    flipped = torch.rand(len(x), generator=noise, device=x.device) < 0.5
-    return torch.where(flipped[:, None, None, None], shift(x, noise).flip(3), shift(x, noise))
-
-
-AUGMENTS: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {"cifar10": shift_and_flip}
+def spread_over(labels: np.ndarray, most: int) -> np.ndarray:
+    """Sorted indices of at most `most` images, drawn with the same share of every class and at least one of each."""
+    if len(labels) <= most:
+        return np.arange(len(labels))
+    rng, chosen = np.random.default_rng(0), []
+    for c in np.unique(labels):
+        members = rng.permutation(np.flatnonzero(labels == c))
+        chosen.append(members[: max(1, len(members) * most // len(labels))])
+    return np.sort(np.concatenate(chosen))
 
 
 def reference_classifier(
-    ctx: TaskContext, data: catalog.DataSet
+    ctx: TaskContext, data: catalog.DataSet, data_dir: str = "", pool: np.ndarray | None = None
 ) -> Generator[Event, None, tuple[ClassifierExtractor, float]]:
     """Yields progress while it trains; returns the extractor and its accuracy on the real test images.
 
-    Raises Stopped. One run trains, others of the same folder wait for it: all must compare with the same network.
+    `pool`: sorted indices of the training images that it may use, all of them where it is None. Raises Stopped. One run
+    trains, others of the same folder wait for it: all must compare with the same network.
     """
-    name = data.info.name
-    recipe = RECIPES.get(name, DEFAULT_RECIPE)
-    content = json.dumps([VERSION, name, repr(recipe), array_hash(data.train_images, data.train_labels)])
-    key = "reference/" + hashlib.sha256(content.encode()).hexdigest()[:32]
+    recipe = _recipe(data)
+    key = _key(data, data_dir, recipe, pool)
     found = ctx.cache.get(key)
     if found is None:
         lock = FileLock(ctx.store.folders.engine / f"{key.replace('/', '-')}.lock")
@@ -67,7 +60,7 @@ def reference_classifier(
         try:
             found = ctx.cache.get(key)
             if found is None:
-                found = yield from _train(ctx, data, recipe)
+                found = yield from _train(ctx, data, recipe, pool)
                 ctx.cache.put(key, **found)
         finally:
             lock.release()
@@ -75,6 +68,29 @@ def reference_classifier(
     network.load_state_dict({k: torch.from_numpy(v) for k, v in found.items() if k != "accuracy"})
     network.to(ctx.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return ClassifierExtractor(network.eval(), ctx.device), float(found["accuracy"])
+
+
+def _recipe(data: catalog.DataSet) -> Recipe:
+    return dataclasses.replace(RECIPES.get(data.info.name, DEFAULT_RECIPE), augment=fit_for(data.info.mirror))
+
+
+def _key(data: catalog.DataSet, data_dir: str, recipe: Recipe, pool: np.ndarray | None) -> str:
+    # the first five settings are written as when they were all: what the demo run brings along is found under this key
+    r = recipe
+    settings = (
+        f"Recipe(classifier={r.classifier!r}, steps={r.steps}, batch_size={r.batch_size}, learning_rate={r.learning_rate},"
+        f" weight_decay={r.weight_decay})"
+    )
+    name = data.info.name
+    if name in catalog.INFO:
+        content: list[Any] = [VERSION, name, settings, array_hash(data.train_images, data.train_labels)]
+    else:
+        content = [VERSION, "import", settings, data_hash(name, data_dir)]
+    if r.augment != "shift":
+        content.append(r.augment)
+    if pool is not None:
+        content.append(array_hash(pool))
+    return "reference/" + hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
 
 
 def _acquire(ctx: TaskContext, lock: FileLock) -> Generator[Event, None, None]:
@@ -95,9 +111,13 @@ def _acquire(ctx: TaskContext, lock: FileLock) -> Generator[Event, None, None]:
             }
 
 
-def _train(ctx: TaskContext, data: catalog.DataSet, recipe: Recipe) -> Generator[Event, None, dict[str, np.ndarray]]:
-    augment = AUGMENTS.get(data.info.name, shift)
-    fit = Fit(recipe, data.train_images, data.train_labels, len(data.info.classes), 0, ctx.device, augment)
+def _train(
+    ctx: TaskContext, data: catalog.DataSet, recipe: Recipe, pool: np.ndarray | None
+) -> Generator[Event, None, dict[str, np.ndarray]]:
+    allowed = np.arange(len(data.train_labels)) if pool is None else pool
+    index = allowed[spread_over(data.train_labels[allowed], MOST_IMAGES)]
+    images = Selection([(data.train_images, index)])
+    fit = Fit(recipe, images, data.train_labels[index], len(data.info.classes), 0, ctx.device)
     began, said = time.monotonic(), 0.0
     for step in fit:
         if ctx.stopping():
@@ -109,17 +129,19 @@ def _train(ctx: TaskContext, data: catalog.DataSet, recipe: Recipe) -> Generator
                 "type": "progress", "step": step, "total": recipe.steps, "unit": "steps",
                 "eta_seconds": round((recipe.steps - step) * (now - began) / step, 1), "text": "training the reference classifier",
             }  # fmt: skip
-    accuracy = accuracy_on_test(fit.network, data, ctx.device)
+    accuracy, tested = accuracy_on_test(fit.network, data, ctx.device)
     yield {
         "type": "message",
         "level": "info",
-        "text": f"Reference classifier: {100 * accuracy:.1f} % on {len(data.test_labels):,} real test images.",
+        "text": f"Reference classifier: {100 * accuracy:.1f} % on {tested:,} real test images.",
     }
     state = {k: v.detach().cpu().contiguous().numpy() for k, v in fit.network.state_dict().items()}
     return {**state, "accuracy": np.asarray(accuracy)}
 
 
-def accuracy_on_test(network: Classifier, data: catalog.DataSet, device: str) -> float:
-    """Share of the real test images that it gets right."""
-    predicted = torch.cat([p.argmax(1) for _, p in outputs(network, data.test_images, device)]).numpy()
-    return float((predicted == data.test_labels).mean())
+def accuracy_on_test(network: Classifier, data: catalog.DataSet, device: str) -> tuple[float, int]:
+    """Share of the real test images that it gets right, and how many they are (at most MOST_IMAGES)."""
+    index = spread_over(data.test_labels, MOST_IMAGES)
+    probabilities = outputs(network, Selection([(data.test_images, index)]), device)
+    predicted = torch.cat([p.argmax(1) for _, p in probabilities]).numpy()
+    return float((predicted == data.test_labels[index]).mean()), len(index)

@@ -11,9 +11,10 @@ import torch
 
 from dreamlab.diffusion.guidance import Guidance, Low, denoiser
 from dreamlab.diffusion.process import diffuse, noise_level, upsample
-from dreamlab.diffusion.samplers import SAMPLERS, Noise, Reverse, Step, evaluations
+from dreamlab.diffusion.samplers import SAMPLERS, Noise, Reverse, Step
+from dreamlab.diffusion.schedules import evaluations
 from dreamlab.spec import SpecError, SynthesizeSpec
-from dreamlab.spec.facts import can_be_guided, check_cascade, check_guide, check_sampling
+from dreamlab.spec.facts import check_cascade, check_guide, check_sampling, guidance_weight
 from dreamlab.store import ArtefactCache
 from dreamlab.tasks.context import TaskError
 from dreamlab.tasks.generator import Generator, load_generator, to_uint8
@@ -113,8 +114,7 @@ class Pipeline:
 
     def _guidance(self, stage: int) -> Guidance:
         spec = self.spec
-        by_guide = stage == 0 and self.guide is not None
-        weight = spec.guidance_weight if by_guide or can_be_guided(self.models[stage].spec) else 0.0
+        weight = guidance_weight(spec, self.models[stage].spec, stage)
         return Guidance(weight, spec.guidance_t_min, spec.guidance_t_max, spec.clip, spec.clip_percentile)
 
     def _stage(
@@ -160,7 +160,7 @@ def load_pipeline(
     try:
         check_sampling(spec, base.spec, base.classes)
         if guide:
-            check_guide(base.spec, guide.spec)
+            check_guide(base.spec, base.image_size, guide.spec, guide.image_size)
         named = [(run, g.spec, g.image_size) for run, g in zip(spec.upsample, stages, strict=True)]
         check_cascade(spec, base.spec, base.image_size, named)
     except SpecError as error:
