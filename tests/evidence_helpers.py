@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from dreamlab.data import imageset
+from dreamlab.groups import plan
 from dreamlab.spec import KINDS, make
+from dreamlab.stats import components
 from dreamlab.store import ArtefactCache, EventWriter, Record, Run, RunStore, write_json
 from dreamlab.tasks.context import TaskContext
 
@@ -26,6 +28,47 @@ def new_run(store: RunStore, kind: str, values: dict[str, Any], roles: dict[str,
         spec=spec.model_dump(mode="json"), roles=roles or {}, children=list((roles or {}).values()),
     )  # fmt: skip
     return store.create(record)
+
+
+def new_group(store: RunStore, kind: str, values: dict[str, Any]) -> tuple[Run, dict[str, Run]]:
+    """A group and its children by role, as the service makes them."""
+    children: dict[str, Run] = {}
+    for child in plan(make(KINDS[kind], values), store):
+        resolved = {
+            k: children[v[1:]].id if isinstance(v, str) and v.startswith("@") else v for k, v in child.values.items()
+        }
+        children[child.role] = new_run(store, child.kind, resolved)
+    return new_run(store, kind, values, {role: run.id for role, run in children.items()}), children
+
+
+def finish_classifier(
+    run: Run, labels: np.ndarray, accuracies: list[float], difficulty: np.ndarray | None = None
+) -> None:
+    """A classify run that is done: as many errors as the accuracies say, on the images of greatest `difficulty` (N,), which
+    arms that shall resemble each other share."""
+    rng = np.random.default_rng(0)
+    hard = rng.random(len(labels)) if difficulty is None else difficulty
+    classes = int(labels.max()) + 1
+    arrays, rows = {}, []
+    for seed, accuracy in enumerate(accuracies):
+        order = np.argsort(-(hard + 0.15 * np.random.default_rng(seed + 1).random(len(labels))))
+        predicted = labels.copy()
+        wrong = order[: round((1 - accuracy) * len(labels))]
+        predicted[wrong] = (labels[wrong] + 1) % classes
+        arrays[f"seed_{seed}_class"] = predicted.astype(np.uint8)
+        arrays[f"seed_{seed}_probability"] = np.full(len(labels), 0.9, np.float16)
+        rows.append(predicted)
+    np.savez_compressed(run.path / "predictions.npz", **arrays)
+    right = np.stack(rows) == labels
+    per_class = [float(right[:, labels == c].mean()) for c in range(classes)]
+    values = components.correct(np.stack(rows), labels)
+    finish(run, {
+        "arm": "", "label": "", "seeds": list(range(len(accuracies))), "accuracies": [float(r.mean()) for r in right],
+        "macro_f1": accuracies, "interval": components.cell(values), "macro_f1_interval": components.cell(values),
+        "per_class": per_class, "test_images": len(labels), "steps": 200, "epochs": 5.0, "seconds": 6.0, "train_seconds": 6.0,
+        "cached_seeds": 0, "confusion": np.eye(classes).tolist(), "top5": None, "validation": None, "parameters": 1000,
+        "counts": {"real": 0, "synthetic": 0, "other": 0},
+    })  # fmt: skip
 
 
 def new_set(store: RunStore, source: Run, images: np.ndarray, labels: np.ndarray) -> Run:

@@ -1,87 +1,185 @@
-"""Mix: arms of real and synthetic images for one or several generators, compared with real images alone."""
+"""Mix: what it is made of. Arms of real and synthetic images for one or several sources of synthetic images, controls, sizes."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, cast
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from dreamlab.data import catalog, mixing
-from dreamlab.groups.plan import Child, Children, Status, generator, pool, train_labels
-from dreamlab.spec import MixSpec, SpecError, SynthesizeSpec, TrainSpec, make
+from dreamlab.data import imageset, mixing
+from dreamlab.groups.plan import Child, available, classes_of, generator, real_data
+from dreamlab.spec import ClassifierRecipe, ImportSpec, MixSpec, RealData, SpecError, SynthesizeSpec, TrainSpec, make
 from dreamlab.spec.facts import check_sampling
-from dreamlab.stats import over_seeds
-from dreamlab.stats.verdict import Generator, Treatment, Verdict, judge
-from dreamlab.store import Run, RunError, RunStore
+from dreamlab.store import RunError, RunStore
 
-OWN = "own"
+OWN, ARM, ALL = "own", "arm", "all"
+TRAINED_HERE = {
+    OWN: "trained here on the same images", ARM: "trained here per arm", ALL: "trained here on all images",
+}  # fmt: skip
+"""Generators that a mix trains: on exactly its real images, on those of each arm alone, on the whole training split."""
 
 
-def plan(spec: MixSpec, store: RunStore) -> list[Child]:
-    """Children: `generator:own` where it trains one, `set:<key>`, `arm:real`, `arm:<key>:<arm>`."""
-    labels = train_labels(spec.dataset, spec.data_dir)
-    per_class = np.bincount(labels[pool(spec.dataset, spec.data_dir, spec.images_per_class, spec.subset_seed)])
-    treatments = _treatments(spec)
-    needs = _synthetic_needed(treatments, per_class)
-    children: list[Child] = []
-    for key in keys(spec):
-        if key == OWN:
-            children.append(Child(f"generator:{OWN}", "train", _train_values(spec)))
-        else:
-            _check_generator(spec, store, key)
-    for key in keys(spec):
-        children.append(
-            Child(f"set:{key}", "synthesize", {
-                "source": f"@generator:{OWN}" if key == OWN else key, "per_class": needs, "guidance_weight": spec.guidance_weight,
-                "num_steps": spec.num_steps, "sampler": spec.sampler, "device": spec.device,
-            })
-        )  # fmt: skip
-    children.append(Child("arm:real", "classify", _classify_values(spec, "real")))
-    for key in keys(spec):
-        for arm in treatments:
-            children.append(
-                Child(f"arm:{key}:{arm}", "classify", {**_classify_values(spec, arm), "synthetic": f"@set:{key}"})
-            )
-    return children
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """One classifier run of a mix. `treatment` arms are judged, the others are what they are held against."""
+
+    role: str
+    arm: str
+    key: str
+    """Where its synthetic images come from; empty without any."""
+    treatment: bool
+    data: dict[str, Any]
+    """What differs from the mix's own selection of real images."""
+    taught: str
+    """The arm as its classifier is told: an arm over a smaller pool is one that adds."""
 
 
 def keys(spec: MixSpec) -> list[str]:
-    """The generators of a mix: its own one, if any, then the runs it names."""
-    own = [OWN] if spec.train_own or not spec.sources else []
-    return own + list(dict.fromkeys(spec.sources))
+    """The sources of synthetic images: generators trained here, runs of generators, sets as they are."""
+    # an arm that replaces nothing uses every real image: the generator of such an arm is the mix's own
+    own = spec.train_own or (spec.train_arm and any(a.form != "replace" for a in arms(spec)))
+    asked = [key for key, wanted in ((OWN, own), (ARM, spec.train_arm), (ALL, spec.train_all)) if wanted]
+    named = list(dict.fromkeys((*spec.sources, *spec.sets)))
+    return asked + named or [OWN]
 
 
-def _treatments(spec: MixSpec) -> list[str]:
-    arms = [arm for arm in dict.fromkeys(spec.arms) if arm != "real"]
-    if not arms:
+def arms(spec: MixSpec) -> list[mixing.Arm]:
+    """The arms with synthetic images, in the order asked for. Raises SpecError where there is none."""
+    found = [a for a in map(mixing.parse, dict.fromkeys(spec.arms)) if a.needs_set]
+    if not found:
         raise SpecError(
-            "Arms (--arms): only 'real' is given; name at least one arm with synthetic images to compare it with.",
+            f"Arms (--arms): {', '.join(spec.arms)} holds no synthetic images; name at least one arm that does, to compare it"
+            " with real images alone.", "arms",
+        )  # fmt: skip
+    return found
+
+
+def controls(spec: MixSpec) -> list[str]:
+    """The arms without a generator that treatments are held against: those asked for by name, then the usual ones."""
+    factor = max([a.amount for a in map(mixing.parse, spec.arms) if a.form == "add"], default=1.0)
+    usual = {
+        "augmented": [] if spec.augment else ["augmented"], "duplicated": [f"duplicated+{factor:g}x"],
+        "noise": [f"noise+{factor:g}x"], "synthetic": [],
+    }  # fmt: skip
+    named = [a.name for a in map(mixing.parse, spec.arms) if not a.needs_set and a.form != "real"]
+    return list(dict.fromkeys([*named, *(arm for name in spec.controls for arm in usual[name])]))
+
+
+def cells(spec: MixSpec) -> list[Cell]:
+    """Every arm of a mix, the control `real` first. Raises SpecError."""
+    listed = arms(spec)
+    found = [Cell("arm:real", "real", "", False, {}, "real")]
+    found += [Cell(f"control:{arm}", arm, "", False, {}, arm) for arm in controls(spec)]
+    for key in keys(spec):
+        found += [_cell(spec, key, arm) for arm in listed if key != ARM or arm.form == "replace"]
+        if "synthetic" in spec.controls and "synthetic" not in spec.arms and key != ARM:
+            found.append(Cell(f"arm:{key}:synthetic", "synthetic", key, False, {}, "synthetic"))
+    if spec.train_arm and not any(c.key == ARM for c in found):
+        raise SpecError(
+            "A generator per arm (--train-arm): no arm replaces real images, so every arm has the same ones; add one such as 50/50,"
+            " or use --train-own.", "train_arm",
+        )  # fmt: skip
+    return found
+
+
+def _cell(spec: MixSpec, key: str, arm: mixing.Arm) -> Cell:
+    part = mixing.per_arm(arm.name) if key == ARM else None
+    data = {"share": round(spec.share * part[0], 9)} if part else {}
+    return Cell(f"arm:{key}:{arm.name}", arm.name, key, True, data, part[1] if part else arm.name)
+
+
+def surface(spec: MixSpec) -> list[Cell]:
+    """The further cells of the real-size by amount surface, where real sizes were given."""
+    sizes = [n for n in dict.fromkeys(spec.real_sizes) if n != spec.images_per_class]
+    adds = [a for a in map(mixing.parse, dict.fromkeys(spec.arms)) if a.form == "add"]
+    if spec.real_sizes and not adds:
+        raise SpecError(
+            "Real sizes (--real-sizes): an exchange rate needs arms that add synthetic images; add one such as real+1x.",
             "arms",
         )
-    return arms
+    found = []
+    for n in sizes:
+        found.append(Cell(f"surface:{n}:real", "real", "", False, {"images_per_class": n}, "real"))
+        for key in keys(spec):
+            if key != ARM:
+                found += [
+                    Cell(f"surface:{n}:{key}:{a.name}", a.name, key, False, {"images_per_class": n}, a.name)
+                    for a in adds
+                ]
+    return found
 
 
-def _synthetic_needed(arms: list[str], per_class: np.ndarray) -> int:
-    """Images per class of one set that serves all arms. Raises SpecError where an arm is impossible."""
-    try:
-        return max(mixing.counts(arm, int(n)).synthetic for arm in arms for n in per_class)
-    except ValueError as error:
-        raise SpecError(f"Arms (--arms): {error}; use more real images or leave that arm out.", "arms") from None
+def training(spec: MixSpec, key: str, cell: Cell | None = None) -> dict[str, Any]:
+    """Settings of a generator that the mix trains."""
+    changes: dict[str, Any] = cell.data if cell else {}
+    if key == ALL:
+        changes = {"images_per_class": 0, "long_tail": 0.0, "share": 1.0}
+    return {**real_data(spec, **changes).model_dump(), "seconds": spec.train_seconds, "device": spec.device}
 
 
-def _train_values(spec: MixSpec) -> dict[str, Any]:
+def set_role(cell: Cell) -> str:
+    """The role of the synthetic set that a cell draws from; with a generator per arm there is a set per arm."""
+    return f"set:{cell.key}:{cell.arm}" if cell.key == ARM else f"set:{cell.key}"
+
+
+def plan(spec: MixSpec, store: RunStore) -> list[Child]:
+    """Children: `generator:<key>` where it trains one, `set:<key>`, `arm:real`, `control:<arm>`, `arm:<key>:<arm>`, and
+    `surface:<size>:...`. Raises SpecError."""
+    listed = cells(spec) + surface(spec)
+    needed = _needed(spec, listed)
+    children: list[Child] = []
+    for role, cell in {set_role(c): c for c in listed if c.key}.items():
+        if cell.key in TRAINED_HERE:
+            values = training(spec, cell.key, cell if cell.key == ARM else None)
+            children.append(Child(role.replace("set", "generator", 1), "train", values))
+        elif cell.key in spec.sources:
+            _check_generator(spec, store, cell.key)
+    for role in needed:
+        key = role.split(":")[1]
+        if key in spec.sets and key not in spec.sources:
+            check_set(spec, store, key, needed[role], "sets")
+            continue
+        source = f"@{role.replace('set', 'generator', 1)}" if key in TRAINED_HERE else key
+        children.append(Child(role, "synthesize", _sampling(spec, source, needed[role])))
+    for cell in listed:
+        children.append(Child(cell.role, "classify", _classify_values(spec, cell)))
+    return children
+
+
+def _needed(spec: MixSpec, listed: list[Cell]) -> dict[str, list[int]]:
+    """Synthetic images of every class that each set must hold to serve all its cells. Raises SpecError."""
+    needed: dict[str, list[int]] = {}
+    for cell in listed:
+        try:
+            found = [c.synthetic for c in mixing.counts(cell.taught, available(real_data(spec, **cell.data)))]
+        except ValueError as error:
+            if isinstance(error, SpecError):
+                raise
+            raise SpecError(f"Arms (--arms): {error}; use more real images or leave that arm out.", "arms") from None
+        if cell.key:
+            role = set_role(cell)
+            needed[role] = [max(pair) for pair in zip(needed.get(role, found), found, strict=True)]
+    return needed
+
+
+def _sampling(spec: MixSpec, source: str, needed: Sequence[int]) -> dict[str, Any]:
+    classes = [c for c, n in enumerate(needed) if n]
     return {
-        "dataset": spec.dataset, "data_dir": spec.data_dir, "images_per_class": spec.images_per_class,
-        "subset_seed": spec.subset_seed, "seconds": spec.train_seconds, "device": spec.device,
+        "source": source, "per_class": max(needed), "guidance_weight": spec.guidance_weight, "num_steps": spec.num_steps,
+        "sampler": spec.sampler, "device": spec.device, **({"classes": tuple(classes)} if len(classes) < len(needed) else {}),
     }  # fmt: skip
 
 
-def _classify_values(spec: MixSpec, arm: str) -> dict[str, Any]:
-    names = (
-        "dataset", "data_dir", "images_per_class", "subset_seed", "classifier", "seeds", "budget", "steps", "epochs", "device",
-    )  # fmt: skip
-    return {"arm": arm, **{name: getattr(spec, name) for name in names}}
+def _classify_values(spec: MixSpec, cell: Cell) -> dict[str, Any]:
+    names = [*ClassifierRecipe.model_fields, *RealData.model_fields]
+    values = {**{name: getattr(spec, name) for name in names}, **cell.data, "arm": cell.taught}
+    if cell.key:
+        values["synthetic"] = (
+            cell.key if cell.key in spec.sets and cell.key not in spec.sources else f"@{set_role(cell)}"
+        )
+    return values
 
 
 def _check_generator(spec: MixSpec, store: RunStore, name: str) -> None:
@@ -93,138 +191,56 @@ def _check_generator(spec: MixSpec, store: RunStore, name: str) -> None:
         )
     if not trained.conditional:
         raise SpecError(
-            f"Generator (--from): {run.id} was trained without classes, so its images have no labels; choose a conditional one.",
-            "sources",
-        )
+            f"Generator (--from): {run.id} was trained without classes, so its images have no labels; choose a conditional one, or"
+            " sample it with --labeller and name that set (--set).", "sources",
+        )  # fmt: skip
     values = {
         "source": run.id,
         "num_steps": spec.num_steps,
         "guidance_weight": spec.guidance_weight,
         "sampler": spec.sampler,
     }
-    check_sampling(make(SynthesizeSpec, values), trained, len(catalog.INFO[spec.dataset].classes))
+    check_sampling(make(SynthesizeSpec, values), trained, len(classes_of(spec)))
 
 
-def leakage(spec: MixSpec, trained: TrainSpec, store: RunStore) -> mixing.Leakage | None:
-    """What a generator saw against the real images that the arms may use, from the index sets themselves. A fine-tuned
-    one saw what the run it started from saw, too; None where that cannot be counted."""
-    saw = []
-    while True:
-        saw.append(pool(trained.dataset, spec.data_dir, trained.images_per_class, trained.subset_seed))
-        if not trained.init_from:
-            break
-        try:
-            source = store.get(trained.init_from).spec
-        except RunError:
-            return None
-        if not isinstance(source, TrainSpec) or source.dataset != trained.dataset:
-            return None
-        trained = source
-    return mixing.leakage(
-        np.concatenate(saw), pool(spec.dataset, spec.data_dir, spec.images_per_class, spec.subset_seed)
-    )
-
-
-def report(run: Run, store: RunStore, status: Status | None = None) -> dict[str, Any]:
-    """The mix's result so far. Verdict and differences are None until every arm is done."""
-    spec = cast(MixSpec, run.spec)
-    children = Children(run, store, status)
-    info = catalog.INFO[spec.dataset]
-    per_class = np.bincount(
-        train_labels(spec.dataset, spec.data_dir)[
-            pool(spec.dataset, spec.data_dir, spec.images_per_class, spec.subset_seed)
-        ]
-    )
-    generators = [_generator(spec, store, key, children) for key in keys(spec)]
-    arms = [_arm(spec, "real", None, per_class, children)]
-    arms += [_arm(spec, arm, g, per_class, children) for g in generators for arm in _treatments(spec)]
-    answer: dict[str, Any] = {
-        "verdict": None, "generators": [{k: v for k, v in g.items() if k != "leakage"} for g in generators], "arms": arms,
-        "test_images": info.test, "budget": spec.budget, "steps": spec.steps, "notes": [], "detectable": None, "seeds_needed": None,
-        "classes": list(info.classes),
-    }  # fmt: skip
-    if all(arm["state"] == "done" and len(arm["accuracies"]) == spec.seeds for arm in arms):
-        _judge(answer, generators, spec)
-    return answer
-
-
-def _generator(spec: MixSpec, store: RunStore, key: str, children: Children) -> dict[str, Any]:
-    """What is known of one generator; its run may be gone, then its spec is read from nowhere and that is said."""
-    run_id = children.ids.get(f"generator:{OWN}", "") if key == OWN else key
-    seconds, name, leak = None, "trained here" if key == OWN else key, None
-    trained: TrainSpec | None = TrainSpec(**_train_values(spec)) if key == OWN else None
+def set_dataset(store: RunStore, name: str, field: str) -> tuple[str, bool]:
+    """(data set that a synthetic set belongs to, whether its images have labels). Raises SpecError."""
     try:
-        run = store.get(run_id)
-        result = run.result() or {}
-        seconds = result.get("seconds")
-        name = run.record.name if key != OWN else name
-        trained = run.spec if isinstance(run.spec, TrainSpec) else trained
-    except RunError:
-        name = f"{name} (deleted)" if run_id else name
-    if trained is not None:
-        leak = leakage(spec, trained, store)
-    return {
-        "key": key, "run": run_id, "name": name, "saw": leak.generator_saw if leak else None,
-        "badge": leak.badge if leak else "it is not known what this generator saw", "seconds": seconds, "verdict": None, "leakage": leak,
-    }  # fmt: skip
+        run = store.get(name)
+        spec = run.spec
+        if isinstance(spec, SynthesizeSpec):
+            trained = store.get(spec.source).spec
+            if isinstance(trained, TrainSpec):
+                return trained.dataset, trained.conditional or spec.labeller != "none"
+    except RunError as error:
+        raise SpecError(f"Synthetic set: {error}", field) from None
+    if not isinstance(spec, ImportSpec) or spec.role != "synthetic":
+        raise SpecError(
+            f"Synthetic set: {run.id} holds no synthetic images; name a synthesize run, or an import of role synthetic.",
+            field,
+        )
+    return spec.dataset, True
 
 
-def _arm(
-    spec: MixSpec, arm: str, owner: dict[str, Any] | None, per_class: np.ndarray, children: Children
-) -> dict[str, Any]:
-    role = f"arm:{owner['key']}:{arm}" if owner else "arm:real"
-    counts = [mixing.counts(arm, int(n)) for n in per_class]
-    real, synthetic = sum(c.real for c in counts), sum(c.synthetic for c in counts)
-    status, result = children.status(role), children.result(role)
-    if result is not None:
-        seeds, accuracies, macro = result["seeds"], result["accuracies"], result["macro_f1"]
-    else:
-        by_seed = {m["step"]: m for m in status.metrics if "accuracy" in m and "macro_f1" in m} if status else {}
-        seeds = sorted(by_seed)
-        accuracies, macro = [by_seed[s]["accuracy"] for s in seeds], [by_seed[s]["macro_f1"] for s in seeds]
-    leak = owner["leakage"] if owner else None
-    return {
-        "arm": arm, "label": mixing.label(arm), "generator": owner["key"] if owner else "", "run": children.ids.get(role, ""),
-        "state": status.state if status else "missing", "error": status.error if status else "",
-        "real": real, "synthetic": synthetic, "synthetic_fraction": synthetic / (real + synthetic), "seeds": seeds,
-        "accuracies": accuracies, "macro_f1": macro, "interval": over_seeds(accuracies, catalog.INFO[spec.dataset].test),
-        "macro_f1_interval": over_seeds(macro, catalog.INFO[spec.dataset].test), "per_class": result["per_class"] if result else [],
-        "steps": result["steps"] if result else None, "difference": None,
-        "leakage": {"generator_saw": leak.generator_saw, "arm_real": leak.arm_real, "extra": leak.extra, "badge": leak.badge} if leak else None,
-    }  # fmt: skip
-
-
-def _judge(answer: dict[str, Any], generators: list[dict[str, Any]], spec: MixSpec) -> None:
-    """Fills verdicts, differences, notes and power into a complete report."""
-    control, *arms = answer["arms"]
-    gone = [g["name"] for g in generators if g["leakage"] is None]
-    if gone:
-        answer["notes"] = [
-            f"No verdict: what {', '.join(gone)} saw cannot be told, its settings or those of the run it started from are gone or are"
-            " about other data."
-        ]
+def check_set(data: RealData, store: RunStore, name: str, needed: Sequence[int], field: str) -> None:
+    """Raises SpecError where a synthetic set belongs to other data, has no labels, or holds too few images of a class. A set
+    that is not there yet is left to wait."""
+    dataset, labelled = set_dataset(store, name, field)
+    if dataset != data.dataset:
+        raise SpecError(f"Synthetic set: {name} holds {dataset} images; a set of {data.dataset} is needed.", field)
+    if not labelled:
+        raise SpecError(
+            f"Synthetic set: the images of {name} have no labels, its generator was trained without classes; sample it with"
+            " --labeller, or choose a set of a conditional generator.", field,
+        )  # fmt: skip
+    try:
+        _, labels = imageset.load(store.get(name).path)
+    except (OSError, ValueError):
         return
-    facts = [
-        Generator(g["key"], g["name"], g["leakage"].generator_saw, g["leakage"].extra, g["leakage"].arm_real)
-        for g in generators
-    ]
-    treatments = [Treatment(a["generator"], a["arm"], a["real"], a["synthetic"], a["accuracies"]) for a in arms]
-    noun = "images" if spec.dataset == "cifar10" else "digits"
-    found = judge(treatments, control["accuracies"], facts, test_images=answer["test_images"], noun=noun)
-    for arm, difference in zip(arms, found.differences, strict=True):
-        arm["difference"] = dataclasses.asdict(difference)
-    for g in answer["generators"]:
-        g["verdict"] = _plain(found.by_generator[g["key"]])
-    answer["verdict"] = _plain(found.overall)
-    answer["detectable"], answer["seeds_needed"] = round(found.detectable, 3), found.seeds_needed
-    answer["notes"] = [*found.notes, _budget(spec)]
-
-
-def _plain(verdict: Verdict) -> dict[str, Any]:
-    return dataclasses.asdict(verdict)
-
-
-def _budget(spec: MixSpec) -> str:
-    if spec.budget == "steps":
-        return f"Every classifier took the same {spec.steps:,} optimiser steps."
-    return f"Every classifier took {spec.epochs:,} epochs: larger arms trained longer, which may be what a gain comes from."
+    held = np.bincount(labels, minlength=len(needed))
+    for c, (there, wanted) in enumerate(zip(held, needed, strict=False)):
+        if there < wanted:
+            raise SpecError(
+                f"Synthetic set: {name} has {there:,} images of class {c} ({classes_of(data)[c]}), the arms need {wanted:,}; sample"
+                " more, use fewer real images, or leave the largest arm out.", field,
+            )  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from dreamlab.data import catalog, splits
-from dreamlab.spec import SpecError, TrainSpec
+from dreamlab.spec import RealData, SpecError, TrainSpec, knobs, make
 from dreamlab.store import Run, RunError, RunStatus, RunStore
 
 Status = Callable[[str], RunStatus]
@@ -52,32 +52,54 @@ class Children:
         return status.result or Run(self.store.folder / self.ids[role]).result()
 
 
-def generator(store: RunStore, name: str, field: str) -> tuple[Run, TrainSpec]:
-    """A train run and its spec. Raises SpecError that names the field."""
+def generator(store: RunStore, name: str, field: str, words: str = "Generator (--from)") -> tuple[Run, TrainSpec]:
+    """A train run and its spec. Raises SpecError of the field, which `words` name."""
     try:
         run = store.get(name)
         spec = run.spec
     except RunError as error:
-        raise SpecError(f"Generator (--from): {error}", field) from None
+        raise SpecError(f"{words}: {error}", field) from None
     if not isinstance(spec, TrainSpec):
-        raise SpecError(f"Generator (--from): {run.id} is a {run.kind} run; a train run is needed.", field)
+        raise SpecError(f"{words}: {run.id} is a {run.kind} run; a train run is needed.", field)
     return run, spec
 
 
-def train_labels(dataset: str, data_dir: str) -> np.ndarray:
+def train_labels(data: RealData) -> np.ndarray:
     """Labels of the training split. Raises SpecError where the data cannot be read."""
     try:
-        return catalog.load(dataset, data_dir).train_labels
+        return catalog.load(data.dataset, data.data_dir).train_labels
     except catalog.DataError as error:
         raise SpecError(str(error), "data_dir") from None
 
 
-@functools.lru_cache(maxsize=64)
-def pool(dataset: str, data_dir: str, per_class: int, seed: int) -> np.ndarray:
-    """Indices of the real training images that a spec may use. Raises SpecError where a class has too few."""
+def classes_of(data: RealData) -> tuple[str, ...]:
+    """Names of the classes. Raises SpecError."""
     try:
-        return splits.subset(train_labels(dataset, data_dir), per_class, seed)
-    except ValueError as error:
-        raise SpecError(
-            f"Real images per class (--images-per-class): {per_class} cannot be used; {error}.", "images_per_class"
-        ) from None
+        return catalog.info(data.dataset).classes
+    except catalog.DataError as error:
+        raise SpecError(str(error), "dataset") from None
+
+
+def roles(data: RealData) -> splits.Roles:
+    """Indices of the real training images that a spec may use. Raises SpecError where a class has too few."""
+    return _roles(real_data(data))
+
+
+def real_data(data: RealData, **changes: Any) -> RealData:
+    """The selection of real images that a spec makes, changed."""
+    return make(RealData, {**{name: getattr(data, name) for name in RealData.model_fields}, **changes})
+
+
+@functools.lru_cache(maxsize=64)
+def _roles(data: RealData) -> splits.Roles:
+    try:
+        return splits.select(train_labels(data), data, len(classes_of(data)))
+    except splits.SplitError as error:
+        label, flag = next((k.label, k.flag) for k in knobs(RealData) if k.name == error.field)
+        value = getattr(data, error.field)
+        raise SpecError(f"{label} ({flag}): {value} cannot be used; {error}.", error.field) from None
+
+
+def available(data: RealData) -> list[int]:
+    """Real images of every class that a spec may use. Raises SpecError."""
+    return [int(n) for n in np.bincount(train_labels(data)[roles(data).pool], minlength=len(classes_of(data)))]

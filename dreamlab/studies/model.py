@@ -1,0 +1,107 @@
+"""What a study file says, once it is read."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Literal
+
+NEEDED = "needed"
+"""As `per_class` of a synthetic set: as many images as the arms that draw from it need."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """One number of a published table, or a place for one of ours (`published` is then None)."""
+
+    id: str
+    arm: str
+    metric: str
+    unit: str
+    """Of `published`: "%" for shares, "" for macro-F1 (0 to 1) and distances, "points", "s"."""
+    published: float | None = None
+    low: float | None = None
+    high: float | None = None
+    """The published spread, in the same unit; None where the paper gives none."""
+    setting: str = ""
+    flag: str = ""
+    """What is doubtful about the published number, as a sentence."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """A run that a scale is made of; "@role" as a value stands for a part before it."""
+
+    role: str
+    kind: str
+    values: Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Measure:
+    """Where our number of a cell comes from: `value` of the result of part `child`, less that of part `minus` if given."""
+
+    cell: Cell
+    child: str
+    value: str
+    minus: str = ""
+    stand_in: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """Classifiers that are held against one control, paired on their predictions; `controls` explain a gain, they are no mixes."""
+
+    control: str
+    treatments: tuple[str, ...]
+    controls: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Scale:
+    """One way to run a study: its parts, where its numbers come from, and what was assumed."""
+
+    name: str
+    summary: str
+    data: str
+    dataset: str
+    """The data set that it runs on; empty where the user has to name one."""
+    assumptions: tuple[str, ...]
+    parts: tuple[Part, ...]
+    measures: tuple[Measure, ...]
+    comparisons: tuple[Comparison, ...]
+    columns: Mapping[str, str]
+    """Column of the published table -> a word in the title of the data set that it is about; empty where there is one column."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """Published cells that say something about each other, by their ids."""
+
+    cells: tuple[str, ...] = ()
+    x: tuple[float, ...] = ()
+    """The place of every cell on the table's axis."""
+    claim: Literal["", "rising", "falling"] = ""
+    """What the paper says of the values along x."""
+    ends: tuple[str, ...] = ()
+    """The two cells that the others are mixes of."""
+    images: int = 0
+    """Test images behind every value; 0 where that is not known."""
+    difference: tuple[str, ...] = ()
+    """A stated difference, and the cells before and after."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """A published study: its settings, its numbers, the mistakes in them, and the scales at which it can be run."""
+
+    id: str
+    study: str
+    title: str
+    question: str
+    source: str
+    settings: Mapping[str, str]
+    notes: tuple[str, ...]
+    cells: tuple[Cell, ...]
+    checks: tuple[Check, ...]
+    scales: Mapping[str, Scale]

@@ -1,0 +1,92 @@
+"""Writes docs/studies/*.md from finished runs: `python -m tests.make_studies RUNS`, one page per study, its scales below each other."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from dreamlab import studies
+from dreamlab.service.tables import number, published
+from dreamlab.store import Run, RunStore
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = ROOT / "docs" / "studies"
+
+
+def finished(store: RunStore) -> dict[str, dict[str, tuple[Run, dict[str, Any]]]]:
+    """The newest finished run of every study and scale, with its result."""
+    found: dict[str, dict[str, tuple[Run, dict[str, Any]]]] = {}
+    for run in sorted(store, key=lambda r: r.id):
+        result = run.result() if run.kind == "study" and run.status().state == "done" else None
+        if result:
+            found.setdefault(run.spec.study, {})[result["scale"]] = (run, result)
+    return found
+
+
+def page(name: str, runs: dict[str, tuple[Run, dict[str, Any]]], commit: str) -> str:
+    """One study: what was published, and our tables."""
+    study = studies.load(name)
+    lines = [f"# {study.id}: {study.title}", "", f"**{study.question}**", "", study.source, "", "## As published", ""]
+    lines += _table(("setting", "value"), list(study.settings.items()))
+    lines += ["", "What to know about it:", "", *(f"- {note}" for note in study.notes)]
+    for scale in study.scales:
+        if scale in runs:
+            lines += ["", *_scale(*runs[scale], commit)]
+    return "\n".join(lines) + "\n"
+
+
+def _scale(run: Run, result: dict[str, Any], commit: str) -> list[str]:
+    lines = [f"## {result['scale'].capitalize()} scale", "", result["summary"], "", f"It ran on: {result['data']}", ""]
+    lines += [
+        f"Commit {commit}, {result['seconds']:,.0f} s of computing by all parts: `{run.record.command} --json`",
+        "",
+    ]
+    if result["verdict"]:
+        lines += [f"> {result['verdict']['text']}", ""]
+    rows = [
+        (
+            row["arm"], row["metric"], published(row) + (" (!)" if row["flag"] else ""), number(row["ours"], row["low"], row["high"]),
+            row["our_metric"], "" if row["seeds"] is None else str(row["seeds"]),
+            "" if row["images"] is None else f"{row['images']:,}", _difference(row["difference"]), row["stand_in"],
+        )
+        for row in result["rows"]
+    ]  # fmt: skip
+    header = (
+        "arm", "metric", "published", "ours (95 % interval)", "our metric", "seeds", "images", "difference (Holm)", "ours ran on",
+    )  # fmt: skip
+    lines += _table(header, rows)
+    lines += ["", *(f"- (!) {row['arm']}: {row['flag']}" for row in result["rows"] if row["flag"])]
+    for heading, said in (
+        ("Assumed", result["assumptions"]), ("Of the comparison", result["remarks"]), ("Of the published numbers", result["anomalies"]),
+    ):  # fmt: skip
+        if said:
+            lines += ["", f"{heading}:", "", *(f"- {sentence}" for sentence in said)]
+    return lines
+
+
+def _difference(d: dict[str, Any] | None) -> str:
+    return "" if d is None else f"{number(d['mean'], d['low'], d['high'])}, p = {d['p_holm']:.3g}"
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    kept = [i for i in range(len(header)) if i < 2 or any(row[i] for row in rows)]
+    made = [[row[i].replace("|", "\\|") for i in kept] for row in (header, *rows)]
+    return [f"| {' | '.join(line)} |" for line in (made[0], ["---"] * len(kept), *made[1:])]
+
+
+def main() -> None:
+    if len(sys.argv) != 2:
+        raise SystemExit("python -m tests.make_studies RUNS: the folder of the runs")
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    PAGES.mkdir(parents=True, exist_ok=True)
+    for name, runs in finished(RunStore(Path(sys.argv[1]))).items():
+        (PAGES / f"{name}.md").write_text(page(name, runs, commit.stdout.strip()))
+
+
+if __name__ == "__main__":
+    main()
