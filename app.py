@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import ipaddress
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -134,6 +135,7 @@ def web(service: Any) -> Any:
     from fastapi import FastAPI, HTTPException
     from fastapi.responses import FileResponse
     from fastapi.staticfiles import StaticFiles
+    from starlette.background import BackgroundTask
 
     from dreamlab.service import Refused
     from dreamlab.ui import shell
@@ -152,6 +154,15 @@ def web(service: Any) -> Any:
             media_type="image/png",
             headers={"cache-control": "private, max-age=31536000, immutable", "x-content-type-options": "nosniff"},
         )
+
+    @api.get("/export/{run}")
+    def export(run: str, format: str = "zip", arm: str = "", seed: int = 0) -> FileResponse:
+        try:
+            file = service.download(run, format, arm=arm, seed=seed)
+        except Refused as error:
+            raise HTTPException(404, str(error)) from None
+        gone = BackgroundTask(shutil.rmtree, file.parent, ignore_errors=True)
+        return FileResponse(file, filename=file.name, background=gone, headers={"cache-control": "no-store"})
 
     api.mount("/look/fonts", StaticFiles(directory=ASSETS / "fonts"))
 

@@ -83,11 +83,12 @@ def test_a_mix_ends_in_a_verdict(runs: Path, generator: str) -> None:
     assert status == 0, err
     result = answer["result"]
     assert result["verdict"]["kind"] in ("helps", "hurts", "undecided") and "points" in result["verdict"]["text"]
-    assert [a["arm"] for a in result["arms"]] == ["real", "90/10", "50/50", "10/90", "synthetic", "real+1x"]
+    controls = ["real", "duplicated+1x", "augmented", "noise+1x"]
+    assert [a["arm"] for a in result["arms"]] == [*controls, "90/10", "50/50", "10/90", "real+1x", "synthetic"]
     for arm in result["arms"]:
         assert len(arm["accuracies"]) == len(arm["macro_f1"]) == 3
         assert arm["interval"]["low"] <= arm["interval"]["mean"] <= arm["interval"]["high"]
-    add = result["arms"][-1]
+    add = next(a for a in result["arms"] if a["arm"] == "real+1x")
     assert (add["real"], add["synthetic"]) == (100, 100) and add["leakage"]["extra"] == 1100
     assert '"type": "metric"' in err  # --follow streams the children's events, beside stdout
     # more seeds compute only the new ones
@@ -106,7 +107,7 @@ def test_a_mix_ends_in_a_verdict(runs: Path, generator: str) -> None:
         (("train", "--nonsense", "1"), ["--nonsense"]),
         (("synthesize",), ["--from"]),
         (("synthesize", "--from", "nothing"), ["no run 'nothing'"]),
-        (("fidelity", "--images", "GENERATOR"), ["a synthesize run is needed"]),
+        (("fidelity", "--images", "GENERATOR"), ["a synthesize or import run is needed"]),
         (("synthesize", "--from", "GENERATOR", "--num-steps", "2000"), ["--num-steps", "1 to 1000"]),
         (("synthesize", "--from", "GENERATOR", "--classes", "3,12"), ["0 to 9"]),
         (("mix", "--dataset", "mnist5k", "--from", "GENERATOR"), ["digits"]),

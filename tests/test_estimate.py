@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from dreamlab.data import catalog
 from dreamlab.service import Service, estimate, probing
 from dreamlab.service.probing import Measurement
 from dreamlab.spec import SynthesizeSpec, TrainSpec, make
+from dreamlab.spec.cost import PREVIEW_STEPS, preview_columns
 from dreamlab.store import RunStore
 from tests.engine_helpers import until
 from tests.test_checkpoints import finished
@@ -55,16 +57,31 @@ def test_previews_take_time_and_snapshots_take_disk(store: RunStore) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "calls"),
+    ("asked", "trained", "stage", "calls"),
     [
-        ({}, 40),
-        ({"guidance_weight": 0}, 20),
-        ({"sampler": "heun", "guidance_weight": 0}, 39),
-        ({"guidance_t_max": 0.5}, 30),
+        ({}, {}, 0, 40),
+        ({"guidance_weight": 0}, {}, 0, 20),
+        ({"sampler": "heun", "guidance_weight": 0}, {"schedule": "linear"}, 0, 39),
+        ({"sampler": "ddim", "guidance_t_max": 0.5}, {}, 0, 30),
+        ({"guidance_weight": 1.0}, {"label_dropout": 0}, 0, 20),
+        ({"guide": "b"}, {"conditional": False}, 0, 40),
+        ({"guide": "b"}, {"conditional": False}, 1, 20),
     ],
 )
-def test_calls_of_the_network_are_counted(asked: dict, calls: float) -> None:
-    assert estimate.calls(make(SynthesizeSpec, {"source": "a", **asked})) == calls
+def test_calls_of_the_network_are_counted(asked: dict, trained: dict, stage: int, calls: int) -> None:
+    spec = make(SynthesizeSpec, {"source": "a", **asked})
+    assert estimate.calls(spec, make(TrainSpec, {**DIGITS, **trained}), stage) == calls
+
+
+def test_a_large_network_is_estimated_with_the_previews_that_it_shows(store: RunStore) -> None:
+    spec = make(
+        TrainSpec, {"preset": "s4", "dataset": "mnist5k", "seconds": 3600, "preview_every": 60, "device": "cpu"}
+    )
+    found = estimate.estimate(spec, store, known=lambda _: MEASURED)
+    network = catalog.network(spec)
+    shown = 0.001 * PREVIEW_STEPS * preview_columns(network, on_cpu=True)  # one row: it knows no classes
+    assert preview_columns(network, on_cpu=True) < preview_columns(network, on_cpu=False)
+    assert found.steps == int(3600 * (1 - shown / (60 + shown)) / (0.5 * spec.batch_size / MEASURED.images))
 
 
 def test_a_set_costs_its_calls_and_every_stage_of_its_cascade(tmp_path: Path) -> None:

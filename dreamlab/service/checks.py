@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 from pathlib import Path
 from typing import Any
 
-from dreamlab.data import catalog, splits
+from dreamlab.data import catalog, imageset, mixing
+from dreamlab.data.arrays import check_source, is_download
 from dreamlab.engine.devices import find_devices
 from dreamlab.groups import plan
+from dreamlab.groups.mix import check_set
+from dreamlab.groups.plan import available, generator, roles
 from dreamlab.service import trained
+from dreamlab.service.machine import cores
 from dreamlab.spec import (
     ACTIVE,
     DEFAULT_VALUES,
     KINDS,
     ClassifySpec,
     FidelitySpec,
+    ImportSpec,
+    Knob,
     MixSpec,
+    RealData,
     Spec,
     SpecError,
+    StudySpec,
     SweepSpec,
     SynthesizeSpec,
     TrainSpec,
@@ -27,6 +36,8 @@ from dreamlab.spec import (
 )
 from dreamlab.store import Run, RunError, RunStore, checkpoints
 
+MOST_OVERLAP = 0.01
+"""Share of the test images that may also be training images, pixel for pixel: a real set has a few by chance."""
 SPARE_DISK = 200 * 2**20
 """Bytes that must stay free beside what a run needs."""
 
@@ -64,41 +75,63 @@ def usable(run: Run) -> bool:
     return run.status().state == "done"
 
 
-def with_full_ids(spec: Spec, store: RunStore) -> Spec:
-    """The spec with every run it names by its full id. Raises Refused where a run is absent, of another kind or unusable."""
-    changes: dict[str, Any] = {}
+def is_of(run: Run, kinds: tuple[str, ...]) -> bool:
+    """Whether a run is of one of these kinds; an import counts as a data set, or beside `synthesize` as a synthetic set."""
+    if run.kind != "import":
+        return run.kind in kinds
+    return "import" in kinds and (run.record.spec["role"] == "synthetic") == ("synthesize" in kinds)
+
+
+def resolved(spec: Spec, store: RunStore) -> Spec:
+    """The spec with every run that it names by its full id and every path from the root, since the engine may run elsewhere.
+    Raises Refused where a run is absent, of another kind or unusable."""
+    paths = ("data_dir", "inception_weights", *(("source",) if isinstance(spec, ImportSpec) else ()))
+    given = {name: getattr(spec, name, "") for name in paths}
+    changes: dict[str, Any] = {
+        name: str(Path(value).expanduser().absolute())
+        for name, value in given.items()
+        if value and not is_download(value)
+    }
     for k in knobs(type(spec)):
         value = getattr(spec, k.name)
-        if not k.run_kind or not value:
+        named = k.runs_in(value)
+        if not named:
             continue
-        ids = []
-        for name in [value] if isinstance(value, str) else value:
-            try:
-                run = store.get(name)
-                found = run.kind
-            except RunError as error:
-                raise Refused(f"{k.label} ({k.flag}): {error}", k.name) from None
-            if found != k.run_kind:
-                raise Refused(f"{k.label} ({k.flag}): {run.id} is a {found} run; a {k.run_kind} run is needed.", k.name)
-            if not usable(run) and run.status().state not in ACTIVE:
-                raise Refused(
-                    f"{k.label} ({k.flag}): {run.id} is {run.status().state} and has nothing that can be used.", k.name
-                )
-            ids.append(run.id)
-        if len(set(ids)) != len(ids):
+        full = {name: _full_id(k, name, store) for name in named}
+        if len(set(full.values())) != len(named):
             raise Refused(f"{k.label} ({k.flag}): the same run is named twice.", k.name)
-        changes[k.name] = ids[0] if isinstance(value, str) else tuple(ids)
+        changes[k.name] = full[value] if isinstance(value, str) else tuple(full.get(v, v) for v in value)
     return make(type(spec), {**spec.model_dump(), **changes}) if changes else spec
+
+
+def _full_id(k: Knob, name: str, store: RunStore) -> str:
+    try:
+        run = store.get(name)
+        fits = is_of(run, k.run_kinds)
+    except RunError as error:
+        text = f"{name!r} cannot be used; it must be {k.range}." if k.choices else str(error)
+        raise Refused(f"{k.label} ({k.flag}): {text}", k.name) from None
+    if not fits:
+        what = f"an import of role {run.record.spec['role']}" if run.kind == "import" else f"a {run.kind} run"
+        raise Refused(f"{k.label} ({k.flag}): {run.id} is {what}; a {' or '.join(k.run_kinds)} run is needed.", k.name)
+    if not usable(run) and run.status().state not in ACTIVE:
+        raise Refused(
+            f"{k.label} ({k.flag}): {run.id} is {run.status().state} and has nothing that can be used.", k.name
+        )
+    return run.id
 
 
 def check(spec: Spec, store: RunStore) -> None:
     """Raises Refused where the spec cannot work on the data, the network or the runs that it names."""
     try:
         _check_device(spec)
-        if isinstance(spec, TrainSpec):
+        if isinstance(spec, ImportSpec):
+            check_source(spec.source)
+        elif isinstance(spec, TrainSpec):
             _check_train(spec, store)
         elif isinstance(spec, SynthesizeSpec):
             trained.check_synthesize(spec, store)
+            _check_labeller(spec, store)
         elif isinstance(spec, FidelitySpec):
             _check_extractor(spec.extractor, spec.inception_weights)
         elif isinstance(spec, SweepSpec):
@@ -107,8 +140,13 @@ def check(spec: Spec, store: RunStore) -> None:
         elif isinstance(spec, ClassifySpec):
             _check_classify(spec, store)
         elif isinstance(spec, MixSpec):
-            _check_subset(spec.dataset, spec.data_dir, spec.images_per_class, spec.subset_seed)
+            roles(spec)
+            _check_test(spec)
             plan(spec, store)
+            for name in spec.sets:
+                _check_copies(spec, store, name, "sets")
+        elif isinstance(spec, StudySpec):
+            _check_study(spec, store)
     except (SpecError, RunError, catalog.DataError) as error:
         raise Refused(str(error), getattr(error, "field", "")) from None
 
@@ -134,28 +172,37 @@ def _check_device(spec: Spec) -> None:
         )
 
 
-def _check_subset(dataset: str, data_dir: str, per_class: int, seed: int) -> None:
-    catalog.check_available(dataset, data_dir)
-    labels = catalog.load(dataset, data_dir).train_labels if per_class else None
-    if labels is not None:
-        try:
-            splits.subset(labels, per_class, seed)
-        except ValueError as error:
-            raise SpecError(
-                f"Real images per class (--images-per-class): {per_class} cannot be used; {error}.", "images_per_class"
-            ) from None
-
-
 def _check_train(spec: TrainSpec, store: RunStore) -> None:
-    _check_subset(spec.dataset, spec.data_dir, spec.images_per_class, spec.subset_seed)
+    roles(spec)
     trained.check_train(spec, store)
-    if spec.devices > 1 and spec.device != "cpu":
-        cuda = [d for d in find_devices() if d.name != "cpu"]
-        if cuda and len(cuda) < spec.devices:
-            raise SpecError(
-                f"Devices (--devices): {spec.devices} cannot be used, this machine has {len(cuda)} CUDA device{'s' if len(cuda) > 1 else ''};"
-                f" use {len(cuda)}, or --device cpu.", "devices",
-            )  # fmt: skip
+    if spec.devices > 1:
+        _check_devices(spec)
+
+
+def _check_devices(spec: TrainSpec) -> None:
+    """On a CPU devices are processes: more than cores would only wait for each other."""
+    cuda = [] if spec.device == "cpu" else [d for d in find_devices() if d.name != "cpu"]
+    if cuda and len(cuda) < spec.devices:
+        raise SpecError(
+            f"Devices (--devices): {spec.devices} cannot be used, this machine has {len(cuda)} CUDA device{'s' if len(cuda) > 1 else ''};"
+            f" use {len(cuda)}, or --device cpu.", "devices",
+        )  # fmt: skip
+    if not cuda and cores() < spec.devices:
+        raise SpecError(
+            f"Devices (--devices): {spec.devices} cannot be used, this machine has {cores()} CPU core{'s' if cores() > 1 else ''};"
+            f" use {'at most ' if cores() > 1 else ''}{cores()}.", "devices",
+        )  # fmt: skip
+
+
+def _check_labeller(spec: SynthesizeSpec, store: RunStore) -> None:
+    _, base = generator(store, spec.source, "source")
+    if spec.labeller != "none" and base.conditional:
+        raise SpecError(
+            "Pseudo-labels (--labeller): the generator was trained with classes, so its images have labels already; use none.",
+            "labeller",
+        )
+    if spec.labeller != "none" and spec.classes:
+        raise SpecError("Classes (--classes): a labeller fills all classes; leave the list empty.", "classes")
 
 
 def _check_sweep(spec: SweepSpec, store: RunStore) -> None:
@@ -180,20 +227,51 @@ def _check_extractor(extractor: str, weights: str) -> None:
 
 
 def _check_classify(spec: ClassifySpec, store: RunStore) -> None:
-    _check_subset(spec.dataset, spec.data_dir, spec.images_per_class, spec.subset_seed)
-    if (spec.arm == "real") == bool(spec.synthetic):
-        what = "needs no synthetic set" if spec.arm == "real" else "needs a synthetic set (--synthetic RUN)"
+    _check_test(spec)
+    arm = mixing.parse(spec.arm)
+    if arm.needs_set != bool(spec.synthetic):
+        what = "needs a synthetic set (--synthetic RUN)" if arm.needs_set else "needs no synthetic set"
         raise SpecError(f"Arm (--arm): {spec.arm} {what}.", "synthetic")
+    try:
+        needed = mixing.counts(spec.arm, available(spec))
+    except SpecError:
+        raise
+    except ValueError as error:
+        raise SpecError(f"Arm (--arm): {error}; use more real images or another arm.", "arm") from None
     if spec.synthetic:
-        source = store.get(spec.synthetic).spec
-        generator = store.get(source.source).spec if isinstance(source, SynthesizeSpec) else None
-        if isinstance(generator, TrainSpec) and not generator.conditional:
-            raise SpecError(
-                "Synthetic set (--synthetic): its images have no labels, the generator was trained without classes; choose a set of a"
-                " conditional generator.", "synthetic",
-            )  # fmt: skip
-        if isinstance(generator, TrainSpec) and generator.dataset != spec.dataset:
-            raise SpecError(
-                f"Synthetic set (--synthetic): it holds {generator.dataset} images; a set of {spec.dataset} is needed.",
-                "synthetic",
-            )
+        check_set(spec, store, spec.synthetic, [c.synthetic for c in needed], "synthetic")
+        _check_copies(spec, store, spec.synthetic, "synthetic")
+
+
+def _check_test(data: RealData) -> None:
+    """Raises SpecError where the test images were trained on: more than a few equal pixel for pixel."""
+    loaded = catalog.load(data.dataset, data.data_dir)
+    both = catalog.overlap(loaded)
+    if both > MOST_OVERLAP * len(loaded.test_labels):
+        raise SpecError(
+            f"Data (--dataset): {both:,} of the {len(loaded.test_labels):,} test images of {loaded.info.title} are also training images,"
+            " so no accuracy on them means anything; give a test part of its own.", "dataset",
+        )  # fmt: skip
+
+
+def _check_copies(data: RealData, store: RunStore, name: str, field: str) -> None:
+    """Raises SpecError where images made elsewhere are copies of the test images."""
+    run = store.get(name)
+    if run.kind != "import":
+        return
+    if copied := _copied(run.path, data.dataset, data.data_dir):
+        raise SpecError(
+            f"Synthetic set: {copied:,} images of {run.id} are copies of test images; a set that holds the test cannot be measured by"
+            " it, leave them out.", field,
+        )  # fmt: skip
+
+
+@functools.lru_cache(maxsize=32)
+def _copied(made: Path, dataset: str, data_dir: str) -> int:
+    return imageset.copies(imageset.load(made)[0], catalog.load(dataset, data_dir).test_images)
+
+
+def _check_study(spec: StudySpec, store: RunStore) -> None:
+    for child in plan(spec, store):
+        if not any(isinstance(v, str) and v.startswith("@") for v in child.values.values()):
+            check(make(KINDS[child.kind], child.values), store)

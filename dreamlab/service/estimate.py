@@ -8,21 +8,33 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from dreamlab.data import catalog, mixing
+from dreamlab.diffusion import schedules
 from dreamlab.groups import plan
-from dreamlab.service.machine import cores
+from dreamlab.groups.plan import available
+from dreamlab.service.machine import cores, has_cuda
 from dreamlab.service.probing import Measurement
 from dreamlab.spec import (
     ClassifySpec,
     FidelitySpec,
+    ImportSpec,
     MixSpec,
     Spec,
+    StudySpec,
     SweepSpec,
     SynthesizeSpec,
     TrainSpec,
     make,
 )
-from dreamlab.spec.cost import activation_bytes, multiply_adds, parameter_count
-from dreamlab.spec.facts import Network
+from dreamlab.spec.base import ClassifierName
+from dreamlab.spec.cost import (
+    PREVIEW_SHARE,
+    PREVIEW_STEPS,
+    activation_bytes,
+    multiply_adds,
+    parameter_count,
+    preview_columns,
+)
+from dreamlab.spec.facts import guidance_weight
 from dreamlab.store import Run, RunError, RunStore
 
 RATE = 7e10
@@ -30,9 +42,12 @@ RATE = 7e10
 PROCESS_BYTES = 550 * 2**20
 START_SECONDS = 0.5
 CLASSIFY_SECONDS_PER_IMAGE = 3.3e-4  # small_cnn, one thread, training
-CLASSIFIER_COST = {"small_cnn": 1.0, "cnn": 3.0, "resnet18": 60.0}
+CLASSIFIER_COST: dict[ClassifierName, float] = {
+    "small_cnn": 1.0, "cnn": 2.1, "mlp": 0.3, "unet_encoder": 124.0, "unet_encoder_small": 5.2, "resnet18": 102.0,
+    "resnet50": 269.0, "resnet101": 489.0, "resnet152": 688.0, "vgg16": 63.0, "vit_s": 255.0, "vit_b": 1033.0, "swin_t": 112.0,
+}  # fmt: skip
+"""Time of a training step at 28x28 beside small_cnn's; `tests.bench.classifiers.costs` measures it."""
 EXTRACTOR_SECONDS, FIDELITY_SECONDS = 25.0, 1.5
-PREVIEW_IMAGES, PREVIEW_STEPS, PREVIEW_SHARE = 16, 5, 0.1
 OPTIMIZER_NUMBERS = {"muon": 1.3, "adamw": 2.0, "adam": 2.0, "sgd": 1.0, "adafactor": 0.1}
 """Numbers of state that an optimiser keeps per parameter; about, for Muon and Adafactor."""
 
@@ -54,10 +69,12 @@ class Estimate:
 
     @property
     def images_per_second(self) -> float | None:
+        """Images that pass in a second; None where either number is unknown."""
         return self.images_seen / self.seconds if self.images_seen and self.seconds else None
 
     @property
     def text(self) -> str:
+        """Time, speed, memory, disk and size as far as they are known, in one line."""
         parts = []
         if self.seconds is not None:
             parts.append(f"about {duration(self.seconds)}")
@@ -104,29 +121,33 @@ def estimate(spec: Spec, store: RunStore, history: Iterable[Run] = (), known: Kn
         return Estimate(EXTRACTOR_SECONDS, 900 * 2**20, 2**20)
     if isinstance(spec, ClassifySpec):
         return Estimate(classifying(spec), 700 * 2**20, 2**20)
-    if isinstance(spec, MixSpec | SweepSpec):
+    if isinstance(spec, ImportSpec):
+        return Estimate(None, 600 * 2**20, 2**20)
+    if isinstance(spec, MixSpec | SweepSpec | StudySpec):
         return _group(spec, past)
     return Estimate()
 
 
 def classifying(spec: ClassifySpec) -> float:
     """Seconds of all seeds of one arm on one core."""
-    info = catalog.INFO[spec.dataset]
-    pixels = (info.size / 28) ** 2
+    info = catalog.info(spec.dataset)
     steps = spec.steps
     if spec.budget == "epochs":
-        per_class = spec.images_per_class or info.train // len(info.classes)
-        arm = mixing.counts(spec.arm, per_class)
-        steps = spec.epochs * max(1, (arm.real + arm.synthetic) * len(info.classes) // spec.batch_size)
-    cost = CLASSIFIER_COST[spec.classifier] * pixels * CLASSIFY_SECONDS_PER_IMAGE
+        steps = math.ceil(
+            spec.epochs * sum(c.total for c in mixing.counts(spec.arm, available(spec))) / spec.batch_size
+        )
+    cost = CLASSIFIER_COST[spec.classifier] * (info.size / 28) ** 2 * CLASSIFY_SECONDS_PER_IMAGE
     return spec.seeds * (steps * spec.batch_size + info.test / 3) * cost
 
 
-def calls(spec: SynthesizeSpec) -> float:
-    """Passes through the network that one image costs, about: one a step, two where guided, and where Heun corrects."""
-    steps = 2 * spec.num_steps - 1 if spec.sampler == "heun" else spec.num_steps
-    guided = spec.guidance_t_max - spec.guidance_t_min if spec.guidance_weight > 0 else 0.0
-    return steps * (1 + guided)
+def calls(spec: SynthesizeSpec, trained: TrainSpec, stage: int = 0) -> int:
+    """Passes through the network that one image costs in a stage: one wherever the sampler asks, two where guided."""
+    T = trained.num_train_timesteps
+    alpha_bar = schedules.alpha_bar(trained.schedule, T, trained.zero_terminal_snr)
+    asked = schedules.evaluations(spec.sampler, alpha_bar, spec.num_steps)
+    if guidance_weight(spec, trained, stage) == 0:
+        return len(asked)
+    return sum(1 + schedules.within(t, T, spec.guidance_t_min, spec.guidance_t_max) for t in asked)
 
 
 def _synthesize(spec: SynthesizeSpec, past: Past) -> Estimate:
@@ -134,39 +155,44 @@ def _synthesize(spec: SynthesizeSpec, past: Past) -> Estimate:
     stages = [r for r in runs if isinstance(r, TrainSpec)]
     images = (len(spec.classes) or len(catalog.drawn_classes(stages[0]))) * spec.per_class
     seconds, disk, source, memory = START_SECONDS, 0, "probe", PROCESS_BYTES
-    for stage in stages:
-        s, disk, how = _sampling(spec, stage, images, past)
+    for number, stage in enumerate(stages):
+        s, disk, how = _sampling(spec, stage, images, past, number)
         seconds, source = seconds + s, how if how != "probe" else source
         memory += 4 * parameter_count(catalog.network(stage)) + _forward_bytes(stage, min(images, spec.batch_size))
     return Estimate(seconds, memory, disk, images_seen=images, source=source)
 
 
-def _sampling(spec: SynthesizeSpec, stage: TrainSpec, images: int, past: Past) -> tuple[float, int, str]:
-    network = catalog.network(stage)
+def _sampling(
+    spec: SynthesizeSpec, trained: TrainSpec, images: int, past: Past, stage: int = 0
+) -> tuple[float, int, str]:
+    """(seconds, bytes of the finished images, where the time comes from) of one stage."""
+    network = catalog.network(trained)
     each, source = multiply_adds(network) / RATE, "arithmetic"
-    if (measured := past.known(stage)) is not None:
+    if (measured := past.known(trained)) is not None:
         each, source = measured.seconds_per_call, "probe"
     else:
         for run in past.history:
             old, result = run.spec, run.result()
-            if (
-                isinstance(old, SynthesizeSpec)
-                and not old.upsample
-                and result
-                and _network_of(old, past.store) == network
-            ):
-                each, source = 1 / (result["images_per_second"] * calls(old)), "history"
+            if not isinstance(old, SynthesizeSpec) or old.upsample or not result:
+                continue
+            generator = _generator_of(old, past.store)
+            if generator is not None and catalog.network(generator) == network:
+                each, source = 1 / (result["images_per_second"] * calls(old, generator)), "history"
                 break
-    return images * calls(spec) * each, images * (network.image_size**2 * network.channels + 8) + 2**17, source
+    return (
+        images * calls(spec, trained, stage) * each,
+        images * (network.image_size**2 * network.channels + 8) + 2**17,
+        source,
+    )
 
 
-def _network_of(spec: SynthesizeSpec, store: RunStore) -> Network | None:
-    """The network that a set was made with, where its run is still there."""
+def _generator_of(spec: SynthesizeSpec, store: RunStore) -> TrainSpec | None:
+    """How the generator of a set was trained, where its run is still there."""
     try:
         generator = store.get(spec.source).spec
     except RunError:
         return None
-    return catalog.network(generator) if isinstance(generator, TrainSpec) else None
+    return generator if isinstance(generator, TrainSpec) else None
 
 
 def _forward_bytes(spec: TrainSpec, images: int) -> int:
@@ -177,8 +203,7 @@ def _forward_bytes(spec: TrainSpec, images: int) -> int:
 
 def train_images(spec: TrainSpec) -> int:
     """Real images that a training reads."""
-    info = catalog.INFO[spec.dataset]
-    return min(info.train, spec.images_per_class * len(info.classes)) if spec.images_per_class else info.train
+    return sum(available(spec))
 
 
 def _train(spec: TrainSpec, past: Past) -> Estimate:
@@ -199,18 +224,15 @@ def _train(spec: TrainSpec, past: Past) -> Estimate:
     elif (run := _alike(spec, past.history)) is not None:
         result = run.result() or {}
         step, source, memory = spec.batch_size / result["images_per_second"], "history", result["peak_memory_bytes"]
-    shown = PREVIEW_STEPS * PREVIEW_IMAGES * len(catalog.drawn_classes(spec)) * call
+    on_cpu = spec.device == "cpu" or not has_cuda()
+    preview_images = preview_columns(network, on_cpu) * len(catalog.drawn_classes(spec))
+    shown = PREVIEW_STEPS * preview_images * call
     busy = 1 - min(shown / (spec.preview_every + shown), PREVIEW_SHARE) if source != "history" else 1.0
     steps = spec.steps or math.ceil(spec.epochs * train_images(spec) / spec.batch_size)
     seconds = steps * step / busy if steps else spec.seconds
     steps = steps or max(1, int(spec.seconds * busy / step))
-    previews = (
-        (seconds / spec.preview_every + 2)
-        * 16
-        * len(catalog.drawn_classes(spec))
-        * network.image_size**2
-        * network.channels
-    )
+    pixels = preview_images * network.image_size**2 * network.channels
+    previews = (seconds / spec.preview_every + 2) * pixels
     checkpoints = 4 * parameters * (1 + spec.snapshots) + int(4 * parameters * (2 + OPTIMIZER_NUMBERS[spec.optimizer]))
     return Estimate(
         seconds + START_SECONDS,
@@ -239,13 +261,14 @@ def _alike(spec: TrainSpec, history: list[Run]) -> Run | None:
     return None
 
 
-def _group(spec: MixSpec | SweepSpec, past: Past) -> Estimate:
+def _group(spec: MixSpec | SweepSpec | StudySpec, past: Past) -> Estimate:
     """Its children; classifiers run side by side on the cores, the rest one after another."""
     seconds, disk, classifiers = 0.0, 2**20, 0.0
-    if isinstance(spec, SweepSpec):
-        seconds += EXTRACTOR_SECONDS
     planned: dict[str, TrainSpec] = {}
-    for child in plan(spec, past.store):
+    children = plan(spec, past.store)
+    if any(child.kind == "fidelity" for child in children):
+        seconds += EXTRACTOR_SECONDS
+    for child in children:
         values = {k: v for k, v in child.values.items() if k not in ("synthetic", "images")}
         if child.kind == "train":
             planned[f"@{child.role}"] = make(TrainSpec, values)
@@ -254,7 +277,9 @@ def _group(spec: MixSpec | SweepSpec, past: Past) -> Estimate:
         elif child.kind == "synthesize":
             generator = planned.get(values["source"]) or past.store.get(values["source"]).spec
             assert isinstance(generator, TrainSpec)
-            images = values["per_class"] * len(catalog.drawn_classes(generator))
+            labelled = values.get("labeller", "none") != "none"
+            classes = catalog.info(generator.dataset).classes if labelled else catalog.drawn_classes(generator)
+            images = values["per_class"] * (len(values.get("classes", ())) or len(classes))
             s, d, _ = _sampling(make(SynthesizeSpec, values), generator, images, past)
             seconds, disk = seconds + s + START_SECONDS, disk + d
         elif child.kind == "classify":

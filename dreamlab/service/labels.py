@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dreamlab.spec import MixSpec, Spec, SynthesizeSpec, TrainSpec
+import re
+
+from dreamlab.spec import ImportSpec, MixSpec, Spec, StudySpec, SynthesizeSpec, TrainSpec
 
 
 def label(spec: Spec) -> str:
@@ -14,6 +16,10 @@ def label(spec: Spec) -> str:
     if isinstance(spec, MixSpec):
         some = f" {spec.images_per_class} per class" if spec.images_per_class else ""
         return f"{spec.dataset} {len(spec.arms)} arms{some}"
+    if isinstance(spec, ImportSpec):
+        return f"{spec.role} {re.split(r'[/:]', spec.source.rstrip('/'))[-1]}"
+    if isinstance(spec, StudySpec):
+        return f"{spec.study} {spec.scale}"
     values = spec.model_dump()
     if spec.kind == "classify":
         return f"{values['arm']} {values['classifier']}"

@@ -14,6 +14,7 @@ from dreamlab.spec import ACTIVE, ClassifySpec
 from dreamlab.store import Run, RunError, RunStatus, RunStore, StatusReader
 from dreamlab.store.status import group_state
 
+GROUP_UNITS = {"mix": "cells", "sweep": "points", "study": "cells"}
 FINAL_RECHECK = 2.0
 """Seconds between two looks at runs that have ended: only a resume changes them."""
 
@@ -115,7 +116,7 @@ class Library:
             cells = spec.seeds if isinstance(spec, ClassifySpec) else 1
             share = 1.0 if child.state == "done" else child.step / child.total if child.total else 0.0
             done, total = done + cells * share, total + cells
-        status.step, status.total, status.unit = int(done), total, "cells" if run.kind == "mix" else "points"
+        status.step, status.total, status.unit = int(done), total, GROUP_UNITS[run.kind]
         running = [c for c in children if c.state in ("running", "stopping")]
         status.text = running[0].text if running and not own.text else own.text
         errors = [c.error for c in children if c.state == "failed" and c.error]
@@ -216,8 +217,23 @@ def headline(kind: str, result: dict[str, Any] | None) -> str:
         if not i or i["low"] is None:
             return f"{100 * i['mean']:.1f} %, one seed" if i else ""
         return f"{100 * i['mean']:.1f} % ({100 * i['low']:.1f} to {100 * i['high']:.1f}), {seeds} seeds"
+    if kind == "import":
+        parts = (
+            f"{result['train']:,} to train and {result['test']:,} to test"
+            if result["test"]
+            else f"{result['images']:,}"
+        )
+        left = sum(result["left_out_counts"].values())
+        return f"{parts} images of {result['image_size']}x{result['image_size']}" + (
+            f", {left:,} left out" if left else ""
+        )
+    if kind in ("mix", "study") and result.get("verdict"):
+        return str(result["verdict"]["text"])
+    if kind == "study":
+        there = [r for r in result["rows"] if r["ours"] is not None]
+        return f"{len(there)} of {len(result['rows'])} cells measured here"
     if kind == "mix":
-        return str(result["verdict"]["text"]) if result.get("verdict") else ""
+        return ""
     best = result.get("best")
     return f"lowest {best['metric']} at {result['axis']} = {best['x']:g}" if best else ""
 

@@ -78,7 +78,8 @@ class Prober:
             env=environment(), start_new_session=True,
         ) as process:  # fmt: skip
             self._process, self._under_way = process, key(spec)
-            request = {"spec": spec.model_dump(mode="json"), "cache": str(self._store.folders.cache)}
+            folders = {"runs": str(self._store.folder), "cache": str(self._store.folders.cache)}
+            request = {"spec": spec.model_dump(mode="json"), **folders}
             try:
                 out, _ = process.communicate(json.dumps(request), timeout=PATIENCE)
             except subprocess.TimeoutExpired:

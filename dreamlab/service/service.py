@@ -10,33 +10,34 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from dreamlab import groups
-from dreamlab.data import catalog, imageset
+from dreamlab.data.arrays import is_download
 from dreamlab.engine import client
-from dreamlab.service import checks, demo, machine
+from dreamlab.groups.plan import real_data
+from dreamlab.service import checks, demo, exports
 from dreamlab.service import estimate as costs
 from dreamlab.service.checks import Refused
 from dreamlab.service.estimate import Estimate
 from dreamlab.service.labels import label
-from dreamlab.service.library import Library, LiveFrame, RunRow, media
+from dreamlab.service.library import LiveFrame
 from dreamlab.service.probing import Prober
+from dreamlab.service.reader import Reader
 from dreamlab.spec import (
     ACTIVE,
     GROUPS,
     KINDS,
+    ImportSpec,
     MixSpec,
+    RealData,
     Spec,
     SpecError,
     SynthesizeSpec,
     TrainSpec,
     command,
-    differences,
     make,
 )
 from dreamlab.spec.facts import can_be_guided
-from dreamlab.store import Record, Run, RunError, RunStatus, RunStore, checkpoints
+from dreamlab.store import Record, Run, RunError, RunStore, checkpoints
 
 ASKED = ("preview", "snapshot")
 ENGINE_CHECK = 3.0
@@ -51,12 +52,11 @@ class Submitted:
     reused: bool
 
 
-class Service:
+class Service(Reader):
     """Everything the dashboard and the command line may call. Raises Refused, with one sentence, and nothing else."""
 
     def __init__(self, runs: str | Path = "runs"):
-        self.store = RunStore(runs)
-        self.library = Library(self.store)
+        super().__init__(RunStore(runs))
         self.prober = Prober(self.store)
         self._submitting = threading.Lock()
         self._engine_looked = 0.0
@@ -94,7 +94,7 @@ class Service:
 
     def check(self, kind: str, values: dict[str, Any]) -> Spec:
         """A spec that can run. Raises Refused."""
-        spec = checks.with_full_ids(checks.validate(kind, checks.inherited(values, self.store)), self.store)
+        spec = checks.resolved(checks.validate(kind, checks.inherited(values, self.store)), self.store)
         checks.check(spec, self.store)
         return spec
 
@@ -127,10 +127,12 @@ class Service:
 
     def submit(self, spec: Spec, *, name: str = "", fresh: bool = False) -> Submitted:
         """Starts a run or finds the one that is there. Raises Refused, and then nothing was started."""
-        spec = checks.with_full_ids(spec, self.store)
+        spec = checks.resolved(spec, self.store)
         checks.check(spec, self.store)
         self.prober.cancel()
         with self._submitting:
+            # what lies under a path may have changed since
+            fresh = fresh or (isinstance(spec, ImportSpec) and not is_download(spec.source))
             if not fresh and (found := self._same(spec)):
                 return Submitted(found.id, True)
             checks.check_disk(self.store, self._estimate(spec).disk_bytes or 0)
@@ -184,14 +186,15 @@ class Service:
         wide.sort(key=lambda r: not r.record.demo)
         return make(MixSpec, {
             "dataset": "mnist5k", "images_per_class": 10, "sources": tuple(r.id for r in wide[:1]), "train_own": True,
-            "arms": ("real", "50/50", "synthetic", "real+1x", "real+3x"), "steps": 200,
+            "arms": ("real", "50/50", "synthetic", "real+1x", "real+3x"), "controls": (), "steps": 200,
         })  # fmt: skip
 
     def _is_wide_generator(self, run: Run) -> bool:
         spec = run.spec
         return (
             isinstance(spec, TrainSpec)
-            and (spec.dataset, spec.images_per_class, spec.low_size, spec.init_from) == ("mnist5k", 0, 0, "")
+            and real_data(spec) == RealData()
+            and (spec.low_size, spec.init_from) == (0, "")
             and can_be_guided(spec)
             and checks.usable(run)
         )
@@ -264,104 +267,26 @@ class Service:
         except RunError as error:
             raise Refused(str(error)) from None
 
-    # ---- reading
-
-    def get(self, run_id: str) -> Run:
-        try:
-            return self.library.get(run_id)
-        except RunError as error:
-            raise Refused(str(error), "run") from None
-
-    def status(self, run_id: str) -> RunStatus:
-        return self.library.status(self.get(run_id).id)
-
     def version(self) -> int:
         """Grows when any run changed: what a page's tick compares."""
         self.keep_engine()
         return self.library.version()
 
-    def rows(self, kind: str = "", top_level: bool = True, disk: bool = False) -> list[RunRow]:
-        """Newest first; without the runs that were made for a group where `top_level`."""
-        chosen = [r for r in self.library.runs() if (not kind or r.kind == kind) and not (top_level and r.record.group)]
-        return [self.library.row(r.id, disk) for r in chosen]
+    # ---- taking out
 
-    def row(self, run_id: str, disk: bool = True) -> RunRow:
-        return self.library.row(self.get(run_id).id, disk)
+    def export(self, run_id: str, target: Path, *, arm: str = "", seed: int = 0) -> dict[str, Any]:
+        """Writes a set or a mix as class folders, .zip or .npz, or a table as .csv or .tex. Raises Refused."""
+        return exports.export(self, run_id, target, arm, seed)
 
-    def active(self) -> list[RunRow]:
-        """What runs, then what waits, oldest first; runs inside a group count as the group."""
-        rows = [r for r in self.rows() if r.state in ACTIVE]
-        return sorted(rows, key=lambda r: (r.state == "queued", r.id))
+    def download(self, run_id: str, form: str, *, arm: str = "", seed: int = 0) -> Path:
+        """The same as a temporary file; whoever asked deletes its folder. Raises Refused."""
+        return exports.temporary(self, run_id, form, arm, seed)
 
-    def choices(self, kind: str, usable: bool = True) -> list[tuple[str, str]]:
-        """(label, id) for drop-downs, newest first; after them what was made for a mix or a sweep, the demo's last."""
-        runs = [r for r in self.library.runs() if r.kind == kind and (not usable or checks.usable(r))]
-        runs.sort(key=lambda r: (r.record.demo, bool(r.record.group)))
-        return [(f"{r.record.name}{' (demo)' if r.record.demo else ''} · {r.id[-4:]}", r.id) for r in runs]
+    def table(self, run_id: str, form: str) -> str:
+        """The table of a mix or a study as "csv" or "latex". Raises Refused."""
+        return exports.table(self, self.get(run_id), form)
 
-    def report(self, run_id: str) -> dict[str, Any]:
-        """What a group's children say so far, in the form of its result."""
-        run = self.get(run_id)
-        if self.library.status(run.id).state == "done" and (result := run.result()):
-            return result
-        return groups.report(run, self.store, status=self.library.status)
-
-    def real_images(
-        self, dataset: str, data_dir: str = "", split: str = "train"
-    ) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-        """uint8 NHWC images, labels and class names."""
-        try:
-            data = catalog.load(dataset, data_dir)
-        except catalog.DataError as error:
-            raise Refused(str(error), "data_dir") from None
-        if split == "train":
-            return data.train_images, data.train_labels, data.info.classes
-        return data.test_images, data.test_labels, data.info.classes
-
-    def images(self, run_id: str) -> tuple[np.ndarray, np.ndarray]:
-        try:
-            return imageset.load(self.get(run_id).path)
-        except (OSError, ValueError):
-            raise Refused(f"{run_id} holds no images (yet).", "run") from None
-
-    def generator_of(self, run_id: str) -> tuple[Run, TrainSpec]:
-        """The generator of a synthetic set, or the run itself where it is one."""
-        run = self.get(run_id)
-        spec = run.spec
-        if isinstance(spec, SynthesizeSpec):
-            run = self.get(spec.source)
-            spec = run.spec
-        if not isinstance(spec, TrainSpec):
-            raise Refused(f"{run_id} is neither a generator nor a synthetic set.", "run")
-        return run, spec
-
-    def lineage(self, run_id: str) -> list[tuple[str, RunRow]]:
-        return self.library.lineage(self.get(run_id).id)
-
-    def differences(self, ids: list[str]) -> list[tuple[str, list[Any]]]:
-        """Settings in which these runs are not all alike."""
-        return differences([self.get(i).spec for i in ids])
-
-    def media(self, run_id: str, path: str) -> Path:
-        found = media(self.get(run_id), path)
-        if found is None:
-            raise Refused(f"{path} is not a picture of {run_id}.", "path")
-        return found
-
-    def machine(self) -> dict[str, Any]:
-        """Cores, devices, what the last training found about bf16, memory."""
-        info = client.engine_info(self.store.folder)
-        devices = list(info.devices) if info else []
-        precision = next(
-            (r.result() or {} for r in self.library.runs() if r.kind == "train" and not r.record.demo and r.result()),
-            {},
-        ).get("precision")
-        return {
-            "cores": machine.cores(),
-            "device": devices[0] if devices else "cpu",
-            "bf16": precision,
-            **machine.memory(),
-        }
+    # ---- live sampling
 
     def live(self, values: dict[str, Any], frames: int = 8) -> Iterator[LiveFrame]:
         """Samples in the warm live process and yields about `frames` frames as they come. `values` are settings of a
