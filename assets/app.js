@@ -55,6 +55,7 @@
     if (hit.tagName === "A" && (event.metaKey || event.ctrlKey || event.shiftKey)) return; // a new tab, please
     event.preventDefault();
     if (hit.dataset.confirm && !hit.dataset.sure) return askOnce(hit);
+    if (hit.dataset.act === "look") setTimeout(() => document.querySelector("#data-pickers")?.scrollIntoView({ behavior: "smooth" }), 300);
     send({ ...hit.dataset, ...(hit.dataset.act === "compare" ? { runs: [...table.chosen] } : {}) });
   });
   const askOnce = (button) => {

@@ -8,8 +8,9 @@ import gradio as gr
 import pytest
 
 from dreamlab.service.cautions import caution
-from dreamlab.spec import MixSpec, SynthesizeSpec, TrainSpec, knobs, make
+from dreamlab.spec import ImportSpec, MixSpec, SynthesizeSpec, TrainSpec, knobs, make
 from dreamlab.spec.presets import PRESETS
+from dreamlab.spec.recipes import RECIPES
 from dreamlab.ui import controls, figures, schedule
 
 BY_NAME = {k.name: k for k in knobs(TrainSpec)}
@@ -22,12 +23,47 @@ def usual(**more: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("preset", sorted(PRESETS))
 def test_a_preset_fills_what_presets_set_and_the_form_means_the_same(preset: str) -> None:
-    filled = controls.preset_values(TrainSpec, preset)
+    filled = controls.filled_by(TrainSpec, "preset", preset)
     assert set(filled) == {name for fields in PRESETS.values() for name in fields}
     shown = {name: controls.read(BY_NAME[name], controls.shown(BY_NAME[name], v)) for name, v in filled.items()}
     values = usual(preset=preset) | shown
     assert make(TrainSpec, values) == make(TrainSpec, {"preset": preset})
     assert controls.changed(TrainSpec, values) == ({"preset"} if preset != "small" else set())
+
+
+@pytest.mark.parametrize("recipe", sorted(RECIPES))
+def test_a_recipe_fills_the_classifier_and_the_form_means_the_same(recipe: str) -> None:
+    by_name = {k.name: k for k in knobs(MixSpec)}
+    untouched = {name: controls.read(k, controls.shown(k, k.default)) for name, k in by_name.items()}
+    filled = controls.filled_by(MixSpec, "recipe", recipe)
+    shown = {name: controls.read(by_name[name], controls.shown(by_name[name], v)) for name, v in filled.items()}
+    values = untouched | {"recipe": recipe} | shown
+    assert make(MixSpec, values) == make(MixSpec, {"recipe": recipe})
+    assert controls.changed(MixSpec, values) == ({"recipe"} if recipe != "fast" else set())
+    assert "learning_rate" in controls.changed(MixSpec, values | {"learning_rate": 0.123})
+
+
+def test_knobs_that_fill_others_are_known_by_their_spec() -> None:
+    assert controls.fillers(TrainSpec) == ["preset"] and controls.fillers(MixSpec) == ["recipe"]
+    assert controls.fillers(SynthesizeSpec) == []
+
+
+def test_a_data_set_is_chosen_by_name_or_among_the_imports() -> None:
+    dataset = next(k for k in knobs(MixSpec) if k.name == "dataset")
+    classes_of = next(k for k in knobs(ImportSpec) if k.name == "dataset")
+    with gr.Blocks(analytics_enabled=False):
+        made = controls.control(dataset, [("my pictures", "id-1")], "x")
+        other = controls.control(classes_of, [("my pictures", "id-1")], "y")
+    assert made.value == "mnist5k" and made.choices[0] == ("Handwritten digits (MNIST, 5,000)", "mnist5k")
+    assert made.choices[-1] == ("my pictures", "id-1") and controls.NONE not in made.choices
+    assert other.value == "" and other.choices[0] == controls.NONE
+
+
+def test_every_choice_of_the_evidence_has_a_word_of_its_own() -> None:
+    for name in ("controls", "recipe", "budget"):
+        k = next(k for k in knobs(MixSpec) if k.name == name)
+        words = [controls.word(k, c) for c in k.choices]
+        assert len(set(words)) == len(words) and not {"duplicated", "fast", "steps"} & set(words)
 
 
 def test_what_is_not_as_the_preset_says_counts_as_changed() -> None:

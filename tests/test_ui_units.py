@@ -2,45 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import gradio as gr
 import pytest
 
-from dreamlab.spec import KINDS, MixSpec, TrainSpec, knobs, make
-from dreamlab.ui import controls, figures, forms, html, mix, runs, shell
+from dreamlab.spec import KINDS, TrainSpec, knobs, make
+from dreamlab.ui import controls, figures, forms, html, runs, shell
 from dreamlab.ui.theme import mix_colour, mix_css, palette
 from dreamlab.ui.view import View, from_query
 
 NASTY = "<img src=x onerror=alert(1)>\"'&"
-
-
-def arm(name: str, label: str, generator: str, mean: float, fraction: float, **more: Any) -> dict[str, Any]:
-    accuracies = [mean - 0.01, mean, mean + 0.01]
-    interval = {"mean": mean, "low": mean - 0.025, "high": mean + 0.025}
-    return {
-        "arm": name, "label": label, "generator": generator, "real": 100, "synthetic": round(100 * fraction / (1 - fraction)) if fraction < 1 else 100,
-        "synthetic_fraction": fraction, "seeds": [0, 1, 2], "accuracies": accuracies, "macro_f1": accuracies, "interval": interval,
-        "macro_f1_interval": interval, "per_class": [mean] * 10, "difference": None, "leakage": None, **more,
-    }  # fmt: skip
-
-
-@pytest.fixture
-def report() -> dict[str, Any]:
-    gain = {"mean": 3.0, "low": 1.0, "high": 5.0, "level": 0.95, "p": 0.01, "p_holm": 0.02}
-    loss = {"mean": -1.0, "low": -3.0, "high": 1.0, "level": 0.95, "p": 0.4, "p_holm": 0.8}
-    return {
-        "verdict": {"text": "Synthetic data helps: +3.0 points.", "kind": "helps"}, "steps": 200, "budget": "steps", "classes": [str(i) for i in range(10)],
-        "generators": [
-            {"key": "own", "run": "a", "name": "trained here", "badge": "generator saw the same 100 images", "verdict": {"text": "Undecided.", "kind": "undecided"}},
-            {"key": "b", "run": "b", "name": NASTY, "badge": "generator saw 2,900 more real images", "verdict": {"text": "helps", "kind": "helps"}},
-        ],
-        "arms": [
-            arm("real", "Real only", "", 0.90, 0.0), arm("50/50", "50 / 50", "own", 0.89, 0.5, difference=loss),
-            arm("real+1x", "Real + 1x synthetic", "b", 0.93, 0.5, difference=gain),
-        ],
-    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -66,7 +36,7 @@ def test_a_difference_always_carries_its_sign() -> None:
 @pytest.mark.parametrize(
     "made",
     [
-        html.button(NASTY, NASTY, run=NASTY, id=NASTY), html.run_link(NASTY, NASTY, NASTY), html.chip(NASTY), html.state_chip(NASTY), html.panel_head(NASTY, NASTY),
+        html.button(NASTY, NASTY, run=NASTY, id=NASTY), html.run_link(NASTY, NASTY, NASTY), html.chip(NASTY), html.state_chip(NASTY), html.panel_head(NASTY, NASTY), html.facts([(NASTY, NASTY)]), html.export_links(NASTY, NASTY), html.download("x", NASTY, "text/csv", NASTY),
         html.page_head(NASTY, NASTY), html.stats([(NASTY, NASTY)]), html.table([NASTY], []), html.command_line(NASTY), html.gains([NASTY], [1.0], 0.5),
         html.sheet(NASTY, 10, 10, 5, frame=NASTY, alt=NASTY, rows=[NASTY]), forms.refusal(NASTY), shell.notice(View(notice=NASTY, undo=NASTY)),
         html.film(NASTY, [{"srcs": [NASTY, NASTY], "w": 4, "h": 4, "cell": 2, "title": NASTY, "caption": NASTY}], [(NASTY, NASTY)] * 2, [NASTY], ends=(NASTY, NASTY)),
@@ -75,60 +45,6 @@ def test_a_difference_always_carries_its_sign() -> None:
 def test_names_cannot_become_markup(made: str) -> None:
     assert "<img src=x" not in made
     assert 'onerror=alert(1)>"' not in made
-
-
-def test_a_mix_with_a_nasty_name_stays_text(report: dict[str, Any]) -> None:
-    made = mix.arms_html(None, report) + mix.others(report) + mix.gains_html(report)
-    assert "<img" not in made and "&lt;img" in made
-    figure = json.dumps(figures.mix(report, "light", "r").to_plotly_json(), default=str)
-    assert "<img" not in figure
-
-
-def test_the_table_names_what_each_generator_saw(report: dict[str, Any]) -> None:
-    made = mix.arms_html(None, report)
-    assert "generator saw the same 100 images" in made and "generator saw 2,900 more real images" in made
-    assert "reference" in made
-
-
-def test_better_is_green_only_when_its_interval_leaves_zero(report: dict[str, Any]) -> None:
-    _, unsure, sure = report["arms"]
-    assert 'class="mut">\u22121.0' in mix.difference(unsure)
-    assert 'class="good">+3.0' in mix.difference(sure)
-
-
-def test_an_interval_of_accuracy_does_not_leave_zero_to_hundred() -> None:
-    assert mix.measured({"mean": 0.95, "low": 0.8, "high": 1.1}, 2).endswith("80.0 to 100.0</span>")
-
-
-def test_cells_that_are_not_there_are_said_to_come(report: dict[str, Any]) -> None:
-    waiting = {**report["arms"][1], "accuracies": [], "interval": None, "macro_f1_interval": None, "difference": None}
-    assert mix.arm_cells(waiting, 200, "").count('<span class="mut">to come</span>') == 3
-
-
-def test_the_word_of_the_verdict_wears_its_kind(report: dict[str, Any]) -> None:
-    assert '<b class="helps">helps</b>' in mix.verdict_html(report["verdict"])
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_mix_figure_shows_every_seed_and_stays_on_the_scale(report: dict[str, Any], theme: str) -> None:
-    figure = figures.mix(report, theme, "run")
-    seeds = [t for t in figure.data if t.mode == "markers" and t.marker.size == 6]
-    assert sum(len(t.y) for t in seeds) == 9
-    assert figure.layout.uirevision == "run"
-    low, high = figure.layout.yaxis.range
-    assert low < 87.5 and high <= 100.2
-    means = [t.marker.color for t in figure.data if t.mode == "markers+text"]
-    assert means == [palette(theme)["real"], mix_colour(0.5, theme), mix_colour(0.5, theme)]
-
-
-def test_mix_figure_has_no_scale_before_its_first_cell(report: dict[str, Any]) -> None:
-    waiting = {**report, "arms": [{**a, "accuracies": [], "interval": None} for a in report["arms"]]}
-    assert figures.mix(waiting, "light", "r").layout.yaxis.showticklabels is False
-    assert figures.mix(report, "light", "r").layout.yaxis.showticklabels is not False
-
-
-def test_mix_figure_of_nothing_says_so() -> None:
-    assert "appear" in figures.mix({}, "light", "r").layout.annotations[0].text
 
 
 def test_the_colour_scale_ends_in_real_and_synthetic() -> None:
@@ -182,13 +98,15 @@ def test_every_knob_has_a_control_with_label_help_and_default(kind: str) -> None
             assert c.label.startswith(k.label) and c.info == k.help and c.elem_id == f"x-{k.name}"
             if k.run_kind:
                 assert isinstance(c, gr.Dropdown)
-                assert c.value == ([] if k.type == "list" else "id-1" if k.required else "")
+                assert c.value == ([] if k.type == "list" else "id-1" if k.required else k.default)
+                assert {run for _, run in c.choices} >= {"id-1", *k.choices}
                 continue
-            spec_default = make(KINDS[kind], {n.name: "r" for n in knobs(KINDS[kind]) if n.required}).__getattribute__(
-                k.name
-            )
-            values = {n.name: "r" for n in knobs(KINDS[kind]) if n.required} | {k.name: controls.read(k, c.value)}
-            assert getattr(make(KINDS[kind], values), k.name) == spec_default
+            if k.required:
+                assert not c.value
+                continue
+            values = {n.name: n.choices[0] if n.choices else "r" for n in knobs(KINDS[kind]) if n.required}
+            usual = getattr(make(KINDS[kind], values), k.name)
+            assert getattr(make(KINDS[kind], {**values, k.name: controls.read(k, c.value)}), k.name) == usual
 
 
 def test_a_slider_hands_on_what_was_typed() -> None:
@@ -197,16 +115,11 @@ def test_a_slider_hands_on_what_was_typed() -> None:
         assert controls.control(k, [], "x").preprocess(99_999) == 99_999
 
 
-def test_planned_counts_are_exact_totals() -> None:
-    made = mix.planned(make(MixSpec, {"images_per_class": 10, "arms": ("real", "90/10", "real+3x")}))
-    for words in ("<td>90</td><td>10</td>", "<td>100</td><td>300</td>", "3 arms x 5 seeds", "2,000 real images"):
-        assert words in made
-
-
 def test_an_address_comes_back_to_the_same_page() -> None:
     view = View(tab="train", theme="dark").at("train", "20261121-101503-train-digits-7f3a")
     assert from_query(view.query(), "dark") == view
     assert from_query("?tab=nonsense&x=1", "blue") == View()
+    assert from_query("?tab=data&run=cifar10", "light").run("data") == "cifar10"
 
 
 def test_settings_mark_what_is_not_the_default() -> None:

@@ -12,15 +12,40 @@ from dreamlab.data.catalog import INFO
 from dreamlab.service import Service
 from dreamlab.spec import Knob, Spec, knobs
 from dreamlab.spec.presets import PRESETS
+from dreamlab.spec.recipes import RECIPES
+
+FILLERS: dict[str, dict[str, dict[str, Any]]] = {"preset": PRESETS, "recipe": RECIPES}
+"""Knobs that fill others: name of the knob -> its choices -> the fields that each sets."""
+
+
+def _studies() -> dict[str, str]:
+    """Presets of studies: S4, or S2 (1, 2, 2, 2) where several of one study differ in their multipliers."""
+    of_study = [name.split("-")[0] for name in PRESETS]
+    words = {}
+    for name, study in zip(PRESETS, of_study, strict=True):
+        if study[1:].isdigit():
+            widths = f" ({', '.join(map(str, PRESETS[name]['multipliers']))})" if of_study.count(study) > 1 else ""
+            words[name] = study.upper() + widths
+    return words
+
 
 WORDS = {
     "dpmpp_2m": "DPM-Solver++(2M)", "ddim": "DDIM", "sampler=ddpm": "DDPM (ancestral)", "heun": "Heun", "small_cnn": "small CNN", "cnn": "CNN",
-    "resnet18": "ResNet-18", "classifier": "trained here (fd_classifier)", "inception": "Inception-v3 (FID)",
+    "mlp": "MLP", "unet_encoder": "U-Net encoder", "unet_encoder_small": "U-Net encoder, small", "resnet18": "ResNet-18", "resnet50": "ResNet-50",
+    "resnet101": "ResNet-101", "resnet152": "ResNet-152", "vgg16": "VGG-16", "vit_s": "ViT-S", "vit_b": "ViT-B", "swin_t": "Swin-T",
+    "recipe=fast": "fast, for small sets", "recipe=strong": "strong, for ResNets on whole sets",
+    "budget=steps": "equal optimiser steps", "budget=epochs": "equal epochs, as the studies",
+    "controls=duplicated": "real images repeated", "controls=augmented": "classical augmentation", "controls=synthetic": "synthetic only (CAS)",
+    "controls=noise": "noise images", "role=real": "real: a data set of its own", "role=synthetic": "synthetic: made elsewhere",
+    "fit=crop": "crop to the middle", "fit=pad": "pad with a border", "fit=stretch": "stretch", "color=rgb": "colour",
+    "color=auto": "as the images are", "labeller=none": "nobody", "labeller=own": "a classifier of the same real images",
+    "labeller=all": "a classifier of the whole training split", "scale=laptop": "laptop: minutes", "scale=middle": "middle: about an hour",
+    "scale=corrected": "corrected: its size without its mistakes", "scale=paper": "paper: as published",
+    "classifier": "trained here (fd_classifier)", "inception": "Inception-v3 (FID)",
     "guidance_weight": "guidance weight w", "num_steps": "sampler steps", "num_train_timesteps": "noise steps T (retrains)",
     "test": "test images", "train": "training images", "linear": "linear (fixed betas)", "linear_scaled": "linear_scaled (to T)",
-    "s0": "S0", "s2": "S2 (1, 2, 3, 4)", "s2-1222": "S2 (1, 2, 2, 2)", "s2-112244": "S2 (1, 1, 2, 2, 4, 4)", "s4": "S4",
     "adamw": "AdamW", "adam": "Adam", "adafactor": "Adafactor", "sgd": "SGD", "muon": "Muon", "sqrt_snr": "sqrt-SNR", "min_snr": "min-SNR",
-    **{name: info.title for name, info in INFO.items()},
+    **{name: info.title for name, info in INFO.items()}, **_studies(),
 }  # fmt: skip
 """What choices are called on the pages; `field=choice` where the same word means another thing elsewhere."""
 NONE = ("none", "")
@@ -35,13 +60,18 @@ def word(k: Knob, choice: str) -> str:
 
 
 def optional_run(k: Knob) -> bool:
-    """Whether a knob names one run or none."""
-    return bool(k.run_kind) and k.type == "str" and not k.required
+    """Whether a knob names one run (or data set) or none."""
+    return bool(k.run_kind) and k.type == "str" and not k.required and not k.default
 
 
 def run_choices(k: Knob, choices: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """What a drop-down of runs offers: with "none" first where it may stay empty."""
-    return [NONE, *choices] if optional_run(k) else list(choices)
+    """What a drop-down of runs offers: "none" first where it may stay empty, then what has a name, then the runs."""
+    return [*([NONE] if optional_run(k) else []), *((word(k, c), c) for c in k.choices), *choices]
+
+
+def usual_run(k: Knob, offered: Sequence[tuple[str, str]]) -> str | None:
+    """What a drop-down of runs stands on: its default where that is offered, else the first."""
+    return k.default if k.default in {run for _, run in offered} else (offered[0][1] if offered else None)
 
 
 def control(k: Knob, choices: Sequence[tuple[str, str]], elem_id: str) -> Any:
@@ -49,7 +79,7 @@ def control(k: Knob, choices: Sequence[tuple[str, str]], elem_id: str) -> Any:
     common: dict[str, Any] = {"label": label(k), "info": k.help, "elem_id": elem_id, "show_label": True}
     if k.run_kind:
         many, offered = k.type == "list", run_choices(k, choices)
-        first = [] if many else (offered[0][1] if offered else None)
+        first = [] if many else usual_run(k, offered)
         return gr.Dropdown(
             choices=offered, value=first, multiselect=many, allow_custom_value=True, filterable=True, **common
         )
@@ -97,16 +127,23 @@ def shown(k: Knob, value: Any) -> Any:
     return ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in value)
 
 
-def preset_values(cls: type[Spec], preset: str) -> dict[str, Any]:
-    """Every field that some preset sets, as this one has it: its own value or the default."""
+def fillers(cls: type[Spec]) -> list[str]:
+    """Knobs of a spec that fill others: `preset`, `recipe`."""
+    return [k.name for k in knobs(cls) if k.name in FILLERS]
+
+
+def filled_by(cls: type[Spec], filler: str, choice: str) -> dict[str, Any]:
+    """Every field that some choice of this filler sets, as this choice has it: its own value or the default."""
     defaults = {k.name: k.default for k in knobs(cls)}
-    touched = sorted({name for fields in PRESETS.values() for name in fields})
-    return {name: PRESETS.get(preset, {}).get(name, defaults[name]) for name in touched}
+    touched = sorted({name for fields in FILLERS[filler].values() for name in fields})
+    return {name: FILLERS[filler].get(choice, {}).get(name, defaults[name]) for name in touched}
 
 
 def changed(cls: type[Spec], values: dict[str, Any]) -> set[str]:
-    """Names of the values (as `read` gives them) that are neither the default nor what the chosen preset says."""
-    own = PRESETS.get(str(values.get("preset", "")), {})
+    """Names of the values (as `read` gives them) that are neither the default nor what the chosen preset or recipe says."""
+    own: dict[str, Any] = {}
+    for filler in fillers(cls):
+        own |= FILLERS[filler].get(str(values.get(filler, "")), {})
     found = set()
     for k in knobs(cls):
         if k.name in values and not k.required:

@@ -41,6 +41,19 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
                 chart = gr.Plot(show_label=False, elem_id="sweep-chart")
                 table = gr.HTML("", elem_id="sweep-table")
 
+    _draw(pages, numbers, head, chart, table)
+    pages.openers["fidelity"] = lambda now, run: opened(pages, now, run)
+    forms.add_choices(pages, "fidelity", one, "images", view)
+    forms.add_choices(pages, "fidelity", curve, "source", view)
+    _switch(pages, view, which, one_column, curve_column)
+    start(pages, one, view, seen, "fidelity")
+    start(pages, curve, view, seen, "fidelity")
+
+
+def _draw(pages: Pages, numbers: Any, head: Any, chart: Any, table: Any) -> None:
+    """What is shown of the chosen measurement and of the chosen curve, and when it is drawn anew."""
+    service = pages.service
+
     def shown(now: View, kind: str) -> RunRow | None:
         return pages.chosen(now, "fidelity", (kind,))
 
@@ -61,9 +74,10 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
         "fidelity", chart, lambda now: (key("sweep")(now), now.theme), lambda now: sweep_figure(*points(now), now.theme)
     )
     pages.add("fidelity", table, key("sweep"), lambda now: sweep_table(pages, *points(now)))
-    pages.openers["fidelity"] = lambda now, run: opened(pages, now, run)
-    forms.add_choices(pages, "fidelity", one, "images", view)
-    forms.add_choices(pages, "fidelity", curve, "source", view)
+
+
+def _switch(pages: Pages, view: Any, which: Any, one_column: Any, curve_column: Any) -> None:
+    """Shows one of the two forms."""
     pages.add(
         "fidelity",
         which,
@@ -77,14 +91,12 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
         **QUIET,
     )
     which.input(lambda now, word: now.with_pick("fidelity-which", word), [view, which], view, **QUIET)
-    start(pages, one, view, seen, "fidelity")
-    start(pages, curve, view, seen, "fidelity")
 
 
 def opened(pages: Pages, view: View, run: str) -> View:
     """A synthetic set that is opened here is one to be measured; a curve shows its form."""
     kind = pages.service.row(run, disk=False).kind
-    if kind == "synthesize":
+    if kind in ("synthesize", "import"):
         return view.at("fidelity", "").with_pick("fidelity-images", run).with_pick("fidelity-which", ONE)
     return view.with_pick("fidelity-which", CURVE if kind == "sweep" else ONE)
 

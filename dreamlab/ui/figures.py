@@ -8,7 +8,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from dreamlab.ui.theme import faded, mix_colour, palette
+from dreamlab.ui.theme import faded, palette
 
 FONT = "Inter, ui-sans-serif, system-ui, sans-serif"
 MOST_POINTS = 600
@@ -168,115 +168,6 @@ def curve(points: Sequence[dict[str, Any]], axis: str, metric: str, theme: str, 
     return figure
 
 
-def mix(report: dict[str, Any], theme: str, revision: str) -> go.Figure:
-    """Accuracy of every arm: seeds as small points, mean and interval, the control as a band, colour by synthetic fraction.
-
-    With two generators the real arm comes first and each generator's arms follow under a heading that names what it saw.
-    """
-    arms = report.get("arms", [])
-    if not arms:
-        return empty(theme, 340, "The arms appear here, cell by cell.")
-    figure = base(theme, 340, revision)
-    c = palette(theme)
-    places, heads = _places(arms, report.get("generators", []))
-    control = next((a for a in arms if a["arm"] == "real" and a.get("interval")), None)
-    if control and control["interval"].get("low") is not None:
-        low, high = 100 * max(control["interval"]["low"], 0.0), 100 * min(control["interval"]["high"], 1.0)
-        figure.add_hrect(y0=low, y1=high, fillcolor=faded(c["real"], 0.09), line_width=0, layer="below")
-    seen: list[float] = []
-    for arm, x in zip(arms, places, strict=True):
-        seen += _arm(figure, arm, x, mix_colour(arm.get("synthetic_fraction", 0.0), theme), c)
-    labels = [_two_lines(a["label"]) for a in arms]
-    figure.update_xaxes(
-        tickvals=places,
-        ticktext=labels,
-        range=[-0.6, (max(places) if places else 0) + 0.6],
-        tickfont={"color": c["ink"], "size": 12},
-    )
-    if seen:
-        pad = max((max(seen) - min(seen)) * 0.12, 0.3)
-        figure.update_yaxes(range=[min(seen) - pad, min(100.2, max(seen) + pad)], ticksuffix="", nticks=7)
-    else:
-        figure.update_yaxes(showticklabels=False, showgrid=False)  # before the first cell there is no scale to show
-    for i, (x, text) in enumerate(heads):
-        figure.add_annotation(
-            x=x,
-            y=1.0,
-            yref="paper",
-            yanchor="bottom",
-            text=text,
-            showarrow=False,
-            font={"color": c["ink-2"], "size": 12},
-        )
-        if i or places[0] < x - 0.5:
-            first = min(
-                p for p, a in zip(places, arms, strict=True) if a.get("generator") and p >= x - _half(arms, places, x)
-            )
-            figure.add_vline(x=first - 0.65, line={"color": c["line"], "width": 1})
-    figure.update_layout(margin={"t": 30 if heads else 8, "b": 44})
-    return figure
-
-
-def _arm(figure: go.Figure, arm: dict[str, Any], x: float, colour: str, c: dict[str, str]) -> list[float]:
-    values = [100 * v for v in arm.get("accuracies") or []]
-    if not values:
-        figure.add_annotation(
-            x=x, y=0.5, yref="paper", text="to come", showarrow=False, font={"color": c["ink-3"], "size": 12}
-        )
-        return []
-    spread = [x - 0.12 - 0.05 * (i % 5) for i in range(len(values))]  # beside the mean, away from its label
-    figure.add_scatter(
-        x=spread, y=values, mode="markers", marker={"color": faded(colour, 0.45), "size": 6}, hovertemplate="seed %{text}: %{y:.2f} %<extra></extra>",
-        text=[str(s) for s in arm.get("seeds") or range(len(values))],
-    )  # fmt: skip
-    mean = sum(values) / len(values)
-    interval = arm.get("interval") or {}
-    low, high = interval.get("low"), interval.get("high")
-    low, high = (
-        (None if low is None else max(low, 0.0)),
-        (None if high is None else min(high, 1.0)),
-    )  # no accuracy lies beyond
-    if low is not None and high is not None and len(values) > 1:
-        figure.add_scatter(
-            x=[x, x], y=[100 * low, 100 * high], mode="lines", line={"color": colour, "width": 2}, hoverinfo="skip"
-        )
-    else:
-        low = high = None
-    figure.add_scatter(
-        x=[x], y=[mean], mode="markers+text", marker={"color": colour, "size": 12, "line": {"color": c["panel"], "width": 2}},
-        text=[f"  {mean:.1f}"], textposition="middle right", textfont={"color": c["ink"], "size": 13}, cliponaxis=False,
-        hovertemplate=f"{arm['label']}: %{{y:.2f}} %<extra></extra>",
-    )  # fmt: skip
-    return [*values, *([100 * low, 100 * high] if low is not None and high is not None else [])]
-
-
-def _places(
-    arms: Sequence[dict[str, Any]], generators: Sequence[dict[str, Any]]
-) -> tuple[list[float], list[tuple[float, str]]]:
-    """x of every arm, with a gap before each generator's group, and the headings of the groups."""
-    x, places, last = -1.0, [], None
-    for arm in arms:
-        x += 1.0 if arm.get("generator", "") == last or last is None else 1.3
-        last = arm.get("generator", "")
-        places.append(x)
-    heads = []
-    for g in generators if len(generators) > 1 else []:
-        mine = [p for p, a in zip(places, arms, strict=True) if a.get("generator") == g["key"]]
-        if mine:
-            heads.append((sum(mine) / len(mine), f"<b>{_plain(g['name'])}</b>, {_plain(g['badge'])}"))
-    return places, heads
-
-
-def _half(arms: Sequence[dict[str, Any]], places: Sequence[float], middle: float) -> float:
-    key = min(zip(places, arms, strict=True), key=lambda pa: abs(pa[0] - middle))[1].get("generator")
-    mine = [p for p, a in zip(places, arms, strict=True) if a.get("generator") == key]
-    return (max(mine) - min(mine)) / 2 + 0.01
-
-
-def _two_lines(label: str) -> str:
-    return _plain(label).replace(" synthetic", "<br>synthetic").replace(" only", "<br>only")
-
-
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Plotly reads a little HTML in labels: names must not."""
     return str(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -8,8 +8,9 @@ from typing import Any
 
 import gradio as gr
 
+from dreamlab.data.catalog import DataError
 from dreamlab.service import Refused, Service
-from dreamlab.spec import Spec, command, knobs
+from dreamlab.spec import Spec, SpecError, command, knobs
 from dreamlab.ui import controls, html
 from dreamlab.ui.controls import Section
 from dreamlab.ui.view import QUIET, Pages, View, report_error
@@ -68,8 +69,8 @@ class Form:
         try:
             spec = service.check(self.cls.kind, values)
             cost, extra = cost_note(service, spec), self.describe(spec)
-        except ValueError as error:
-            return {self.refusal: refusal(str(error)), self.cost: "", **heads}
+        except Exception as error:  # the page must get a sentence whatever happens
+            return {self.refusal: refusal(refused(error)), self.cost: "", **heads}
         return {
             self.command: terminal(spec),
             self.cost: cost,
@@ -130,10 +131,21 @@ def build(
     def look(data: dict[Any, Any]) -> dict[Any, Any]:
         return form.look(service, data)
 
+    for filler in controls.fillers(cls):
+        _fill(form, filler)
     _first_look(form, service)
     changes = [c.change for c in form.fields.values()]
     gr.on(changes, look, form.inputs, form.replies, trigger_mode="always_last", **QUIET)
     return form
+
+
+def _fill(form: Form, filler: str) -> None:
+    """A preset or a recipe fills in what its kind sets."""
+    names = controls.filled_by(form.cls, filler, "")
+    form.fields[filler].input(
+        lambda choice: form.filled(controls.filled_by(form.cls, filler, choice)), form.fields[filler],
+        [form.fields[n] for n in names], **QUIET,
+    )  # fmt: skip
 
 
 def _first_look(form: Form, service: Service) -> None:
@@ -159,8 +171,8 @@ def refine(
 
 
 def add_choices(pages: Pages, tab: str, form: Form, name: str, view: Any) -> None:
-    """Keeps a drop-down of runs fresh: on the run that was chosen here or that the page was asked to use, else on its first choice
-    (none where it may stay empty, else the newest)."""
+    """Keeps a drop-down of runs or data sets fresh: on what was chosen here or what the page was asked to use, else on its usual
+    choice (none where it may stay empty, its default, else the newest run)."""
     k = next(k for k in knobs(form.cls) if k.name == name)
     service = pages.service
     field, chosen = form.fields[name], f"{form.cls.kind}-{name}"
@@ -169,9 +181,10 @@ def add_choices(pages: Pages, tab: str, form: Form, name: str, view: Any) -> Non
         choices = controls.run_choices(k, service.choices(k.run_kind))
         if k.type == "list":
             return gr.Dropdown(choices=choices)
-        known = {run for _, run in choices}
         wanted = now.pick(chosen)
-        return gr.Dropdown(choices=choices, value=wanted if wanted in known else (choices[0][1] if choices else None))
+        return gr.Dropdown(
+            choices=choices, value=wanted if wanted in {run for _, run in choices} else controls.usual_run(k, choices)
+        )
 
     pages.add(tab, field, lambda now: (tuple(service.choices(k.run_kind)), now.pick(chosen)), draw)
     if k.type != "list":
@@ -180,7 +193,7 @@ def add_choices(pages: Pages, tab: str, form: Form, name: str, view: Any) -> Non
 
 def refused(error: Exception) -> str:
     """The sentence for a page; anything that is not a refusal is reported to the terminal."""
-    if isinstance(error, Refused):
+    if isinstance(error, (Refused, SpecError, DataError)):
         return str(error)
     report_error(error)
     return "That did not work; the terminal of DreamLab says why."

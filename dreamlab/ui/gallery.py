@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
 import numpy as np
 
-from dreamlab.data import imageset
+from dreamlab.data import catalog, imageset
 from dreamlab.service import Refused, RunRow
+from dreamlab.spec import ImportSpec, SynthesizeSpec
 from dreamlab.ui import html
 from dreamlab.ui.train import drawn_names, picture_size
 from dreamlab.ui.view import QUIET, Pages, View
@@ -16,20 +19,66 @@ from dreamlab.ui.view import QUIET, Pages, View
 COLS, ROWS = 10, 8
 PER_PAGE = COLS * ROWS
 EVERY = "every class"
+SETS = "synthesize|import"
+"""Kinds of run that hold synthetic images: made here, or imported."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Pickers:
+    """The components that choose what is shown."""
+
+    chosen: Any
+    klass: Any
+    split: Any
+    page: Any
 
 
 def create(pages: Pages, view: Any, seen: Any) -> None:
     """Lays out the tab: set, class and page pickers above two sheets."""
-    service = pages.service
     gr.HTML(
         html.page_head(
             "Real and synthetic, side by side",
             "Every pixel as it is stored: lossless, at whole-number zoom. Blue frames are real images, vermilion ones synthetic.",
         )
     )
+    pickers = _pickers(pages)
+    with gr.Column(elem_classes="dl-panel"):
+        sheets = gr.HTML("", elem_id="gallery-sheets")
+    steps = gr.HTML("", elem_id="gallery-steps", visible=False)
+    with gr.Column(elem_classes="dl-panel"):
+        about = gr.HTML("", elem_id="gallery-about")
+
+    def shown(now: View) -> RunRow | None:
+        return pages.chosen(now, "gallery", ("synthesize", "import"), lambda row: is_set(pages, row))
+
+    def sheet_key(now: View) -> Any:
+        row = shown(now)
+        return (row and (row.id, row.state), now.pick("class", EVERY), now.pick("split", "train"), now.pick("page", 1))
+
+    def sheet_draw(now: View) -> str:
+        picked, split = now.pick("class", EVERY), now.pick("split", "train")
+        return sheets_html(pages, shown(now), picked, split, int(now.pick("page", 1)))
+
+    def steps_key(now: View) -> Any:
+        row = shown(now)
+        return (row.id, len(pages.service.status(row.id).images)) if row else None
+
+    def steps_draw(now: View) -> Any:
+        film = steps_html(pages, shown(now))
+        return gr.HTML(f'<div class="dl-panel">{film}</div>', visible=bool(film))
+
+    _draw_pickers(pages, pickers, shown)
+    pages.add("gallery", sheets, sheet_key, sheet_draw)
+    pages.add("gallery", steps, steps_key, steps_draw)
+    pages.add("gallery", about, lambda now: row_key(shown(now)), lambda now: about_html(pages, shown(now)))
+    _wire(pickers, view)
+
+
+def _pickers(pages: Pages) -> Pickers:
+    """One row above the sheets."""
     with gr.Row():
         chosen = gr.Dropdown(
-            choices=service.choices("synthesize"),
+            choices=pages.service.choices(SETS),
             label="Synthetic set",
             elem_id="gallery-set",
             allow_custom_value=True,
@@ -49,27 +98,20 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
             filterable=False,
         )
         page = gr.Number(1, label="Page", elem_id="gallery-page", scale=0, min_width=110)
-    with gr.Column(elem_classes="dl-panel"):
-        sheets = gr.HTML("", elem_id="gallery-sheets")
-    with gr.Column(elem_classes="dl-panel", visible=False) as steps_panel:
-        steps = gr.HTML("", elem_id="gallery-steps")
-    with gr.Column(elem_classes="dl-panel"):
-        about = gr.HTML("", elem_id="gallery-about")
+    return Pickers(chosen, klass, split, page)
 
-    def shown(now: View) -> RunRow | None:
-        return pages.chosen(now, "gallery", ("synthesize",))
+
+def _draw_pickers(pages: Pages, pickers: Pickers, shown: Callable[[View], RunRow | None]) -> None:
+    """Keeps the choices fresh and on what is shown."""
+    service = pages.service
 
     def set_key(now: View) -> Any:
         row = shown(now)
-        return (tuple(service.choices("synthesize")), row.id if row else "")
+        return (tuple(service.choices(SETS)), row.id if row else "")
 
     def set_draw(now: View) -> Any:
         row = shown(now)
-        return gr.Dropdown(choices=service.choices("synthesize"), value=row.id if row else None)
-
-    def sheet_key(now: View) -> Any:
-        row = shown(now)
-        return (row and (row.id, row.state), now.pick("class", EVERY), now.pick("split", "train"), now.pick("page", 1))
+        return gr.Dropdown(choices=service.choices(SETS), value=row.id if row else None)
 
     def class_key(now: View) -> Any:
         row = shown(now)
@@ -81,38 +123,58 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
         picked = now.pick("class", EVERY)
         return gr.Dropdown(choices=[EVERY, *names], value=picked if picked in names else EVERY)
 
-    pages.add("gallery", chosen, set_key, set_draw)
-    pages.add("gallery", klass, class_key, class_draw)
-    pages.add("gallery", page, lambda now: now.pick("page", 1), lambda now: now.pick("page", 1))
-    pages.add(
-        "gallery",
-        sheets,
-        sheet_key,
-        lambda now: sheets_html(
-            pages, shown(now), now.pick("class", EVERY), now.pick("split", "train"), int(now.pick("page", 1))
-        ),
-    )
+    pages.add("gallery", pickers.chosen, set_key, set_draw)
+    pages.add("gallery", pickers.klass, class_key, class_draw)
+    pages.add("gallery", pickers.page, lambda now: now.pick("page", 1), lambda now: now.pick("page", 1))
 
-    def steps_key(now: View) -> Any:
-        row = shown(now)
-        return (row.id, len(service.status(row.id).images)) if row else None
 
-    pages.add("gallery", steps, steps_key, lambda now: steps_html(pages, shown(now)))
-    pages.add("gallery", steps_panel, steps_key, lambda now: gr.Column(visible=bool(steps_html(pages, shown(now)))))
-    pages.add("gallery", about, lambda now: row_key(shown(now)), lambda now: about_html(pages, shown(now)))
+def _wire(pickers: Pickers, view: Any) -> None:
+    """What is picked becomes part of the view; another set or class begins on its first page."""
 
-    chosen.input(lambda now, run: now.at("gallery", run or "").with_pick("page", 1), [view, chosen], view, **QUIET)
-    klass.input(lambda now, name: now.with_pick("class", name).with_pick("page", 1), [view, klass], view, **QUIET)
-    split.input(lambda now, name: now.with_pick("split", name).with_pick("page", 1), [view, split], view, **QUIET)
-    page.input(lambda now, number: now.with_pick("page", max(1, int(number or 1))), [view, page], view, **QUIET)
+    def on_set(now: View, run: str | None) -> View:
+        return now.at("gallery", run or "").with_pick("page", 1)
+
+    def on_class(now: View, name: str) -> View:
+        return now.with_pick("class", name).with_pick("page", 1)
+
+    def on_split(now: View, name: str) -> View:
+        return now.with_pick("split", name).with_pick("page", 1)
+
+    def on_page(now: View, number: float | None) -> View:
+        return now.with_pick("page", max(1, int(number or 1)))
+
+    pickers.chosen.input(on_set, [view, pickers.chosen], view, **QUIET)
+    pickers.klass.input(on_class, [view, pickers.klass], view, **QUIET)
+    pickers.split.input(on_split, [view, pickers.split], view, **QUIET)
+    pickers.page.input(on_page, [view, pickers.page], view, **QUIET)
 
 
 def row_key(row: RunRow | None) -> Any:
     return (row.id, row.state) if row else None
 
 
+def is_set(pages: Pages, row: RunRow) -> bool:
+    """Whether a run holds synthetic images; an import may also be a data set."""
+    spec = pages.service.get(row.id).spec
+    return not isinstance(spec, ImportSpec) or spec.role == "synthetic"
+
+
+def belongs(pages: Pages, run: str) -> tuple[str, str, tuple[str, ...]]:
+    """(data set, its folder, names of the classes) of a synthetic set; no names where its generator knows none."""
+    spec = pages.service.get(run).spec
+    if isinstance(spec, ImportSpec):
+        return spec.dataset, "", catalog.info(spec.dataset).classes
+    generator = pages.service.generator_of(run)[1]
+    labelled = isinstance(spec, SynthesizeSpec) and spec.labeller != "none"
+    return (
+        generator.dataset,
+        generator.data_dir,
+        catalog.info(generator.dataset).classes if labelled else drawn_names(generator),
+    )
+
+
 def class_names(pages: Pages, run: str) -> tuple[str, ...]:
-    return drawn_names(pages.service.generator_of(run)[1])
+    return belongs(pages, run)[2]
 
 
 def pick(images: np.ndarray, labels: np.ndarray, classes: int, klass: int | None, page: int) -> np.ndarray:
@@ -138,15 +200,22 @@ def sheets_html(pages: Pages, row: RunRow | None, picked: str, split: str, page:
     if row.state != "done":
         return f'<p class="empty">This set is {html.esc(html.STATE_WORDS.get(row.state, row.state))}: {row.step:,} of {row.total:,} {html.esc(row.unit)}.</p>'
     service = pages.service
-    _, generator = service.generator_of(row.id)
-    real, real_labels, _ = service.real_images(generator.dataset, generator.data_dir, split)
+    dataset, folder, names = belongs(pages, row.id)
     fake, fake_labels = service.images(row.id)
-    names = drawn_names(generator)
+    try:
+        real, real_labels, _ = service.real_images(dataset, folder, split)
+        missing = ""
+    except Refused as error:  # the set can be looked at alone
+        real, real_labels, missing = fake[:0], fake_labels[:0], str(error)
     if not names:  # the generator knows no classes: real images of all of them, in stored order
         names, real_labels, picked = ("all",), np.zeros_like(real_labels), "all"
     klass, side = names.index(picked) if picked in names else None, int(fake.shape[1])
-    where = f"{generator.dataset}, {'training' if split == 'train' else 'test'} split"
-    left = one(real, real_labels, names, klass, page, "real", where, side)
+    where = f"{dataset}, {'training' if split == 'train' else 'test'} split"
+    left = (
+        f'<p class="note warn">{html.esc(missing)}</p>'
+        if missing
+        else one(real, real_labels, names, klass, page, "real", where, side)
+    )
     right = one(fake, fake_labels, names, klass, page, "synthetic", row.name, side)
     last = max(page_count(real_labels, klass), page_count(fake_labels, klass))
     back = (
@@ -207,15 +276,29 @@ def about_html(pages: Pages, row: RunRow | None) -> str:
     if row is None:
         return html.panel_head("The set")
     try:
-        generator, spec = pages.service.generator_of(row.id)
-        saw = f"{spec.images_per_class} real images per class" if spec.images_per_class else "all real training images"
-        origin = f"{html.run_link(generator.id, generator.record.name, 'train')}, which saw {html.esc(saw)} of {html.esc(spec.dataset)}"
+        origin = imported(pages, row) or made(pages, row)
     except Refused:
-        origin = "a generator that is no longer here"
+        origin = "made by a generator that is no longer here"
     record = pages.service.get(row.id).record
     measure = html.button("Measure its fidelity", "open", run=row.id, tab="fidelity", id="gallery-measure")
+    links = html.export_links(row.id, "Its images") if row.state == "done" else ""
     return (
         html.panel_head("The set", row.id)
-        + f'<p class="sub">{html.esc(row.headline)}{html.demo_chip(row.demo)}; made by {origin}. {html.state_chip(row.state)}</p>'
-        f'{html.command_line(record.command)}<div class="acts" style="margin-top:12px">{measure}</div>'
+        + f'<p class="sub">{html.esc(row.headline)}{html.demo_chip(row.demo)}; {origin}. {html.state_chip(row.state)}</p>'
+        f'{html.command_line(record.command)}<div class="acts" style="margin-top:12px;align-items:center">{measure}{links}</div>'
     )
+
+
+def imported(pages: Pages, row: RunRow) -> str:
+    """Where an imported set is from; empty for one that was made here."""
+    spec = pages.service.get(row.id).spec
+    if not isinstance(spec, ImportSpec):
+        return ""
+    return f"{html.run_link(row.id, 'imported', 'data')} from {html.esc(spec.source)}, for the classes of {html.esc(spec.dataset)}"
+
+
+def made(pages: Pages, row: RunRow) -> str:
+    """Which generator made a set, and what that had seen. Raises Refused where it is gone."""
+    generator, spec = pages.service.generator_of(row.id)
+    saw = f"{sum(pages.service.available(spec)):,} real images of {spec.dataset}"
+    return f"made by {html.run_link(generator.id, generator.record.name, 'train')}, which saw {html.esc(saw)}"

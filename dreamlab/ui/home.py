@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from dreamlab.data.catalog import INFO
+from dreamlab.data import catalog
 from dreamlab.service import Refused
 from dreamlab.spec import ACTIVE, MixSpec, command
 from dreamlab.ui import html, mix
@@ -65,7 +65,7 @@ def card_html(pages: Pages) -> str:
 
 def question(spec: MixSpec) -> str:
     """The card in words, from its spec."""
-    info = INFO[spec.dataset]
+    info = catalog.info(spec.dataset)
     n = spec.images_per_class * len(info.classes)
     wide = f" and one that saw all {info.train:,} training digits" if spec.sources else ""
     return (
@@ -114,7 +114,7 @@ def recent_html(pages: Pages) -> str:
         return html.panel_head("Recent runs") + '<p class="note">Finished runs are listed here.</p>'
     items = [
         f'<p style="margin:0 0 8px">{html.run_link(r.id, f"{r.kind} {r.name}", html.KIND_TAB.get(r.kind, "runs"))}{html.demo_chip(r.demo)}'
-        f'<br><span class="note">{html.state_chip(r.state)} {html.esc(r.headline if r.kind != "mix" else "")}</span></p>'
+        f'<br><span class="note">{html.state_chip(r.state)} {html.esc(r.headline if r.kind not in ("mix", "study") else "")}</span></p>'
         for r in rows
     ]
     return html.panel_head("Recent runs") + "".join(items)

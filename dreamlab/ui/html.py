@@ -16,13 +16,11 @@ STATE_WORDS = {
     "failed": "failed", "interrupted": "interrupted, resumes by itself",
 }  # fmt: skip
 KIND_TAB = {
-    "train": "train",
-    "synthesize": "gallery",
-    "fidelity": "fidelity",
-    "sweep": "fidelity",
-    "mix": "mix",
-    "classify": "mix",
-}
+    "import": "data", "train": "train", "synthesize": "gallery", "fidelity": "fidelity", "sweep": "fidelity", "mix": "mix",
+    "classify": "mix", "study": "studies",
+}  # fmt: skip
+OTHER = "var(--line-2)"
+"""Colour of images that are neither new real ones nor synthetic: repeated ones, noise."""
 MINUS = "\u2212"
 
 
@@ -138,13 +136,12 @@ def track(share: float) -> str:
     return f'<span class="track" role="progressbar" aria-valuemin="0" aria-valuemax="100" aria-valuenow="{percent:.0f}" aria-label="progress"><i style="width:{percent:.1f}%"></i></span>'
 
 
-def mix_bar(real: float, synthetic: float, largest: float) -> str:
-    """Real (blue) and synthetic (vermilion) counts as one bar on a common scale."""
+def mix_bar(real: float, synthetic: float, largest: float, other: float = 0) -> str:
+    """Real (blue), synthetic (vermilion) and other (grey) counts as one bar on a common scale."""
     scale = 100 / largest if largest else 0
-    return (
-        f'<span class="bar" aria-hidden="true"><i style="width:{real * scale:.1f}%;background:var(--real)"></i>'
-        f'<i style="width:{synthetic * scale:.1f}%;background:var(--synthetic)"></i></span>'
-    )
+    parts = ((real, "var(--real)"), (synthetic, "var(--synthetic)"), (other, OTHER))
+    drawn = "".join(f'<i style="width:{n * scale:.1f}%;background:{colour}"></i>' for n, colour in parts if n)
+    return f'<span class="bar" aria-hidden="true">{drawn}</span>'
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], caption: str = "", kind: str = "") -> str:
@@ -183,8 +180,28 @@ def gains(classes: Sequence[str], points: Sequence[float], fraction: float) -> s
     return '<div class="gains">' + "".join(cells) + "</div>"
 
 
-def data_uri(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode()
+def data_uri(content: bytes, kind: str = "image/png") -> str:
+    return f"data:{kind};base64," + base64.b64encode(content).decode()
+
+
+def download(text: str, name: str, kind: str, words: str) -> str:
+    """A link that saves a text as a file; nothing is asked of the server."""
+    return f'<a class="btn small" download="{esc(name)}" href="{data_uri(text.encode(), kind)}">{esc(words)}</a>'
+
+
+def export_links(run: str, what: str) -> str:
+    """The images of a run as files that the server makes when they are asked for."""
+    links = "".join(
+        f'<a class="btn small" download href="/export/{esc(run)}?format={kind}">{words}</a>'
+        for kind, words in (("zip", "class folders (ZIP)"), ("npz", ".npz"))
+    )
+    return f'<span class="mut">{esc(what)}:</span>{links}'
+
+
+def facts(pairs: Iterable[tuple[str, Any]]) -> str:
+    """A quiet two-column table of names and values."""
+    rows = "".join(f'<tr><td>{esc(name)}</td><td class="left">{esc(value)}</td></tr>' for name, value in pairs)
+    return f'<table class="kv plain"><tbody>{rows}</tbody></table>'
 
 
 def sheet(

@@ -1,81 +1,121 @@
-"""Mix: does synthetic data help? The verdict in large words, the chart that shows it, the arms, and the form."""
+"""Mix: does synthetic data help? The verdict in large words, the chart that shows it, the arms, the classes, and the form."""
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
 
-from dreamlab.data import mixing
-from dreamlab.data.catalog import INFO
+from dreamlab.data import catalog, mixing
+from dreamlab.groups import mix as plans
 from dreamlab.service import RunRow
 from dreamlab.spec import ACTIVE, MixSpec, Spec
-from dreamlab.ui import figures, forms, html
-from dreamlab.ui.theme import mix_css
+from dreamlab.ui import arms, classes, controls, evidence, forms, html
 from dreamlab.ui.train import start
-from dreamlab.ui.view import Pages, View
+from dreamlab.ui.view import QUIET, Pages, View
 
-CLASSIFIERS = {"small_cnn": "small CNN", "cnn": "CNN", "resnet18": "ResNet-18"}
+BAND = "small points: seeds; lines: 95 % intervals; blue band: real only; hollow: controls"
+
+
+@dataclasses.dataclass(frozen=True)
+class Panels:
+    """The components that show the chosen mix."""
+
+    answer: Any
+    chart: Any
+    best: Any
+    table: Any
+    worth: Any
+    surface_panel: Any
+    rate: Any
+    surface: Any
+    arm: Any
+    by_class: Any
+    taken: Any
 
 
 def create(pages: Pages, view: Any, seen: Any) -> None:
     """Lays out the tab and wires its form."""
+    service = pages.service
+
+    def describe(spec: Spec) -> str:
+        assert isinstance(spec, MixSpec)
+        return planned(spec, service.available(spec))
+
     with gr.Row(elem_classes="columns"):
         with gr.Column(elem_classes="formcol"), gr.Column(elem_classes="dl-panel"):
             gr.HTML(html.panel_head("A new mix"))
-            form = forms.build(pages.service, MixSpec, "Start the mix", "mix", describe=planned)
+            form = forms.build(service, MixSpec, "Start the mix", "mix", describe=describe, after="controls")
         with gr.Column(elem_classes="maincol"):
-            answer = gr.HTML("", elem_id="mix-verdict")
-            with gr.Column(elem_classes="dl-panel"):
-                gr.HTML(
-                    html.panel_head(
-                        "Accuracy on real test images, %", "small points: seeds; lines: 95 % intervals; band: real only"
-                    )
-                )
-                chart = gr.Plot(show_label=False, elem_id="mix-chart")
-            with gr.Column(elem_classes="dl-panel"):
-                arms = gr.HTML("", elem_id="mix-table")
-            with gr.Column(elem_classes="dl-panel"):
-                gains = gr.HTML("", elem_id="mix-gains")
-            command = gr.HTML("", elem_id="mix-run-command")
+            panels = _panels()
+    _draw(pages, panels)
+    panels.arm.input(lambda now, name: now.with_pick("mix-arm", name or ""), [view, panels.arm], view, **QUIET)
+    for name in ("dataset", "sources", "sets"):
+        forms.add_choices(pages, "mix", form, name, view)
+    start(pages, form, view, seen, "mix")
+
+
+def _panels() -> Panels:
+    """The answer from its words down to its classes."""
+    answer = gr.HTML("", elem_id="mix-verdict")
+    with gr.Column(elem_classes="dl-panel"):
+        gr.HTML(html.panel_head("Accuracy on real test images, %", BAND))
+        chart = gr.Plot(show_label=False, elem_id="mix-chart")
+        best = gr.HTML("", elem_id="mix-best")
+    with gr.Column(elem_classes="dl-panel"):
+        table = gr.HTML("", elem_id="mix-table")
+    worth = gr.HTML("", elem_id="mix-worth", visible=False)
+    with gr.Column(elem_classes="dl-panel", visible=False) as surface_panel:
+        rate = gr.HTML("", elem_id="mix-rate")
+        surface = gr.Plot(show_label=False, elem_id="mix-surface")
+    with gr.Column(elem_classes="dl-panel"):
+        arm = gr.Dropdown([], label="Arm, class by class", elem_id="mix-arm", filterable=False, elem_classes="short")
+        by_class = gr.HTML("", elem_id="mix-gains")
+    taken = gr.HTML("", elem_id="mix-run-command")
+    return Panels(answer, chart, best, table, worth, surface_panel, rate, surface, arm, by_class, taken)
+
+
+def _draw(pages: Pages, p: Panels) -> None:
+    """What the panels show of the chosen mix, and when they are drawn anew."""
 
     def shown(now: View) -> RunRow | None:
         return pages.chosen(now, "mix", ("mix",))
 
     def key(now: View) -> Any:
+        return pages.version_of(shown(now))
+
+    def report(now: View) -> dict[str, Any]:
+        return pages.report(shown(now))
+
+    def themed(now: View) -> Any:
+        return (key(now), now.theme)
+
+    def with_arm(now: View) -> Any:
+        return (key(now), now.pick("mix-arm"))
+
+    def revision(now: View) -> str:
         row = shown(now)
-        return (row.id, pages.service.status(row.id).version, row.state) if row else None
+        return row.id if row else "none"
 
-    def report(now: View) -> tuple[RunRow | None, dict[str, Any]]:
-        row = shown(now)
-        return row, pages.service.report(row.id) if row else {}
-
-    def command_panel(now: View) -> str:
-        row = shown(now)
-        return (
-            html.panel_head("This run from a terminal") + html.command_line(pages.service.get(row.id).record.command)
-            if row
-            else ""
-        )
-
-    pages.add("mix", answer, key, lambda now: answer_html(*report(now), spec_of(pages, shown(now))))
-    pages.add(
-        "mix",
-        chart,
-        lambda now: (key(now), now.theme),
-        lambda now: figures.mix(report(now)[1], now.theme, status_id(shown(now))),
-    )
-    pages.add("mix", arms, key, lambda now: arms_html(*report(now)))
-    pages.add("mix", gains, key, lambda now: gains_html(report(now)[1]))
-    pages.add("mix", command, lambda now: status_id(shown(now)), command_panel)
-    forms.add_choices(pages, "mix", form, "sources", view)
-    start(pages, form, view, seen, "mix")
+    pages.add("mix", p.answer, key, lambda now: answer_html(shown(now), report(now), spec_of(pages, shown(now))))
+    pages.add("mix", p.chart, themed, lambda now: evidence.mix(report(now), now.theme, revision(now)))
+    pages.add("mix", p.best, key, lambda now: best_html(report(now)))
+    pages.add("mix", p.table, key, lambda now: arms.arms_html(report(now)))
+    pages.add("mix", p.worth, key, lambda now: panel(arms.worth_html(report(now))))
+    pages.add("mix", p.surface_panel, key, lambda now: gr.Column(visible=bool(report(now).get("surface"))))
+    pages.add("mix", p.rate, key, lambda now: rate_html(report(now)))
+    pages.add("mix", p.surface, themed, lambda now: evidence.surface(report(now), now.theme, revision(now)))
+    pages.add("mix", p.arm, with_arm, lambda now: arm_choice(report(now), now.pick("mix-arm")))
+    pages.add("mix", p.by_class, with_arm, lambda now: class_panel(report(now), now.pick("mix-arm")))
+    pages.add("mix", p.taken, with_arm, lambda now: take_out(pages, shown(now), now.pick("mix-arm")))
 
 
-def status_id(row: RunRow | None) -> str:
-    return row.id if row else "none"
+def panel(inside: str) -> Any:
+    """A panel of its own, or nothing where there is nothing to say."""
+    return gr.HTML(f'<div class="dl-panel">{inside}</div>', visible=bool(inside))
 
 
 def spec_of(pages: Pages, row: RunRow | None) -> MixSpec | None:
@@ -83,45 +123,48 @@ def spec_of(pages: Pages, row: RunRow | None) -> MixSpec | None:
     return spec if isinstance(spec, MixSpec) else None
 
 
-def planned(spec: Spec) -> str:
-    """The exact counts of every arm, before anything runs: totals over all classes."""
-    assert isinstance(spec, MixSpec)
-    info = INFO[spec.dataset]
-    classes = len(info.classes)
-    per_class = spec.images_per_class or info.train // classes
-    rows = []
-    for arm in spec.arms:
-        c = mixing.counts(arm, per_class)
-        rows.append(
-            [
-                dot(c.synthetic_fraction) + html.esc(mixing.label(arm)),
-                f"{c.real * classes:,}",
-                f"{c.synthetic * classes:,}",
-            ]
-        )
-    about = "" if spec.images_per_class else " (about: classes differ a little)"
-    seeds = f"{len(spec.arms)} arms x {spec.seeds} seeds" + (
-        f", for each of {len(spec.sources) + spec.train_own} generators"
-        if len(spec.sources) + spec.train_own > 1
-        else ""
+def planned(spec: MixSpec, available: Sequence[int]) -> str:
+    """The exact counts of every arm, before anything runs, and the classes before and after.
+
+    `available`: real images of every class that the mix may use. Raises ValueError where an arm is impossible.
+    """
+    info = catalog.info(spec.dataset)
+    cells = {
+        cell.arm: cell for cell in sorted(plans.cells(spec), key=lambda cell: (cell.arm != "real", not cell.treatment))
+    }
+    rows, tiles = [], []
+    for name, cell in cells.items():
+        counts = mixing.counts(name, available)
+        real, synthetic, other = (sum(getattr(c, part) for c in counts) for part in ("real", "synthetic", "other"))
+        mark = arms.dot(synthetic / (real + synthetic + other), hollow=not cell.treatment and name != "real")
+        words = mixing.label(name, info.classes)
+        rows.append([mark + html.esc(words), f"{real:,}", f"{synthetic:,}", f"{other:,}" if other else ""])
+        per_class = {part: [getattr(c, part) for c in counts] for part in ("real", "synthetic", "other")}
+        tiles.append((words, per_class))
+    keys = plans.keys(spec)
+    classifiers = len(plans.cells(spec)) * spec.seeds
+    about = f"{len(cells)} arms x {spec.seeds} seeds" + (
+        f", {len(keys)} sources of synthetic images" if len(keys) > 1 else ""
     )
+    sizes = f"; and {len(plans.surface(spec))} cells of the surface" if spec.real_sizes else ""
     return (
-        html.table(["Arm", "real", "synthetic"], rows)
-        + f'<p class="note">Images per classifier{about}; {seeds}; tested on {info.test:,} real images.</p>'
+        html.table(["Images per classifier", "real", "synth.", "other"], rows, kind="small")
+        + f'<p class="note">{about}: {classifiers:,} classifiers{sizes}; tested on {info.test:,} real images. Hollow marks are'
+        " controls; other images are repeated real ones or noise.</p>"
+        + '<details class="more"><summary>Images per class, before and after</summary>'
+        + classes.histograms(info.classes, tiles)
+        + "</details>"
     )
-
-
-def dot(fraction: float) -> str:
-    """The mark of an arm in the colour of its synthetic fraction."""
-    return f'<span class="mark" style="background:{mix_css(fraction)}"></span>'
 
 
 def quiet_line(spec: MixSpec, report: dict[str, Any]) -> str:
     """What the answer is about, in one quiet line with a badge per generator."""
-    info = INFO[spec.dataset]
-    real = f"{spec.images_per_class * len(info.classes):,}" if spec.images_per_class else f"all {info.train:,}"
+    info = catalog.info(spec.dataset)
+    control = classes.reference(report)
+    real = f"{control['real']:,}" if control else f"up to {info.train:,}"
+    network = controls.WORDS.get(spec.classifier, spec.classifier)
     test = report.get("test_images") or info.test
-    words = f"{info.title}, {real} real images, {CLASSIFIERS[spec.classifier]}, {spec.seeds} seeds, tested on {test:,} held-out real images"
+    words = f"{info.title}, {real} real images, {network}, {spec.seeds} seeds, tested on {test:,} held-out real images"
     badges = "".join(html.chip(f"{g['name']}: {g['badge']}") for g in report.get("generators", []) if g.get("badge"))
     return f'<p class="quiet"><span style="margin-right:8px">{html.esc(words)}</span> <span class="chips" style="display:inline-flex">{badges}</span></p>'
 
@@ -136,7 +179,8 @@ def verdict_html(verdict: dict[str, Any], size: str = "") -> str:
         text,
         count=1,
     )
-    return f'<p class="verdict {size}" data-kind="{html.esc(kind)}">{marked}</p>'
+    long = " long" if len(text) > 220 else ""
+    return f'<p class="verdict {size}{long}" data-kind="{html.esc(kind)}">{marked}</p>'
 
 
 def answer_html(row: RunRow | None, report: dict[str, Any], spec: MixSpec | None) -> str:
@@ -148,13 +192,17 @@ def answer_html(row: RunRow | None, report: dict[str, Any], spec: MixSpec | None
         )
     line = quiet_line(spec, report)
     if row.state == "done" and report.get("verdict"):
-        notes = " ".join(report.get("notes") or [])
         return (
             line.replace("</p>", f"{html.demo_chip(row.demo)}</p>", 1)
             + verdict_html(report["verdict"])
             + others(report)
-            + f'<p class="sub">{html.esc(notes)}</p>'
+            + f'<p class="sub">{html.esc(" ".join(report.get("notes") or []))}</p>'
         )
+    return line + progress(row, "The verdict comes when all cells are there", "mix")
+
+
+def progress(row: RunRow, coming: str, tab: str, small: bool = False) -> str:
+    """What stands in the answer's place while a group runs, or after it ended without one."""
     if row.state in ACTIVE:
         share = row.step / row.total if row.total else 0.0
         left = (
@@ -163,141 +211,101 @@ def answer_html(row: RunRow | None, report: dict[str, Any], spec: MixSpec | None
         now = row.text or ("waiting for its turn" if row.state == "queued" else "preparing")
         done = f"{row.step} of {row.total} {row.unit}" if row.total else row.state
         stop = (
-            html.button("Stop and keep", "stop", small=True, id="mix-stop", run=row.id)
+            html.button("Stop and keep", "stop", small=True, id=f"{tab}-stop", run=row.id)
             if row.state != "stopping"
             else ""
         )
-        return line + (
-            f'<p class="verdict">The verdict comes when all cells are there: {html.esc(left)}.</p>'
+        return (
+            f'<p class="{"sub" if small else "verdict"}">{html.esc(coming)}: {html.esc(left)}.</p>'
             f'<p class="sub">{html.track(share)} {html.esc(done)}; now: {html.esc(now)}. What is finished appears below, cell by cell. {stop}</p>'
         )
     why = f" {row.error}" if row.error else ""
-    resume = html.button("Resume", "resume", id="mix-resume", run=row.id) if row.resumable else ""
-    return (
-        line
-        + f'<p class="verdict small">No verdict: this mix is {html.esc(html.STATE_WORDS.get(row.state, row.state))}.{html.esc(why)}</p><p class="sub">{resume}</p>'
-    )
+    resume = html.button("Resume", "resume", id=f"{tab}-resume", run=row.id) if row.resumable else ""
+    word = html.STATE_WORDS.get(row.state, row.state)
+    return f'<p class="verdict small">No verdict: this {row.kind} is {html.esc(word)}.{html.esc(why)}</p><p class="sub">{resume}</p>'
 
 
 def others(report: dict[str, Any]) -> str:
     """With several generators: what each of them found, with what it saw."""
-    found = report.get("generators", [])
+    found = [g for g in report.get("generators", []) if g.get("verdict")]
     if len(found) < 2:
         return ""
     items = "".join(
         f'<tr><td>{html.esc(g["name"])}</td><td class="left">{html.chip(g["badge"])}</td><td class="left wrap">{html.esc(g["verdict"].get("text", ""))}</td></tr>'
-        for g in found if g.get("verdict")
+        for g in found
     )  # fmt: skip
-    return (
-        f'<div class="wide" id="mix-generators"><table class="leftish"><tbody>{items}</tbody></table></div><p class="note"></p>'
-        if items
-        else ""
-    )
+    return f'<div class="wide" id="mix-generators"><table class="leftish"><tbody>{items}</tbody></table></div><p class="note"></p>'
 
 
-def arms_html(row: RunRow | None, report: dict[str, Any]) -> str:
-    """The table of arms: counts, bar, accuracy and macro-F1 with intervals, difference with its interval; grouped by generator."""
-    arms = report.get("arms", [])
-    if not arms:
-        return html.panel_head("Arms") + '<p class="empty">The arms of a mix are listed here.</p>'
-    largest = max(a["real"] + a["synthetic"] for a in arms)
-    names = {g["key"]: g for g in report.get("generators", [])}
-    several, last, body = len(names) > 1, "", ""
-    for arm in arms:
-        key = arm.get("generator", "")
-        if several and key and key != last:
-            g = names.get(key, {"name": key, "badge": ""})
-            body += f'<tr class="group"><td colspan="8">{html.esc(g["name"])} {html.chip(g["badge"])}</td></tr>'
-        last = key
-        body += (
-            "<tr>"
-            + "".join(
-                f"<td>{c}</td>"
-                for c in arm_cells(arm, largest, names[key]["badge"] if several and key in names else "")
-            )
-            + "</tr>"
-        )
-    heads = ["Arm", "real", "synthetic", "", "accuracy, %", "macro-F1, %", "against real only, points", "p (Holm)"]
-    top = "".join(f'<th scope="col">{h}</th>' for h in heads)
-    note = (
-        f"{report.get('budget', 'steps')}: {report['steps']:,} optimiser steps for every arm"
-        if report.get("budget") == "steps" and report.get("steps")
-        else "equal epochs"
-    )
-    return (
-        html.panel_head("Arms", note)
-        + f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
-    )
+def best_html(report: dict[str, Any]) -> str:
+    """What the grey band of the chart says in words."""
+    text = str((report.get("best") or {}).get("text") or "")
+    return f'<p class="note">Grey band: {html.esc(text)}</p>' if text else ""
 
 
-def arm_cells(arm: dict[str, Any], largest: int, known_badge: str) -> list[str]:
-    """The cells of one arm; what the generator saw is named where the group's heading has not said it."""
-    badge = (arm.get("leakage") or {}).get("badge", "") if arm.get("synthetic") else ""
-    name = (
-        dot(arm.get("synthetic_fraction", 0.0))
-        + html.esc(arm["label"])
-        + (f'<br><span class="note">{html.esc(badge)}</span>' if badge and badge != known_badge else "")
-    )
-    seeds = len(arm.get("accuracies") or [])
-    p = (arm.get("difference") or {}).get("p_holm")
-    return [
-        name, f"{arm['real']:,}", f"{arm['synthetic']:,}", html.mix_bar(arm["real"], arm["synthetic"], largest), measured(arm.get("interval"), seeds),
-        measured(arm.get("macro_f1_interval"), seeds), difference(arm), "" if p is None else ("&lt; 0.001" if p < 0.001 else f"{p:.3f}"),
-    ]  # fmt: skip
+def rate_html(report: dict[str, Any]) -> str:
+    """What one real image is worth, in words, above the learning curves."""
+    text = str((report.get("exchange") or {}).get("text") or "The exchange rate comes when all sizes are there.")
+    return html.panel_head(
+        "How many synthetic images are worth one more real one?", "95 % intervals over seeds and test images"
+    ) + (f'<p class="sub">{html.esc(text)}</p>')
 
 
-def measured(interval: dict[str, Any] | None, seeds: int) -> str:
-    """Percent with its interval in grey behind it."""
-    if not interval or interval.get("mean") is None or seeds == 0:
-        return '<span class="mut">to come</span>'
-    mean, low, high = interval["mean"], interval.get("low"), interval.get("high")
-    if low is None or high is None or seeds < 2:
-        return f'{100 * mean:.1f} <span class="mut">({seeds} seed{"s" if seeds != 1 else ""})</span>'
-    return f'{100 * mean:.1f} <span class="mut">{100 * max(low, 0):.1f} to {100 * min(high, 1):.1f}</span>'
+def chosen_arm(report: dict[str, Any], asked: str) -> dict[str, Any] | None:
+    """The arm that is looked at class by class: the one asked for, else that of the verdict, else the best mean of what is done."""
+    done = [a for a in arms.ordered(report) if a.get("per_class") and arms.role(a) != "reference"]
+    verdict = report.get("verdict") or {}
+    told = f"{verdict.get('generator', '')} {verdict.get('arm', '')}".strip()
+    for wanted in (asked, told):
+        if found := next((a for a in done if arms.key(a) == wanted), None):
+            return found
+    mixes = [a for a in done if arms.role(a) == "treatment" and a.get("interval")]
+    return max(mixes, key=lambda a: a["interval"]["mean"], default=None)
 
 
-def difference(arm: dict[str, Any]) -> str:
-    """Points against the control: a colour only where the interval leaves zero, always with a sign."""
-    if arm.get("arm") == "real":
-        return '<span class="mut">reference</span>'
-    d = arm.get("difference")
-    if not d or d.get("mean") is None:
-        return '<span class="mut">to come</span>'
-    low, high = d.get("low"), d.get("high")
-    sure = low is not None and high is not None and (low > 0 or high < 0)
-    word = ("good" if d["mean"] > 0 else "bad") if sure else "mut"
-    tail = (
-        f' <span class="mut">{html.signed(low)} to {html.signed(high)}</span>'
-        if low is not None and high is not None
-        else ""
-    )
-    return f'<span class="{word}">{html.signed(d["mean"])}</span>{tail}'
-
-
-def gains_html(report: dict[str, Any]) -> str:
-    """Gain of each class: the best arm of each generator against real only."""
-    arms = report.get("arms", [])
-    control = next((a for a in arms if a["arm"] == "real" and a.get("per_class")), None)
+def arm_choice(report: dict[str, Any], asked: str) -> Any:
+    """The drop-down of the arms that are done."""
     names = {g["key"]: g["name"] for g in report.get("generators", [])}
-    blocks: list[str] = []
-    for key in names or {"": ""}:
-        mine = [a for a in arms if a.get("generator") == key and a.get("per_class") and a.get("interval")]
-        if not mine or control is None:
-            continue
-        best = max(mine, key=lambda a: a["interval"]["mean"])
-        points = [100 * (a - b) for a, b in zip(best["per_class"], control["per_class"], strict=True)]
-        who = f", {names[key]}" if len(names) > 1 else ""
-        blocks.append(
-            html.panel_head(f"Gain by class, points{who}", f"{best['label']} against real only")
-            + html.gains(report.get("classes") or class_names(points), points, best["synthetic_fraction"])
+    listed = [a for a in arms.ordered(report) if a.get("per_class") and arms.role(a) != "reference"]
+    choices = [
+        (
+            a["label"] + (f", {names[a['generator']]}" if len(names) > 1 and a.get("generator") in names else ""),
+            arms.key(a),
         )
-    if not blocks:
-        return (
-            html.panel_head("Gain by class, points")
-            + '<p class="empty">Comes with the first finished arm beside real only.</p>'
-        )
-    return '<div class="pair">' + "".join(f"<div>{b}</div>" for b in blocks) + "</div>"
+        for a in listed
+    ]
+    chosen = chosen_arm(report, asked)
+    return gr.Dropdown(choices=choices, value=arms.key(chosen) if chosen else None)
 
 
-def class_names(points: Sequence[float]) -> list[str]:
-    return [str(i) for i in range(len(points))]
+def class_panel(report: dict[str, Any], asked: str) -> str:
+    """Gains, confusion and histograms of the chosen arm."""
+    arm = chosen_arm(report, asked)
+    parts = [classes.gains_html(report, arm), classes.confusion_html(report, arm), classes.histograms_html(report)]
+    return "".join(f'<div class="block-apart">{p}</div>' for p in parts if p)
+
+
+def take_out(pages: Pages, row: RunRow | None, asked: str) -> str:
+    """The command of the run, its table as CSV and LaTeX, and the images of the chosen arm."""
+    if row is None:
+        return ""
+    made = html.panel_head("This run from a terminal") + html.command_line(pages.service.get(row.id).record.command)
+    if row.state != "done":
+        return made
+    arm = chosen_arm(pages.report(row), asked)
+    images = (
+        html.export_links(arm["run"], f"Images of {arm['label']}")
+        if arm and arm.get("run") and not arm["arm"].startswith("noise")
+        else ""
+    )
+    return (
+        made + f'<div class="acts" style="margin-top:12px;align-items:center">{table_links(pages, row)}{images}</div>'
+    )
+
+
+def table_links(pages: Pages, row: RunRow) -> str:
+    """The table of a mix or a study as files."""
+    table = pages.service.table
+    return html.download(table(row.id, "csv"), f"{row.id}.csv", "text/csv", "Table as CSV") + html.download(
+        table(row.id, "latex"), f"{row.id}.tex", "application/x-tex", "Table as LaTeX"
+    )

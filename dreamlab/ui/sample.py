@@ -12,6 +12,7 @@ import gradio as gr
 from dreamlab.data import catalog
 from dreamlab.service import LiveFrame, Refused
 from dreamlab.spec import Knob, SynthesizeSpec, TrainSpec, knobs
+from dreamlab.spec.facts import can_be_guided
 from dreamlab.ui import controls, forms, html
 from dreamlab.ui.controls import Section
 from dreamlab.ui.train import drawn_names, picture_size
@@ -227,7 +228,7 @@ def trained(pages: Pages, source: str | None) -> TrainSpec | None:
 def guidable(pages: Pages, source: str) -> bool:
     """Whether a generator has an unconditional model of its own to be guided by."""
     spec = trained(pages, source)
-    return spec is None or (spec.conditional and spec.label_dropout > 0)
+    return spec is None or can_be_guided(spec)
 
 
 def generators(pages: Pages, stages: bool = False) -> list[tuple[str, str]]:

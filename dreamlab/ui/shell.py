@@ -10,7 +10,7 @@ import gradio as gr
 
 from dreamlab.service import RunRow, Service
 from dreamlab.store import disk_use
-from dreamlab.ui import fidelity, gallery, home, html, mix, runs, sample, train
+from dreamlab.ui import datasets, fidelity, gallery, home, html, mix, runs, sample, studies, train
 from dreamlab.ui.forms import refused
 from dreamlab.ui.theme import ASSETS
 from dreamlab.ui.view import QUIET, TABS, Pages, View, from_query
@@ -19,11 +19,13 @@ TICK = 0.7
 """Seconds between two looks at the store."""
 MODULES = {
     "home": home,
+    "data": datasets,
     "train": train,
     "sample": sample,
     "gallery": gallery,
     "fidelity": fidelity,
     "mix": mix,
+    "studies": studies,
     "runs": runs,
 }
 HEAD = '<script src="/look/app.js?v={stamp}"></script><link rel="icon" href="data:,"><meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -145,6 +147,8 @@ def act(pages: Pages, view: View, data: dict[str, Any]) -> View:
             return view.saying("")
         if name == "pick":
             return view.with_pick(str(data.get("name", "")), str(data.get("value", "")))
+        if name in ("look", "use"):
+            return with_set(view, str(data.get("set", "")), "data" if name == "look" else str(data.get("tab", "")))
         if name == "compare":
             return view.with_pick("compare", tuple(str(r) for r in list(data.get("runs") or [])[:8]))
         if name == "card":
@@ -153,6 +157,14 @@ def act(pages: Pages, view: View, data: dict[str, Any]) -> View:
     except Exception as error:  # the page must get a sentence whatever happens
         return view.saying(refused(error))
     return view
+
+
+def with_set(view: View, name: str, tab: str) -> View:
+    """The Data page that shows a data set, or the form of another page (train, mix) with this set chosen."""
+    if tab == "data":
+        return dataclasses.replace(view, tab=tab, notice="", undo="").at(tab, name).with_pick("data-page", 1)
+    there = tab if tab in ("train", "mix") else view.tab
+    return dataclasses.replace(view, tab=there, notice="", undo="").with_pick(f"{there}-dataset", name)
 
 
 def open_run(pages: Pages, view: View, run: str, tab: str) -> View:
@@ -230,7 +242,9 @@ def dock(active: list[RunRow], thumbnail: str) -> str:
     )
     more = html.chip(f"{len(waiting) - 3} more") if len(waiting) > 3 else ""
     stop = (
-        html.button("Stop and keep", "stop", small=True, id="dock-stop", run=first.id)
+        html.button(
+            "Stop" if first.kind == "import" else "Stop and keep", "stop", small=True, id="dock-stop", run=first.id
+        )
         if first.state != "stopping"
         else ""
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import gradio as gr
@@ -13,12 +14,26 @@ from dreamlab.service import Refused, RunRow
 from dreamlab.service.cautions import caution
 from dreamlab.spec import ACTIVE, Spec, TrainSpec
 from dreamlab.spec.training import INHERITED
-from dreamlab.ui import controls, figures, forms, html, schedule
+from dreamlab.ui import figures, forms, html, schedule
 from dreamlab.ui.view import QUIET, Pages, View
 
 REAL_WIDTH = 290
 """Pixels of the side column."""
+MOST_CLASSES = 12
+"""Classes that are shown beside the film."""
 LEAD = "The same noise for every picture: what changes from preview to preview is only the network."
+
+
+@dataclasses.dataclass(frozen=True)
+class Panels:
+    """The components that show the chosen run."""
+
+    numbers: Any
+    film: Any
+    loss: Any
+    bands: Any
+    real: Any
+    command: Any
 
 
 def create(pages: Pages, view: Any, seen: Any) -> None:
@@ -53,6 +68,18 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
             with gr.Column(elem_classes="dl-panel"):
                 real = gr.HTML("", elem_id="train-real")
 
+    _draw(pages, Panels(numbers, film, loss, bands, real, command))
+    for name in ("dataset", "init_from"):
+        forms.add_choices(pages, "train", form, name, view)
+    forms.refine(pages, "train", form.cost, form.inputs, lambda data: form.look(service, data))
+    _fill(pages, form)
+    start(pages, form, view, seen, "train")
+
+
+def _draw(pages: Pages, panels: Panels) -> None:
+    """What the panels show of the chosen run, and when they are drawn anew."""
+    service = pages.service
+
     def shown(now: View) -> RunRow | None:
         return pages.chosen(now, "train", ("train",))
 
@@ -76,23 +103,16 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
         spec = service.get(row.id).spec if row else None
         return (spec.dataset, spec.data_dir, spec.image_size) if isinstance(spec, TrainSpec) else ("mnist5k", "", 0)
 
-    pages.add("train", numbers, status_key, lambda now: run_panel(pages, shown(now)))
-    pages.add("train", film, film_key, lambda now: film_panel(pages, shown(now)))
-    pages.add("train", loss, loss_key, lambda now: loss_figure(pages, shown(now), now.theme))
-    pages.add("train", bands, loss_key, lambda now: bands_figure(pages, shown(now), now.theme))
-    pages.add("train", real, data_key, lambda now: real_panel(pages, *data_key(now)))
-    pages.add("train", command, lambda now: status_id(shown(now)), lambda now: command_panel(pages, shown(now)))
-    forms.add_choices(pages, "train", form, "init_from", view)
-    forms.refine(pages, "train", form.cost, form.inputs, lambda data: form.look(service, data))
-    _fill(pages, form)
-    start(pages, form, view, seen, "train")
+    pages.add("train", panels.numbers, status_key, lambda now: run_panel(pages, shown(now)))
+    pages.add("train", panels.film, film_key, lambda now: film_panel(pages, shown(now)))
+    pages.add("train", panels.loss, loss_key, lambda now: loss_figure(pages, shown(now), now.theme))
+    pages.add("train", panels.bands, loss_key, lambda now: bands_figure(pages, shown(now), now.theme))
+    pages.add("train", panels.real, data_key, lambda now: real_panel(pages, *data_key(now)))
+    pages.add("train", panels.command, lambda now: status_id(shown(now)), lambda now: command_panel(pages, shown(now)))
 
 
 def _fill(pages: Pages, form: forms.Form) -> None:
-    """A preset fills in what presets set; a run to start from fills in what is taken over from it."""
-
-    def from_preset(preset: str) -> dict[Any, Any]:
-        return form.filled(controls.preset_values(TrainSpec, preset))
+    """A run to start from fills in what is taken over from it."""
 
     def from_run(run: str) -> dict[Any, Any]:
         try:
@@ -101,8 +121,7 @@ def _fill(pages: Pages, form: forms.Form) -> None:
             spec = None
         return form.filled({n: getattr(spec, n) for n in INHERITED}) if isinstance(spec, TrainSpec) else {}
 
-    preset, source = form.fields["preset"], form.fields["init_from"]
-    preset.input(from_preset, preset, [form.fields[n] for n in controls.preset_values(TrainSpec, "")], **QUIET)
+    source = form.fields["init_from"]
     source.input(from_run, source, [form.fields[n] for n in INHERITED], **QUIET)
 
 
@@ -119,9 +138,7 @@ def start(pages: Pages, form: forms.Form, view: Any, seen: Any, tab: str) -> Non
             run, reused = form.submit(pages.service, data)
         except Exception as error:
             return {form.refusal: forms.refusal(forms.refused(error))}
-        words = (
-            "This very run is there already; it is shown. Compute anew is among the more settings." if reused else ""
-        )
+        words = "This very run is there already; it is shown. Check Compute anew to run it again." if reused else ""
         return {view: now.at(tab, run).saying(words), form.refusal: ""}
 
     form.start.click(on_start, {*form.inputs, view}, [view, form.refusal], **QUIET)
@@ -235,7 +252,7 @@ def real_panel(pages: Pages, dataset: str, data_dir: str, image_size: int) -> st
     side = image_size or int(images.shape[1])
     cols = min(10, max(2, REAL_WIDTH // side))
     members = [np.flatnonzero(labels == c)[:cols] for c in range(len(classes))]
-    members = [m for m in members if len(m) == cols]
+    members = [m for m in members if len(m) == cols][:MOST_CLASSES]
     sheet = imageset.sheet(imageset.resized(images[np.concatenate(members)], side), cols)
     picture = html.sheet(
         html.data_uri(imageset.png(sheet)),

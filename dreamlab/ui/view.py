@@ -16,7 +16,7 @@ from dreamlab.service import Refused, RunRow, Service
 from dreamlab.spec import ACTIVE
 from dreamlab.ui import html
 
-TABS = ("home", "train", "sample", "gallery", "fidelity", "mix", "runs")
+TABS = ("home", "data", "train", "sample", "gallery", "fidelity", "mix", "studies", "runs")
 QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 """How every listener of ours is wired: no queue slot, no progress overlay, no public endpoint."""
 
@@ -81,6 +81,7 @@ class Pages:
         self.parts: list[Part] = []
         self.openers: dict[str, Callable[[View, str], View]] = {}
         """How a tab shows a run that it is asked to open, where that is more than choosing it."""
+        self._reports: dict[str, tuple[Hashable, dict[str, Any]]] = {}
 
     def add(self, tab: str, component: Any, key: Callable[[View], Hashable], draw: Callable[[View], Any]) -> Any:
         self.parts.append(Part(component, key, draw, tab))
@@ -106,7 +107,7 @@ class Pages:
                     continue
                 seen[i] = key
                 updates[part.component] = part.draw(view)
-            except (Refused, ValueError, OSError, KeyError) as error:
+            except Exception as error:  # one part that fails leaves the others standing
                 report_error(error)
                 if isinstance(part.component, gr.HTML):
                     sentence = (
@@ -117,17 +118,35 @@ class Pages:
                     updates[part.component] = f'<p class="refusal">{html.esc(sentence)}</p>'
         return updates, seen
 
-    def chosen(self, view: View, tab: str, kinds: Sequence[str]) -> RunRow | None:
-        """The run that a tab shows: the one chosen, else the first active one of its kinds, else the newest, the demo's last."""
+    def version_of(self, row: RunRow | None) -> Hashable:
+        """What changes when there is something new to say of a run."""
+        return (row.id, self.service.status(row.id).version, row.state) if row else None
+
+    def report(self, row: RunRow | None) -> dict[str, Any]:
+        """What a group's runs say so far, computed once for all parts that show it; empty without a run."""
+        if row is None:
+            return {}
+        version = self.version_of(row)
+        known = self._reports.get(row.id)
+        if known is None or known[0] != version:
+            known = (version, self.service.report(row.id))
+            self._reports = {**dict(list(self._reports.items())[-7:]), row.id: known}
+        return known[1]
+
+    def chosen(
+        self, view: View, tab: str, kinds: Sequence[str], fits: Callable[[RunRow], bool] = lambda row: True
+    ) -> RunRow | None:
+        """The run that a tab shows: the one chosen, else the first active one of its kinds, else the newest, the demo's last.
+        `fits` passes over runs of these kinds that the tab has nothing to say of."""
         asked = view.run(tab)
         if asked:
             try:
                 row = self.service.row(asked, disk=False)
             except Refused:
                 row = None
-            if row is not None and row.kind in kinds:
+            if row is not None and row.kind in kinds and fits(row):
                 return row
-        rows = [r for kind in kinds for r in self.service.rows(kind)]
+        rows = [r for kind in kinds for r in self.service.rows(kind) if fits(r)]
         rows.sort(key=lambda r: r.id, reverse=True)
         rows.sort(key=lambda r: (r.state not in ACTIVE, r.demo))
         return rows[0] if rows else None

@@ -71,11 +71,13 @@ def test_home_asks_one_question_and_shows_every_tab(page: Any, runs: Path) -> No
     go(page, "home")
     assert page.locator("#tabs [role=tab]").all_inner_texts() == [
         "Home",
+        "Data",
         "Train",
         "Sample",
         "Gallery",
         "Fidelity",
         "Mix",
+        "Studies",
         "Runs",
     ]
     says(page, "#home-card", "Does synthetic data help")
@@ -205,6 +207,16 @@ def test_mix_to_its_verdict(page: Any, runs: Path) -> None:
     says(page, "#mix-table", "generator saw")
     page.wait_for_function("() => document.querySelectorAll('#mix-chart .plotly .scatterlayer .point').length >= 9")
     assert page.locator("#mix-gains .gain").count() == 10
+    assert page.locator("#mix-gains table.matrix").count() == 2
+    says(page, "#mix-table", r"Controls(.|\n)*Real \+ 1x noise")
+    page.click("#mix-table details summary")
+    says(page, "#mix-table details", "McNemar for each seed")
+    pick(page, "mix-arm", "50 / 50")
+    says(page, "#mix-gains", "50 / 50 against real only")
+    with page.expect_download() as taken:
+        page.click("#mix-run-command a:has-text('.npz')")
+    with np.load(taken.value.path()) as arrays:
+        assert len(arrays["images"]) == len(arrays["labels"]) == 100 and set(arrays["role"]) == {"real", "synthetic"}
 
 
 def test_runs_compare_delete_and_undo(page: Any, runs: Path) -> None:
