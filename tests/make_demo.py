@@ -7,6 +7,7 @@ Nothing in it is written by hand: it is what these commands leave in an empty ru
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -60,8 +61,9 @@ def make(runs: Path) -> None:
     )
     command(
         runs, "mix", "--dataset", "mnist5k", "--images-per-class", "10", "--from", train["run"], "--train-own", "--arms", CARD_ARMS, "--steps", "200",
-        "--name", "Does synthetic data help? 100 real digits",
+        "--controls", "", "--name", "Does synthetic data help? 100 real digits",
     )  # fmt: skip
+    command(runs, "study", "s3-replacement")
 
 
 def pack(runs: Path, archive: Path) -> None:
@@ -80,13 +82,12 @@ def pack(runs: Path, archive: Path) -> None:
                     data = json.dumps({**json.loads(data), "demo": True}, indent=1).encode()
                 add(f"runs/{run.id}/{file.relative_to(run.path)}", data)
         cache = ArtefactCache(store.folders.cache)
-        for key in sorted(k for k in cache.keys() if k.startswith("extractor-")):
+        for key in sorted(k for k in cache.keys() if k.startswith("reference/")):
             arrays = cache.get(key)
             assert arrays is not None
-            with tempfile.TemporaryFile() as file:
-                np.savez(file, **arrays)
-                file.seek(0)
-                add(f"{CACHE_FOLDER}{key}.npz", file.read())
+            buffer = io.BytesIO()
+            np.savez(buffer, **arrays)
+            add(f"{CACHE_FOLDER}{key}.npz", buffer.getvalue())
         cache.close()
     assert archive.stat().st_size <= MOST_BYTES, f"{archive.stat().st_size} bytes are too many for the demo"
 

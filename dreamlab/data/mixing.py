@@ -156,15 +156,20 @@ def contents(
             raise ValueError(
                 f"arm {arm} needs {count.synthetic:,} synthetic images of class {c}, the set has {held[c]:,}"
             )
-    other = np.repeat(np.arange(classes), [c.other for c in wanted])
-    again = np.concatenate([np.resize(pool[own == c], wanted[c].other) for c in range(classes)])
     form = parse(arm).form
+    again = np.concatenate([_repeated(pool[own == c], wanted[c].other, c, seed) for c in range(classes)])
+    other = np.repeat(np.arange(classes), [c.other for c in wanted])
     return Contents(
         real=pool[draw(own, [c.real for c in wanted], seed)],
         synthetic=draw(synthetic_labels, [c.synthetic for c in wanted], seed),
         duplicated=again if form == "duplicated" else again[:0],
         noise=other if form == "noise" else other[:0],
     )
+
+
+def _repeated(members: np.ndarray, count: int, c: int, seed: int) -> np.ndarray:
+    """`count` of a class's images once more: each equally often, the rest of the number by chance."""
+    return np.resize(np.random.default_rng([seed, c, 4]).permutation(members), count)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -39,8 +39,8 @@ def _install_cache(store: RunStore, folder: Path) -> None:
     if not folder.is_dir():
         return
     cache = ArtefactCache(store.folders.cache)
-    for file in folder.iterdir():
-        key = file.name.removesuffix(".npz")
+    for file in folder.rglob("*.npz"):
+        key = file.relative_to(folder).as_posix().removesuffix(".npz")
         if cache.get(key) is None:
             with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as arrays:
                 cache.put(key, **{name: arrays[name] for name in arrays.files})

@@ -52,28 +52,17 @@ class Mix:
 
     def draw(self, seed: int) -> Drawn:
         """The training set of one seed, real images first, in the order of the sources."""
-        labels = self.real_labels[self.roles.pool]
-        real = self.roles.pool[mixing.draw(labels, self.total("real"), seed)]
-        made = mixing.draw(self.synthetic_labels, self.total("synthetic"), seed)
-        other = np.repeat(np.arange(len(self.counts)), self.total("other"))
-        parts = [(self.real, real), (self.synthetic, made)]
-        if self.arm.form == "duplicated":
-            again = self._repeated(seed)
-            parts.append((self.real, again))
-            other = self.real_labels[again]
-        elif self.arm.form == "noise":
-            parts.append((Noise(self.real.shape[1:], seed), np.arange(len(other))))
-        drawn = np.concatenate([self.real_labels[real], self.synthetic_labels[made], other])
+        classes = len(self.counts)
+        held = mixing.contents(self.arm.name, self.real_labels, self.roles.pool, self.synthetic_labels, classes, seed)
+        parts = [(self.real, held.real), (self.synthetic, held.synthetic)]
+        if len(held.duplicated):
+            parts.append((self.real, held.duplicated))
+        if len(held.noise):
+            parts.append((Noise(self.real.shape[1:], seed), np.arange(len(held.noise))))
+        real, again = self.real_labels[held.real], self.real_labels[held.duplicated]
+        drawn = np.concatenate([real, self.synthetic_labels[held.synthetic], again, held.noise])
         identity = [*self.hashes, self.arm.form == "noise", array_hash(*(i for _, i in parts), drawn)]
         return Drawn(Selection(parts), drawn, identity)
-
-    def _repeated(self, seed: int) -> np.ndarray:
-        """Indices of the real images that are there once more: each equally often, the rest of the number by chance."""
-        chosen, labels = [], self.real_labels[self.roles.pool]
-        for c, count in enumerate(self.total("other")):
-            members = self.roles.pool[labels == c]
-            chosen.append(np.resize(np.random.default_rng([seed, c, 4]).permutation(members), count))
-        return np.concatenate(chosen)
 
 
 def mixed(ctx: TaskContext, spec: ClassifySpec, data: catalog.DataSet) -> Mix:

@@ -1,4 +1,4 @@
-"""What one NVIDIA GPU makes of the generator, and a CIFAR-10 generator in what is left of the time.
+"""What one NVIDIA GPU makes of the generator, and in what is left of the time a CIFAR-10 generator and S0's five arms with it.
 
 python -m tests.bench.gpu pack CIFAR DIR                  CIFAR-10 as lossless sheets in DIR/0 and DIR/1, each below 64 MiB
 python -m tests.bench.gpu all --minutes 10 --out DIR [--data DIR]     measure, then train (with --data) until the time is up
@@ -25,17 +25,19 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from dreamlab.data import catalog, imageset
-from dreamlab.spec import SynthesizeSpec, TrainSpec, make
+from dreamlab.spec import ClassifySpec, Spec, SynthesizeSpec, TrainSpec, make
 from dreamlab.spec.cost import multiply_adds, parameter_count
-from dreamlab.store import ArtefactCache, Record, RunStore, checkpoints
+from dreamlab.store import ArtefactCache, Record, Run, RunStore, checkpoints, write_json
+from dreamlab.tasks import find_task
 from dreamlab.tasks.context import TaskContext
 from dreamlab.tasks.devices import peak_memory_bytes, prepare, synchronise
 from dreamlab.tasks.generator import load_generator
 from dreamlab.tasks.sampling import Pipeline
-from dreamlab.tasks.train import train
 from dreamlab.tasks.trainer import Trainer
 
 SHEET, COLUMNS, SHARD = 2500, 50, 16 * 10**6
+ARMS_SECONDS = 240
+"""Kept for the synthetic set and fifteen classifiers."""
 MODES: dict[str, dict[str, Any] | None] = {
     "eager": None, "compile": {}, "compile, reduce-overhead": {"mode": "reduce-overhead"},
 }  # fmt: skip
@@ -179,17 +181,9 @@ def generator(
         "learning_rate": 1e-3, "num_train_timesteps": 1000, "precision": "bf16", "compile": not smoke, **(SMOKE if smoke else {}),
     }  # fmt: skip
     spec = make(TrainSpec, values)
-    record = Record(
-        id=store.new_id("train", "cifar10"), kind="train", name="cifar10", created="", hash=spec.content_hash(),
-        spec=spec.model_dump(mode="json"),
-    )  # fmt: skip
-    run = store.create(record)
-    ctx = TaskContext(
-        run, store, ArtefactCache(store.folders.cache), threads=torch.get_num_threads(), device=str(device)
-    )
-    for event in train(ctx):
-        if event["type"] == "result":
-            say("CIFAR-10 generator", **event["values"])
+    run, result = done(store, spec, device)
+    say("CIFAR-10 generator", **result)
+    arms(store, run, data, device, smoke, say)
     small = {
         name: value.half() if value.is_floating_point() else value
         for name, value in load_file(run.path / checkpoints.LAST).items()
@@ -206,6 +200,34 @@ def generator(
     pipeline = Pipeline(load_generator(run.path, device), make(SynthesizeSpec, settings))
     images = pipeline.images([c for c in range(10) for _ in range(10)], list(range(100)))
     (out / "samples.png").write_bytes(imageset.png(imageset.sheet(images, 10)))
+
+
+def done(store: RunStore, spec: Spec, device: torch.device) -> tuple[Run, dict[str, Any]]:
+    """A run of this spec, made in this process, and its result."""
+    record = Record(
+        id=store.new_id(spec.kind, "cifar10"), kind=spec.kind, name="cifar10", created="", hash=spec.content_hash(),
+        spec=spec.model_dump(mode="json"),
+    )  # fmt: skip
+    run, cache = store.create(record), ArtefactCache(store.folders.cache)
+    ctx = TaskContext(run, store, cache, threads=torch.get_num_threads(), device=str(device))
+    result = next(e["values"] for e in find_task(spec.kind)(ctx) if e["type"] == "result")
+    write_json(run.path / "result.json", result)
+    return run, result
+
+
+def arms(store: RunStore, source: Run, data: Path, device: torch.device, smoke: bool, say: Callable[..., None]) -> None:
+    """S0's five arms on CIFAR-10, three seeds each, with the strong recipe in fewer steps; synthetic only is the CAS."""
+    drawing = {"source": source.id, "guidance_weight": 0.5, "num_steps": 3 if smoke else 20, "precision": "bf16"}
+    made, result = done(store, make(SynthesizeSpec, {**drawing, "per_class": 20 if smoke else 5000}), device)
+    say("synthetic set", **{k: result[k] for k in ("images", "seconds", "images_per_second")})
+    real = {"dataset": "cifar10", "data_dir": str(data), "images_per_class": 20 if smoke else 5000}
+    recipe = {"recipe": "strong", "steps": 4 if smoke else 4000, "seeds": 2 if smoke else 3}
+    if smoke:
+        recipe |= {"classifier": "small_cnn", "batch_size": 16}
+    for arm in ("real", "90/10", "50/50", "10/90", "synthetic"):
+        mixed = {} if arm == "real" else {"synthetic": made.id}
+        _, found = done(store, make(ClassifySpec, {**real, **recipe, **mixed, "arm": arm}), device)
+        say(f"S0 arm {arm}", interval=found["interval"], accuracies=found["accuracies"], seconds=found["seconds"])
 
 
 def everything(args: argparse.Namespace) -> int:
@@ -235,7 +257,8 @@ def everything(args: argparse.Namespace) -> int:
         if not args.train_only:
             measure(made, device, args.smoke, say)
         if args.data or args.smoke:
-            generator(made, device, 2.0 if args.smoke else ends - time.monotonic(), args.smoke, args.out, say)
+            left = ends - time.monotonic() - ARMS_SECONDS
+            generator(made, device, 2.0 if args.smoke else left, args.smoke, args.out, say)
         else:
             say("CIFAR-10 generator", skipped="no images: give --data, a folder made with pack")
     return 0
