@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -39,9 +40,10 @@ def page(name: str, runs: dict[str, tuple[Run, dict[str, Any]]], commit: str) ->
 
 
 def _scale(run: Run, result: dict[str, Any], commit: str) -> list[str]:
+    command = re.sub(r"--data-dir \S+", "--data-dir FOLDER", run.record.command)
     lines = [f"## {result['scale'].capitalize()} scale", "", result["summary"], "", f"It ran on: {result['data']}", ""]
     lines += [
-        f"Commit {commit}, {result['seconds']:,.0f} s of computing by all parts: `{run.record.command} --json`",
+        f"Commit {commit}, {result['seconds']:,.0f} s of computing by all parts: `{command} --json`",
         "",
     ]
     if result["verdict"]:

@@ -19,8 +19,9 @@ import numpy as np
 from scipy import special
 
 from dreamlab.stats.components import mean_interval, paired
+from dreamlab.stats.findings import Generator, Judgement, Treatment
 from dreamlab.stats.student import degrees, limit
-from dreamlab.stats.verdict import Generator, Judgement, Treatment, judge
+from dreamlab.stats.verdict import judge
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,7 +9,8 @@ import time
 import numpy as np
 import pytest
 
-from dreamlab.stats.verdict import Generator, Judgement, Treatment, judge
+from dreamlab.stats.findings import Generator, Judgement, Treatment
+from dreamlab.stats.verdict import judge
 from tests.stats_simulation import World, experiments, judged
 
 SAME = Generator("own", "trained here", saw=100, extra=0, pool=100)

@@ -17,7 +17,8 @@ from dreamlab.stats import components
 from dreamlab.stats.best import best_mix
 from dreamlab.stats.exchange import Cell as AmountCell
 from dreamlab.stats.exchange import exchange_rate
-from dreamlab.stats.verdict import Generator, Judgement, Treatment, judge
+from dreamlab.stats.findings import Generator, Judgement, Treatment
+from dreamlab.stats.verdict import judge
 from dreamlab.store import Run, RunStore
 
 Values = dict[str, Any]

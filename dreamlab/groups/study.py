@@ -8,12 +8,11 @@ from typing import Any, cast
 
 import numpy as np
 
-from dreamlab.data import catalog
 from dreamlab.groups.plan import Children, Status
-from dreamlab.groups.predictions import predictions
 from dreamlab.groups.studyjudge import Judged, judge_study
-from dreamlab.groups.studyplan import chosen, dataset_of, plan
-from dreamlab.spec import SpecError, StudySpec
+from dreamlab.groups.studyplan import chosen, plan
+from dreamlab.groups.studywork import Work
+from dreamlab.spec import StudySpec
 from dreamlab.stats import anomalies, components
 from dreamlab.store import Run, RunStore
 from dreamlab.studies.model import Cell, Measure, Scale, Study
@@ -46,38 +45,6 @@ def report(run: Run, store: RunStore, status: Status | None = None) -> Values:
         "rows": [_row(cell, measures.get(name), work, judged) for name, cell in cells.items()], "verdict": judged.verdict,
         "remarks": judged.notes, "anomalies": published_anomalies(study), "seconds": round(sum(seconds), 3),
     }  # fmt: skip
-
-
-class Work:
-    """The children of a study and the test labels of its data, read when asked."""
-
-    def __init__(self, children: Children, spec: StudySpec):
-        self.children, self.spec, self.dataset = children, spec, dataset_of(spec)
-        try:
-            self.info = catalog.info(self.dataset)
-        except catalog.DataError as error:
-            raise SpecError(str(error), "dataset") from None
-        self.title = self.info.title
-        self._labels: np.ndarray | None = None
-        self._predicted: dict[tuple[str, str], np.ndarray | None] = {}
-
-    @property
-    def labels(self) -> np.ndarray:
-        """(n,) classes of the test images."""
-        if self._labels is None:
-            try:
-                self._labels = catalog.load(self.dataset, self.spec.data_dir).test_labels
-            except catalog.DataError as error:
-                raise SpecError(str(error), "data_dir") from None
-        return self._labels
-
-    def predicted(self, role: str, name: str = "class") -> np.ndarray | None:
-        """(seeds, n) predicted classes, or (seeds, n, 5) `top5`, of a classifier that is done; None where they are not there."""
-        result = self.children.result(role)
-        if result is not None and (role, name) not in self._predicted:
-            folder = self.children.store.folder / self.children.ids[role]
-            self._predicted[role, name] = predictions(folder, len(result["seeds"]), name)
-        return self._predicted.get((role, name))
 
 
 def published_anomalies(study: Study) -> list[str]:

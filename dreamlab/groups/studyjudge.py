@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 
 from dreamlab.data import mixing
 from dreamlab.groups.plan import roles
 from dreamlab.groups.provenance import behind
+from dreamlab.groups.studywork import Work
 from dreamlab.spec import ClassifySpec, SynthesizeSpec
 from dreamlab.stats import components, holm, holm_levels
-from dreamlab.stats.verdict import ALPHA, Generator, Treatment, judge
+from dreamlab.stats.findings import ALPHA, Generator, Treatment
+from dreamlab.stats.verdict import judge
 from dreamlab.store import Run, RunError
 from dreamlab.studies.model import Comparison, Scale
-
-if TYPE_CHECKING:
-    from dreamlab.groups.study import Work
 
 PER_ARM = "per arm"
 

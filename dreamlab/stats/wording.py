@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from dreamlab.stats.verdict import ClassDifference, Difference, Generator, Treatment, Verdict
+from dreamlab.stats.findings import ClassDifference, Difference, Generator, Treatment, Verdict
 
-    Rival = tuple[Treatment, Difference]
-
+Rival = tuple[Treatment, Difference]
 LARGE = 20.0
 """Points: a test that needs more than that to speak is not worth a number."""
 SHOWN = 6
