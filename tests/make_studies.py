@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from dreamlab import studies
+from dreamlab.service.estimate import duration
+from dreamlab.service.library import Library
 from dreamlab.service.tables import number, published
 from dreamlab.store import Run, RunStore
 
@@ -79,6 +81,27 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return [f"| {' | '.join(line)} |" for line in (made[0], ["---"] * len(kept), *made[1:])]
 
 
+def index(found: dict[str, dict[str, tuple[Run, dict[str, Any]]]], store: RunStore, commit: str) -> str:
+    """The list of what was run here, with the answer of each in its own words."""
+    library = Library(store)
+    rows = []
+    for name in studies.names():
+        for scale, (run, result) in found.get(name, {}).items():
+            verdict = (
+                result["verdict"]["text"].split(";")[0]
+                if result["verdict"]
+                else "a table of measurements, nothing is judged"
+            )
+            rows.append((f"[{name}]({name}.md)", scale, verdict, duration(library.row(run.id).seconds or 0.0)))
+    return "\n".join([
+        "# The five studies, run here", "",
+        f"Made by `python -m tests.make_studies RUNS` at commit {commit} on two CPU cores without AMX, other work beside it; every cell"
+        " of the pages has its seeds and interval, and the command that gave it. A laptop scale asks the question of the study on"
+        " digits with small networks: its numbers stand beside the published ones, they do not replace them.", "",
+        *_table(("study", "scale", "answer", "time"), rows), "",
+    ])  # fmt: skip
+
+
 def main() -> None:
     if len(sys.argv) != 2:
         raise SystemExit("python -m tests.make_studies RUNS: the folder of the runs")
@@ -86,8 +109,11 @@ def main() -> None:
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=ROOT, check=True
     )
     PAGES.mkdir(parents=True, exist_ok=True)
-    for name, runs in finished(RunStore(Path(sys.argv[1]))).items():
+    store = RunStore(Path(sys.argv[1]))
+    found = finished(store)
+    for name, runs in found.items():
         (PAGES / f"{name}.md").write_text(page(name, runs, commit.stdout.strip()))
+    (PAGES / "README.md").write_text(index(found, store, commit.stdout.strip()))
 
 
 if __name__ == "__main__":

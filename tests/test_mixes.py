@@ -325,3 +325,17 @@ def test_a_labeller_that_saw_everything_counts(store: RunStore) -> None:
         assert isinstance(make(SynthesizeSpec, spec), SynthesizeSpec)
         group, _ = new_group(store, "mix", {**BARE, "sets": (made.id,), "arms": ("real", "real+1x")})
         assert report(group, store)["generators"][0]["badge"] == badge
+
+
+def test_replaced_images_in_the_generator_have_a_worth_of_their_own(store: RunStore, labels: np.ndarray) -> None:
+    values = {**BARE, "train_arm": True, "train_own": True, "arms": ("real", "50/50", "real+1x")}
+    group, children = new_group(store, "mix", values)
+    finish_arms(children, labels)
+    run = children["arm:arm:50/50"]
+    (run.path / "events.jsonl").unlink()
+    finish_classifier(run, labels, [a - 0.04 for a in accuracies("50/50", 0.0)])
+    found = report(group, store)
+    assert [g["key"] for g in found["generators"]] == ["own", "arm"]
+    (worth,) = found["extra_data"]
+    assert (worth["more"], worth["same"], worth["arm"], worth["further"]) == ("own", "arm", "50/50", 50)
+    assert worth["mean"] == pytest.approx(4.0, abs=0.3) and worth["low"] > 0

@@ -7,6 +7,7 @@ test images (docs/statistics.md has the simulations).
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -125,22 +126,24 @@ def extra_data(
     treatments: Sequence[Treatment], generators: Sequence[Generator], right: Sequence[np.ndarray]
 ) -> list[ExtraData]:
     """What further real images in the generator are worth: every arm that a generator which saw more and one which saw the
-    same images have in common, Holm over all of these. `right` holds the (S, n) correct predictions of the treatments."""
+    same images have in common, Holm over all of these. Beside generators per arm, which saw the arm's real images alone, every
+    other one saw more. `right` holds the (S, n) correct predictions of the treatments."""
     found = []
     at = {(t.generator, t.arm): i for i, t in enumerate(treatments)}
-    same = [g for g in generators if g.extra == 0 and g.saw is not None]
-    for more in (g for g in generators if g.extra > 0):
-        for g in same:
-            for t in treatments:
-                if t.generator == more.key and (g.key, t.arm) in at:
-                    found.append((more, g, t, paired(right[at[more.key, t.arm]], right[at[g.key, t.arm]])))
+    for g, more in itertools.product(generators, generators):
+        if g.extra or g.saw is None or more.saw is None or more.per_arm or not (more.extra or g.per_arm):
+            continue
+        for t in treatments:
+            further = more.saw - t.real if g.per_arm else more.extra
+            if t.generator == more.key and (g.key, t.arm) in at and further > 0:
+                found.append((more, g, t, further, paired(right[at[more.key, t.arm]], right[at[g.key, t.arm]])))
     p = [pair.p for *_, pair in found]
     answer = []
-    for (more, g, t, pair), adjusted, level in zip(found, holm(p), holm_levels(p, ALPHA), strict=True):
+    for (more, g, t, further, pair), adjusted, level in zip(found, holm(p), holm_levels(p, ALPHA), strict=True):
         low, high = _points(pair, level)
         label = t.label or t.arm
-        text = wording.extra(more.extra, 100 * pair.mean, low, high, adjusted <= ALPHA, label)
-        answer.append(ExtraData(t.arm, label, more.key, g.key, more.extra, 100 * pair.mean, low, high, adjusted, text))
+        text = wording.extra(further, 100 * pair.mean, low, high, adjusted <= ALPHA, label)
+        answer.append(ExtraData(t.arm, label, more.key, g.key, further, 100 * pair.mean, low, high, adjusted, text))
     return answer
 
 
