@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 import subprocess
 import sys
@@ -11,7 +12,6 @@ from typing import Any
 
 from dreamlab import studies
 from dreamlab.service.estimate import duration
-from dreamlab.service.library import Library
 from dreamlab.service.tables import number, published
 from dreamlab.store import Run, RunStore
 
@@ -81,18 +81,17 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return [f"| {' | '.join(line)} |" for line in (made[0], ["---"] * len(kept), *made[1:])]
 
 
-def index(found: dict[str, dict[str, tuple[Run, dict[str, Any]]]], store: RunStore, commit: str) -> str:
+def index(found: dict[str, dict[str, tuple[Run, dict[str, Any]]]], commit: str) -> str:
     """The list of what was run here, with the answer of each in its own words."""
-    library = Library(store)
     rows = []
     for name in studies.names():
         for scale, (run, result) in found.get(name, {}).items():
-            verdict = (
-                result["verdict"]["text"].split(";")[0]
-                if result["verdict"]
-                else "a table of measurements, nothing is judged"
+            said = (
+                re.split(r"[;.] ", result["verdict"]["text"])[0] if result["verdict"] else "measured, nothing is judged"
             )
-            rows.append((f"[{name}]({name}.md)", scale, verdict, duration(library.row(run.id).seconds or 0.0)))
+            # parts that an earlier study had computed already are not counted
+            began = datetime.datetime.fromisoformat(run.record.created).timestamp()
+            rows.append((f"[{name}]({name}.md)", scale, said, duration((run.status().ended or began) - began)))
     return "\n".join([
         "# The five studies, run here", "",
         f"Made by `python -m tests.make_studies RUNS` at commit {commit} on two CPU cores without AMX, other work beside it; every cell"
@@ -109,11 +108,10 @@ def main() -> None:
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=ROOT, check=True
     )
     PAGES.mkdir(parents=True, exist_ok=True)
-    store = RunStore(Path(sys.argv[1]))
-    found = finished(store)
+    found = finished(RunStore(Path(sys.argv[1])))
     for name, runs in found.items():
         (PAGES / f"{name}.md").write_text(page(name, runs, commit.stdout.strip()))
-    (PAGES / "README.md").write_text(index(found, store, commit.stdout.strip()))
+    (PAGES / "README.md").write_text(index(found, commit.stdout.strip()))
 
 
 if __name__ == "__main__":
