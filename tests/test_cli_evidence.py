@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import zipfile
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dreamlab import studies
 from dreamlab.cli import main
 from dreamlab.data import catalog
 from dreamlab.service import Service
@@ -106,3 +108,13 @@ def test_a_set_and_a_mix_are_taken_out_with_their_origin(
         assert status == 2 and sentence in answer["error"], words
     answer, status = call(store, capsys, "export", source.id, "--to", tmp_path / "z.zip")
     assert status == 2 and "a synthetic set, an import, a mix" in answer["error"]
+
+
+def test_a_study_whose_file_has_changed_is_another_study(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = Service(store.folder)
+    first = service.submit(service.check("study", {"study": "s3-background"}))
+    again = service.submit(service.check("study", {"study": "s3-background"}))
+    assert (again.run, again.reused) == (first.run, True)
+    known = studies.load("s3-background")
+    monkeypatch.setattr(studies, "load", lambda name: dataclasses.replace(known, question="Another question?"))
+    assert not service.submit(service.check("study", {"study": "s3-background"})).reused

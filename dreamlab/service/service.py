@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import hashlib
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from dreamlab import groups
+from dreamlab import groups, studies
 from dreamlab.data.arrays import is_download
 from dreamlab.engine import client
 from dreamlab.groups.plan import real_data
@@ -31,6 +32,7 @@ from dreamlab.spec import (
     RealData,
     Spec,
     SpecError,
+    StudySpec,
     SynthesizeSpec,
     TrainSpec,
     command,
@@ -141,7 +143,11 @@ class Service(Reader):
         return Submitted(run.id, False)
 
     def _hash(self, spec: Spec) -> str:
-        return spec.content_hash(lambda run_id: self.library.get(run_id).record.hash)
+        own = spec.content_hash(lambda run_id: self.library.get(run_id).record.hash)
+        if not isinstance(spec, StudySpec):
+            return own
+        # a study is what its file says, which may have changed since
+        return hashlib.sha256(f"{own} {studies.load(spec.study)!r}".encode()).hexdigest()[:16]
 
     def _same(self, spec: Spec) -> Run | None:
         wanted = self._hash(spec)
