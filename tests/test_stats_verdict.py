@@ -72,7 +72,7 @@ def test_the_classes_that_change_are_named_and_no_others() -> None:
     found = verdict([arm("own", "real+1x", 0.90, 1, only=3, worse=7)], [SAME]).overall
     assert [d.name for d in found.gain] == ["three"] and [d.name for d in found.lose] == ["seven"]
     assert found.gain[0].low > 0 > found.lose[0].high and found.lose[0].mean < -80
-    assert "Gains are shown for three (+" in found.text and "losses are shown for seven (-" in found.text
+    assert "Gains are shown for class three (+" in found.text and "losses are shown for class seven (-" in found.text
     quiet = verdict([arm("own", "real+1x", 0.90, 1)], [SAME]).overall
     assert quiet.gain == quiet.lose == [] and "No class is shown to change." in quiet.text
 

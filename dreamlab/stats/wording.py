@@ -101,9 +101,9 @@ def further(gain: Sequence[ClassDifference], lose: Sequence[ClassDifference], mi
     """Which classes change, and what it costs: sentences that follow the verdict's first one."""
     said = []
     if gain:
-        said.append(f"gains are shown for {_classes(gain)}")
+        said.append(f"gains are shown for class{'es' if len(gain) > 1 else ''} {_classes(gain)}")
     if lose:
-        said.append(f"losses are shown for {_classes(lose)}")
+        said.append(f"losses are shown for class{'es' if len(lose) > 1 else ''} {_classes(lose)}")
     text = "; ".join(said) or "no class is shown to change"
     spent = "" if minutes is None else f" It took {_minutes(minutes)}: generator, images and classifiers."
     return f" {text[0].upper()}{text[1:]}.{spent}"
