@@ -71,9 +71,9 @@ def find(pages: Pages, name: str) -> Study:
 
 
 def chosen(pages: Pages, view: View) -> Study:
-    """The study that is looked at: the one picked, that of the run in the address, else the first."""
+    """The study that is looked at: the one picked, that of the run in the address or of the newest run, else the first."""
     name = view.pick("study")
-    if not name and (row := pages.chosen(view, "studies", ("study",))) is not None and row.id == view.run("studies"):
+    if not name and (row := pages.chosen(view, "studies", ("study",))) is not None:
         name = spec_of(pages, row).study
     return find(pages, name)
 
