@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nothing here ever asks a server
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no page ever asks a server; an import that is asked to takes it back
 
 COOKIE = "dreamlab"
 SECOND_PRESS = 5.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import sys
 import threading
@@ -204,7 +205,9 @@ def test_a_hub_data_set_is_imported_by_name(fresh: RunStore, monkeypatch: pytest
         return splits
 
     monkeypatch.setitem(sys.modules, "datasets", types.SimpleNamespace(load_dataset=load_dataset))  # type: ignore[arg-type]
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")  # as the dashboard sets it
     result = _events(fresh, "huggingface:owner/pets")[-1]["values"]
+    assert "HF_HUB_OFFLINE" not in os.environ
     assert asked == [("owner/pets", str(fresh.folders.cache / "downloads" / "huggingface"))]
     assert (result["title"], result["classes"], result["train"], result["test"]) == ("owner/pets", ["cat", "dog"], 9, 6)
     assert result["left_out"] == [{"file": "image 0", "reason": "label out of range"}]
