@@ -96,7 +96,7 @@ def index(found: dict[str, dict[str, tuple[Run, dict[str, Any]]]], commit: str) 
         "# The five studies, run here", "",
         f"Made by `python -m tests.make_studies RUNS` at commit {commit} on two CPU cores without AMX, other work beside it; every cell"
         " of the pages has its seeds and interval, and the command that gave it. A laptop scale asks the question of the study on"
-        " digits with small networks: its numbers stand beside the published ones, they do not replace them.", "",
+        " digits with small networks: its numbers stand beside the published ones, they do not replace them. [What to make of them](reading.md).", "",
         *_table(("study", "scale", "answer", "time"), rows), "",
     ])  # fmt: skip
 
