@@ -73,9 +73,8 @@ def torchvision(name: str, cache: Path, stopping: Stopping) -> Generator[Event, 
 
 def huggingface(name: str, cache: Path, stopping: Stopping) -> Generator[Event, None, Source]:
     """Any image data set of the Hugging Face hub by OWNER/NAME. Raises TaskError."""
-    os.environ.pop(
-        "HF_HUB_OFFLINE", None
-    )  # inherited from the dashboard, which never asks a server; this run is asked to
+    # inherited from the dashboard, which never asks a server; this run is asked to
+    os.environ.pop("HF_HUB_OFFLINE", None)
     try:
         import datasets
     except ImportError:
