@@ -109,6 +109,7 @@ def test_a_killed_fork_server_is_replaced_and_its_workers_go_on(store: RunStore)
     os.kill(before[0], signal.SIGKILL)  # nobody reports this end
     until(lambda: states(run) == ["interrupted"])
     until(lambda: states(run) == ["running"] and run.status().attempt == 2, seconds=40)
+    until(lambda: worker(run)[0] > 0)
     replacements = [child.pid for child in engine.children()]
     assert len(replacements) == 1 and replacements[0] != server.pid
     assert psutil.Process(worker(run)[0]).ppid() == replacements[0]
