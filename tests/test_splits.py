@@ -87,7 +87,8 @@ def test_a_selection_without_enough_images_is_refused(values: dict, labels: np.n
 
 
 def test_the_least_tail_that_a_refusal_names_works() -> None:
-    _select(long_tail=0.013)
+    roles = _select(long_tail=0.013)
+    assert np.bincount(LABELS[roles.pool]).min() == 1
 
 
 def test_a_stratified_split_is_exact_and_fixed() -> None:

@@ -16,6 +16,7 @@ from dreamlab.store import Run
 
 
 def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
+    """`runs` with an action for everything that can be done to a run."""
     runs = verbs.add_parser(
         "runs", help="List, show, stop, resume, delete and restore runs, and ask them for pictures."
     )

@@ -129,6 +129,7 @@ class _Line:
         self._last, self._state, self._live = "", "", sys.stderr.isatty()
 
     def tick(self, row: RunRow) -> None:
+        """Writes what has changed."""
         if self._live:
             left = f", {duration(row.eta_seconds)} left" if row.eta_seconds else ""
             text = (

@@ -83,6 +83,7 @@ class _Import:
         return self.listing.title
 
     def run(self) -> Generator[Progress, None, dict[str, Any]]:
+        """Decodes, drops duplicates, splits, writes; yields progress and returns the result. Raises DataError."""
         size = self.spec.image_size or (self.target.size if self.target else (yield from self._common_size()))
         color = {1: "grey", 3: "rgb"}[self.target.channels] if self.target else self.spec.color
         prepare = Preparation(size, self.spec.fit, color == "grey", self.limits)

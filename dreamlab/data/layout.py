@@ -148,16 +148,25 @@ def _table_split(table: bytes, files: list[str]) -> tuple[np.ndarray, str]:
     return np.array([p == 2 or (p == 1 and 2 not in present) for p in parts]), f"column {column} of {TABLE}"
 
 
+def _named_by(card: bytes | None) -> tuple[list[str], list[str]]:
+    """Folders and class names as the card of an exported set pairs them; two empty lists where the file is no such card: any
+    folder of images may hold a card.json of somebody else's."""
+    try:
+        value = json.loads(card) if card else None
+    except ValueError:
+        return [], []
+    folders, shown = (value.get(key) for key in ("folders", "classes")) if isinstance(value, dict) else (None, None)
+    if not isinstance(folders, list) or not isinstance(shown, list) or len(folders) != len(shown):
+        return [], []
+    return list(map(str, folders)), list(map(str, shown))
+
+
 def _class_order(found: list[str], card: bytes | None) -> tuple[np.ndarray, tuple[str, ...]]:
     """Order and names of class folders: those of the card of an exported set, else numbers and then words."""
-    try:
-        value = json.loads(card) if card else {}
-        folders, shown = list(value["folders"]), list(map(str, value["classes"]))
-        if set(found) <= set(folders) and len(folders) == len(shown):
-            keys = [folders.index(f) for f in found]
-            order = np.argsort(keys)
-            return order, tuple(shown[keys[i]] for i in order)
-    except (ValueError, KeyError, TypeError):
-        pass
+    folders, shown = _named_by(card)
+    if folders and set(found) <= set(folders):
+        keys = [folders.index(f) for f in found]
+        order = np.argsort(keys)
+        return order, tuple(shown[keys[i]] for i in order)
     order = np.array(sorted(range(len(found)), key=lambda i: natural(found[i])))
     return order, tuple(found[i] for i in order)

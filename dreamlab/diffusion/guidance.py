@@ -100,6 +100,7 @@ def denoiser(
     both = torch.cat([labels, torch.full_like(labels, model.null_class)])
 
     def denoise(x_t: torch.Tensor, t: int) -> Prediction:
+        """x0 of x_t (N, C, H, W) at step t, guided where guidance acts."""
         acts = guidance.acts(t, len(model.alpha_bar))
         if acts and guide is None:
             found = _ask(model, torch.cat([x_t, x_t]), t, both, low)

@@ -102,4 +102,11 @@ def _roles(data: RealData) -> splits.Roles:
 
 def available(data: RealData) -> list[int]:
     """Real images of every class that a spec may use. Raises SpecError."""
-    return [int(n) for n in np.bincount(train_labels(data)[roles(data).pool], minlength=len(classes_of(data)))]
+    return list(_available(real_data(data)))
+
+
+@functools.lru_cache(maxsize=64)
+def _available(data: RealData) -> tuple[int, ...]:
+    # a form asks for it with every key press, once per arm
+    found = np.bincount(train_labels(data)[_roles(data).pool], minlength=len(classes_of(data)))
+    return tuple(int(n) for n in found)

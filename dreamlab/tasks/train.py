@@ -126,6 +126,7 @@ class _Loop:
         return steps / seconds if seconds else 0.0
 
     def events(self) -> Iterator[dict[str, Any]]:
+        """Trains to the end and yields what there is to say on the way. Raises Stopped after saving."""
         t, spec = self.trainer, self.spec
         start = time.perf_counter()
         reported, shown, show_after = -math.inf, -math.inf, 0.0

@@ -206,6 +206,7 @@ def sweep_head(pages: Pages, row: RunRow | None, report: dict[str, Any]) -> str:
 
 
 def sweep_figure(row: RunRow | None, report: dict[str, Any], theme: str) -> Any:
+    """The curve of a sweep's first metric, with the distance between two real sets beside it."""
     names = metric_names(report)
     points = []
     for p in report.get("points", []):
@@ -226,6 +227,7 @@ def sweep_figure(row: RunRow | None, report: dict[str, Any], theme: str) -> Any:
 
 
 def sweep_table(pages: Pages, row: RunRow | None, report: dict[str, Any]) -> str:
+    """One row per point: its metrics, its time, and the runs behind it."""
     names = metric_names(report)
     rows = []
     for p in report.get("points", []):

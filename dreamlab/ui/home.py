@@ -94,6 +94,7 @@ def demo_html(pages: Pages) -> str:
 
 
 def active_html(pages: Pages) -> str:
+    """What runs and waits now."""
     rows = pages.service.active()
     if not rows:
         return (
@@ -109,6 +110,7 @@ def active_html(pages: Pages) -> str:
 
 
 def recent_html(pages: Pages) -> str:
+    """What ended last, with its headline."""
     rows = [r for r in pages.service.rows() if r.state not in ACTIVE][:9]
     if not rows:
         return html.panel_head("Recent runs") + '<p class="note">Finished runs are listed here.</p>'

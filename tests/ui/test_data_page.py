@@ -69,6 +69,7 @@ def test_download_fills_the_form(page: Any, runs: Path) -> None:
     go(page, "data")
     page.click("#data-catalogue button[data-value='torchvision:mnist']")
     says(page, "#import-command", "--from torchvision:mnist")
+    assert page.input_value("#import-source textarea, #import-source input") == "torchvision:mnist"
 
 
 def test_wrong_sources_are_refused_with_a_sentence(page: Any, runs: Path) -> None:
@@ -100,6 +101,7 @@ def test_an_import_is_watched_reported_and_taken_on(page: Any, runs: Path, pictu
     page.click("#data-mix")
     page.wait_for_selector("#page-mix-button[aria-selected=true]")
     says(page, "#mix-command", f"--dataset {run}")
+    assert RunStore(runs).get(run).result()["images"] == 16
 
 
 def test_an_import_that_fails_says_why(page: Any, runs: Path, tmp_path: Path) -> None:
