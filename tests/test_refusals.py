@@ -126,6 +126,14 @@ def test_synthetic_images_that_copy_the_test_are_refused(service: Service) -> No
         assert "3 images" in str(error) and "copies of test images" in str(error)
 
 
+def test_a_set_that_is_still_being_imported_is_waited_for_by_the_person(service: Service) -> None:
+    made = new_run(service.store, "import", {"source": "somewhere", "role": "synthetic", "dataset": "digits"})
+    error = refused(
+        service, "classify", {"dataset": "digits", "arm": "real+1x", "images_per_class": 5, "synthetic": made.id}
+    )
+    assert "still being imported" in str(error) and error.field == "synthetic"
+
+
 def test_pseudo_labels_are_for_generators_without_classes(service: Service) -> None:
     labelled = new_run(service.store, "train", {})
     plain = new_run(service.store, "train", {"conditional": False, "label_dropout": 0.0})

@@ -259,6 +259,8 @@ def _check_copies(data: RealData, store: RunStore, name: str, field: str) -> Non
     run = store.get(name)
     if run.kind != "import":
         return
+    if run.status().state != "done":
+        raise SpecError(f"Synthetic set: {run.id} is still being imported; start this once it is done.", field)
     if copied := _copied(run.path, data.dataset, data.data_dir):
         raise SpecError(
             f"Synthetic set: {copied:,} images of {run.id} are copies of test images; a set that holds the test cannot be measured by"

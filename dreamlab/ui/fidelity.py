@@ -227,7 +227,7 @@ def sweep_figure(row: RunRow | None, report: dict[str, Any], theme: str) -> Any:
 
 
 def sweep_table(pages: Pages, row: RunRow | None, report: dict[str, Any]) -> str:
-    """One row per point: its metrics, its time, and the runs behind it."""
+    """One row per point: its metrics, its time, a link to its images; below them the command."""
     names = metric_names(report)
     rows = []
     for p in report.get("points", []):
