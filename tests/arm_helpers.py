@@ -9,7 +9,7 @@ import numpy as np
 from dreamlab.data import catalog, imageset
 from dreamlab.store import Run, RunStore, write_json
 from dreamlab.store.cache import array_hash
-from dreamlab.tasks.classify import classify
+from dreamlab.tasks.classify.task import classify
 from tests.evidence_helpers import context, new_run, new_set
 
 

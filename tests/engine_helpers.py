@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from dreamlab.engine.core import Engine
-from dreamlab.engine.devices import Device
 from dreamlab.engine.launcher import Request, SpawnLauncher
-from dreamlab.spec import KINDS, make
+from dreamlab.settings import KINDS, make
 from dreamlab.store import Record, Run, RunStore
+from dreamlab.store.machine import Device
 from dreamlab.store.process import alive
 
 FAKE = Path(__file__).with_name("fake_worker.py")

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from dreamlab.data import imageset
-from dreamlab.groups import plan
-from dreamlab.spec import KINDS, make
+from dreamlab.experiments import plan
+from dreamlab.settings import KINDS, make
 from dreamlab.stats import components
 from dreamlab.store import ArtefactCache, EventWriter, Record, Run, RunStore, write_json
 from dreamlab.tasks.context import TaskContext

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from dreamlab.data.arrays import open_source
-from dreamlab.data.importing import Progress, import_images
-from dreamlab.data.pictures import Limits
-from dreamlab.spec import ImportSpec, make
+from dreamlab.data.importing.arrays import open_source
+from dreamlab.data.importing.limits import Limits
+from dreamlab.data.importing.write import Progress, import_images
+from dreamlab.settings import ImportSpec, make
 
 
 def picture(seed: int, size: tuple[int, int] = (16, 16), channels: int = 3) -> np.ndarray:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from dreamlab.spec import KINDS, Knob, Spec, knobs
-from dreamlab.spec.presets import PRESETS
+from dreamlab.settings import KINDS, Setting, Spec, settings_of
+from dreamlab.settings.presets import PRESETS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "settings.md"
@@ -26,7 +26,7 @@ def page() -> str:
         for section in sections(cls):
             parts += [f"### {kind}: {section}\n"] if section else []
             parts += ["| option | default | values | meaning |", "|---|---|---|---|"]
-            for k in (k for k in knobs(cls) if k.section == section):
+            for k in (k for k in settings_of(cls) if k.section == section):
                 unit = f" ({k.unit})" if k.unit and k.unit not in k.range else ""
                 parts.append(f"| `{k.flag}` | {default(k)} | {k.range}{unit} | {k.help} |")
             parts.append("")
@@ -44,7 +44,7 @@ def tables() -> str:
             "|---|---|",
         ]
         for section in sections(KINDS[kind]):
-            options = [f"`{k.flag}` {default(k)}" for k in knobs(KINDS[kind]) if k.section == section]
+            options = [f"`{k.flag}` {default(k)}" for k in settings_of(KINDS[kind]) if k.section == section]
             parts.append(f"| {section or 'in sight'} | {', '.join(options)} |")
     return "\n".join([*parts, "\n**Presets** (`--preset`)\n", *presets(), END])
 
@@ -63,10 +63,10 @@ def presets() -> list[str]:
 
 
 def sections(cls: type[Spec]) -> list[str]:
-    return list(dict.fromkeys(k.section for k in knobs(cls)))
+    return list(dict.fromkeys(k.section for k in settings_of(cls)))
 
 
-def default(k: Knob) -> str:
+def default(k: Setting) -> str:
     return "required" if k.required else shown(k.default) or "none"
 
 

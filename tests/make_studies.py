@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dreamlab import studies
-from dreamlab.service.estimate import duration
+from dreamlab.estimates.estimate import duration
 from dreamlab.service.tables import number, published
 from dreamlab.store import Run, RunStore
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 
-from dreamlab.data import catalog
+from dreamlab.architecture.network import network_of
 from dreamlab.diffusion.unet import UNet
-from dreamlab.spec import TrainSpec, make
+from dreamlab.settings import TrainSpec, make
 from dreamlab.store import Run, RunStore, checkpoints
 from dreamlab.tasks.generator import Generator, save_generator
 from tests.task_helpers import CPU, new_run
@@ -22,7 +22,7 @@ def random_generator(weights: int = 0, step: int = 1, **values: Any) -> Generato
     spec = make(TrainSpec, {**TINY, **values})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(weights)
-        network = UNet(catalog.network(spec))
+        network = UNet(network_of(spec))
         for name, p in network.named_parameters():
             torch.nn.init.normal_(p, std=1.5 if "classes" in name else 0.15)
     return Generator(network.requires_grad_(False).eval(), spec, step, CPU)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from dreamlab.data import catalog
-from dreamlab.groups.study import plan
-from dreamlab.spec import StudySpec, make
+from dreamlab.experiments.study.plan import plan
+from dreamlab.settings import StudySpec, make
 from dreamlab.store import Run, RunStore, write_json
 from tests.evidence_helpers import finish, new_run
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from dreamlab.spec import KINDS, make
-from dreamlab.spec.base import Spec
+from dreamlab.settings import KINDS, make
+from dreamlab.settings.base import Spec
 from dreamlab.store import ArtefactCache, Record, Run, RunStore
 from dreamlab.tasks.context import Stopped, TaskContext
 

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from dreamlab.data import catalog, imageset
-from dreamlab.spec import make
-from dreamlab.spec.evidence import ClassifySpec
+from dreamlab.settings import make
+from dreamlab.settings.classify import ClassifySpec
 from dreamlab.store import RunStore
-from dreamlab.tasks import selection
-from dreamlab.tasks.arms import Drawn, Mix, mixed
+from dreamlab.tasks.classify import image_sources
+from dreamlab.tasks.classify.image_sources import Noise, Resized, Selection
+from dreamlab.tasks.classify.training_set import Drawn, Mix, mixed
 from dreamlab.tasks.context import TaskError
-from dreamlab.tasks.selection import Noise, Resized, Selection
 from tests.arm_helpers import colour_digits, new_import, run_task, synthetic_set
 from tests.evidence_helpers import context, new_run, new_set, new_store
 
@@ -112,15 +112,15 @@ def test_a_sets_content_is_read_once_and_again_when_it_changes(
     store: RunStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made, calls = synthetic_set(store), []
-    hashed = selection.array_hash
-    monkeypatch.setattr(selection, "array_hash", lambda *a: calls.append(1) or hashed(*a))  # type: ignore[func-returns-value]
+    hashed = image_sources.array_hash
+    monkeypatch.setattr(image_sources, "array_hash", lambda *a: calls.append(1) or hashed(*a))  # type: ignore[func-returns-value]
     ctx = context(store, new_run(store, "classify", {"dataset": "digits"}))
-    first = selection.set_hash(ctx, made)
-    assert selection.set_hash(ctx, made) == first and len(calls) == 1
+    first = image_sources.set_hash(ctx, made)
+    assert image_sources.set_hash(ctx, made) == first and len(calls) == 1
     images = np.load(made.path / "images.npy")
     images[0, 0, 0] ^= 1
     np.save(made.path / "images.npy", images)
-    assert selection.set_hash(ctx, made) != first and len(calls) == 2
+    assert image_sources.set_hash(ctx, made) != first and len(calls) == 2
 
 
 def test_an_arm_of_a_large_memory_mapped_set_copies_no_images(store: RunStore) -> None:

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import save
 
-from dreamlab.data import catalog
-from dreamlab.service import Refused, Service, trained
-from dreamlab.spec import SpecError, SynthesizeSpec, TrainSpec, make
-from dreamlab.spec.cost import parameter_count
+from dreamlab.architecture.cost import parameter_count
+from dreamlab.architecture.network import network_of
+from dreamlab.checks import generator
+from dreamlab.service import Refused, Service
+from dreamlab.settings import SpecError, SynthesizeSpec, TrainSpec, make
 from dreamlab.store import Run, checkpoints
 from dreamlab.store.events import EventWriter
 
@@ -30,7 +31,7 @@ def finished(service: Service, numbers: int = 0, **values: object) -> Run:
     """A train run that looks done, with a checkpoint of so many numbers (0: of the right number)."""
     spec = make(TrainSpec, {**TINY, **values})
     run = service._create(spec)
-    write(checkpoints.path_of(run.path), numbers or parameter_count(catalog.network(spec)), format=checkpoints.FORMAT)
+    write(checkpoints.path_of(run.path), numbers or parameter_count(network_of(spec)), format=checkpoints.FORMAT)
     events = EventWriter(run.path / "events.jsonl", 1)
     events.write("state", state="done")
     return run
@@ -98,7 +99,7 @@ def test_a_generator_whose_file_is_cut_off_foreign_or_of_another_network_is_refu
 
 def test_a_kept_checkpoint_that_is_not_there_is_refused_with_those_that_are(service: Service) -> None:
     run = finished(service)
-    count = parameter_count(catalog.network(make(TrainSpec, TINY)))
+    count = parameter_count(network_of(make(TrainSpec, TINY)))
     write(checkpoints.path_of(run.path, "step-000002"), count, format=checkpoints.FORMAT)
     service.check("synthesize", {"source": run.id, "checkpoint": "step-000002"})
     refused = refusal(service, "synthesize", source=run.id, checkpoint="step-000003")
@@ -132,9 +133,9 @@ def test_what_is_no_generator_is_refused_by_the_name_of_its_field(service: Servi
     made = service._create(make(SynthesizeSpec, {"source": run.id}))
     with pytest.raises(SpecError, match=f"{words}: {made.id} is a synthesize run; a train run is needed") as refused:
         if field == "init_from":
-            trained.check_train(make(TrainSpec, {**TINY, field: made.id}), service.store)
+            generator.check_train(make(TrainSpec, {**TINY, field: made.id}), service.store)
         else:
-            trained.check_synthesize(make(SynthesizeSpec, {"source": run.id, field: made.id}), service.store)
+            generator.check_synthesize(make(SynthesizeSpec, {"source": run.id, field: made.id}), service.store)
     assert refused.value.field == field
 
 
@@ -144,7 +145,7 @@ def test_a_guide_that_names_its_size_and_one_that_leaves_it_to_the_data_are_the_
 
 
 def test_a_training_on_a_cpu_has_at_most_a_process_a_core(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dreamlab.service.checks.cores", lambda: 2)
+    monkeypatch.setattr("dreamlab.checks.submission.cores", lambda: 2)
     service.check("train", {**TINY, "device": "cpu", "devices": 2})
     refused = refusal(service, "train", device="cpu", devices=3)
     assert refused.field == "devices" and "3 cannot be used, this machine has 2 CPU cores; use at most 2." in str(

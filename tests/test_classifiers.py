@@ -12,14 +12,14 @@ import torch
 from dreamlab.classifiers import CLASSIFIERS, parameters
 from dreamlab.classifiers.networks import normalise, outputs
 from dreamlab.data import catalog
-from dreamlab.spec import ClassifySpec, make
-from dreamlab.spec.recipes import RECIPES
+from dreamlab.settings import ClassifySpec, make
+from dreamlab.settings.classifier_recipe import RECIPES
 from dreamlab.store import RunStore
-from dreamlab.tasks import classify as module
-from dreamlab.tasks.augment import AUGMENTS
-from dreamlab.tasks.classify import classify
+from dreamlab.tasks.classify import task as module
+from dreamlab.tasks.classify.augmentation import AUGMENTS
+from dreamlab.tasks.classify.task import classify
+from dreamlab.tasks.classify.training import Fit, Recipe, _optimizer
 from dreamlab.tasks.context import Stopped
-from dreamlab.tasks.fitting import Fit, Recipe, _optimizer
 from tests.arm_helpers import new_import, run_task, synthetic_set
 from tests.evidence_helpers import context, new_run, new_store
 

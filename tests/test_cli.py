@@ -212,9 +212,10 @@ def test_the_help_is_grouped_and_names_what_the_issue_asked_for() -> None:
 
 
 def test_a_full_disk_is_said_before_the_start(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dreamlab.service import Refused, Service, checks
+    from dreamlab.checks import submission
+    from dreamlab.service import Refused, Service
 
-    monkeypatch.setattr(checks.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 10**6})())
+    monkeypatch.setattr(submission.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 10**6})())
     service = Service(runs)
     with pytest.raises(Refused, match="Too little free disk.*1 MB are free"):
         service.submit(service.check("train", {"dataset": "digits", "seed": 5}))

@@ -16,7 +16,7 @@ from dreamlab import studies
 from dreamlab.cli import main
 from dreamlab.data import catalog
 from dreamlab.service import Service
-from dreamlab.spec.base import StudyName
+from dreamlab.settings.names import StudyName
 from dreamlab.store import RunStore
 from tests.evidence_helpers import finish, finish_classifier, new_group, new_run, new_set, new_store
 

@@ -238,7 +238,7 @@ import json, sys, time
 from pathlib import Path
 import numpy as np
 from dreamlab.data import catalog, mixing, splits
-from dreamlab.spec import RealData, make
+from dreamlab.settings import RealData, make
 from tests.import_helpers import peak_mb
 began = time.monotonic()
 catalog.add_shelf(Path(sys.argv[1]))

@@ -9,14 +9,16 @@ import pytest
 import torch
 
 from dreamlab.store import ArtefactCache
-from dreamlab.tasks.devices import PrecisionProbe, ThreadChoice, autocast, is_out_of_memory
+from dreamlab.tasks.arithmetic import PrecisionProbe, autocast
+from dreamlab.tasks.threads import ThreadChoice
+from dreamlab.tasks.torch_memory import is_out_of_memory
 
 CPU = torch.device("cpu")
 
 
 @pytest.fixture(autouse=True)
 def fast_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dreamlab.tasks.devices.has_fast_bf16", lambda device: True)
+    monkeypatch.setattr("dreamlab.tasks.torch_device.has_fast_bf16", lambda device: True)
 
 
 def probed(probe: PrecisionProbe, fp32: float, bf16: float, noise: float = 0.0, slower_from: int = 1000) -> int:
@@ -58,7 +60,7 @@ def test_a_machine_that_grows_busy_or_is_noisy_does_not_mislead(tmp_path: Path, 
 
 
 def test_bf16_is_not_tried_where_it_is_emulated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dreamlab.tasks.devices.has_fast_bf16", lambda device: False)
+    monkeypatch.setattr("dreamlab.tasks.torch_device.has_fast_bf16", lambda device: False)
     assert PrecisionProbe("auto", CPU, ArtefactCache(tmp_path), "other").choice == "fp32"
 
 

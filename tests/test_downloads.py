@@ -15,11 +15,12 @@ import pytest
 from PIL import Image
 
 from dreamlab.data import catalog
-from dreamlab.data.arrays import DOWNLOADS
 from dreamlab.data.imageset import DataError
-from dreamlab.spec import ImportSpec
+from dreamlab.data.importing.arrays import DOWNLOADS
+from dreamlab.settings import ImportSpec
 from dreamlab.store import RunStore
-from dreamlab.tasks import Stopped, TaskError, downloads, find_task
+from dreamlab.tasks import Stopped, TaskError, find_task
+from dreamlab.tasks.importing import downloads
 from tests.import_helpers import do_import, encoded, picture
 from tests.task_helpers import context
 

@@ -12,8 +12,9 @@ import pytest
 
 from dreamlab.engine import transitions
 from dreamlab.engine.core import Engine
-from dreamlab.engine.devices import Device, find_devices, threads_for
+from dreamlab.engine.slots import threads_for
 from dreamlab.store import RunStore, write_json
+from dreamlab.store.machine import Device, find_devices
 from dreamlab.store.process import EXIT_DISK, alive, kill_group, started
 from tests.engine_helpers import fake_engine, states, submit, until, worker
 
@@ -22,7 +23,7 @@ from tests.engine_helpers import fake_engine, states, submit, until, worker
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunStore:
     monkeypatch.setattr(transitions, "INTERRUPTED_FOR", 0.2)
     monkeypatch.setattr(transitions, "GRACE", 0.3)
-    monkeypatch.setattr("dreamlab.engine.groups.GRACE", 0.3)
+    monkeypatch.setattr("dreamlab.engine.dependencies.GRACE", 0.3)
     store = RunStore(tmp_path / "runs")
     store.prepare()
     return store

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from dreamlab.engine.core import Engine
-from dreamlab.engine.devices import Device
 from dreamlab.engine.launcher import Request, SpawnLauncher
+from dreamlab.processes.cuda_visibility import show_device
 from dreamlab.store import RunStore
-from dreamlab.tasks.hosting import show_device
+from dreamlab.store.machine import Device
 from tests.engine_helpers import fake_command, fake_engine, states, submit, until
 
 LONG = {"steps": 500, "delay": 0.02}

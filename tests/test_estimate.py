@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from dreamlab.data import catalog
-from dreamlab.service import Service, estimate, probing
-from dreamlab.service.probing import Measurement
-from dreamlab.spec import SynthesizeSpec, TrainSpec, make
-from dreamlab.spec.cost import PREVIEW_STEPS, preview_columns
+from dreamlab.architecture.network import network_of
+from dreamlab.architecture.preview_size import PREVIEW_STEPS, preview_columns
+from dreamlab.estimates import estimate, measured
+from dreamlab.estimates.measured import Measurement
+from dreamlab.service import Service
+from dreamlab.settings import SynthesizeSpec, TrainSpec, make
 from dreamlab.store import RunStore
 from tests.engine_helpers import until
 from tests.test_checkpoints import finished
@@ -78,7 +79,7 @@ def test_a_large_network_is_estimated_with_the_previews_that_it_shows(store: Run
         TrainSpec, {"preset": "s4", "dataset": "mnist5k", "seconds": 3600, "preview_every": 60, "device": "cpu"}
     )
     found = estimate.estimate(spec, store, known=lambda _: MEASURED)
-    network = catalog.network(spec)
+    network = network_of(spec)
     shown = 0.001 * PREVIEW_STEPS * preview_columns(network, on_cpu=True)  # one row: it knows no classes
     assert preview_columns(network, on_cpu=True) < preview_columns(network, on_cpu=False)
     assert found.steps == int(3600 * (1 - shown / (60 + shown)) / (0.5 * spec.batch_size / MEASURED.images))
@@ -100,9 +101,9 @@ def test_a_measurement_belongs_to_its_network_and_batch() -> None:
     same = ({"seed": 4}, {"seconds": 9.0}, {"label_dropout": 0.3}, {"schedule": "linear"}, {"grad_clip": 1.0})
     other = ({"base_width": 24}, {"batch_size": 8}, {"accumulate": 2}, {"optimizer": "sgd"}, {"precision": "fp32"})
     for change in same:
-        assert probing.key(spec.model_copy(update=change)) == probing.key(spec), change
+        assert measured.key(spec.model_copy(update=change)) == measured.key(spec), change
     for change in other:
-        assert probing.key(spec.model_copy(update=change)) != probing.key(spec), change
+        assert measured.key(spec.model_copy(update=change)) != measured.key(spec), change
 
 
 def test_a_probe_measures_once_and_starts_no_run(tmp_path: Path) -> None:
@@ -121,7 +122,7 @@ def test_a_probe_measures_once_and_starts_no_run(tmp_path: Path) -> None:
 def test_what_cannot_be_probed_falls_back_to_arithmetic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     service = Service(tmp_path / "runs")
     service.store.prepare()
-    monkeypatch.setattr(probing.sys, "executable", "/bin/false")
+    monkeypatch.setattr(measured.sys, "executable", "/bin/false")
     assert service.dry_run(service.check("train", DIGITS))["source"] == "arithmetic"
 
 

@@ -20,10 +20,10 @@ from dreamlab.fidelity.extractors import INCEPTION_FILE, ClassifierExtractor, Ex
 from dreamlab.fidelity.frechet import distance, frechet, frechet_interval, statistics
 from dreamlab.fidelity.kid import kid, mmd, subset_values
 from dreamlab.store import RunStore
-from dreamlab.tasks.augment import shift
+from dreamlab.tasks.classify.augmentation import shift
 from dreamlab.tasks.context import Stopped, TaskError
-from dreamlab.tasks.fidelity import _bounded, appearance, fidelity
-from dreamlab.tasks.reference import _key, _recipe, spread_over
+from dreamlab.tasks.fidelity.reference_classifier import _key, _recipe, spread_over
+from dreamlab.tasks.fidelity.task import _bounded, appearance, fidelity
 from tests.arm_helpers import colour_digits, new_import
 from tests.evidence_helpers import context, new_run, new_set, new_store
 
@@ -315,7 +315,7 @@ def test_large_sets_are_compared_by_a_part_of_every_class(monkeypatch: pytest.Mo
     part = spread_over(labels, 100)
     assert np.bincount(labels[part]).tolist() == [1, 10, 30, 59] and np.array_equal(part, np.unique(part))
     assert np.array_equal(spread_over(labels, 1000), np.arange(1000))
-    monkeypatch.setattr("dreamlab.tasks.fidelity.MOST_IMAGES", 100)
+    monkeypatch.setattr("dreamlab.tasks.fidelity.task.MOST_IMAGES", 100)
     images = np.arange(1000).astype(np.uint8).reshape(-1, 1, 1, 1)
     assert np.array_equal(_bounded(images, labels)[:, 0, 0, 0], part.astype(np.uint8))
     assert _bounded(images[:100], labels[:100]).base is not None

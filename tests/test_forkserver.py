@@ -20,7 +20,7 @@ from tests.engine_helpers import until
 SERVER = """
 import json, os, sys
 from pathlib import Path
-import dreamlab.forkserver as server
+import dreamlab.processes.forkserver as server
 
 def threads():
     return len(os.listdir("/proc/self/task"))

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from dreamlab.groups import plan, report
-from dreamlab.spec import SpecError, SweepSpec, TrainSpec, make
+from dreamlab.experiments import plan, report
+from dreamlab.settings import SpecError, SweepSpec, TrainSpec, make
 from dreamlab.store import RunStore
 from tests.evidence_helpers import finish, new_group, new_run, new_store
 

@@ -10,39 +10,38 @@ from pathlib import Path
 
 import pytest
 
-from dreamlab.spec import KINDS, knobs
-from dreamlab.spec import base as names
+from dreamlab.settings import KINDS, names, settings_of
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted((ROOT / "dreamlab").rglob("*.py")) + [ROOT / "app.py"]
 
 # room -> rooms that it may import (itself is always allowed)
-COMMON = {"spec", "store", "data"}
+COMMON = {"settings", "store", "data"}
+PLANNING = COMMON | {"noise", "architecture", "stats", "studies", "experiments"}
 MAY_IMPORT = {
-    "spec": set(),
-    "store": {"spec"},
-    "data": {"spec", "store"},
+    "settings": set(),
+    "noise": {"settings"},
+    "store": {"settings"},
+    "data": {"settings", "store"},
+    "architecture": {"settings", "data"},
     "stats": set(),
-    "studies": {"spec"},
-    "groups": COMMON | {"stats", "studies"},
-    "diffusion": COMMON,
+    "studies": {"settings"},
+    "experiments": COMMON | {"stats", "studies", "checks"},
+    "checks": PLANNING,
+    "estimates": PLANNING | {"engine"},
+    "diffusion": {"settings", "architecture", "noise"},
     "classifiers": COMMON,
     "fidelity": COMMON | {"stats", "classifiers"},
-    "tasks": COMMON | {"stats", "groups", "diffusion", "classifiers", "fidelity"},
-    "worker": COMMON | {"tasks"},
-    "live": COMMON | {"tasks"},
-    "probe": COMMON | {"tasks"},
-    "forkserver": COMMON | {"tasks", "worker", "live"},
+    "tasks": PLANNING | {"checks", "diffusion", "classifiers", "fidelity"},
+    "processes": COMMON | {"architecture", "tasks"},
     "engine": COMMON,
-    "service": COMMON | {"stats", "studies", "groups", "engine"},
-    "ui": COMMON | {"stats", "studies", "groups", "service"},
-    "cli": COMMON | {"service"},
+    "service": PLANNING | {"checks", "estimates", "engine"},
+    "ui": PLANNING | {"checks", "service"},
+    "cli": COMMON | {"checks", "estimates", "service"},
     "__main__": {"cli"},
     "app": COMMON | {"service", "ui"},
 }
-# the one module of its room that is common ground: pages draw schedules
-SCHEDULE_MODULES = {"dreamlab.diffusion", "dreamlab.diffusion.schedules"}
-TORCH_ROOMS = {"diffusion", "classifiers", "fidelity", "tasks", "worker", "live", "probe", "forkserver"}
+TORCH_ROOMS = {"diffusion", "classifiers", "fidelity", "tasks", "processes"}
 
 
 def room_of(path: Path) -> str:
@@ -69,8 +68,7 @@ def test_a_room_imports_only_rooms_below_it(path: Path) -> None:
     if room == "__init__":
         return
     assert room in MAY_IMPORT, f"{room} is a new room: give it its place in MAY_IMPORT"
-    modules = imports_of(path) - (SCHEDULE_MODULES if room in ("ui", "service") else set())
-    rooms = {name.split(".")[1] for name in modules if name.startswith("dreamlab.") and name.count(".")}
+    rooms = {name.split(".")[1] for name in imports_of(path) if name.startswith("dreamlab.") and name.count(".")}
     rooms -= {"__version__", room}
     assert rooms <= MAY_IMPORT[room], f"{path.name} imports {sorted(rooms - MAY_IMPORT[room])}"
 
@@ -94,7 +92,7 @@ def test_no_file_is_longer_than_400_lines(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "module",
-    ["dreamlab.service", "dreamlab.cli", "dreamlab.engine.client", "dreamlab.ui.shell", "dreamlab.diffusion.schedules"],
+    ["dreamlab.service", "dreamlab.cli", "dreamlab.engine.client", "dreamlab.ui.shell", "dreamlab.noise.schedules"],
 )
 def test_the_page_side_leaves_torch_out(module: str) -> None:
     code = f"import sys, {module}; print([m for m in ('torch', 'torchvision', 'torchmetrics') if m in sys.modules])"
@@ -107,8 +105,8 @@ def test_names_in_the_spec_are_the_names_of_the_registries() -> None:
     from dreamlab.data.catalog import INFO
     from dreamlab.diffusion.optim import OPTIMIZERS
     from dreamlab.diffusion.samplers import SAMPLERS
-    from dreamlab.diffusion.schedules import SCHEDULES
-    from dreamlab.spec.presets import PRESETS
+    from dreamlab.noise.schedules import SCHEDULES
+    from dreamlab.settings.presets import PRESETS
     from dreamlab.tasks import TASKS
 
     assert set(typing.get_args(names.DatasetName)) == set(INFO)
@@ -121,11 +119,11 @@ def test_names_in_the_spec_are_the_names_of_the_registries() -> None:
 
 
 @pytest.mark.parametrize("kind", list(KINDS))
-def test_every_knob_has_a_sentence_of_help_and_bounds(kind: str) -> None:
-    for knob in knobs(KINDS[kind]):
-        assert knob.help.endswith(".") and len(knob.help) > 15, knob.name
-        if knob.type in ("int", "float"):
-            assert knob.low is not None and knob.high is not None, f"{knob.name} has no bounds"
+def test_every_setting_has_a_sentence_of_help_and_bounds(kind: str) -> None:
+    for setting in settings_of(KINDS[kind]):
+        assert setting.help.endswith(".") and len(setting.help) > 15, setting.name
+        if setting.type in ("int", "float"):
+            assert setting.low is not None and setting.high is not None, f"{setting.name} has no bounds"
 
 
 def test_the_readme_names_every_room_and_command() -> None:

@@ -15,10 +15,10 @@ import pytest
 from PIL import Image
 
 from dreamlab.data import catalog, imageset
-from dreamlab.data.arrays import open_source
 from dreamlab.data.imageset import DataError
-from dreamlab.data.importing import import_images
-from dreamlab.spec import ImportSpec, SpecError, make
+from dreamlab.data.importing.arrays import open_source
+from dreamlab.data.importing.write import import_images
+from dreamlab.settings import ImportSpec, SpecError, make
 from dreamlab.store import RunStore, read_json
 from dreamlab.store.cache import array_hash
 from dreamlab.tasks import TaskError, find_task
@@ -235,7 +235,7 @@ def test_the_task_reports_writes_and_can_be_used_by_others(store: RunStore, tmp_
 def test_an_import_that_is_stopped_leaves_nothing_behind(
     store: RunStore, tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dreamlab.data.importing.REPORT_EVERY", 0.0)
+    monkeypatch.setattr("dreamlab.data.importing.write.REPORT_EVERY", 0.0)
     ctx = context(store, "import", source=str(folder_of(tmp_path / "pets", class_files(each=80))))
     stop_after(ctx, find_task("import"), lambda e: e["type"] == "progress" and e["text"] == text)
     assert {p.name for p in ctx.run.path.rglob("*") if p.is_file()} == {"spec.json", "stop"}

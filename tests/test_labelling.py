@@ -10,12 +10,12 @@ import pytest
 
 from dreamlab.data import catalog, imageset
 from dreamlab.store import RunStore
-from dreamlab.tasks import labelling
-from dreamlab.tasks.arms import has_labels
+from dreamlab.tasks.classify.training_set import has_labels
 from dreamlab.tasks.context import TaskContext, TaskError
-from dreamlab.tasks.labelling import Quota
-from dreamlab.tasks.sampling import Pipeline
-from dreamlab.tasks.synthesize import synthesize
+from dreamlab.tasks.synthesize import pseudo_labels
+from dreamlab.tasks.synthesize.pipeline import Pipeline
+from dreamlab.tasks.synthesize.pseudo_labels import Quota
+from dreamlab.tasks.synthesize.task import synthesize
 from tests.sampling_helpers import trained_run
 from tests.task_helpers import again, context, stop_after
 
@@ -131,7 +131,7 @@ def test_a_labeller_of_all_images_knows_more_than_the_generators_own(
 def test_a_class_that_does_not_fill_is_named_and_so_is_what_cannot_be_labelled(
     store: RunStore, source: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(labelling, "MOST_DRAWS", 2)
+    monkeypatch.setattr(pseudo_labels, "MOST_DRAWS", 2)
     with pytest.raises(TaskError, match=r"After 120 images class \d lacks \d.*below 0.999"):
         list(synthesize(labelled(store, source, label_confidence=0.999)))
     conditional = trained_run(store).id

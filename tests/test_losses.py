@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from dreamlab.diffusion import schedules
 from dreamlab.diffusion.losses import (
     MIN_SNR_GAMMA,
     SNR_FLOOR,
@@ -20,6 +19,7 @@ from dreamlab.diffusion.losses import (
     variance_loss,
 )
 from dreamlab.diffusion.process import diffuse, posterior, x0_from
+from dreamlab.noise import schedules
 
 ALPHA_BAR = torch.tensor(schedules.alpha_bar("cosine", 1000))
 WEIGHTS = {"sqrt_snr": lambda snr: min(max(snr**0.5, 0.1), 3.0), "min_snr": lambda snr: min(snr, MIN_SNR_GAMMA)}

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from dreamlab.data import catalog
-from dreamlab.groups import Child, plan, report
-from dreamlab.spec import KINDS, ClassifySpec, MixSpec, SpecError, SynthesizeSpec, TrainSpec, make
+from dreamlab.experiments import Child, plan, report
+from dreamlab.settings import KINDS, ClassifySpec, MixSpec, SpecError, SynthesizeSpec, TrainSpec, make
 from dreamlab.store import EventWriter, Run, RunError, RunStatus, RunStore
 from dreamlab.tasks.context import TaskError
-from dreamlab.tasks.groups import mix as mix_task
+from dreamlab.tasks.experiment import mix as mix_task
 from tests.evidence_helpers import context, finish, finish_classifier, new_group, new_run, new_set, new_store
 
 ARMS = ("real", "50/50", "synthetic", "real+1x", "real+3x")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dreamlab.data import mixing
-from dreamlab.spec import SpecError
+from dreamlab.settings import SpecError
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,12 @@ from safetensors.torch import load
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from dreamlab.architecture.cost import activation_bytes, multiply_adds, parameter_count
+from dreamlab.architecture.network import Network, network_on
+from dreamlab.checks.network import check_network
 from dreamlab.diffusion.unet import UNet
-from dreamlab.spec import SpecError, TrainSpec, make
-from dreamlab.spec.cost import activation_bytes, multiply_adds, parameter_count
-from dreamlab.spec.facts import Network, check_network, network_of
-from dreamlab.spec.presets import PRESETS
+from dreamlab.settings import SpecError, TrainSpec, make
+from dreamlab.settings.presets import PRESETS
 
 DEMO = Path(__file__).parents[1] / "assets" / "demo.zip"
 DDPM = {"wiring": "ddpm", "stem_patch": 1, "blocks_per_level": 2}
@@ -31,7 +32,7 @@ SHAPES = [
 
 
 def network(settings: dict, size: int = 28, channels: int = 1, classes: int = 10) -> Network:
-    return network_of(make(TrainSpec, settings), size, channels, classes)
+    return network_on(make(TrainSpec, settings), size, channels, classes)
 
 
 def inputs(n: Network, images: int = 2) -> tuple[torch.Tensor, ...]:

@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import nn
 
-from dreamlab.data import catalog
+from dreamlab.architecture.network import network_of
 from dreamlab.diffusion.ema import ema_decay, ema_update
 from dreamlab.diffusion.optim import OPTIMIZERS, FlatOptimizer, LossScale, learning_rate_factor, orthogonalise
 from dreamlab.diffusion.unet import UNet
-from dreamlab.spec import TrainSpec
+from dreamlab.settings import TrainSpec
 
 
 def small() -> nn.Sequential:
@@ -81,7 +81,7 @@ def test_muon_is_torchs_on_its_matrices() -> None:
 
 
 def test_muon_leaves_vectors_the_ends_and_the_classes_to_adamw() -> None:
-    network = UNet(catalog.network(TrainSpec(dataset="digits", base_width=8)))
+    network = UNet(network_of(TrainSpec(dataset="digits", base_width=8)))
     flat = FlatOptimizer(network, "muon")
     vectors = sum(p.numel() for p in network.parameters() if p.ndim < 2)
     ends = network.stem.weight.numel() + network.head.weight.numel() + network.condition.classes.weight.numel()
@@ -102,7 +102,7 @@ def test_orthogonalise_pushes_singular_values_towards_one(shape: tuple[int, int,
 @pytest.mark.parametrize("name", list(OPTIMIZERS))
 def test_flat_parameters_are_the_networks_own(name: str) -> None:
     torch.manual_seed(0)
-    network = UNet(catalog.network(TrainSpec(dataset="digits", base_width=8)))
+    network = UNet(network_of(TrainSpec(dataset="digits", base_width=8)))
     before = {n: p.detach().clone() for n, p in network.named_parameters()}
     flat = FlatOptimizer(network, name, extra=3)
     for n, p in network.named_parameters():

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from dreamlab.diffusion import process, schedules
+from dreamlab.diffusion import process
 from dreamlab.diffusion.guidance import Guidance, Low, Model, Prediction, clipped, combine, denoiser
 from dreamlab.diffusion.samplers import Reverse, ddpm
+from dreamlab.noise import schedules
 
 BETAS = schedules.linear_betas(1000)
 ALPHA_BAR = np.cumprod(1 - BETAS)

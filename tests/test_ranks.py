@@ -17,11 +17,11 @@ import torch
 from safetensors.torch import load_file
 
 from dreamlab.store import ArtefactCache, RunStore, checkpoints
-from dreamlab.tasks import train as train_module
 from dreamlab.tasks.context import TaskContext, TaskError
-from dreamlab.tasks.ranks import Ranks, together
-from dreamlab.tasks.train import make_trainer, train
-from dreamlab.tasks.trainer import STATE
+from dreamlab.tasks.train import task as train_module
+from dreamlab.tasks.train.data_parallel import Ranks, together
+from dreamlab.tasks.train.task import make_trainer, train
+from dreamlab.tasks.train.trainer import STATE
 from tests.engine_helpers import TINY, submit, until
 
 SPEC = {
@@ -57,7 +57,7 @@ def context(store: RunStore, **values: Any) -> TaskContext:
 
 def others() -> list[psutil.Process]:
     living = [p for p in psutil.Process().children() if p.status() != psutil.STATUS_ZOMBIE]
-    return [p for p in living if "dreamlab.tasks.follower" in p.cmdline()]
+    return [p for p in living if "dreamlab.tasks.train.parallel_process" in p.cmdline()]
 
 
 @pytest.mark.parametrize("images", [2, 7, 64])
@@ -137,7 +137,7 @@ def test_what_a_process_dies_of_is_told(store: RunStore) -> None:
 
 def test_the_others_go_with_a_killed_worker(store: RunStore) -> None:
     run = submit(store, "train", values={**SPEC, "devices": 2, "steps": 100_000})
-    command = [sys.executable, "-m", "dreamlab.worker", str(run.path), "--threads", "2"]
+    command = [sys.executable, "-m", "dreamlab.processes.worker", str(run.path), "--threads", "2"]
     worker = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
     until(lambda: run.status().step > 0, seconds=60)
     children = psutil.Process(worker.pid).children()

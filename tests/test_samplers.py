@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from dreamlab.diffusion import process, schedules
+from dreamlab.diffusion import process
 from dreamlab.diffusion.guidance import Denoiser, Prediction
 from dreamlab.diffusion.samplers import PLAIN, SAMPLERS, Noise, Reverse
-from dreamlab.diffusion.schedules import evaluations
+from dreamlab.noise import schedules, timesteps
+from dreamlab.noise.timesteps import evaluations
 
 MEAN, DEVIATION = 0.3, 0.5
 THEIRS = {"cosine": "squaredcos_cap_v2", "linear": "linear", "quadratic": "scaled_linear", "sigmoid": "sigmoid"}
@@ -242,7 +243,7 @@ def test_dpmpp_2m_is_that_of_diffusers_on_the_same_timesteps(theirs: Any, target
         **settings(schedule, target), algorithm_type="dpmsolver++", solver_order=2, final_sigmas_type="zero"
     )
     scheduler.alphas_cumprod = torch.tensor(alpha_bar)
-    scheduler.set_timesteps(timesteps=schedules.log_snr_timesteps(alpha_bar, 12).tolist())
+    scheduler.set_timesteps(timesteps=timesteps.log_snr_timesteps(alpha_bar, 12).tolist())
     denoise = Fixed(target, alpha_bar)
     x = own = torch.randn(1, 3, 4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     steps = steps_of("dpmpp_2m", denoise, own, 12, PLAIN, own)
@@ -257,7 +258,7 @@ def test_heun_is_that_of_diffusers_on_the_same_timesteps(theirs: Any, target: st
     alpha_bar = schedules.alpha_bar("linear", 1000)
     scheduler = theirs.HeunDiscreteScheduler(**settings("linear", target), clip_sample=False)
     scheduler.alphas_cumprod = torch.tensor(alpha_bar)
-    scheduler.set_timesteps(timesteps=schedules.sigma_timesteps(alpha_bar, 12).tolist())
+    scheduler.set_timesteps(timesteps=timesteps.sigma_timesteps(alpha_bar, 12).tolist())
     denoise = Fixed(target, alpha_bar)
     own = torch.randn(1, 3, 4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     *_, last = steps_of("heun", denoise, own, 12, PLAIN, own)

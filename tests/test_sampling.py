@@ -10,13 +10,14 @@ import pytest
 import torch
 
 from dreamlab.diffusion.samplers import SAMPLERS
-from dreamlab.service import estimate
-from dreamlab.spec import SynthesizeSpec, make
+from dreamlab.estimates import estimate
+from dreamlab.settings import SynthesizeSpec, make
 from dreamlab.store import ArtefactCache, RunStore, checkpoints
-from dreamlab.tasks import precision, sampling
 from dreamlab.tasks.context import TaskError
 from dreamlab.tasks.generator import Generator, load_generator, save_generator
-from dreamlab.tasks.sampling import Pipeline, load_pipeline, spread
+from dreamlab.tasks.synthesize import pipeline as pipeline_module
+from dreamlab.tasks.synthesize import precision
+from dreamlab.tasks.synthesize.pipeline import Pipeline, load_pipeline, spread
 from tests.sampling_helpers import random_generator, trained_run
 from tests.task_helpers import CPU
 
@@ -283,7 +284,7 @@ def test_what_the_probe_found_is_what_runs_are_sampled_in(
     store: RunStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     base, up = trained_run(store), trained_run(store, 2, image_size=16, low_size=8)
-    monkeypatch.setattr(sampling, "choose", lambda g, cache: "bf16" if g.image_size == 16 else "fp32")
+    monkeypatch.setattr(pipeline_module, "choose", lambda g, cache: "bf16" if g.image_size == 16 else "fp32")
     spec = settings(source=base.id, upsample=(up.id,))
     pipeline = load_pipeline(lambda name: store.get(name).path, spec, CPU, ArtefactCache(tmp_path))
     assert [g.precision for g in pipeline.models] == ["fp32", "bf16"] and pipeline.precision == "fp32, bf16"

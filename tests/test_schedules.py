@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dreamlab.diffusion import schedules
+from dreamlab.noise import schedules, timesteps
 
 THEIRS = {
     "cosine": "squaredcos_cap_v2", "linear": "linear", "quadratic": "scaled_linear", "sigmoid": "sigmoid",
 }  # fmt: skip
-GRIDS = [schedules.even_timesteps, schedules.log_snr_timesteps, schedules.sigma_timesteps]
+GRIDS = [timesteps.even_timesteps, timesteps.log_snr_timesteps, timesteps.sigma_timesteps]
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +109,7 @@ def test_more_steps_than_T_are_refused(grid: Any, n: int) -> None:
 
 def test_log_snr_steps_are_even_in_log_snr() -> None:
     alpha_bar = schedules.alpha_bar("cosine", 1000)
-    lambdas = schedules.half_log_snr(alpha_bar[schedules.log_snr_timesteps(alpha_bar, 10)])
+    lambdas = schedules.half_log_snr(alpha_bar[timesteps.log_snr_timesteps(alpha_bar, 10)])
     gaps = np.diff(lambdas)[1:]  # the first step leaves pure noise, where lambda runs away
     assert gaps.max() / gaps.min() < 1.2
 
@@ -117,8 +117,8 @@ def test_log_snr_steps_are_even_in_log_snr() -> None:
 def test_sigma_steps_are_those_of_karras_et_al() -> None:
     alpha_bar = schedules.alpha_bar("linear", 1000)
     sigma = np.exp(-schedules.half_log_snr(alpha_bar))
-    ends = np.array([min(sigma[-1], np.exp(-schedules.LAMBDA_MIN)), sigma[0]]) ** (1 / 7)
+    ends = np.array([min(sigma[-1], np.exp(-timesteps.LAMBDA_MIN)), sigma[0]]) ** (1 / 7)
     wanted = (ends[0] + np.arange(12) / 11 * (ends[1] - ends[0])) ** 7  # Karras et al. 2022, Eq. 5
-    ts = schedules.sigma_timesteps(alpha_bar, 12)
+    ts = timesteps.sigma_timesteps(alpha_bar, 12)
     for t, level in zip(ts[1:-2], wanted[1:-2], strict=True):  # near t = 0 the grid of t is too coarse for it
         assert sigma[t - 1] <= level <= sigma[t + 1]

@@ -1,4 +1,4 @@
-"""Specs: one place for a knob, one sentence for a mistake."""
+"""Specs: one place for a setting, one sentence for a mistake."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ import shlex
 import pytest
 
 from dreamlab import cli
+from dreamlab.architecture.network import network_of
+from dreamlab.checks.network import check_fine_tuning, check_network
+from dreamlab.checks.sampling import check_cascade, check_guide, check_sampling
 from dreamlab.data import catalog
-from dreamlab.spec import (
+from dreamlab.settings import (
     KINDS,
     MixSpec,
     SpecError,
@@ -17,11 +20,10 @@ from dreamlab.spec import (
     TrainSpec,
     command,
     differences,
-    knobs,
     make,
+    settings_of,
 )
-from dreamlab.spec.facts import check_cascade, check_fine_tuning, check_guide, check_network, check_sampling
-from dreamlab.spec.presets import PRESETS
+from dreamlab.settings.presets import PRESETS
 
 EXAMPLES = [
     make(TrainSpec, {"seconds": 12.5, "multipliers": "1,2,4", "target": "v", "steps": 7}),
@@ -40,7 +42,9 @@ def test_the_shown_command_makes_the_same_spec(spec) -> None:
     words = shlex.split(command(spec))[3:]
     given = vars(cli._parser().parse_args(words))
     values = {
-        k.name: ",".join(v) if isinstance(v := given[k.name], list) else v for k in knobs(type(spec)) if k.name in given
+        k.name: ",".join(v) if isinstance(v := given[k.name], list) else v
+        for k in settings_of(type(spec))
+        if k.name in given
     }
     assert make(type(spec), values) == spec
 
@@ -115,7 +119,7 @@ def test_a_preset_fills_what_is_not_given() -> None:
 def test_every_preset_is_a_valid_spec_whose_network_fits(preset) -> None:
     spec = make(TrainSpec, {"preset": preset})
     for dataset in ("mnist5k", "cifar10"):
-        check_network(catalog.network(spec.model_copy(update={"dataset": dataset})))
+        check_network(network_of(spec.model_copy(update={"dataset": dataset})))
 
 
 BASE = {"preset": "tiny", "dataset": "digits"}
@@ -154,9 +158,9 @@ def test_an_unconditional_generator_can_be_sampled_without_guidance_or_with_a_gu
 def test_a_guide_makes_images_of_the_same_size_however_that_is_written() -> None:
     spec = make(TrainSpec, {"preset": "tiny", "dataset": "mnist5k"})
     written, other = (spec.model_copy(update={"image_size": size}) for size in (28, 32))
-    check_guide(spec, catalog.network(spec).image_size, written, catalog.network(written).image_size)
+    check_guide(spec, network_of(spec).image_size, written, network_of(written).image_size)
     with pytest.raises(SpecError, match="its image_size is 32, the generator's 28"):
-        check_guide(spec, catalog.network(spec).image_size, other, catalog.network(other).image_size)
+        check_guide(spec, network_of(spec).image_size, other, network_of(other).image_size)
 
 
 def test_a_cascade_starts_where_the_stage_before_ends() -> None:
@@ -173,7 +177,7 @@ def test_a_cascade_starts_where_the_stage_before_ends() -> None:
 def test_a_fine_tuned_model_keeps_the_network_it_starts_from() -> None:
     def check(source: TrainSpec, **values: object) -> None:
         spec = make(TrainSpec, {**source.model_dump(), "init_from": "a", **values})
-        check_fine_tuning(spec, source, catalog.network(spec), catalog.network(source))
+        check_fine_tuning(spec, source, network_of(spec), network_of(source))
 
     digits = make(TrainSpec, BASE)
     check(digits, dataset="mnist5k")
@@ -200,7 +204,7 @@ def test_a_fine_tuned_model_keeps_the_network_it_starts_from() -> None:
 )
 def test_a_network_that_does_not_fit_is_refused(settings, field, words) -> None:
     with pytest.raises(SpecError) as caught:
-        check_network(catalog.network(make(TrainSpec, {"dataset": "digits", **settings})))
+        check_network(network_of(make(TrainSpec, {"dataset": "digits", **settings})))
     assert caught.value.field == field
     for word in words:
         assert word in str(caught.value)

@@ -5,29 +5,29 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dreamlab.data import catalog, splits
-from dreamlab.spec import RealData, make
+from dreamlab.data import catalog, selection, stratified
+from dreamlab.settings import RealData, make
 
 LABELS = np.tile(np.repeat(np.arange(3), [20, 30, 40]), 2)  # 40, 60 and 80 images
 
 
-def _select(labels: np.ndarray = LABELS, classes: int = 3, **values: object) -> splits.Roles:
-    return splits.select(labels, make(RealData, values), classes)
+def _select(labels: np.ndarray = LABELS, classes: int = 3, **values: object) -> selection.Roles:
+    return selection.select(labels, make(RealData, values), classes)
 
 
-def _counts(roles: splits.Roles) -> list[int]:
+def _counts(roles: selection.Roles) -> list[int]:
     return np.bincount(LABELS[roles.pool], minlength=3).tolist()
 
 
 def test_the_long_tail_of_study_s3() -> None:
     # equation 1 with 5,000 images a class and lambda = 0.1: imbalance factor 10 (Cui et al. 2019)
-    counts = splits.long_tail_counts([5000] * 10, 0.1)
+    counts = selection.long_tail_counts([5000] * 10, 0.1)
     assert counts == [5000, 3871, 2997, 2320, 1796, 1391, 1077, 834, 645, 500] and sum(counts) == 20_431
     for share in (0.0, 1.0):
-        assert splits.long_tail_counts([5000] * 10, share) == [5000] * 10
-    assert splits.long_tail_counts([100], 0.1) == [100]
+        assert selection.long_tail_counts([5000] * 10, share) == [5000] * 10
+    assert selection.long_tail_counts([100], 0.1) == [100]
     labels = np.repeat(np.arange(10), 5000)
-    pool = splits.select(labels, make(RealData, {"long_tail": 0.1}), 10).pool
+    pool = selection.select(labels, make(RealData, {"long_tail": 0.1}), 10).pool
     assert np.bincount(labels[pool]).tolist() == counts
 
 
@@ -65,7 +65,7 @@ def test_validation_is_set_aside_first_and_by_class() -> None:
     ("count", "share", "kept"), [(10, 1, 10), (10, 0.9, 9), (10, 0.01, 1), (3, 0.5, 1), (2, 0.9, 1), (1, 0.5, 1)]
 )
 def test_a_share_keeps_what_its_arm_does_not_replace(count: int, share: float, kept: int) -> None:
-    assert splits.part_of(count, share) == kept
+    assert selection.part_of(count, share) == kept
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_a_share_keeps_what_its_arm_does_not_replace(count: int, share: float, k
     ],
 )  # fmt: skip
 def test_a_selection_without_enough_images_is_refused(values: dict, labels: np.ndarray, field: str, says: str) -> None:
-    with pytest.raises(splits.SplitError, match=says) as error:
+    with pytest.raises(selection.SplitError, match=says) as error:
         _select(labels, **values)
     assert error.value.field == field
 
@@ -92,6 +92,6 @@ def test_the_least_tail_that_a_refusal_names_works() -> None:
 
 
 def test_a_stratified_split_is_exact_and_fixed() -> None:
-    train, test = splits.stratified_split(LABELS, 45, seed=0)
+    train, test = stratified.stratified_split(LABELS, 45, seed=0)
     assert np.bincount(LABELS[test]).tolist() == [10, 15, 20] and len(train) == 135 and not set(train) & set(test)
-    assert np.array_equal(test, splits.stratified_split(LABELS, 45, seed=0)[1])
+    assert np.array_equal(test, stratified.stratified_split(LABELS, 45, seed=0)[1])

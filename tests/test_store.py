@@ -30,7 +30,8 @@ from dreamlab.store import (
     write_json,
 )
 from dreamlab.store.cache import array_hash
-from dreamlab.store.process import alive, cores, started
+from dreamlab.store.machine import cores
+from dreamlab.store.process import alive, started
 from dreamlab.store.status import group_state
 
 

@@ -10,13 +10,16 @@ from typing import Any
 import pytest
 
 from dreamlab import studies
+from dreamlab.architecture.network import network_of
+from dreamlab.checks.network import check_network
+from dreamlab.checks.sampling import check_sampling
 from dreamlab.data import catalog
-from dreamlab.groups import Child
-from dreamlab.groups.plan import available
-from dreamlab.groups.study import plan, published_anomalies
-from dreamlab.spec import KINDS, ClassifySpec, SpecError, StudySpec, SynthesizeSpec, TrainSpec, make
-from dreamlab.spec.base import ScaleName
-from dreamlab.spec.facts import check_network, check_sampling
+from dreamlab.data.available import available
+from dreamlab.experiments import Child
+from dreamlab.experiments.study.plan import plan
+from dreamlab.experiments.study.report import published_anomalies
+from dreamlab.settings import KINDS, ClassifySpec, SpecError, StudySpec, SynthesizeSpec, TrainSpec, make
+from dreamlab.settings.names import ScaleName
 from dreamlab.store import RunStore
 from dreamlab.studies import loader
 from tests.evidence_helpers import new_store
@@ -164,7 +167,7 @@ def test_every_scale_can_be_planned(
         seen.add(child.role)
         spec = made[child.role]
         if isinstance(spec, TrainSpec):
-            check_network(catalog.network(spec))
+            check_network(network_of(spec))
             assert spec.steps or spec.epochs, "a budget in seconds gives another model on another machine"
         if isinstance(spec, SynthesizeSpec):
             trained = made[spec.source[1:]]

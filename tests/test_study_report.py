@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dreamlab.data import catalog
-from dreamlab.groups.study import report
+from dreamlab.experiments.study.report import report
 from dreamlab.service.tables import as_csv, as_latex
 from dreamlab.stats import components
 from dreamlab.store import EventWriter, Run, RunStore

@@ -12,13 +12,14 @@ import pytest
 from PIL import Image
 
 from dreamlab.data import catalog, imageset
-from dreamlab.spec import SpecError
+from dreamlab.settings import SpecError
 from dreamlab.store import RunStore
-from dreamlab.tasks import classify, fidelity
-from dreamlab.tasks.arms import mixed
+from dreamlab.tasks.classify import task as classify
+from dreamlab.tasks.classify.training_set import mixed
 from dreamlab.tasks.context import TaskContext, TaskError
-from dreamlab.tasks.live import LiveSampler
-from dreamlab.tasks.synthesize import synthesize
+from dreamlab.tasks.fidelity import task as fidelity
+from dreamlab.tasks.synthesize.live import LiveSampler
+from dreamlab.tasks.synthesize.task import synthesize
 from tests.sampling_helpers import trained_run
 from tests.task_helpers import CPU, again, context, stop_after
 
@@ -58,7 +59,7 @@ def test_a_set_is_sampled_class_by_class_and_goes_on_after_a_stop(store: RunStor
 
 def test_a_stop_ends_within_a_batch(store: RunStore, source: str, monkeypatch: pytest.MonkeyPatch) -> None:
     ctx = context(store, "synthesize", source=source, per_class=10, num_steps=50, sampler="ddpm")
-    monkeypatch.setattr("dreamlab.tasks.sampled.REPORT_EVERY", 0.0)
+    monkeypatch.setattr("dreamlab.tasks.synthesize.image_set.REPORT_EVERY", 0.0)
     events = stop_after(ctx, synthesize, lambda e: e["type"] == "progress" and e["step"] > 10)
     assert events[-1]["step"] < 100 and events[-1]["eta_seconds"] > 0
     assert [e["step"] for e in events] == sorted(e["step"] for e in events)

@@ -15,7 +15,7 @@ from dreamlab.store import RunStore, checkpoints
 from dreamlab.store.checkpoints import STATE
 from dreamlab.tasks.context import Stopped, TaskContext, TaskError
 from dreamlab.tasks.generator import load_generator, read_safetensors
-from dreamlab.tasks.train import train
+from dreamlab.tasks.train.task import train
 from tests.task_helpers import CPU, again, context, stop_after
 from tests.train_helpers import TINY
 
@@ -91,7 +91,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(store: RunStore, 
 def test_a_run_that_is_killed_goes_on_from_its_last_checkpoint(
     store: RunStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dreamlab.tasks.train.FIRST_CHECKPOINT", 0.0)
+    monkeypatch.setattr("dreamlab.tasks.train.task.FIRST_CHECKPOINT", 0.0)
     whole, parts = (context(store, "train", **TINY) for _ in range(2))
     list(train(whole))
     events = train(parts)
@@ -136,7 +136,7 @@ def test_few_images_of_a_class_are_used_alone(store: RunStore) -> None:
 
 
 def test_a_preview_and_a_checkpoint_can_be_asked_for_while_it_runs(store: RunStore, monkeypatch) -> None:
-    monkeypatch.setattr("dreamlab.tasks.train.STAT_EVERY", 0.0)
+    monkeypatch.setattr("dreamlab.tasks.train.task.STAT_EVERY", 0.0)
     ctx = context(store, "train", **{**TINY, "steps": 30, "preview_every": 3600})
     events = []
     for event in train(ctx):
@@ -235,7 +235,7 @@ def test_previews_of_other_stages(store: RunStore, settings: dict[str, Any]) -> 
 
 
 def test_a_large_network_shows_fewer_images(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dreamlab.spec.cost.PREVIEW_WORK", 1.0)
+    monkeypatch.setattr("dreamlab.architecture.cost.PREVIEW_WORK", 1.0)
     events = list(train(context(store, "train", **{**TINY, "steps": 1})))
     assert [e["cols"] for e in events if e["type"] == "image"] == [2, 2]
 
@@ -252,7 +252,9 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_saves_nothing(
     store: RunStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ctx = context(store, "train", **TINY)
-    monkeypatch.setattr("dreamlab.tasks.trainer.squared_errors", lambda out, wanted: out.flatten(1).mean(1) * math.nan)
+    monkeypatch.setattr(
+        "dreamlab.tasks.train.trainer.squared_errors", lambda out, wanted: out.flatten(1).mean(1) * math.nan
+    )
     with pytest.raises(TaskError, match="diverged"):
         list(train(ctx))
     assert not (ctx.run.path / checkpoints.LAST).exists()

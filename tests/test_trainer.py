@@ -1,4 +1,4 @@
-"""One step of a training, knob by knob, on a tiny network."""
+"""One step of a training, setting by setting, on a tiny network."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import torch
 
 from dreamlab.data import catalog
 from dreamlab.diffusion.process import upsample
-from dreamlab.spec import SpecError
+from dreamlab.settings import SpecError
 from dreamlab.tasks.context import TaskError
 from dreamlab.tasks.generator import from_uint8
-from dreamlab.tasks.ranks import Ranks
-from dreamlab.tasks.trainer import Trainer, downsample
+from dreamlab.tasks.train.data_parallel import Ranks
+from dreamlab.tasks.train.trainer import Trainer, downsample
 from tests.train_helpers import steps, trainer
 
 SMALL_EPS = {"optimizer": "sgd", "learning_rate": 0.01}
@@ -72,7 +72,7 @@ def test_the_variance_does_not_move_the_mean() -> None:
     plain, hybrid = wake(trainer(learn_variance=True)), wake(trainer(learn_variance=True))
     half = plain.generator.channels * 4  # rows of the head that say the target, before the pixels are unfolded
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dreamlab.tasks.trainer.VLB_WEIGHT", 0.0)
+        patch.setattr("dreamlab.tasks.train.trainer.VLB_WEIGHT", 0.0)
         gradient(plain)
     gradient(hybrid)
     torch.testing.assert_close(plain.network.head.weight.grad[:half], hybrid.network.head.weight.grad[:half])
@@ -98,7 +98,7 @@ def test_labels_are_dropped_and_images_mirrored_by_the_chance_of_the_step() -> N
 
 def test_a_mirrored_image_is_learned_mirrored(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
-    monkeypatch.setattr("dreamlab.tasks.trainer.target_of", lambda target, x0, *_: seen.append(x0) or x0)
+    monkeypatch.setattr("dreamlab.tasks.train.trainer.target_of", lambda target, x0, *_: seen.append(x0) or x0)
     t = trainer(flip=True)
     t.step_count = 1
     batch = t._draw()

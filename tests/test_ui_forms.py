@@ -7,18 +7,19 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from dreamlab.service.cautions import caution
-from dreamlab.spec import ImportSpec, MixSpec, SynthesizeSpec, TrainSpec, knobs, make
-from dreamlab.spec.presets import PRESETS
-from dreamlab.spec.recipes import RECIPES
-from dreamlab.ui import controls, figures, schedule
+from dreamlab.checks.warnings import caution
+from dreamlab.settings import ImportSpec, MixSpec, SynthesizeSpec, TrainSpec, make, settings_of
+from dreamlab.settings.classifier_recipe import RECIPES
+from dreamlab.settings.presets import PRESETS
+from dreamlab.ui.charts import curves, noise_schedule
+from dreamlab.ui.forms import controls
 
-BY_NAME = {k.name: k for k in knobs(TrainSpec)}
+BY_NAME = {k.name: k for k in settings_of(TrainSpec)}
 
 
 def usual(**more: Any) -> dict[str, Any]:
     """The values of an untouched form."""
-    return {k.name: controls.read(k, controls.shown(k, k.default)) for k in knobs(TrainSpec)} | more
+    return {k.name: controls.read(k, controls.shown(k, k.default)) for k in settings_of(TrainSpec)} | more
 
 
 @pytest.mark.parametrize("preset", sorted(PRESETS))
@@ -33,7 +34,7 @@ def test_a_preset_fills_what_presets_set_and_the_form_means_the_same(preset: str
 
 @pytest.mark.parametrize("recipe", sorted(RECIPES))
 def test_a_recipe_fills_the_classifier_and_the_form_means_the_same(recipe: str) -> None:
-    by_name = {k.name: k for k in knobs(MixSpec)}
+    by_name = {k.name: k for k in settings_of(MixSpec)}
     untouched = {name: controls.read(k, controls.shown(k, k.default)) for name, k in by_name.items()}
     filled = controls.filled_by(MixSpec, "recipe", recipe)
     shown = {name: controls.read(by_name[name], controls.shown(by_name[name], v)) for name, v in filled.items()}
@@ -43,14 +44,14 @@ def test_a_recipe_fills_the_classifier_and_the_form_means_the_same(recipe: str) 
     assert "learning_rate" in controls.changed(MixSpec, values | {"learning_rate": 0.123})
 
 
-def test_knobs_that_fill_others_are_known_by_their_spec() -> None:
+def test_settings_that_fill_others_are_known_by_their_spec() -> None:
     assert controls.fillers(TrainSpec) == ["preset"] and controls.fillers(MixSpec) == ["recipe"]
     assert controls.fillers(SynthesizeSpec) == []
 
 
 def test_a_data_set_is_chosen_by_name_or_among_the_imports() -> None:
-    dataset = next(k for k in knobs(MixSpec) if k.name == "dataset")
-    classes_of = next(k for k in knobs(ImportSpec) if k.name == "dataset")
+    dataset = next(k for k in settings_of(MixSpec) if k.name == "dataset")
+    classes_of = next(k for k in settings_of(ImportSpec) if k.name == "dataset")
     with gr.Blocks(analytics_enabled=False):
         made = controls.control(dataset, [("my pictures", "id-1")], "x")
         other = controls.control(classes_of, [("my pictures", "id-1")], "y")
@@ -61,7 +62,7 @@ def test_a_data_set_is_chosen_by_name_or_among_the_imports() -> None:
 
 def test_every_choice_of_the_evidence_has_a_word_of_its_own() -> None:
     for name in ("controls", "recipe", "budget"):
-        k = next(k for k in knobs(MixSpec) if k.name == name)
+        k = next(k for k in settings_of(MixSpec) if k.name == name)
         words = [controls.word(k, c) for c in k.choices]
         assert len(set(words)) == len(words) and not {"duplicated", "fast", "steps"} & set(words)
 
@@ -80,15 +81,15 @@ def test_the_head_of_a_section_counts(title: str, differing: int, words: str) ->
     assert controls.header(title, 3, differing) == words
 
 
-def test_every_advanced_knob_is_in_one_section() -> None:
+def test_every_advanced_setting_is_in_one_section() -> None:
     class Empty:
         def choices(self, kind: str) -> list[tuple[str, str]]:
             return []
 
     for cls in (TrainSpec, SynthesizeSpec, MixSpec):
         with gr.Blocks(analytics_enabled=False):
-            fields, sections = controls.folded(Empty(), knobs(cls), "x")  # type: ignore[arg-type]
-        advanced = [k.name for k in knobs(cls) if k.advanced]
+            fields, sections = controls.folded(Empty(), settings_of(cls), "x")  # type: ignore[arg-type]
+        advanced = [k.name for k in settings_of(cls) if k.advanced]
         assert sorted(fields) == sorted(advanced)
         assert sorted(name for s in sections for name in s.names) == sorted(advanced)
 
@@ -117,7 +118,7 @@ def test_the_confound_of_s4_is_said() -> None:
 @pytest.mark.parametrize("zero", [False, True])
 @pytest.mark.parametrize("steps", [10, 1000, 4000])
 def test_every_schedule_can_be_drawn(name: str, zero: bool, steps: int) -> None:
-    made = schedule.describe(train(schedule=name, zero_terminal_snr=zero, num_train_timesteps=steps))
+    made = noise_schedule.describe(train(schedule=name, zero_terminal_snr=zero, num_train_timesteps=steps))
     assert made.count("<path") == 2 and "nan" not in made and "inf" not in made
     numbers = [float(y) for d in made.split(' d="M')[1:] for p in d.split('"')[0].split(" L") for y in p.split(",")]
     assert min(numbers) >= 0 and max(numbers) <= 100
@@ -126,8 +127,8 @@ def test_every_schedule_can_be_drawn(name: str, zero: bool, steps: int) -> None:
 
 def test_loss_bands_are_four_lines_over_what_was_measured() -> None:
     points = [{"step": s, **{f"loss_band_{i}": 0.1 / (i + 1) / s for i in range(4) if s > 1 or i}} for s in (1, 2, 3)]
-    figure = figures.bands(points, "light", "r")
-    assert [t.name for t in figure.data] == list(figures.BANDS)
+    figure = curves.bands(points, "light", "r")
+    assert [t.name for t in figure.data] == list(curves.BANDS)
     assert [len(t.x) for t in figure.data] == [2, 3, 3, 3]
     assert len({t.line.color for t in figure.data}) == 4 and figure.layout.yaxis.type == "log"
-    assert figures.bands([{"step": 1, "loss": 1.0}], "dark", "r").layout.xaxis.visible is False
+    assert curves.bands([{"step": 1, "loss": 1.0}], "dark", "r").layout.xaxis.visible is False

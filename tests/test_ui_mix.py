@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from dreamlab.data import mixing
-from dreamlab.spec import MixSpec, make
-from dreamlab.ui import arms, classes, evidence, mix
+from dreamlab.settings import MixSpec, make
+from dreamlab.ui.charts import mix_chart
+from dreamlab.ui.pages import mix
+from dreamlab.ui.parts import arm_tables, class_tables
 from dreamlab.ui.theme import mix_colour, palette
 from tests.test_ui_units import NASTY
 
@@ -79,31 +81,31 @@ def old(report: dict[str, Any]) -> dict[str, Any]:
 def test_a_mix_with_a_nasty_name_stays_text(report: dict[str, Any]) -> None:
     report["classes"] = [NASTY, *NAMES[1:]]
     shown = mix.class_panel(report, "")
-    made = arms.arms_html(report) + mix.others(report) + shown + arms.worth_html(report)
+    made = arm_tables.arms_html(report) + mix.others(report) + shown + arm_tables.worth_html(report)
     assert "<img" not in made and "&lt;img" in made
-    assert "<img" not in json.dumps(evidence.mix(report, "light", "r").to_plotly_json(), default=str)
+    assert "<img" not in json.dumps(mix_chart.mix(report, "light", "r").to_plotly_json(), default=str)
 
 
 def test_the_table_names_what_each_generator_saw_and_sets_controls_apart(report: dict[str, Any]) -> None:
-    made = arms.arms_html(report)
+    made = arm_tables.arms_html(report)
     assert "generator saw the same 100 images" in made and "generator saw 2,900 more real images" in made
     assert made.index("Real + 1x synthetic") < made.index("Controls") < made.index("Real, augmented")
     assert "reference" in made and "box-shadow:inset" in made
 
 
 def test_treatments_stand_by_generator_and_synthetic_fraction(report: dict[str, Any]) -> None:
-    assert [a["arm"] for a in arms.ordered(report)] == ["real", "50/50", "10/90", "real+1x", "augmented"]
-    assert [a["arm"] for a in arms.ordered(old(report))] == ["real", "50/50", "10/90", "real+1x"]
+    assert [a["arm"] for a in arm_tables.ordered(report)] == ["real", "50/50", "10/90", "real+1x", "augmented"]
+    assert [a["arm"] for a in arm_tables.ordered(old(report))] == ["real", "50/50", "10/90", "real+1x"]
 
 
 def test_better_is_green_only_when_its_interval_leaves_zero() -> None:
-    assert 'class="mut">\u22121.0' in arms.points(outcome(-1, -3, 1))
-    assert 'class="good">+3.0' in arms.points(outcome(3, 1, 5))
-    assert 'class="bad">\u22123.0' in arms.points(outcome(-3, -5, -1))
+    assert 'class="mut">\u22121.0' in arm_tables.points(outcome(-1, -3, 1))
+    assert 'class="good">+3.0' in arm_tables.points(outcome(3, 1, 5))
+    assert 'class="bad">\u22123.0' in arm_tables.points(outcome(-3, -5, -1))
 
 
 def test_an_interval_of_accuracy_does_not_leave_zero_to_hundred() -> None:
-    assert arms.measured({"mean": 0.95, "low": 0.8, "high": 1.1}, 2).endswith("80.0 to 100.0</span>")
+    assert arm_tables.measured({"mean": 0.95, "low": 0.8, "high": 1.1}, 2).endswith("80.0 to 100.0</span>")
 
 
 def test_cells_that_are_not_there_are_said_to_come(report: dict[str, Any]) -> None:
@@ -117,15 +119,15 @@ def test_cells_that_are_not_there_are_said_to_come(report: dict[str, Any]) -> No
     }
     report["arms"] = [{**a, **waiting} for a in report["arms"]]
     assert (
-        arms.arms_html(report).count('<span class="mut">to come</span>') == 3 * 5 - 1
+        arm_tables.arms_html(report).count('<span class="mut">to come</span>') == 3 * 5 - 1
     )  # the reference has no difference
-    assert "to come" in json.dumps(evidence.mix(report, "light", "r").to_plotly_json(), default=str)
+    assert "to come" in json.dumps(mix_chart.mix(report, "light", "r").to_plotly_json(), default=str)
 
 
 def test_every_test_stands_behind_the_table(report: dict[str, Any]) -> None:
-    made = arms.tests_html(arms.ordered(report))
+    made = arm_tables.tests_html(arm_tables.ordered(report))
     assert made.count("0.250") == 3 and made.count("&lt; 0.001, 0.030, 0.200") == 3 and made.count("99.0") == 3
-    assert arms.tests_html([report["arms"][0]]) == ""
+    assert arm_tables.tests_html([report["arms"][0]]) == ""
 
 
 def test_the_word_of_the_verdict_wears_its_kind(report: dict[str, Any]) -> None:
@@ -134,7 +136,7 @@ def test_the_word_of_the_verdict_wears_its_kind(report: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_mix_figure_shows_every_seed_and_stays_on_the_scale(report: dict[str, Any], theme: str) -> None:
-    figure = evidence.mix(report, theme, "run")
+    figure = mix_chart.mix(report, theme, "run")
     seeds = [t for t in figure.data if t.mode == "markers" and t.marker.size == 6]
     assert sum(len(t.y) for t in seeds) == 15
     assert figure.layout.uirevision == "run"
@@ -147,7 +149,7 @@ def test_mix_figure_shows_every_seed_and_stays_on_the_scale(report: dict[str, An
 
 def test_the_band_of_the_best_mix_stands_behind_its_arms(report: dict[str, Any]) -> None:
     def bands(shown: dict[str, Any]) -> int:
-        return sum(s.yref == "y domain" for s in evidence.mix(shown, "light", "r").layout.shapes if s.type == "rect")
+        return sum(s.yref == "y domain" for s in mix_chart.mix(shown, "light", "r").layout.shapes if s.type == "rect")
 
     assert bands(report) == 2
     assert bands({**report, "best": None}) == 0
@@ -155,20 +157,20 @@ def test_the_band_of_the_best_mix_stands_behind_its_arms(report: dict[str, Any])
 
 def test_mix_figure_has_no_scale_before_its_first_cell(report: dict[str, Any]) -> None:
     waiting = {**report, "arms": [{**a, "accuracies": [], "interval": None} for a in report["arms"]]}
-    assert evidence.mix(waiting, "light", "r").layout.yaxis.showticklabels is False
-    assert evidence.mix(report, "light", "r").layout.yaxis.showticklabels is not False
+    assert mix_chart.mix(waiting, "light", "r").layout.yaxis.showticklabels is False
+    assert mix_chart.mix(report, "light", "r").layout.yaxis.showticklabels is not False
 
 
 def test_figures_of_nothing_say_so() -> None:
-    assert "appear" in evidence.mix({}, "light", "r").layout.annotations[0].text
-    assert "appear" in evidence.surface({}, "light", "r").layout.annotations[0].text
+    assert "appear" in mix_chart.mix({}, "light", "r").layout.annotations[0].text
+    assert "appear" in mix_chart.surface({}, "light", "r").layout.annotations[0].text
 
 
 def test_the_surface_joins_the_further_sizes_and_the_mix_itself(report: dict[str, Any]) -> None:
     more = [
         {**arm(name, g, 0.8), "size": 5, "real": 50} for name, g in (("real", ""), ("real+1x", "b"), ("real+1x", "own"))
     ]
-    figure = evidence.surface({**report, "surface": more}, "light", "r")
+    figure = mix_chart.surface({**report, "surface": more}, "light", "r")
     assert [(t.name, list(t.x)) for t in figure.data] == [("Real only", [50, 100]), ("Real + 1x synthetic", [50, 100])]
     assert len({a.y for a in figure.layout.annotations}) == 2
 
@@ -183,10 +185,10 @@ def test_the_arm_that_is_looked_at_is_the_one_asked_for_or_that_of_the_verdict(r
 def test_confusion_is_in_percent_of_the_truth_and_its_difference_in_points(report: dict[str, Any]) -> None:
     better = arm("real+1x", "b", 0.93)
     better["confusion"][3] = [0, 0, 0, 33, 0, 0, 0, 0, 0, 0]
-    made = classes.confusion_html(report, better)
+    made = class_tables.confusion_html(report, better)
     assert 'title="3 taken for 8">\u22129.1</td>' in made and 'title="3 taken for 3">+9.1</td>' in made
     assert made.count("100.0") == 10
-    assert classes.confusion_html(report, {**better, "confusion": None}) == ""
+    assert class_tables.confusion_html(report, {**better, "confusion": None}) == ""
 
 
 def test_with_many_classes_the_largest_mistakes_are_listed(report: dict[str, Any]) -> None:
@@ -194,28 +196,28 @@ def test_with_many_classes_the_largest_mistakes_are_listed(report: dict[str, Any
     wide = [[20 if i == j else 0 for j in range(30)] for i in range(30)]
     wide[7][12] = 5
     report |= {"classes": names, "arms": [{**report["arms"][0], "confusion": wide}]}
-    made = classes.confusion_html(report, {**report["arms"][0], "arm": "real+1x"})
+    made = class_tables.confusion_html(report, {**report["arms"][0], "arm": "real+1x"})
     assert "flower 7 taken for flower 12" in made and "20.0" in made and "matrix" not in made
 
 
 def test_a_histogram_stacks_its_parts_on_one_scale() -> None:
-    made = classes.histogram(["a", "b"], {"real": [10, 5], "synthetic": [10, 0], "other": [0, 0]}, 20, height=40)
+    made = class_tables.histogram(["a", "b"], {"real": [10, 5], "synthetic": [10, 0], "other": [0, 0]}, 20, height=40)
     assert made.count("height:20.0px") == 2 and made.count("height:10.0px") == 1
     assert 'title="a: 10 real, 10 synthetic"' in made and 'title="b: 5 real"' in made
-    assert "before and after" in classes.histograms_html({"arms": [arm("real", "", 0.9)], "classes": NAMES})
+    assert "before and after" in class_tables.histograms_html({"arms": [arm("real", "", 0.9)], "classes": NAMES})
 
 
 def test_what_extra_data_is_worth_is_a_table_with_its_interval(report: dict[str, Any]) -> None:
-    made = arms.worth_html(report)
+    made = arm_tables.worth_html(report)
     assert "+3.1" in made and "+1.0 to +5.2" in made and "worth it" in made
-    assert arms.worth_html({}) == ""
+    assert arm_tables.worth_html({}) == ""
 
 
 def test_an_old_result_shows_what_it_has(report: dict[str, Any]) -> None:
     shown = old(report)
-    made = arms.arms_html(shown) + mix.class_panel(shown, "") + mix.best_html(shown)
+    made = arm_tables.arms_html(shown) + mix.class_panel(shown, "") + mix.best_html(shown)
     assert "Gain by class" in made and "Confusion" not in made and "before and after" not in made
-    assert len(evidence.mix(shown, "dark", "r").data) == 12
+    assert len(mix_chart.mix(shown, "dark", "r").data) == 12
 
 
 def planned(**values: Any) -> str:

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from dreamlab import studies
-from dreamlab.ui import import_report, study_chart, study_parts
-from dreamlab.ui.studies import head_html, published_rows
+from dreamlab.ui.charts import study_chart
+from dreamlab.ui.pages.studies import head_html, published_rows
+from dreamlab.ui.parts import import_report, study_tables
 from dreamlab.ui.theme import palette
 from tests.test_ui_units import NASTY
 
@@ -43,7 +44,7 @@ def running(state: str = "running") -> Any:
 def test_every_study_can_be_shown_before_it_is_run(name: str) -> None:
     study = studies.load(name)
     rows = published_rows(study)
-    made = study_parts.table_html(rows, None) + study_parts.about_html(study, {}) + head_html(study, None, {})
+    made = study_tables.table_html(rows, None) + study_tables.about_html(study, {}) + head_html(study, None, {})
     assert "Settings as published" in made and "How it is run here" in made
     for cell in study.cells:
         if cell.flag:
@@ -55,14 +56,14 @@ def test_every_study_can_be_shown_before_it_is_run(name: str) -> None:
 
 def test_studies_are_listed_by_the_paper_they_are_from() -> None:
     known = [studies.load(name) for name in studies.names()]
-    made = study_parts.list_html(known, "s3-replacement", {"s0-mnist": "done"})
+    made = study_tables.list_html(known, "s3-replacement", {"s0-mnist": "done"})
     assert [made.count(f"<h3>S{i}</h3>") for i in range(5)] == [1] * 5
     assert made.count("data-act") == len(known) and made.count("aria-current") == 1 and made.count("state done") == 1
 
 
 def test_a_published_number_keeps_its_zeros_and_its_doubt() -> None:
     rows = [row("2 %"), row("4 %", published=76.6), row("8 %", published=76.2, flag="Equal to its neighbour.")]
-    made = study_parts.table_html(rows, None)
+    made = study_tables.table_html(rows, None)
     assert (
         "77.37" in made
         and "76.60" in made
@@ -73,19 +74,19 @@ def test_a_published_number_keeps_its_zeros_and_its_doubt() -> None:
 
 
 def test_ours_has_an_interval_seeds_and_no_more_digits_than_that_supports() -> None:
-    made = study_parts.table_html([measured("2 %"), measured("4 %", low=76.5, high=76.58)], running("done"))
+    made = study_tables.table_html([measured("2 %"), measured("4 %", low=76.5, high=76.58)], running("done"))
     assert "<b>76.5</b>" in made and "75.1 to 77.9" in made and "<b>76.543</b>" in made and "<td>5</td>" in made
     assert "ours ran on digits, small CNN" in made
 
 
 def test_a_running_study_says_what_comes_and_what_failed() -> None:
     rows = [measured("a"), row("b", child="c", state="queued"), row("c", child="d", state="failed"), row("d")]
-    made = study_parts.table_html(rows, running())
+    made = study_tables.table_html(rows, running())
     assert made.count("to come") == 1 and made.count("failed") == 1 and made.count("published only") == 1
 
 
 def test_stand_ins_have_a_column_where_they_differ() -> None:
-    made = study_parts.table_html([measured("a"), measured("b", stand_in="MNIST")], running("done"))
+    made = study_tables.table_html([measured("a"), measured("b", stand_in="MNIST")], running("done"))
     assert "ours ran on</th>" in made and "MNIST" in made
 
 
@@ -100,7 +101,7 @@ def test_stand_ins_have_a_column_where_they_differ() -> None:
     ],
 )
 def test_numbers_have_as_many_digits_as_their_interval(value: float, low: Any, high: Any, words: str) -> None:
-    assert study_parts.number(value, low, high).startswith(words)
+    assert study_tables.number(value, low, high).startswith(words)
 
 
 def test_what_measures_another_thing_has_an_axis_of_its_own() -> None:
@@ -118,7 +119,7 @@ def test_what_measures_another_thing_has_an_axis_of_its_own() -> None:
     ]
     figure = study_chart.study(rows, "light", "r")
     assert [figure.layout.xaxis.title.text, figure.layout.xaxis2.title.text] == ["FID", "fd_classifier, ours"]
-    assert "fd_classifier" in study_parts.table_html(rows, running("done"))
+    assert "fd_classifier" in study_tables.table_html(rows, running("done"))
 
 
 def test_published_and_ours_stand_on_one_line_with_their_interval() -> None:
@@ -145,7 +146,7 @@ def test_steps_of_an_amount_become_curves() -> None:
 
 
 def test_what_a_paper_says_stays_text() -> None:
-    made = study_parts.table_html([row(NASTY, flag=NASTY, setting=NASTY)], None) + study_parts.bullets([NASTY])
+    made = study_tables.table_html([row(NASTY, flag=NASTY, setting=NASTY)], None) + study_tables.bullets([NASTY])
     assert "<img" not in made
     assert "<img" not in json.dumps(
         study_chart.study([row(NASTY, flag=NASTY)], "light", "r").to_plotly_json(), default=str

@@ -1,12 +1,15 @@
-"""The pure parts of the dashboard: words for numbers, escaped HTML, figures, forms made from knobs, the page's address."""
+"""The pure parts of the dashboard: words for numbers, escaped HTML, figures, forms made from settings, the page's address."""
 
 from __future__ import annotations
 
 import gradio as gr
 import pytest
 
-from dreamlab.spec import KINDS, TrainSpec, knobs, make
-from dreamlab.ui import controls, figures, forms, html, runs, shell
+from dreamlab.settings import KINDS, TrainSpec, make, settings_of
+from dreamlab.ui import html, shell
+from dreamlab.ui.charts import curves
+from dreamlab.ui.forms import controls, spec_form
+from dreamlab.ui.pages import runs
 from dreamlab.ui.theme import mix_colour, mix_css, palette
 from dreamlab.ui.view import View, from_query
 
@@ -38,7 +41,7 @@ def test_a_difference_always_carries_its_sign() -> None:
     [
         html.button(NASTY, NASTY, run=NASTY, id=NASTY), html.run_link(NASTY, NASTY, NASTY), html.chip(NASTY), html.state_chip(NASTY), html.panel_head(NASTY, NASTY), html.facts([(NASTY, NASTY)]), html.export_links(NASTY, NASTY), html.download("x", NASTY, "text/csv", NASTY),
         html.page_head(NASTY, NASTY), html.stats([(NASTY, NASTY)]), html.table([NASTY], []), html.command_line(NASTY), html.gains([NASTY], [1.0], 0.5),
-        html.sheet(NASTY, 10, 10, 5, frame=NASTY, alt=NASTY, rows=[NASTY]), forms.refusal(NASTY), shell.notice(View(notice=NASTY, undo=NASTY)),
+        html.sheet(NASTY, 10, 10, 5, frame=NASTY, alt=NASTY, rows=[NASTY]), spec_form.refusal(NASTY), shell.notice(View(notice=NASTY, undo=NASTY)),
         html.film(NASTY, [{"srcs": [NASTY, NASTY], "w": 4, "h": 4, "cell": 2, "title": NASTY, "caption": NASTY}], [(NASTY, NASTY)] * 2, [NASTY], ends=(NASTY, NASTY)),
     ],
 )  # fmt: skip
@@ -70,14 +73,14 @@ def test_text_has_contrast(theme: str, text: str, ground: str) -> None:
 def test_decimation_keeps_ends_and_extremes() -> None:
     xs, ys = list(range(10_000)), [0.5] * 10_000
     ys[1234], ys[8765] = 9.0, -9.0
-    kept_x, kept_y = figures.decimate(xs, ys, 600)
+    kept_x, kept_y = curves.decimate(xs, ys, 600)
     assert len(kept_x) <= 602 and kept_x[0] == 0 and kept_x[-1] == 9999
     assert max(kept_y) == 9.0 and min(kept_y) == -9.0 and kept_x == sorted(kept_x)
 
 
 def test_loss_axis_ticks_are_round_and_inside() -> None:
-    assert figures.log_ticks(0.03, 0.9) == pytest.approx([0.05, 0.1, 0.2, 0.5, 1.0])
-    assert figures.loss([], [], "dark", "r").layout.xaxis.visible is False
+    assert curves.log_ticks(0.03, 0.9) == pytest.approx([0.05, 0.1, 0.2, 0.5, 1.0])
+    assert curves.loss([], [], "dark", "r").layout.xaxis.visible is False
 
 
 def test_curve_draws_only_points_that_are_there() -> None:
@@ -85,15 +88,15 @@ def test_curve_draws_only_points_that_are_there() -> None:
         {"x": 1.0, "value": 2.0, "low": 1.5, "high": 2.5, "floor": 0.5},
         {"x": 0.0, "value": None, "low": None, "high": None, "floor": None},
     ]
-    figure = figures.curve(points, "guidance_weight", "fd_classifier", "light", "r")
+    figure = curves.curve(points, "guidance_weight", "fd_classifier", "light", "r")
     assert list(figure.data[0].x) == [1.0]
     assert "fd_classifier" in figure.layout.yaxis.title.text
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
-def test_every_knob_has_a_control_with_label_help_and_default(kind: str) -> None:
+def test_every_setting_has_a_control_with_label_help_and_default(kind: str) -> None:
     with gr.Blocks(analytics_enabled=False):
-        for k in knobs(KINDS[kind]):
+        for k in settings_of(KINDS[kind]):
             c = controls.control(k, [("one", "id-1")] if k.run_kind else [], f"x-{k.name}")
             assert c.label.startswith(k.label) and c.info == k.help and c.elem_id == f"x-{k.name}"
             if k.run_kind:
@@ -104,13 +107,13 @@ def test_every_knob_has_a_control_with_label_help_and_default(kind: str) -> None
             if k.required:
                 assert not c.value
                 continue
-            values = {n.name: n.choices[0] if n.choices else "r" for n in knobs(KINDS[kind]) if n.required}
+            values = {n.name: n.choices[0] if n.choices else "r" for n in settings_of(KINDS[kind]) if n.required}
             usual = getattr(make(KINDS[kind], values), k.name)
             assert getattr(make(KINDS[kind], {**values, k.name: controls.read(k, c.value)}), k.name) == usual
 
 
 def test_a_slider_hands_on_what_was_typed() -> None:
-    k = next(k for k in knobs(TrainSpec) if k.name == "num_train_timesteps")
+    k = next(k for k in settings_of(TrainSpec) if k.name == "num_train_timesteps")
     with gr.Blocks(analytics_enabled=False):
         assert controls.control(k, [], "x").preprocess(99_999) == 99_999
 

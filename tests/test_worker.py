@@ -19,12 +19,12 @@ from typing import Any
 
 import pytest
 
-from dreamlab import worker
-from dreamlab.spec import KINDS
+from dreamlab.processes import worker
+from dreamlab.processes.cuda_visibility import show_device
+from dreamlab.settings import KINDS
 from dreamlab.store import Run, RunStore
 from dreamlab.store.process import EXIT_DISK, EXIT_HELD
 from dreamlab.tasks import TASKS, Stopped, TaskContext, TaskError, find_task
-from dreamlab.tasks.hosting import show_device
 from tests.engine_helpers import TINY, submit
 
 Task = Callable[[TaskContext], Iterator[dict[str, Any]]]
@@ -166,7 +166,7 @@ def test_the_command_line(tmp_path: Path) -> None:
     store = RunStore(tmp_path / "runs")
     store.prepare()
     run = submit(store, "train", values={**TINY, "steps": 2})
-    command = [sys.executable, "-m", "dreamlab.worker"]
+    command = [sys.executable, "-m", "dreamlab.processes.worker"]
     assert subprocess.run([*command, str(run.path), "--threads", "1"], timeout=120).returncode == 0
     assert run.status().state == "done"
     refused = subprocess.run([*command, str(tmp_path)], capture_output=True, text=True, timeout=60)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from dreamlab.data import catalog
-from dreamlab.spec import TrainSpec, make
-from dreamlab.tasks.trainer import Trainer
+from dreamlab.settings import TrainSpec, make
+from dreamlab.tasks.train.trainer import Trainer
 from tests.task_helpers import CPU
 
 TINY: dict[str, Any] = {"dataset": "digits", "base_width": 8, "batch_size": 16, "steps": 12, "precision": "fp32"}

@@ -11,10 +11,10 @@ import json
 import sys
 
 from dreamlab import __version__
-from dreamlab.cli import evidence, looking, submitting
+from dreamlab.cli import export, runs, submit
 from dreamlab.cli.options import FAILED, REFUSED, Parser
 from dreamlab.service import Refused, Service
-from dreamlab.spec import KINDS
+from dreamlab.settings import KINDS
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -52,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"DreamLab {__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=Parser)
     for kind, cls in KINDS.items():
-        submitting.add_verb(verbs, common, kind, cls)
-    evidence.add_verbs(verbs, common)
-    looking.add_verbs(verbs, common)
+        submit.add_verb(verbs, common, kind, cls)
+    export.add_verbs(verbs, common)
+    runs.add_verbs(verbs, common)
     return parser

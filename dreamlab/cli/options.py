@@ -6,7 +6,7 @@ import argparse
 from typing import Any, NoReturn
 
 from dreamlab.service import Refused
-from dreamlab.spec import Knob
+from dreamlab.settings import Setting
 
 DONE, FAILED, REFUSED = 0, 1, 2
 Answer = tuple[dict[str, Any], int]
@@ -20,27 +20,27 @@ class Parser(argparse.ArgumentParser):
         raise Refused(f"{message[0].upper()}{message[1:]}. `{self.prog} --help` lists what there is.")
 
 
-def add_option(verb: argparse._ArgumentGroup, knob: Knob) -> None:
+def add_option(verb: argparse._ArgumentGroup, setting: Setting) -> None:
     """One option per spec field. Values stay text here: the spec validates them, in one place, with one sentence."""
-    notes = [knob.range, "required" if knob.required else f"default: {shown(knob.default)}"]
-    text = f"{knob.help} ({'; '.join(n for n in notes if n)})".replace("%", "%%")
-    if knob.is_positional:
-        verb.add_argument(knob.name, metavar=knob.name.upper(), help=text)
-    elif knob.type == "bool":
+    notes = [setting.range, "required" if setting.required else f"default: {shown(setting.default)}"]
+    text = f"{setting.help} ({'; '.join(n for n in notes if n)})".replace("%", "%%")
+    if setting.is_positional:
+        verb.add_argument(setting.name, metavar=setting.name.upper(), help=text)
+    elif setting.type == "bool":
         verb.add_argument(
-            knob.flag, dest=knob.name, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text
+            setting.flag, dest=setting.name, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text
         )
     else:
         metavar = (
             "NAME"
-            if knob.choices
+            if setting.choices
             else "RUN"
-            if knob.run_kind
-            else knob.unit.upper() or {"int": "N", "float": "X", "list": "LIST"}.get(knob.type, "TEXT")
+            if setting.run_kind
+            else setting.unit.upper() or {"int": "N", "float": "X", "list": "LIST"}.get(setting.type, "TEXT")
         )
-        action = "append" if knob.run_kind and knob.type == "list" else "store"
+        action = "append" if setting.run_kind and setting.type == "list" else "store"
         verb.add_argument(
-            knob.flag, dest=knob.name, action=action, default=argparse.SUPPRESS, metavar=metavar, help=text
+            setting.flag, dest=setting.name, action=action, default=argparse.SUPPRESS, metavar=metavar, help=text
         )
 
 

@@ -14,8 +14,7 @@ import numpy as np
 from dreamlab.data import imageset
 from dreamlab.data.imageset import DataError as DataError
 from dreamlab.data.readers import LAYOUT, MARKERS, READERS
-from dreamlab.spec import TrainSpec
-from dreamlab.spec.facts import Network, network_of
+from dreamlab.settings import TrainSpec
 from dreamlab.store import Folders, StatusReader, read_json
 
 
@@ -120,12 +119,6 @@ def _imported(folder: Path, _: tuple[int, int, int]) -> tuple[Info, int | None]:
         return known, int(card["overlap"]) if "overlap" in card else None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"The imported set {folder.name} has no readable card ({error}); import it again.") from None
-
-
-def network(spec: TrainSpec) -> Network:
-    """The network that a spec trains on its data set."""
-    known = info(spec.dataset)
-    return network_of(spec, known.size, known.channels, len(known.classes))
 
 
 def drawn_classes(spec: TrainSpec) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dreamlab.spec.evidence import ARM, check_arm
+from dreamlab.settings.arm_names import ARM, check_arm
 
 
 @dataclasses.dataclass(frozen=True)

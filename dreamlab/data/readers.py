@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from dreamlab.data.imageset import DataError
-from dreamlab.data.splits import stratified_split
+from dreamlab.data.stratified import stratified_split
 
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 """Training images, training labels, test images, test labels."""

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from dreamlab.spec.facts import Network
+from dreamlab.architecture.network import Network
 
 ACTIVATIONS = {"silu": F.silu, "gelu": F.gelu}
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from dreamlab.diffusion.process import x0_from
-from dreamlab.diffusion.schedules import within
+from dreamlab.noise.timesteps import within
 
 Network = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor | None], torch.Tensor]
 """(x (N, C or 2 C, H, W), t (N,), labels (N,), low_t (N,) or None) to (N, C or 2 C, H, W)."""

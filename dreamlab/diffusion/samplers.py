@@ -14,7 +14,8 @@ import torch
 
 from dreamlab.diffusion.guidance import Denoiser, Prediction
 from dreamlab.diffusion.process import eps_from_x0, posterior
-from dreamlab.diffusion.schedules import corrected, even_timesteps, half_log_snr, log_snr_timesteps, sigma_timesteps
+from dreamlab.noise.schedules import half_log_snr
+from dreamlab.noise.timesteps import corrected, even_timesteps, log_snr_timesteps, sigma_timesteps
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,10 +12,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from dreamlab.architecture.network import Network
+from dreamlab.architecture.plan import BlockPlan, plan
 from dreamlab.diffusion.blocks import Block, ChannelNorm, DDPMBlock, GroupNorm, Nearest, zero
 from dreamlab.diffusion.embeddings import Condition
-from dreamlab.spec.cost import BlockPlan, plan
-from dreamlab.spec.facts import Network
 
 
 class UNet(nn.Module):

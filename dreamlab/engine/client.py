@@ -135,7 +135,7 @@ def _clients(runs: Path | str) -> Path:
 
 
 def live_frames(runs: Path | str, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Streams the frames of `dreamlab.tasks.live.LiveSampler.frames`, which says what a request holds.
+    """Streams the frames of `dreamlab.tasks.synthesize.live.LiveSampler.frames`, which says what a request holds.
 
     A frame {"error": one sentence} is the last one. Closing the iterator cancels the sampling.
     """

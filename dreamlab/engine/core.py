@@ -13,12 +13,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from dreamlab.engine import groups, transitions
-from dreamlab.engine.devices import Device, Slots, find_devices, slots_needed, threads_for
+from dreamlab.engine import dependencies, transitions
 from dreamlab.engine.entry import Entry, final_state
 from dreamlab.engine.launcher import ForkLauncher, Launcher, Notice, Request, SpawnLauncher, can_fork
-from dreamlab.engine.livekeeper import LiveKeeper
+from dreamlab.engine.live_process import LiveKeeper
+from dreamlab.engine.slots import Slots, slots_needed, threads_for
 from dreamlab.store import Run, RunError, RunStore
+from dreamlab.store.machine import Device, find_devices
 from dreamlab.store.process import alive, host, kill_group, kill_leftovers, started
 
 LOOK_AT_PIDS = 0.3
@@ -273,13 +274,13 @@ class Engine:
     def _follow_group(self, entry: Entry) -> None:
         if entry.phase != "queued":
             return
-        going_on = groups.pass_on_stop(entry, self.active)
+        going_on = dependencies.pass_on_stop(entry, self.active)
         if entry.asked_to_stop() is not None:
             if not going_on:
                 entry.write_job("stopped")
                 self._finish(entry, "stopped")
             return
-        state, sentence = groups.derive(entry, self.state_of)
+        state, sentence = dependencies.derive(entry, self.state_of)
         if state == "ready" and self.launcher.ready:
             self._launch(entry, [Device("cpu", 1)])
         elif state in ("failed", "stopped"):

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any, Literal
 
-from dreamlab.spec import GROUPS
+from dreamlab.settings import GROUPS
 from dreamlab.store import EventReader, Run, read_json, write_json
 from dreamlab.store.events import Event
 from dreamlab.store.process import alive, host

@@ -83,7 +83,7 @@ def environment() -> dict[str, str]:
 
 
 class ForkLauncher:
-    """Talks to `python -m dreamlab.forkserver` in JSON lines; a thread reads its answers."""
+    """Talks to `python -m dreamlab.processes.forkserver` in JSON lines; a thread reads its answers."""
 
     def __init__(self, wake: Callable[[], None] = lambda: None):
         self._wake = wake
@@ -149,7 +149,7 @@ class ForkLauncher:
                 self._process.kill()
 
     def _begin(self) -> None:
-        command = [sys.executable, "-P", "-m", "dreamlab.forkserver"]
+        command = [sys.executable, "-P", "-m", "dreamlab.processes.forkserver"]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment(), start_new_session=True
         )
@@ -200,7 +200,7 @@ def worker_command(request: Request) -> list[str]:
     if request.key == LIVE:
         return [
             *base,
-            "dreamlab.live",
+            "dreamlab.processes.live",
             str(request.path),
             "--threads",
             str(request.threads),
@@ -208,7 +208,7 @@ def worker_command(request: Request) -> list[str]:
             request.device,
         ]
     return [
-        *base, "dreamlab.worker", str(request.path), "--threads", str(request.threads),
+        *base, "dreamlab.processes.worker", str(request.path), "--threads", str(request.threads),
         "--device", request.device, "--attempt", str(request.attempt),
     ]  # fmt: skip
 

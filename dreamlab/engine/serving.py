@@ -14,7 +14,8 @@ import filelock
 from dreamlab.engine.client import engine_info, living_clients
 from dreamlab.engine.core import Engine
 from dreamlab.store import write_json
-from dreamlab.store.process import cores, host, started
+from dreamlab.store.machine import cores
+from dreamlab.store.process import host, started
 
 ROUND = 0.1
 LOOK_AROUND = 1.0

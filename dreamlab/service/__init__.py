@@ -1,7 +1,7 @@
 """Everything that the dashboard and the command line may call. Imports no torch; computes nothing itself."""
 
-from dreamlab.service.checks import Refused
-from dreamlab.service.estimate import Estimate
+from dreamlab.checks.submission import Refused
+from dreamlab.estimates.estimate import Estimate
 from dreamlab.service.library import LiveFrame, RunRow
 from dreamlab.service.service import Service, Submitted
 

@@ -8,10 +8,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from dreamlab.service import estimate
-from dreamlab.service.machine import cores
-from dreamlab.spec import ACTIVE, ClassifySpec
+from dreamlab.estimates import estimate
+from dreamlab.settings import ClassifySpec
 from dreamlab.store import Run, RunError, RunStatus, RunStore, StatusReader
+from dreamlab.store.machine import cores
+from dreamlab.store.states import ACTIVE
 from dreamlab.store.status import group_state
 
 GROUP_UNITS = {"mix": "cells", "sweep": "points", "study": "cells"}

@@ -7,15 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from dreamlab import groups, studies
+from dreamlab import experiments, studies
+from dreamlab.checks import submission
+from dreamlab.checks.submission import Refused
 from dreamlab.data import catalog, imageset
+from dreamlab.data.available import available
 from dreamlab.engine import client
-from dreamlab.groups.plan import available
-from dreamlab.service import checks, machine
-from dreamlab.service.checks import Refused
 from dreamlab.service.library import Library, RunRow, media
-from dreamlab.spec import ACTIVE, RealData, SpecError, SynthesizeSpec, TrainSpec, differences
-from dreamlab.store import Run, RunError, RunStatus, RunStore
+from dreamlab.settings import RealData, SpecError, SynthesizeSpec, TrainSpec, differences
+from dreamlab.store import Run, RunError, RunStatus, RunStore, machine
+from dreamlab.store.states import ACTIVE
 from dreamlab.studies import Study
 
 
@@ -52,7 +53,7 @@ class Reader:
         """(label, id) for drop-downs, newest first; after them what was made for a group, the demo's last. `kind` may be
         several, as "synthesize|import"."""
         kinds = tuple(kind.split("|"))
-        runs = [r for r in self.library.runs() if checks.is_of(r, kinds) and (not usable or checks.usable(r))]
+        runs = [r for r in self.library.runs() if submission.is_of(r, kinds) and (not usable or submission.usable(r))]
         runs.sort(key=lambda r: (r.record.demo, bool(r.record.group)))
         return [(f"{r.record.name}{' (demo)' if r.record.demo else ''} · {r.id[-4:]}", r.id) for r in runs]
 
@@ -61,7 +62,7 @@ class Reader:
         run = self.get(run_id)
         if self.library.status(run.id).state == "done" and (result := run.result()):
             return result
-        return groups.report(run, self.store, status=self.library.status)
+        return experiments.report(run, self.store, status=self.library.status)
 
     def available(self, data: RealData) -> list[int]:
         """Real images of every class that a spec may use."""

@@ -11,20 +11,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from dreamlab import groups, studies
-from dreamlab.data.arrays import is_download
+from dreamlab import experiments, studies
+from dreamlab.checks import submission
+from dreamlab.checks.submission import Refused
+from dreamlab.data.available import real_data
+from dreamlab.data.importing.arrays import is_download
 from dreamlab.engine import client
-from dreamlab.groups.plan import real_data
-from dreamlab.service import checks, demo, exports
-from dreamlab.service import estimate as costs
-from dreamlab.service.checks import Refused
-from dreamlab.service.estimate import Estimate
-from dreamlab.service.labels import label
+from dreamlab.estimates import estimate as costs
+from dreamlab.estimates.estimate import Estimate
+from dreamlab.estimates.measured import Prober
+from dreamlab.service import demo, export
 from dreamlab.service.library import LiveFrame
-from dreamlab.service.probing import Prober
 from dreamlab.service.reader import Reader
-from dreamlab.spec import (
-    ACTIVE,
+from dreamlab.service.run_names import label
+from dreamlab.settings import (
     GROUPS,
     KINDS,
     ImportSpec,
@@ -38,8 +38,9 @@ from dreamlab.spec import (
     command,
     make,
 )
-from dreamlab.spec.facts import can_be_guided
+from dreamlab.settings.guidance import can_be_guided
 from dreamlab.store import Record, Run, RunError, RunStore, checkpoints
+from dreamlab.store.states import ACTIVE
 
 ASKED = ("preview", "snapshot")
 ENGINE_CHECK = 3.0
@@ -96,8 +97,8 @@ class Service(Reader):
 
     def check(self, kind: str, values: dict[str, Any]) -> Spec:
         """A spec that can run. Raises Refused."""
-        spec = checks.resolved(checks.validate(kind, checks.inherited(values, self.store)), self.store)
-        checks.check(spec, self.store)
+        spec = submission.resolved(submission.validate(kind, submission.inherited(values, self.store)), self.store)
+        submission.check(spec, self.store)
         return spec
 
     def estimate(self, spec: Spec) -> Estimate:
@@ -129,15 +130,15 @@ class Service(Reader):
 
     def submit(self, spec: Spec, *, name: str = "", fresh: bool = False) -> Submitted:
         """Starts a run or finds the one that is there. Raises Refused, and then nothing was started."""
-        spec = checks.resolved(spec, self.store)
-        checks.check(spec, self.store)
+        spec = submission.resolved(spec, self.store)
+        submission.check(spec, self.store)
         self.prober.cancel()
         with self._submitting:
             # what lies under a path may have changed since
             fresh = fresh or (isinstance(spec, ImportSpec) and not is_download(spec.source))
             if not fresh and (found := self._same(spec)):
                 return Submitted(found.id, True)
-            checks.check_disk(self.store, self._estimate(spec).disk_bytes or 0)
+            submission.check_disk(self.store, self._estimate(spec).disk_bytes or 0)
             run = self._create_group(spec, name, fresh) if spec.kind in GROUPS else self._create(spec, name)
         self.keep_engine()
         return Submitted(run.id, False)
@@ -180,7 +181,7 @@ class Service(Reader):
         def resolved(value: Any) -> Any:
             return ids[value[1:]] if isinstance(value, str) and value.startswith("@") else value
 
-        for child in groups.plan(spec, self.store):
+        for child in experiments.plan(spec, self.store):
             child_spec = make(KINDS[child.kind], {k: resolved(v) for k, v in child.values.items()})
             found = None if fresh else self._same(child_spec)
             ids[child.role] = (found or self._create(child_spec, group=group_id)).id
@@ -202,7 +203,7 @@ class Service(Reader):
             and real_data(spec) == RealData()
             and (spec.low_size, spec.init_from) == (0, "")
             and can_be_guided(spec)
-            and checks.usable(run)
+            and submission.usable(run)
         )
 
     # ---- commands to runs
@@ -282,15 +283,15 @@ class Service(Reader):
 
     def export(self, run_id: str, target: Path, *, arm: str = "", seed: int = 0) -> dict[str, Any]:
         """Writes a set or a mix as class folders, .zip or .npz, or a table as .csv or .tex. Raises Refused."""
-        return exports.export(self, run_id, target, arm, seed)
+        return export.export(self, run_id, target, arm, seed)
 
     def download(self, run_id: str, form: str, *, arm: str = "", seed: int = 0) -> Path:
         """The same as a temporary file; whoever asked deletes its folder. Raises Refused."""
-        return exports.temporary(self, run_id, form, arm, seed)
+        return export.temporary(self, run_id, form, arm, seed)
 
     def table(self, run_id: str, form: str) -> str:
         """The table of a mix or a study as "csv" or "latex". Raises Refused."""
-        return exports.table(self, self.get(run_id), form)
+        return export.table(self, self.get(run_id), form)
 
     # ---- live sampling
 

@@ -9,7 +9,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from dreamlab.spec.sampling import KEPT_CHECKPOINT
+from dreamlab.settings.synthesize import KEPT_CHECKPOINT
 
 FOLDER = "checkpoints"
 LAST = f"{FOLDER}/ema.safetensors"

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import os
 import signal
 import socket
-from pathlib import Path
 
 EXIT_HELD = 76
 """A worker's exit status: another worker holds the run directory."""
@@ -55,16 +53,6 @@ def detach_session() -> None:
     """Makes this process the leader of a group of its own, so that it can be ended with all it starts."""
     if os.getpgid(0) != os.getpid():
         os.setsid()
-
-
-def cores() -> int:
-    """Cores that this process may use: what the scheduler allows and, in a container, its quota."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-    except (OSError, ValueError):
-        return count
-    return count if quota == "max" else max(1, min(count, math.ceil(int(quota) / int(period))))
 
 
 def kill_leftovers(group: int) -> None:

@@ -14,8 +14,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from dreamlab.spec import GROUPS, KINDS, Spec, make
-from dreamlab.spec.base import SCHEMA_VERSION
+from dreamlab.settings import GROUPS, KINDS, Spec, make
+from dreamlab.settings.base import SCHEMA_VERSION
 from dreamlab.store.files import disk_use, read_json, write_json
 from dreamlab.store.status import RunStatus, StatusReader
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from dreamlab.spec.base import ACTIVE
 from dreamlab.store.events import Event, EventReader
 from dreamlab.store.files import read_json
+from dreamlab.store.states import ACTIVE
 
 
 @dataclasses.dataclass

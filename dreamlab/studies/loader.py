@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from dreamlab.spec.base import ScaleName, StudyName
+from dreamlab.settings.names import ScaleName, StudyName
 from dreamlab.studies.model import Cell, Check, Comparison, Measure, Part, Scale, Study
 
 FOLDER = Path(__file__).parent

@@ -9,14 +9,14 @@ from typing import Any
 from dreamlab.tasks.context import Stopped, TaskContext, TaskError
 
 TASKS: dict[str, str] = {
-    "import": "dreamlab.tasks.importing:import_task",
-    "train": "dreamlab.tasks.train:train",
-    "synthesize": "dreamlab.tasks.synthesize:synthesize",
-    "fidelity": "dreamlab.tasks.fidelity:fidelity",
-    "classify": "dreamlab.tasks.classify:classify",
-    "mix": "dreamlab.tasks.groups:mix",
-    "sweep": "dreamlab.tasks.groups:sweep",
-    "study": "dreamlab.tasks.groups:study",
+    "import": "dreamlab.tasks.importing.task:import_task",
+    "train": "dreamlab.tasks.train.task:train",
+    "synthesize": "dreamlab.tasks.synthesize.task:synthesize",
+    "fidelity": "dreamlab.tasks.fidelity.task:fidelity",
+    "classify": "dreamlab.tasks.classify.task:classify",
+    "mix": "dreamlab.tasks.experiment:mix",
+    "sweep": "dreamlab.tasks.experiment:sweep",
+    "study": "dreamlab.tasks.experiment:study",
 }
 """Kind of run -> "module:function"."""
 

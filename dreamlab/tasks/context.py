@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from dreamlab.data import catalog
-from dreamlab.spec import Spec
+from dreamlab.settings import Spec
 from dreamlab.store import ArtefactCache, Run, RunStore
 
 STAT_EVERY = 0.05

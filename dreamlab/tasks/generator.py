@@ -12,14 +12,14 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 
-from dreamlab.diffusion import schedules
+from dreamlab.architecture.network import Network, network_on
 from dreamlab.diffusion.guidance import Model
 from dreamlab.diffusion.unet import UNet
-from dreamlab.spec import SpecError, TrainSpec, make
-from dreamlab.spec.facts import Network, network_of
+from dreamlab.noise import schedules
+from dreamlab.settings import SpecError, TrainSpec, make
 from dreamlab.store import checkpoints, write_bytes
+from dreamlab.tasks.arithmetic import autocast
 from dreamlab.tasks.context import TaskError
-from dreamlab.tasks.devices import autocast
 
 
 @dataclasses.dataclass
@@ -96,7 +96,7 @@ def load_generator(run: Path, device: torch.device, checkpoint: str = "") -> Gen
         spec = make(TrainSpec, json.loads(metadata["spec"]))
         size, channels, classes, step = (int(metadata[k]) for k in ("image_size", "channels", "classes", "step"))
         with torch.random.fork_rng(devices=[]):
-            network = UNet(network_of(spec, size, channels, classes))
+            network = UNet(network_on(spec, size, channels, classes))
         network.load_state_dict(tensors)
     except (KeyError, SpecError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]

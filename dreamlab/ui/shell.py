@@ -10,8 +10,9 @@ import gradio as gr
 
 from dreamlab.service import RunRow, Service
 from dreamlab.store import disk_use
-from dreamlab.ui import datasets, fidelity, gallery, home, html, mix, runs, sample, studies, train
-from dreamlab.ui.forms import refused
+from dreamlab.ui import html
+from dreamlab.ui.forms.spec_form import refused
+from dreamlab.ui.pages import data, fidelity, gallery, home, mix, runs, sample, studies, train
 from dreamlab.ui.theme import ASSETS
 from dreamlab.ui.view import QUIET, TABS, Pages, View, from_query
 
@@ -19,7 +20,7 @@ TICK = 0.7
 """Seconds between two looks at the store."""
 MODULES = {
     "home": home,
-    "data": datasets,
+    "data": data,
     "train": train,
     "sample": sample,
     "gallery": gallery,

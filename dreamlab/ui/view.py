@@ -13,7 +13,7 @@ from typing import Any
 import gradio as gr
 
 from dreamlab.service import Refused, RunRow, Service
-from dreamlab.spec import ACTIVE
+from dreamlab.store.states import ACTIVE
 from dreamlab.ui import html
 
 TABS = ("home", "data", "train", "sample", "gallery", "fidelity", "mix", "studies", "runs")

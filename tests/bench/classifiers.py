@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dreamlab.data import catalog, imageset
-from dreamlab.spec import ClassifySpec, SynthesizeSpec, make
+from dreamlab.settings import ClassifySpec, SynthesizeSpec, make
 from dreamlab.store import ArtefactCache, Record, Run, RunStore
 
 CARD_ARMS = ["real"] + 2 * ["50/50", "synthetic", "real+1x", "real+3x"]
@@ -33,7 +33,7 @@ def new_run(store: RunStore, spec: ClassifySpec | SynthesizeSpec) -> Run:
 def _work(folder: str, ids: Any, results: Any) -> None:
     import torch
 
-    from dreamlab.tasks.classify import classify
+    from dreamlab.tasks.classify.task import classify
     from dreamlab.tasks.context import TaskContext
 
     torch.set_num_threads(1)
@@ -87,7 +87,7 @@ def costs(size: int, channels: int, images: int = 16) -> dict[str, float]:
     import torch
 
     from dreamlab.classifiers import CLASSIFIERS
-    from dreamlab.tasks.fitting import Fit, Recipe
+    from dreamlab.tasks.classify.training import Fit, Recipe
 
     torch.set_num_threads(1)
     rng, found = np.random.default_rng(0), {}

@@ -24,16 +24,18 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from dreamlab.architecture.cost import multiply_adds, parameter_count
+from dreamlab.architecture.network import network_of
 from dreamlab.data import catalog, imageset
-from dreamlab.spec import ClassifySpec, Spec, SynthesizeSpec, TrainSpec, make
-from dreamlab.spec.cost import multiply_adds, parameter_count
+from dreamlab.settings import ClassifySpec, Spec, SynthesizeSpec, TrainSpec, make
 from dreamlab.store import ArtefactCache, Record, Run, RunStore, checkpoints, write_json
 from dreamlab.tasks import find_task
 from dreamlab.tasks.context import TaskContext
-from dreamlab.tasks.devices import peak_memory_bytes, prepare, synchronise
 from dreamlab.tasks.generator import load_generator
-from dreamlab.tasks.sampling import Pipeline
-from dreamlab.tasks.trainer import Trainer
+from dreamlab.tasks.synthesize.pipeline import Pipeline
+from dreamlab.tasks.torch_device import prepare, synchronise
+from dreamlab.tasks.torch_memory import peak_memory_bytes
+from dreamlab.tasks.train.trainer import Trainer
 
 SHEET, COLUMNS, SHARD = 2500, 50, 16 * 10**6
 ARMS_SECONDS = 240
@@ -131,7 +133,7 @@ def measure(data: Path, device: torch.device, smoke: bool, say: Callable[..., No
     for name, settings in TRAININGS.items():
         values = {**settings, "dataset": "cifar10", "data_dir": str(data), "steps": 10**6, **(SMOKE if smoke else {})}
         spec = make(TrainSpec, values)
-        work = 6 * multiply_adds(catalog.network(spec))
+        work = 6 * multiply_adds(network_of(spec))
         for mode in MODES:
             trainer = Trainer(spec, loaded, device)
             trainer._forward = wrapped(trainer.network, mode, smoke)
@@ -253,7 +255,7 @@ def everything(args: argparse.Namespace) -> int:
         made = unpack(args.data, Path(folder) / "data.npz") if args.data else noise_images(Path(folder) / "data.npz")
         spec = make(TrainSpec, {"preset": "s0", "dataset": "cifar10", "data_dir": str(made)})
         name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
-        say("machine", device=name, torch=torch.__version__, s0_parameters=parameter_count(catalog.network(spec)))
+        say("machine", device=name, torch=torch.__version__, s0_parameters=parameter_count(network_of(spec)))
         if not args.train_only:
             measure(made, device, args.smoke, say)
         if args.data or args.smoke:

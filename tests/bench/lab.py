@@ -16,7 +16,8 @@ import psutil
 
 from dreamlab.engine import client
 from dreamlab.service import Service
-from dreamlab.spec import ACTIVE, TrainSpec, make
+from dreamlab.settings import TrainSpec, make
+from dreamlab.store.states import ACTIVE
 
 ROOT = Path(__file__).resolve().parents[2]
 PORT = 8791

@@ -32,14 +32,24 @@ os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] = "20000"
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
+from dreamlab.architecture.cost import parameter_count  # noqa: E402
+from dreamlab.architecture.network import (
+    Network,
+    network_on,  # noqa: E402
+)
 from dreamlab.data import catalog  # noqa: E402
-from dreamlab.diffusion.optim import FlatOptimizer, is_matrix  # noqa: E402
+from dreamlab.diffusion.optim import (
+    FlatOptimizer,
+    is_matrix,  # noqa: E402
+)
 from dreamlab.diffusion.unet import UNet  # noqa: E402
-from dreamlab.spec import SynthesizeSpec, TrainSpec, make  # noqa: E402
-from dreamlab.spec.cost import parameter_count  # noqa: E402
-from dreamlab.spec.facts import Network, network_of  # noqa: E402
-from dreamlab.tasks.sampling import Pipeline  # noqa: E402
-from dreamlab.tasks.trainer import Trainer  # noqa: E402
+from dreamlab.settings import (
+    SynthesizeSpec,
+    TrainSpec,
+    make,  # noqa: E402
+)
+from dreamlab.tasks.synthesize.pipeline import Pipeline  # noqa: E402
+from dreamlab.tasks.train.trainer import Trainer  # noqa: E402
 
 DDPM = {
     "wiring": "ddpm", "stem_patch": 1, "blocks_per_level": 2, "target": "eps", "weighting": "simple", "schedule": "linear",
@@ -181,7 +191,7 @@ class Lucidrains(Peer):
 def contenders(case: str, data: Path) -> dict[str, Callable[[], Any]]:
     """Makers of what is compared in a case, by name."""
     settings, compact = CASES[case]["spec"], CASES[case]["compact"]
-    network = network_of(make(TrainSpec, settings), 32, 3, 10)
+    network = network_on(make(TrainSpec, settings), 32, 3, 10)
     size, batch = network.image_size, make(TrainSpec, settings).batch_size
     equal = _of_equal_size({**compact, "image_size": size, "batch_size": batch}, parameter_count(network))
     return {
@@ -195,7 +205,7 @@ def contenders(case: str, data: Path) -> dict[str, Callable[[], Any]]:
 def _of_equal_size(settings: dict[str, Any], wanted: int) -> dict[str, Any]:
     def miss(base: int) -> int:
         spec = make(TrainSpec, {**settings, "base_width": base})
-        return abs(parameter_count(network_of(spec, 32, 3, 10)) - wanted)
+        return abs(parameter_count(network_on(spec, 32, 3, 10)) - wanted)
 
     return {**settings, "base_width": min(range(16, 400, 8), key=miss)}
 
@@ -241,7 +251,7 @@ def _kilobytes(name: str) -> int:
 def muon(repeats: int) -> tuple[float, float, float]:
     """Seconds a step of our Muon on one flat buffer (float32, with AdamW for the rest), of torch's on the same matrices as
     it is (its iteration is in bf16), and of torch's in float32; three iterations each."""
-    network = UNet(network_of(make(TrainSpec, {"base_width": 56}), 32, 3, 10))
+    network = UNet(network_on(make(TrainSpec, {"base_width": 56}), 32, 3, 10))
     other = UNet(network.network)
     flat = FlatOptimizer(network, "muon")
     matrices = [p.detach().reshape(p.shape[0], -1) for n, p in other.named_parameters() if is_matrix(n, p)]

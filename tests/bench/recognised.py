@@ -14,13 +14,13 @@ import torch
 
 from dreamlab.data.catalog import load
 from dreamlab.fidelity.extractors import ClassifierExtractor
-from dreamlab.spec import SynthesizeSpec, TrainSpec, make
+from dreamlab.settings import SynthesizeSpec, TrainSpec, make
 from dreamlab.store import ArtefactCache, Record, RunStore
 from dreamlab.tasks.context import TaskContext
+from dreamlab.tasks.fidelity.reference_classifier import reference_classifier
 from dreamlab.tasks.generator import load_generator
-from dreamlab.tasks.reference import reference_classifier
-from dreamlab.tasks.sampling import Pipeline
-from dreamlab.tasks.train import train
+from dreamlab.tasks.synthesize.pipeline import Pipeline
+from dreamlab.tasks.train.task import train
 
 TARGETS = {30: 0.95, 60: 0.985, 180: 0.995}
 GOAL = 0.97

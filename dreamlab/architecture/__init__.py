@@ -1,0 +1,1 @@
+"""The U-Net's plan, its parameters and cost, counted without torch."""

@@ -1,0 +1,66 @@
+"""The network of a training: all that decides the layers of its U-Net."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from dreamlab.data import catalog
+from dreamlab.settings.names import ActivationName, WiringName
+from dreamlab.settings.train import TrainSpec
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """All that decides the layers of a U-Net. `classes` 0: unconditional, no class table; `low_size` above 0: the input
+    also holds the upsampled low-resolution image, and its noise level is a second time."""
+
+    channels: int
+    classes: int
+    image_size: int
+    num_train_timesteps: int
+    base_width: int
+    multipliers: tuple[int, ...]
+    blocks_per_level: int
+    stem_patch: int
+    attention: tuple[int, ...]
+    heads: int
+    dropout: float
+    time_activation: ActivationName
+    wiring: WiringName
+    learn_variance: bool
+    low_size: int
+
+    @property
+    def in_channels(self) -> int:
+        return self.channels * (2 if self.low_size else 1)
+
+    @property
+    def out_channels(self) -> int:
+        return self.channels * (2 if self.learn_variance else 1)
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Channels of every level."""
+        return tuple(self.base_width * m for m in self.multipliers)
+
+    @property
+    def sides(self) -> tuple[int, ...]:
+        """Side of the feature maps of every level."""
+        return tuple(self.image_size // self.stem_patch // 2**i for i in range(len(self.multipliers)))
+
+
+def network_of(spec: TrainSpec) -> Network:
+    """The network that a spec trains on its data set. Raises DataError where that is not known."""
+    data = catalog.info(spec.dataset)
+    return network_on(spec, data.size, data.channels, len(data.classes))
+
+
+def network_on(spec: TrainSpec, native_size: int, channels: int, classes: int) -> Network:
+    """The network of a spec on images of this size (pixels, square), channels and number of classes."""
+    return Network(
+        channels=channels, classes=classes if spec.conditional else 0, image_size=spec.image_size or native_size,
+        num_train_timesteps=spec.num_train_timesteps, base_width=spec.base_width, multipliers=spec.multipliers,
+        blocks_per_level=spec.blocks_per_level, stem_patch=spec.stem_patch, attention=spec.attention, heads=spec.heads,
+        dropout=spec.dropout, time_activation=spec.time_activation, wiring=spec.wiring, learn_variance=spec.learn_variance,
+        low_size=spec.low_size,
+    )  # fmt: skip

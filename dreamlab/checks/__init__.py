@@ -1,0 +1,1 @@
+"""Everything that refuses a spec before it starts."""

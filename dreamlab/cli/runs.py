@@ -1,0 +1,118 @@
+"""`runs`: list, show, stop, resume, delete and restore what is there."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from dreamlab.cli.options import DONE, Answer, Parser, shown
+from dreamlab.cli.submit import POLL, answer_of, wait
+from dreamlab.service import RunRow, Service
+from dreamlab.settings import KINDS, Spec, settings_of
+from dreamlab.store import Run
+
+
+def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
+    """`runs` with an action for everything that can be done to a run."""
+    runs = verbs.add_parser(
+        "runs", help="List, show, stop, resume, delete and restore runs, and ask them for pictures."
+    )
+    actions = runs.add_subparsers(dest="action", required=True, metavar="ACTION", parser_class=Parser)
+    table: dict[str, tuple[str, Callable[[Service, argparse.Namespace], Answer]]] = {
+        "list": ("every run, newest first", _list),
+        "show": ("one run: state, settings, lineage, result", _show),
+        "stop": ("finish the step, save and keep everything", _stop),
+        "preview": ("draw a preview grid with the next step", _ask),
+        "snapshot": ("keep the checkpoint of the next step", _ask),
+        "resume": ("go on from the last checkpoint", _resume),
+        "delete": ("move to the trash", _delete),
+        "restore": ("bring back from the trash", _restore),
+    }
+    for name, (text, call) in table.items():
+        action = actions.add_parser(name, parents=[common], help=text, description=text, allow_abbrev=False)
+        if name == "list":
+            action.add_argument("--kind", default="", choices=["", *KINDS], help="only runs of this kind")
+            action.add_argument("--all", action="store_true", help="also the runs that were made for a mix or a sweep")
+        else:
+            action.add_argument("run", metavar="RUN", help="id of a run, or any part of it that fits one run only")
+        if name == "stop":
+            action.add_argument("--now", action="store_true", help="kill its processes instead of letting them save")
+        if name in ("stop", "resume"):
+            action.add_argument("--detach", action="store_true", help="return at once instead of waiting")
+        action.set_defaults(call=call, action=name)
+
+
+def _list(service: Service, arguments: argparse.Namespace) -> Answer:
+    rows = service.rows(arguments.kind, top_level=not arguments.all, disk=True)
+    if not arguments.json:
+        for r in rows:
+            print(f"{r.id:<48} {r.state:<11} {(r.disk_bytes or 0) / 1e6:>8.1f} MB  {r.headline or r.error or r.text}")
+        if not rows:
+            print(f"No runs in {service.store.folder}.", file=sys.stderr)
+    listed = [{"run": r.id, "kind": r.kind, "name": r.name, "state": r.state, "created": r.created, "seconds": r.seconds, "disk_bytes": r.disk_bytes,
+               "headline": r.headline, "error": r.error or None, "demo": r.demo, "group": r.group or None, "parents": r.parents} for r in rows]  # fmt: skip
+    return {"run": None, "state": "done", "result": {"runs": listed}, "error": None}, DONE
+
+
+def _show(service: Service, arguments: argparse.Namespace) -> Answer:
+    run = service.get(arguments.run)
+    answer = answer_of(service, run.id)
+    answer["spec"], answer["command"] = run.record.spec, run.record.command
+    answer["lineage"] = [
+        {"how": how, "run": row.id, "kind": row.kind, "state": row.state} for how, row in service.lineage(run.id)
+    ]
+    answer["checkpoints"] = service.checkpoints(run.id)
+    if not arguments.json:
+        _print_run(run, run.spec, service.row(run.id), answer)
+    return answer, DONE
+
+
+def _print_run(run: Run, spec: Spec, row: RunRow, answer: dict[str, Any]) -> None:
+    print(f"{row.name} ({run.id})\n{row.state}  {row.headline or row.error or row.text}\n\n{run.record.command}\n")
+    for setting in settings_of(type(spec)):
+        print(f"  {setting.label:<28} {shown(getattr(spec, setting.name))} {setting.unit}")
+    if answer["checkpoints"]:
+        print(f"  {'Kept checkpoints':<28} {', '.join(answer['checkpoints'])}")
+    for line in answer["lineage"]:
+        print(f"  {line['how']:<28} {line['run']} ({line['state']})")
+
+
+def _stop(service: Service, arguments: argparse.Namespace) -> Answer:
+    run_id = service.get(arguments.run).id
+    service.stop(run_id, now=arguments.now)
+    service.start()
+    if not arguments.detach:
+        wait(service, run_id, sys.stderr, follow=False)
+    return answer_of(service, run_id), DONE
+
+
+def _ask(service: Service, arguments: argparse.Namespace) -> Answer:
+    run_id = service.get(arguments.run).id
+    service.ask(run_id, arguments.action)
+    return answer_of(service, run_id), DONE
+
+
+def _resume(service: Service, arguments: argparse.Namespace) -> Answer:
+    run_id = service.get(arguments.run).id
+    service.resume(run_id)
+    service.start()
+    while (service.get(run_id).path / "resume").exists():  # until the engine has taken it, the old state still shows
+        time.sleep(POLL)
+    if arguments.detach:
+        return answer_of(service, run_id), DONE
+    return wait(service, run_id, sys.stderr if arguments.json else sys.stdout, follow=False)
+
+
+def _delete(service: Service, arguments: argparse.Namespace) -> Answer:
+    gone = service.delete(service.get(arguments.run).id)
+    if not arguments.json:
+        print(f"Deleted {', '.join(gone)}; `python -m dreamlab runs restore {gone[0]}` brings it back.")
+    return {"run": gone[0], "state": "deleted", "result": {"deleted": gone}, "error": None}, DONE
+
+
+def _restore(service: Service, arguments: argparse.Namespace) -> Answer:
+    service.restore(arguments.run)
+    return answer_of(service, arguments.run), DONE

@@ -1,0 +1,168 @@
+"""A verb per kind of run: submit, say what it would cost, watch it until it ends."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from typing import Any, TextIO
+
+from dreamlab.checks.warnings import caution
+from dreamlab.cli.export import list_studies
+from dreamlab.cli.options import DONE, FAILED, Answer, Parser, add_option
+from dreamlab.estimates.estimate import duration
+from dreamlab.service import RunRow, Service
+from dreamlab.settings import GROUPS, Spec, command, settings_of
+from dreamlab.store import EventReader
+from dreamlab.store.states import ACTIVE
+
+POLL = 0.1
+
+
+def add_verb(verbs: Any, common: argparse.ArgumentParser, kind: str, cls: type[Spec]) -> None:
+    """The verb of a kind of run with an option per field."""
+    verb: Parser = verbs.add_parser(
+        kind, parents=[common], usage=f"%(prog)s [{kind} option ...]", help=cls.summary, description=cls.summary, allow_abbrev=False
+    )  # fmt: skip
+    titles = dict.fromkeys(setting.section for setting in settings_of(cls))
+    groups = {title: verb.add_argument_group(title or "settings") for title in titles}
+    for setting in settings_of(cls):
+        add_option(groups[setting.section], setting)
+    group = verb.add_argument_group("this run")
+    group.add_argument("--name", default="", help="name shown on the pages")
+    group.add_argument("--fresh", action="store_true", help="compute anew even where the same spec has a finished run")
+    group.add_argument("--dry-run", action="store_true", help="say what it would cost and start nothing")
+    group.add_argument("--follow", action="store_true", help="print every event as it comes")
+    group.add_argument("--detach", action="store_true", help="return at once; the engine goes on in the background")
+    verb.set_defaults(call=_submit, cls=cls)
+
+
+def _submit(service: Service, arguments: argparse.Namespace) -> Answer:
+    given = vars(arguments)
+    values = {k.name: given[k.name] for k in settings_of(arguments.cls) if k.name in given}
+    for name, value in values.items():
+        if isinstance(value, list):  # repeated options and comma-separated ones are the same
+            values[name] = ",".join(value)
+    if values.get("study") == "list":
+        return list_studies(service, arguments.json)
+    service.start(engine=False)  # a refusal starts nothing, not even an engine
+    spec = service.check(arguments.cls.kind, values)
+    if sentence := caution(spec):
+        print(sentence, file=sys.stderr)
+    if arguments.dry_run:
+        return _dry_run(service, spec, arguments.json), DONE
+    before = service.estimate(spec)
+    out = sys.stderr
+    if not arguments.json:
+        print(f"{spec.kind}: {before.text}" if before.text else spec.kind, file=out)
+    submitted = service.submit(spec, name=arguments.name, fresh=arguments.fresh)
+    service.start()
+    if submitted.reused and service.row(submitted.run).state == "done":
+        print(f"The same settings have a finished run: {submitted.run} (--fresh computes anew).", file=out)
+        return answer_of(service, submitted.run, reused=True), DONE
+    print(f"{submitted.run} in {service.store.folder}", file=out)
+    if arguments.detach:
+        return answer_of(service, submitted.run, reused=submitted.reused), DONE
+    return wait(
+        service, submitted.run, sys.stderr if arguments.json else sys.stdout, arguments.follow, submitted.reused
+    )
+
+
+def _dry_run(service: Service, spec: Spec, as_json: bool) -> dict[str, Any]:
+    """What a run would be and cost; nothing is left behind."""
+    found = service.dry_run(spec)
+    result = {"estimate": found, "command": command(spec), "spec": spec.model_dump(mode="json")}
+    if not as_json:
+        print(f"{result['command']}\n")
+        for name, value in found.items():
+            if value is not None:
+                print(f"  {name.replace('_', ' '):<20} {_amount(name, value)}")
+        print("\nNothing was started.", file=sys.stderr)
+    return {"run": None, "state": "dry-run", "result": result, "error": None}
+
+
+def _amount(name: str, value: Any) -> str:
+    if name == "seconds":
+        return duration(value)
+    if name.endswith("_bytes"):
+        return f"{value / 1e6:,.0f} MB"
+    return f"{value:,.0f}" if isinstance(value, (int, float)) else str(value)
+
+
+def answer_of(service: Service, run_id: str, reused: bool = False) -> dict[str, Any]:
+    row = service.row(run_id)
+    run = service.get(run_id)
+    return {"run": run_id, "state": row.state, "result": run.result(), "error": row.error or None, "reused": reused, "kind": row.kind,
+            "path": str(run.path)}  # fmt: skip
+
+
+def wait(service: Service, run_id: str, out: TextIO, follow: bool, reused: bool = False) -> Answer:
+    """Shows a run until it ends. Ctrl-C asks it to stop and keep; a second one leaves it to the engine."""
+    show = _Follower(service, run_id, out) if follow else _Line(service, run_id)
+    asked = False
+    while True:
+        try:
+            service.keep_engine()
+            row = service.row(run_id, disk=False)
+            show.tick(row)
+            if row.state not in ACTIVE:
+                break
+            time.sleep(POLL)
+        except KeyboardInterrupt:
+            if asked:
+                print(f"\n{run_id} goes on; `python -m dreamlab runs stop {run_id}` stops it.", file=sys.stderr)
+                return answer_of(service, run_id, reused), FAILED
+            asked = True
+            print("\nStopping and keeping what is done; Ctrl-C again leaves it running.", file=sys.stderr)
+            service.stop(run_id)
+    show.end()
+    answer = answer_of(service, run_id, reused)
+    if out is sys.stdout and not follow:
+        print(f"{answer['state']}: {service.row(run_id).headline or answer['error'] or run_id}", file=out)
+    return answer, DONE if answer["state"] == "done" else FAILED
+
+
+class _Line:
+    """One line on a terminal that is written again and again; silent elsewhere but for changes of state."""
+
+    def __init__(self, service: Service, run_id: str):
+        self._last, self._state, self._live = "", "", sys.stderr.isatty()
+
+    def tick(self, row: RunRow) -> None:
+        """Writes what has changed."""
+        if self._live:
+            left = f", {duration(row.eta_seconds)} left" if row.eta_seconds else ""
+            text = (
+                f"{row.state} {row.text} {row.step:,} of {row.total:,} {row.unit}{left}"
+                if row.total
+                else f"{row.state} {row.text}"
+            )
+            if text != self._last:
+                print(f"\r{text:<79}", end="", file=sys.stderr, flush=True)
+                self._last = text
+        elif row.state != self._state:
+            print(row.state, file=sys.stderr, flush=True)
+        self._state = row.state
+
+    def end(self) -> None:
+        if self._live:
+            print(file=sys.stderr)
+
+
+class _Follower:
+    """Prints the events of a run, and of a group's children, as JSON lines."""
+
+    def __init__(self, service: Service, run_id: str, out: TextIO):
+        run = service.get(run_id)
+        names = [*run.record.children, run_id] if run.kind in GROUPS else [run_id]
+        self._readers = {name: EventReader(service.get(name).path / "events.jsonl") for name in names}
+        self._out = out
+
+    def tick(self, row: RunRow) -> None:
+        for name, reader in self._readers.items():
+            for event in reader.read():
+                print(json.dumps({"run": name, **event}), file=self._out, flush=True)
+
+    def end(self) -> None:
+        self.tick(None)  # type: ignore[arg-type]

@@ -1,0 +1,59 @@
+"""The real images that a spec may use, by its data set."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+
+from dreamlab.data import catalog, selection
+from dreamlab.settings import RealData, SpecError, make, settings_of
+
+
+def train_labels(data: RealData) -> np.ndarray:
+    """Labels of the training split. Raises SpecError where the data cannot be read."""
+    try:
+        return catalog.load(data.dataset, data.data_dir).train_labels
+    except catalog.DataError as error:
+        raise SpecError(str(error), "data_dir") from None
+
+
+def classes_of(data: RealData) -> tuple[str, ...]:
+    """Names of the classes. Raises SpecError."""
+    try:
+        return catalog.info(data.dataset).classes
+    except catalog.DataError as error:
+        raise SpecError(str(error), "dataset") from None
+
+
+def roles(data: RealData) -> selection.Roles:
+    """Indices of the real training images that a spec may use. Raises SpecError where a class has too few."""
+    return _roles(real_data(data))
+
+
+def real_data(data: RealData, **changes: Any) -> RealData:
+    """The selection of real images that a spec makes, changed."""
+    return make(RealData, {**{name: getattr(data, name) for name in RealData.model_fields}, **changes})
+
+
+@functools.lru_cache(maxsize=64)
+def _roles(data: RealData) -> selection.Roles:
+    try:
+        return selection.select(train_labels(data), data, len(classes_of(data)))
+    except selection.SplitError as error:
+        label, flag = next((k.label, k.flag) for k in settings_of(RealData) if k.name == error.field)
+        value = getattr(data, error.field)
+        raise SpecError(f"{label} ({flag}): {value} cannot be used; {error}.", error.field) from None
+
+
+def available(data: RealData) -> list[int]:
+    """Real images of every class that a spec may use. Raises SpecError."""
+    return list(_available(real_data(data)))
+
+
+@functools.lru_cache(maxsize=64)
+def _available(data: RealData) -> tuple[int, ...]:
+    # a form asks for it with every key press, once per arm
+    found = np.bincount(train_labels(data)[_roles(data).pool], minlength=len(classes_of(data)))
+    return tuple(int(n) for n in found)

@@ -1,0 +1,312 @@
+"""An import: pictures of any source made alike, without duplicates, split, and written as an image set with a card.
+
+Only one batch of pictures and a few bytes for each image are held in memory. The set appears whole or not at all: the images lie
+in a scratch file while they are decoded, and the card, without which a folder is no data set, is written last.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import hashlib
+import os
+import time
+from collections.abc import Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from dreamlab.data import catalog, imageset
+from dreamlab.data.imageset import DataError
+from dreamlab.data.importing.limits import Limits
+from dreamlab.data.importing.pictures import RULES, Preparation, Unusable
+from dreamlab.data.importing.sources import Fetch, Source
+from dreamlab.data.importing.split import Arranged, arranged, match_class
+from dreamlab.settings import ImportSpec
+from dreamlab.store import write_bytes, write_json
+
+DEFAULT_SIZE, LARGEST = 64, 512
+BATCH, BATCH_BYTES, COPIED = 32, 32 * 2**20, 8 * 2**20
+"""Pictures, and bytes of files, that one thread is given at once; bytes that are copied at once."""
+GRID, GRID_ROWS, GRID_COLUMNS = "samples/grid.png", 20, 12
+SCRATCH = (".import-scratch.tmp", ".import-images.tmp")
+REPORT_EVERY = 0.3
+
+
+@dataclasses.dataclass(frozen=True)
+class Progress:
+    """`done` of `total` images; `grid` marks the one report that comes when the grid is written."""
+
+    done: int
+    total: int
+    text: str
+    grid: tuple[int, int] | None = None
+    """(rows, columns) of the grid."""
+
+
+def clean(folder: Path) -> None:
+    """Removes what an import that did not come to its end has left in its folder."""
+    unfinished = () if (folder / catalog.CARD).exists() else ("images.npy", "labels.npy", GRID)
+    for name in (*SCRATCH, *unfinished):
+        (folder / name).unlink(missing_ok=True)
+
+
+def import_images(
+    source: Source, spec: ImportSpec, folder: Path, threads: int = 1, limits: Limits | None = None
+) -> Generator[Progress, None, dict[str, Any]]:
+    """Reads `source` into `folder`; returns the result. Raises DataError with one sentence, and leaves nothing behind then,
+    nor where the generator is closed early."""
+    (folder / catalog.CARD).unlink(missing_ok=True)
+    clean(folder)
+    try:
+        return (yield from _Import(source, spec, folder, threads, limits or Limits()).run())
+    finally:
+        clean(folder)
+        source.close()
+
+
+class _Import:
+    """One import. Rows of the listing are chosen, decoded into the scratch file, put in order and written."""
+
+    def __init__(self, source: Source, spec: ImportSpec, folder: Path, threads: int, limits: Limits):
+        self.source, self.spec, self.folder, self.threads, self.limits = source, spec, folder, threads, limits
+        self.left, self.listing, self.began = source.left_out, source.listing, time.monotonic()
+        self.target = catalog.info(spec.dataset) if spec.role == "synthetic" else None
+        self.labels, self.classes = self._classes()
+        self.rows = self._chosen(np.flatnonzero(self.labels >= 0))
+        if len(self.classes) > limits.classes:
+            raise DataError(f"{self.title} has {len(self.classes):,} classes; at most {limits.classes:,} are taken.")
+
+    @property
+    def title(self) -> str:
+        return self.listing.title
+
+    def run(self) -> Generator[Progress, None, dict[str, Any]]:
+        """Decodes, drops duplicates, splits, writes; yields progress and returns the result. Raises DataError."""
+        size = self.spec.image_size or (self.target.size if self.target else (yield from self._common_size()))
+        color = {1: "grey", 3: "rgb"}[self.target.channels] if self.target else self.spec.color
+        prepare = Preparation(size, self.spec.fit, color == "grey", self.limits)
+        with open(self.folder / SCRATCH[0], "wb") as scratch:
+            kept, digests, colored = yield from self._decode(prepare, scratch)
+        if not len(kept):
+            raise DataError(f"{self.title} holds no image that can be used ({self.left}).")
+        decoded = (len(kept), size, size, prepare.channels)
+        channels = 1 if color == "grey" or (color == "auto" and not colored) else 3
+        arranged = self._arranged(kept, digests)
+        train, test = arranged.train, arranged.test
+        order = np.concatenate([train, test])
+        labels = self.labels[kept[order]]
+        digest = yield from self._write(decoded, order, labels, channels)
+        yield self._grid(labels, len(train))
+        card = self._card(size, channels, arranged, digest)
+        write_json(self.folder / catalog.CARD, card)
+        return self._result(card, labels)
+
+    def _classes(self) -> tuple[np.ndarray, tuple[str, ...]]:
+        """The class of every row, -1 where it has none, and their names; synthetic images take those of their data set."""
+        names = self.listing.classes
+        if self.target is None:
+            if len(names) < 2:
+                raise DataError(
+                    f"{self.title} has one class, {names[0] if names else 'none'}: a classifier needs at least 2."
+                )
+            return self.listing.labels, names
+        match = np.array([match_class(name, self.target.classes) for name in names], np.int64)
+        if not (match >= 0).any():
+            raise DataError(
+                f"None of the classes of {self.title} ({_some(names)}) is a class of {self.target.title} ({_some(self.target.classes)});"
+                " name the folders or labels like these, or by their numbers."
+            )
+        labels = match[self.listing.labels]
+        for row in np.flatnonzero(labels < 0).tolist():
+            self.left.add(self.listing.names[row], "its class is none of the data set's")
+        return labels, self.target.classes
+
+    def _chosen(self, rows: np.ndarray) -> np.ndarray:
+        """At most `max_images` rows, the same share of every class and part, at least one of each."""
+        most = self.spec.max_images
+        if not most or len(rows) <= most:
+            return rows
+        groups = self.labels[rows] * 2 + self.listing.test[rows]
+        chosen = []
+        for group in np.unique(groups):
+            members = rows[groups == group]
+            count = max(1, int(len(members) * most / len(rows)))
+            rng = np.random.default_rng([self.spec.split_seed, int(group), 2])
+            chosen.append(rng.permutation(members)[:count])
+        kept = np.sort(np.concatenate(chosen))
+        self.left.counts["beyond the number of images asked for"] += len(rows) - len(kept)
+        return kept
+
+    def _common_size(self) -> Generator[Progress, None, int]:
+        """The side of the images where all are alike (the headers are read), else DEFAULT_SIZE."""
+        found: tuple[int, int] | None = None
+        reported = time.monotonic()
+        for i, row in enumerate(self.rows):
+            size = self.source.size_of(int(row))
+            if size is not None and found is not None and size != found:
+                return DEFAULT_SIZE
+            found = size or found
+            if time.monotonic() - reported > REPORT_EVERY:
+                reported = time.monotonic()
+                yield Progress(i, len(self.rows), "looking at sizes")
+        side = found[self.spec.fit != "crop"] if found else DEFAULT_SIZE
+        return side if side <= LARGEST else DEFAULT_SIZE
+
+    def _decode(
+        self, prepare: Preparation, scratch: BinaryIO
+    ) -> Generator[Progress, None, tuple[np.ndarray, np.ndarray, bool]]:
+        """(rows that are images, their digests, whether any has colour); the images go to the scratch file."""
+        kept, digests, colored, tried = [], [], False, 0
+        reported = 0.0
+        for rows, done in self._in_parallel(prepare):
+            for row, result in zip(rows, done, strict=True):
+                if isinstance(result, str):
+                    self.left.add(self.listing.names[row], result)
+                    continue
+                image, digest, has_color = result
+                scratch.write(image.data)
+                kept.append(row)
+                digests.append(digest)
+                colored = colored or has_color
+            tried += len(rows)
+            if time.monotonic() - reported > REPORT_EVERY:
+                reported = time.monotonic()
+                yield Progress(tried, len(self.rows), "importing")
+        return np.array(kept, np.int64), np.array(digests, "S16"), colored
+
+    def _in_parallel(self, prepare: Preparation) -> Iterator[tuple[list[int], list[Any]]]:
+        """Batches of rows with what became of them, in order; a few batches are under way at once."""
+        waiting: collections.deque[tuple[list[int], Future[list[Any]]]] = collections.deque()
+        with ThreadPoolExecutor(self.threads, thread_name_prefix="import") as pool:
+            try:
+                for rows, fetches in self._batches():
+                    waiting.append((rows, pool.submit(_decoded, fetches, prepare)))
+                    if len(waiting) > 2 * self.threads:
+                        rows, future = waiting.popleft()
+                        yield rows, future.result()
+                for rows, future in waiting:
+                    yield rows, future.result()
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def _batches(self) -> Iterator[tuple[list[int], list[Fetch]]]:
+        rows: list[int] = []
+        fetches: list[Fetch] = []
+        before = self.source.unpacked
+        for row in self.rows.tolist():
+            rows.append(row)
+            fetches.append(self.source.fetch(row))
+            if len(rows) == BATCH or self.source.unpacked - before > BATCH_BYTES:
+                yield rows, fetches
+                rows, fetches, before = [], [], self.source.unpacked
+        if rows:
+            yield rows, fetches
+
+    def _write(
+        self, decoded: tuple[int, ...], order: np.ndarray, labels: np.ndarray, channels: int
+    ) -> Generator[Progress, None, str]:
+        """images.npy and labels.npy from the scratch file, of shape `decoded`; returns the content hash, that of `store.cache.array_hash` over the two."""
+        shape = (*decoded[1:3], channels)
+        digest = hashlib.sha256(f"{np.dtype(np.uint8).str}{(len(order), *shape)}".encode())
+        step = max(1, COPIED // int(np.prod(decoded[1:])))
+
+        def chunks() -> Iterator[np.ndarray]:
+            for start in range(0, len(order), step):
+                # mapped anew for every chunk: pages that were read would stay with this process as long as the map
+                images = np.memmap(self.folder / SCRATCH[0], np.uint8, "r", shape=decoded)
+                chunk = np.ascontiguousarray(images[order[start : start + step]][..., :channels])
+                digest.update(chunk.data)
+                yield chunk
+
+        scratch = self.folder / SCRATCH[1]
+        with open(scratch, "wb") as out:
+            for done in imageset.write_rows(out, len(order), shape, chunks()):
+                yield Progress(done, len(order), "writing")
+            out.flush()
+            os.fsync(out.fileno())
+        digest.update(f"{labels.dtype.str}{labels.shape}".encode())
+        digest.update(np.ascontiguousarray(labels).data)
+        with open(self.folder / "labels.npy", "wb") as out:
+            np.save(out, labels, allow_pickle=False)
+        scratch.replace(self.folder / "images.npy")
+        return digest.hexdigest()[:16]
+
+    def _arranged(self, kept: np.ndarray, digests: np.ndarray) -> Arranged:
+        """Training and test part as positions among `kept`, with the duplicates reported."""
+        labels, test = self.labels[kept], self.listing.test[kept]
+        if self.target is not None:
+            here = np.arange(len(kept))
+            return Arranged(here, here[:0], {}, len(kept) - len(np.unique(digests)), 0)
+        share = None if self.listing.split else self.spec.test_share
+        found = arranged(labels, test, digests, share, self.spec.split_seed)
+        for reason, positions in found.left_out.items():
+            for row in kept[positions].tolist():
+                self.left.add(self.listing.names[row], reason)
+        for part, chosen in (("training", found.train), ("test", found.test)):
+            counts = np.bincount(labels[chosen], minlength=len(self.classes))
+            if not counts.all():
+                c = int(np.argmin(counts))
+                usable = int((labels == c).sum())
+                raise DataError(
+                    f"Class {self.classes[c]} of {self.title} is left without {part} images: {usable:,} of its files can be used, and a"
+                    f" class needs one to train and one to test ({self.left}); give it more images, or leave it out."
+                )
+        return found
+
+    def _grid(self, labels: np.ndarray, train: int) -> Progress:
+        """The first training images of the first classes as one lossless PNG, one class a row."""
+        images = np.load(self.folder / "images.npy", mmap_mode="r", allow_pickle=False)
+        shown = np.unique(labels[:train])[:GRID_ROWS]
+        cols = min(GRID_COLUMNS, int(np.bincount(labels[:train]).max()))
+        tiles = np.zeros((len(shown) * cols, *images.shape[1:]), np.uint8)
+        for row, c in enumerate(shown):
+            members = np.flatnonzero(labels[:train] == c)[:cols]
+            tiles[row * cols : row * cols + len(members)] = images[members]
+        (self.folder / GRID).parent.mkdir(exist_ok=True)
+        write_bytes(self.folder / GRID, imageset.png(imageset.sheet(tiles, cols)))
+        return Progress(len(labels), len(labels), "writing", (len(shown), cols))
+
+    def _card(self, size: int, channels: int, parts: Arranged, content: str) -> dict[str, Any]:
+        spec, mirror = self.spec, self.target.mirror if self.target else self.spec.mirror and self.listing.mirror
+        split = self.listing.split or f"{spec.test_share:g} of every class, drawn with seed {spec.split_seed}"
+        preprocessing = {
+            "image_size": size, "fit": spec.fit, "color": "grey" if channels == 1 else "rgb", **RULES,
+            "split": split if self.target is None else "none", "max_images": spec.max_images, "duplicates": parts.duplicates,
+            "overlap_removed": parts.overlapping,
+        }  # fmt: skip
+        return {
+            "title": self.title, "role": spec.role, "source": spec.source, "dataset": spec.dataset, "size": size,
+            "channels": channels, "classes": list(self.classes), "train": len(parts.train), "test": len(parts.test),
+            "mirror": mirror, "overlap": 0,  # what overlapped was taken out of the training part
+            "content_hash": content, "preprocessing": preprocessing,
+        }  # fmt: skip
+
+    def _result(self, card: dict[str, Any], labels: np.ndarray) -> dict[str, Any]:
+        return {
+            "title": card["title"], "role": card["role"], "images": len(labels), "train": card["train"], "test": card["test"],
+            "classes": card["classes"], "per_class": np.bincount(labels, minlength=len(self.classes)).tolist(),
+            "image_size": card["size"], "channels": card["channels"], "content_hash": card["content_hash"],
+            "preprocessing": card["preprocessing"], "seconds": round(time.monotonic() - self.began, 3),
+            "left_out": self.left.files, "left_out_counts": dict(self.left.counts.most_common()), "grid": GRID,
+        }  # fmt: skip
+
+
+def _decoded(fetches: list[Fetch], prepare: Preparation) -> list[tuple[np.ndarray, bytes, bool] | str]:
+    """(image, digest, whether it has colour) of every picture, or the reason why it cannot be used."""
+    results: list[tuple[np.ndarray, bytes, bool] | str] = []
+    for fetch in fetches:
+        try:
+            image = np.ascontiguousarray(prepare(fetch()))
+        except Unusable as error:
+            results.append(str(error))
+            continue
+        colored = image.shape[2] == 3 and bool((image != image[..., :1]).any())
+        results.append((image, imageset.digest(image), colored))
+    return results
+
+
+def _some(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:10]) + (f" and {len(names) - 10:,} more" if len(names) > 10 else "")

@@ -1,0 +1,295 @@
+"""What a run will cost, before Start: from a probe of a few steps, else from a finished run that is alike, else by arithmetic."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from dreamlab.architecture.cost import activation_bytes, multiply_adds, parameter_count
+from dreamlab.architecture.network import network_of
+from dreamlab.architecture.preview_size import PREVIEW_SHARE, PREVIEW_STEPS, preview_columns
+from dreamlab.data import catalog, mixing
+from dreamlab.data.available import available
+from dreamlab.estimates.measured import Measurement
+from dreamlab.experiments import plan
+from dreamlab.noise import schedules, timesteps
+from dreamlab.settings import (
+    ClassifySpec,
+    FidelitySpec,
+    ImportSpec,
+    MixSpec,
+    Spec,
+    StudySpec,
+    SweepSpec,
+    SynthesizeSpec,
+    TrainSpec,
+    make,
+)
+from dreamlab.settings.guidance import guidance_weight
+from dreamlab.settings.names import ClassifierName
+from dreamlab.store import Run, RunError, RunStore
+from dreamlab.store.machine import cores, has_cuda
+
+RATE = 7e10
+"""Multiply-adds a second of two cores in such networks; replaced by a probe or by this machine's own runs."""
+PROCESS_BYTES = 550 * 2**20
+START_SECONDS = 0.5
+CLASSIFY_SECONDS_PER_IMAGE = 3.3e-4  # small_cnn, one thread, training
+CLASSIFIER_COST: dict[ClassifierName, float] = {
+    "small_cnn": 1.0, "cnn": 2.1, "mlp": 0.3, "unet_encoder": 124.0, "unet_encoder_small": 5.2, "resnet18": 102.0,
+    "resnet50": 269.0, "resnet101": 489.0, "resnet152": 688.0, "vgg16": 63.0, "vit_s": 255.0, "vit_b": 1033.0, "swin_t": 112.0,
+}  # fmt: skip
+"""Time of a training step at 28x28 beside small_cnn's; `tests.bench.classifiers.costs` measures it."""
+EXTRACTOR_SECONDS, FIDELITY_SECONDS = 25.0, 1.5
+OPTIMIZER_NUMBERS = {"muon": 1.3, "adamw": 2.0, "adam": 2.0, "sgd": 1.0, "adafactor": 0.1}
+"""Numbers of state that an optimiser keeps per parameter; about, for Muon and Adafactor."""
+
+Known = Callable[[TrainSpec], Measurement | None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """Seconds, bytes, parameters and images; None where nothing can be said. `text` says it in one line; `source` is
+    "probe", "history" or "arithmetic"."""
+
+    seconds: float | None = None
+    memory_bytes: int | None = None
+    disk_bytes: int | None = None
+    parameters: int | None = None
+    steps: int | None = None
+    images_seen: int | None = None
+    source: str = "arithmetic"
+
+    @property
+    def images_per_second(self) -> float | None:
+        """Images that pass in a second; None where either number is unknown."""
+        return self.images_seen / self.seconds if self.images_seen and self.seconds else None
+
+    @property
+    def text(self) -> str:
+        """Time, speed, memory, disk and size as far as they are known, in one line."""
+        parts = []
+        if self.seconds is not None:
+            parts.append(f"about {duration(self.seconds)}")
+        if self.steps and self.images_per_second:
+            rate = self.images_per_second
+            parts.append(
+                f"{self.steps:,} steps at {rate:,.0f} images/s"
+                if rate >= 10
+                else f"{self.steps:,} steps at {rate:.2g} images/s"
+            )
+        if self.memory_bytes is not None:
+            parts.append(f"{self.memory_bytes / 1e9:.1f} GB memory")
+        if self.disk_bytes is not None:
+            parts.append(f"{max(self.disk_bytes / 1e6, 1):,.0f} MB disk")
+        text = ", ".join(parts)
+        return text + (f"; {self.parameters:,} parameters" if self.parameters is not None else "")
+
+    def as_dict(self) -> dict[str, Any]:
+        """As a result names them, for the command line."""
+        return {
+            "parameters": self.parameters, "steps": self.steps, "images_seen": self.images_seen, "seconds": self.seconds,
+            "images_per_second": self.images_per_second, "peak_memory_bytes": self.memory_bytes, "disk_bytes": self.disk_bytes,
+            "source": self.source,
+        }  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class Past:
+    """What is known of this machine: probes, and finished runs, newest first."""
+
+    store: RunStore
+    known: Known
+    history: list[Run]
+
+
+def estimate(spec: Spec, store: RunStore, history: Iterable[Run] = (), known: Known = lambda spec: None) -> Estimate:
+    """What a run of this spec will take on this machine."""
+    past = Past(store, known, list(history))
+    if isinstance(spec, TrainSpec):
+        return _train(spec, past)
+    if isinstance(spec, SynthesizeSpec):
+        return _synthesize(spec, past)
+    if isinstance(spec, FidelitySpec):
+        return Estimate(EXTRACTOR_SECONDS, 900 * 2**20, 2**20)
+    if isinstance(spec, ClassifySpec):
+        return Estimate(classifying(spec), 700 * 2**20, 2**20)
+    if isinstance(spec, ImportSpec):
+        return Estimate(None, 600 * 2**20, 2**20)
+    if isinstance(spec, MixSpec | SweepSpec | StudySpec):
+        return _group(spec, past)
+    return Estimate()
+
+
+def classifying(spec: ClassifySpec) -> float:
+    """Seconds of all seeds of one arm on one core."""
+    info = catalog.info(spec.dataset)
+    steps = spec.steps
+    if spec.budget == "epochs":
+        steps = math.ceil(
+            spec.epochs * sum(c.total for c in mixing.counts(spec.arm, available(spec))) / spec.batch_size
+        )
+    cost = CLASSIFIER_COST[spec.classifier] * (info.size / 28) ** 2 * CLASSIFY_SECONDS_PER_IMAGE
+    return spec.seeds * (steps * spec.batch_size + info.test / 3) * cost
+
+
+def calls(spec: SynthesizeSpec, trained: TrainSpec, stage: int = 0) -> int:
+    """Passes through the network that one image costs in a stage: one wherever the sampler asks, two where guided."""
+    T = trained.num_train_timesteps
+    alpha_bar = schedules.alpha_bar(trained.schedule, T, trained.zero_terminal_snr)
+    asked = timesteps.evaluations(spec.sampler, alpha_bar, spec.num_steps)
+    if guidance_weight(spec, trained, stage) == 0:
+        return len(asked)
+    return sum(1 + timesteps.within(t, T, spec.guidance_t_min, spec.guidance_t_max) for t in asked)
+
+
+def _synthesize(spec: SynthesizeSpec, past: Past) -> Estimate:
+    runs = [past.store.get(name).spec for name in (spec.source, *spec.upsample)]
+    stages = [r for r in runs if isinstance(r, TrainSpec)]
+    images = (len(spec.classes) or len(catalog.drawn_classes(stages[0]))) * spec.per_class
+    seconds, disk, source, memory = START_SECONDS, 0, "probe", PROCESS_BYTES
+    for number, stage in enumerate(stages):
+        s, disk, how = _sampling(spec, stage, images, past, number)
+        seconds, source = seconds + s, how if how != "probe" else source
+        memory += 4 * parameter_count(network_of(stage)) + _forward_bytes(stage, min(images, spec.batch_size))
+    return Estimate(seconds, memory, disk, images_seen=images, source=source)
+
+
+def _sampling(
+    spec: SynthesizeSpec, trained: TrainSpec, images: int, past: Past, stage: int = 0
+) -> tuple[float, int, str]:
+    """(seconds, bytes of the finished images, where the time comes from) of one stage."""
+    network = network_of(trained)
+    each, source = multiply_adds(network) / RATE, "arithmetic"
+    if (measured := past.known(trained)) is not None:
+        each, source = measured.seconds_per_call, "probe"
+    else:
+        for run in past.history:
+            old, result = run.spec, run.result()
+            if not isinstance(old, SynthesizeSpec) or old.upsample or not result:
+                continue
+            generator = _generator_of(old, past.store)
+            if generator is not None and network_of(generator) == network:
+                each, source = 1 / (result["images_per_second"] * calls(old, generator)), "history"
+                break
+    return (
+        images * calls(spec, trained, stage) * each,
+        images * (network.image_size**2 * network.channels + 8) + 2**17,
+        source,
+    )
+
+
+def _generator_of(spec: SynthesizeSpec, store: RunStore) -> TrainSpec | None:
+    """How the generator of a set was trained, where its run is still there."""
+    try:
+        generator = store.get(spec.source).spec
+    except RunError:
+        return None
+    return generator if isinstance(generator, TrainSpec) else None
+
+
+def _forward_bytes(spec: TrainSpec, images: int) -> int:
+    """Without gradients a few of the widest maps are alive at once; guidance doubles the batch."""
+    n = network_of(spec)
+    return int(2 * images * 4 * 8 * max(w * s * s for w, s in zip(n.widths, n.sides, strict=True)))
+
+
+def train_images(spec: TrainSpec) -> int:
+    """Real images that a training reads."""
+    return sum(available(spec))
+
+
+def _train(spec: TrainSpec, past: Past) -> Estimate:
+    network = network_of(spec)
+    parameters = parameter_count(network)
+    part = -(-spec.batch_size // spec.accumulate)
+    step, call = 3 * spec.batch_size * multiply_adds(network) / RATE, multiply_adds(network) / RATE
+    state = int(4 * parameters * (3 + OPTIMIZER_NUMBERS[spec.optimizer]))
+    data = train_images(spec) * network.image_size**2 * network.channels
+    memory, source = PROCESS_BYTES + state + part * activation_bytes(network) + data, "arithmetic"
+    if (measured := past.known(spec)) is not None:
+        step, call, source = (
+            measured.seconds_per_step * spec.batch_size / measured.images,
+            measured.seconds_per_call,
+            "probe",
+        )
+        memory = measured.peak_memory_bytes + (part - measured.images) * activation_bytes(network)
+    elif (run := _alike(spec, past.history)) is not None:
+        result = run.result() or {}
+        step, source, memory = spec.batch_size / result["images_per_second"], "history", result["peak_memory_bytes"]
+    on_cpu = spec.device == "cpu" or not has_cuda()
+    preview_images = preview_columns(network, on_cpu) * len(catalog.drawn_classes(spec))
+    shown = PREVIEW_STEPS * preview_images * call
+    busy = 1 - min(shown / (spec.preview_every + shown), PREVIEW_SHARE) if source != "history" else 1.0
+    steps = spec.steps or math.ceil(spec.epochs * train_images(spec) / spec.batch_size)
+    seconds = steps * step / busy if steps else spec.seconds
+    steps = steps or max(1, int(spec.seconds * busy / step))
+    pixels = preview_images * network.image_size**2 * network.channels
+    previews = (seconds / spec.preview_every + 2) * pixels
+    checkpoints = 4 * parameters * (1 + spec.snapshots) + int(4 * parameters * (2 + OPTIMIZER_NUMBERS[spec.optimizer]))
+    return Estimate(
+        seconds + START_SECONDS,
+        memory,
+        checkpoints + int(0.5 * previews),
+        parameters,
+        steps,
+        steps * spec.batch_size,
+        source,
+    )
+
+
+def _alike(spec: TrainSpec, history: list[Run]) -> Run | None:
+    """The newest finished run with the same network, batch and optimiser."""
+    for run in history:
+        old, result = run.spec, run.result()
+        if (
+            isinstance(old, TrainSpec)
+            and result
+            and result.get("images_per_second")
+            and network_of(old) == network_of(spec)
+            and (old.batch_size, old.accumulate, old.optimizer, old.precision, old.devices)
+            == (spec.batch_size, spec.accumulate, spec.optimizer, spec.precision, spec.devices)
+        ):
+            return run
+    return None
+
+
+def _group(spec: MixSpec | SweepSpec | StudySpec, past: Past) -> Estimate:
+    """Its children; classifiers run side by side on the cores, the rest one after another."""
+    seconds, disk, classifiers = 0.0, 2**20, 0.0
+    planned: dict[str, TrainSpec] = {}
+    children = plan(spec, past.store)
+    if any(child.kind == "fidelity" for child in children):
+        seconds += EXTRACTOR_SECONDS
+    for child in children:
+        values = {k: v for k, v in child.values.items() if k not in ("synthetic", "images")}
+        if child.kind == "train":
+            planned[f"@{child.role}"] = make(TrainSpec, values)
+            train = _train(planned[f"@{child.role}"], past)
+            seconds, disk = seconds + (train.seconds or 0), disk + (train.disk_bytes or 0)
+        elif child.kind == "synthesize":
+            generator = planned.get(values["source"]) or past.store.get(values["source"]).spec
+            assert isinstance(generator, TrainSpec)
+            labelled = values.get("labeller", "none") != "none"
+            classes = catalog.info(generator.dataset).classes if labelled else catalog.drawn_classes(generator)
+            images = values["per_class"] * (len(values.get("classes", ())) or len(classes))
+            s, d, _ = _sampling(make(SynthesizeSpec, values), generator, images, past)
+            seconds, disk = seconds + s + START_SECONDS, disk + d
+        elif child.kind == "classify":
+            classifiers += classifying(make(ClassifySpec, values)) + 1.0
+            disk += 2**18
+        elif child.kind == "fidelity":
+            seconds += FIDELITY_SECONDS
+    return Estimate(seconds + classifiers / cores(), 1400 * 2**20, disk)
+
+
+def duration(seconds: float) -> str:
+    """'40 s', '3 min 20 s', '2 h 5 min'."""
+    s = max(1, round(seconds))
+    if s < 100:
+        return f"{s} s"
+    if s < 3600:
+        return f"{s // 60} min" + (f" {s % 60} s" if s % 60 and s < 600 else "")
+    return f"{s // 3600} h {s % 3600 // 60} min"

@@ -1,0 +1,41 @@
+"""Experiments: which runs a mix, a sweep or a study is made of, and what their results say together. No torch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dreamlab.experiments.children import Child, Status
+from dreamlab.experiments.mix.plan import plan as plan_mix
+from dreamlab.experiments.mix.report import report as report_mix
+from dreamlab.experiments.study.plan import plan as plan_study
+from dreamlab.experiments.study.report import report as report_study
+from dreamlab.experiments.sweep.plan import plan as plan_sweep
+from dreamlab.experiments.sweep.report import report as report_sweep
+from dreamlab.settings import MixSpec, Spec, StudySpec, SweepSpec
+from dreamlab.store import Run, RunError, RunStore
+
+__all__ = ["Child", "Status", "plan", "report"]
+
+
+def plan(spec: Spec, store: RunStore) -> list[Child]:
+    """The runs that a group needs, siblings before those that need them. Raises SpecError or RunError."""
+    if isinstance(spec, MixSpec):
+        return plan_mix(spec, store)
+    if isinstance(spec, SweepSpec):
+        return plan_sweep(spec, store)
+    if isinstance(spec, StudySpec):
+        return plan_study(spec, store)
+    raise RunError(f"A {spec.kind} run has no parts; mix, sweep and study have.")
+
+
+REPORTS = {"mix": report_mix, "sweep": report_sweep, "study": report_study}
+
+
+def report(run: Run, store: RunStore, status: Status | None = None) -> dict[str, Any]:
+    """What the children of a group say so far, in the form of its result; cells are missing while they run.
+
+    `status` looks up a run's status by id: a page gives its cached readers. Raises RunError.
+    """
+    if run.kind not in REPORTS:
+        raise RunError(f"{run.id} is a {run.kind} run; only a mix, a sweep or a study has parts.")
+    return REPORTS[run.kind](run, store, status)

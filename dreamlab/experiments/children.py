@@ -1,0 +1,60 @@
+"""The runs that an experiment is made of, and what they say while they run."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from dreamlab.settings import SpecError, TrainSpec
+from dreamlab.store import Run, RunError, RunStatus, RunStore
+
+Status = Callable[[str], RunStatus]
+
+
+@dataclasses.dataclass(frozen=True)
+class Child:
+    """A run that a group is made of. `values` are settings of its spec; "@role" stands for a sibling's id."""
+
+    role: str
+    kind: str
+    values: dict[str, Any]
+
+
+class Children:
+    """A group's children by role; results and events are read when asked, once per report."""
+
+    def __init__(self, run: Run, store: RunStore, status: Status | None):
+        self.ids, self.store = run.record.roles, store
+        self._status = status or (lambda run_id: store.get(run_id).status())
+        self._seen: dict[str, RunStatus] = {}
+
+    def status(self, role: str) -> RunStatus | None:
+        """None where the child's directory is gone or cannot be read."""
+        if role not in self.ids:
+            return None
+        if role not in self._seen:
+            try:
+                self._seen[role] = self._status(self.ids[role])
+            except (RunError, OSError):
+                return None
+        return self._seen[role]
+
+    def result(self, role: str) -> dict[str, Any] | None:
+        """The child's result once it is done."""
+        status = self.status(role)
+        if status is None or status.state != "done":
+            return None
+        return status.result or Run(self.store.folder / self.ids[role]).result()
+
+
+def train_run(store: RunStore, name: str, field: str, words: str = "Generator (--from)") -> tuple[Run, TrainSpec]:
+    """A train run and its spec. Raises SpecError of the field, which `words` name."""
+    try:
+        run = store.get(name)
+        spec = run.spec
+    except RunError as error:
+        raise SpecError(f"{words}: {error}", field) from None
+    if not isinstance(spec, TrainSpec):
+        raise SpecError(f"{words}: {run.id} is a {run.kind} run; a train run is needed.", field)
+    return run, spec

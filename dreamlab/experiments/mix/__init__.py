@@ -1,0 +1,1 @@
+"""Mix: does synthetic data help, by how much, and at which mix?"""

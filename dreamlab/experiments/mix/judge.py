@@ -1,0 +1,132 @@
+"""Mix: the verdict of a complete mix."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, cast
+
+import numpy as np
+
+from dreamlab.data import catalog, mixing
+from dreamlab.data.available import real_data, roles
+from dreamlab.experiments.children import Children
+from dreamlab.experiments.mix.plan import ARM, Cell, set_role
+from dreamlab.experiments.predictions import predictions
+from dreamlab.experiments.provenance import Origin
+from dreamlab.settings import MixSpec
+from dreamlab.stats import components
+from dreamlab.stats.best import best_mix
+from dreamlab.stats.exchange import Cell as AmountCell
+from dreamlab.stats.exchange import exchange_rate
+from dreamlab.stats.findings import Generator, Judgement, Treatment
+from dreamlab.stats.verdict import judge
+
+# ---- the judgement of a complete mix
+
+Values = dict[str, Any]
+
+
+def judge_mix(
+    answer: Values, listed: list[Cell], origins: dict[str, Origin], spec: MixSpec, children: Children
+) -> None:
+    """Fills verdicts, differences, best mix, exchange rate, cost and notes into a complete report."""
+    lost = [o.name for o in origins.values() if not o.foreign and o.leakage(real_data(spec)) is None]
+    found = {cell.role: _predicted(cell, children, spec.seeds) for cell in listed}
+    if lost or any(p is None for p in found.values()):
+        answer["notes"] = [
+            f"No verdict: what {', '.join(lost)} saw cannot be told, its settings or those of the run it started from are gone or"
+            " are about other data."
+            if lost else "No verdict: the predictions of an arm cannot be read; resume this run, and they are computed again."
+        ]  # fmt: skip
+        return
+    data = catalog.load(spec.dataset, spec.data_dir)
+    by_role = cast(dict[str, np.ndarray], found)
+    rows = list(zip(listed, answer["arms"], strict=True))
+    treated = [(c, a) for c, a in rows if a["role"] == "treatment"]
+    others = [(c, a) for c, a in rows if a["role"] == "control"]
+    minutes = {(a["generator"], a["arm"]): _minutes(c, a, origins, children) for c, a in treated}
+    judged = judge(
+        [_treatment(c, a, by_role) for c, a in treated], by_role[listed[0].role], [_facts(o, spec) for o in origins.values()],
+        labels=data.test_labels, class_names=data.info.classes, noun=data.info.noun,
+        controls=[_treatment(c, a, by_role) for c, a in others], cost={k: v for k, v in minutes.items() if v is not None} or None,
+    )  # fmt: skip
+    for (_, arm), difference in zip([*treated, *others], [*judged.differences, *judged.controls], strict=True):
+        arm["difference"] = dataclasses.asdict(difference)
+    for g in answer["generators"]:
+        g["verdict"] = dataclasses.asdict(judged.by_generator[g["key"]])
+    _summary(answer, judged, spec)
+    right = {role: components.correct(p, data.test_labels) for role, p in by_role.items()}
+    answer["best"] = _best(rows, right, judged)
+    answer["exchange"] = _exchange(answer, judged.overall.generator)
+
+
+def _predicted(cell: Cell, children: Children, seeds: int) -> np.ndarray | None:
+    return predictions(children.store.folder / children.ids.get(cell.role, ""), seeds)
+
+
+def _treatment(cell: Cell, arm: Values, predicted: dict[str, np.ndarray]) -> Treatment:
+    parsed = mixing.parse(cell.arm)
+    return Treatment(
+        generator=cell.key, arm=cell.arm, form=parsed.form, real=arm["real"], synthetic=arm["synthetic"],
+        predicted=predicted[cell.role], other=arm["other"], label=arm["label"], classes=parsed.classes,
+    )  # fmt: skip
+
+
+def _facts(o: Origin, spec: MixSpec) -> Generator:
+    data = real_data(spec)
+    leak = o.leakage(data)
+    return Generator(
+        key=o.key, name=o.name, saw=leak.generator_saw if leak else None, extra=leak.extra if leak else 0,
+        pool=len(roles(data).pool), per_arm=o.key == ARM,
+    )  # fmt: skip
+
+
+def _minutes(cell: Cell, arm: Values, origins: dict[str, Origin], children: Children) -> float | None:
+    """Training of the generator (where that is known), sampling, and the classifiers of one arm."""
+    made = children.result(set_role(cell))
+    trained = children.result(set_role(cell).replace("set", "generator", 1))
+    seconds = [
+        trained["seconds"] if trained else origins[cell.key].seconds,
+        made["seconds"] if made else None,
+        arm["seconds"],
+    ]
+    return sum(s for s in seconds if s is not None) / 60 if any(s is not None for s in seconds) else None
+
+
+def _summary(answer: Values, judged: Judgement, spec: MixSpec) -> None:
+    answer["verdict"] = dataclasses.asdict(judged.overall)
+    answer["detectable"] = round(judged.detectable, 3)
+    answer["seeds_needed"], answer["images_needed"] = judged.seeds_needed, judged.images_needed
+    answer["extra_data"] = [dataclasses.asdict(x) for x in judged.extra_data]
+    answer["notes"] = [*judged.notes, _budget(spec)]
+    if (minutes := judged.overall.minutes) is not None:
+        text = f"{minutes:.1f} minutes of computing for the arm of the verdict: generator, images and classifiers."
+        answer["cost"] = {"minutes": minutes, "text": text}
+
+
+def _best(rows: list[tuple[Cell, Values]], right: dict[str, np.ndarray], judged: Judgement) -> Values | None:
+    """Where the best mix lies, among real only and the mixes of the generator that the verdict speaks of."""
+    key = judged.overall.generator
+    mine = [(c, a) for c, a in rows if a["role"] != "control" and c.key in ("", key)]
+    labels = {c.arm: a["label"] for c, a in mine}
+    found = best_mix({c.arm: right[c.role] for c, _ in mine}, {c.arm: a["synthetic_fraction"] for c, a in mine}, labels)
+    return {"label": labels[found.arm], **dataclasses.asdict(found)} if found else None
+
+
+def _exchange(answer: Values, key: str) -> Values | None:
+    """What a synthetic image is worth, from the surface of real sizes and amounts of one generator."""
+    if not answer["surface"]:
+        return None
+    used = [
+        AmountCell(a["real"], a["synthetic"], a["accuracies"])
+        for a in (*answer["arms"], *answer["surface"])
+        if a["generator"] in ("", key) and mixing.parse(a["arm"]).form in ("real", "add")
+    ]
+    found = exchange_rate(used, answer["test_images"])
+    return dataclasses.asdict(found) if found else None
+
+
+def _budget(spec: MixSpec) -> str:
+    if spec.budget == "steps":
+        return f"Every classifier took the same {spec.steps:,} optimiser steps."
+    return f"Every classifier took {spec.epochs:,} epochs: larger arms trained longer, which may be what a gain comes from."

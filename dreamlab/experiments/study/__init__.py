@@ -1,0 +1,1 @@
+"""Study: a published experiment, its numbers beside ours."""

@@ -1,0 +1,81 @@
+"""Study: the runs that one of its scales is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from dreamlab import studies
+from dreamlab.data import mixing
+from dreamlab.data.available import available, real_data
+from dreamlab.experiments.children import Child
+from dreamlab.settings import ClassifySpec, SpecError, StudySpec, make
+from dreamlab.store import RunStore
+from dreamlab.studies.model import NEEDED, Part, Scale, Study
+
+
+def chosen(spec: StudySpec) -> tuple[Study, Scale]:
+    """The study and the scale that a spec names. Raises SpecError where the study has no such scale."""
+    study = studies.load(spec.study)
+    if spec.scale not in study.scales:
+        raise SpecError(
+            f"Scale (--scale): {spec.study} has no {spec.scale} scale; it has {', '.join(study.scales)}.", "scale"
+        )
+    return study, study.scales[spec.scale]
+
+
+def dataset_of(spec: StudySpec) -> str:
+    """The data set that a study runs on. Raises SpecError where the scale needs one to be named."""
+    _, scale = chosen(spec)
+    if not (spec.dataset or scale.dataset):
+        raise SpecError(f"Data (--dataset): {spec.study} at the {spec.scale} scale has none. {scale.data}", "dataset")
+    return spec.dataset or scale.dataset
+
+
+def plan(spec: StudySpec, store: RunStore) -> list[Child]:
+    """The parts of the scale as children, siblings before those that need them. Raises SpecError."""
+    _, scale = chosen(spec)
+    compared = scale.comparisons or any(m.minus for m in scale.measures)
+    if spec.seeds == 1 and compared:
+        raise SpecError(
+            "Seeds (--seeds): 1 cannot be used; this study compares classifiers, which needs at least 2, better 5.",
+            "seeds",
+        )
+    values = {part.role: _values(part, spec, dataset_of(spec)) for part in scale.parts}
+    for part in scale.parts:
+        if part.values.get("per_class") == NEEDED:
+            values[part.role] |= _needed(part.role, scale.parts, values)
+    return [Child(part.role, part.kind, values[part.role]) for part in scale.parts]
+
+
+def _values(part: Part, spec: StudySpec, dataset: str) -> dict[str, Any]:
+    """A part's settings with what the user says: data, seeds and device."""
+    values = {**part.values, "device": spec.device}
+    if part.kind in ("train", "classify"):
+        values |= {"dataset": dataset, "data_dir": spec.data_dir}
+    if part.kind == "classify" and spec.seeds:
+        values["seeds"] = spec.seeds
+    return values
+
+
+def _needed(role: str, parts: Iterable[Part], values: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Images per class, and classes where not all are needed, of a set that serves every arm that draws from it."""
+    most: list[int] = []
+    for part in parts:
+        if part.kind == "classify" and part.values.get("synthetic") == f"@{role}":
+            classify = make(ClassifySpec, dict(values[part.role]))
+            held = [c.synthetic for c in _counts(classify)]
+            most = [max(pair) for pair in zip(most or held, held, strict=True)]
+    if not any(most):
+        raise SpecError(f"No classifier of this study draws images from its part {role}.", "study")
+    classes = tuple(c for c, n in enumerate(most) if n)
+    return {"per_class": max(most), **({"classes": classes} if len(classes) < len(most) else {})}
+
+
+def _counts(classify: ClassifySpec) -> list[mixing.Counts]:
+    try:
+        return mixing.counts(classify.arm, available(real_data(classify)))
+    except SpecError:
+        raise
+    except ValueError as error:
+        raise SpecError(f"Data (--dataset): {classify.dataset} does not suit this study: {error}.", "dataset") from None

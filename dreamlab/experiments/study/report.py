@@ -1,0 +1,160 @@
+"""Study: published numbers beside ours, cell by cell, and the verdict where the question is whether synthetic data helps."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, cast
+
+import numpy as np
+
+from dreamlab.experiments.children import Children, Status
+from dreamlab.experiments.study.judge import Judged, judge_study
+from dreamlab.experiments.study.plan import chosen
+from dreamlab.experiments.study.results import Work
+from dreamlab.settings import StudySpec
+from dreamlab.stats import anomalies, components
+from dreamlab.store import Run, RunStore
+from dreamlab.studies.model import Cell, Measure, Scale, Study
+
+Values = dict[str, Any]
+PUBLISHED_ONLY = "published"
+"""State of a row that this scale does not measure."""
+
+
+def report(run: Run, store: RunStore, status: Status | None = None) -> Values:
+    """The study's result so far: every published cell, with ours where its run is done.
+
+    `complete` says whether every part has a result. Raises SpecError where the data set is gone.
+    """
+    spec = cast(StudySpec, run.spec)
+    study, scale = chosen(spec)
+    work = Work(Children(run, store, status), spec)
+    measures = {_cell_id(m, scale, work.title): m for m in scale.measures}
+    cells = {cell.id: cell for cell in study.cells}
+    cells |= {name: dataclasses.replace(m.cell, id=name) for name, m in measures.items() if name not in cells}
+    complete = all(work.children.result(part.role) is not None for part in scale.parts)
+    judged = judge_study(scale, work) if complete else Judged()
+    seconds = [r["seconds"] for part in scale.parts if (r := work.children.result(part.role)) and "seconds" in r]
+    return {
+        "study": study.id, "scale": scale.name, "title": study.title, "question": study.question, "source": study.source,
+        "settings": dict(study.settings), "summary": scale.summary, "data": _data(scale, spec, work.title),
+        "assumptions": list(scale.assumptions), "notes": list(study.notes), "complete": complete,
+        "rows": [_row(cell, measures.get(name), work, judged) for name, cell in cells.items()], "verdict": judged.verdict,
+        "remarks": judged.notes, "anomalies": published_anomalies(study), "seconds": round(sum(seconds), 3),
+    }  # fmt: skip
+
+
+def published_anomalies(study: Study) -> list[str]:
+    """What is doubtful about the published numbers, found by rule: see `dreamlab.stats.anomalies`."""
+    rows = {cell.id: _published_row(cell) for cell in study.cells if cell.published is not None}
+    said = anomalies.impossible(list(rows.values()))
+    for check in study.checks:
+        if check.difference:
+            stated, before, after = (rows[name] for name in check.difference)
+            said += anomalies.wrong_difference(stated["label"], before["value"], after["value"], stated["value"])
+            continue
+        places = [{"x": x} for x in check.x] or [{}] * len(check.cells)
+        listed = [{**rows[name], **at, "images": check.images} for name, at in zip(check.cells, places, strict=True)]
+        ends = (rows[check.ends[0]]["label"], rows[check.ends[1]]["label"]) if check.ends else None
+        said += anomalies.flags(listed, check.claim, ends)
+    return list(dict.fromkeys(said))
+
+
+def _published_row(cell: Cell) -> Values:
+    unit = cell.unit or ("share" if cell.metric == "macro-F1" else "distance")
+    row: Values = {"label": cell.arm, "value": cell.published, "unit": unit}
+    if cell.high is not None and cell.published is not None:
+        row["spread"] = cell.high - cell.published
+    return row
+
+
+def _cell_id(measure: Measure, scale: Scale, title: str) -> str:
+    """The cell that a measure is about; where a table has a column per data set, the one that is about this data set."""
+    fitting = [c for c, word in scale.columns.items() if word in title.lower()] or list(scale.columns)[:1]
+    return measure.cell.id.replace("{column}", fitting[0] if fitting else "")
+
+
+def _data(scale: Scale, spec: StudySpec, title: str) -> str:
+    return scale.data if spec.dataset in ("", scale.dataset) else f"{title} instead of what this scale is made for."
+
+
+def _row(cell: Cell, measure: Measure | None, work: Work, judged: Judged) -> Values:
+    row: Values = {
+        "id": cell.id, "arm": cell.arm, "metric": cell.metric, "unit": cell.unit, "published": cell.published,
+        "published_low": cell.low, "published_high": cell.high, "setting": cell.setting, "flag": cell.flag, "ours": None, "low": None,
+        "high": None, "our_metric": "", "seeds": None, "images": None, "stand_in": "", "difference": None, "state": PUBLISHED_ONLY,
+        "child": "",
+    }  # fmt: skip
+    if measure is None:
+        return row
+    status = work.children.status(measure.child)
+    row |= {
+        "state": status.state if status else "missing", "child": work.children.ids.get(measure.child, ""),
+        "stand_in": measure.stand_in,
+    }  # fmt: skip
+    if all(work.children.result(role) for role in (measure.child, measure.minus) if role):
+        row |= _measured(measure, work, 100.0 if cell.unit in ("%", "points") else 1.0)
+        if measure.value in ("accuracy", "macro_f1") and not measure.minus:
+            row["difference"] = judged.differences.get(measure.child)
+    return row
+
+
+def _measured(measure: Measure, work: Work, scale: float) -> Values:
+    """ours, low and high in the unit of the cell, and how many seeds and images they rest on. Empty where the predictions
+    cannot be read."""
+    name, _, rest = measure.value.partition(".")
+    if name in OF_RUN:
+        return OF_RUN[name](cast(Values, work.children.result(measure.child)), rest)
+    values = [_seeds_by_images(role, name, rest, work) for role in (measure.child, measure.minus) if role]
+    if any(v is None or v.shape[1] < 2 for v in values):  # a class that these test images lack has nothing to measure
+        return {}
+    found = cast(list[np.ndarray], values)
+    if len(found) == 2:
+        interval = components.paired(*found).interval()
+        ours: Values = {"ours": interval.mean, "low": interval.low, "high": interval.high}
+    else:
+        one = cast(Values, components.cell(found[0]))
+        ours = {"ours": one["mean"], "low": one["low"], "high": one["high"]}
+    ours = {key: None if value is None else scale * value for key, value in ours.items()}
+    return {**ours, "seeds": len(found[0]), "images": found[0].shape[1]}
+
+
+def _seeds_by_images(role: str, name: str, rest: str, work: Work) -> np.ndarray | None:
+    """(seeds, images) values of a classifier whose mean is the measure, 0 to 1."""
+    predicted = work.predicted(role, "top5" if name == "top5" else "class")
+    if predicted is None:
+        return None
+    if name == "macro_f1":
+        return components.macro_f1(predicted, work.labels, len(work.info.classes))
+    if name == "top5":
+        return np.asarray((predicted == work.labels[:, None]).any(axis=2), dtype=np.float64)
+    right = components.correct(predicted, work.labels)
+    return right[:, work.labels == int(rest)] if name == "per_class" else right
+
+
+def _distance(result: Values, rest: str) -> Values:
+    found = result["metrics"][0]
+    return {
+        "ours": found["value"], "low": found["low"], "high": found["high"], "our_metric": found["name"], "images": result["images"],
+    }  # fmt: skip
+
+
+def _seconds(result: Values, rest: str) -> Values:
+    return {"ours": 128 * result["seconds"] / result["images"], "images": result["images"]}
+
+
+def _appearance(result: Values, rest: str) -> Values:
+    side, _, what = rest.partition(".")
+    found = result["appearance"][side][what]
+    mean, error = found["mean"], found["error"]
+    images = result["images"] if side == "synthetic" else result["reference"]["images"]
+    return {"ours": mean, "low": mean - 1.96 * error, "high": mean + 1.96 * error, "images": images}
+
+
+OF_RUN: dict[str, Callable[[Values, str], Values]] = {
+    "fd": _distance, "seconds_per_128": _seconds, "appearance": _appearance,
+}  # fmt: skip
+"""Measures that a run's result holds with their interval, by the first word of their name; the others come from predictions."""
+CLASSIFIED = ("accuracy", "macro_f1", "top5", "per_class")
+"""Measures of a classifier's predictions."""

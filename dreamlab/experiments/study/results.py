@@ -1,0 +1,43 @@
+"""What the report of a study and its judgement read: results, predictions and test labels, each once."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dreamlab.data import catalog
+from dreamlab.experiments.children import Children
+from dreamlab.experiments.predictions import predictions
+from dreamlab.experiments.study.plan import dataset_of
+from dreamlab.settings import SpecError, StudySpec
+
+
+class Work:
+    """The children of a study and the test labels of its data, read when asked."""
+
+    def __init__(self, children: Children, spec: StudySpec):
+        self.children, self.spec, self.dataset = children, spec, dataset_of(spec)
+        try:
+            self.info = catalog.info(self.dataset)
+        except catalog.DataError as error:
+            raise SpecError(str(error), "dataset") from None
+        self.title = self.info.title
+        self._labels: np.ndarray | None = None
+        self._predicted: dict[tuple[str, str], np.ndarray | None] = {}
+
+    @property
+    def labels(self) -> np.ndarray:
+        """(n,) classes of the test images."""
+        if self._labels is None:
+            try:
+                self._labels = catalog.load(self.dataset, self.spec.data_dir).test_labels
+            except catalog.DataError as error:
+                raise SpecError(str(error), "data_dir") from None
+        return self._labels
+
+    def predicted(self, role: str, name: str = "class") -> np.ndarray | None:
+        """(seeds, n) predicted classes, or (seeds, n, 5) `top5`, of a classifier that is done; None where they are not there."""
+        result = self.children.result(role)
+        if result is not None and (role, name) not in self._predicted:
+            folder = self.children.store.folder / self.children.ids[role]
+            self._predicted[role, name] = predictions(folder, len(result["seeds"]), name)
+        return self._predicted.get((role, name))

@@ -1,0 +1,1 @@
+"""Sweep: fidelity against guidance weight, sampler steps, or T."""

@@ -1,0 +1,79 @@
+"""Which of the T steps a sampler visits."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from dreamlab.noise.schedules import half_log_snr
+
+LAMBDA_MIN = -5.0
+"""Half the log SNR below which nothing of an image is decided: samplers that follow lambda or sigma spend one step there."""
+SIGMA_MAX = 200.0
+"""Noise level above which Heun's method does not correct a step; Karras et al. 2022 begin at 80."""
+RHO = 7.0
+"""Exponent of the sigma grid (Karras et al. 2022, Table 1)."""
+
+
+def even_timesteps(alpha_bar: np.ndarray, num_steps: int) -> np.ndarray:
+    """`num_steps` integers from T-1 down, T / num_steps apart ('trailing', Lin et al. 2023); all T where num_steps = T.
+    Raises ValueError outside 1..T."""
+    _check(alpha_bar, num_steps)
+    steps = np.arange(num_steps, 0, -1, dtype=np.float64) * (len(alpha_bar) / num_steps)
+    return np.round(steps).astype(np.int64) - 1
+
+
+def log_snr_timesteps(alpha_bar: np.ndarray, num_steps: int) -> np.ndarray:
+    """`num_steps` integers from T-1 down, evenly spaced in lambda, half the log SNR (Lu et al. 2022, section 3.3), from
+    -5 or the schedule's own start. Strictly falling: where lambda is coarser than t, the next free t is taken."""
+    _check(alpha_bar, num_steps)
+    lambdas = half_log_snr(alpha_bar)
+    return _snapped(lambdas, np.linspace(max(lambdas[-1], LAMBDA_MIN), lambdas[0], num_steps))
+
+
+def sigma_timesteps(alpha_bar: np.ndarray, num_steps: int) -> np.ndarray:
+    """`num_steps` integers from T-1 down on the sigma grid of Karras et al. 2022 (Eq. 5, rho = 7), its start at lambda =
+    -5 or the schedule's own, its end at t = 0; snapped as above."""
+    _check(alpha_bar, num_steps)
+    lambdas = half_log_snr(alpha_bar)
+    first, last = math.exp(-max(lambdas[-1], LAMBDA_MIN)), math.exp(-lambdas[0])
+    sigmas = np.linspace(first ** (1 / RHO), last ** (1 / RHO), num_steps) ** RHO
+    return _snapped(lambdas, -np.log(sigmas))
+
+
+def corrected(alpha_bar: np.ndarray, ts: np.ndarray) -> list[bool]:
+    """Which steps of Heun's method, at the falling t of its grid, have a second slope."""
+    return [bool((1 - alpha_bar[t]) <= SIGMA_MAX**2 * alpha_bar[t]) for t in ts[:-1]] + [False]
+
+
+def evaluations(sampler: str, alpha_bar: np.ndarray, num_steps: int) -> list[int]:
+    """The steps t at which a sampler by name asks its denoiser, one entry a call. Raises ValueError outside 1..T steps."""
+    if sampler in ("ddpm", "ddim"):
+        return [int(t) for t in even_timesteps(alpha_bar, num_steps)]
+    if sampler == "dpmpp_2m":
+        return [int(t) for t in log_snr_timesteps(alpha_bar, num_steps)]
+    ts = sigma_timesteps(alpha_bar, num_steps)
+    again = [int(ts[i + 1]) for i, twice in enumerate(corrected(alpha_bar, ts)) if twice]
+    return [*(int(t) for t in ts), *again]
+
+
+def within(t: int, num_train_timesteps: int, t_min: float, t_max: float) -> bool:
+    """Whether step t lies in an interval of t / T, both ends included: where guidance acts."""
+    return t_min <= t / num_train_timesteps <= t_max
+
+
+def _snapped(lambdas: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Strictly falling t, the first T-1, whose lambda is nearest to the wanted ones (rising)."""
+    n = len(wanted)
+    right = np.searchsorted(-lambdas, -wanted).clip(1, len(lambdas) - 1)  # -lambda rises with t
+    nearest = np.where(wanted - lambdas[right] < lambdas[right - 1] - wanted, right, right - 1)
+    nearest[0] = len(lambdas) - 1
+    offset = np.arange(n)
+    falling = np.minimum.accumulate(nearest + offset) - offset  # at least 1 apart
+    return np.maximum(falling, n - 1 - offset).astype(np.int64)
+
+
+def _check(alpha_bar: np.ndarray, num_steps: int) -> None:
+    if not 1 <= num_steps <= len(alpha_bar):
+        raise ValueError(f"num_steps {num_steps} must be 1 to {len(alpha_bar)}, the T of the model")

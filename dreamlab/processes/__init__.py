@@ -1,0 +1,1 @@
+"""The processes that compute: worker, fork server, live sampling, probe."""

@@ -1,0 +1,160 @@
+"""`python -m dreamlab.processes.forkserver`: imports torch once, then forks a worker for every line on stdin.
+
+Nothing here may run a torch operation or touch CUDA: OpenMP's threads do not survive a fork, and a child of a
+parent that has used them hangs in its first parallel operation. Ends when stdin ends; its workers go on.
+
+In:  {"key", "path", "threads", "device", "visible", "attempt"}   key "live": `path` is the socket to serve
+Out: {"ready": seconds, "cuda": bool}, {"key", "pid"}, {"key", "error"}, {"exited": pid, "status": exit status or -signal}
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import logging
+import os
+import select
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+FIRST = (
+    "numpy", "torch", "torch.nn", "torch.nn.functional", "torch.optim", "safetensors.torch", "PIL.Image", "diskcache",
+    "psutil", "dreamlab.processes.worker", "dreamlab.processes.live", "dreamlab.tasks.train.task", "dreamlab.tasks.synthesize.task", "dreamlab.tasks.synthesize.live",
+    "dreamlab.tasks.experiment",
+)  # fmt: skip
+"""Before the first request is taken: what training and live sampling need."""
+LATER = (
+    "scipy.linalg", "sympy", "torch._dynamo", "torchvision", "torchmetrics", "dreamlab.tasks.classify.task", "dreamlab.tasks.fidelity.task",
+)  # fmt: skip
+"""Between requests, one after the other: torchmetrics takes longer than torch, and nobody shall wait for it to train."""
+log = logging.getLogger("dreamlab.processes.forkserver")
+
+
+def preload(names: Iterable[str]) -> None:
+    """Imports. A broken task module is logged and left: its own worker will say what is wrong with it. Raises
+    ImportError where torch is missing: then there is nothing to serve."""
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except Exception:
+            if name == "torch":
+                raise
+            log.exception("%s cannot be imported", name)
+    gc.collect()
+    gc.freeze()  # children share these pages as long as no collection touches them
+
+
+class ForkServer:
+    """Reads requests from `requests`, answers on `answers` (file descriptors of its own); imports `later` meanwhile."""
+
+    def __init__(self, requests: int, answers: int, later: Iterable[str] = ()):
+        self._requests, self._answers, self._later = requests, answers, list(later)
+        self._woken, self._waker = os.pipe()
+        os.set_blocking(self._waker, False)
+        os.set_blocking(self._woken, False)
+
+    def serve(self) -> None:
+        """Forks a child per request and reports every end, until the requests end."""
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(self._waker, warn_on_full_buffer=False)
+        pending = b""
+        while True:
+            readable, _, _ = select.select([self._requests, self._woken], [], [], 0 if self._later else None)
+            if not readable:
+                preload([self._later.pop(0)])
+                continue
+            if self._woken in readable:
+                os.read(self._woken, 4096)
+            self._reap()
+            if self._requests in readable:
+                data = os.read(self._requests, 65536)
+                if not data:
+                    return
+                *lines, pending = (pending + data).split(b"\n")
+                for line in lines:
+                    self._start(json.loads(line))
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            self._say({"exited": pid, "status": os.waitstatus_to_exitcode(status)})
+
+    def _start(self, request: dict[str, Any]) -> None:
+        try:
+            pid = os.fork()
+        except OSError as error:
+            self._say({"key": request["key"], "error": f"no new process can be started ({error.strerror})"})
+            return
+        if pid == 0:
+            self._become(request)
+        self._say({"key": request["key"], "pid": pid})
+
+    def _become(self, request: dict[str, Any]) -> None:
+        """The child: never returns."""
+        status = 1
+        try:
+            signal.set_wakeup_fd(-1)
+            for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, signal.SIG_DFL)
+            for descriptor in (self._requests, self._answers, self._woken, self._waker):
+                os.close(descriptor)
+            status = run_child(request)
+            sys.stdout.flush()
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(status)  # whatever happened: this process must not go on as a second server
+
+    def _say(self, what: dict[str, Any]) -> None:
+        os.write(self._answers, json.dumps(what).encode() + b"\n")
+
+
+def run_child(request: dict[str, Any]) -> int:
+    """What a forked process does: one run, or the live process."""
+    path, visible = Path(request["path"]), request["visible"]
+    if request["key"] == "live":
+        from dreamlab.processes.live import serve
+
+        return serve(path, threads=request["threads"], device=request["device"], visible=visible)
+    from dreamlab.processes.worker import run_attempt
+
+    return run_attempt(
+        path, threads=request["threads"], device=request["device"], attempt=request["attempt"], visible=visible
+    )
+
+
+def main() -> int:
+    """Imports, says that it is ready, and serves until stdin ends."""
+    began = time.monotonic()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    # stdin and stdout become private descriptors, so that no library and no child can write into the answers
+    requests, answers = os.dup(0), os.dup(1)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.dup2(2, 1)
+    preload(FIRST)
+    import torch
+
+    server = ForkServer(requests, answers, LATER)
+    ready = {"ready": round(time.monotonic() - began, 2), "cuda": torch.version.cuda is not None}
+    try:
+        os.write(answers, json.dumps(ready).encode() + b"\n")
+        server.serve()
+    except BrokenPipeError:
+        log.info("The engine has gone.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,117 @@
+"""`python -m dreamlab.processes.probe`: a few steps of a spec on this machine, to say what a run of it will cost.
+
+Reads one JSON object on stdin (`spec` of a training, `runs` and `cache`, the folders of runs and artefacts) and ends with one on
+stdout: the fields of `dreamlab.estimates.measured.Measurement`, or `error`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from dreamlab.architecture.cost import multiply_adds
+from dreamlab.architecture.network import network_of
+from dreamlab.data import catalog
+from dreamlab.processes.errors import explain
+from dreamlab.settings import TrainSpec, make
+from dreamlab.store import ArtefactCache
+from dreamlab.store.machine import cores
+
+LONGEST = 3.0
+"""Seconds of measured steps; a step that would take longer is measured with fewer images."""
+SLOWEST_RATE = 1e11
+"""Floating-point operations a second that even a slow machine reaches: decides how many images are tried first."""
+PATIENCE = 6.0
+"""Seconds after which the choice between fp32 and bf16 is made from what was seen."""
+WARM_UP, FEWEST = 2, 3
+
+
+def measure(spec: TrainSpec, cache: ArtefactCache) -> dict[str, Any]:
+    """Steps of the real trainer, and forward passes of its averaged network."""
+    import torch
+
+    from dreamlab.tasks.arithmetic import PrecisionProbe
+    from dreamlab.tasks.torch_device import prepare, synchronise
+    from dreamlab.tasks.torch_memory import peak_memory_bytes
+    from dreamlab.tasks.train.trainer import Trainer
+
+    torch.set_num_threads(cores())
+    network = network_of(spec)
+    whole = -(-spec.batch_size // spec.accumulate)
+    device = prepare(spec.device)
+    operations = 6 * multiply_adds(network)
+    at_once = whole if device.type == "cuda" else max(1, min(whole, int(LONGEST / 2 * SLOWEST_RATE / operations)))
+    tried = spec.model_copy(
+        update={"batch_size": at_once, "accumulate": 1, "devices": 1, "compile": False, "init_from": "", "freeze": ()}
+    )
+    trainer = Trainer(tried, catalog.load(spec.dataset, spec.data_dir), device)
+    # the probe of precisions needs some twenty steps: only where they are quick
+    choice = spec.precision
+    if choice == "auto" and at_once < whole:
+        choice = "fp32" if device.type == "cpu" else "bf16"
+    probe = PrecisionProbe(choice, device, cache, trainer.shape)
+    times: dict[str, list[float]] = {p: [] for p in ("fp32", "bf16", "fp16")}
+    number, started, begun = 0, 0.0, time.perf_counter()
+    while not probe.choice or len(times[probe.choice]) < FEWEST or time.perf_counter() - started < LONGEST:
+        number += 1
+        precision, chosen = probe.precision(number), bool(probe.choice)
+        began = time.perf_counter()
+        trainer.step(0.5, precision)
+        synchronise(device)
+        now = time.perf_counter()
+        probe.record(number, now - began)
+        if number > WARM_UP:
+            times[precision].append(now - began)
+        if not chosen:
+            started = now
+            if now - begun > PATIENCE and times["bf16"]:  # slow steps: what was seen so far has to do
+                probe.choice = "bf16" if statistics.median(times["bf16"]) < statistics.median(times["fp32"]) else "fp32"
+    return {
+        "images": at_once, "seconds_per_step": statistics.median(times[probe.choice]), "precision": probe.choice,
+        "seconds_per_call": _forward(trainer, at_once, probe.choice), "peak_memory_bytes": peak_memory_bytes(device),
+    }  # fmt: skip
+
+
+def _forward(trainer: Any, images: int, precision: str) -> float:
+    """Seconds that one image takes through the network once, without gradients."""
+    import torch
+
+    from dreamlab.tasks.torch_device import synchronise
+
+    g, n = trainer.generator, trainer.generator.network.network
+    g.precision = precision
+    x = torch.randn(images, n.in_channels, n.image_size, n.image_size, device=trainer.device)
+    t = torch.full((images,), n.num_train_timesteps // 2, device=trainer.device)
+    labels = torch.zeros(images, dtype=torch.int64, device=trainer.device)
+    times = []
+    started = time.perf_counter()
+    while len(times) < 2 or len(times) < 12 and time.perf_counter() - started < LONGEST / 3:
+        began = time.perf_counter()
+        g.predict(x, t, labels, t if n.low_size else None)
+        synchronise(trainer.device)
+        times.append(time.perf_counter() - began)
+    return statistics.median(times[1:]) / images
+
+
+def main() -> int:
+    """Answers one request; exit status 0 also where the answer is an error."""
+    os.nice(10)  # whoever watches a page comes first
+    request = json.load(sys.stdin)
+    output = os.dup(1)
+    os.dup2(2, 1)  # whatever libraries print goes to stderr
+    try:
+        catalog.add_shelf(Path(request["runs"]))
+        answer = measure(make(TrainSpec, request["spec"]), ArtefactCache(Path(request["cache"])))
+    except Exception as error:
+        answer = {"error": explain(error, Path(request["cache"]))}
+    os.write(output, json.dumps(answer).encode() + b"\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

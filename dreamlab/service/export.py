@@ -1,0 +1,158 @@
+"""Taking things out: the images of a set or a mix with a card that says where each came from, and tables as CSV and LaTeX."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dreamlab.checks.submission import Refused
+from dreamlab.data import catalog, exporting, imageset, mixing
+from dreamlab.data.available import roles
+from dreamlab.service import tables
+from dreamlab.service.reader import Reader
+from dreamlab.settings import ClassifySpec, ImportSpec, MixSpec, SpecError, SynthesizeSpec
+from dreamlab.store import Run
+
+TABLES = {".csv": "csv", ".tex": "latex"}
+ARCHIVES = (".zip", ".npz")
+
+
+def export(reader: Reader, run_id: str, target: Path, arm: str = "", seed: int = 0) -> dict[str, Any]:
+    """Writes what a run holds to `target`; the suffix decides the form, a folder where there is none. Raises Refused."""
+    run = reader.get(run_id)
+    if target.suffix in TABLES:
+        text = table(reader, run, TABLES[target.suffix])
+        if target.exists():
+            raise Refused(f"{target} is there already; give another name.", "to")
+        target.write_text(text, encoding="utf-8")
+        return {"path": str(target), "images": 0, "text": f"Wrote the table of {run.id} to {target}."}
+    if target.suffix and target.suffix not in ARCHIVES:
+        raise Refused(
+            f"{target.name} cannot be written; it must be a folder, or end in .zip, .npz, .csv or .tex.", "to"
+        )
+    images, labels, names, origin, card = _contents(reader, run, arm, seed)
+    try:
+        exporting.write(target, images, labels, names, origin, card)
+    except (OSError, ValueError) as error:
+        raise Refused(f"{target} cannot be written: {error}", "to") from None
+    return {
+        "path": str(target),
+        "images": len(labels),
+        "text": f"Wrote {len(labels):,} images of {run.id} to {target}.",
+    }
+
+
+def table(reader: Reader, run: Run, form: str) -> str:
+    """The table of a mix or a study as `csv` or `latex`. Raises Refused."""
+    if run.kind not in ("mix", "study"):
+        raise Refused(f"{run.id} is a {run.kind} run; only a mix or a study has a table.", "run")
+    if form not in TABLES.values():
+        raise Refused(f"{form!r} is no form of a table; it must be {' or '.join(TABLES.values())}.", "format")
+    result = reader.report(run.id)
+    return tables.as_csv(result) if form == "csv" else tables.as_latex(result)
+
+
+def temporary(reader: Reader, run_id: str, form: str, arm: str = "", seed: int = 0) -> Path:
+    """The same into a temporary file, for a download; whoever asked deletes its folder. Raises Refused."""
+    if f".{form}" not in (*ARCHIVES, *TABLES):
+        raise Refused(f"{form!r} cannot be downloaded; it must be zip, npz, csv or tex.", "format")
+    run = reader.get(run_id)
+    target = Path(tempfile.mkdtemp(prefix="dreamlab-")) / f"{run.id}.{form}"
+    export(reader, run.id, target, arm, seed)
+    return target
+
+
+Contents = tuple[Any, np.ndarray, tuple[str, ...], list[str], dict[str, Any]]
+
+
+def _contents(reader: Reader, run: Run, arm: str, seed: int) -> Contents:
+    """Images, labels, class names, where each image came from, and the card of what is taken out."""
+    spec = run.spec
+    if isinstance(spec, MixSpec):
+        return _contents(reader, _arm_of(reader, run, arm), "", seed)
+    if isinstance(spec, ClassifySpec):
+        return _mixed(reader, run, spec, seed)
+    if not isinstance(spec, SynthesizeSpec | ImportSpec):
+        raise Refused(
+            f"{run.id} is a {run.kind} run; a synthetic set, an import, a mix or one of its arms can be taken out.",
+            "run",
+        )
+    images, labels = reader.images(run.id)
+    names = class_names(reader, run)
+    role = spec.role if isinstance(spec, ImportSpec) else "synthetic"
+    origin = [f"{role}: {run.id} image {i}" for i in range(len(labels))]
+    return images, labels, names, origin, _card(run)
+
+
+def class_names(reader: Reader, run: Run) -> tuple[str, ...]:
+    """Names of the classes of a synthetic set or an import."""
+    spec = run.spec
+    if isinstance(spec, ImportSpec):
+        return catalog.info(run.id if spec.role == "real" else spec.dataset).classes
+    _, trained = reader.generator_of(run.id)
+    labelled = isinstance(spec, SynthesizeSpec) and spec.labeller != "none"
+    return catalog.info(trained.dataset).classes if labelled else catalog.drawn_classes(trained)
+
+
+def _arm_of(reader: Reader, run: Run, arm: str) -> Run:
+    """The classifier run of an arm of a mix: by its name, or the one that the verdict speaks of."""
+    report = reader.report(run.id)
+    named = {a["arm"]: a["run"] for a in reversed(report["arms"])}
+    verdict = report.get("verdict")
+    wanted = arm or (verdict["arm"] if verdict else "")
+    if wanted not in named:
+        raise Refused(
+            f"Arm (--arm): {wanted or 'none'!r} cannot be taken out of {run.id}; it must be one of {', '.join(named)}.",
+            "arm",
+        )
+    if not arm and verdict:
+        return reader.get(
+            next(a["run"] for a in report["arms"] if (a["arm"], a["generator"]) == (wanted, verdict["generator"]))
+        )
+    return reader.get(named[wanted])
+
+
+def _mixed(reader: Reader, run: Run, spec: ClassifySpec, seed: int) -> Contents:
+    try:
+        data = catalog.load(spec.dataset, spec.data_dir)
+        pool = roles(spec).pool
+        synthetic = reader.images(spec.synthetic) if spec.synthetic else (data.train_images[:0], data.train_labels[:0])
+        held = mixing.contents(spec.arm, data.train_labels, pool, synthetic[1], len(data.info.classes), seed)
+    except (SpecError, ValueError) as error:
+        raise Refused(str(error), getattr(error, "field", "")) from None
+    if len(held.noise):
+        raise Refused(f"{run.id} holds noise images, which are made as they are needed and cannot be taken out.", "run")
+    real = np.concatenate([held.real, held.duplicated])
+    images = _Joined(data.train_images, real, synthetic[0], held.synthetic, data.info.size)
+    labels = np.concatenate([data.train_labels[real], synthetic[1][held.synthetic]])
+    origin = [f"real: {spec.dataset} training image {i}" for i in held.real]
+    origin += [f"real: {spec.dataset} training image {i}" for i in held.duplicated]
+    origin += [f"synthetic: {spec.synthetic} image {i}" for i in held.synthetic]
+    card = {**_card(run), "arm": spec.arm, "seed": seed}
+    return images, labels, data.info.classes, origin, card
+
+
+class _Joined:
+    """Real and synthetic images one after the other, read one by one."""
+
+    def __init__(self, real: np.ndarray, real_index: np.ndarray, synthetic: np.ndarray, index: np.ndarray, size: int):
+        self._parts = ((real, real_index), (synthetic, index))
+        self._size = size
+
+    def __len__(self) -> int:
+        return sum(len(index) for _, index in self._parts)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        for images, index in self._parts:
+            for i in index:
+                yield imageset.resized(np.asarray(images[i : i + 1]), self._size)[0]
+
+
+def _card(run: Run) -> dict[str, Any]:
+    return {
+        "made_by": "DreamLab", "run": run.id, "name": run.record.name, "command": run.record.command, "settings": run.record.spec,
+    }  # fmt: skip

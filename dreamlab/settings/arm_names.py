@@ -1,0 +1,39 @@
+"""The grammar of an arm's name; `dreamlab.data.mixing.parse` gives it its meaning."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from dreamlab.settings.base import SpecError
+
+ARM_FORMS = (
+    "real, synthetic, R/S in percent such as 50/50, real+Kx such as real+1x, real+N@C such as real+500@8+9 (N synthetic images for"
+    " each of these classes), augmented, duplicated+Kx, or noise+Kx"
+)
+ARM = re.compile(
+    r"(?P<word>real|synthetic|augmented)"
+    r"|(?P<real>\d{1,3}(\.\d+)?)/(?P<synthetic>\d{1,3}(\.\d+)?)"
+    r"|(?P<base>real|duplicated|noise)\+(?P<times>\d{1,3}(\.\d+)?)x"
+    r"|real\+(?P<each>[1-9]\d{0,6})@(?P<classes>\d{1,4}(\+\d{1,4})*)"
+)
+"""The forms of an arm's name; `dreamlab.data.mixing.parse` gives them their meaning."""
+
+
+def check_arm(arm: str) -> str:
+    """An arm's name in its normal form; SpecError where it has none."""
+    name = arm.strip().lower().replace(" ", "")
+    found = ARM.fullmatch(name)
+    if found and found["real"]:
+        shares = float(found["real"]), float(found["synthetic"])
+        found = found if abs(sum(shares) - 100) < 1e-9 and min(shares) > 0 else None
+    elif found and found["times"]:
+        found = found if 0 < float(found["times"]) <= 100 else None
+    if found is None:
+        raise SpecError(f"Arm {arm!r} cannot be used; it must be {ARM_FORMS}.", "arms")
+    return name
+
+
+Arm = Annotated[str, AfterValidator(check_arm)]

@@ -1,0 +1,21 @@
+"""Settings of a classify run: one classifier recipe on one arm, over several seeds."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from dreamlab.settings.arm_names import ARM_FORMS, Arm
+from dreamlab.settings.classifier_recipe import ClassifierRecipe
+from dreamlab.settings.real_data import RealData
+from dreamlab.settings.setting import setting
+
+
+class ClassifySpec(ClassifierRecipe, RealData):
+    kind: ClassVar[str] = "classify"
+    summary: ClassVar[str] = "Train one classifier recipe on one mix over several seeds and keep every test prediction."
+
+    arm: Arm = setting("real", f"The mix: {ARM_FORMS}.")
+    synthetic: str = setting(
+        "", "Run of the synthetic set that the arm mixes in: made here, or imported.", label="Synthetic set",
+        run_kind="synthesize|import",
+    )  # fmt: skip

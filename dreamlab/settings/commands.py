@@ -1,0 +1,42 @@
+"""A spec as the command line that makes the same run, and the settings in which several differ."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
+from typing import Any
+
+from dreamlab.settings.base import Spec
+from dreamlab.settings.setting import settings_of
+
+
+def command(spec: Spec) -> str:
+    """The command line that makes the same run: only what differs from the defaults, or from the preset that is named."""
+    parts, baseline = [f"python -m dreamlab {spec.kind}"], spec.baseline()
+    for k in settings_of(type(spec)):
+        value = getattr(spec, k.name)
+        if not k.required and value == (k.default if k.name == "preset" else baseline[k.name]):
+            continue
+        if k.is_positional:
+            parts.append(shlex.quote(value))
+        elif k.type == "bool":
+            parts.append(k.flag if value else k.flag.replace("--", "--no-", 1))
+        else:
+            parts.append(f"{k.flag} {shlex.quote(_joined(value))}")
+    return " ".join(parts)
+
+
+def _joined(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ",".join(_joined(v) for v in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def differences(specs: Iterable[Spec]) -> list[tuple[str, list[Any]]]:
+    """Rows (label, one value per spec) of the settings in which the specs are not all alike."""
+    rows: dict[str, list[Any]] = {}
+    listed = list(specs)
+    for i, spec in enumerate(listed):
+        for k in settings_of(type(spec)):
+            rows.setdefault(k.label, [None] * len(listed))[i] = getattr(spec, k.name)
+    return [(label, values) for label, values in rows.items() if any(v != values[0] for v in values)]

@@ -1,0 +1,33 @@
+"""The words that a choice may take; each set equals the keys of its registry (held by a test)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+DatasetName = Literal["mnist5k", "digits", "mnist", "fashion_mnist", "cifar10"]
+ScheduleName = Literal["cosine", "linear", "linear_scaled", "quadratic", "sigmoid"]
+TargetName = Literal["x0", "eps", "v"]
+WeightingName = Literal["sqrt_snr", "simple", "min_snr"]
+OptimizerName = Literal["muon", "adamw", "adam", "adafactor", "sgd"]
+LearningRateName = Literal["cosine", "constant"]
+WiringName = Literal["compact", "ddpm"]
+ActivationName = Literal["silu", "gelu"]
+PartName = Literal["stem", "condition", "down", "middle", "up", "head"]
+PresetName = Literal["small", "tiny", "medium", "s0", "s2", "s2-1222", "s2-112244", "s4"]
+SamplerName = Literal["dpmpp_2m", "ddim", "ddpm", "heun"]
+VarianceName = Literal["posterior", "beta", "interpolated", "learned"]
+ClipName = Literal["static", "dynamic", "none"]
+ClassifierName = Literal[
+    "small_cnn", "cnn", "mlp", "unet_encoder", "unet_encoder_small", "resnet18", "resnet50", "resnet101", "resnet152", "vgg16",
+    "vit_s", "vit_b", "swin_t",
+]  # fmt: skip
+RecipeName = Literal["fast", "strong", "s0", "s2", "s3", "s4"]
+ControlName = Literal["duplicated", "augmented", "synthetic", "noise"]
+StudyName = Literal[
+    "s0-mnist", "s0-cifar", "s0-guidance", "s1-cas", "s1-models", "s1-scaling", "s1-fid", "s2-mlp", "s2-cnn", "s2-schedules",
+    "s2-epochs", "s3-tail", "s3-targeted", "s3-replacement", "s3-background", "s4-tsweep", "s4-classify",
+]  # fmt: skip
+ScaleName = Literal["laptop", "middle", "corrected", "paper"]
+ExtractorName = Literal["classifier", "inception"]
+DeviceName = Literal["auto", "cpu", "cuda"]
+PrecisionName = Literal["auto", "fp32", "bf16", "fp16"]

@@ -1,0 +1,132 @@
+"""One setting: a pydantic field with bounds, a unit and a sentence of help, and how forms, options and documents see it."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+from pydantic_core import PydanticUndefined
+
+
+def setting(
+    default: Any,
+    help: str,
+    *,
+    label: str = "",
+    unit: str = "",
+    flag: str = "",
+    section: str = "",
+    advanced: bool = False,
+    affects_result: bool = True,
+    run_kind: str = "",
+    choices: tuple[str, ...] = (),
+    step: float | None = None,
+    log: bool = False,
+    **bounds: Any,
+) -> Any:
+    """A spec field. `run_kind` marks a reference to a run of that kind (or of kinds, as "synthesize|import"), beside which
+    `choices` may name things that are no runs; `affects_result=False` keeps
+    the field out of the content hash; `advanced` folds it away in forms, under its `section`; `flag` renames the option;
+    `log` asks a form for a number box instead of a slider (the range spans orders of magnitude)."""
+    extra: dict[str, Any] = {
+        "label": label, "unit": unit, "flag": flag, "section": section, "advanced": advanced, "affects_result": affects_result,
+        "run_kind": run_kind, "choices": choices, "step": step, "log": log,
+    }  # fmt: skip
+    return Field(default, description=help, json_schema_extra={"setting": extra}, **bounds)
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """One field as forms, options and documents see it. `type` is one of str, int, float, bool, list."""
+
+    name: str
+    label: str
+    help: str
+    unit: str
+    flag: str
+    type: Literal["str", "int", "float", "bool", "list"]
+    default: Any
+    required: bool
+    choices: tuple[str, ...]
+    low: float | None
+    high: float | None
+    step: float | None
+    log: bool
+    section: str
+    advanced: bool
+    affects_result: bool
+    run_kind: str
+
+    is_positional: bool = False
+    """On the command line: a word of its own behind the verb, as the name of a study."""
+
+    @property
+    def run_kinds(self) -> tuple[str, ...]:
+        """The kinds of run that this setting may name."""
+        return tuple(self.run_kind.split("|")) if self.run_kind else ()
+
+    def runs_in(self, value: Any) -> list[str]:
+        """The runs that a value of this setting names."""
+        if not self.run_kind or not value:
+            return []
+        return [v for v in ([value] if isinstance(value, str) else value) if v not in self.choices]
+
+    @property
+    def range(self) -> str:
+        """The allowed values in words, for help texts and refusals."""
+        if self.choices:
+            return "one of " + ", ".join(self.choices) + (f", or {_a(self.run_kinds)} run" if self.run_kind else "")
+        if self.low is not None and self.high is not None:
+            return f"{_short(self.low)} to {_short(self.high)}" + (f" {self.unit}" if self.unit else "")
+        return ""
+
+
+def settings_of(cls: type[BaseModel]) -> list[Setting]:
+    """The fields of a spec class in the order in which they are declared."""
+    found = []
+    kind_of = getattr(cls, "kind", "")
+    for name, field in cls.model_fields.items():
+        extra = typing.cast(dict[str, Any], (field.json_schema_extra or {})).get("setting", {})
+        bounds = {type(m).__name__.lower(): m for m in field.metadata}
+        low = next((getattr(bounds[b], b) for b in ("ge", "gt") if b in bounds), None)
+        high = next((getattr(bounds[b], b) for b in ("le", "lt") if b in bounds), None)
+        choices, kind = _shape(field.annotation)
+        choices = choices or extra.get("choices", ())
+        found.append(
+            Setting(
+                name=name, label=extra.get("label") or name.replace("_", " ").capitalize(),
+                help=field.description or "", unit=extra.get("unit", ""),
+                flag=name.upper() if name == kind_of else "--" + (extra.get("flag") or name).replace("_", "-"), type=kind,
+                default=None if field.default is PydanticUndefined else field.default,
+                required=field.is_required(), choices=choices, low=low, high=high, step=extra.get("step"),
+                log=extra.get("log", False), section=extra.get("section", ""), advanced=extra.get("advanced", False),
+                affects_result=extra.get("affects_result", True), run_kind=extra.get("run_kind", ""),
+                is_positional=name == kind_of,
+            )
+        )  # fmt: skip
+    return found
+
+
+def _a(kinds: tuple[str, ...]) -> str:
+    words = " or ".join(kinds)
+    return f"an {words}" if words[0] in "aeiou" else f"a {words}"
+
+
+def _short(x: float) -> str:
+    return f"{x:,.0f}" if float(x).is_integer() else f"{x:g}"
+
+
+def _is_tuple(annotation: Any) -> bool:
+    return typing.get_origin(annotation) is tuple
+
+
+def _shape(annotation: Any) -> tuple[tuple[str, ...], Literal["str", "int", "float", "bool", "list"]]:
+    if typing.get_origin(annotation) is Literal:
+        return tuple(typing.get_args(annotation)), "str"
+    if _is_tuple(annotation):
+        inner = typing.get_args(annotation)[0]
+        return (tuple(typing.get_args(inner)) if typing.get_origin(inner) is Literal else ()), "list"
+    names: dict[Any, Literal["str", "int", "float", "bool", "list"]] = {int: "int", float: "float", bool: "bool"}
+    return (), names.get(annotation, "str")

@@ -1,0 +1,52 @@
+"""Settings of a sweep: fidelity against guidance weight, sampler steps or T."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from dreamlab.settings.base import Spec
+from dreamlab.settings.names import DeviceName, ExtractorName, SamplerName
+from dreamlab.settings.real_data import DEVICE_HELP
+from dreamlab.settings.setting import setting
+
+
+class SweepSpec(Spec):
+    kind: ClassVar[str] = "sweep"
+    summary: ClassVar[str] = (
+        "Draw a fidelity curve against guidance weight, sampler steps, or T (which retrains per T)."
+    )
+
+    source: str = setting(..., "Run of the generator.", label="Generator", flag="from", run_kind="train", min_length=1)
+    axis: Literal["guidance_weight", "num_steps", "num_train_timesteps"] = setting(
+        "guidance_weight",
+        "What is varied; num_train_timesteps trains a new generator for every T.",
+        label="Curve against",
+    )
+    values: tuple[Annotated[float, Field(ge=0, le=4000)], ...] = setting(
+        (), "Points of the curve, as a list; empty takes the usual ones of the axis.", max_length=40
+    )
+    per_class: int = setting(
+        50, "Synthetic images per class at every point.", label="Images per class", ge=2, le=100_000, log=True
+    )
+    guidance_weight: float = setting(
+        1.0, "Guidance weight w where it is not the axis.", label="Guidance weight w", ge=0, le=20, step=0.1
+    )
+    num_steps: int = setting(
+        20, "Sampler steps where they are not the axis.", label="Sampler steps", ge=1, le=4000, log=True
+    )
+    sampler: SamplerName = setting("dpmpp_2m", "Sampler at every point.")
+    seed: int = setting(0, "Seed of the noise, the same at every point.", ge=0, le=2**31 - 1, log=True, advanced=True)
+    extractor: ExtractorName = setting("classifier", "Features of the distance, as in fidelity.", advanced=True)
+    inception_weights: str = setting(
+        "", "File of the standard Inception weights, for the inception extractor.", advanced=True
+    )
+    device: DeviceName = setting("auto", DEVICE_HELP, advanced=True, affects_result=False)
+
+
+DEFAULT_VALUES: dict[str, tuple[float, ...]] = {
+    "guidance_weight": (0.0, 0.25, 0.5, 1.0, 2.0, 4.0),
+    "num_steps": (4.0, 6.0, 10.0, 20.0, 50.0),
+    "num_train_timesteps": (50.0, 200.0, 1000.0),
+}

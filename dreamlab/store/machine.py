@@ -1,0 +1,77 @@
+"""What this machine has, without torch: cores, memory, CUDA devices."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import psutil
+
+CUDA_SLOTS = 4
+
+
+def cores() -> int:
+    """Cores that this process may use: what the scheduler allows and, in a container, its quota."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+    except (OSError, ValueError):
+        return count
+    return count if quota == "max" else max(1, min(count, math.ceil(int(quota) / int(period))))
+
+
+@dataclasses.dataclass(frozen=True)
+class Device:
+    """`visible` is the CUDA_VISIBLE_DEVICES entry of a CUDA device, "" for the CPU."""
+
+    name: str
+    slots: int
+    visible: str = ""
+
+
+def find_devices() -> list[Device]:
+    """CUDA devices (of CUDA_VISIBLE_DEVICES where that is set), then the CPU with one slot per core."""
+    return [*_cuda_devices(), Device("cpu", cores())]
+
+
+def _cuda_devices() -> list[Device]:
+    if shutil.which("nvidia-smi") is None:
+        return []
+    try:
+        listing = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    if listing.returncode != 0:
+        return []
+    gpus = re.findall(r"^GPU \d+:.*\(UUID: (GPU-[^)]+)\)", listing.stdout, re.MULTILINE)
+    parts = re.findall(r"^\s+MIG .*\(UUID: (MIG-[^)]+)\)", listing.stdout, re.MULTILINE)
+    asked = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if asked is None:
+        visible = parts or gpus  # a GPU that is cut into parts cannot be used as a whole
+    elif gpus:
+        visible = []
+        for entry in asked.split(","):
+            if not entry.strip() or entry.strip() == "-1":
+                break  # as CUDA reads it: what follows an invalid entry is invisible
+            visible.append(entry.strip())
+    else:
+        visible = []
+    return [Device(f"cuda:{i}", CUDA_SLOTS, v) for i, v in enumerate(visible)]
+
+
+@functools.cache
+def has_cuda() -> bool:
+    """Whether there is a CUDA device; asked once, as the answer takes nvidia-smi and pages ask with every key."""
+    return any(d.name != "cpu" for d in find_devices())
+
+
+def memory() -> dict[str, int]:
+    """Bytes used and in all, of the whole machine."""
+    info = psutil.virtual_memory()
+    return {"memory_used": info.total - info.available, "memory_total": info.total}

@@ -1,0 +1,1 @@
+"""Task classify: one classifier recipe on one arm, over several seeds."""

@@ -1,0 +1,1 @@
+"""Task fidelity: a synthetic set against real images."""

@@ -1,0 +1,147 @@
+"""The reference classifier of a data set: trained here once on its real training images, then kept in the cache."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import time
+from collections.abc import Generator
+from typing import Any
+
+import numpy as np
+import torch
+from filelock import FileLock, Timeout
+
+from dreamlab.classifiers import CLASSIFIERS, Classifier
+from dreamlab.classifiers.networks import outputs
+from dreamlab.data import catalog
+from dreamlab.fidelity.extractors import ClassifierExtractor
+from dreamlab.store.cache import array_hash
+from dreamlab.tasks.classify.augmentation import fit_for
+from dreamlab.tasks.classify.image_sources import Selection, data_hash
+from dreamlab.tasks.classify.training import Fit, Recipe
+from dreamlab.tasks.context import Stopped, TaskContext
+
+Event = dict[str, Any]
+VERSION = 1
+"""Part of the cache key: raised when the training below changes."""
+RECIPES = {"cifar10": Recipe("cnn", 4000, 64, 4e-3)}
+DEFAULT_RECIPE = Recipe("cnn", 600, 64, 4e-3)
+MOST_IMAGES = 60_000
+"""Images that it is trained on, and judged on: of larger sets the same share of every class."""
+
+
+def spread_over(labels: np.ndarray, most: int) -> np.ndarray:
+    """Sorted indices of at most `most` images, drawn with the same share of every class and at least one of each."""
+    if len(labels) <= most:
+        return np.arange(len(labels))
+    rng, chosen = np.random.default_rng(0), []
+    for c in np.unique(labels):
+        members = rng.permutation(np.flatnonzero(labels == c))
+        chosen.append(members[: max(1, len(members) * most // len(labels))])
+    return np.sort(np.concatenate(chosen))
+
+
+def reference_classifier(
+    ctx: TaskContext, data: catalog.DataSet, data_dir: str = "", pool: np.ndarray | None = None
+) -> Generator[Event, None, tuple[ClassifierExtractor, float]]:
+    """Yields progress while it trains; returns the extractor and its accuracy on the real test images.
+
+    `pool`: sorted indices of the training images that it may use, all of them where it is None. Raises Stopped. One run
+    trains, others of the same folder wait for it: all must compare with the same network.
+    """
+    recipe = _recipe(data)
+    key = _key(data, data_dir, recipe, pool)
+    found = ctx.cache.get(key)
+    if found is None:
+        lock = FileLock(ctx.store.folders.engine / f"{key.replace('/', '-')}.lock")
+        yield from _acquire(ctx, lock)
+        try:
+            found = ctx.cache.get(key)
+            if found is None:
+                found = yield from _train(ctx, data, recipe, pool)
+                ctx.cache.put(key, **found)
+        finally:
+            lock.release()
+    network = CLASSIFIERS[recipe.classifier](data.info.channels, data.info.size, len(data.info.classes))
+    network.load_state_dict({k: torch.from_numpy(v) for k, v in found.items() if k != "accuracy"})
+    network.to(ctx.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return ClassifierExtractor(network.eval(), ctx.device), float(found["accuracy"])
+
+
+def _recipe(data: catalog.DataSet) -> Recipe:
+    return dataclasses.replace(RECIPES.get(data.info.name, DEFAULT_RECIPE), augment=fit_for(data.info.mirror))
+
+
+def _key(data: catalog.DataSet, data_dir: str, recipe: Recipe, pool: np.ndarray | None) -> str:
+    # the first five settings are written as when they were all: what the demo run brings along is found under this key
+    r = recipe
+    settings = (
+        f"Recipe(classifier={r.classifier!r}, steps={r.steps}, batch_size={r.batch_size}, learning_rate={r.learning_rate},"
+        f" weight_decay={r.weight_decay})"
+    )
+    name = data.info.name
+    if name in catalog.INFO:
+        content: list[Any] = [VERSION, name, settings, array_hash(data.train_images, data.train_labels)]
+    else:
+        content = [VERSION, "import", settings, data_hash(name, data_dir)]
+    if r.augment != "shift":
+        content.append(r.augment)
+    if pool is not None:
+        content.append(array_hash(pool))
+    return "reference/" + hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
+
+
+def _acquire(ctx: TaskContext, lock: FileLock) -> Generator[Event, None, None]:
+    said = False
+    while True:
+        try:
+            lock.acquire(timeout=0.2)
+            return
+        except Timeout:
+            if ctx.stopping():
+                raise Stopped from None
+        if not said:
+            said = True
+            yield {
+                "type": "message",
+                "level": "info",
+                "text": "Waiting for another run that trains the reference classifier.",
+            }
+
+
+def _train(
+    ctx: TaskContext, data: catalog.DataSet, recipe: Recipe, pool: np.ndarray | None
+) -> Generator[Event, None, dict[str, np.ndarray]]:
+    allowed = np.arange(len(data.train_labels)) if pool is None else pool
+    index = allowed[spread_over(data.train_labels[allowed], MOST_IMAGES)]
+    images = Selection([(data.train_images, index)])
+    fit = Fit(recipe, images, data.train_labels[index], len(data.info.classes), 0, ctx.device)
+    began, said = time.monotonic(), 0.0
+    for step in fit:
+        if ctx.stopping():
+            raise Stopped
+        now = time.monotonic()
+        if now - said > 0.5:
+            said = now
+            yield {
+                "type": "progress", "step": step, "total": recipe.steps, "unit": "steps",
+                "eta_seconds": round((recipe.steps - step) * (now - began) / step, 1), "text": "training the reference classifier",
+            }  # fmt: skip
+    accuracy, tested = accuracy_on_test(fit.network, data, ctx.device)
+    yield {
+        "type": "message",
+        "level": "info",
+        "text": f"Reference classifier: {100 * accuracy:.1f} % on {tested:,} real test images.",
+    }
+    state = {k: v.detach().cpu().contiguous().numpy() for k, v in fit.network.state_dict().items()}
+    return {**state, "accuracy": np.asarray(accuracy)}
+
+
+def accuracy_on_test(network: Classifier, data: catalog.DataSet, device: str) -> tuple[float, int]:
+    """Share of the real test images that it gets right, and how many they are (at most MOST_IMAGES)."""
+    index = spread_over(data.test_labels, MOST_IMAGES)
+    probabilities = outputs(network, Selection([(data.test_images, index)]), device)
+    predicted = torch.cat([p.argmax(1) for _, p in probabilities]).numpy()
+    return float((predicted == data.test_labels[index]).mean()), len(index)

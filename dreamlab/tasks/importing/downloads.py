@@ -1,0 +1,203 @@
+"""Data sets from elsewhere: fetched by torchvision or the `datasets` package into the cache beside the runs, once."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+import time
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dreamlab.data.imageset import DataError
+from dreamlab.data.importing.arrays import open_known
+from dreamlab.data.importing.class_folders import LeftOut, Listing, natural
+from dreamlab.data.importing.pictures import Unusable
+from dreamlab.data.importing.sources import ListedSource, Source
+from dreamlab.tasks.context import Stopped, TaskError
+
+Event = dict[str, Any]
+Stopping = Callable[[], bool]
+
+# name -> (title, torchvision's class, bytes of its files, the files, where they go, where they are)
+TORCHVISION = {
+    "mnist": (
+        "MNIST", "MNIST", 11_594_722, "the four IDX files ({train,t10k}-{images-idx3,labels-idx1}-ubyte.gz)", "MNIST/raw",
+        "https://ossci-datasets.s3.amazonaws.com/mnist/",
+    ),
+    "fashion_mnist": (
+        "Fashion-MNIST", "FashionMNIST", 30_878_645, "the four IDX files ({train,t10k}-{images-idx3,labels-idx1}-ubyte.gz)",
+        "FashionMNIST/raw", "https://github.com/zalandoresearch/fashion-mnist",
+    ),
+    "cifar10": ("CIFAR-10", "CIFAR10", 170_498_071, "cifar-10-python.tar.gz", "", "https://www.cs.toronto.edu/~kriz/cifar.html"),
+    "flowers102": (
+        "Oxford 102 Flowers", "Flowers102", 344_878_000, "102flowers.tgz, imagelabels.mat and setid.mat", "flowers-102",
+        "https://www.robots.ox.ac.uk/~vgg/data/flowers/102/",
+    ),
+}  # fmt: skip
+ARCHIVES = ("*.gz", "*.tgz", "*.mat")
+LABELS = ("label", "labels", "class", "target", "species", "category")
+WAIT = 0.5
+"""Seconds between two looks at a download."""
+
+
+def torchvision(name: str, cache: Path, stopping: Stopping) -> Generator[Event, None, Source]:
+    """A data set of TORCHVISION, downloaded where the cache does not hold it. Raises TaskError with what to put where."""
+    title, class_name, size, files, inner, address = TORCHVISION[name]
+    folder = cache / name
+    held = _held(folder)
+    if held is not None:
+        return held
+    folder.mkdir(parents=True, exist_ok=True)
+    yield _message(f"Downloading {title} ({size / 1e6:,.0f} MB) into {folder}.")
+
+    def fetch() -> None:
+        import torchvision.datasets
+
+        getattr(torchvision.datasets, class_name)(str(folder), download=True)
+
+    try:
+        yield from _in_background(fetch, lambda: _downloaded(folder), size, f"downloading {title}", stopping)
+        return open_known(folder) or _missing(folder)
+    except Stopped:
+        raise
+    except Exception as error:
+        raise TaskError(
+            f"{title} could not be downloaded ({_reason(error)}): put {files} from {address} into {folder / inner} and resume this run,"
+            " or import a folder that holds it."
+        ) from None
+
+
+def huggingface(name: str, cache: Path, stopping: Stopping) -> Generator[Event, None, Source]:
+    """Any image data set of the Hugging Face hub by OWNER/NAME. Raises TaskError."""
+    # inherited from the dashboard, which never asks a server; this run is asked to
+    os.environ.pop("HF_HUB_OFFLINE", None)
+    try:
+        import datasets
+    except ImportError:
+        raise TaskError(
+            f"From (--from): huggingface:{name} needs the package `datasets`: run `pip install datasets`, or download the data set and"
+            " give its folder."
+        ) from None
+    yield _message(f"Downloading {name} from the Hugging Face hub into {cache}.")
+    found: list[Any] = []
+    try:
+        yield from _in_background(
+            lambda: found.append(datasets.load_dataset(name, cache_dir=str(cache / "huggingface"))),
+            lambda: _downloaded(cache / "huggingface", "*"), 0, f"downloading {name}", stopping,
+        )  # fmt: skip
+    except Stopped:
+        raise
+    except Exception as error:
+        raise TaskError(
+            f"{name} could not be had from the Hugging Face hub ({_reason(error)}): check its name and the network, or give a folder that"
+            " holds the images."
+        ) from None
+    return hub_source(name, found[0])
+
+
+def hub_source(name: str, splits: Any) -> Source:
+    """A loaded hub data set: its training part, its test (or validation) part where it has one, its image and its label column.
+
+    Raises DataError where there is no column of images or none of labels.
+    """
+    train = splits["train"] if "train" in splits else splits[next(iter(splits))]
+    held_out = next((splits[s] for s in ("test", "validation") if s in splits and splits[s] is not train), None)
+    features = train.features
+    image = next((c for c, f in features.items() if type(f).__name__ == "Image"), None)
+    label = next((c for c, f in features.items() if type(f).__name__ == "ClassLabel"), None)
+    label = label or next((c for c in LABELS if c in features), None)
+    if image is None or label is None:
+        raise DataError(f"{name} has the columns {', '.join(features)}: one of images and one of labels are needed.")
+    parts = [train] if held_out is None else [train, held_out]
+    raw = [value for part in parts for value in part[label]]
+    named = getattr(features[label], "names", None)
+    left, rows, chosen = LeftOut(), [], []
+    for row, value in enumerate(raw):
+        good = value is not None and (named is None or (isinstance(value, int) and 0 <= value < len(named)))
+        if good:
+            rows.append(row)
+            chosen.append(named[value] if named is not None else str(value))
+        else:
+            left.add(f"image {row}", "label out of range")
+    present = set(chosen)
+    classes = tuple(n for n in named if n in present) if named is not None else tuple(sorted(present, key=natural))
+    number = {c: i for i, c in enumerate(classes)}
+    at = np.array(rows, np.int64)
+    labels = np.array([number[c] for c in chosen], np.int64)
+    n = len(train)
+    split = "that of the hub" if held_out is not None else ""
+    listing = Listing(name, [f"image {row}" for row in rows], labels, at >= n, classes, split)
+
+    def read(row: int) -> Any:
+        i = int(at[row])
+        try:
+            return (parts[0][i] if i < n else parts[1][i - n])[image]
+        except Exception:  # the package decodes the image as it hands it out
+            raise Unusable("damaged") from None
+
+    return ListedSource(listing, left, read)
+
+
+def _in_background(
+    work: Callable[[], None], done: Callable[[], int], total: int, text: str, stopping: Stopping
+) -> Generator[Event, None, None]:
+    """Does the work in a thread that a stop leaves behind, and reports the bytes that there are."""
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    began, first = time.monotonic(), done()
+    while thread.is_alive():
+        thread.join(WAIT)
+        if stopping():
+            raise Stopped
+        now = done()
+        rate = (now - first) / (time.monotonic() - began)
+        eta = round(max(total - now, 0) / rate, 1) if total and rate > 0 else None
+        mb = max(total, now) // 10**6
+        yield {"type": "progress", "step": now // 10**6, "total": mb, "unit": "MB", "text": text, "eta_seconds": eta}
+    if failed:
+        raise failed[0]
+
+
+def _held(folder: Path) -> Source | None:
+    """What the cache holds, or None: a half-done download is no data set."""
+    try:
+        return open_known(folder) if folder.is_dir() else None
+    except DataError:
+        return None
+
+
+def _missing(folder: Path) -> Source:
+    raise DataError(f"the files did not arrive in {folder}")
+
+
+def _downloaded(folder: Path, *patterns: str) -> int:
+    total = 0
+    for pattern in patterns or ARCHIVES:
+        for file in folder.rglob(pattern):
+            try:
+                total += file.stat().st_size
+            except OSError:
+                continue  # a download may rename its file while we look
+    return total
+
+
+def _reason(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    inner = re.search(r"<urlopen error (?:\[Errno -?\d+\] )?([^<>]+)>", text)
+    return (inner[1] if inner else text[:160].rstrip(".:")) or type(error).__name__
+
+
+def _message(text: str) -> Event:
+    return {"type": "message", "level": "info", "text": text}

@@ -1,0 +1,81 @@
+"""Task `import`: images from a folder, a ZIP, an .npz or a download, made into a set that every other run can use."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterator
+from typing import Any, cast
+
+from dreamlab.data.imageset import DataError
+from dreamlab.data.importing.arrays import check_source, open_source
+from dreamlab.data.importing.sources import Source
+from dreamlab.data.importing.write import GRID, Progress, clean, import_images
+from dreamlab.settings import ImportSpec
+from dreamlab.tasks.context import Stopped, TaskContext, TaskError
+from dreamlab.tasks.importing import downloads
+
+Event = dict[str, Any]
+
+
+def import_task(ctx: TaskContext) -> Iterator[Event]:
+    """Writes images.npy, labels.npy, card.json and samples/grid.png. An import that is stopped leaves none of them and starts again."""
+    spec = cast(ImportSpec, ctx.spec)
+    try:
+        clean(ctx.run.path)
+        source = yield from _source(ctx, spec)
+        found = len(source.listing.names)
+        text = f"{source.listing.title}: {found:,} files in {len(source.listing.classes):,} classes."
+        yield {"type": "message", "level": "info", "text": text}
+        yield from _imported(ctx, spec, source)
+    except DataError as error:
+        raise TaskError(str(error)) from None
+
+
+def _source(ctx: TaskContext, spec: ImportSpec) -> Generator[Event, None, Source]:
+    """What the spec names, downloaded where it says so."""
+    check_source(spec.source)
+    scheme, _, name = spec.source.partition(":")
+    if scheme == "torchvision":
+        return (yield from downloads.torchvision(name, ctx.store.folders.cache / "downloads", ctx.stopping))
+    if scheme == "huggingface":
+        return (yield from downloads.huggingface(name, ctx.store.folders.cache / "downloads", ctx.stopping))
+    return open_source(spec.source)
+
+
+def _imported(ctx: TaskContext, spec: ImportSpec, source: Source) -> Iterator[Event]:
+    began, text = time.monotonic(), ""
+    work = import_images(source, spec, ctx.run.path, ctx.threads)
+    try:
+        while True:
+            step = next(work)
+            if ctx.stopping():
+                raise Stopped
+            if step.text != text:
+                began, text = time.monotonic(), step.text
+            yield _grid(step) if step.grid else _progress(step, time.monotonic() - began)
+    except StopIteration as done:
+        result = done.value
+    finally:
+        work.close()
+    taken = result["images"]
+    left = sum(result["left_out_counts"].values())
+    if left:
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in result["left_out_counts"].items())
+        yield {"type": "message", "level": "info", "text": f"{taken:,} images taken, {left:,} left out: {reasons}."}
+    yield {"type": "result", "values": result}
+
+
+def _progress(step: Progress, seconds: float) -> Event:
+    left = seconds / step.done * (step.total - step.done) if step.done else None
+    return {
+        "type": "progress", "step": step.done, "total": step.total, "unit": "images", "text": step.text,
+        "eta_seconds": None if left is None else round(left, 1),
+    }  # fmt: skip
+
+
+def _grid(step: Progress) -> Event:
+    rows, cols = step.grid or (0, 0)
+    return {
+        "type": "image", "step": step.total, "name": "grid", "path": GRID, "rows": rows, "cols": cols,
+        "caption": f"the first {cols} training images of {rows} classes",
+    }  # fmt: skip

@@ -1,0 +1,1 @@
+"""Task synthesize: a labelled image set from a trained generator."""

@@ -1,0 +1,84 @@
+"""Live sampling for a page: models stay loaded, frames come while the noise turns into images."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from dreamlab.data import catalog, imageset
+from dreamlab.settings import SynthesizeSpec, make
+from dreamlab.store import ArtefactCache, RunStore, checkpoints
+from dreamlab.tasks.generator import Generator, load_generator
+from dreamlab.tasks.synthesize.pipeline import Pipeline, load_pipeline, spread
+from dreamlab.tasks.torch_device import prepare
+
+KEPT = 2
+"""Generators kept between requests; a request that needs more keeps its own."""
+
+
+class LiveSampler:
+    """Holds a few generators; one request at a time."""
+
+    def __init__(self, device: str = "auto"):
+        self._device_name = device
+        self._held: OrderedDict[Path, tuple[int, Generator]] = OrderedDict()
+        self._caches: dict[Path, ArtefactCache] = {}
+
+    def generator(self, run: Path, device: torch.device, checkpoint: str = "") -> Generator:
+        """The generator of a run directory, read again where its checkpoint has changed. Raises TaskError."""
+        path = checkpoints.path_of(run, checkpoint)
+        stamp = path.stat().st_mtime_ns if path.exists() else 0
+        held = self._held.pop(path, None)
+        if held is None or held[0] != stamp:
+            held = (stamp, load_generator(run, device, checkpoint))
+        self._held[path] = held
+        return held[1]
+
+    def release(self) -> None:
+        """Drops the models, for runs that need the memory."""
+        self._held.clear()
+        if torch.cuda.is_initialized():
+            torch.cuda.empty_cache()
+
+    def frames(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """Frames of one request: the noise at once, then up to `frames` of the steps, the last with done = True.
+
+        The request holds the settings of a synthesize spec, `paths` (the directory of every run that they name) and
+        `frames`. Image i of class c is that of a `synthesize` run with the same settings. Raises TaskError or SpecError.
+        """
+        paths, shown = request["paths"], int(request.get("frames", 8))
+        spec = make(SynthesizeSpec, {k: v for k, v in request.items() if k not in ("paths", "frames")})
+        pipeline = self._pipeline(spec, {name: Path(path) for name, path in paths.items()})
+        classes = spec.classes or tuple(range(pipeline.classes))
+        labels = [c for c in classes for _ in range(spec.per_class)]
+        indices = [i for _ in classes for i in range(spec.per_class)]
+        wanted = {0, *spread(1, pipeline.total, shown)}
+        for picture in pipeline.pictures(labels, indices, wanted):
+            if picture is not None:
+                yield {
+                    "step": picture.index, "total": picture.total, "rows": len(classes), "cols": spec.per_class,
+                    "png": _png(picture.x, spec.per_class), "x0_png": _png(picture.x0, spec.per_class),
+                    "stage": picture.stage, "done": picture.index == picture.total,
+                }  # fmt: skip
+
+    def _pipeline(self, spec: SynthesizeSpec, paths: dict[str, Path]) -> Pipeline:
+        store = RunStore(paths[spec.source].parent)
+        catalog.add_shelf(store.folder)
+        folder = store.folders.cache
+        if folder not in self._caches:
+            self._caches[folder] = ArtefactCache(folder)
+        find, device = paths.__getitem__, prepare(self._device_name)
+        pipeline = load_pipeline(find, spec, device, self._caches[folder], load=self.generator)
+        needed = len(pipeline.models) + (pipeline.guide is not None)
+        while len(self._held) > max(KEPT, needed):
+            self._held.popitem(last=False)
+        return pipeline
+
+
+def _png(images: np.ndarray, cols: int) -> bytes:
+    return imageset.png(imageset.sheet(images, cols))

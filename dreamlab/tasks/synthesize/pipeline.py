@@ -1,0 +1,178 @@
+"""From models and the settings of a sampling to images: the base generator, its guide, and the stages that upsample."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Collection, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from dreamlab.checks.sampling import check_cascade, check_guide, check_sampling
+from dreamlab.diffusion.guidance import Guidance, Low, denoiser
+from dreamlab.diffusion.process import diffuse, noise_level, upsample
+from dreamlab.diffusion.samplers import SAMPLERS, Noise, Reverse, Step
+from dreamlab.noise.timesteps import evaluations
+from dreamlab.settings import SpecError, SynthesizeSpec
+from dreamlab.settings.guidance import guidance_weight
+from dreamlab.store import ArtefactCache
+from dreamlab.tasks.context import TaskError
+from dreamlab.tasks.generator import Generator, load_generator, to_uint8
+from dreamlab.tasks.synthesize.precision import choose
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """One step as pictures, uint8 (N, H, W, C): x_t after the step and the x0 predicted in it; see `Step`."""
+
+    index: int
+    total: int
+    t: int
+    stage: int
+    x: np.ndarray
+    x0: np.ndarray
+
+
+class Pipeline:
+    """Samples by the settings of a spec; which run they came from does not matter here.
+
+    `stages` are super-resolution models that take over in order. With precision `auto` every model keeps its own, see
+    `precision.choose`.
+    """
+
+    def __init__(
+        self, generator: Generator, spec: SynthesizeSpec, *, guide: Generator | None = None,
+        stages: Sequence[Generator] = (),
+    ):  # fmt: skip
+        def set_up(g: Generator) -> Generator:
+            return g if spec.precision == "auto" else dataclasses.replace(g, precision=spec.precision)
+
+        self.spec = spec
+        self.models = [set_up(g) for g in (generator, *stages)]
+        self.guide = set_up(guide) if guide else None
+        self.total = spec.num_steps * len(self.models)
+
+    @property
+    def precision(self) -> str:
+        """Arithmetic of the models, named once where it is the same for all."""
+        return ", ".join(dict.fromkeys(g.precision for g in self.models))
+
+    @property
+    def classes(self) -> int:
+        """How many classes can be drawn."""
+        return self.models[0].classes
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(H, W, C) of the finished images."""
+        last = self.models[-1]
+        return last.image_size, last.image_size, last.channels
+
+    @property
+    def network_calls(self) -> int:
+        """Forward passes that one image costs, over all stages."""
+        calls = 0
+        for stage, g in enumerate(self.models):
+            guidance, T = self._guidance(stage), len(g.alpha_bar)
+            asked = evaluations(self.spec.sampler, g.alpha_bar, self.spec.num_steps)
+            calls += sum(1 + guidance.acts(t, T) for t in asked)
+        return calls
+
+    def frames(self, labels: Sequence[int], indices: Sequence[int], low: torch.Tensor | None = None) -> Iterator[Step]:
+        """The noise as step 0, then one Step per sampler step; the steps of all stages are counted on, `total` in all.
+        Image k depends on the seed, labels[k], indices[k] and the settings alone.
+
+        `low` (N, C, low_size, low_size) in [-1, 1] is for a first model that upsamples.
+        """
+        done = 0
+        for stage in range(len(self.models)):
+            step = None
+            for step in self._stage(stage, labels, indices, low):
+                if step.index or not stage:
+                    yield dataclasses.replace(step, index=done + step.index, total=self.total, stage=stage)
+            assert step is not None
+            low, done = step.x0.clamp(-1, 1), done + self.spec.num_steps
+
+    def images(self, labels: Sequence[int], indices: Sequence[int], low: torch.Tensor | None = None) -> np.ndarray:
+        """Finished images, uint8 (N, H, W, C)."""
+        *_, last = self.frames(labels, indices, low)
+        return to_uint8(last.x)
+
+    def pictures(
+        self, labels: Sequence[int], indices: Sequence[int], steps: Collection[int]
+    ) -> Iterator[Picture | None]:
+        """The wanted steps as pictures, None for the others; no more than batch_size images are computed at once."""
+        size = self.spec.batch_size
+        parts = [slice(i, i + size) for i in range(0, len(labels), size)]
+        for at_once in zip(*(self.frames(labels[p], indices[p]) for p in parts), strict=True):
+            s: Step = at_once[0]
+            if s.index in steps:
+                x, x0 = (np.concatenate([to_uint8(getattr(part, name)) for part in at_once]) for name in ("x", "x0"))
+                yield Picture(s.index, s.total, s.t, s.stage, x, x0)
+            else:
+                yield None
+
+    def _guidance(self, stage: int) -> Guidance:
+        spec = self.spec
+        weight = guidance_weight(spec, self.models[stage].spec, stage)
+        return Guidance(weight, spec.guidance_t_min, spec.guidance_t_max, spec.clip, spec.clip_percentile)
+
+    def _stage(
+        self, stage: int, labels: Sequence[int], indices: Sequence[int], low: torch.Tensor | None
+    ) -> Iterator[Step]:
+        g, spec = self.models[stage], self.spec
+        shape = (g.channels, g.image_size, g.image_size)
+        noise = Noise(spec.seed, labels, indices, shape, stage, pinned=g.device.type == "cuda")
+        x = noise().to(g.device, non_blocking=True)
+        y = torch.tensor(list(labels), dtype=torch.int64, device=g.device)
+        guide = self.guide.model if self.guide and not stage else None
+        denoise = denoiser(g.model, y, self._guidance(stage), guide, self._low(g, low, noise))
+        yield Step(0, spec.num_steps, len(g.alpha_bar) - 1, x, torch.zeros_like(x))
+        reverse = Reverse(spec.eta, spec.variance, spec.logvar_coefficient)
+        yield from SAMPLERS[spec.sampler](denoise, x, g.alpha_bar, spec.num_steps, noise, reverse)
+
+    def _low(self, g: Generator, low: torch.Tensor | None, noise: Noise) -> Low | None:
+        """What a super-resolution model starts from, with noise of its own stream (Ho et al. 2022, section 4.2)."""
+        if not g.spec.low_size:
+            return None
+        if low is None:
+            raise TaskError(
+                f"This generator makes {g.spec.low_size}x{g.spec.low_size} pixels larger and has nothing to start from."
+            )
+        t = noise_level(self.spec.upsample_noise, len(g.alpha_bar))
+        image = upsample(low.to(g.device), g.image_size)
+        return Low(diffuse(image, noise().to(image), float(g.alpha_bar[t])), t)
+
+
+Load = Callable[[Path, torch.device, str], Generator]
+
+
+def load_pipeline(
+    find: Callable[[str], Path], spec: SynthesizeSpec, device: torch.device, cache: ArtefactCache,
+    load: Load = load_generator,
+) -> Pipeline:  # fmt: skip
+    """The pipeline of a spec; `find` gives the directory of a run. Raises TaskError with one sentence where a checkpoint
+    cannot be read or the models do not fit together.
+    """
+    base = load(find(spec.source), device, spec.checkpoint)
+    guide = load(find(spec.guide), device, spec.guide_checkpoint) if spec.guide else None
+    stages = [load(find(run), device, "") for run in spec.upsample]
+    try:
+        check_sampling(spec, base.spec, base.classes)
+        if guide:
+            check_guide(base.spec, base.image_size, guide.spec, guide.image_size)
+        named = [(run, g.spec, g.image_size) for run, g in zip(spec.upsample, stages, strict=True)]
+        check_cascade(spec, base.spec, base.image_size, named)
+    except SpecError as error:
+        raise TaskError(str(error)) from None
+
+    if spec.precision == "auto":
+        base, *stages = (dataclasses.replace(g, precision=choose(g, cache)) for g in (base, *stages))
+        guide = dataclasses.replace(guide, precision=choose(guide, cache)) if guide else None
+    return Pipeline(base, spec, guide=guide, stages=stages)
+
+
+def spread(first: int, last: int, count: int) -> list[int]:
+    """At most `count` whole numbers evenly from first to last, both included where count is 2 or more."""
+    return sorted({round(v) for v in np.linspace(first, last, count)}) if count > 1 else [last]

@@ -1,0 +1,151 @@
+"""Labels for a generator without classes: a classifier of real images looks at what it draws, and what it is sure of is
+kept until every class has its number (as study S3 did; Lee 2013 calls such labels pseudo-labels)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Generator, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+from dreamlab.classifiers.networks import outputs
+from dreamlab.data import catalog, imageset, selection
+from dreamlab.fidelity.extractors import ClassifierExtractor
+from dreamlab.settings import SynthesizeSpec
+from dreamlab.tasks.context import TaskContext, TaskError
+from dreamlab.tasks.fidelity.reference_classifier import reference_classifier
+from dreamlab.tasks.synthesize.image_set import TRAJECTORY_COLUMNS, Event, SampledSet
+
+MOST_DRAWS = 20
+"""Images drawn for each one that is wanted, before it is given up."""
+
+
+@dataclasses.dataclass
+class Quota:
+    """Who is kept of a stream of images: the first `per_class` of every class whose label is at least this probable."""
+
+    per_class: int
+    confidence: float
+    labelled: list[int]
+    """Images of every class whose label was probable enough, those too many included."""
+    drawn: int = 0
+    unsure: int = 0
+    first: list[list[int]] = dataclasses.field(default_factory=list)
+    """Numbers in the stream of the first few that were kept of every class."""
+
+    @classmethod
+    def of(cls, classes: int, per_class: int, confidence: float) -> Quota:
+        return cls(per_class, confidence, [0] * classes, first=[[] for _ in range(classes)])
+
+    @property
+    def kept(self) -> list[int]:
+        return [min(n, self.per_class) for n in self.labelled]
+
+    @property
+    def full(self) -> bool:
+        return min(self.labelled) >= self.per_class
+
+    def take(self, labels: np.ndarray, probability: np.ndarray) -> list[tuple[int, int]]:
+        """(position among these, place in the set) of those that are kept. The set is sorted by class. What comes after
+        the last image that was missing is not counted: the same whatever came together."""
+        taken = []
+        for position, (c, p) in enumerate(zip(labels.tolist(), probability.tolist(), strict=True)):
+            if self.full:
+                break
+            if p < self.confidence:
+                self.unsure += 1
+            else:
+                if self.labelled[c] < self.per_class:
+                    taken.append((position, c * self.per_class + self.labelled[c]))
+                    if len(self.first[c]) < TRAJECTORY_COLUMNS:
+                        self.first[c].append(self.drawn)
+                self.labelled[c] += 1
+            self.drawn += 1
+        return taken
+
+    def lacking(self) -> str:
+        """Which classes lack how many, in words."""
+        few = [(c, self.per_class - n) for c, n in enumerate(self.kept) if n < self.per_class]
+        words = [f"class {c} lacks {n:,}" for c, n in few[:5]]
+        return ", ".join(words) + (f" and {len(few) - 5} more classes lack some" if len(few) > 5 else "")
+
+
+class LabelledSet(SampledSet):
+    """Image i of the stream depends on the seed and i alone; the labels are those of the labeller."""
+
+    def __init__(self, ctx: TaskContext, spec: SynthesizeSpec):
+        super().__init__(ctx, spec)
+        kept = {f.name for f in dataclasses.fields(Quota)}
+        known = {name: value for name, value in self.known.items() if name in kept}
+        classes = len(self.classes)
+        self.quota = Quota(**known) if known else Quota.of(classes, spec.per_class, spec.label_confidence)
+        self.size, self.accuracy = self.pipeline.image_shape[0], 0.0
+
+    def all_classes(self) -> tuple[int, ...]:
+        trained = self.pipeline.models[0].spec
+        if trained.conditional:
+            raise TaskError(
+                f"Pseudo-labels (--labeller): the generator {self.spec.source} was trained with classes, so that its images have"
+                " labels already; use none."
+            )
+        if self.spec.classes:
+            raise TaskError("Classes (--classes): a labeller fills all classes; leave the list empty.")
+        return tuple(range(len(catalog.info(trained.dataset).classes)))
+
+    def sample(self) -> Iterator[Event]:
+        """Draws a batch at a time until every class is full. Raises TaskError where one does not fill."""
+        labeller = yield from self.labeller()
+        most = MOST_DRAWS * len(self.labels)
+        self.start_clock()
+        while not self.quota.full:
+            drawn = self.quota.drawn
+            if drawn >= most:
+                raise TaskError(
+                    f"After {most:,} images {self.quota.lacking()} of {self.spec.per_class:,}: the generator draws too few that the"
+                    f" labeller is sure of; give a --label-confidence below {self.spec.label_confidence:g}, or train the generator longer."
+                )
+            numbers = range(drawn, min(drawn + self.spec.batch_size, most))
+            images = yield from self.batch(
+                [0] * len(numbers), numbers, len(numbers) * self.done / drawn if drawn else 0.0
+            )
+            for position, place in self.quota.take(*_labels(labeller, imageset.resized(images, self.size))):
+                self.images[place] = images[position]
+            yield from self.count(sum(self.quota.kept))
+
+    def labeller(self) -> Generator[Event, None, ClassifierExtractor]:
+        """The classifier of real images: those of the generator, or the whole training split."""
+        trained = self.pipeline.models[0].spec
+        try:
+            data = catalog.load(trained.dataset, trained.data_dir)
+            pool = selection.select(data.train_labels, trained, len(data.info.classes)).pool
+        except (catalog.DataError, selection.SplitError) as error:
+            raise TaskError(f"{error}") from None
+        self.size = data.info.size
+        own = self.spec.labeller == "own" and len(pool) < len(data.train_labels)
+        found = yield from reference_classifier(self.ctx, data, trained.data_dir, pool if own else None)
+        extractor, self.accuracy = found
+        return extractor
+
+    def state(self) -> dict[str, Any]:
+        return dataclasses.asdict(self.quota)
+
+    def firsts(self, cols: int) -> tuple[list[int], list[int]]:
+        numbers = [number for first in self.quota.first for number in first[:cols]]
+        return [0] * len(numbers), numbers
+
+    def result(self) -> dict[str, Any]:
+        q = self.quota
+        labelling = {
+            "labeller": self.spec.labeller, "confidence": q.confidence, "accuracy": self.accuracy, "drawn": q.drawn,
+            "kept": q.kept, "unsure": q.unsure, "surplus": sum(q.labelled) - sum(q.kept), "labelled": q.labelled,
+        }  # fmt: skip
+        return {**super().result(), "labelling": labelling}
+
+
+def _labels(labeller: ClassifierExtractor, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The most probable class of every image (n,) and its probability."""
+    probabilities = torch.cat([p for _, p in outputs(labeller.network, images, labeller.device)])
+    best = probabilities.max(1)
+    return best.indices.numpy(), best.values.numpy()

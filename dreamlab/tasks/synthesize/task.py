@@ -1,0 +1,22 @@
+"""Task `synthesize`: a labelled image set from a trained generator, class by class."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from dreamlab.settings import SynthesizeSpec
+from dreamlab.tasks.context import TaskContext, TaskError
+from dreamlab.tasks.synthesize.image_set import SampledSet
+from dreamlab.tasks.synthesize.pseudo_labels import LabelledSet
+
+
+def synthesize(ctx: TaskContext) -> Iterator[dict[str, Any]]:
+    """Samples images.npy and labels.npy; a stopped or killed run goes on after the images that it has."""
+    if not isinstance(ctx.spec, SynthesizeSpec):
+        raise TaskError(f"{ctx.run.id} is not a synthesize run.")
+    work = SampledSet(ctx, ctx.spec) if ctx.spec.labeller == "none" else LabelledSet(ctx, ctx.spec)
+    yield from work.sample()
+    if ctx.spec.trajectory:
+        yield from work.trajectory()
+    yield from work.finish()

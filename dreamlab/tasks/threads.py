@@ -1,0 +1,66 @@
+"""How many CPU threads a training uses while others want the cores."""
+
+from __future__ import annotations
+
+import statistics
+from collections import deque
+
+import torch
+
+
+class ThreadChoice:
+    """Uses fewer threads while others want the cores: oneDNN's threads wait for each other by spinning, so that a busy
+    browser beside a training with all threads slows it three- to tenfold, one thread hardly at all.
+
+    One thread is tried once early, then whenever steps take longer than they did; all of them again after a while.
+    """
+
+    FIRST, WORSE, BETTER, RETRY = 12, 1.5, 0.85, (2.0, 30.0)
+
+    def __init__(self, threads: int):
+        self.full, self.now = threads, threads
+        self._step, self._trial, self._next, self._wait = 0, 0, 0.0, self.RETRY[0]
+        self._recent: deque[float] = deque(maxlen=8)
+        self._best = float("inf")
+
+    def record(self, seconds: float, clock: float) -> None:
+        """After every step: how long it took, and the time by a monotonic clock; sets torch's number of threads."""
+        if self.full == 1:
+            return
+        self._step += 1
+        if self._trial:
+            self._finish_trial(seconds, clock)
+            return
+        self._recent.append(seconds)
+        if self.now == self.full and len(self._recent) == self._recent.maxlen:
+            self._best = min(self._best, statistics.median(self._recent))
+        if self._step == self.FIRST or (self._step > self.FIRST and clock >= self._next and self._suspicious()):
+            self._trial = 2
+            self._use(1 if self.now == self.full else self.full)
+
+    def restore(self) -> None:
+        """All threads again, for what follows in this process."""
+        if self.now != self.full:
+            self._use(self.full)
+
+    def _suspicious(self) -> bool:
+        return self.now == 1 or statistics.median(self._recent) > self.WORSE * self._best
+
+    def _finish_trial(self, seconds: float, clock: float) -> None:
+        usual = statistics.median(self._recent)
+        self._trial -= 1
+        if self._trial and seconds < usual:
+            return  # a first good step may be chance: one more
+        self._trial = 0
+        if seconds < self.BETTER * usual:
+            self._recent.clear()
+            self._recent.append(seconds)
+            self._wait = self.RETRY[0]
+        else:
+            self._use(1 if self.now == self.full else self.full)
+            self._wait = min(2 * self._wait, self.RETRY[1])
+        self._next = clock + self._wait
+
+    def _use(self, threads: int) -> None:
+        self.now = threads
+        torch.set_num_threads(threads)

@@ -1,0 +1,23 @@
+"""Where to compute; nothing here touches a device before a task asks for it."""
+
+from __future__ import annotations
+
+import torch
+
+
+def prepare(name: str) -> torch.device:
+    """The device of a task ("cpu", "cuda:0" or "auto"), set up for speed."""
+    if name == "auto":
+        name = "cuda:0" if torch.cuda.is_available() else "cpu"
+    device = torch.device(name)
+    if device.type == "cuda":
+        torch.backends.cuda.matmul.allow_tf32 = True
+        torch.backends.cudnn.allow_tf32 = True
+        torch.backends.cudnn.benchmark = True
+    return device
+
+
+def synchronise(device: torch.device) -> None:
+    """Waits for queued CUDA work; nothing on a CPU."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

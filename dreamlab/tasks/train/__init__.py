@@ -1,0 +1,1 @@
+"""Task train: a diffusion model on real images."""

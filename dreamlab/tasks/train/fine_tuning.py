@@ -1,0 +1,42 @@
+"""Where a training starts from another one: which weights are taken over, which parts stay as they are."""
+
+from __future__ import annotations
+
+import torch
+
+from dreamlab.checks.network import check_fine_tuning
+from dreamlab.diffusion.unet import UNet
+from dreamlab.settings import TrainSpec
+from dreamlab.tasks.generator import Generator
+
+CLASS_TABLE = "condition.classes.weight"
+PARTS: dict[str, tuple[str, ...]] = {
+    "stem": ("stem.",), "condition": ("condition.",), "down": ("down.", "shrink."), "middle": ("middle.",),
+    "up": ("up.", "grow."), "head": ("norm.", "head."),
+}  # fmt: skip
+"""Part of the network -> how the names of its parameters begin."""
+
+
+@torch.no_grad()
+def start_from(network: UNet, spec: TrainSpec, source: Generator) -> None:
+    """Copies the averaged weights of a trained generator into a network for new data.
+
+    The class table is taken over whole where both have the same data; otherwise the null class alone, and the other
+    classes start afresh. SpecError where the two do not fit.
+    """
+    check_fine_tuning(spec, source.spec, network.network, source.network.network)
+    same_classes = spec.dataset == source.spec.dataset
+    weights = source.network.state_dict()
+    for name, value in network.state_dict().items():
+        if name == CLASS_TABLE and not same_classes:
+            value[-1] = weights[name][-1]
+        else:
+            value.copy_(weights[name])
+
+
+def freeze(network: UNet, parts: tuple[str, ...]) -> None:
+    """Parameters of these parts no longer require gradients."""
+    prefixes = tuple(prefix for part in parts for prefix in PARTS[part])
+    for name, p in network.named_parameters():
+        if prefixes and name.startswith(prefixes):
+            p.requires_grad_(False)

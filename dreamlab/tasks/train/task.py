@@ -1,0 +1,269 @@
+"""Task `train`: a diffusion model on real images, for a time or for a number of steps."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from dreamlab.architecture.network import network_of
+from dreamlab.architecture.preview_size import PREVIEW_SHARE
+from dreamlab.checks.network import check_network
+from dreamlab.data import catalog
+from dreamlab.data.catalog import DataError
+from dreamlab.settings import SpecError, TrainSpec
+from dreamlab.store import RunError, checkpoints
+from dreamlab.tasks.arithmetic import PrecisionProbe
+from dreamlab.tasks.context import STAT_EVERY, Stopped, TaskContext, TaskError
+from dreamlab.tasks.generator import load_generator, save_generator
+from dreamlab.tasks.threads import ThreadChoice
+from dreamlab.tasks.torch_device import prepare, synchronise
+from dreamlab.tasks.torch_memory import peak_memory_bytes
+from dreamlab.tasks.train.data_parallel import Ranks, together
+from dreamlab.tasks.train.previews import Previews
+from dreamlab.tasks.train.trainer import Trainer
+
+METRIC_EVERY = 0.5
+FIRST_CHECKPOINT = 3.0
+SPEED_OVER = 8
+"""Metric events over which the speed is averaged."""
+
+
+def train(ctx: TaskContext) -> Iterator[dict[str, Any]]:
+    """Trains until the budget is used up; goes on from `checkpoints/state.safetensors` where there is one."""
+    with together(ctx, _spec(ctx).devices) as ranks:
+        trainer = make_trainer(ctx, ranks)
+        ranks.connect(trainer.device)
+        for folder in (checkpoints.FOLDER, "samples"):
+            (ctx.run.path / folder).mkdir(exist_ok=True)
+        if trainer.step_count:
+            yield _message("info", f"Goes on from step {trainer.step_count:,}.")
+        if trainer.spec.compile:
+            slow = "; on a CPU this takes minutes" if trainer.device.type == "cpu" else ""
+            yield _message("info", f"Compiling the network{slow}.")
+        loop = _Loop(ctx, trainer)
+        try:
+            yield from loop.events()
+        finally:
+            loop.threads.restore()
+
+
+def make_trainer(ctx: TaskContext, ranks: Ranks) -> Trainer:
+    """The trainer of a run as it stands: fresh, from the run that it is to be fine-tuned from, or where it was left.
+    Raises TaskError."""
+    spec = _spec(ctx)
+    try:
+        network = network_of(spec)
+        check_network(network)
+        data = catalog.load(spec.dataset, spec.data_dir)
+        device = prepare(ctx.device)
+        resumes = (ctx.run.path / checkpoints.STATE).exists()
+        source = None
+        if spec.init_from and not resumes:  # a state of its own holds all that was taken over
+            source = load_generator(ctx.store.get(spec.init_from).path, device)
+        trainer = Trainer(spec, data, device, source=source, ranks=ranks)
+    except (DataError, SpecError, RunError, ValueError) as error:
+        raise TaskError(str(error)) from None
+    if resumes:
+        trainer.resume(ctx.run.path)
+    return trainer
+
+
+def _spec(ctx: TaskContext) -> TrainSpec:
+    if not isinstance(ctx.spec, TrainSpec):
+        raise TaskError(f"{ctx.run.id} is not a train run.")
+    return ctx.spec
+
+
+def _message(level: str, text: str) -> dict[str, Any]:
+    return {"type": "message", "level": level, "text": text}
+
+
+class _Loop:
+    """The clock around a trainer: when to report, to show, to save and to end."""
+
+    def __init__(self, ctx: TaskContext, trainer: Trainer):
+        self.ctx, self.trainer, self.spec = ctx, trainer, trainer.spec
+        spec = self.spec
+        self.steps = spec.steps or math.ceil(spec.epochs * trainer.images.count / spec.batch_size)
+        """How many; 0 where the time decides."""
+        self.probe = PrecisionProbe(spec.precision, trainer.device, ctx.cache, trainer.shape)
+        self.probe.choice = trainer.precision or self.probe.choice
+        # a number of steps is asked for to be repeated bit for bit, which needs the same threads throughout
+        free = trainer.device.type == "cpu" and not self.steps and spec.devices == 1
+        self.threads = ThreadChoice(ctx.threads if free else 1)
+        self.previews = Previews(ctx.run, trainer)
+        self.speeds: deque[tuple[int, float]] = deque(maxlen=SPEED_OVER)
+        self.timed: tuple[int, float] = (0, 0.0)
+        self.losses: list[torch.Tensor] = []
+        self.loss = math.nan
+        self.before = trainer.elapsed  # seconds of earlier attempts
+        self.kept = self._share_done()
+        self.looked = -math.inf
+
+    @property
+    def precision(self) -> str:
+        """What has been chosen, fp32 as long as nothing has."""
+        return self.probe.choice or "fp32"
+
+    def progress(self) -> float:
+        """Share of the run that is done, 0..1: what the learning rate follows."""
+        if self.steps:
+            return self.trainer.step_count / self.steps
+        return self.trainer.elapsed / self.spec.seconds
+
+    def remaining(self) -> tuple[int, float]:
+        """Steps in all and seconds left, from the speed of the last steps."""
+        each = 1 / speed if (speed := self.steps_per_second()) else 0.0
+        done = self.trainer.step_count
+        if self.steps:
+            return self.steps, max(self.steps - done, 0) * each
+        left = max(self.spec.seconds - self.trainer.elapsed, 0.0)
+        return done + (math.ceil(left / each) if each else 0), left
+
+    def steps_per_second(self) -> float:
+        steps, seconds = (sum(column) for column in zip(*self.speeds, strict=True)) if self.speeds else (0, 0.0)
+        return steps / seconds if seconds else 0.0
+
+    def events(self) -> Iterator[dict[str, Any]]:
+        """Trains to the end and yields what there is to say on the way. Raises Stopped after saving."""
+        t, spec = self.trainer, self.spec
+        start = time.perf_counter()
+        reported, shown, show_after = -math.inf, -math.inf, 0.0
+        saved, save_after, number = start, FIRST_CHECKPOINT, 0
+        while self.progress() < 1:
+            if self.ctx.stopping():
+                yield from self.finish()
+                raise Stopped
+            number += 1
+            began = time.perf_counter()
+            now = self.step(number, began)
+            if spec.compile and number <= 2:  # one compilation for each arithmetic: not what the budget is for
+                start += now - began
+            t.elapsed = self.before + now - start
+            while t.notes:
+                yield _message("warning", t.notes.pop(0))
+            wanted, keep = self.asked(now)
+            if now - reported >= METRIC_EVERY:
+                reported = now
+                yield from self.report()
+            if wanted or now - shown >= show_after:
+                before = time.perf_counter()
+                yield self.previews.event(self.precision, noise_only=t.step_count == 1 and not wanted)
+                shown = time.perf_counter()
+                show_after = max(spec.preview_every, (shown - before) / PREVIEW_SHARE)
+            if keep or (self.progress() < 1 and self._share_done() > self.kept):
+                self.kept = self._share_done()
+                yield self.keep()
+            if now - saved >= save_after:
+                self.save()
+                saved, save_after = time.perf_counter(), spec.checkpoint_every
+            t.elapsed = self.before + time.perf_counter() - start
+        yield from self.finish()
+
+    def step(self, number: int, began: float) -> float:
+        """Step `number` (1, 2, ...) of this attempt; returns the time at its end."""
+        t = self.trainer
+        self.losses.append(t.step(self.progress(), self.probe.precision(number)))
+        if not self.probe.choice:
+            synchronise(t.device)
+        now = time.perf_counter()
+        if self.probe.choice:
+            self.threads.record(now - began, now)
+        self.probe.record(number, now - began)
+        if number > 1:
+            self.timed = (self.timed[0] + 1, self.timed[1] + now - began)
+        return now
+
+    def asked(self, now: float) -> tuple[bool, bool]:
+        """Whether a preview and a kept checkpoint were asked for by a file, which is then deleted; looked for at most
+        once in 50 ms."""
+        if now - self.looked < STAT_EVERY:
+            return False, False
+        self.looked = now
+        return self._taken("preview"), self._taken("snapshot")
+
+    def _taken(self, name: str) -> bool:
+        path = self.ctx.run.path / name
+        if not path.exists():
+            return False
+        path.unlink(missing_ok=True)
+        return True
+
+    def _share_done(self) -> int:
+        """How many of the checkpoints that are kept at even shares of the run are due by now."""
+        return min(int(self.progress() * (self.spec.snapshots + 1)), self.spec.snapshots)
+
+    def report(self) -> Iterator[dict[str, Any]]:
+        """Metric and progress events; empties the list of losses."""
+        t, began = self.trainer, time.perf_counter()
+        self.check()
+        if self.timed[0]:  # reading the loss waits for the device: its time belongs to the steps
+            self.speeds.append((self.timed[0], self.timed[1] + time.perf_counter() - began))
+            self.timed = (0, 0.0)
+        total, left = self.remaining()
+        speed = self.spec.batch_size * self.steps_per_second()
+        values = {"loss": self.loss, "images_per_second": speed, "learning_rate": t.learning_rate, **t.loss_bands()}
+        if t.grad_norm is not None:
+            values["grad_norm"] = float(t.grad_norm)
+        yield {"type": "metric", "step": t.step_count, "values": values}
+        yield {
+            "type": "progress", "step": t.step_count, "total": max(total, t.step_count), "unit": "steps",
+            "eta_seconds": round(left, 1), "text": "training",
+        }  # fmt: skip
+
+    def check(self) -> None:
+        """Takes the mean of the losses so far; TaskError where it is not finite, before anything is saved over."""
+        if not self.losses:
+            return
+        self.loss = float(torch.stack(self.losses).mean())
+        self.losses.clear()
+        if not math.isfinite(self.loss):
+            raise TaskError(
+                f"Training diverged: the loss is not a finite number at step {self.trainer.step_count:,}; a lower learning rate"
+                f" (--learning-rate {self.spec.learning_rate / 4:g}) may help."
+            )
+
+    def save(self) -> None:
+        """Both checkpoints: what others sample from, and what a resumed run goes on from."""
+        self.check()
+        self.trainer.generator.precision = self.precision
+        save_generator(self.ctx.run.path, self.trainer.generator)
+        self.trainer.save(self.ctx.run.path, self.probe.choice)
+
+    def keep(self) -> dict[str, Any]:
+        """Writes a checkpoint that stays; returns the message that names it."""
+        self.check()
+        t = self.trainer
+        t.generator.precision = self.precision
+        name = checkpoints.name_at(t.step_count)
+        save_generator(self.ctx.run.path, t.generator, name)
+        return _message("info", f"Kept checkpoint {name}.")
+
+    def finish(self) -> Iterator[dict[str, Any]]:
+        """The last report, checkpoint, preview and the result."""
+        t, spec = self.trainer, self.spec
+        if self.losses:
+            yield from self.report()
+        wanted, keep = self._taken("preview"), self._taken("snapshot")  # asked for with the last step
+        if t.step_count:
+            self.save()
+            if keep:
+                yield self.keep()
+            yield self.previews.event(self.precision)
+        elif wanted or keep:
+            yield _message("info", "No step has been done yet: there is nothing to show or to keep.")
+        seen, g = t.step_count * spec.batch_size, t.generator
+        values = {
+            "parameters": sum(p.numel() for p in t.network.parameters()), "steps": t.step_count, "images_seen": seen,
+            "seconds": round(t.elapsed, 3), "images_per_second": seen / t.elapsed if t.elapsed else 0.0,
+            "peak_memory_bytes": peak_memory_bytes(t.device), "loss": self.loss if math.isfinite(self.loss) else None,
+            "image_size": g.image_size, "channels": g.channels, "classes": g.classes, "real_images": t.images.count,
+            "device": str(t.device), "devices": spec.devices, "accumulate": t.parts, "precision": self.precision,
+            "checkpoint": checkpoints.LAST,
+        }  # fmt: skip
+        yield {"type": "result", "values": values}

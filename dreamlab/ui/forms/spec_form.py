@@ -1,0 +1,200 @@
+"""Forms made from spec fields: a control per setting, what it would cost, the command that does the same."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+
+from dreamlab.data.catalog import DataError
+from dreamlab.service import Refused, Service
+from dreamlab.settings import Spec, SpecError, command, settings_of
+from dreamlab.ui import html
+from dreamlab.ui.forms import controls
+from dreamlab.ui.forms.controls import Section
+from dreamlab.ui.view import QUIET, Pages, View, report_error
+
+SOURCES = {
+    "probe": "from a few steps that were measured on this machine",
+    "history": "from a finished run of the same kind on this machine",
+    "arithmetic": "from the size of the network, until a few steps were measured here",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Form:
+    """The components of one spec's form. `extra` is what `describe` says of a valid spec (the counts of a mix, ...), and
+    `caution` a sentence beside the button about one that works but may not be meant."""
+
+    cls: type[Spec]
+    fields: dict[str, Any]
+    sections: list[Section]
+    fresh: gr.Checkbox
+    start: gr.Button
+    cost: gr.HTML
+    refusal: gr.HTML
+    command: gr.HTML
+    extra: gr.HTML
+    describe: Callable[[Spec], str]
+    caution: Callable[[Spec], str]
+
+    @property
+    def inputs(self) -> set[Any]:
+        return {*self.fields.values(), self.fresh}
+
+    @property
+    def replies(self) -> list[Any]:
+        return [self.command, self.cost, self.refusal, self.extra, *(s.accordion for s in self.sections)]
+
+    def values(self, data: dict[Any, Any]) -> dict[str, Any]:
+        by_name = {k.name: k for k in settings_of(self.cls)}
+        return {name: controls.read(by_name[name], data[c]) for name, c in self.fields.items() if c in data}
+
+    def filled(self, values: dict[str, Any]) -> dict[Any, Any]:
+        """Updates that put these values into the form; names that it does not show are passed over."""
+        by_name = {k.name: k for k in settings_of(self.cls)}
+        return {self.fields[n]: controls.shown(by_name[n], v) for n, v in values.items() if n in self.fields}
+
+    def submit(self, service: Service, data: dict[Any, Any]) -> tuple[str, bool]:
+        """Starts the run of these values; (id, reused). Raises Refused."""
+        submitted = service.submit(service.check(self.cls.kind, self.values(data)), fresh=bool(data.get(self.fresh)))
+        return submitted.run, submitted.reused
+
+    def look(self, service: Service, data: dict[Any, Any]) -> dict[Any, Any]:
+        """What the values mean, before anything is started: command, cost, counts, or the sentence of a refusal."""
+        values = self.values(data)
+        differing = controls.changed(self.cls, values)
+        heads = {s.accordion: gr.update(label=s.header(differing)) for s in self.sections}
+        try:
+            spec = service.check(self.cls.kind, values)
+            cost, extra = cost_note(service, spec), self.describe(spec)
+        except Exception as error:  # the page must get a sentence whatever happens
+            return {self.refusal: refusal(refused(error)), self.cost: "", **heads}
+        return {
+            self.command: terminal(spec),
+            self.cost: cost,
+            self.refusal: caution(self.caution(spec)),
+            self.extra: extra,
+            **heads,
+        }
+
+
+def cost_note(service: Service, spec: Spec) -> str:
+    """What a run of this spec would cost, and where the figures are from."""
+    found = service.estimate(spec)
+    return f'<p class="note" title="{SOURCES[found.source]}">{html.esc(found.text)} ({html.esc(found.source)})</p>'
+
+
+def terminal(spec: Spec) -> str:
+    return html.panel_head("The same from a terminal") + html.command_line(command(spec))
+
+
+def refusal(sentence: str) -> str:
+    """The reason why nothing was started, beside the form."""
+    return f'<p class="refusal" role="alert">{html.esc(sentence)}</p>' if sentence else ""
+
+
+def caution(sentence: str) -> str:
+    return f'<p class="note warn" role="status">{html.esc(sentence)}</p>' if sentence else ""
+
+
+def build(
+    service: Service, cls: type[Spec], button: str, prefix: str, *, describe: Callable[[Spec], str] = lambda spec: "",
+    caution: Callable[[Spec], str] = lambda spec: "", after: str = "",
+) -> Form:  # fmt: skip
+    """Lays the form out in the current column; ids are `prefix-field`. What `describe` says stands after the field `after`,
+    else below the plain ones."""
+    shown = settings_of(cls)
+    fields: dict[str, Any] = {}
+    plain = [k for k in shown if not k.advanced]
+    extra = gr.HTML("", elem_id=f"{prefix}-extra", render=False)
+    for k in plain:
+        choices = service.choices(k.run_kind) if k.run_kind else []
+        fields[k.name] = controls.control(k, choices, f"{prefix}-{k.name}")
+        if k.name == (after or plain[-1].name):
+            extra.render()
+    more, sections = controls.folded(service, shown, prefix)
+    fresh = gr.Checkbox(
+        False,
+        label="Compute anew",
+        info="Also where a finished run of the same settings could be shown at once.",
+        elem_id=f"{prefix}-fresh",
+    )
+    with gr.Column(elem_classes="foot"):
+        start = gr.Button(button, variant="primary", elem_id=f"{prefix}-start")
+        refused = gr.HTML("", elem_id=f"{prefix}-refusal")
+        cost = gr.HTML("", elem_id=f"{prefix}-cost")
+    line = gr.HTML("", elem_id=f"{prefix}-command")
+    form = Form(cls, fields | more, sections, fresh, start, cost, refused, line, extra, describe, caution)
+
+    def look(data: dict[Any, Any]) -> dict[Any, Any]:
+        return form.look(service, data)
+
+    for filler in controls.fillers(cls):
+        _fill(form, filler)
+    _first_look(form, service)
+    changes = [c.change for c in form.fields.values()]
+    gr.on(changes, look, form.inputs, form.replies, trigger_mode="always_last", **QUIET)
+    return form
+
+
+def _fill(form: Form, filler: str) -> None:
+    """A preset or a recipe fills in what its kind sets."""
+    names = controls.filled_by(form.cls, filler, "")
+    form.fields[filler].input(
+        lambda choice: form.filled(controls.filled_by(form.cls, filler, choice)), form.fields[filler],
+        [form.fields[n] for n in names], **QUIET,
+    )  # fmt: skip
+
+
+def _first_look(form: Form, service: Service) -> None:
+    """What the defaults mean, already in the page as it is sent."""
+    answers = form.look(service, {c: c.value for c in form.fields.values()})
+    for component in (form.command, form.cost, form.extra):
+        if component in answers:
+            component.value = answers[component]
+
+
+def refine(
+    pages: Pages, tab: str, cost: Any, inputs: set[Any], look: Callable[[dict[Any, Any]], dict[Any, Any]]
+) -> None:
+    """Says the cost anew when a measurement in the background has made the estimate better. A hidden element carries the news:
+    its change is an event of the page, which then hands in what the form holds."""
+    measured = gr.HTML("0", elem_classes="bridge")
+
+    def version(view: View) -> str:
+        return str(pages.service.estimate_version())
+
+    pages.add(tab, measured, version, version)
+    measured.change(lambda data: {cost: look(data).get(cost, "")}, inputs, [cost], trigger_mode="always_last", **QUIET)
+
+
+def add_choices(pages: Pages, tab: str, form: Form, name: str, view: Any) -> None:
+    """Keeps a drop-down of runs or data sets fresh: on what was chosen here or what the page was asked to use, else on its usual
+    choice (none where it may stay empty, its default, else the newest run)."""
+    k = next(k for k in settings_of(form.cls) if k.name == name)
+    service = pages.service
+    field, chosen = form.fields[name], f"{form.cls.kind}-{name}"
+
+    def draw(now: View) -> Any:
+        choices = controls.run_choices(k, service.choices(k.run_kind))
+        if k.type == "list":
+            return gr.Dropdown(choices=choices)
+        wanted = now.pick(chosen)
+        return gr.Dropdown(
+            choices=choices, value=wanted if wanted in {run for _, run in choices} else controls.usual_run(k, choices)
+        )
+
+    pages.add(tab, field, lambda now: (tuple(service.choices(k.run_kind)), now.pick(chosen)), draw)
+    if k.type != "list":
+        field.input(lambda now, run: now.with_pick(chosen, run or ""), [view, field], view, **QUIET)
+
+
+def refused(error: Exception) -> str:
+    """The sentence for a page; anything that is not a refusal is reported to the terminal."""
+    if isinstance(error, (Refused, SpecError, DataError)):
+        return str(error)
+    report_error(error)
+    return "That did not work; the terminal of DreamLab says why."

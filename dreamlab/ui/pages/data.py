@@ -1,0 +1,302 @@
+"""Data: what there is to train and test on and where it comes from, a look at each set, and the import of one's own images."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import gradio as gr
+import numpy as np
+
+from dreamlab.data import catalog, imageset
+from dreamlab.service import Refused, RunRow
+from dreamlab.settings import ImportSpec
+from dreamlab.store.states import ACTIVE
+from dreamlab.ui import html
+from dreamlab.ui.forms import spec_form
+from dreamlab.ui.pages.train import start
+from dreamlab.ui.parts import class_tables
+from dreamlab.ui.parts.import_report import report_html, running_html
+from dreamlab.ui.view import QUIET, Pages, View
+
+DEFAULT = "mnist5k"
+ROWS = 12
+"""Classes on one page of the sheet."""
+WIDTH = 900
+"""Pixels that a row of real images has at about 40 pixels an image."""
+FETCH = {name: f"torchvision:{name}" for name in ("mnist", "fashion_mnist", "cifar10")}
+"""What an import fetches from where torchvision finds it; Flowers 102 is one more, which has no name in the catalogue."""
+ALSO = (
+    "An import also takes torchvision:flowers102 (Oxford Flowers, 345 MB), any huggingface:OWNER/NAME where the datasets package"
+    " is installed, ImageNet from its folders, and class folders, a ZIP or an .npz of your own."
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Panels:
+    """The components that show what there is, and the set that is looked at."""
+
+    running: Any
+    listed: Any
+    folder: Any
+    split: Any
+    looked: Any
+    report: Any
+
+
+def create(pages: Pages, view: Any, seen: Any) -> None:
+    """Lays out the tab and wires its form."""
+    gr.HTML(
+        html.page_head(
+            "Data",
+            "What there is to train and test on, and where it comes from. No generator or classifier ever trains on a test image.",
+        )
+    )
+    with gr.Row(elem_classes="columns"):
+        with gr.Column(elem_classes="formcol"), gr.Column(elem_classes="dl-panel"):
+            gr.HTML(html.panel_head("Import images"))
+            form = spec_form.build(pages.service, ImportSpec, "Import", "import")
+        with gr.Column(elem_classes="maincol"):
+            running = gr.HTML("", elem_id="data-running", visible=False)
+            with gr.Column(elem_classes="dl-panel"):
+                listed = gr.HTML("", elem_id="data-catalogue")
+            with gr.Column(elem_classes="dl-panel"):
+                with gr.Row(elem_id="data-pickers"):
+                    split = gr.Dropdown(
+                        [("training images", "train"), ("test images", "test")], value="train", label="Real images", scale=0,
+                        elem_id="data-split", filterable=False, min_width=200,
+                    )  # fmt: skip
+                    folder = gr.Textbox(
+                        "",
+                        label="Data folder",
+                        info="A folder or .npz file that holds this set.",
+                        elem_id="data-folder",
+                        max_lines=1,
+                    )
+                looked = gr.HTML("", elem_id="data-set")
+            report = gr.HTML("", elem_id="data-report", visible=False)
+    _draw(pages, Panels(running, listed, folder, split, looked, report))
+    split.input(lambda now, part: now.with_pick("data-split", part), [view, split], view, **QUIET)
+    folder.change(lambda now, path: now.with_pick("data-folder", path or ""), [view, folder], view, **QUIET)
+    _fill_source(pages, form)
+    spec_form.add_choices(pages, "data", form, "dataset", view)
+    start(pages, form, view, seen, "data")
+
+
+def _draw(pages: Pages, p: Panels) -> None:
+    """What the panels show, and when they are drawn anew."""
+    service = pages.service
+
+    def imports(now: View) -> Any:
+        return tuple((r.id, r.state) for r in service.rows("import"))
+
+    def looked_key(now: View) -> Any:
+        name = chosen(pages, now)
+        picks = tuple(now.pick(f"data-{what}") for what in ("split", "folder", "page"))
+        return (name, picks, pages.version_of(row_of(pages, name)))
+
+    def running_key(now: View) -> Any:
+        return tuple(pages.version_of(r) for r in active(pages))
+
+    def report_draw(now: View) -> Any:
+        row = row_of(pages, chosen(pages, now))
+        made = report_html(row, service.get(row.id)) if row and row.state == "done" else ""
+        return gr.HTML(f'<div class="dl-panel">{made}</div>', visible=bool(made))
+
+    def running_draw(now: View) -> Any:
+        made = "".join(running_html(r) for r in active(pages))
+        return gr.HTML(f'<div class="dl-panel">{made}</div>', visible=bool(made))
+
+    def folder_draw(now: View) -> Any:
+        name = chosen(pages, now)
+        return gr.Textbox(visible=name in catalog.INFO and not catalog.INFO[name].bundled)
+
+    pages.add("data", p.running, running_key, running_draw)
+    pages.add(
+        "data",
+        p.listed,
+        lambda now: (imports(now), chosen(pages, now)),
+        lambda now: catalogue_html(pages, chosen(pages, now)),
+    )
+    pages.add("data", p.folder, lambda now: chosen(pages, now), folder_draw)
+    pages.add(
+        "data",
+        p.split,
+        lambda now: chosen(pages, now),
+        lambda now: gr.Dropdown(visible=not is_synthetic(pages, chosen(pages, now))),
+    )
+    pages.add("data", p.looked, looked_key, lambda now: set_html(pages, now, chosen(pages, now)))
+    pages.add("data", p.report, looked_key, report_draw)
+
+
+def _fill_source(pages: Pages, form: spec_form.Form) -> None:
+    """Fetch in the catalogue fills in what the import is from."""
+
+    def draw(now: View) -> Any:
+        asked = now.pick("import-source")
+        return gr.Textbox(value=asked) if asked else gr.skip()
+
+    pages.add("data", form.fields["source"], lambda now: now.pick("import-source"), draw)
+
+
+def chosen(pages: Pages, view: View) -> str:
+    """The set that is looked at: a name of the catalogue or an import run."""
+    asked = view.run("data")
+    return asked if asked in catalog.INFO or row_of(pages, asked) else DEFAULT
+
+
+def row_of(pages: Pages, name: str) -> RunRow | None:
+    """The import run of this id; None where there is none."""
+    if not name or name in catalog.INFO:
+        return None
+    try:
+        row = pages.service.row(name, disk=False)
+    except Refused:
+        return None
+    return row if row.kind == "import" else None
+
+
+def active(pages: Pages) -> list[RunRow]:
+    return [r for r in pages.service.rows("import") if r.state in ACTIVE]
+
+
+def is_synthetic(pages: Pages, name: str) -> bool:
+    spec = pages.service.get(name).spec if row_of(pages, name) else None
+    return isinstance(spec, ImportSpec) and spec.role == "synthetic"
+
+
+def catalogue_html(pages: Pages, looked: str) -> str:
+    """Every data set with what it holds, where it comes from, and where it can be taken."""
+    rows = [_row(known, looked, _origin(known)) for known in catalog.INFO.values()]
+    unread = []
+    synthetic = []
+    for run in pages.service.rows("import"):
+        if run.state != "done":
+            continue
+        try:
+            known = catalog.info(run.id)
+        except catalog.DataError as error:
+            unread.append(f'<p class="refusal">{html.esc(error)}</p>')
+            continue
+        origin = (
+            f"imported from {html.esc(getattr(pages.service.get(run.id).spec, 'source', ''))}{html.demo_chip(run.demo)}"
+        )
+        if is_synthetic(pages, run.id):
+            synthetic.append(_row(known, looked, origin, synthetic=True))
+        else:
+            rows.append(_row(known, looked, origin))
+    heads = ["Set", "pixels", "classes", "training", "test", "where it comes from", ""]
+    body = "".join(rows)
+    if synthetic:
+        body += f'<tr class="group"><td colspan="{len(heads)}">Synthetic images made elsewhere</td></tr>' + "".join(
+            synthetic
+        )
+    left = (0, 5)
+    top = "".join(f'<th scope="col"{" class=left" if i in left else ""}>{h}</th>' for i, h in enumerate(heads))
+    return (
+        html.panel_head("Data sets")
+        + f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>{"".join(unread)}<p class="note">{ALSO}</p>'
+    )
+
+
+def _origin(known: catalog.Info) -> str:
+    if known.bundled:
+        return "inside installed packages"
+    fetch = (
+        html.button("Download", "pick", small=True, name="import-source", value=FETCH[known.name])
+        if known.name in FETCH
+        else ""
+    )
+    return f"a folder or .npz of yours {fetch}"
+
+
+def _row(known: catalog.Info, looked: str, origin: str, synthetic: bool = False) -> str:
+    mark = "synthetic" if synthetic else "real"
+    name = (
+        f'<i class="mark {mark}"></i><a class="run" href="?tab=data&amp;run={html.esc(known.name)}" data-act="look"'
+        f' data-set="{html.esc(known.name)}">{html.esc(known.title)}</a>'
+    )
+    if synthetic:
+        acts = html.button("Gallery", "open", small=True, run=known.name, tab="gallery")
+    else:
+        acts = "".join(
+            html.button(tab.capitalize(), "use", small=True, set=known.name, tab=tab) for tab in ("train", "mix")
+        )
+    cells = [
+        name, f"{known.size} x {known.size} {'grey' if known.channels == 1 else 'colour'}", f"{len(known.classes):,}", f"{known.train:,}",
+        f"{known.test:,}" if known.test else "", f'<span class="mut">{origin}</span>', f'<span class="acts tight">{acts}</span>',
+    ]  # fmt: skip
+    lit = ' class="chosen"' if known.name == looked else ""
+    return (
+        f"<tr{lit}>" + "".join(f"<td{' class=left' if i == 5 else ''}>{c}</td>" for i, c in enumerate(cells)) + "</tr>"
+    )
+
+
+def set_html(pages: Pages, view: View, name: str) -> str:
+    """Images of a set, rows are classes, pixel-exact; below them how many of each class there are."""
+    row = row_of(pages, name)
+    if row is not None and row.state != "done":
+        return unfinished_html(row)
+    info = catalog.info(name)
+    folder, split = view.pick("data-folder"), view.pick("data-split", "train")
+    try:
+        if is_synthetic(pages, name):
+            images, labels = pages.service.images(name)
+            counts = [("synthetic", "synthetic", labels)]
+        else:
+            images, labels, _ = pages.service.real_images(name, folder, split)
+            counts = [
+                (words, "real", pages.service.real_images(name, folder, part)[1])
+                for part, words in (("train", "training"), ("test", "test"))
+            ]
+    except Refused as error:
+        return html.panel_head(info.title) + f'<p class="note warn">{html.esc(error)}</p>'
+    page = max(1, int(view.pick("data-page", 1) or 1))
+    listed = [
+        (f"{words}: {len(held):,}", {kind: np.bincount(held, minlength=len(info.classes)).tolist()}) for words, kind, held in counts
+    ]  # fmt: skip
+    return (
+        sheet_html(info, images, labels, page, counts[0][1])
+        + '<div class="block-apart">'
+        + html.panel_head("Images per class", f"{len(info.classes)} classes, one scale")
+        + class_tables.histograms(info.classes, listed, "broad")
+        + "</div>"
+    )
+
+
+def unfinished_html(row: RunRow) -> str:
+    """An import that has no images (yet), with the reason where it failed and a way to try it again."""
+    why = spec_form.refusal(row.error) if row.error else ""
+    again = html.button("Try again", "resume", small=True, id="data-resume", run=row.id) if row.resumable else ""
+    word = html.STATE_WORDS.get(row.state, row.state)
+    return (
+        f'<p class="sub">{html.esc(row.name)} is {html.esc(word)}: it has no images.</p>{why}<p class="sub">{again}</p>'
+    )
+
+
+def sheet_html(info: catalog.Info, images: np.ndarray, labels: np.ndarray, page: int, kind: str) -> str:
+    """One page of classes, the first images of each in stored order; a class with fewer leaves its places empty."""
+    pages = -(-len(info.classes) // ROWS)
+    page = min(page, pages)
+    rows = range((page - 1) * ROWS, min(page * ROWS, len(info.classes)))
+    side = int(images.shape[1])
+    cols = max(4, min(20, WIDTH // max(side, 40)))
+    cells = np.zeros((len(rows) * cols, *images.shape[1:]), dtype=np.uint8)
+    for i, c in enumerate(rows):
+        members = np.flatnonzero(labels == c)[:cols]
+        cells[i * cols : i * cols + len(members)] = images[members]
+    sheet = imageset.sheet(cells, cols)
+    picture = html.sheet(
+        html.data_uri(imageset.png(sheet)), sheet.shape[1], sheet.shape[0], side, frame=kind, alt=f"{kind} images, rows are classes",
+        rows=[info.classes[c] for c in rows],
+    )  # fmt: skip
+    colour = "grey" if info.channels == 1 else "colour"
+    note = f"rows are classes, in stored order; {side} x {side} pixels, {colour}"
+    return html.panel_head(info.title, note) + picture + (turner(page, pages) if pages > 1 else "")
+
+
+def turner(page: int, pages: int) -> str:
+    """Buttons to the classes before and after."""
+    back = html.button("Previous classes", "pick", small=True, name="data-page", value=page - 1) if page > 1 else ""
+    on = html.button("More classes", "pick", small=True, name="data-page", value=page + 1) if page < pages else ""
+    return f'<div class="acts" style="margin:12px 0;align-items:center">{back}{on}<span class="mut">page {page} of {pages}</span></div>'

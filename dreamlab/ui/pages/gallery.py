@@ -1,0 +1,304 @@
+"""Gallery: real and synthetic images of the same class side by side, lossless and pixel-exact, page by page."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+import numpy as np
+
+from dreamlab.data import catalog, imageset
+from dreamlab.service import Refused, RunRow
+from dreamlab.settings import ImportSpec, SynthesizeSpec
+from dreamlab.ui import html
+from dreamlab.ui.pages.train import drawn_names, picture_size
+from dreamlab.ui.view import QUIET, Pages, View
+
+COLS, ROWS = 10, 8
+PER_PAGE = COLS * ROWS
+EVERY = "every class"
+SETS = "synthesize|import"
+"""Kinds of run that hold synthetic images: made here, or imported."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Pickers:
+    """The components that choose what is shown."""
+
+    chosen: Any
+    klass: Any
+    split: Any
+    page: Any
+
+
+def create(pages: Pages, view: Any, seen: Any) -> None:
+    """Lays out the tab: set, class and page pickers above two sheets."""
+    gr.HTML(
+        html.page_head(
+            "Real and synthetic, side by side",
+            "Every pixel as it is stored: lossless, at whole-number zoom. Blue frames are real images, vermilion ones synthetic.",
+        )
+    )
+    pickers = _pickers(pages)
+    with gr.Column(elem_classes="dl-panel"):
+        sheets = gr.HTML("", elem_id="gallery-sheets")
+    steps = gr.HTML("", elem_id="gallery-steps", visible=False)
+    with gr.Column(elem_classes="dl-panel"):
+        about = gr.HTML("", elem_id="gallery-about")
+
+    def shown(now: View) -> RunRow | None:
+        return pages.chosen(now, "gallery", ("synthesize", "import"), lambda row: is_set(pages, row))
+
+    def sheet_key(now: View) -> Any:
+        row = shown(now)
+        return (row and (row.id, row.state), now.pick("class", EVERY), now.pick("split", "train"), now.pick("page", 1))
+
+    def sheet_draw(now: View) -> str:
+        picked, split = now.pick("class", EVERY), now.pick("split", "train")
+        return sheets_html(pages, shown(now), picked, split, int(now.pick("page", 1)))
+
+    def steps_key(now: View) -> Any:
+        row = shown(now)
+        return (row.id, len(pages.service.status(row.id).images)) if row else None
+
+    def steps_draw(now: View) -> Any:
+        film = steps_html(pages, shown(now))
+        return gr.HTML(f'<div class="dl-panel">{film}</div>', visible=bool(film))
+
+    _draw_pickers(pages, pickers, shown)
+    pages.add("gallery", sheets, sheet_key, sheet_draw)
+    pages.add("gallery", steps, steps_key, steps_draw)
+    pages.add("gallery", about, lambda now: row_key(shown(now)), lambda now: about_html(pages, shown(now)))
+    _wire(pickers, view)
+
+
+def _pickers(pages: Pages) -> Pickers:
+    """One row above the sheets."""
+    with gr.Row():
+        chosen = gr.Dropdown(
+            choices=pages.service.choices(SETS),
+            label="Synthetic set",
+            elem_id="gallery-set",
+            allow_custom_value=True,
+            scale=3,
+            min_width=280,
+        )
+        klass = gr.Dropdown(
+            choices=[EVERY], value=EVERY, label="Class", elem_id="gallery-class", scale=1, min_width=120
+        )
+        split = gr.Dropdown(
+            choices=[("training images", "train"), ("test images", "test")],
+            value="train",
+            label="Real images",
+            elem_id="gallery-split",
+            scale=1,
+            min_width=140,
+            filterable=False,
+        )
+        page = gr.Number(1, label="Page", elem_id="gallery-page", scale=0, min_width=110)
+    return Pickers(chosen, klass, split, page)
+
+
+def _draw_pickers(pages: Pages, pickers: Pickers, shown: Callable[[View], RunRow | None]) -> None:
+    """Keeps the choices fresh and on what is shown."""
+    service = pages.service
+
+    def set_key(now: View) -> Any:
+        row = shown(now)
+        return (tuple(service.choices(SETS)), row.id if row else "")
+
+    def set_draw(now: View) -> Any:
+        row = shown(now)
+        return gr.Dropdown(choices=service.choices(SETS), value=row.id if row else None)
+
+    def class_key(now: View) -> Any:
+        row = shown(now)
+        return (row.id if row else "", now.pick("class", EVERY))
+
+    def class_draw(now: View) -> Any:
+        row = shown(now)
+        names = class_names(pages, row.id) if row else ()
+        picked = now.pick("class", EVERY)
+        return gr.Dropdown(choices=[EVERY, *names], value=picked if picked in names else EVERY)
+
+    pages.add("gallery", pickers.chosen, set_key, set_draw)
+    pages.add("gallery", pickers.klass, class_key, class_draw)
+    pages.add("gallery", pickers.page, lambda now: now.pick("page", 1), lambda now: now.pick("page", 1))
+
+
+def _wire(pickers: Pickers, view: Any) -> None:
+    """What is picked becomes part of the view; another set or class begins on its first page."""
+
+    def on_set(now: View, run: str | None) -> View:
+        return now.at("gallery", run or "").with_pick("page", 1)
+
+    def on_class(now: View, name: str) -> View:
+        return now.with_pick("class", name).with_pick("page", 1)
+
+    def on_split(now: View, name: str) -> View:
+        return now.with_pick("split", name).with_pick("page", 1)
+
+    def on_page(now: View, number: float | None) -> View:
+        return now.with_pick("page", max(1, int(number or 1)))
+
+    pickers.chosen.input(on_set, [view, pickers.chosen], view, **QUIET)
+    pickers.klass.input(on_class, [view, pickers.klass], view, **QUIET)
+    pickers.split.input(on_split, [view, pickers.split], view, **QUIET)
+    pickers.page.input(on_page, [view, pickers.page], view, **QUIET)
+
+
+def row_key(row: RunRow | None) -> Any:
+    return (row.id, row.state) if row else None
+
+
+def is_set(pages: Pages, row: RunRow) -> bool:
+    """Whether a run holds synthetic images; an import may also be a data set."""
+    spec = pages.service.get(row.id).spec
+    return not isinstance(spec, ImportSpec) or spec.role == "synthetic"
+
+
+def belongs(pages: Pages, run: str) -> tuple[str, str, tuple[str, ...]]:
+    """(data set, its folder, names of the classes) of a synthetic set; no names where its generator knows none."""
+    spec = pages.service.get(run).spec
+    if isinstance(spec, ImportSpec):
+        return spec.dataset, "", catalog.info(spec.dataset).classes
+    generator = pages.service.generator_of(run)[1]
+    labelled = isinstance(spec, SynthesizeSpec) and spec.labeller != "none"
+    return (
+        generator.dataset,
+        generator.data_dir,
+        catalog.info(generator.dataset).classes if labelled else drawn_names(generator),
+    )
+
+
+def class_names(pages: Pages, run: str) -> tuple[str, ...]:
+    return belongs(pages, run)[2]
+
+
+def pick(images: np.ndarray, labels: np.ndarray, classes: int, klass: int | None, page: int) -> np.ndarray:
+    """Indices of one page: of one class in stored order, or as many columns of every class (rows are classes)."""
+    if klass is not None:
+        return np.flatnonzero(labels == klass)[(page - 1) * PER_PAGE : page * PER_PAGE]
+    parts = [np.flatnonzero(labels == c)[(page - 1) * COLS : page * COLS] for c in range(classes)]
+    parts = [p for p in parts if len(p) == COLS]
+    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
+
+
+def page_count(labels: np.ndarray, klass: int | None) -> int:
+    if klass is not None:
+        return max(1, -(-int((labels == klass).sum()) // PER_PAGE))
+    counts = np.unique(labels, return_counts=True)[1]
+    return max(1, int(counts.max()) // COLS) if len(counts) else 1
+
+
+def sheets_html(pages: Pages, row: RunRow | None, picked: str, split: str, page: int) -> str:
+    """Two sheets at the same zoom, with what they are and how many pages there are."""
+    if row is None:
+        return '<p class="empty">No synthetic set yet. Keep one on Sample, or start a mix.</p>'
+    if row.state != "done":
+        return f'<p class="empty">This set is {html.esc(html.STATE_WORDS.get(row.state, row.state))}: {row.step:,} of {row.total:,} {html.esc(row.unit)}.</p>'
+    service = pages.service
+    dataset, folder, names = belongs(pages, row.id)
+    fake, fake_labels = service.images(row.id)
+    try:
+        real, real_labels, _ = service.real_images(dataset, folder, split)
+        missing = ""
+    except Refused as error:  # the set can be looked at alone
+        real, real_labels, missing = fake[:0], fake_labels[:0], str(error)
+    if not names:  # the generator knows no classes: real images of all of them, in stored order
+        names, real_labels, picked = ("all",), np.zeros_like(real_labels), "all"
+    klass, side = names.index(picked) if picked in names else None, int(fake.shape[1])
+    where = f"{dataset}, {'training' if split == 'train' else 'test'} split"
+    left = (
+        f'<p class="note warn">{html.esc(missing)}</p>'
+        if missing
+        else one(real, real_labels, names, klass, page, "real", where, side)
+    )
+    right = one(fake, fake_labels, names, klass, page, "synthetic", row.name, side)
+    last = max(page_count(real_labels, klass), page_count(fake_labels, klass))
+    back = (
+        html.button("Previous", "pick", small=True, id="gallery-previous", name="page", value=page - 1)
+        if page > 1
+        else ""
+    )
+    on = html.button("Next", "pick", small=True, id="gallery-next", name="page", value=page + 1) if page < last else ""
+    return f'<div class="pair">{left}{right}</div><div class="acts" style="margin-top:12px;align-items:center">{back}{on}<span class="mut">page {min(page, last):,} of {last:,}</span></div>'
+
+
+def one(
+    images: np.ndarray, labels: np.ndarray, names: tuple[str, ...], klass: int | None, page: int, kind: str, about: str, side: int
+) -> str:  # fmt: skip
+    """One sheet with its head; images are shown at `side` pixels, resized as for training where they are stored larger."""
+    index = pick(images, labels, len(names), klass, page)
+    word = "Real" if kind == "real" else "Synthetic"
+    what = "rows are classes" if klass is None else f"class {names[klass]}" if len(names) > 1 else "all classes"
+    head = f'<h2 class="head"><b><i class="mark {kind}"></i>{word}, {html.esc(what)}</b><span>{html.esc(about)}, {len(labels):,} images</span></h2>'
+    if not len(index):
+        return f'<div>{head}<p class="empty">No more images on this page.</p></div>'
+    sheet = imageset.sheet(imageset.resized(np.asarray(images[index]), side), COLS)
+    uri = html.data_uri(imageset.png(sheet))
+    rows = names if klass is None and len(index) == COLS * len(names) else ()
+    picture = html.sheet(uri, sheet.shape[1], sheet.shape[0], side, frame=kind, alt=f"{word} images, {what}", rows=rows)
+    return f'<div>{head}{picture}<p class="note"><a download="{kind}-{html.esc(what.replace(" ", "-"))}-{page}.png" href="{uri}">Download this sheet (PNG, lossless)</a></p></div>'
+
+
+def steps_html(pages: Pages, row: RunRow | None) -> str:
+    """The kept steps of a sampling: x_t and the predicted x0 of the first images of every class, with a timeline."""
+    if row is None:
+        return ""
+    by_step: dict[int, dict[str, dict[str, Any]]] = {}
+    for event in pages.service.status(row.id).images:
+        if event.get("name") in ("x_t", "x0"):
+            by_step.setdefault(int(event["step"]), {})[event["name"]] = event
+    whole = [by_step[step] for step in sorted(by_step) if len(by_step[step]) == 2]
+    if not whole:
+        return ""
+    run = pages.service.get(row.id)
+    frames = []
+    for pair in whole:
+        width, height = picture_size(run.path / pair["x_t"]["path"])
+        frames.append({
+            "srcs": [f"/media/{row.id}/{pair[name]['path']}?v={pair[name]['t']}" for name in ("x_t", "x0")],
+            "w": width, "h": height, "cell": width // max(1, int(pair["x_t"].get("cols", 8))),
+            "title": f"Denoising, step {int(pair['x_t']['step'])}", "caption": str(pair["x_t"].get("caption", "")),
+        })  # fmt: skip
+    names = class_names(pages, row.id)
+    chosen = getattr(run.spec, "classes", ()) or range(len(names))
+    rows = [names[c] for c in chosen if c < len(names)][: int(whole[-1]["x_t"].get("rows", len(names)))]
+    panels = [("x_t", "what the sampler holds"), ("Predicted x0", "what the network believes")]
+    return html.film(row.id, frames, panels, rows, ends=("noise", "image"))
+
+
+def about_html(pages: Pages, row: RunRow | None) -> str:
+    """Where the set comes from and what can be done with it."""
+    if row is None:
+        return html.panel_head("The set")
+    try:
+        origin = imported(pages, row) or made(pages, row)
+    except Refused:
+        origin = "made by a generator that is no longer here"
+    record = pages.service.get(row.id).record
+    measure = html.button("Measure its fidelity", "open", run=row.id, tab="fidelity", id="gallery-measure")
+    links = html.export_links(row.id, "Its images") if row.state == "done" else ""
+    return (
+        html.panel_head("The set", row.id)
+        + f'<p class="sub">{html.esc(row.headline)}{html.demo_chip(row.demo)}; {origin}. {html.state_chip(row.state)}</p>'
+        f'{html.command_line(record.command)}<div class="acts" style="margin-top:12px;align-items:center">{measure}{links}</div>'
+    )
+
+
+def imported(pages: Pages, row: RunRow) -> str:
+    """Where an imported set is from; empty for one that was made here."""
+    spec = pages.service.get(row.id).spec
+    if not isinstance(spec, ImportSpec):
+        return ""
+    return f"{html.run_link(row.id, 'imported', 'data')} from {html.esc(spec.source)}, for the classes of {html.esc(spec.dataset)}"
+
+
+def made(pages: Pages, row: RunRow) -> str:
+    """Which generator made a set, and what that had seen. Raises Refused where it is gone."""
+    generator, spec = pages.service.generator_of(row.id)
+    saw = f"{sum(pages.service.available(spec)):,} real images of {spec.dataset}"
+    return f"made by {html.run_link(generator.id, generator.record.name, 'train')}, which saw {html.esc(saw)}"
