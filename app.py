@@ -1,4 +1,5 @@
-"""The dashboard of DreamLab: `python app.py`. It reads and submits; the engine, a process of its own, computes."""
+"""The dashboard of DreamLab: `python app.py`. It reads and submits; the engine, a process of its
+own, computes."""
 
 from __future__ import annotations
 
@@ -19,7 +20,9 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no page ever asks a server; an import that is asked to takes it back
+os.environ.setdefault(
+    "HF_HUB_OFFLINE", "1"
+)  # no page ever asks a server; an import that is asked to takes it back
 
 COOKIE = "dreamlab"
 SECOND_PRESS = 5.0
@@ -30,7 +33,9 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line. Exits with 2 and one sentence where it cannot be used."""
     parser = argparse.ArgumentParser(prog="app.py", description="The dashboard of DreamLab.")
     parser.add_argument(
-        "--host", default="127.0.0.1", help="address to listen on; one that others can reach needs a token"
+        "--host",
+        default="127.0.0.1",
+        help="address to listen on; one that others can reach needs a token",
     )
     parser.add_argument("--port", type=int, default=7860, help="port to listen on (default 7860)")
     parser.add_argument("--runs", default="runs", help="folder of the runs (default runs)")
@@ -43,7 +48,8 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if not loopback(args.host) and not args.token:
         refuse(
-            f"Host (--host): {args.host} can be reached from other machines; set a token (--token or DREAMLAB_TOKEN), or use 127.0.0.1."
+            f"Host (--host): {args.host} can be reached from other machines; set a token (--token"
+            " or DREAMLAB_TOKEN), or use 127.0.0.1."
         )
     if not 0 < args.port < 65536:
         refuse(f"Port (--port): {args.port} cannot be used; it must be 1 to 65535.")
@@ -75,22 +81,31 @@ def check_port(host: str, port: int) -> None:
         try:
             probe.bind((host, port))
         except OSError as error:
-            reason = "something else listens there already" if error.errno == 98 else (error.strerror or str(error))
+            reason = (
+                "something else listens there already"
+                if error.errno == 98
+                else (error.strerror or str(error))
+            )
             refuse(f"Port (--port): {port} on {host} cannot be used ({reason}); give another one.")
 
 
 class Guard:
-    """ASGI middleware around every route. With a token: given once in the address, then kept as a cookie. Without one:
-    only requests that name this machine, so that no foreign page can reach it by a name of its own (DNS rebinding)."""
+    """ASGI middleware around every route. With a token: given once in the address, then kept as a
+    cookie. Without one: only requests that name this machine, so that no foreign page can reach it
+    by a name of its own (DNS rebinding)."""
 
     def __init__(self, app: Any, token: str):
         self.app, self.token = app, token
-        self.cookie = hmac.new(token.encode(), b"dreamlab page", hashlib.sha256).hexdigest() if token else ""
+        self.cookie = (
+            hmac.new(token.encode(), b"dreamlab page", hashlib.sha256).hexdigest() if token else ""
+        )
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] not in ("http", "websocket"):
             return await self.app(scope, receive, send)
-        headers = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope.get("headers", [])}
+        headers = {
+            k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope.get("headers", [])
+        }
         if not self.token:
             name = urllib.parse.urlsplit(f"//{headers.get('host', '')}").hostname or ""
             return await (
@@ -100,25 +115,50 @@ class Guard:
             )
         query = urllib.parse.parse_qs(scope.get("query_string", b"").decode("latin-1"))
         given = query.pop("token", [""])[0]
-        if given and hmac.compare_digest(given.encode(), self.token.encode()) and scope["type"] == "http":
+        if (
+            given
+            and hmac.compare_digest(given.encode(), self.token.encode())
+            and scope["type"] == "http"
+        ):
             rest = urllib.parse.urlencode(query, doseq=True)
-            return await _answer(send, scope, 303, "", [
-                ("location", scope["path"] + (f"?{rest}" if rest else "")),
-                ("set-cookie", f"{COOKIE}={self.cookie}; HttpOnly; SameSite=Strict; Path=/; Max-Age=2592000"),
-            ])  # fmt: skip
-        kept = {n.strip(): v for n, _, v in (p.partition("=") for p in headers.get("cookie", "").split(";"))}.get(
-            COOKIE, ""
-        )
+            return await _answer(
+                send,
+                scope,
+                303,
+                "",
+                [
+                    ("location", scope["path"] + (f"?{rest}" if rest else "")),
+                    (
+                        "set-cookie",
+                        (
+                            f"{COOKIE}={self.cookie}; HttpOnly; SameSite=Strict; Path=/;"
+                            " Max-Age=2592000"
+                        ),
+                    ),
+                ],
+            )
+        kept = {
+            n.strip(): v
+            for n, _, v in (p.partition("=") for p in headers.get("cookie", "").split(";"))
+        }.get(COOKIE, "")
         if kept and hmac.compare_digest(kept.encode(), self.cookie.encode()):
             return await self.app(scope, receive, send)
-        return await _answer(send, scope, 401, "This page needs its token: open the address with ?token=... once.")
+        return await _answer(
+            send, scope, 401, "This page needs its token: open the address with ?token=... once."
+        )
 
 
-async def _answer(send: Any, scope: Any, status: int, text: str, headers: list[tuple[str, str]] | None = None) -> None:
+async def _answer(
+    send: Any, scope: Any, status: int, text: str, headers: list[tuple[str, str]] | None = None
+) -> None:
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 4401})
         return
-    pairs = [("content-type", "text/plain; charset=utf-8"), ("cache-control", "no-store"), *(headers or [])]
+    pairs = [
+        ("content-type", "text/plain; charset=utf-8"),
+        ("cache-control", "no-store"),
+        *(headers or []),
+    ]
     await send(
         {
             "type": "http.response.start",
@@ -152,7 +192,10 @@ def web(service: Any) -> Any:
         return FileResponse(
             file,
             media_type="image/png",
-            headers={"cache-control": "private, max-age=31536000, immutable", "x-content-type-options": "nosniff"},
+            headers={
+                "cache-control": "private, max-age=31536000, immutable",
+                "x-content-type-options": "nosniff",
+            },
         )
 
     @api.get("/export/{run}")
@@ -162,7 +205,9 @@ def web(service: Any) -> Any:
         except Refused as error:
             raise HTTPException(404, str(error)) from None
         gone = BackgroundTask(shutil.rmtree, file.parent, ignore_errors=True)
-        return FileResponse(file, filename=file.name, background=gone, headers={"cache-control": "no-store"})
+        return FileResponse(
+            file, filename=file.name, background=gone, headers={"cache-control": "no-store"}
+        )
 
     api.mount("/look/fonts", StaticFiles(directory=ASSETS / "fonts"))
 
@@ -173,19 +218,39 @@ def web(service: Any) -> Any:
         return FileResponse(ASSETS / name, headers={"cache-control": "no-cache"})
 
     return gr.mount_gradio_app(
-        api, shell.build(service), path="/", theme=gradio_theme(), css=shell.css(), head=shell.head(), footer_links=[], run_history=False,
-        enable_monitoring=False, show_error=False, ssr_mode=False, mcp_server=False, pwa=False, allowed_paths=[],
-    )  # fmt: skip
+        api,
+        shell.build(service),
+        path="/",
+        theme=gradio_theme(),
+        css=shell.css(),
+        head=shell.head(),
+        footer_links=[],
+        run_history=False,
+        enable_monitoring=False,
+        show_error=False,
+        ssr_mode=False,
+        mcp_server=False,
+        pwa=False,
+        allowed_paths=[],
+    )
 
 
 def serve(api: Any, args: argparse.Namespace, service: Any) -> None:
-    """Runs the server until Ctrl-C; says what goes on; a second Ctrl-C soon after stops and keeps the runs."""
+    """Runs the server until Ctrl-C; says what goes on; a second Ctrl-C soon after stops and keeps
+    the runs."""
     import uvicorn
 
     presses: list[float] = []
-    server = uvicorn.Server(uvicorn.Config(
-        Guard(api, args.token), host=args.host, port=args.port, log_level="warning", access_log=False, timeout_graceful_shutdown=1,
-    ))  # fmt: skip
+    server = uvicorn.Server(
+        uvicorn.Config(
+            Guard(api, args.token),
+            host=args.host,
+            port=args.port,
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=1,
+        )
+    )
 
     def on_signal(number: int, frame: Any) -> None:
         presses.append(time.monotonic())
@@ -205,9 +270,14 @@ def serve(api: Any, args: argparse.Namespace, service: Any) -> None:
     shown = "127.0.0.1" if args.host in ("0.0.0.0", "::") else args.host
     address = f"http://{f'[{shown}]' if ':' in shown else shown}:{args.port}/"
     if server.started:
-        print(f"DreamLab is at {address}" + ("?token=... (your token, once)" if args.token else ""), flush=True)
+        print(
+            f"DreamLab is at {address}" + ("?token=... (your token, once)" if args.token else ""),
+            flush=True,
+        )
         if not args.no_browser:
-            webbrowser.open(address + (f"?token={urllib.parse.quote(args.token)}" if args.token else ""))
+            webbrowser.open(
+                address + (f"?token={urllib.parse.quote(args.token)}" if args.token else "")
+            )
     while thread.is_alive() and not server.should_exit:
         time.sleep(0.1)
     thread.join(timeout=4)
@@ -215,15 +285,21 @@ def serve(api: Any, args: argparse.Namespace, service: Any) -> None:
 
 
 def farewell(service: Any, runs: str, presses: list[float]) -> None:
-    """Which runs go on and how to stop them. `presses`: times of Ctrl-C so far; -1 where no second one is waited for."""
+    """Which runs go on and how to stop them. `presses`: times of Ctrl-C so far; -1 where no second
+    one is waited for."""
     active = service.active()
     where = "" if runs == "runs" else f" --runs {runs}"
     if active and len(presses) < 2:
-        print(f"{len(active)} run{'s go' if len(active) > 1 else ' goes'} on without it. To stop and keep:", flush=True)
+        print(
+            f"{len(active)} run{'s go' if len(active) > 1 else ' goes'} on without it. To stop and"
+            " keep:",
+            flush=True,
+        )
         for row in active:
             print(f"  python -m dreamlab runs stop {row.id}{where}", flush=True)
         print(
-            f"Ctrl-C again within {SECOND_PRESS:.0f} s stops and keeps {'them' if len(active) > 1 else 'it'}.",
+            f"Ctrl-C again within {SECOND_PRESS:.0f} s stops and keeps"
+            f" {'them' if len(active) > 1 else 'it'}.",
             flush=True,
         )
         until = time.monotonic() + SECOND_PRESS

@@ -18,33 +18,58 @@ def synthetic_set(store: RunStore, per_class: int = 20) -> Run:
     data = catalog.load("digits")
     keep = np.concatenate([np.flatnonzero(data.train_labels == c)[-per_class:] for c in range(10)])
     return new_set(
-        store, new_run(store, "train", {"dataset": "digits"}), data.train_images[keep], data.train_labels[keep]
+        store,
+        new_run(store, "train", {"dataset": "digits"}),
+        data.train_images[keep],
+        data.train_labels[keep],
     )
 
 
-def new_import(store: RunStore, images: np.ndarray, labels: np.ndarray, train: int, **card: Any) -> Run:
-    """A finished import: a data set, or synthetic images where `dataset` names whose classes they are."""
+def new_import(
+    store: RunStore, images: np.ndarray, labels: np.ndarray, train: int, **card: Any
+) -> Run:
+    """A finished import: a data set, or synthetic images where `dataset` names whose classes they
+    are."""
     role = "synthetic" if card.get("dataset") else "real"
-    run = new_run(store, "import", {"source": "none", "role": role, "dataset": card.pop("dataset", "")})
+    run = new_run(
+        store, "import", {"source": "none", "role": role, "dataset": card.pop("dataset", "")}
+    )
     imageset.save(run.path, images, labels)
     classes = [f"class {c}" for c in range(int(labels.max()) + 1)]
-    write_json(run.path / catalog.CARD, {
-        "title": "A set", "size": images.shape[1], "channels": images.shape[3], "classes": classes, "train": train,
-        "test": len(images) - train, "mirror": True, "role": role, "content_hash": array_hash(images, labels), "source": "",
-        "preprocessing": {}, **card,
-    })  # fmt: skip
+    write_json(
+        run.path / catalog.CARD,
+        {
+            "title": "A set",
+            "size": images.shape[1],
+            "channels": images.shape[3],
+            "classes": classes,
+            "train": train,
+            "test": len(images) - train,
+            "mirror": True,
+            "role": role,
+            "content_hash": array_hash(images, labels),
+            "source": "",
+            "preprocessing": {},
+            **card,
+        },
+    )
     catalog.add_shelf(store.folder)
     return run
 
 
 def colour_digits(store: RunStore, size: int = 16) -> Run:
-    """A small data set of another size and colour: 8x8 digits made larger, 300 to train on and 100 for the test."""
+    """A small data set of another size and colour: 8x8 digits made larger, 300 to train on and 100
+    for the test."""
     data = catalog.load("digits")
     grey = imageset.resized(data.train_images[:400], size)
-    return new_import(store, np.concatenate([grey, grey // 2, 255 - grey], axis=3), data.train_labels[:400], 300)
+    return new_import(
+        store, np.concatenate([grey, grey // 2, 255 - grey], axis=3), data.train_labels[:400], 300
+    )
 
 
 def run_task(store: RunStore, **values: Any) -> tuple[Run, list[dict[str, Any]]]:
     """A classify run on the 8x8 digits, done within this process, and its events."""
-    run = new_run(store, "classify", {"dataset": "digits", "images_per_class": 10, "steps": 60, **values})
+    run = new_run(
+        store, "classify", {"dataset": "digits", "images_per_class": 10, "steps": 60, **values}
+    )
     return run, list(classify(context(store, run)))

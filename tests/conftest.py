@@ -1,4 +1,5 @@
-"""What several tests share: an empty runs folder whose engine is ended with the test, and the command line as a process."""
+"""What several tests share: an empty runs folder whose engine is ended with the test, and the
+command line as a process."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A runs folder without the demo run. Its engine, if a test starts one, stops with the module."""
+    """A runs folder without the demo run. Its engine, if a test starts one, stops with the
+    module."""
     folder = tmp_path_factory.mktemp("lab") / "runs"
     store = RunStore(folder)
     store.prepare()
@@ -38,7 +40,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> RunStore:
 
 @pytest.fixture(scope="module")
 def one_thread() -> Iterator[None]:
-    """Tiny networks are slower with more threads; sums over one thread are the same in every run."""
+    """Tiny networks are slower with more threads; sums over one thread are the same in every
+    run."""
     import torch  # seconds that most tests do not need
 
     before = torch.get_num_threads()
@@ -48,7 +51,8 @@ def one_thread() -> Iterator[None]:
 
 
 def dreamlab(runs: Path, *words: str, timeout: float = 300) -> tuple[int, dict[str, Any], str]:
-    """(exit status, the last line of stdout as JSON, stderr) of `python -m dreamlab ... --runs RUNS --json`."""
+    """(exit status, the last line of stdout as JSON, stderr) of `python -m dreamlab ... --runs RUNS
+    --json`."""
     line = [sys.executable, "-m", "dreamlab", *words, "--runs", str(runs), "--json"]
     done = subprocess.run(line, capture_output=True, text=True, cwd=ROOT, timeout=timeout)
     assert done.stdout.strip(), f"no JSON on stdout; stderr: {done.stderr[-2000:]}"

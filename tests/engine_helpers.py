@@ -19,12 +19,20 @@ from dreamlab.store.process import alive
 FAKE = Path(__file__).with_name("fake_worker.py")
 TINY = {"dataset": "digits", "steps": 20, "batch_size": 16, "base_width": 8, "preview_every": 60}
 MINIMAL = {
-    "train": {}, "synthesize": {"source": "x"}, "fidelity": {"images": "x"}, "classify": {}, "mix": {}, "sweep": {"source": "x"},
-}  # fmt: skip
+    "train": {},
+    "synthesize": {"source": "x"},
+    "fidelity": {"images": "x"},
+    "classify": {},
+    "mix": {},
+    "sweep": {"source": "x"},
+}
 
 
-def submit(store: RunStore, kind: str = "classify", plan: dict[str, Any] | None = None, **record: Any) -> Run:
-    """A queued run; `plan` is what the fake worker does with it. `values` are settings of its spec."""
+def submit(
+    store: RunStore, kind: str = "classify", plan: dict[str, Any] | None = None, **record: Any
+) -> Run:
+    """A queued run; `plan` is what the fake worker does with it. `values` are settings of its
+    spec."""
     spec = make(KINDS[kind], {**MINIMAL[kind], **record.pop("values", {})})
     run_id = record.pop("id", None) or store.new_id(kind, record.get("name", "t"))
     fields = {"name": "t", "created": "2026-11-21T10:00:00", "hash": spec.content_hash(), **record}
@@ -41,7 +49,10 @@ def fake_command(request: Request) -> list[str]:
 
 def fake_engine(store: RunStore, slots: int = 2, devices: list[Device] | None = None) -> Engine:
     return Engine(
-        store.folder, launcher=SpawnLauncher(fake_command), devices=devices or [Device("cpu", slots)], live=False
+        store.folder,
+        launcher=SpawnLauncher(fake_command),
+        devices=devices or [Device("cpu", slots)],
+        live=False,
     )
 
 

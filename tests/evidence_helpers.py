@@ -21,12 +21,20 @@ def new_store(folder: Path) -> RunStore:
     return store
 
 
-def new_run(store: RunStore, kind: str, values: dict[str, Any], roles: dict[str, str] | None = None) -> Run:
+def new_run(
+    store: RunStore, kind: str, values: dict[str, Any], roles: dict[str, str] | None = None
+) -> Run:
     spec = make(KINDS[kind], values)
     record = Record(
-        id=store.new_id(kind, "test"), kind=kind, name=f"a {kind}", created="2026-01-01T00:00:00", hash=spec.content_hash(),
-        spec=spec.model_dump(mode="json"), roles=roles or {}, children=list((roles or {}).values()),
-    )  # fmt: skip
+        id=store.new_id(kind, "test"),
+        kind=kind,
+        name=f"a {kind}",
+        created="2026-01-01T00:00:00",
+        hash=spec.content_hash(),
+        spec=spec.model_dump(mode="json"),
+        roles=roles or {},
+        children=list((roles or {}).values()),
+    )
     return store.create(record)
 
 
@@ -35,7 +43,8 @@ def new_group(store: RunStore, kind: str, values: dict[str, Any]) -> tuple[Run, 
     children: dict[str, Run] = {}
     for child in plan(make(KINDS[kind], values), store):
         resolved = {
-            k: children[v[1:]].id if isinstance(v, str) and v.startswith("@") else v for k, v in child.values.items()
+            k: children[v[1:]].id if isinstance(v, str) and v.startswith("@") else v
+            for k, v in child.values.items()
         }
         children[child.role] = new_run(store, child.kind, resolved)
     return new_run(store, kind, values, {role: run.id for role, run in children.items()}), children
@@ -44,8 +53,8 @@ def new_group(store: RunStore, kind: str, values: dict[str, Any]) -> tuple[Run, 
 def finish_classifier(
     run: Run, labels: np.ndarray, accuracies: list[float], difficulty: np.ndarray | None = None
 ) -> None:
-    """A classify run that is done: as many errors as the accuracies say, on the images of greatest `difficulty` (N,), which
-    arms that shall resemble each other share."""
+    """A classify run that is done: as many errors as the accuracies say, on the images of greatest
+    `difficulty` (N,), which arms that shall resemble each other share."""
     rng = np.random.default_rng(0)
     hard = rng.random(len(labels)) if difficulty is None else difficulty
     classes = int(labels.max()) + 1
@@ -62,13 +71,30 @@ def finish_classifier(
     right = np.stack(rows) == labels
     per_class = [float(right[:, labels == c].mean()) for c in range(classes)]
     values = components.correct(np.stack(rows), labels)
-    finish(run, {
-        "arm": "", "label": "", "seeds": list(range(len(accuracies))), "accuracies": [float(r.mean()) for r in right],
-        "macro_f1": accuracies, "interval": components.cell(values), "macro_f1_interval": components.cell(values),
-        "per_class": per_class, "test_images": len(labels), "steps": 200, "epochs": 5.0, "seconds": 6.0, "train_seconds": 6.0,
-        "cached_seeds": 0, "confusion": np.eye(classes).tolist(), "top5": None, "validation": None, "parameters": 1000,
-        "counts": {"real": 0, "synthetic": 0, "other": 0},
-    })  # fmt: skip
+    finish(
+        run,
+        {
+            "arm": "",
+            "label": "",
+            "seeds": list(range(len(accuracies))),
+            "accuracies": [float(r.mean()) for r in right],
+            "macro_f1": accuracies,
+            "interval": components.cell(values),
+            "macro_f1_interval": components.cell(values),
+            "per_class": per_class,
+            "test_images": len(labels),
+            "steps": 200,
+            "epochs": 5.0,
+            "seconds": 6.0,
+            "train_seconds": 6.0,
+            "cached_seeds": 0,
+            "confusion": np.eye(classes).tolist(),
+            "top5": None,
+            "validation": None,
+            "parameters": 1000,
+            "counts": {"real": 0, "synthetic": 0, "other": 0},
+        },
+    )
 
 
 def new_set(store: RunStore, source: Run, images: np.ndarray, labels: np.ndarray) -> Run:

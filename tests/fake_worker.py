@@ -1,4 +1,5 @@
-"""A worker without torch for tests of the engine: does what `plan.json` in its run directory says."""
+"""A worker without torch for tests of the engine: does what `plan.json` in its run directory
+says."""
 
 import json
 import os
@@ -13,7 +14,10 @@ plan = json.loads((path / "plan.json").read_text()) if (path / "plan.json").exis
 
 def write(type: str, **fields: object) -> None:
     with open(path / "events.jsonl", "ab", buffering=0) as file:
-        file.write(json.dumps({"t": time.time(), "attempt": attempt, "type": type, **fields}).encode() + b"\n")
+        file.write(
+            json.dumps({"t": time.time(), "attempt": attempt, "type": type, **fields}).encode()
+            + b"\n"
+        )
 
 
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -25,7 +29,14 @@ if plan.get("child"):  # a process of its own, which must not outlive a stop now
         os._exit(0)
     (path / "child.pid").write_text(str(child))
 for step in range(plan.get("steps", 1)):
-    write("progress", step=step + 1, total=plan.get("steps", 1), unit="steps", eta_seconds=None, text="")
+    write(
+        "progress",
+        step=step + 1,
+        total=plan.get("steps", 1),
+        unit="steps",
+        eta_seconds=None,
+        text="",
+    )
     if step + 1 == plan.get("die_at", {}).get(str(attempt)):
         os.kill(os.getpid(), signal.SIGKILL)
     if "exit" in plan:

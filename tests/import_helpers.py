@@ -38,7 +38,9 @@ def class_files(
     """Distinct PNG files of 16x16 pixels in class folders, as {name: bytes}."""
     seed = iter(range(10_000 * (1 + len(prefix)), 10**9))
     return {
-        f"{prefix}{c}/{i}.png": encoded(picture(next(seed), channels=channels)) for c in classes for i in range(each)
+        f"{prefix}{c}/{i}.png": encoded(picture(next(seed), channels=channels))
+        for c in classes
+        for i in range(each)
     }
 
 
@@ -72,8 +74,11 @@ def do_import(
 
 
 def peak_mb() -> float:
-    """Most memory that this process has held, in MB. Linux hands getrusage's figure down from the process that started this one."""
+    """Most memory that this process has held, in MB. Linux hands getrusage's figure down from the
+    process that started this one."""
     status = Path("/proc/self/status")
     if status.exists():
         return int(status.read_text().split("VmHWM:")[1].split()[0]) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
+        2**20 if sys.platform == "darwin" else 2**10
+    )

@@ -2,7 +2,8 @@
 
     python -m tests.make_demo            (make demo; about ten minutes on two cores)
 
-Nothing in it is written by hand: it is what these commands leave in an empty runs folder, without resume states and logs.
+Nothing in it is written by hand: it is what these commands leave in an empty runs folder, without
+resume states and logs.
 """
 
 from __future__ import annotations
@@ -53,16 +54,63 @@ def make(runs: Path) -> None:
         "--name",
         "Digits generator, 3,000 images",
     )
-    images = command(runs, "synthesize", "--from", train["run"], "--per-class", "100", "--name", "1,000 digits, w = 1")
-    command(runs, "fidelity", "--images", images["run"], "--name", "1,000 digits against 2,000 real ones")
-    command(runs, "sweep", "--from", train["run"], "--axis", "num_steps", "--name", "Fidelity against sampler steps")
-    command(
-        runs, "sweep", "--from", train["run"], "--axis", "guidance_weight", "--name", "Fidelity against guidance weight"
+    images = command(
+        runs,
+        "synthesize",
+        "--from",
+        train["run"],
+        "--per-class",
+        "100",
+        "--name",
+        "1,000 digits, w = 1",
     )
     command(
-        runs, "mix", "--dataset", "mnist5k", "--images-per-class", "10", "--from", train["run"], "--train-own", "--arms", CARD_ARMS, "--steps", "200",
-        "--controls", "", "--name", "Does synthetic data help? 100 real digits",
-    )  # fmt: skip
+        runs,
+        "fidelity",
+        "--images",
+        images["run"],
+        "--name",
+        "1,000 digits against 2,000 real ones",
+    )
+    command(
+        runs,
+        "sweep",
+        "--from",
+        train["run"],
+        "--axis",
+        "num_steps",
+        "--name",
+        "Fidelity against sampler steps",
+    )
+    command(
+        runs,
+        "sweep",
+        "--from",
+        train["run"],
+        "--axis",
+        "guidance_weight",
+        "--name",
+        "Fidelity against guidance weight",
+    )
+    command(
+        runs,
+        "mix",
+        "--dataset",
+        "mnist5k",
+        "--images-per-class",
+        "10",
+        "--from",
+        train["run"],
+        "--train-own",
+        "--arms",
+        CARD_ARMS,
+        "--steps",
+        "200",
+        "--controls",
+        "",
+        "--name",
+        "Does synthetic data help? 100 real digits",
+    )
     command(runs, "study", "s3-replacement")
 
 
@@ -76,7 +124,9 @@ def pack(runs: Path, archive: Path) -> None:
 
         for run in reversed(list(store)):
             assert run.status().state == "done", f"{run.id} is {run.status().state}"
-            for file in sorted(p for p in run.path.rglob("*") if p.is_file() and p.name not in LEFT_OUT):
+            for file in sorted(
+                p for p in run.path.rglob("*") if p.is_file() and p.name not in LEFT_OUT
+            ):
                 data = file.read_bytes()
                 if file.name == "spec.json":
                     data = json.dumps({**json.loads(data), "demo": True}, indent=1).encode()
@@ -89,7 +139,9 @@ def pack(runs: Path, archive: Path) -> None:
             np.savez(buffer, **arrays)
             add(f"{CACHE_FOLDER}{key}.npz", buffer.getvalue())
         cache.close()
-    assert archive.stat().st_size <= MOST_BYTES, f"{archive.stat().st_size} bytes are too many for the demo"
+    assert archive.stat().st_size <= MOST_BYTES, (
+        f"{archive.stat().st_size} bytes are too many for the demo"
+    )
 
 
 if __name__ == "__main__":

@@ -20,7 +20,10 @@ IN_README = ("train", "synthesize")
 
 def page() -> str:
     """Every setting of every kind of run, as Markdown, grouped by section."""
-    parts = ["# Settings\n\nMade from the spec fields by `python -m tests.make_settings`; a test keeps it true.\n"]
+    parts = [
+        "# Settings\n\nMade from the spec fields by `python -m tests.make_settings`; a test keeps"
+        " it true.\n"
+    ]
     for kind, cls in KINDS.items():
         parts.append(f"## {kind}\n\n{cls.summary} `python -m dreamlab {kind} ...`\n")
         for section in sections(cls):
@@ -35,7 +38,8 @@ def page() -> str:
 
 
 def tables() -> str:
-    """What stands in the README between the markers: the options of train and synthesize by section, and the presets."""
+    """What stands in the README between the markers: the options of train and synthesize by
+    section, and the presets."""
     parts = [BEGIN]
     for kind in IN_README:
         parts += [
@@ -44,22 +48,35 @@ def tables() -> str:
             "|---|---|",
         ]
         for section in sections(KINDS[kind]):
-            options = [f"`{k.flag}` {default(k)}" for k in settings_of(KINDS[kind]) if k.section == section]
+            options = [
+                f"`{k.flag}` {default(k)}" for k in settings_of(KINDS[kind]) if k.section == section
+            ]
             parts.append(f"| {section or 'in sight'} | {', '.join(options)} |")
     return "\n".join([*parts, "\n**Presets** (`--preset`)\n", *presets(), END])
 
 
 def presets() -> list[str]:
-    """A table of the presets: what each sets that is not the default, with what the studies share said once."""
+    """A table of the presets: what each sets that is not the default, with what the studies share
+    said once."""
     studies = [fields for fields in PRESETS.values() if fields.get("wiring") == "ddpm"]
-    plain = {n: v for n, v in studies[0].items() if all(n in other and other[n] == v for other in studies)}
+    plain = {
+        n: v
+        for n, v in studies[0].items()
+        if all(n in other and other[n] == v for other in studies)
+    }
     rows = []
     for name, fields in PRESETS.items():
         base = ["plain DDPM"] if plain.items() <= fields.items() else []
         own = [f"{n} {shown(v)}" for n, v in fields.items() if not (base and n in plain)]
         rows.append(f"| `{name}` | {', '.join(base + own) or 'the defaults'} |")
     said = ", ".join(f"{n} {shown(v)}" for n, v in plain.items())
-    return ["| preset | what differs from the defaults |", "|---|---|", *rows, "", f"Plain DDPM: {said}."]
+    return [
+        "| preset | what differs from the defaults |",
+        "|---|---|",
+        *rows,
+        "",
+        f"Plain DDPM: {said}.",
+    ]
 
 
 def sections(cls: type[Spec]) -> list[str]:
@@ -79,7 +96,8 @@ def shown(value: Any) -> str:
 
 
 def readme() -> str:
-    """The README with the tables that belong into it. Raises ValueError where a marker is missing."""
+    """The README with the tables that belong into it. Raises ValueError where a marker is
+    missing."""
     text = README.read_text()
     return text[: text.index(BEGIN)] + tables() + text[text.index(END) + len(END) :]
 

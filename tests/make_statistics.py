@@ -1,7 +1,9 @@
-"""Writes docs/statistics.md: what the intervals and verdicts do on made-up predictions whose truth is known.
+"""Writes docs/statistics.md: what the intervals and verdicts do on made-up predictions whose truth
+is known.
 
-`python -m tests.make_statistics` takes about ten minutes on two free cores; a number behind it, such as 0.2, runs that part of
-the simulations, and the last column of the tables says what that costs in precision.
+`python -m tests.make_statistics` takes about ten minutes on two free cores; a number behind it,
+such as 0.2, runs that part of the simulations, and the last column of the tables says what that
+costs in precision.
 """
 
 from __future__ import annotations
@@ -49,42 +51,74 @@ def _covered(task: tuple[World, float, int, int, int]) -> tuple[float, float, fl
 
 
 WORLDS = (
-    (300, World(0.6, 1.0), 0.02, 3000), (300, World(0.9, 0.0), 0.0, 3000), (300, World(0.9, 1.0), 0.02, 3000), (300, World(0.985, 0.3), 0.008, 3000),
-    (300, World(0.99, 0.0), 0.0, 3000), (2000, World(0.9, 0.0), 0.0, 2000), (2000, World(0.9, 0.5), 0.01, 2000), (2000, World(0.9, 1.0), 0.02, 2000),
-    (2000, World(0.9, 2.0), 0.02, 2000), (2000, World(0.99, 0.3), 0.004, 2000), (10_000, World(0.95, 0.3), 0.005, 500), (10_000, World(0.95, 1.0), 0.02, 500),
-)  # fmt: skip
+    (300, World(0.6, 1.0), 0.02, 3000),
+    (300, World(0.9, 0.0), 0.0, 3000),
+    (300, World(0.9, 1.0), 0.02, 3000),
+    (300, World(0.985, 0.3), 0.008, 3000),
+    (300, World(0.99, 0.0), 0.0, 3000),
+    (2000, World(0.9, 0.0), 0.0, 2000),
+    (2000, World(0.9, 0.5), 0.01, 2000),
+    (2000, World(0.9, 1.0), 0.02, 2000),
+    (2000, World(0.9, 2.0), 0.02, 2000),
+    (2000, World(0.99, 0.3), 0.004, 2000),
+    (10_000, World(0.95, 0.3), 0.005, 500),
+    (10_000, World(0.95, 1.0), 0.02, 500),
+)
 
 
 def coverage_table(pool: ProcessPoolExecutor, part: float) -> str:
-    tasks = [(world, gain, s, n, round(part * count)) for n, world, gain, count in WORLDS for s in SEEDS]
+    tasks = [
+        (world, gain, s, n, round(part * count)) for n, world, gain, count in WORLDS for s in SEEDS
+    ]
     found = list(pool.map(_covered, tasks))
     rows = []
     for i, (n, world, gain, count) in enumerate(WORLDS):
         cells = found[3 * i : 3 * i + 3]
-        rows.append([
-            f"{n:,}", f"{world.accuracy:.3g}", f"{world.spread:g}", f"{100 * gain:+g}",
-            " / ".join(f"{100 * c:.1f}" for c, _, _ in cells), " / ".join(f"{100 * d:.1f}" for _, d, _ in cells),
-            " / ".join(f"{100 * b:.0f}" for *_, b in cells), error(round(part * count)),
-        ])  # fmt: skip
-    head = ["test images", "accuracy", "seed spread (points)", "true difference (points)", "cell, %", "difference, %", "share of the images, %", "+-"]  # fmt: skip
+        rows.append(
+            [
+                f"{n:,}",
+                f"{world.accuracy:.3g}",
+                f"{world.spread:g}",
+                f"{100 * gain:+g}",
+                " / ".join(f"{100 * c:.1f}" for c, _, _ in cells),
+                " / ".join(f"{100 * d:.1f}" for _, d, _ in cells),
+                " / ".join(f"{100 * b:.0f}" for *_, b in cells),
+                error(round(part * count)),
+            ]
+        )
+    head = [
+        "test images",
+        "accuracy",
+        "seed spread (points)",
+        "true difference (points)",
+        "cell, %",
+        "difference, %",
+        "share of the images, %",
+        "+-",
+    ]
     return (
-        "## Coverage of 95 % intervals\n\nAt 3 / 5 / 10 seeds. The share of the images is that of the difference's variance; the"
-        " last column is the standard error of the simulation. Below a handful of errors per seed (0.99 of 300 images) the"
-        " intervals are cautious.\n\n" + table(head, rows)
+        "## Coverage of 95 % intervals\n\nAt 3 / 5 / 10 seeds. The share of the images is that of"
+        " the difference's variance; the last column is the standard error of the simulation. Below"
+        " a handful of errors per seed (0.99 of 300 images) the intervals are cautious.\n\n"
+        + table(head, rows)
     )
 
 
 def exact_table() -> str:
     shares = (0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
     rows = [
-        [str(s), f"{100 * level:.3g}", *(f"{100 * exact_coverage(share, s, level):.1f}" for share in shares)]
+        [
+            str(s),
+            f"{100 * level:.3g}",
+            *(f"{100 * exact_coverage(share, s, level):.1f}" for share in shares),
+        ]
         for level in (0.95, 1 - 0.05 / 8)
         for s in (2, *SEEDS)
     ]
     return (
-        "## Coverage by integration\n\nNormal means whose variance comes to the given share from the seeds. The second level is"
-        " that of the first step of Holm's procedure over eight arms.\n\n"
-        + table(["seeds", "level, %", *(f"{share:g}" for share in shares)], rows)
+        "## Coverage by integration\n\nNormal means whose variance comes to the given share from"
+        " the seeds. The second level is that of the first step of Holm's procedure over eight"
+        " arms.\n\n" + table(["seeds", "level, %", *(f"{share:g}" for share in shares)], rows)
     )
 
 
@@ -95,17 +129,42 @@ def _verdicts(task: tuple[World, float, int, int, int, int, int]) -> dict[str, f
 def family_table(pool: ProcessPoolExecutor, part: float) -> str:
     cases = [
         (World(0.9, spread, taste), 0.0, s, n, round(part * (1000 if n < 5000 else 300)), 2, 6)
-        for n, spread, taste in ((2000, 0.5, 0.2), (2000, 1.0, 0.3), (300, 1.0, 0.2), (10_000, 0.7, 0.3))
+        for n, spread, taste in (
+            (2000, 0.5, 0.2),
+            (2000, 1.0, 0.3),
+            (300, 1.0, 0.2),
+            (10_000, 0.7, 0.3),
+        )
         for s in (2, *SEEDS)
     ]
     rows = [
-        [f"{n:,}", str(s), f"{w.spread:g}", f"{w.taste:g}", f"{100 * found['helps']:.1f}", f"{100 * found['hurts']:.1f}", error(count, 0.03)]
+        [
+            f"{n:,}",
+            str(s),
+            f"{w.spread:g}",
+            f"{w.taste:g}",
+            f"{100 * found['helps']:.1f}",
+            f"{100 * found['hurts']:.1f}",
+            error(count, 0.03),
+        ]
         for (w, _, s, n, count, *_), found in zip(cases, pool.map(_verdicts, cases), strict=True)
-    ]  # fmt: skip
+    ]
     return (
-        "## Whole experiments without any effect\n\nTwo generators, six mixes each, two controls, judged as the product does:"
-        " how often it says 'helps' or 'hurts', in percent. At most 5 are promised.\n\n"
-        + table(["test images", "seeds", "seed spread", "taste", "false helps, %", "false hurts, %", "+-"], rows)
+        "## Whole experiments without any effect\n\nTwo generators, six mixes each, two controls,"
+        " judged as the product does: how often it says 'helps' or 'hurts', in percent. At most 5"
+        " are promised.\n\n"
+        + table(
+            [
+                "test images",
+                "seeds",
+                "seed spread",
+                "taste",
+                "false helps, %",
+                "false hurts, %",
+                "+-",
+            ],
+            rows,
+        )
     )
 
 
@@ -127,12 +186,19 @@ def power_table(pool: ProcessPoolExecutor, part: float) -> str:
         for s in SEEDS
     ]
     rows = [
-        [f"{100 * gain:+g}", f"{n:,}", str(s), f"{100 * one:.0f}", f"{100 * six:.0f}", error(count, 0.5)]
+        [
+            f"{100 * gain:+g}",
+            f"{n:,}",
+            str(s),
+            f"{100 * one:.0f}",
+            f"{100 * six:.0f}",
+            error(count, 0.5),
+        ]
         for (gain, s, n, count), (one, six) in zip(tasks, pool.map(_power, tasks), strict=True)
     ]
     return (
-        "## Power\n\nHow often a true gain is shown, in percent: accuracy 0.9, seeds that spread by half a point, alone and as"
-        " the only one of six arms that gains (Holm's first step).\n\n"
+        "## Power\n\nHow often a true gain is shown, in percent: accuracy 0.9, seeds that spread by"
+        " half a point, alone and as the only one of six arms that gains (Holm's first step).\n\n"
         + table(["gain (points)", "test images", "seeds", "one arm", "one of six", "+-"], rows)
     )
 
@@ -145,7 +211,9 @@ def _exchange(task: tuple[float, int, int, int]) -> tuple[float, float, float]:
     middle = []
     for right in experiments(World(cells[0][2], 0.5), gains, seeds, images, count, 3):
         rows = right.mean(axis=2)
-        found = exchange_rate([Cell(r, s, list(x)) for (r, s, _), x in zip(cells, rows, strict=True)], images)
+        found = exchange_rate(
+            [Cell(r, s, list(x)) for (r, s, _), x in zip(cells, rows, strict=True)], images
+        )
         if found is not None:
             covered += found.worth_low <= worth <= found.worth_high
             claimed += found.worth_low > 0
@@ -158,7 +226,9 @@ def _best(task: tuple[int, int]) -> tuple[float, float]:
     gains = (0.0, 0.01, 0.015, -0.02, 0.012)
     held, size = 0, 0
     for right in experiments(World(0.9, 0.5), gains, seeds, 2000, count, 4):
-        found = best_mix({str(a): r for a, r in enumerate(right)}, {str(a): a / 5 for a in range(5)})
+        found = best_mix(
+            {str(a): r for a, r in enumerate(right)}, {str(a): a / 5 for a in range(5)}
+        )
         assert found is not None
         held += "2" in found.arms
         size += len(found.arms)
@@ -168,8 +238,17 @@ def _best(task: tuple[int, int]) -> tuple[float, float]:
 def curves_table(pool: ProcessPoolExecutor, part: float) -> str:
     rates = [(worth, s, 2000, round(part * 400)) for worth in (-0.05, 0.0, 0.2, 0.5) for s in SEEDS]
     first = [
-        [f"{worth:g}", str(s), f"{100 * covered:.1f}", f"{100 * claimed:.1f}", f"{middle:.2f}", error(count)]
-        for (worth, s, _, count), (covered, claimed, middle) in zip(rates, pool.map(_exchange, rates), strict=True)
+        [
+            f"{worth:g}",
+            str(s),
+            f"{100 * covered:.1f}",
+            f"{100 * claimed:.1f}",
+            f"{middle:.2f}",
+            error(count),
+        ]
+        for (worth, s, _, count), (covered, claimed, middle) in zip(
+            rates, pool.map(_exchange, rates), strict=True
+        )
     ]
     best = [(s, round(part * 500)) for s in SEEDS]
     second = [
@@ -177,12 +256,16 @@ def curves_table(pool: ProcessPoolExecutor, part: float) -> str:
         for (s, count), (held, size) in zip(best, pool.map(_best, best), strict=True)
     ]
     return (
-        "## Exchange rate\n\nNine cells (100, 300, 1,000 real images; none, as many, three times as many synthetic ones), 2,000"
-        " test images; `worth` is what a synthetic image counts in real ones.\n\n"
-        + table(["worth", "seeds", "covered, %", "worth shown above 0, %", "median estimate", "+-"], first)
-        + "\n## Best mix\n\nFive arms with true gains 0, +1, +1.5, -2 and +1.2 points: how often the set of arms that cannot be told from"
-        " the best holds the best one, and its mean size.\n\n"
-        + table(["seeds", "held, %", "arms in the set", "+-"], second)
+        "## Exchange rate\n\nNine cells (100, 300, 1,000 real images; none, as many, three times as"
+        " many synthetic ones), 2,000 test images; `worth` is what a synthetic image counts in real"
+        " ones.\n\n"
+        + table(
+            ["worth", "seeds", "covered, %", "worth shown above 0, %", "median estimate", "+-"],
+            first,
+        )
+        + "\n## Best mix\n\nFive arms with true gains 0, +1, +1.5, -2 and +1.2 points: how often"
+        " the set of arms that cannot be told from the best holds the best one, and its mean"
+        " size.\n\n" + table(["seeds", "held, %", "arms in the set", "+-"], second)
     )
 
 

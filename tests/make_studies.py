@@ -1,4 +1,5 @@
-"""Writes docs/studies/*.md from finished runs: `python -m tests.make_studies RUNS`, one page per study, its scales below each other."""
+"""Writes docs/studies/*.md from finished runs: `python -m tests.make_studies RUNS`, one page per
+study, its scales below each other."""
 
 from __future__ import annotations
 
@@ -32,7 +33,16 @@ def finished(store: RunStore) -> dict[str, dict[str, tuple[Run, dict[str, Any]]]
 def page(name: str, runs: dict[str, tuple[Run, dict[str, Any]]], commit: str) -> str:
     """One study: what was published, and our tables."""
     study = studies.load(name)
-    lines = [f"# {study.id}: {study.title}", "", f"**{study.question}**", "", study.source, "", "## As published", ""]
+    lines = [
+        f"# {study.id}: {study.title}",
+        "",
+        f"**{study.question}**",
+        "",
+        study.source,
+        "",
+        "## As published",
+        "",
+    ]
     lines += _table(("setting", "value"), list(study.settings.items()))
     lines += ["", "What to know about it:", "", *(f"- {note}" for note in study.notes)]
     for scale in study.scales:
@@ -43,29 +53,55 @@ def page(name: str, runs: dict[str, tuple[Run, dict[str, Any]]], commit: str) ->
 
 def _scale(run: Run, result: dict[str, Any], commit: str) -> list[str]:
     command = re.sub(r"--data-dir \S+", "--data-dir FOLDER", run.record.command)
-    lines = [f"## {result['scale'].capitalize()} scale", "", result["summary"], "", f"It ran on: {result['data']}", ""]
+    lines = [
+        f"## {result['scale'].capitalize()} scale",
+        "",
+        result["summary"],
+        "",
+        f"It ran on: {result['data']}",
+        "",
+    ]
     lines += [
-        f"Commit {commit}, {result['seconds']:,.0f} s of computing by all parts: `{command} --json`",
+        (
+            f"Commit {commit}, {result['seconds']:,.0f} s of computing by all parts: `{command}"
+            " --json`"
+        ),
         "",
     ]
     if result["verdict"]:
         lines += [f"> {result['verdict']['text']}", ""]
     rows = [
         (
-            row["arm"], row["metric"], published(row) + (" (!)" if row["flag"] else ""), number(row["ours"], row["low"], row["high"]),
-            row["our_metric"], "" if row["seeds"] is None else str(row["seeds"]),
-            "" if row["images"] is None else f"{row['images']:,}", _difference(row["difference"]), row["stand_in"],
+            row["arm"],
+            row["metric"],
+            published(row) + (" (!)" if row["flag"] else ""),
+            number(row["ours"], row["low"], row["high"]),
+            row["our_metric"],
+            "" if row["seeds"] is None else str(row["seeds"]),
+            "" if row["images"] is None else f"{row['images']:,}",
+            _difference(row["difference"]),
+            row["stand_in"],
         )
         for row in result["rows"]
-    ]  # fmt: skip
+    ]
     header = (
-        "arm", "metric", "published", "ours (95 % interval)", "our metric", "seeds", "images", "difference (Holm)", "ours ran on",
-    )  # fmt: skip
+        "arm",
+        "metric",
+        "published",
+        "ours (95 % interval)",
+        "our metric",
+        "seeds",
+        "images",
+        "difference (Holm)",
+        "ours ran on",
+    )
     lines += _table(header, rows)
     lines += ["", *(f"- (!) {row['arm']}: {row['flag']}" for row in result["rows"] if row["flag"])]
     for heading, said in (
-        ("Assumed", result["assumptions"]), ("Of the comparison", result["remarks"]), ("Of the published numbers", result["anomalies"]),
-    ):  # fmt: skip
+        ("Assumed", result["assumptions"]),
+        ("Of the comparison", result["remarks"]),
+        ("Of the published numbers", result["anomalies"]),
+    ):
         if said:
             lines += ["", f"{heading}:", "", *(f"- {sentence}" for sentence in said)]
     return lines
@@ -87,25 +123,47 @@ def index(found: dict[str, dict[str, tuple[Run, dict[str, Any]]]], commit: str) 
     for name in studies.names():
         for scale, (run, result) in found.get(name, {}).items():
             said = (
-                re.split(r"[;.] ", result["verdict"]["text"])[0] if result["verdict"] else "measured, nothing is judged"
+                re.split(r"[;.] ", result["verdict"]["text"])[0]
+                if result["verdict"]
+                else "measured, nothing is judged"
             )
             # parts that an earlier study had computed already are not counted
             began = datetime.datetime.fromisoformat(run.record.created).timestamp()
-            rows.append((f"[{name}]({name}.md)", scale, said, duration((run.status().ended or began) - began)))
-    return "\n".join([
-        "# The five studies, run here", "",
-        f"Made by `python -m tests.make_studies RUNS` at commit {commit} on two CPU cores without AMX, other work beside it; every cell"
-        " of the pages has its seeds and interval, and the command that gave it. A laptop scale asks the question of the study on"
-        " digits with small networks: its numbers stand beside the published ones, they do not replace them. [What to make of them](reading.md).", "",
-        *_table(("study", "scale", "answer", "time"), rows), "",
-    ])  # fmt: skip
+            rows.append(
+                (
+                    f"[{name}]({name}.md)",
+                    scale,
+                    said,
+                    duration((run.status().ended or began) - began),
+                )
+            )
+    return "\n".join(
+        [
+            "# The five studies, run here",
+            "",
+            (
+                f"Made by `python -m tests.make_studies RUNS` at commit {commit} on two CPU cores"
+                " without AMX, other work beside it; every cell of the pages has its seeds and"
+                " interval, and the command that gave it. A laptop scale asks the question of the"
+                " study on digits with small networks: its numbers stand beside the published"
+                " ones, they do not replace them. [What to make of them](reading.md)."
+            ),
+            "",
+            *_table(("study", "scale", "answer", "time"), rows),
+            "",
+        ]
+    )
 
 
 def main() -> None:
     if len(sys.argv) != 2:
         raise SystemExit("python -m tests.make_studies RUNS: the folder of the runs")
     commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=ROOT, check=True
+        ["git", "rev-parse", "--short", "HEAD"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=True,
     )
     PAGES.mkdir(parents=True, exist_ok=True)
     found = finished(RunStore(Path(sys.argv[1])))

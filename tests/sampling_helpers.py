@@ -13,12 +13,18 @@ from dreamlab.store import Run, RunStore, checkpoints
 from dreamlab.tasks.generator import Generator, save_generator
 from tests.task_helpers import CPU, new_run
 
-TINY: dict[str, Any] = {"dataset": "digits", "base_width": 8, "target": "v", "num_train_timesteps": 50}
+TINY: dict[str, Any] = {
+    "dataset": "digits",
+    "base_width": 8,
+    "target": "v",
+    "num_train_timesteps": 50,
+}
 """With v images follow their noise, whatever the weights."""
 
 
 def random_generator(weights: int = 0, step: int = 1, **values: Any) -> Generator:
-    """Random weights everywhere, the zero ones too: the output depends on t, the label and the low-resolution image."""
+    """Random weights everywhere, the zero ones too: the output depends on t, the label and the
+    low-resolution image."""
     spec = make(TrainSpec, {**TINY, **values})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(weights)

@@ -4,9 +4,9 @@ A probit model of both sources of chance. Image i is right for seed s of arm a w
 
     c_a + difficulty[i] + taste[a, i] + shift[s] + own[a, s] + noise[a, s, i] > 0,
 
-difficulty shared by all seeds and arms (standard deviation 1), taste by the seeds of an arm (its data moves the same images
-every time), shift by the arms of a seed, own and noise by nobody. All are normal, so the accuracy over new seeds and new
-images is Phi(c_a / total deviation) exactly.
+difficulty shared by all seeds and arms (standard deviation 1), taste by the seeds of an arm (its
+data moves the same images every time), shift by the arms of a seed, own and noise by nobody. All
+are normal, so the accuracy over new seeds and new images is Phi(c_a / total deviation) exactly.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from dreamlab.stats.verdict import judge
 
 @dataclasses.dataclass(frozen=True)
 class World:
-    """Where predictions come from; `spread` is the standard deviation of a seed's true accuracy, in points."""
+    """Where predictions come from; `spread` is the standard deviation of a seed's true accuracy, in
+    points."""
 
     accuracy: float = 0.9
     spread: float = 0.5
@@ -43,7 +44,8 @@ class World:
 def experiments(
     world: World, gains: tuple[float, ...], seeds: int, images: int, count: int, random: int = 0
 ) -> Iterator[np.ndarray]:
-    """`count` times (arms, seeds, images) of bool: right or not; arm a has the true accuracy world.accuracy + gains[a].
+    """`count` times (arms, seeds, images) of bool: right or not; arm a has the true accuracy
+    world.accuracy + gains[a].
 
     Half of a seed's variance is shared by the arms.
     """
@@ -51,7 +53,9 @@ def experiments(
     arms = len(gains)
     part = [world.shift(world.accuracy + g) / math.sqrt(2) for g in gains]
     total = [math.sqrt(1 + world.taste**2 + world.noise**2 + 2 * p * p) for p in part]
-    centre = [float(special.ndtri(world.accuracy + g)) * t for g, t in zip(gains, total, strict=True)]
+    centre = [
+        float(special.ndtri(world.accuracy + g)) * t for g, t in zip(gains, total, strict=True)
+    ]
     for _ in range(count):
         difficulty = rng.standard_normal(images, dtype=np.float32)
         shared = rng.standard_normal(seeds, dtype=np.float32)
@@ -72,9 +76,14 @@ def experiments(
 
 
 def surface(
-    worth: float, sizes: tuple[int, ...], factors: tuple[float, ...], slope: float = 0.4, error: float = 0.3
+    worth: float,
+    sizes: tuple[int, ...],
+    factors: tuple[float, ...],
+    slope: float = 0.4,
+    error: float = 0.3,
 ) -> list[tuple[int, int, float]]:
-    """(real, synthetic, true accuracy) of learning curves error * (n / smallest size)^-slope in n = real + worth synthetic."""
+    """(real, synthetic, true accuracy) of learning curves error * (n / smallest size)^-slope in n =
+    real + worth synthetic."""
     answer = []
     for real in sizes:
         for factor in factors:
@@ -94,8 +103,11 @@ class Coverage:
     """Mean share of the difference's variance that the test images bring."""
 
 
-def coverage(world: World, gain: float, seeds: int, images: int, count: int, random: int = 0) -> Coverage:
-    """Of the accuracy of one arm, and of the difference of two whose true accuracies differ by `gain`."""
+def coverage(
+    world: World, gain: float, seeds: int, images: int, count: int, random: int = 0
+) -> Coverage:
+    """Of the accuracy of one arm, and of the difference of two whose true accuracies differ by
+    `gain`."""
     cells = differences = 0
     share = 0.0
     for right in experiments(world, (0.0, gain), seeds, images, count, random):
@@ -109,9 +121,11 @@ def coverage(world: World, gain: float, seeds: int, images: int, count: int, ran
 
 
 def exact_coverage(share: float, seeds: int, level: float) -> float:
-    """Of an interval of `student` for a normal mean: `share` of its variance is estimated from the seeds, the rest known.
+    """Of an interval of `student` for a normal mean: `share` of its variance is estimated from the
+    seeds, the rest known.
 
-    The integral over the chi-squared distribution of the seeds' variance, at 2,000 equally likely points.
+    The integral over the chi-squared distribution of the seeds' variance, at 2,000 equally likely
+    points.
     """
     spread = 2 * special.gammaincinv((seeds - 1) / 2, (np.arange(2000) + 0.5) / 2000) / (seeds - 1)
     total = share * spread + 1 - share
@@ -123,16 +137,21 @@ def exact_coverage(share: float, seeds: int, level: float) -> float:
 
 
 def judged(right: np.ndarray, labels: np.ndarray, generators: int, arms: int) -> Judgement:
-    """`judge` of a whole experiment: right (1 + generators x arms + 2, seeds, images), the control first and two controls,
-    augmentation and noise, last. The second generator saw more."""
+    """`judge` of a whole experiment: right (1 + generators x arms + 2, seeds, images), the control
+    first and two controls, augmentation and noise, last. The second generator saw more."""
     wrong = (labels + 1) % 10
     predicted = [np.where(r, labels, wrong) for r in right]
     mixes = [
-        Treatment(f"g{g}", f"real+{k + 1}x", "add", 1000, 1000 * (k + 1), predicted[1 + g * arms + k])
+        Treatment(
+            f"g{g}", f"real+{k + 1}x", "add", 1000, 1000 * (k + 1), predicted[1 + g * arms + k]
+        )
         for g in range(generators)
         for k in range(arms)
     ]
-    known = [Generator(f"g{g}", f"generator {g}", 1000 * (g + 1), 1000 * g, 1000) for g in range(generators)]
+    known = [
+        Generator(f"g{g}", f"generator {g}", 1000 * (g + 1), 1000 * g, 1000)
+        for g in range(generators)
+    ]
     controls = [
         Treatment("", "augmented", "augmented", 1000, 0, predicted[-2]),
         Treatment("", "noise+1x", "noise", 1000, 0, predicted[-1], other=1000),
@@ -141,9 +160,17 @@ def judged(right: np.ndarray, labels: np.ndarray, generators: int, arms: int) ->
 
 
 def verdicts(
-    world: World, gain: float, seeds: int, images: int, count: int, generators: int = 2, arms: int = 6, random: int = 0
+    world: World,
+    gain: float,
+    seeds: int,
+    images: int,
+    count: int,
+    generators: int = 2,
+    arms: int = 6,
+    random: int = 0,
 ) -> dict[str, float]:
-    """Share of whole experiments with each kind of overall verdict; `gain` is that of the first generator's first arm."""
+    """Share of whole experiments with each kind of overall verdict; `gain` is that of the first
+    generator's first arm."""
     labels = np.random.default_rng(random).integers(0, 10, images)
     gains = (0.0, gain, *(0.0,) * (generators * arms + 1))
     kinds: dict[str, float] = {"helps": 0.0, "hurts": 0.0, "undecided": 0.0}

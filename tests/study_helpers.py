@@ -15,7 +15,8 @@ from dreamlab.store import Run, RunStore, write_json
 from tests.evidence_helpers import finish, new_run
 
 EMPTY = "no files here"
-"""Data folder of the stand-ins: no other test asks for it, so that nothing remembers their labels."""
+"""Data folder of the stand-ins: no other test asks for it, so that nothing remembers their
+labels."""
 PER_CLASS = {"mnist": (6000, 1000), "cifar10": (5000, 1000)}
 
 
@@ -35,7 +36,9 @@ def pretend(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catalog, "load", load)
 
 
-def imported(folder: Path, name: str, title: str, size: int, classes: int, per_class: int, test: int) -> str:
+def imported(
+    folder: Path, name: str, title: str, size: int, classes: int, per_class: int, test: int
+) -> str:
     """An imported set of black images on a shelf of its own; gives its run id."""
     path = folder / name
     path.mkdir(parents=True)
@@ -45,10 +48,22 @@ def imported(folder: Path, name: str, title: str, size: int, classes: int, per_c
     )
     images.flush()
     np.save(path / "labels.npy", labels)
-    write_json(path / "card.json", {
-        "title": title, "size": size, "channels": 3, "classes": [f"class {i}" for i in range(classes)], "train": classes * per_class,
-        "test": classes * test, "mirror": True, "role": "real", "content_hash": name, "source": title, "preprocessing": {},
-    })  # fmt: skip
+    write_json(
+        path / "card.json",
+        {
+            "title": title,
+            "size": size,
+            "channels": 3,
+            "classes": [f"class {i}" for i in range(classes)],
+            "train": classes * per_class,
+            "test": classes * test,
+            "mirror": True,
+            "role": "real",
+            "content_hash": name,
+            "source": title,
+            "preprocessing": {},
+        },
+    )
     catalog.add_shelf(folder)
     return name
 
@@ -58,33 +73,60 @@ def create(store: RunStore, values: dict[str, Any]) -> tuple[Run, dict[str, Run]
     children: dict[str, Run] = {}
     for child in plan(make(StudySpec, values), store):
         resolved = {
-            k: children[v[1:]].id if isinstance(v, str) and v.startswith("@") else v for k, v in child.values.items()
+            k: children[v[1:]].id if isinstance(v, str) and v.startswith("@") else v
+            for k, v in child.values.items()
         }
         children[child.role] = new_run(store, child.kind, resolved)
-    return new_run(store, "study", values, {role: run.id for role, run in children.items()}), children
+    return (
+        new_run(store, "study", values, {role: run.id for role, run in children.items()}),
+        children,
+    )
 
 
-def classified(run: Run, labels: np.ndarray, accuracy: float, seeds: int = 5, classes: int = 10) -> np.ndarray:
-    """Finishes a classify run: every seed gets the same share of every class right, other images each. Gives (S, n)."""
+def classified(
+    run: Run, labels: np.ndarray, accuracy: float, seeds: int = 5, classes: int = 10
+) -> np.ndarray:
+    """Finishes a classify run: every seed gets the same share of every class right, other images
+    each. Gives (S, n)."""
     rows = []
     for seed in range(seeds):
         wrong = np.random.default_rng([seed, round(1e6 * accuracy)]).random(len(labels)) >= accuracy
         rows.append(np.where(wrong, (labels + 1) % classes, labels))
     predicted = np.stack(rows)
-    arrays: dict[str, Any] = {f"seed_{seed}_class": row.astype(np.uint8) for seed, row in enumerate(predicted)}
+    arrays: dict[str, Any] = {
+        f"seed_{seed}_class": row.astype(np.uint8) for seed, row in enumerate(predicted)
+    }
     top5 = np.stack([(labels[:, None] + 1 + np.arange(5)) % classes] * seeds)
     top5[:, : len(labels) // 2, 0] = labels[: len(labels) // 2]
     arrays |= {f"seed_{seed}_top5": row for seed, row in enumerate(top5)}
     np.savez(run.path / "predictions.npz", **arrays)
-    finish(run, {"seeds": list(range(seeds)), "counts": {"real": 1000, "synthetic": 1000, "other": 0}, "seconds": 2.0})
+    finish(
+        run,
+        {
+            "seeds": list(range(seeds)),
+            "counts": {"real": 1000, "synthetic": 1000, "other": 0},
+            "seconds": 2.0,
+        },
+    )
     return predicted
 
 
 def measured(run: Run, value: float) -> None:
     """Finishes a fidelity run."""
     border = {"brightness": {"mean": 0.3, "error": 0.01}, "border": {"mean": 0.2, "error": 0.01}}
-    metrics = [{"name": "fd_classifier", "value": value, "low": value - 1, "high": value + 1, "unit": ""}]
-    finish(run, {
-        "metrics": metrics, "images": 128, "reference": {"dataset": "digits", "split": "train", "images": 1000},
-        "appearance": {"real": border, "synthetic": {**border, "border": {"mean": 0.1, "error": 0.005}}}, "seconds": 1.0,
-    })  # fmt: skip
+    metrics = [
+        {"name": "fd_classifier", "value": value, "low": value - 1, "high": value + 1, "unit": ""}
+    ]
+    finish(
+        run,
+        {
+            "metrics": metrics,
+            "images": 128,
+            "reference": {"dataset": "digits", "split": "train", "images": 1000},
+            "appearance": {
+                "real": border,
+                "synthetic": {**border, "border": {"mean": 0.1, "error": 0.005}},
+            },
+            "seconds": 1.0,
+        },
+    )

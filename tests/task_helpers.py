@@ -1,4 +1,5 @@
-"""What the tests share that run tasks inside their own process: run directories, and runs that are stopped and go on."""
+"""What the tests share that run tasks inside their own process: run directories, and runs that are
+stopped and go on."""
 
 from __future__ import annotations
 
@@ -17,9 +18,13 @@ CPU = torch.device("cpu")
 
 def new_run(store: RunStore, spec: Spec) -> Run:
     record = Record(
-        id=store.new_id(spec.kind, "tiny"), kind=spec.kind, name="tiny", created="2026-11-21T10:00:00",
-        hash=spec.content_hash(), spec=spec.model_dump(),
-    )  # fmt: skip
+        id=store.new_id(spec.kind, "tiny"),
+        kind=spec.kind,
+        name="tiny",
+        created="2026-11-21T10:00:00",
+        hash=spec.content_hash(),
+        spec=spec.model_dump(),
+    )
     return store.create(record)
 
 
@@ -36,7 +41,8 @@ def again(ctx: TaskContext) -> TaskContext:
 
 
 def stop_after(ctx: TaskContext, task: Any, stop: Any) -> list[dict[str, Any]]:
-    """Runs a task, asks it to stop at the first event for which `stop` is true, and expects Stopped."""
+    """Runs a task, asks it to stop at the first event for which `stop` is true, and expects
+    Stopped."""
     events = []
     with pytest.raises(Stopped):
         for event in task(ctx):

@@ -21,7 +21,12 @@ def refused(*words: str) -> str:
     """The sentence with which `app.py` refuses (exit 2)."""
     clean = {k: v for k, v in os.environ.items() if k != "DREAMLAB_TOKEN"}
     done = subprocess.run(
-        [sys.executable, "app.py", *words], cwd=ROOT, capture_output=True, text=True, timeout=60, env=clean
+        [sys.executable, "app.py", *words],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=clean,
     )
     assert done.returncode == 2 and "Traceback" not in done.stderr
     return done.stderr.strip()
@@ -42,7 +47,14 @@ def test_a_busy_port_gives_one_sentence() -> None:
 
 @pytest.mark.parametrize(
     ("name", "ours"),
-    [("127.0.0.1", True), ("::1", True), ("localhost", True), ("10.0.0.1", False), ("lab", False), ("", False)],
+    [
+        ("127.0.0.1", True),
+        ("::1", True),
+        ("localhost", True),
+        ("10.0.0.1", False),
+        ("lab", False),
+        ("", False),
+    ],
 )
 def test_loopback(name: str, ours: bool) -> None:
     assert app.loopback(name) is ours
@@ -60,8 +72,11 @@ def ask(token: str, path: str = "/", query: str = "", **headers: str) -> tuple[i
 
     named = {"host": "127.0.0.1:7860", **headers}
     scope = {
-        "type": "http", "path": path, "query_string": query.encode(), "headers": [(k.encode(), v.encode()) for k, v in named.items()],
-    }  # fmt: skip
+        "type": "http",
+        "path": path,
+        "query_string": query.encode(),
+        "headers": [(k.encode(), v.encode()) for k, v in named.items()],
+    }
     answer = app.Guard(inner, token)(scope, None, send)
     with pytest.raises(StopIteration):  # nothing here waits, so one step runs it to its end
         answer.send(None)
@@ -69,7 +84,13 @@ def ask(token: str, path: str = "/", query: str = "", **headers: str) -> tuple[i
 
 
 def test_every_route_demands_the_token_once() -> None:
-    for path in ("/", "/config", "/gradio_api/queue/join", "/media/run/samples/grid.png", "/look/app.js"):
+    for path in (
+        "/",
+        "/config",
+        "/gradio_api/queue/join",
+        "/media/run/samples/grid.png",
+        "/look/app.js",
+    ):
         assert ask("a-long-secret", path)[0] == 401
     assert ask("a-long-secret", "/", "token=another-secret")[0] == 401
     status, headers = ask("a-long-secret", "/", "token=a-long-secret&tab=mix")
@@ -93,13 +114,18 @@ def test_ctrl_c_says_what_goes_on_and_a_second_one_stops_it(runs: Path, twice: b
     port = free_port()
     page = subprocess.Popen(
         [sys.executable, "app.py", "--port", str(port), "--runs", str(runs), "--no-browser"],
-        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
     assert page.stdout is not None
     while "is at" not in (line := page.stdout.readline()):
         assert line, "the app ended before it was there"
     seconds = 300 + twice
-    code, answer, _ = dreamlab(runs, "train", "--dataset", "digits", "--seconds", str(seconds), "--detach")
+    code, answer, _ = dreamlab(
+        runs, "train", "--dataset", "digits", "--seconds", str(seconds), "--detach"
+    )
     assert code == 0
     page.send_signal(signal.SIGINT)
     if twice:

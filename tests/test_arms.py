@@ -1,4 +1,5 @@
-"""Arms as sources and indices: what each form is made of, what identifies it, and that nothing is copied."""
+"""Arms as sources and indices: what each form is made of, what identifies it, and that nothing is
+copied."""
 
 from __future__ import annotations
 
@@ -39,8 +40,13 @@ def pictures(drawn: Drawn) -> list[bytes]:
 
 
 def test_a_selection_reads_several_sources_as_one() -> None:
-    a, b = np.arange(24, dtype=np.uint8).reshape(6, 2, 2, 1), np.arange(100, 112, dtype=np.uint8).reshape(3, 2, 2, 1)
-    joined = Selection([(a, np.array([5, 0])), (b, np.zeros(0, np.int64)), (b, np.array([2, 2, 1]))])
+    a, b = (
+        np.arange(24, dtype=np.uint8).reshape(6, 2, 2, 1),
+        np.arange(100, 112, dtype=np.uint8).reshape(3, 2, 2, 1),
+    )
+    joined = Selection(
+        [(a, np.array([5, 0])), (b, np.zeros(0, np.int64)), (b, np.array([2, 2, 1]))]
+    )
     expected = np.concatenate([a[[5, 0]], b[[2, 2, 1]]])
     assert joined.shape == (5, 2, 2, 1) == (len(joined), 2, 2, 1)
     assert np.array_equal(joined[:], expected) and np.array_equal(joined[1:4], expected[1:4])
@@ -52,9 +58,13 @@ def test_noise_and_resized_images_are_made_when_they_are_read() -> None:
     assert np.array_equal(noise[np.array([7, 3])][0], noise[[7]][0])
     many = noise[np.arange(200)]
     assert abs(many.mean() - 127.5) < 2 and many.min() == 0 and many.max() == 255
-    assert not np.array_equal(many[0], many[1]) and not np.array_equal(many[0], Noise((8, 8, 3), 2)[[0]][0])
+    assert not np.array_equal(many[0], many[1]) and not np.array_equal(
+        many[0], Noise((8, 8, 3), 2)[[0]][0]
+    )
     images = catalog.load("digits").test_images[:20]
-    assert np.array_equal(Resized(images, 12)[np.array([3, 9])], imageset.resized(images[[3, 9]], 12))
+    assert np.array_equal(
+        Resized(images, 12)[np.array([3, 9])], imageset.resized(images[[3, 9]], 12)
+    )
     assert Resized(images, 12).shape == (20, 12, 12, 1)
 
 
@@ -62,7 +72,10 @@ def test_real_images_are_drawn_anew_for_every_seed_from_the_allowed_ones(store: 
     mix = mix_of(store, arm="50/50", synthetic=synthetic_set(store).id)
     first, again, other = mix.draw(0), mix.draw(0), mix.draw(1)
     assert len(first.images) == 100 == mix.size and set(np.bincount(first.labels)) == {10}
-    assert pictures(first) == pictures(again) != pictures(other) and first.identity == again.identity != other.identity
+    assert (
+        pictures(first) == pictures(again) != pictures(other)
+        and first.identity == again.identity != other.identity
+    )
     data = catalog.load("digits")
     allowed = {image.tobytes() for image in data.train_images[mix.roles.pool]}
     assert len(allowed) == 100 and set(pictures(first)[:50]) <= allowed
@@ -71,17 +84,28 @@ def test_real_images_are_drawn_anew_for_every_seed_from_the_allowed_ones(store: 
 
 def test_the_controls_are_what_their_names_say(store: RunStore) -> None:
     real = mix_of(store).draw(3)
-    twice, more = mix_of(store, arm="duplicated+1x").draw(3), mix_of(store, arm="duplicated+0.5x").draw(3)
+    twice, more = (
+        mix_of(store, arm="duplicated+1x").draw(3),
+        mix_of(store, arm="duplicated+0.5x").draw(3),
+    )
     counted = {image: pictures(twice).count(image) for image in set(pictures(twice))}
     assert set(pictures(twice)) == set(pictures(real)) and set(counted.values()) == {2}
     labels = dict(zip(pictures(real), real.labels.tolist(), strict=True))
     assert all(labels[i] == c for i, c in zip(pictures(more), more.labels.tolist(), strict=True))
-    assert len(more.labels) == 150 and set(np.bincount(more.labels)) == {15} and len(set(pictures(more)[100:])) == 50
+    assert (
+        len(more.labels) == 150
+        and set(np.bincount(more.labels)) == {15}
+        and len(set(pictures(more)[100:])) == 50
+    )
     noise = mix_of(store, arm="noise+2x")
     drawn = noise.draw(3)
     assert [(c.real, c.synthetic, c.other) for c in noise.counts] == [(10, 0, 20)] * 10
-    assert pictures(drawn)[:100] == pictures(real) and not set(pictures(drawn)[100:]) & set(pictures(real))
-    assert set(np.bincount(drawn.labels[100:])) == {20} and pictures(drawn) != pictures(noise.draw(4))
+    assert pictures(drawn)[:100] == pictures(real) and not set(pictures(drawn)[100:]) & set(
+        pictures(real)
+    )
+    assert set(np.bincount(drawn.labels[100:])) == {20} and pictures(drawn) != pictures(
+        noise.draw(4)
+    )
     assert pictures(mix_of(store, arm="augmented").draw(3)) == pictures(real)
 
 
@@ -102,7 +126,10 @@ def test_targeted_images_are_of_the_chosen_classes_alone(store: RunStore) -> Non
 
 def test_validation_images_are_never_trained_on(store: RunStore) -> None:
     mix = mix_of(store, images_per_class=0, validation=0.3)
-    assert not set(mix.draw(0).images._parts[0][1]) & set(mix.roles.validation) and len(mix.roles.validation) > 300
+    assert (
+        not set(mix.draw(0).images._parts[0][1]) & set(mix.roles.validation)
+        and len(mix.roles.validation) > 300
+    )
     _, events = run_task(store, images_per_class=20, validation=0.3, seeds=2, steps=120)
     found = events[-1]["values"]["validation"]
     assert len(found) == 2 and min(found) > 0.6 and found != events[-1]["values"]["accuracies"]
@@ -126,12 +153,24 @@ def test_a_sets_content_is_read_once_and_again_when_it_changes(
 def test_an_arm_of_a_large_memory_mapped_set_copies_no_images(store: RunStore) -> None:
     size, per_class = 64, 600
     labels = np.tile(np.arange(10), per_class)
-    images = np.random.default_rng(0).integers(0, 256, (len(labels), size, size, 3), np.uint8)  # 74 MB
-    data, made = new_import(store, images, labels, 5000), new_import(store, images, labels, 6000, dataset="cifar10")
+    images = np.random.default_rng(0).integers(
+        0, 256, (len(labels), size, size, 3), np.uint8
+    )  # 74 MB
+    data, made = (
+        new_import(store, images, labels, 5000),
+        new_import(store, images, labels, 6000, dataset="cifar10"),
+    )
     nbytes = images.nbytes
     del images
     tracemalloc.start()
-    mix = mix_of(store, dataset=data.id, images_per_class=100, arm="real+2x", synthetic=made.id, validation=0.1)
+    mix = mix_of(
+        store,
+        dataset=data.id,
+        images_per_class=100,
+        arm="real+2x",
+        synthetic=made.id,
+        validation=0.1,
+    )
     batch = mix.draw(0).images[np.arange(0, 1000, 31)]
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
@@ -151,7 +190,10 @@ def test_what_does_not_fit_is_refused_in_a_sentence(store: RunStore) -> None:
             {"arm": "real+1x", "synthetic": small.id},
             "has 5 images of class 0, arm real\\+1x needs 10 \\(so it is with 10",
         ),
-        ({"arm": "real+6@3", "synthetic": small.id}, "has 5 images of class 3, arm real\\+6@3 needs 6; sample"),
+        (
+            {"arm": "real+6@3", "synthetic": small.id},
+            "has 5 images of class 3, arm real\\+6@3 needs 6; sample",
+        ),
         ({"arm": "synthetic", "synthetic": colour.id}, "has 3 colour channels"),
         ({"arm": "real+1@1", "synthetic": wider.id}, "has images of class 14"),
         ({"arm": "real+1@0", "synthetic": unlabelled.id}, "have no labels"),

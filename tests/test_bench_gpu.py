@@ -12,7 +12,9 @@ from dreamlab.data import catalog
 from tests.bench import gpu
 
 
-def test_packed_images_come_back_as_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_packed_images_come_back_as_they_were(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(gpu, "SHEET", 200)
     source = gpu.noise_images(tmp_path / "source.npz")
     gpu.pack(str(source), tmp_path / "packed")

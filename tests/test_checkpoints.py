@@ -22,16 +22,24 @@ TINY = {"dataset": "digits", "preset": "tiny", "steps": 5}
 def write(path: Path, numbers: int, **metadata: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(
-        save({"a": np.zeros(numbers - 2, np.float32), "b": np.zeros((2, 1), np.float32)}, metadata or None)
+        save(
+            {"a": np.zeros(numbers - 2, np.float32), "b": np.zeros((2, 1), np.float32)},
+            metadata or None,
+        )
     )
     return path
 
 
 def finished(service: Service, numbers: int = 0, **values: object) -> Run:
-    """A train run that looks done, with a checkpoint of so many numbers (0: of the right number)."""
+    """A train run that looks done, with a checkpoint of so many numbers (0: of the right
+    number)."""
     spec = make(TrainSpec, {**TINY, **values})
     run = service._create(spec)
-    write(checkpoints.path_of(run.path), numbers or parameter_count(network_of(spec)), format=checkpoints.FORMAT)
+    write(
+        checkpoints.path_of(run.path),
+        numbers or parameter_count(network_of(spec)),
+        format=checkpoints.FORMAT,
+    )
     events = EventWriter(run.path / "events.jsonl", 1)
     events.write("state", state="done")
     return run
@@ -45,7 +53,9 @@ def service(tmp_path: Path) -> Service:
 
 
 def test_a_header_says_what_the_file_holds(tmp_path: Path) -> None:
-    header = checkpoints.read_header(write(tmp_path / "r" / "checkpoints" / "ema.safetensors", 12, format="x"))
+    header = checkpoints.read_header(
+        write(tmp_path / "r" / "checkpoints" / "ema.safetensors", 12, format="x")
+    )
     assert header.numbers == 12 and header.metadata == {"format": "x"}
 
 
@@ -53,12 +63,15 @@ def test_a_header_says_what_the_file_holds(tmp_path: Path) -> None:
 def test_a_truncated_file_is_named(tmp_path: Path, keep: int) -> None:
     path = write(tmp_path / "r" / "checkpoints" / "ema.safetensors", 40)
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(checkpoints.CheckpointError, match=r"r/checkpoints/ema\.safetensors is (damaged|cut off)"):
+    with pytest.raises(
+        checkpoints.CheckpointError, match=r"r/checkpoints/ema\.safetensors is (damaged|cut off)"
+    ):
         checkpoints.read_header(path)
 
 
 @pytest.mark.parametrize(
-    "content", [b"PK\x03\x04" * 40, b"\x10\0\0\0\0\0\0\0[1, 2, 3, 4, 5] ", b"\x02\0\0\0\0\0\0\0{}junk"]
+    "content",
+    [b"PK\x03\x04" * 40, b"\x10\0\0\0\0\0\0\0[1, 2, 3, 4, 5] ", b"\x02\0\0\0\0\0\0\0{}junk"],
 )
 def test_a_foreign_file_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "r" / "checkpoints" / "ema.safetensors"
@@ -83,27 +96,39 @@ def refusal(service: Service, kind: str, **values: object) -> Refused:
     return caught.value
 
 
-def test_a_generator_whose_file_is_cut_off_foreign_or_of_another_network_is_refused(service: Service) -> None:
+def test_a_generator_whose_file_is_cut_off_foreign_or_of_another_network_is_refused(
+    service: Service,
+) -> None:
     good, wrong, cut = finished(service), finished(service, numbers=1000), finished(service)
     path = checkpoints.path_of(cut.path)
     path.write_bytes(path.read_bytes()[:-7])
     foreign = finished(service)
     write(checkpoints.path_of(foreign.path), 50, format="pt")
     service.check("synthesize", {"source": good.id})
-    for run, words in ((wrong, "1,000 numbers"), (cut, "cut off"), (foreign, "not a generator of DreamLab")):
+    for run, words in (
+        (wrong, "1,000 numbers"),
+        (cut, "cut off"),
+        (foreign, "not a generator of DreamLab"),
+    ):
         for kind, field in (("synthesize", "source"), ("train", "init_from")):
             values = {"source": run.id} if kind == "synthesize" else {"init_from": run.id}
             refused = refusal(service, kind, **values)
             assert words in str(refused) and run.id in str(refused) and refused.field == field
 
 
-def test_a_kept_checkpoint_that_is_not_there_is_refused_with_those_that_are(service: Service) -> None:
+def test_a_kept_checkpoint_that_is_not_there_is_refused_with_those_that_are(
+    service: Service,
+) -> None:
     run = finished(service)
     count = parameter_count(network_of(make(TrainSpec, TINY)))
     write(checkpoints.path_of(run.path, "step-000002"), count, format=checkpoints.FORMAT)
     service.check("synthesize", {"source": run.id, "checkpoint": "step-000002"})
     refused = refusal(service, "synthesize", source=run.id, checkpoint="step-000003")
-    assert refused.field == "checkpoint" and "step-000003" in str(refused) and "step-000002" in str(refused)
+    assert (
+        refused.field == "checkpoint"
+        and "step-000003" in str(refused)
+        and "step-000002" in str(refused)
+    )
     assert service.checkpoints(run.id) == ["step-000002"]
 
 
@@ -124,32 +149,45 @@ def test_guides_stages_and_sources_of_another_kind_are_refused(service: Service)
 @pytest.mark.parametrize(
     ("field", "words"),
     [
-        ("source", r"Generator \(--from\)"), ("guide", r"Autoguidance by \(--guide\)"),
-        ("upsample", r"Then upsample by \(--upsample\)"), ("init_from", r"Fine-tune \(--init-from\)"),
+        ("source", r"Generator \(--from\)"),
+        ("guide", r"Autoguidance by \(--guide\)"),
+        ("upsample", r"Then upsample by \(--upsample\)"),
+        ("init_from", r"Fine-tune \(--init-from\)"),
     ],
-)  # fmt: skip
-def test_what_is_no_generator_is_refused_by_the_name_of_its_field(service: Service, field: str, words: str) -> None:
+)
+def test_what_is_no_generator_is_refused_by_the_name_of_its_field(
+    service: Service, field: str, words: str
+) -> None:
     run = finished(service)
     made = service._create(make(SynthesizeSpec, {"source": run.id}))
-    with pytest.raises(SpecError, match=f"{words}: {made.id} is a synthesize run; a train run is needed") as refused:
+    with pytest.raises(
+        SpecError, match=f"{words}: {made.id} is a synthesize run; a train run is needed"
+    ) as refused:
         if field == "init_from":
             generator.check_train(make(TrainSpec, {**TINY, field: made.id}), service.store)
         else:
-            generator.check_synthesize(make(SynthesizeSpec, {"source": run.id, field: made.id}), service.store)
+            generator.check_synthesize(
+                make(SynthesizeSpec, {"source": run.id, field: made.id}), service.store
+            )
     assert refused.value.field == field
 
 
-def test_a_guide_that_names_its_size_and_one_that_leaves_it_to_the_data_are_the_same(service: Service) -> None:
+def test_a_guide_that_names_its_size_and_one_that_leaves_it_to_the_data_are_the_same(
+    service: Service,
+) -> None:
     run, written = finished(service), finished(service, image_size=8)
     service.check("synthesize", {"source": run.id, "guide": written.id})
 
 
-def test_a_training_on_a_cpu_has_at_most_a_process_a_core(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_training_on_a_cpu_has_at_most_a_process_a_core(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("dreamlab.checks.submission.cores", lambda: 2)
     service.check("train", {**TINY, "device": "cpu", "devices": 2})
     refused = refusal(service, "train", device="cpu", devices=3)
-    assert refused.field == "devices" and "3 cannot be used, this machine has 2 CPU cores; use at most 2." in str(
-        refused
+    assert (
+        refused.field == "devices"
+        and "3 cannot be used, this machine has 2 CPU cores; use at most 2." in str(refused)
     )
 
 

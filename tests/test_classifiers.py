@@ -33,7 +33,11 @@ def one_thread() -> None:
 
 def test_images_are_normalised_to_minus_one_and_one_in_channels_last() -> None:
     x = normalise(
-        torch.tensor([0, 255], dtype=torch.uint8).repeat(8).reshape(1, 4, 4, 1).expand(1, 4, 4, 3).contiguous()
+        torch.tensor([0, 255], dtype=torch.uint8)
+        .repeat(8)
+        .reshape(1, 4, 4, 1)
+        .expand(1, 4, 4, 3)
+        .contiguous()
     )
     assert (
         x.shape == (1, 3, 4, 4)
@@ -70,7 +74,14 @@ def test_a_seed_decides_the_network_and_leaves_the_global_one_alone() -> None:
 
 
 def test_batches_are_equal_and_see_every_image_equally_often() -> None:
-    fit = Fit(Recipe("small_cnn", 1, 16, 1e-3), np.zeros((24, 8, 8, 1), np.uint8), np.zeros(24, np.int64), 10, 0, "cpu")
+    fit = Fit(
+        Recipe("small_cnn", 1, 16, 1e-3),
+        np.zeros((24, 8, 8, 1), np.uint8),
+        np.zeros(24, np.int64),
+        10,
+        0,
+        "cpu",
+    )
     stream = fit._batches()
     batches = [next(stream) for _ in range(9)]
     assert {len(b) for b in batches} == {16}
@@ -82,11 +93,17 @@ def store(tmp_path: Path) -> RunStore:
     return new_store(tmp_path)
 
 
-def test_more_seeds_compute_only_the_new_ones(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_seeds_compute_only_the_new_ones(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run, events = run_task(store, seeds=2)
     first = events[-1]["values"]
     metrics = [e for e in events if e["type"] == "metric"]
-    assert [m["step"] for m in metrics] == [0, 1] and first["cached_seeds"] == 0 and first["seeds"] == [0, 1]
+    assert (
+        [m["step"] for m in metrics] == [0, 1]
+        and first["cached_seeds"] == 0
+        and first["seeds"] == [0, 1]
+    )
     assert (
         first["counts"] == {"real": 100, "synthetic": 0, "other": 0}
         and first["test_images"] == 597
@@ -98,7 +115,10 @@ def test_more_seeds_compute_only_the_new_ones(store: RunStore, monkeypatch: pyte
     )
     with np.load(run.path / "predictions.npz") as kept:
         right = kept["seed_1_class"] == catalog.load("digits").test_labels
-        assert right.mean() == pytest.approx(first["accuracies"][1]) and kept["seed_1_probability"].dtype == np.float16
+        assert (
+            right.mean() == pytest.approx(first["accuracies"][1])
+            and kept["seed_1_probability"].dtype == np.float16
+        )
     assert np.mean(first["per_class"]) == pytest.approx(np.mean(first["accuracies"]), abs=0.03)
     fits: list[int] = []
     original = module.Fit
@@ -110,17 +130,28 @@ def test_more_seeds_compute_only_the_new_ones(store: RunStore, monkeypatch: pyte
     monkeypatch.setattr(module, "Fit", counted)
     _, events = run_task(store, seeds=3)
     second = events[-1]["values"]
-    assert fits == [2] and second["cached_seeds"] == 2 and second["accuracies"][:2] == first["accuracies"]
+    assert (
+        fits == [2]
+        and second["cached_seeds"] == 2
+        and second["accuracies"][:2] == first["accuracies"]
+    )
 
 
 def test_a_seed_is_computed_anew_when_anything_changes_that_it_depends_on(store: RunStore) -> None:
     one, other = synthetic_set(store), synthetic_set(store)
     _, events = run_task(store, arm="real+1x", synthetic=one.id, seeds=1, steps=3)
     assert events[-1]["values"]["counts_per_class"] == {
-        "real": [10] * 10, "synthetic": [10] * 10, "other": [0] * 10,
-    }  # fmt: skip
+        "real": [10] * 10,
+        "synthetic": [10] * 10,
+        "other": [0] * 10,
+    }
     # the same images in another run are the same images
-    assert run_task(store, arm="real+1x", synthetic=other.id, seeds=1, steps=3)[1][-1]["values"]["cached_seeds"] == 1
+    assert (
+        run_task(store, arm="real+1x", synthetic=other.id, seeds=1, steps=3)[1][-1]["values"][
+            "cached_seeds"
+        ]
+        == 1
+    )
     images = np.load(other.path / "images.npy")
     images[:, 0, 0] ^= 1
     np.save(other.path / "images.npy", images)
@@ -145,7 +176,9 @@ def test_equal_epochs_give_larger_arms_more_steps(store: RunStore) -> None:
 
 
 def test_a_stop_keeps_finished_seeds_and_a_resumption_computes_the_rest(store: RunStore) -> None:
-    run = new_run(store, "classify", {"dataset": "digits", "images_per_class": 10, "steps": 60, "seeds": 3})
+    run = new_run(
+        store, "classify", {"dataset": "digits", "images_per_class": 10, "steps": 60, "seeds": 3}
+    )
     events = []
     with pytest.raises(Stopped):
         for event in classify(context(store, run)):
@@ -167,13 +200,27 @@ def test_a_stop_keeps_finished_seeds_and_a_resumption_computes_the_rest(store: R
 def test_a_recipe_is_made_of_its_preset_in_one_place(name: str) -> None:
     spec = make(ClassifySpec, {"recipe": name, "dataset": "cifar10", "arm": "augmented"})
     recipe, wanted = Recipe.of(spec, 6400), spec
-    assert (recipe.classifier, recipe.optimizer, recipe.learning_rate, recipe.weight_decay, recipe.schedule, recipe.batch_size) == (
-        wanted.classifier, wanted.optimizer, wanted.learning_rate, wanted.weight_decay, wanted.learning_rate_schedule,
+    assert (
+        recipe.classifier,
+        recipe.optimizer,
+        recipe.learning_rate,
+        recipe.weight_decay,
+        recipe.schedule,
+        recipe.batch_size,
+    ) == (
+        wanted.classifier,
+        wanted.optimizer,
+        wanted.learning_rate,
+        wanted.weight_decay,
+        wanted.learning_rate_schedule,
         wanted.batch_size,
-    )  # fmt: skip
+    )
     steps = spec.steps if spec.budget == "steps" else spec.epochs * 6400 // spec.batch_size
     assert recipe.steps == steps and recipe.augment == "shift_and_mirror"
-    digits = make(ClassifySpec, {"recipe": name, "augment": True}), make(ClassifySpec, {"recipe": "fast"})
+    digits = (
+        make(ClassifySpec, {"recipe": name, "augment": True}),
+        make(ClassifySpec, {"recipe": "fast"}),
+    )
     assert [Recipe.of(s, 100).augment for s in digits] == ["shift", ""]
 
 
@@ -181,7 +228,9 @@ def test_rates_warm_up_and_fall_to_zero_or_stay() -> None:
     cosine, constant = Recipe("mlp", 100, 8, 0.2), Recipe("mlp", 100, 8, 0.2, schedule="constant")
     rates = [cosine.rate(step) for step in range(100)]
     assert rates[0] == pytest.approx(0.02) and max(rates) == 0.2 == rates[10] and rates[-1] < 1e-3
-    assert rates[10:] == sorted(rates[10:], reverse=True) and {constant.rate(step) for step in range(100)} == {0.2}
+    assert rates[10:] == sorted(rates[10:], reverse=True) and {
+        constant.rate(step) for step in range(100)
+    } == {0.2}
 
 
 @pytest.mark.parametrize(
@@ -189,7 +238,9 @@ def test_rates_warm_up_and_fall_to_zero_or_stay() -> None:
     [("adamw", 1 - 0.1 * 0.5), ("adam", None), ("sgd", 1 - 0.1 * (0.5 * 1.9))],
     ids=["adamw", "adam", "sgd"],
 )
-def test_weight_decay_is_decoupled_for_adamw_alone_and_spares_vectors(name: str, decay: float | None) -> None:
+def test_weight_decay_is_decoupled_for_adamw_alone_and_spares_vectors(
+    name: str, decay: float | None
+) -> None:
     network = CLASSIFIERS["mlp"](1, 8, 10)
     before = [p.detach().clone() for p in network.parameters()]
     for p in network.parameters():
@@ -210,7 +261,13 @@ def test_streamed_images_train_the_same_network(store: RunStore) -> None:
     both = []
     for resident in (True, False):
         fit = Fit(
-            Recipe("small_cnn", 20, 48, 4e-3), data.train_images[:100], data.train_labels[:100], 10, 0, "cpu", resident
+            Recipe("small_cnn", 20, 48, 4e-3),
+            data.train_images[:100],
+            data.train_labels[:100],
+            10,
+            0,
+            "cpu",
+            resident,
         )
         assert list(fit)[-1] == 20
         both.append(fit.network.state_dict())
@@ -222,7 +279,14 @@ def test_dropout_and_stochastic_depth_are_the_fits_own() -> None:
 
     def drawn(noise: int) -> torch.Tensor:
         torch.manual_seed(noise)
-        fit = Fit(Recipe("swin_t", 2, 4, 1e-3), data.train_images[:20], data.train_labels[:20], 10, 0, "cpu")
+        fit = Fit(
+            Recipe("swin_t", 2, 4, 1e-3),
+            data.train_images[:20],
+            data.train_labels[:20],
+            10,
+            0,
+            "cpu",
+        )
         assert fit.has_chance and list(fit) == [1, 2]
         assert torch.initial_seed() == noise
         return fit.network.head.weight.detach()
@@ -254,9 +318,17 @@ def test_a_result_holds_top5_confusion_and_what_it_cost(store: RunStore) -> None
     confusion = np.array(found["confusion"])
     assert confusion.sum(1).tolist() == (2 * np.bincount(labels)).tolist()
     assert np.trace(confusion) / confusion.sum() == pytest.approx(np.mean(found["accuracies"]))
-    assert found["parameters"] == parameters(CLASSIFIERS["small_cnn"](1, 8, 10)) and found["validation"] is None
-    assert found["counts"] == {"real": 100, "synthetic": 100, "other": 0} and found["train_seconds"] > 0
-    again = run_task(store, arm="real+1x", synthetic=synthetic_set(store).id, seeds=2)[1][-1]["values"]
+    assert (
+        found["parameters"] == parameters(CLASSIFIERS["small_cnn"](1, 8, 10))
+        and found["validation"] is None
+    )
+    assert (
+        found["counts"] == {"real": 100, "synthetic": 100, "other": 0}
+        and found["train_seconds"] > 0
+    )
+    again = run_task(store, arm="real+1x", synthetic=synthetic_set(store).id, seeds=2)[1][-1][
+        "values"
+    ]
     assert again["cached_seeds"] == 2 and again["train_seconds"] == found["train_seconds"]
 
 
@@ -264,8 +336,13 @@ def test_few_classes_have_no_top5_and_an_imported_set_no_name(store: RunStore) -
     data = catalog.load("digits")
     few = data.train_labels < 3
     images, labels = data.train_images[few][:150], data.train_labels[few][:150]
-    own, made = new_import(store, images, labels, 100), new_import(store, images, labels, 150, dataset="digits")
-    _, events = run_task(store, dataset=own.id, arm="real+1x", synthetic=made.id, seeds=2, images_per_class=10)
+    own, made = (
+        new_import(store, images, labels, 100),
+        new_import(store, images, labels, 150, dataset="digits"),
+    )
+    _, events = run_task(
+        store, dataset=own.id, arm="real+1x", synthetic=made.id, seeds=2, images_per_class=10
+    )
     found = events[-1]["values"]
     assert found["top5"] is None and len(found["per_class"]) == 3 and min(found["accuracies"]) > 0.8
     again = new_import(store, images, labels, 100)
@@ -276,4 +353,7 @@ def test_few_classes_have_no_top5_and_an_imported_set_no_name(store: RunStore) -
 def test_an_augmented_arm_is_the_real_one_with_augmentation(store: RunStore) -> None:
     assert run_task(store, arm="augmented", seeds=1, steps=5)[1][-1]["values"]["cached_seeds"] == 0
     assert run_task(store, arm="real", seeds=1, steps=5)[1][-1]["values"]["cached_seeds"] == 0
-    assert run_task(store, arm="real", augment=True, seeds=1, steps=5)[1][-1]["values"]["cached_seeds"] == 1
+    assert (
+        run_task(store, arm="real", augment=True, seeds=1, steps=5)[1][-1]["values"]["cached_seeds"]
+        == 1
+    )

@@ -1,4 +1,5 @@
-"""The command line end to end, on a spec small enough for every machine: real engine, real training, real verdict."""
+"""The command line end to end, on a spec small enough for every machine: real engine, real
+training, real verdict."""
 
 from __future__ import annotations
 
@@ -28,7 +29,16 @@ def generator(runs: Path) -> str:
 @pytest.fixture(scope="module")
 def images(runs: Path, generator: str) -> str:
     status, answer, err = dreamlab(
-        runs, "synthesize", "--from", generator, "--per-class", "12", "--num-steps", "5", "--sampler", "ddim"
+        runs,
+        "synthesize",
+        "--from",
+        generator,
+        "--per-class",
+        "12",
+        "--num-steps",
+        "5",
+        "--sampler",
+        "ddim",
     )
     assert status == 0, err
     return answer["run"]
@@ -37,7 +47,9 @@ def images(runs: Path, generator: str) -> str:
 def test_train_reports_what_it_did(runs: Path, generator: str) -> None:
     _, answer, _ = dreamlab(runs, "runs", "show", generator)
     result = answer["result"]
-    assert result["steps"] == 60 and result["images_seen"] == 60 * 64 and result["parameters"] > 10_000
+    assert (
+        result["steps"] == 60 and result["images_seen"] == 60 * 64 and result["parameters"] > 10_000
+    )
     assert result["images_per_second"] > 0 and result["peak_memory_bytes"] < 2e9
     assert answer["command"].startswith("python -m dreamlab train --dataset digits")
 
@@ -61,7 +73,11 @@ def test_fidelity_names_what_it_measured_with(runs: Path, images: str) -> None:
     result = answer["result"]
     assert [m["name"] for m in result["metrics"]] == ["fd_classifier", "kid_classifier"]
     assert all(m["low"] <= m["value"] <= m["high"] for m in result["metrics"])
-    assert result["images"] == 120 and result["reference"]["images"] == 597 and result["extractor"]["accuracy"] > 0.9
+    assert (
+        result["images"] == 120
+        and result["reference"]["images"] == 597
+        and result["extractor"]["accuracy"] > 0.9
+    )
 
 
 def test_a_mix_ends_in_a_verdict(runs: Path, generator: str) -> None:
@@ -82,9 +98,19 @@ def test_a_mix_ends_in_a_verdict(runs: Path, generator: str) -> None:
     status, answer, err = dreamlab(runs, "mix", *words, "--follow")
     assert status == 0, err
     result = answer["result"]
-    assert result["verdict"]["kind"] in ("helps", "hurts", "undecided") and "points" in result["verdict"]["text"]
+    assert (
+        result["verdict"]["kind"] in ("helps", "hurts", "undecided")
+        and "points" in result["verdict"]["text"]
+    )
     controls = ["real", "duplicated+1x", "augmented", "noise+1x"]
-    assert [a["arm"] for a in result["arms"]] == [*controls, "90/10", "50/50", "10/90", "real+1x", "synthetic"]
+    assert [a["arm"] for a in result["arms"]] == [
+        *controls,
+        "90/10",
+        "50/50",
+        "10/90",
+        "real+1x",
+        "synthetic",
+    ]
     for arm in result["arms"]:
         assert len(arm["accuracies"]) == len(arm["macro_f1"]) == 3
         assert arm["interval"]["low"] <= arm["interval"]["mean"] <= arm["interval"]["high"]
@@ -108,7 +134,10 @@ def test_a_mix_ends_in_a_verdict(runs: Path, generator: str) -> None:
         (("synthesize",), ["--from"]),
         (("synthesize", "--from", "nothing"), ["no run 'nothing'"]),
         (("fidelity", "--images", "GENERATOR"), ["a synthesize or import run is needed"]),
-        (("synthesize", "--from", "GENERATOR", "--num-steps", "2000"), ["--num-steps", "1 to 1000"]),
+        (
+            ("synthesize", "--from", "GENERATOR", "--num-steps", "2000"),
+            ["--num-steps", "1 to 1000"],
+        ),
         (("synthesize", "--from", "GENERATOR", "--classes", "3,12"), ["0 to 9"]),
         (("mix", "--dataset", "mnist5k", "--from", "GENERATOR"), ["digits"]),
         (("mix", "--arms", "real,1/2"), ["'1/2'"]),
@@ -119,13 +148,18 @@ def test_a_mix_ends_in_a_verdict(runs: Path, generator: str) -> None:
         (("train", "--init-from", "GENERATOR", "--base-width", "32"), ["--base-width", "16"]),
         (("train", "--multipliers", "1,2,4,8", "--dry-run"), ["--multipliers", "at most 2"]),
         (("synthesize", "--from", "GENERATOR", "--eta", "0.5"), ["--eta", "ddim"]),
-        (("synthesize", "--from", "GENERATOR", "--checkpoint", "step-000007"), ["--checkpoint", "has no step-000007"]),
+        (
+            ("synthesize", "--from", "GENERATOR", "--checkpoint", "step-000007"),
+            ["--checkpoint", "has no step-000007"],
+        ),
         (("synthesize", "--from", "GENERATOR", "--upsample", "GENERATOR"), ["--upsample"]),
         (("runs", "stop", "GENERATOR"), ["done"]),
         (("runs", "preview", "GENERATOR"), ["only a running training"]),
     ],
 )
-def test_a_refusal_starts_nothing(runs: Path, generator: str, words: tuple[str, ...], says: list[str]) -> None:
+def test_a_refusal_starts_nothing(
+    runs: Path, generator: str, words: tuple[str, ...], says: list[str]
+) -> None:
     before = sorted(p.name for p in runs.iterdir())
     status, answer, _ = dreamlab(runs, *(generator if w == "GENERATOR" else w for w in words))
     assert status == 2 and answer["run"] is None and answer["result"] is None
@@ -180,18 +214,23 @@ def test_a_dry_run_needs_no_engine_and_is_read_by_a_person(tmp_path: Path) -> No
     ]
     done = subprocess.run(line, capture_output=True, text=True, cwd=ROOT, check=True)
     assert (
-        "python -m dreamlab train --dataset digits --preset tiny" in done.stdout and "images per second" in done.stdout
+        "python -m dreamlab train --dataset digits --preset tiny" in done.stdout
+        and "images per second" in done.stdout
     )
     assert "Nothing was started." in done.stderr
     assert client.engine_info(folder) is None
-    assert all((folder / name / "result.json").exists() for name in os.listdir(folder)), "only the demo's finished runs"
+    assert all((folder / name / "result.json").exists() for name in os.listdir(folder)), (
+        "only the demo's finished runs"
+    )
 
 
 def test_the_help_is_grouped_and_names_what_the_issue_asked_for() -> None:
     said = {}
     for kind in ("train", "synthesize"):
         line = [sys.executable, "-m", "dreamlab", kind, "--help"]
-        said[kind] = subprocess.run(line, capture_output=True, text=True, cwd=ROOT, check=True).stdout
+        said[kind] = subprocess.run(
+            line, capture_output=True, text=True, cwd=ROOT, check=True
+        ).stdout
     for head in ("Data:", "Noise:", "Network:", "Training:", "Stages:", "Machine:", "this run:"):
         assert f"\n{head}\n" in said["train"]
     for head in ("Guidance:", "Sampler:", "Stages:", "Machine:"):
@@ -215,7 +254,9 @@ def test_a_full_disk_is_said_before_the_start(runs: Path, monkeypatch: pytest.Mo
     from dreamlab.checks import submission
     from dreamlab.service import Refused, Service
 
-    monkeypatch.setattr(submission.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 10**6})())
+    monkeypatch.setattr(
+        submission.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 10**6})()
+    )
     service = Service(runs)
     with pytest.raises(Refused, match="Too little free disk.*1 MB are free"):
         service.submit(service.check("train", {"dataset": "digits", "seed": 5}))
@@ -233,7 +274,9 @@ def test_detach_stop_resume_delete_restore(runs: Path) -> None:
         assert time.monotonic() < deadline, "no checkpoint"
         time.sleep(0.2)
     previews = len(list((runs / run / "samples").glob("*.png")))
-    assert dreamlab(runs, "runs", "preview", run)[0] == dreamlab(runs, "runs", "snapshot", run)[0] == 0
+    assert (
+        dreamlab(runs, "runs", "preview", run)[0] == dreamlab(runs, "runs", "snapshot", run)[0] == 0
+    )
     while not list((runs / run / "checkpoints").glob("step-*.safetensors")):
         assert time.monotonic() < deadline + 30, "no snapshot"
         time.sleep(0.2)

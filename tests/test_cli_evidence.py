@@ -1,4 +1,5 @@
-"""`study list`, `export` and the table downloads from a terminal: what is written, what is refused."""
+"""`study list`, `export` and the table downloads from a terminal: what is written, what is
+refused."""
 
 from __future__ import annotations
 
@@ -28,7 +29,9 @@ def store(tmp_path: Path) -> RunStore:
     return found
 
 
-def call(store: RunStore, capsys: pytest.CaptureFixture[str], *words: object) -> tuple[dict[str, Any], int]:
+def call(
+    store: RunStore, capsys: pytest.CaptureFixture[str], *words: object
+) -> tuple[dict[str, Any], int]:
     status = main([*map(str, words), "--json", "--runs", str(store.folder)])
     return json.loads(capsys.readouterr().out.splitlines()[-1]), status
 
@@ -36,14 +39,22 @@ def call(store: RunStore, capsys: pytest.CaptureFixture[str], *words: object) ->
 def test_study_list_names_every_study(store: RunStore, capsys: pytest.CaptureFixture[str]) -> None:
     answer, status = call(store, capsys, "study", "list")
     assert status == 0 and tuple(s["id"] for s in answer["result"]["studies"]) == StudyName.__args__  # type: ignore[attr-defined]
-    assert all("laptop" in s["scales"] and s["question"].endswith("?") for s in answer["result"]["studies"])
+    assert all(
+        "laptop" in s["scales"] and s["question"].endswith("?") for s in answer["result"]["studies"]
+    )
 
 
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("study", "s9-nothing"), "Study (STUDY): 's9-nothing' cannot be used; it must be one of s0-mnist"),
-        (("study", "s0-mnist", "--scale", "huge"), "it must be one of laptop, middle, corrected, paper"),
+        (
+            ("study", "s9-nothing"),
+            "Study (STUDY): 's9-nothing' cannot be used; it must be one of s0-mnist",
+        ),
+        (
+            ("study", "s0-mnist", "--scale", "huge"),
+            "it must be one of laptop, middle, corrected, paper",
+        ),
         (("study", "s0-mnist", "--scale", "paper"), "--data-dir"),
         (("export", "nobody", "--to", "x.zip"), "There is no run 'nobody'"),
     ],
@@ -55,8 +66,12 @@ def test_what_cannot_be_is_refused(
     assert status == 2 and sentence in answer["error"] and store.ids() == []
 
 
-def test_a_study_is_estimated_without_starting_anything(store: RunStore, capsys: pytest.CaptureFixture[str]) -> None:
-    answer, status = call(store, capsys, "study", "s3-replacement", "--scale", "laptop", "--dry-run")
+def test_a_study_is_estimated_without_starting_anything(
+    store: RunStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer, status = call(
+        store, capsys, "study", "s3-replacement", "--scale", "laptop", "--dry-run"
+    )
     assert status == 0 and answer["result"]["estimate"]["seconds"] > 10 and store.ids() == []
     assert answer["result"]["command"] == "python -m dreamlab study s3-replacement"
 
@@ -84,18 +99,30 @@ def test_a_set_and_a_mix_are_taken_out_with_their_origin(
     assert status == 0 and answer["result"]["images"] == 100
     with zipfile.ZipFile(tmp_path / "set.zip") as archive:
         names = archive.namelist()
-        assert sum(n.endswith(".png") for n in names) == 100 and {"README.md", "card.json", "images.csv"} <= set(names)
+        assert sum(n.endswith(".png") for n in names) == 100 and {
+            "README.md",
+            "card.json",
+            "images.csv",
+        } <= set(names)
     # without a name the arm that the verdict speaks of
     answer, status = call(store, capsys, "export", group.id, "--to", tmp_path / "mixed")
     assert status == 0 and answer["result"]["images"] == 80
     rows = list(csv.DictReader((tmp_path / "mixed" / "images.csv").open()))
-    assert [r["role"] for r in rows].count("real") == [r["role"] for r in rows].count("synthetic") == 40
+    assert (
+        [r["role"] for r in rows].count("real")
+        == [r["role"] for r in rows].count("synthetic")
+        == 40
+    )
     assert {r["source"] for r in rows if r["role"] == "synthetic"} == {made.id}
-    answer, status = call(store, capsys, "export", group.id, "--arm", "real", "--to", tmp_path / "real.npz")
+    answer, status = call(
+        store, capsys, "export", group.id, "--arm", "real", "--to", tmp_path / "real.npz"
+    )
     assert status == 0 and len(np.load(tmp_path / "real.npz")["labels"]) == 40
     answer, status = call(store, capsys, "export", group.id, "--to", tmp_path / "table.csv")
     table = list(csv.DictReader((tmp_path / "table.csv").open()))
-    assert [r["arm"] for r in table] == ["real", "real+1x"] and float(table[1]["difference_low"]) > 0
+    assert [r["arm"] for r in table] == ["real", "real+1x"] and float(
+        table[1]["difference_low"]
+    ) > 0
     answer, status = call(store, capsys, "export", group.id, "--to", tmp_path / "table.tex")
     assert status == 0 and "\\toprule" in (tmp_path / "table.tex").read_text()
     for words, sentence in (
@@ -110,11 +137,15 @@ def test_a_set_and_a_mix_are_taken_out_with_their_origin(
     assert status == 2 and "a synthetic set, an import, a mix" in answer["error"]
 
 
-def test_a_study_whose_file_has_changed_is_another_study(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_study_whose_file_has_changed_is_another_study(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     service = Service(store.folder)
     first = service.submit(service.check("study", {"study": "s3-background"}))
     again = service.submit(service.check("study", {"study": "s3-background"}))
     assert (again.run, again.reused) == (first.run, True)
     known = studies.load("s3-background")
-    monkeypatch.setattr(studies, "load", lambda name: dataclasses.replace(known, question="Another question?"))
+    monkeypatch.setattr(
+        studies, "load", lambda name: dataclasses.replace(known, question="Another question?")
+    )
     assert not service.submit(service.check("study", {"study": "s3-background"})).reused

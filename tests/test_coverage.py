@@ -1,4 +1,5 @@
-"""Statistics on simulated truth: intervals cover, and no effect is no help. Minutes; docs/statistics.md has the tables."""
+"""Statistics on simulated truth: intervals cover, and no effect is no help. Minutes;
+docs/statistics.md has the tables."""
 
 from __future__ import annotations
 
@@ -68,14 +69,20 @@ def test_the_set_of_best_mixes_holds_the_best_one() -> None:
 
 
 @pytest.mark.parametrize("worth", [-0.05, 0.0, 0.2, 0.5])
-@pytest.mark.parametrize(("sizes", "factors"), [((100, 300, 1000), (0, 1, 3)), ((100, 200, 400, 1000), (0, 0.5, 1, 3))])
-def test_the_exchange_rate_covers(worth: float, sizes: tuple[int, ...], factors: tuple[float, ...]) -> None:
+@pytest.mark.parametrize(
+    ("sizes", "factors"), [((100, 300, 1000), (0, 1, 3)), ((100, 200, 400, 1000), (0, 0.5, 1, 3))]
+)
+def test_the_exchange_rate_covers(
+    worth: float, sizes: tuple[int, ...], factors: tuple[float, ...]
+) -> None:
     cells = surface(worth, sizes, factors)
     gains = tuple(a - cells[0][2] for *_, a in cells)
     covered = claimed = 0
     for right in experiments(World(cells[0][2], 0.5), gains, 5, 1000, 400, 3):
         rows = right.mean(axis=2)
-        found = exchange_rate([Cell(r, s, list(x)) for (r, s, _), x in zip(cells, rows, strict=True)], 1000)
+        found = exchange_rate(
+            [Cell(r, s, list(x)) for (r, s, _), x in zip(cells, rows, strict=True)], 1000
+        )
         assert found is not None
         covered += found.worth_low <= worth <= found.worth_high
         claimed += found.worth_low > 0

@@ -1,4 +1,5 @@
-"""Data sets: the splits that nobody may cross, folders and files of one's own, and what is refused."""
+"""Data sets: the splits that nobody may cross, folders and files of one's own, and what is
+refused."""
 
 from __future__ import annotations
 
@@ -30,7 +31,9 @@ def test_bundled_sets_are_what_the_catalogue_says(name: str) -> None:
     assert data.test_images.shape == (info.test, info.size, info.size, info.channels)
     assert data.train_images.dtype == np.uint8 and data.train_images.max() == 255
     # no image is on both sides of the split
-    train, test = ({image.tobytes() for image in part} for part in (data.train_images, data.test_images))
+    train, test = (
+        {image.tobytes() for image in part} for part in (data.train_images, data.test_images)
+    )
     assert not train & test and catalog.overlap(data) == 0
 
 
@@ -42,13 +45,18 @@ def test_the_split_of_the_5000_digits_is_stratified_and_fixed() -> None:
 
 
 def _write_idx(path: Path, array: np.ndarray, packed: bool) -> None:
-    data = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}i", *array.shape) + array.tobytes()
+    data = (
+        bytes([0, 0, 8, array.ndim])
+        + struct.pack(f">{array.ndim}i", *array.shape)
+        + array.tobytes()
+    )
     path.with_name(path.name + ".gz" * packed).write_bytes(gzip.compress(data) if packed else data)
 
 
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize(
-    ("name", "folder"), [("mnist", "MNIST/raw"), ("fashion_mnist", "FashionMNIST/raw"), ("fashion_mnist", ".")]
+    ("name", "folder"),
+    [("mnist", "MNIST/raw"), ("fashion_mnist", "FashionMNIST/raw"), ("fashion_mnist", ".")],
 )
 def test_mnist_and_fashion_mnist_are_read_from_their_own_files(
     tmp_path: Path, name: str, folder: str, packed: bool
@@ -62,14 +70,20 @@ def test_mnist_and_fashion_mnist_are_read_from_their_own_files(
     _write_idx(raw / "t10k-images-idx3-ubyte", test, packed)
     _write_idx(raw / "t10k-labels-idx1-ubyte", np.arange(10, dtype=np.uint8), packed)
     data = catalog.load(name, str(tmp_path))
-    assert data.info.classes[9] == ("9" if name == "mnist" else "ankle boot") and data.info.mirror == (name != "mnist")
+    assert data.info.classes[9] == (
+        "9" if name == "mnist" else "ankle boot"
+    ) and data.info.mirror == (name != "mnist")
     assert (data.train_images[..., 0] == train).all() and (data.test_images[..., 0] == test).all()
 
 
 def _cifar_arrays() -> dict[str, np.ndarray]:
     rng = np.random.default_rng(0)
-    return {"x_train": rng.integers(0, 256, (50, 32, 32, 3), np.uint8), "y_train": np.arange(50) % 10,
-            "x_test": rng.integers(0, 256, (10, 32, 32, 3), np.uint8), "y_test": np.arange(10)}  # fmt: skip
+    return {
+        "x_train": rng.integers(0, 256, (50, 32, 32, 3), np.uint8),
+        "y_train": np.arange(50) % 10,
+        "x_test": rng.integers(0, 256, (10, 32, 32, 3), np.uint8),
+        "y_test": np.arange(10),
+    }
 
 
 def test_cifar10_is_read_from_an_npz_and_from_its_pickles(tmp_path: Path) -> None:
@@ -80,10 +94,14 @@ def test_cifar10_is_read_from_an_npz_and_from_its_pickles(tmp_path: Path) -> Non
     for i in range(6):
         x = arrays["x_test"] if i == 5 else arrays["x_train"][10 * i : 10 * i + 10]
         batch = {b"data": x.transpose(0, 3, 1, 2).reshape(10, -1), b"labels": list(range(10))}
-        (folder / ("test_batch" if i == 5 else f"data_batch_{i + 1}")).write_bytes(pickle.dumps(batch, protocol=2))
+        (folder / ("test_batch" if i == 5 else f"data_batch_{i + 1}")).write_bytes(
+            pickle.dumps(batch, protocol=2)
+        )
     for source in (tmp_path / "c.npz", tmp_path):
         data = catalog.load("cifar10", str(source))
-        assert (data.train_images == arrays["x_train"]).all() and (data.test_labels == arrays["y_test"]).all()
+        assert (data.train_images == arrays["x_train"]).all() and (
+            data.test_labels == arrays["y_test"]
+        ).all()
 
 
 def test_a_pickle_that_calls_anything_else_is_refused(tmp_path: Path) -> None:
@@ -161,7 +179,8 @@ def _imported(store: RunStore, tmp_path: Path, **files: int) -> Path:
     """The directory of an import run of class folders with so many images each."""
     catalog.add_shelf(store.folder)
     source = folder_of(
-        tmp_path / "pets", {n: d for c, k in files.items() for n, d in class_files((c,), k, "", len(c)).items()}
+        tmp_path / "pets",
+        {n: d for c, k in files.items() for n, d in class_files((c,), k, "", len(c)).items()},
     )
     run = context(store, "import", source=str(source)).run.path
     do_import(source, run)
@@ -173,25 +192,38 @@ def test_an_import_outlives_its_deletion_for_who_has_it_open_and_says_so_to_othe
 ) -> None:
     run = _imported(store, tmp_path, cat=5, bird=5)
     data = catalog.load(run.name)
-    assert (catalog.info(run.name).classes, data.train_labels.tolist()) == (("bird", "cat"), [0] * 4 + [1] * 4)
+    assert (catalog.info(run.name).classes, data.train_labels.tolist()) == (
+        ("bird", "cat"),
+        [0] * 4 + [1] * 4,
+    )
     before = np.array(data.train_images)
     store.trash(store.get(run.name))
     for ask in (catalog.load, catalog.info):
-        with pytest.raises(catalog.DataError, match=f"The import {run.name} was deleted: restore it"):
+        with pytest.raises(
+            catalog.DataError, match=f"The import {run.name} was deleted: restore it"
+        ):
             ask(run.name)
     store.empty_trash(-1)
     assert (np.array(data.train_images) == before).all()
-    with pytest.raises(catalog.DataError, match="There is no data set .* there are mnist5k, digits"):
+    with pytest.raises(
+        catalog.DataError, match="There is no data set .* there are mnist5k, digits"
+    ):
         catalog.load(run.name)
 
 
 def test_an_import_made_anew_is_read_anew(store: RunStore, tmp_path: Path) -> None:
     run = _imported(store, tmp_path, cat=5, bird=5)
-    assert len(catalog.load(run.name).train_images) == 8 and catalog.load(run.name) is catalog.load(run.name)
+    assert len(catalog.load(run.name).train_images) == 8 and catalog.load(run.name) is catalog.load(
+        run.name
+    )
     time.sleep(0.01)  # a clock of a file system may be coarse
     do_import(folder_of(tmp_path / "more", class_files(("a", "b", "c"), 10, "", 1)), run)
     data = catalog.load(run.name)
-    assert len(data.train_images) == 24 and data.info.classes == catalog.info(run.name).classes == ("a", "b", "c")
+    assert len(data.train_images) == 24 and data.info.classes == catalog.info(run.name).classes == (
+        "a",
+        "b",
+        "c",
+    )
 
 
 @pytest.mark.parametrize("name", ["../runs", "..", ".", "", "/etc", "nothing"])
@@ -211,11 +243,16 @@ def test_a_run_of_another_kind_is_no_data_set(store: RunStore) -> None:
 @pytest.mark.parametrize(
     ("file", "data", "says"),
     [
-        ("card.json", b"{", "has no readable card"), ("card.json", b"{}", "has no readable card"), ("images.npy", b"", "cannot be read"),
-        ("images.npy", b"\x93NUMPY cut", "cannot be read"), ("labels.npy", None, "cannot be read"),
+        ("card.json", b"{", "has no readable card"),
+        ("card.json", b"{}", "has no readable card"),
+        ("images.npy", b"", "cannot be read"),
+        ("images.npy", b"\x93NUMPY cut", "cannot be read"),
+        ("labels.npy", None, "cannot be read"),
     ],
-)  # fmt: skip
-def test_a_damaged_import_is_refused(store: RunStore, tmp_path: Path, file: str, data: bytes | None, says: str) -> None:
+)
+def test_a_damaged_import_is_refused(
+    store: RunStore, tmp_path: Path, file: str, data: bytes | None, says: str
+) -> None:
     run = _imported(store, tmp_path, cat=5, bird=5)
     (run / file).unlink()
     if data is not None:
@@ -224,7 +261,9 @@ def test_a_damaged_import_is_refused(store: RunStore, tmp_path: Path, file: str,
         catalog.load(run.name)
 
 
-def test_an_import_whose_card_says_something_else_is_refused(store: RunStore, tmp_path: Path) -> None:
+def test_an_import_whose_card_says_something_else_is_refused(
+    store: RunStore, tmp_path: Path
+) -> None:
     run = _imported(store, tmp_path, cat=5, bird=5)
     card = json.loads((run / "card.json").read_text())
     for change in ({"train": 7}, {"channels": 1}, {"classes": ["cat"]}):
@@ -269,7 +308,10 @@ def test_a_set_larger_than_the_memory_can_be_planned(tmp_path: Path) -> None:
     np.save(
         run / "labels.npy",
         np.concatenate(
-            [np.repeat(np.arange(classes), train // classes), np.repeat(np.arange(classes), test // classes)]
+            [
+                np.repeat(np.arange(classes), train // classes),
+                np.repeat(np.arange(classes), test // classes),
+            ]
         ),
     )
     card = {

@@ -1,4 +1,5 @@
-"""The demo run that comes with the product: unpacked once, with the extractor that its numbers were measured with."""
+"""The demo run that comes with the product: unpacked once, with the extractor that its numbers were
+measured with."""
 
 from __future__ import annotations
 
@@ -33,14 +34,18 @@ def test_a_demo_is_unpacked_once_with_its_extractor(tmp_path: Path) -> None:
     assert found is not None and found["weights"].tolist() == [0, 1, 2]
     (store.folder / RUN / "spec.json").unlink()
     (store.folder / RUN).rmdir()
-    assert not demo.install(store, archive) and store.ids() == []  # a demo that was deleted does not come back
+    assert (
+        not demo.install(store, archive) and store.ids() == []
+    )  # a demo that was deleted does not come back
 
 
 def test_the_shipped_demo_fills_every_page(tmp_path: Path) -> None:
     store = new_store(tmp_path)
     assert demo.install(store)
     runs = list(RunStore(store.folder))
-    assert {"train", "synthesize", "fidelity", "sweep", "mix", "study"} <= {run.kind for run in runs}
+    assert {"train", "synthesize", "fidelity", "sweep", "mix", "study"} <= {
+        run.kind for run in runs
+    }
     assert all(run.record.demo and run.status().state == "done" for run in runs)
     mix = next(run for run in runs if run.kind == "mix").result()
     assert mix is not None and mix["verdict"]["text"] and mix["best"] is not None

@@ -1,4 +1,5 @@
-"""What is chosen while a training runs: the arithmetic, the threads; and what is understood as too little memory."""
+"""What is chosen while a training runs: the arithmetic, the threads; and what is understood as too
+little memory."""
 
 from __future__ import annotations
 
@@ -21,8 +22,11 @@ def fast_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dreamlab.tasks.torch_device.has_fast_bf16", lambda device: True)
 
 
-def probed(probe: PrecisionProbe, fp32: float, bf16: float, noise: float = 0.0, slower_from: int = 1000) -> int:
-    """Steps until the probe has chosen; the machine is three times slower from a step on, noise is a share."""
+def probed(
+    probe: PrecisionProbe, fp32: float, bf16: float, noise: float = 0.0, slower_from: int = 1000
+) -> int:
+    """Steps until the probe has chosen; the machine is three times slower from a step on, noise is
+    a share."""
     chance = random.Random(0)
     for step in range(1, 100):
         if probe.choice:
@@ -38,7 +42,9 @@ def probed(probe: PrecisionProbe, fp32: float, bf16: float, noise: float = 0.0, 
     ("fp32", "bf16", "choice"),
     [(0.10, 0.05, "bf16"), (0.05, 0.25, "fp32"), (0.10, 0.099, "fp32"), (0.071, 0.052, "bf16")],
 )
-def test_the_probe_takes_bf16_only_where_it_pays(tmp_path: Path, fp32: float, bf16: float, choice: str) -> None:
+def test_the_probe_takes_bf16_only_where_it_pays(
+    tmp_path: Path, fp32: float, bf16: float, choice: str
+) -> None:
     cache = ArtefactCache(tmp_path)
     probe = PrecisionProbe("auto", CPU, cache, "network")
     assert probed(probe, fp32, bf16) <= 20 and probe.choice == choice
@@ -52,20 +58,25 @@ def test_a_clear_difference_is_seen_early(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("slower_from", range(3, 14))
-def test_a_machine_that_grows_busy_or_is_noisy_does_not_mislead(tmp_path: Path, slower_from: int) -> None:
+def test_a_machine_that_grows_busy_or_is_noisy_does_not_mislead(
+    tmp_path: Path, slower_from: int
+) -> None:
     for fp32, bf16, choice in ((0.071, 0.052, "bf16"), (0.052, 0.055, "fp32")):
         probe = PrecisionProbe("auto", CPU, ArtefactCache(tmp_path), f"{choice}{slower_from}")
         probed(probe, fp32, bf16, noise=0.05, slower_from=slower_from)
         assert probe.choice == choice
 
 
-def test_bf16_is_not_tried_where_it_is_emulated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bf16_is_not_tried_where_it_is_emulated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("dreamlab.tasks.torch_device.has_fast_bf16", lambda device: False)
     assert PrecisionProbe("auto", CPU, ArtefactCache(tmp_path), "other").choice == "fp32"
 
 
 @pytest.mark.parametrize(
-    ("precision", "dtype"), [("fp32", torch.float32), ("bf16", torch.bfloat16), ("fp16", torch.float16)]
+    ("precision", "dtype"),
+    [("fp32", torch.float32), ("bf16", torch.bfloat16), ("fp16", torch.float16)],
 )
 def test_autocast_computes_in_what_is_asked_for(precision: str, dtype: torch.dtype) -> None:
     with autocast(CPU, precision):
@@ -76,13 +87,18 @@ def test_allocators_without_memory_are_understood() -> None:
     with pytest.raises(RuntimeError) as caught:
         torch.empty(2**60, dtype=torch.uint8)
     assert is_out_of_memory(caught.value)
-    assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory.")) and is_out_of_memory(MemoryError())
+    assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory.")) and is_out_of_memory(
+        MemoryError()
+    )
     assert is_out_of_memory(RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"))
-    assert not is_out_of_memory(RuntimeError("shapes differ")) and not is_out_of_memory(ValueError("out of memory"))
+    assert not is_out_of_memory(RuntimeError("shapes differ")) and not is_out_of_memory(
+        ValueError("out of memory")
+    )
 
 
 class Cores:
-    """A step's seconds where 2 threads take 1, or 6 while somebody else is busy, and 1 thread takes 2 always."""
+    """A step's seconds where 2 threads take 1, or 6 while somebody else is busy, and 1 thread takes
+    2 always."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch):
         self.busy, self.clock = False, 0.0

@@ -1,4 +1,5 @@
-"""Downloads on request: what the cache holds is used, progress is told, and without a network one sentence says what to put where."""
+"""Downloads on request: what the cache holds is used, progress is told, and without a network one
+sentence says what to put where."""
 
 from __future__ import annotations
 
@@ -24,7 +25,12 @@ from dreamlab.tasks.importing import downloads
 from tests.import_helpers import do_import, encoded, picture
 from tests.task_helpers import context
 
-MNIST_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+MNIST_FILES = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
 
 
 def _write_mnist(raw: Path, train: int = 40, test: int = 20) -> None:
@@ -38,7 +44,9 @@ def _write_mnist(raw: Path, train: int = 40, test: int = 20) -> None:
             else np.arange(count, dtype=np.uint8) % 10
         )
         (raw / name).write_bytes(
-            bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}i", *array.shape) + array.tobytes()
+            bytes([0, 0, 8, array.ndim])
+            + struct.pack(f">{array.ndim}i", *array.shape)
+            + array.tobytes()
         )
 
 
@@ -74,11 +82,21 @@ def test_a_download_tells_its_size_and_progress_and_is_done_once(
 
     _instead(monkeypatch, "MNIST", fetch)
     events = _events(fresh, "torchvision:mnist")
-    assert events[0]["text"] == f"Downloading MNIST (12 MB) into {fresh.folders.cache / 'downloads' / 'mnist'}."
+    assert (
+        events[0]["text"]
+        == f"Downloading MNIST (12 MB) into {fresh.folders.cache / 'downloads' / 'mnist'}."
+    )
     told = [e for e in events if e.get("unit") == "MB"]
-    assert told[-1]["step"] >= 3 and told[-1]["total"] == 11 and told[0]["text"] == "downloading MNIST"
+    assert (
+        told[-1]["step"] >= 3 and told[-1]["total"] == 11 and told[0]["text"] == "downloading MNIST"
+    )
     result = events[-1]["values"]
-    assert (result["train"], result["test"], result["classes"][3], result["image_size"]) == (40, 20, "3", 28)
+    assert (result["train"], result["test"], result["classes"][3], result["image_size"]) == (
+        40,
+        20,
+        "3",
+        28,
+    )
     again = _events(fresh, "torchvision:mnist")
     assert len(calls) == 1 and again[-1]["values"]["content_hash"] == result["content_hash"]
 
@@ -86,16 +104,24 @@ def test_a_download_tells_its_size_and_progress_and_is_done_once(
 @pytest.mark.parametrize(
     ("name", "class_name", "files", "folder"),
     [
-        ("mnist", "MNIST", "the four IDX files", "mnist/MNIST/raw"), ("fashion_mnist", "FashionMNIST", "the four IDX files", "FashionMNIST/raw"),
-        ("cifar10", "CIFAR10", "cifar-10-python.tar.gz", "downloads/cifar10"), ("flowers102", "Flowers102", "102flowers.tgz", "flowers-102"),
+        ("mnist", "MNIST", "the four IDX files", "mnist/MNIST/raw"),
+        ("fashion_mnist", "FashionMNIST", "the four IDX files", "FashionMNIST/raw"),
+        ("cifar10", "CIFAR10", "cifar-10-python.tar.gz", "downloads/cifar10"),
+        ("flowers102", "Flowers102", "102flowers.tgz", "flowers-102"),
     ],
-)  # fmt: skip
+)
 def test_without_a_network_one_sentence_says_what_to_put_where(
-    fresh: RunStore, monkeypatch: pytest.MonkeyPatch, name: str, class_name: str, files: str, folder: str
+    fresh: RunStore,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    class_name: str,
+    files: str,
+    folder: str,
 ) -> None:
     def fetch(root: str, download: bool) -> None:
         raise RuntimeError(
-            "Error downloading the files:\nTried https://a, got:\n<urlopen error [Errno -3] no name resolution>"
+            "Error downloading the files:\nTried https://a, got:\n<urlopen error [Errno -3] no name"
+            " resolution>"
         )
 
     _instead(monkeypatch, class_name, fetch)
@@ -125,7 +151,10 @@ def test_a_download_can_be_stopped(fresh: RunStore, monkeypatch: pytest.MonkeyPa
 def test_what_torchvision_would_not_know_is_refused(fresh: RunStore) -> None:
     assert set(DOWNLOADS) == set(downloads.TORCHVISION)
     with pytest.raises(
-        TaskError, match="torchvision:svhn is not known; there are torchvision:mnist, torchvision:fashion_mnist"
+        TaskError,
+        match=(
+            "torchvision:svhn is not known; there are torchvision:mnist, torchvision:fashion_mnist"
+        ),
     ):
         _events(fresh, "torchvision:svhn")
 
@@ -146,7 +175,9 @@ def test_digits_are_never_mirrored_whatever_the_form_says(fresh: RunStore) -> No
     ctx = context(fresh, "import", source="torchvision:mnist")
     list(find_task("import")(ctx))
     catalog.add_shelf(fresh.folder)
-    assert isinstance(ctx.spec, ImportSpec) and ctx.spec.mirror and not catalog.info(ctx.run.id).mirror
+    assert (
+        isinstance(ctx.spec, ImportSpec) and ctx.spec.mirror and not catalog.info(ctx.run.id).mirror
+    )
 
 
 def test_flowers_in_the_layout_of_torchvision(tmp_path: Path) -> None:
@@ -156,10 +187,14 @@ def test_flowers_in_the_layout_of_torchvision(tmp_path: Path) -> None:
     (folder / "jpg").mkdir(parents=True)
     ids = np.arange(1, count + 1)
     scipy.io.savemat(folder / "imagelabels.mat", {"labels": (ids - 1) % 102 + 1})
-    scipy.io.savemat(folder / "setid.mat", {"trnid": ids[:102], "valid": ids[102:204], "tstid": ids[204:]})
+    scipy.io.savemat(
+        folder / "setid.mat", {"trnid": ids[:102], "valid": ids[102:204], "tstid": ids[204:]}
+    )
     for i in ids:
         if i != 7:
-            (folder / "jpg" / f"image_{i:05d}.jpg").write_bytes(encoded(picture(int(i), (20, 24)), "JPEG"))
+            (folder / "jpg" / f"image_{i:05d}.jpg").write_bytes(
+                encoded(picture(int(i), (20, 24)), "JPEG")
+            )
     result, _ = do_import(tmp_path, tmp_path / "run", image_size=8)
     assert (result["train"], result["test"], len(result["classes"])) == (203, 102, 102)
     assert result["left_out"] == [{"file": "jpg/image_00007.jpg", "reason": "unreadable"}]
@@ -190,15 +225,23 @@ class _Hub(list):
 def _hub(count: int, seed: int, names: list[str] | None) -> _Hub:
     image = type("Image", (_Features,), {})()
     rows = [
-        {"image": Image.fromarray(picture(seed + i, (12, 12))), "label": i % 2 if names else "ab"[i % 2]}
+        {
+            "image": Image.fromarray(picture(seed + i, (12, 12))),
+            "label": i % 2 if names else "ab"[i % 2],
+        }
         for i in range(count)
     ]
     return _Hub(rows, {"image": image, "label": ClassLabel(names=names) if names else _Features()})
 
 
-def test_a_hub_data_set_is_imported_by_name(fresh: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hub_data_set_is_imported_by_name(
+    fresh: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked = []
-    splits = {"train": _hub(10, 0, ["cat", "dog", "bird"]), "test": _hub(6, 100, ["cat", "dog", "bird"])}
+    splits = {
+        "train": _hub(10, 0, ["cat", "dog", "bird"]),
+        "test": _hub(6, 100, ["cat", "dog", "bird"]),
+    }
     splits["train"][0]["label"] = None
 
     def load_dataset(name: str, cache_dir: str) -> dict[str, _Hub]:
@@ -210,12 +253,19 @@ def test_a_hub_data_set_is_imported_by_name(fresh: RunStore, monkeypatch: pytest
     result = _events(fresh, "huggingface:owner/pets")[-1]["values"]
     assert "HF_HUB_OFFLINE" not in os.environ
     assert asked == [("owner/pets", str(fresh.folders.cache / "downloads" / "huggingface"))]
-    assert (result["title"], result["classes"], result["train"], result["test"]) == ("owner/pets", ["cat", "dog"], 9, 6)
+    assert (result["title"], result["classes"], result["train"], result["test"]) == (
+        "owner/pets",
+        ["cat", "dog"],
+        9,
+        6,
+    )
     assert result["left_out"] == [{"file": "image 0", "reason": "label out of range"}]
     splits = {"train": _hub(10, 0, None)}
     assert _events(fresh, "huggingface:owner/pets")[-1]["values"]["per_class"] == [5, 5]
     splits["train"].features.pop("label")
-    with pytest.raises(TaskError, match="has the columns image: one of images and one of labels are needed"):
+    with pytest.raises(
+        TaskError, match="has the columns image: one of images and one of labels are needed"
+    ):
         _events(fresh, "huggingface:owner/pets")
 
 
@@ -223,7 +273,9 @@ def test_a_hub_data_set_that_cannot_be_had_is_one_sentence(
     fresh: RunStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setitem(sys.modules, "datasets", None)  # type: ignore[arg-type]
-    with pytest.raises(TaskError, match="needs the package `datasets`: run `pip install datasets`, or download"):
+    with pytest.raises(
+        TaskError, match="needs the package `datasets`: run `pip install datasets`, or download"
+    ):
         _events(fresh, "huggingface:owner/pets")
 
     def load_dataset(name: str, cache_dir: str) -> None:
@@ -231,7 +283,8 @@ def test_a_hub_data_set_that_cannot_be_had_is_one_sentence(
 
     monkeypatch.setitem(sys.modules, "datasets", types.SimpleNamespace(load_dataset=load_dataset))  # type: ignore[arg-type]
     with pytest.raises(
-        TaskError, match="could not be had from the Hugging Face hub .Couldn't reach the hub at all.: check"
+        TaskError,
+        match="could not be had from the Hugging Face hub .Couldn't reach the hub at all.: check",
     ):
         _events(fresh, "huggingface:owner/pets")
     for name in ("pets", "../../etc/passwd", "a/../b", ""):

@@ -1,4 +1,5 @@
-"""The engine's decisions, with workers that take milliseconds; `test_engine_process.py` has the real ones."""
+"""The engine's decisions, with workers that take milliseconds; `test_engine_process.py` has the
+real ones."""
 
 from __future__ import annotations
 
@@ -40,8 +41,11 @@ def test_a_run_is_done_and_its_job_says_where(store: RunStore) -> None:
     run, engine = submit(store, plan={"steps": 2}), fake_engine(store)
     until(lambda: states(run) == ["done"], engine)
     assert {k: run.job()[k] for k in ("state", "attempt", "device", "threads")} == {
-        "state": "running", "attempt": 1, "device": "cpu", "threads": 1,
-    }  # fmt: skip
+        "state": "running",
+        "attempt": 1,
+        "device": "cpu",
+        "threads": 1,
+    }
     until(lambda: not engine.active, engine)
 
 
@@ -87,7 +91,10 @@ def test_a_run_waits_for_what_it_needs_and_ends_with_it(store: RunStore) -> None
     assert after_good.status().started >= good.status().ended
     assert states(after_bad, after_that, after_nothing) == ["failed"] * 3
     assert after_bad.status().error == f"It needs {bad.id}, which failed."
-    assert after_nothing.status().error == "It needs 20260101-000000-train-gone-0000, which is not there any more."
+    assert (
+        after_nothing.status().error
+        == "It needs 20260101-000000-train-gone-0000, which is not there any more."
+    )
     stopped = submit(store, plan=LONG)
     waiting = submit(store, needs=[stopped.id])
     until(lambda: states(stopped) == ["running"], engine)
@@ -131,8 +138,12 @@ def test_three_attempts_without_progress_fail_with_one_sentence(store: RunStore)
     engine = fake_engine(store)
     until(lambda: states(run) == ["failed"], engine)
     job = run.job()
-    assert [i["step"] for i in job["interruptions"]] == [5, 5, 5, 5], "the first attempt got somewhere, three did not"
-    assert run.status().error.startswith("The worker ended 3 times without getting further (killed by the system")
+    assert [i["step"] for i in job["interruptions"]] == [5, 5, 5, 5], (
+        "the first attempt got somewhere, three did not"
+    )
+    assert run.status().error.startswith(
+        "The worker ended 3 times without getting further (killed by the system"
+    )
     (run.path / "plan.json").write_text("{}")
     (run.path / "resume").touch()
     until(lambda: states(run) == ["done"], engine)
@@ -156,7 +167,9 @@ def test_a_worker_that_cannot_write_is_not_tried_again(store: RunStore) -> None:
 
 def test_stop_now_ends_the_whole_process_group(store: RunStore) -> None:
     run, engine = submit(store, plan=LONG | {"child": True, "deaf": True}), fake_engine(store)
-    until(lambda: (run.path / "child.pid").exists() and (run.path / "child.pid").read_text(), engine)
+    until(
+        lambda: (run.path / "child.pid").exists() and (run.path / "child.pid").read_text(), engine
+    )
     child = int((run.path / "child.pid").read_text())
     assert started(child)
     (run.path / "stop").touch()
@@ -167,7 +180,11 @@ def test_stop_now_ends_the_whole_process_group(store: RunStore) -> None:
 
 
 def test_a_killed_engine_loses_nothing(store: RunStore) -> None:
-    run, dead, fresh = submit(store, plan=LONG), submit(store, plan=LONG | {"steps": 60}), submit(store, plan={})
+    run, dead, fresh = (
+        submit(store, plan=LONG),
+        submit(store, plan=LONG | {"steps": 60}),
+        submit(store, plan={}),
+    )
     engine = fake_engine(store)
     until(lambda: run.status().step > 2 and dead.status().step > 2, engine)
     kill_group(*worker(dead))  # while no engine looks
@@ -189,7 +206,14 @@ def test_a_worker_that_the_last_engine_did_not_note_is_adopted(store: RunStore) 
     job = run.job()
     pid, when = worker(run)
     with open(run.path / "events.jsonl", "a") as file:  # as the real worker says it
-        event = {"t": time.time(), "attempt": 1, "type": "state", "state": "running", "pid": pid, "pid_started": when}
+        event = {
+            "t": time.time(),
+            "attempt": 1,
+            "type": "state",
+            "state": "running",
+            "pid": pid,
+            "pid_started": when,
+        }
         file.write(json.dumps(event) + "\n")
     write_json(run.path / "job.json", {"state": "queued", "attempt": 1})
     second = fake_engine(store)
@@ -204,7 +228,10 @@ def make_group(store: RunStore, *plans: dict, **more: list[str]) -> tuple:
     group_id = store.new_id("mix", "g")
     children = [submit(store, plan=plan, group=group_id) for plan in plans]
     roles = {f"arm:{n}": run.id for n, run in enumerate(children)}
-    return submit(store, "mix", id=group_id, children=[c.id for c in children], roles=roles), *children
+    return (
+        submit(store, "mix", id=group_id, children=[c.id for c in children], roles=roles),
+        *children,
+    )
 
 
 def test_a_group_runs_its_own_task_when_its_children_are_done(store: RunStore) -> None:
@@ -217,7 +244,9 @@ def test_a_group_runs_its_own_task_when_its_children_are_done(store: RunStore) -
     assert group.status().started >= max(one.status().ended, two.status().ended)
 
 
-def test_a_failed_child_fails_its_group_in_one_sentence_and_resume_repairs_both(store: RunStore) -> None:
+def test_a_failed_child_fails_its_group_in_one_sentence_and_resume_repairs_both(
+    store: RunStore,
+) -> None:
     group, one, two = make_group(store, {"fail": "No such data."}, {"steps": 2})
     after = submit(store, needs=[one.id], plan={})
     engine = fake_engine(store)
@@ -269,7 +298,11 @@ def test_children_run_in_the_order_of_the_plan(store: RunStore) -> None:
     group = submit(store, "mix", id=group_id, children=plan)
     engine = fake_engine(store)
     until(lambda: states(group) == ["done"], engine)
-    assert sorted(children, key=lambda c: c.status().started) == [children[2], children[0], children[1]]
+    assert sorted(children, key=lambda c: c.status().started) == [
+        children[2],
+        children[0],
+        children[1],
+    ]
 
 
 def test_cuda_runs_stay_off_the_cpu_and_four_fit_on_a_device(store: RunStore) -> None:
@@ -284,7 +317,10 @@ def test_cuda_runs_stay_off_the_cpu_and_four_fit_on_a_device(store: RunStore) ->
     nowhere = submit(store, values={"device": "cuda"})
     engine = fake_engine(store)
     until(lambda: states(nowhere) == ["failed"], engine)
-    assert nowhere.status().error == "It asks for a CUDA device and there is none here; choose auto or cpu."
+    assert (
+        nowhere.status().error
+        == "It asks for a CUDA device and there is none here; choose auto or cpu."
+    )
 
 
 def test_devices_come_from_nvidia_smi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -293,7 +329,10 @@ def test_devices_come_from_nvidia_smi(tmp_path: Path, monkeypatch: pytest.Monkey
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    assert [(d.name, d.visible) for d in find_devices()[:-1]] == [("cuda:0", "GPU-a-1"), ("cuda:1", "GPU-b-2")]
+    assert [(d.name, d.visible) for d in find_devices()[:-1]] == [
+        ("cuda:0", "GPU-a-1"),
+        ("cuda:1", "GPU-b-2"),
+    ]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
     assert [(d.name, d.visible) for d in find_devices()[:-1]] == [("cuda:0", "1")]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
@@ -314,7 +353,9 @@ def test_damaged_and_deleted_runs_do_not_disturb_the_others(store: RunStore) -> 
     later = submit(store, plan={})
     until(lambda: later.id in engine.finished, engine)
     assert states(good, later) == ["done", "done"]
-    assert set(engine.finished) == {good.id, later.id}, "neither the damaged run nor the deleted one"
+    assert set(engine.finished) == {good.id, later.id}, (
+        "neither the damaged run nor the deleted one"
+    )
 
 
 def test_a_round_over_thousands_of_finished_runs_is_cheap(store: RunStore) -> None:

@@ -41,18 +41,25 @@ def test_a_training_takes_as_many_whole_devices_as_it_asks_for(store: RunStore) 
     assert requests[0].visible == "GPU-0,GPU-1" and requests[0].device == "cuda:0,cuda:1"
     adopted = Engine(store.folder, launcher=SpawnLauncher(command), devices=THREE, live=False)
     until(lambda: pair.id in adopted.active, adopted)
-    assert [adopted.slots.free(d) for d in THREE] == [0, 0, 4, 2], "the next engine knows what is taken"
+    assert [adopted.slots.free(d) for d in THREE] == [0, 0, 4, 2], (
+        "the next engine knows what is taken"
+    )
     (pair.path / "stop").touch()
     until(lambda: states(pair, waits, late) == ["stopped", "done", "done"], engine)
     until(lambda: [engine.slots.free(d) for d in THREE] == [4, 4, 4, 2], engine)
 
 
-def test_more_devices_than_there_are_is_one_sentence_and_on_a_cpu_they_are_processes(store: RunStore) -> None:
+def test_more_devices_than_there_are_is_one_sentence_and_on_a_cpu_they_are_processes(
+    store: RunStore,
+) -> None:
     much = submit(store, "train", plan={}, values={"devices": 4})
     processes = submit(store, "train", plan={"steps": 1}, values={"devices": 4, "device": "cpu"})
     engine = fake_engine(store, devices=THREE)
     until(lambda: states(much, processes) == ["failed", "done"], engine)
-    assert much.status().error == "It asks for 4 devices and there are 3 here; give --devices 3 at most."
+    assert (
+        much.status().error
+        == "It asks for 4 devices and there are 3 here; give --devices 3 at most."
+    )
     assert processes.job()["device"] == "cpu"
 
 

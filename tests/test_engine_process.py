@@ -35,7 +35,10 @@ def steps_of(run: Run) -> int:
 
 def test_many_callers_get_one_engine(store: RunStore) -> None:
     found: list[int] = []
-    callers = [threading.Thread(target=lambda: found.append(client.ensure_engine(store.folder).pid)) for _ in range(4)]
+    callers = [
+        threading.Thread(target=lambda: found.append(client.ensure_engine(store.folder).pid))
+        for _ in range(4)
+    ]
     for caller in callers:
         caller.start()
     for caller in callers:
@@ -51,7 +54,11 @@ def test_a_training_runs_warm_in_a_moment(store: RunStore) -> None:
     until(lambda: states(cold) == ["done"], seconds=60)
     assert read_json(cold.path / "result.json")["steps"] == TINY["steps"]
     delays = []
-    for seed in (1, 2, 3):  # the first may meet an import that the fork server does between requests
+    for seed in (
+        1,
+        2,
+        3,
+    ):  # the first may meet an import that the fork server does between requests
         begun = time.time()
         warm = submit(store, "train", values={**TINY, "seed": seed})
         until(lambda: states(warm) == ["done"], seconds=30)  # noqa: B023
@@ -63,7 +70,10 @@ def test_a_training_runs_warm_in_a_moment(store: RunStore) -> None:
 
 def test_a_training_killed_in_the_middle_goes_on_where_it_was(store: RunStore) -> None:
     run = submit(store, "train", values=ENDLESS)
-    until(lambda: (run.path / "checkpoints" / "state.safetensors").exists() and steps_of(run) > 5, seconds=30)
+    until(
+        lambda: (run.path / "checkpoints" / "state.safetensors").exists() and steps_of(run) > 5,
+        seconds=30,
+    )
     killed = time.monotonic()
     os.kill(worker(run)[0], signal.SIGKILL)
     until(lambda: states(run) == ["interrupted"])
@@ -89,7 +99,10 @@ def test_a_killed_engine_is_replaced_and_its_workers_are_adopted(store: RunStore
     os.kill(before[0], signal.SIGTERM)  # the same as the stop file
     until(lambda: states(run) == ["stopped"])
     (run.path / "resume").touch()
-    until(lambda: states(run) == ["running"] and run.status().attempt == 2 and steps_of(run) > step, seconds=40)
+    until(
+        lambda: states(run) == ["running"] and run.status().attempt == 2 and steps_of(run) > step,
+        seconds=40,
+    )
     group = worker(run)
     (run.path / "stop").write_text("now")
     until(lambda: states(run) == ["stopped"])
@@ -119,9 +132,15 @@ def test_a_killed_fork_server_is_replaced_and_its_workers_go_on(store: RunStore)
 
 def test_live_sampling_says_in_one_sentence_what_is_wrong(store: RunStore) -> None:
     request = {
-        "source": "20260101-000000-train-gone-0000", "classes": [0], "per_class": 1, "guidance_weight": 1.0, "num_steps": 4,
-        "sampler": "ddim", "seed": 0, "frames": 2,
-    }  # fmt: skip
+        "source": "20260101-000000-train-gone-0000",
+        "classes": [0],
+        "per_class": 1,
+        "guidance_weight": 1.0,
+        "num_steps": 4,
+        "sampler": "ddim",
+        "seed": 0,
+        "frames": 2,
+    }
     request["paths"] = {request["source"]: str(store.folder / str(request["source"]))}
     (frame,) = client.live_frames(store.folder, request)
     assert frame["error"].endswith(".")
@@ -143,13 +162,20 @@ def test_live_frames_come_and_can_be_cancelled(store: RunStore) -> None:
     }
     frames = list(client.live_frames(store.folder, {**request, "frames": 4}))
     assert frames[-1]["done"] and not any(frame["done"] for frame in frames[:-1])
-    assert all(frame["png"].startswith(b"\x89PNG") and frame["x0_png"].startswith(b"\x89PNG") for frame in frames)
-    half = client.live_frames(store.folder, {**request, "num_steps": 500, "per_class": 50, "frames": 500})
+    assert all(
+        frame["png"].startswith(b"\x89PNG") and frame["x0_png"].startswith(b"\x89PNG")
+        for frame in frames
+    )
+    half = client.live_frames(
+        store.folder, {**request, "num_steps": 500, "per_class": 50, "frames": 500}
+    )
     next(half)
     half.close()
     begun = time.monotonic()
     assert next(client.live_frames(store.folder, {**request, "frames": 2}))["step"] >= 0
-    assert time.monotonic() - begun < 5.0, "the request whose client hung up does not hold the next one up"
+    assert time.monotonic() - begun < 5.0, (
+        "the request whose client hung up does not hold the next one up"
+    )
 
 
 def test_an_engine_without_work_or_clients_ends(tmp_path: Path) -> None:

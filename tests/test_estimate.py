@@ -19,7 +19,11 @@ from tests.test_checkpoints import finished
 
 DIGITS = {"dataset": "digits", "preset": "tiny"}
 MEASURED = Measurement(
-    images=32, seconds_per_step=0.5, seconds_per_call=0.001, peak_memory_bytes=10**9, precision="fp32"
+    images=32,
+    seconds_per_step=0.5,
+    seconds_per_call=0.001,
+    peak_memory_bytes=10**9,
+    precision="fp32",
 )
 
 
@@ -38,21 +42,33 @@ def test_a_measurement_decides_and_scales_with_the_batch(store: RunStore) -> Non
     assert (probed.steps, probed.images_seen, probed.parameters) == (10, 640, guess.parameters)
 
 
-def test_a_time_budget_says_how_many_steps_fit_and_epochs_how_long_they_take(store: RunStore) -> None:
+def test_a_time_budget_says_how_many_steps_fit_and_epochs_how_long_they_take(
+    store: RunStore,
+) -> None:
     timed = make(TrainSpec, {**DIGITS, "seconds": 60, "batch_size": 32, "preview_every": 3600})
     found = estimate.estimate(timed, store, known=lambda _: MEASURED)
-    assert found.steps == pytest.approx(120, abs=2) and found.seconds == pytest.approx(60 + estimate.START_SECONDS)
-    epochs = estimate.estimate(timed.model_copy(update={"epochs": 2.0}), store, known=lambda _: MEASURED)
+    assert found.steps == pytest.approx(120, abs=2) and found.seconds == pytest.approx(
+        60 + estimate.START_SECONDS
+    )
+    epochs = estimate.estimate(
+        timed.model_copy(update={"epochs": 2.0}), store, known=lambda _: MEASURED
+    )
     assert epochs.steps == 75, "2 x 1,200 images in batches of 32"
 
 
 def test_previews_take_time_and_snapshots_take_disk(store: RunStore) -> None:
     spec = make(TrainSpec, {**DIGITS, "seconds": 60, "batch_size": 32})
-    often = estimate.estimate(spec.model_copy(update={"preview_every": 1.0}), store, known=lambda _: MEASURED)
-    seldom = estimate.estimate(spec.model_copy(update={"preview_every": 3600.0}), store, known=lambda _: MEASURED)
+    often = estimate.estimate(
+        spec.model_copy(update={"preview_every": 1.0}), store, known=lambda _: MEASURED
+    )
+    seldom = estimate.estimate(
+        spec.model_copy(update={"preview_every": 3600.0}), store, known=lambda _: MEASURED
+    )
     assert often.steps < seldom.steps
     kept = estimate.estimate(
-        spec.model_copy(update={"preview_every": 3600.0, "snapshots": 10}), store, known=lambda _: MEASURED
+        spec.model_copy(update={"preview_every": 3600.0, "snapshots": 10}),
+        store,
+        known=lambda _: MEASURED,
     )
     assert kept.disk_bytes - seldom.disk_bytes == pytest.approx(10 * 4 * seldom.parameters, abs=10)
 
@@ -69,20 +85,33 @@ def test_previews_take_time_and_snapshots_take_disk(store: RunStore) -> None:
         ({"guide": "b"}, {"conditional": False}, 1, 20),
     ],
 )
-def test_calls_of_the_network_are_counted(asked: dict, trained: dict, stage: int, calls: int) -> None:
+def test_calls_of_the_network_are_counted(
+    asked: dict, trained: dict, stage: int, calls: int
+) -> None:
     spec = make(SynthesizeSpec, {"source": "a", **asked})
     assert estimate.calls(spec, make(TrainSpec, {**DIGITS, **trained}), stage) == calls
 
 
 def test_a_large_network_is_estimated_with_the_previews_that_it_shows(store: RunStore) -> None:
     spec = make(
-        TrainSpec, {"preset": "s4", "dataset": "mnist5k", "seconds": 3600, "preview_every": 60, "device": "cpu"}
+        TrainSpec,
+        {
+            "preset": "s4",
+            "dataset": "mnist5k",
+            "seconds": 3600,
+            "preview_every": 60,
+            "device": "cpu",
+        },
     )
     found = estimate.estimate(spec, store, known=lambda _: MEASURED)
     network = network_of(spec)
-    shown = 0.001 * PREVIEW_STEPS * preview_columns(network, on_cpu=True)  # one row: it knows no classes
+    shown = (
+        0.001 * PREVIEW_STEPS * preview_columns(network, on_cpu=True)
+    )  # one row: it knows no classes
     assert preview_columns(network, on_cpu=True) < preview_columns(network, on_cpu=False)
-    assert found.steps == int(3600 * (1 - shown / (60 + shown)) / (0.5 * spec.batch_size / MEASURED.images))
+    assert found.steps == int(
+        3600 * (1 - shown / (60 + shown)) / (0.5 * spec.batch_size / MEASURED.images)
+    )
 
 
 def test_a_set_costs_its_calls_and_every_stage_of_its_cascade(tmp_path: Path) -> None:
@@ -91,15 +120,32 @@ def test_a_set_costs_its_calls_and_every_stage_of_its_cascade(tmp_path: Path) ->
     base, up = finished(service), finished(service, image_size=16, low_size=8)
     spec = make(SynthesizeSpec, {"source": base.id, "per_class": 2, "guidance_weight": 0})
     alone = estimate.estimate(spec, service.store, known=lambda _: MEASURED)
-    assert alone.seconds == pytest.approx(20 * 20 * 0.001 + estimate.START_SECONDS) and alone.images_seen == 20
-    both = estimate.estimate(spec.model_copy(update={"upsample": (up.id,)}), service.store, known=lambda _: MEASURED)
+    assert (
+        alone.seconds == pytest.approx(20 * 20 * 0.001 + estimate.START_SECONDS)
+        and alone.images_seen == 20
+    )
+    both = estimate.estimate(
+        spec.model_copy(update={"upsample": (up.id,)}), service.store, known=lambda _: MEASURED
+    )
     assert both.seconds == pytest.approx(2 * 20 * 20 * 0.001 + estimate.START_SECONDS)
 
 
 def test_a_measurement_belongs_to_its_network_and_batch() -> None:
     spec = make(TrainSpec, DIGITS)
-    same = ({"seed": 4}, {"seconds": 9.0}, {"label_dropout": 0.3}, {"schedule": "linear"}, {"grad_clip": 1.0})
-    other = ({"base_width": 24}, {"batch_size": 8}, {"accumulate": 2}, {"optimizer": "sgd"}, {"precision": "fp32"})
+    same = (
+        {"seed": 4},
+        {"seconds": 9.0},
+        {"label_dropout": 0.3},
+        {"schedule": "linear"},
+        {"grad_clip": 1.0},
+    )
+    other = (
+        {"base_width": 24},
+        {"batch_size": 8},
+        {"accumulate": 2},
+        {"optimizer": "sgd"},
+        {"precision": "fp32"},
+    )
     for change in same:
         assert measured.key(spec.model_copy(update=change)) == measured.key(spec), change
     for change in other:
@@ -113,13 +159,22 @@ def test_a_probe_measures_once_and_starts_no_run(tmp_path: Path) -> None:
     first = service.dry_run(spec)
     assert first["source"] == "probe" and first["seconds"] and first["peak_memory_bytes"] > 10**8
     assert set(first) == {
-        "parameters", "steps", "images_seen", "seconds", "images_per_second", "peak_memory_bytes", "disk_bytes", "source",
-    }  # fmt: skip
+        "parameters",
+        "steps",
+        "images_seen",
+        "seconds",
+        "images_per_second",
+        "peak_memory_bytes",
+        "disk_bytes",
+        "source",
+    }
     assert service.dry_run(spec) == first, "the second answer comes from the cache"
     assert not service.store.ids()
 
 
-def test_what_cannot_be_probed_falls_back_to_arithmetic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_probed_falls_back_to_arithmetic(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     service = Service(tmp_path / "runs")
     service.store.prepare()
     monkeypatch.setattr(measured.sys, "executable", "/bin/false")

@@ -1,4 +1,5 @@
-"""Taking sets out: what is written says where each image came from, comes back pixel for pixel, and is whole or absent."""
+"""Taking sets out: what is written says where each image came from, comes back pixel for pixel, and
+is whole or absent."""
 
 from __future__ import annotations
 
@@ -49,14 +50,18 @@ def _side(target: Path, name: str) -> bytes:
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("channels", [1, 3])
-def test_what_is_taken_out_comes_back_pixel_for_pixel(tmp_path: Path, suffix: str, channels: int) -> None:
+def test_what_is_taken_out_comes_back_pixel_for_pixel(
+    tmp_path: Path, suffix: str, channels: int
+) -> None:
     images = _images(channels)
     target = _write(tmp_path / f"set{suffix}", iter(images))
     result, _ = do_import(target, tmp_path / "run")
     back, labels = imageset.load(tmp_path / "run")
     assert result["classes"] == list(NAMES) and result["channels"] == channels
     found = {(image.tobytes(), int(label)) for image, label in zip(back, labels, strict=True)}
-    assert found == {(image.tobytes(), int(label)) for image, label in zip(images, LABELS, strict=True)}
+    assert found == {
+        (image.tobytes(), int(label)) for image, label in zip(images, LABELS, strict=True)
+    }
     assert set(result["left_out_counts"]) <= {"not in a class folder"}
 
 
@@ -75,7 +80,11 @@ def test_the_card_says_where_each_image_came_from(tmp_path: Path, suffix: str) -
     if suffix == ".npz":
         with np.load(target, allow_pickle=False) as arrays:
             assert (arrays["images"] == _images()).all() and (arrays["labels"] == LABELS).all()
-            assert (arrays["role"][12], arrays["source"][12], arrays["index"][12]) == ("synthetic", "20261121-run", 0)
+            assert (arrays["role"][12], arrays["source"][12], arrays["index"][12]) == (
+                "synthetic",
+                "20261121-run",
+                0,
+            )
         return
     rows = list(csv.DictReader(io.StringIO(_side(target, "images.csv").decode())))
     assert rows[0] == {
@@ -85,20 +94,27 @@ def test_the_card_says_where_each_image_came_from(tmp_path: Path, suffix: str) -
         "source": "mnist5k training",
         "index": "0",
     }
-    assert (rows[19]["role"], rows[19]["source"], rows[19]["index"]) == ("synthetic", "20261121-run", "7")
+    assert (rows[19]["role"], rows[19]["source"], rows[19]["index"]) == (
+        "synthetic",
+        "20261121-run",
+        "7",
+    )
     for row in rows[:4]:
         assert _side(target, row["file"])[:4] == b"\x89PNG"
 
 
 def test_the_same_set_makes_the_same_file(tmp_path: Path) -> None:
     for suffix in (".zip", ".npz"):
-        assert _write(tmp_path / f"a{suffix}").read_bytes() == _write(tmp_path / f"b{suffix}").read_bytes()
+        assert (
+            _write(tmp_path / f"a{suffix}").read_bytes()
+            == _write(tmp_path / f"b{suffix}").read_bytes()
+        )
 
 
 def test_folders_of_classes_stay_inside_and_apart() -> None:
-    assert exporting.folder_names(["a/b", "a\\b", "..", "", ".git", "Cat", "cat", "été", "__MACOSX"]) == [
-        "a_b", "a_b (1)", "class", "class (3)", "git", "Cat", "cat (6)", "été", "class MACOSX",
-    ]  # fmt: skip
+    assert exporting.folder_names(
+        ["a/b", "a\\b", "..", "", ".git", "Cat", "cat", "été", "__MACOSX"]
+    ) == ["a_b", "a_b (1)", "class", "class (3)", "git", "Cat", "cat (6)", "été", "class MACOSX"]
 
 
 def _breaks_down() -> Iterator[np.ndarray]:
@@ -114,14 +130,19 @@ def _odd() -> Iterator[np.ndarray]:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"images": _breaks_down}, "No space left"), ({"images": lambda: _images()[:-1]}, "19 images and 20 labels"),
+        ({"images": _breaks_down}, "No space left"),
+        ({"images": lambda: _images()[:-1]}, "19 images and 20 labels"),
         ({"images": lambda: np.concatenate([_images(), _images()])}, "40 images and 20 labels"),
-        ({"images": lambda: _images() / 255}, "Image 0 is float64"), ({"images": _odd}, "Image 19 is uint8 of shape"),
-        ({"labels": LABELS + 1}, "Labels go from 1 to 4, the 4 classes from 0 to 3"), ({"provenance": ORIGINS[:3]}, "3 origins"),
+        ({"images": lambda: _images() / 255}, "Image 0 is float64"),
+        ({"images": _odd}, "Image 19 is uint8 of shape"),
+        ({"labels": LABELS + 1}, "Labels go from 1 to 4, the 4 classes from 0 to 3"),
+        ({"provenance": ORIGINS[:3]}, "3 origins"),
         ({"labels": LABELS[:0], "provenance": []}, "at least one"),
     ],
-)  # fmt: skip
-def test_nothing_half_written_is_left(tmp_path: Path, suffix: str, change: dict[str, Any], says: str) -> None:
+)
+def test_nothing_half_written_is_left(
+    tmp_path: Path, suffix: str, change: dict[str, Any], says: str
+) -> None:
     made = {k: v() if callable(v) else v for k, v in change.items()}
     with pytest.raises((DataError, OSError), match=says):
         _write(tmp_path / f"set{suffix}", **made)
@@ -145,7 +166,19 @@ def test_a_named_data_set_goes_out_and_comes_back(tmp_path: Path) -> None:
     data = catalog.load("digits")
     images, labels = data.train_images[:300], data.train_labels[:300]
     origins = [f"real: digits training image {i}" for i in range(300)]
-    exporting.write(tmp_path / "digits.zip", images, labels, data.info.classes, origins, {"title": data.info.title})
-    result, _ = do_import(tmp_path / "digits.zip", tmp_path / "run", role="synthetic", dataset="digits")
+    exporting.write(
+        tmp_path / "digits.zip",
+        images,
+        labels,
+        data.info.classes,
+        origins,
+        {"title": data.info.title},
+    )
+    result, _ = do_import(
+        tmp_path / "digits.zip", tmp_path / "run", role="synthetic", dataset="digits"
+    )
     back, again = imageset.load(tmp_path / "run")
-    assert result["per_class"] == np.bincount(labels).tolist() and imageset.copies(images, np.asarray(back)) == 300
+    assert (
+        result["per_class"] == np.bincount(labels).tolist()
+        and imageset.copies(images, np.asarray(back)) == 300
+    )

@@ -16,7 +16,12 @@ import torch
 
 from dreamlab.classifiers import CLASSIFIERS
 from dreamlab.data import catalog, imageset
-from dreamlab.fidelity.extractors import INCEPTION_FILE, ClassifierExtractor, ExtractorError, InceptionExtractor
+from dreamlab.fidelity.extractors import (
+    INCEPTION_FILE,
+    ClassifierExtractor,
+    ExtractorError,
+    InceptionExtractor,
+)
 from dreamlab.fidelity.frechet import distance, frechet, frechet_interval, statistics
 from dreamlab.fidelity.kid import kid, mmd, subset_values
 from dreamlab.store import RunStore
@@ -43,21 +48,29 @@ def two_sets(n: int, m: int, d: int, seed: int = 0) -> tuple[np.ndarray, np.ndar
 
 def by_sqrtm(x: np.ndarray, y: np.ndarray) -> float:
     a, b = np.cov(x, rowvar=False), np.cov(y, rowvar=False)
-    return float(np.square(x.mean(0) - y.mean(0)).sum() + np.trace(a + b - 2 * scipy.linalg.sqrtm(a @ b).real))
+    return float(
+        np.square(x.mean(0) - y.mean(0)).sum()
+        + np.trace(a + b - 2 * scipy.linalg.sqrtm(a @ b).real)
+    )
 
 
 @pytest.mark.parametrize(("n", "m", "d"), [(300, 400, 16), (900, 800, 128), (1200, 1100, 600)])
 def test_the_frechet_distance_is_scipys(n: int, m: int, d: int) -> None:
     x, y = two_sets(n, m, d)
     assert frechet(x, y) == pytest.approx(by_sqrtm(x, y), rel=1e-8)
-    assert distance(statistics(x, keep=False), statistics(y)) == pytest.approx(frechet(x, y), rel=1e-10)
+    assert distance(statistics(x, keep=False), statistics(y)) == pytest.approx(
+        frechet(x, y), rel=1e-10
+    )
 
 
 @pytest.mark.parametrize(("n", "m", "d"), [(40, 60, 96), (40, 300, 96), (550, 520, 640)])
-def test_fewer_images_than_dimensions_give_the_same_through_the_gram_matrix(n: int, m: int, d: int) -> None:
+def test_fewer_images_than_dimensions_give_the_same_through_the_gram_matrix(
+    n: int, m: int, d: int
+) -> None:
     x, y = two_sets(n, m, d)
     a, b = np.cov(x, rowvar=False), np.cov(y, rowvar=False)
-    # scipy's sqrtm is not made for singular products: the root of the symmetric form, by the definition
+    # scipy's sqrtm is not made for singular products: the root of the symmetric form, by the
+    # definition
     values, vectors = np.linalg.eigh(a)
     root = vectors @ np.diag(np.sqrt(np.maximum(values, 0))) @ vectors.T
     inner = np.linalg.eigvalsh(root @ b @ root)
@@ -82,18 +95,27 @@ def test_the_frechet_distance_of_known_gaussians_and_of_a_set_with_itself() -> N
 
 def test_the_jackknife_interval_of_the_frechet_distance_covers_what_repetition_shows() -> None:
     rng = np.random.default_rng(0)
-    draws = [frechet_interval(rng.normal(size=(200, 4)) + 0.5, rng.normal(size=(200, 4)), seed=i) for i in range(150)]
-    truth = np.mean([d.mean for d in draws])  # the expected value at this number of images, bias included
+    draws = [
+        frechet_interval(rng.normal(size=(200, 4)) + 0.5, rng.normal(size=(200, 4)), seed=i)
+        for i in range(150)
+    ]
+    truth = np.mean(
+        [d.mean for d in draws]
+    )  # the expected value at this number of images, bias included
     covered = np.mean([d.low <= truth <= d.high for d in draws])
     assert 0.88 < covered <= 1.0
-    assert np.mean([d.high - d.low for d in draws]) == pytest.approx(4 * np.std([d.mean for d in draws]), rel=0.3)
+    assert np.mean([d.high - d.low for d in draws]) == pytest.approx(
+        4 * np.std([d.mean for d in draws]), rel=0.3
+    )
 
 
 def test_kid_is_torchmetrics_kid() -> None:
     from torchmetrics.image.kid import KernelInceptionDistance, poly_mmd
 
     x, y = (s.astype(np.float32) for s in two_sets(120, 120, 32))
-    assert mmd(x, y) == pytest.approx(float(poly_mmd(torch.tensor(x).double(), torch.tensor(y).double())), rel=1e-8)
+    assert mmd(x, y) == pytest.approx(
+        float(poly_mmd(torch.tensor(x).double(), torch.tensor(y).double())), rel=1e-8
+    )
 
     class Same(torch.nn.Module):
         num_features = 32
@@ -108,16 +130,19 @@ def test_kid_is_torchmetrics_kid() -> None:
     mean, spread = (float(v) for v in theirs.compute())
     ours = subset_values(x, y, subsets=200, size=60)
     # the same estimator over other random subsets: equal within the error of two means over 200
-    assert ours.mean() == pytest.approx(mean, abs=4 * spread * np.sqrt(2 / 200)) and ours.std() == pytest.approx(
-        spread, rel=0.25
-    )
+    assert ours.mean() == pytest.approx(
+        mean, abs=4 * spread * np.sqrt(2 / 200)
+    ) and ours.std() == pytest.approx(spread, rel=0.25)
 
 
 def test_kid_of_equal_distributions_is_zero_within_its_interval_and_large_sets_agree(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     rng = np.random.default_rng(2)
-    found = [kid(rng.normal(size=(150, 8)), rng.normal(size=(150, 8)), subsets=20, size=150, seed=i) for i in range(60)]
+    found = [
+        kid(rng.normal(size=(150, 8)), rng.normal(size=(150, 8)), subsets=20, size=150, seed=i)
+        for i in range(60)
+    ]
     assert np.mean([f.low <= 0 <= f.high for f in found]) > 0.85
     x, y = two_sets(200, 180, 8)
     whole = subset_values(x, y, 5, 50)
@@ -134,7 +159,11 @@ def test_shifts_move_images_without_a_seam() -> None:
     x = torch.arange(64.0).reshape(1, 1, 8, 8).repeat(50, 1, 1, 1)
     moved = shift(x, torch.Generator().manual_seed(0))
     inner = {tuple(m[0, 2:6, 2:6].flatten().tolist()) for m in moved}
-    expected = {tuple(x[0, 0, 2 + i : 6 + i, 2 + j : 6 + j].flatten().tolist()) for i in (-1, 0, 1) for j in (-1, 0, 1)}
+    expected = {
+        tuple(x[0, 0, 2 + i : 6 + i, 2 + j : 6 + j].flatten().tolist())
+        for i in (-1, 0, 1)
+        for j in (-1, 0, 1)
+    }
     assert inner == expected and moved.shape == x.shape
 
 
@@ -185,18 +214,29 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunStore]:
     yield new_store(tmp_path_factory.mktemp("fidelity"))
 
 
-def measure(store: RunStore, images: np.ndarray, labels: np.ndarray, **values: Any) -> list[dict[str, Any]]:
+def measure(
+    store: RunStore, images: np.ndarray, labels: np.ndarray, **values: Any
+) -> list[dict[str, Any]]:
     made = new_set(store, new_run(store, "train", {"dataset": "digits"}), images, labels)
     return list(fidelity(context(store, new_run(store, "fidelity", {"images": made.id, **values}))))
 
 
-def test_the_task_measures_good_and_bad_images_with_a_classifier_trained_once(lab: RunStore) -> None:
+def test_the_task_measures_good_and_bad_images_with_a_classifier_trained_once(
+    lab: RunStore,
+) -> None:
     data = catalog.load("digits")
     events = measure(lab, data.train_images[:400], data.train_labels[:400])
     good = events[-1]["values"]
     assert any("Reference classifier" in e.get("text", "") for e in events)
-    assert good["extractor"]["accuracy"] > 0.95 and good["extractor"]["dimensions"] == 128 and good["recognised"] > 0.98
-    assert good["reference"] == {"dataset": "digits", "split": "test", "images": 597} and good["images"] == 400
+    assert (
+        good["extractor"]["accuracy"] > 0.95
+        and good["extractor"]["dimensions"] == 128
+        and good["recognised"] > 0.98
+    )
+    assert (
+        good["reference"] == {"dataset": "digits", "split": "test", "images": 597}
+        and good["images"] == 400
+    )
     assert (
         [m["name"] for m in good["metrics"]]
         == ["fd_classifier", "kid_classifier"]
@@ -215,14 +255,19 @@ def test_the_task_measures_good_and_bad_images_with_a_classifier_trained_once(la
         and bad["metrics"][1]["low"] > 0
         and bad["recognised"] < 0.3
     )
-    assert bad["real_floor_images"] == 100 and bad["real_floor"][0]["value"] < bad["metrics"][0]["value"]
+    assert (
+        bad["real_floor_images"] == 100
+        and bad["real_floor"][0]["value"] < bad["metrics"][0]["value"]
+    )
     again = measure(lab, noise, np.repeat(np.arange(10), 10))[-1]["values"]
     assert again["metrics"] == bad["metrics"] and again["seconds"] < 1.0
 
 
 def test_the_other_split_is_the_floor_when_training_images_are_the_reference(lab: RunStore) -> None:
     data = catalog.load("digits")
-    found = measure(lab, data.test_images[:50], data.test_labels[:50], reference="train")[-1]["values"]
+    found = measure(lab, data.test_images[:50], data.test_labels[:50], reference="train")[-1][
+        "values"
+    ]
     assert (
         found["reference"]["split"] == "train"
         and found["reference"]["images"] == 1200
@@ -243,7 +288,12 @@ def test_what_cannot_be_measured_is_said(tmp_path: Path, lab: RunStore) -> None:
             inception_weights=str(tmp_path / "no.pth"),
         )
     store = new_store(tmp_path)
-    made = new_set(store, new_run(store, "train", {"dataset": "digits"}), data.test_images[:20], data.test_labels[:20])
+    made = new_set(
+        store,
+        new_run(store, "train", {"dataset": "digits"}),
+        data.test_images[:20],
+        data.test_labels[:20],
+    )
     run = new_run(store, "fidelity", {"images": made.id})
     (run.path / "stop").touch()
     with pytest.raises(Stopped):
@@ -261,14 +311,18 @@ def test_real_inception_features_are_torchmetrics_features(tmp_path: Path, lab: 
     from torchmetrics.image.fid import NoTrainInceptionV3
 
     data = catalog.load("digits")
-    ours = np.concatenate(list(InceptionExtractor(weights, "cpu", batch_size=6).batches(data.test_images[:16])))
-    # without its antialiasing torchmetrics resizes as the original Inception does, and as torch-fidelity always does
+    ours = np.concatenate(
+        list(InceptionExtractor(weights, "cpu", batch_size=6).batches(data.test_images[:16]))
+    )
+    # without its antialiasing torchmetrics resizes as the original Inception does, and as
+    # torch-fidelity always does
     theirs = NoTrainInceptionV3("inception", ["2048"], weights, antialias=False)
     x = torch.from_numpy(data.test_images[:16].copy()).permute(0, 3, 1, 2).expand(-1, 3, -1, -1)
     assert np.abs(ours - theirs(x).numpy()).max() < 1e-5 * np.abs(ours).max()
     state = torch.load(weights, weights_only=True)
     torch.save(
-        {k: v + 0.02 * torch.randn_like(v) if v.ndim == 4 else v for k, v in state.items()}, tmp_path / "retrained.pth"
+        {k: v + 0.02 * torch.randn_like(v) if v.ndim == 4 else v for k, v in state.items()},
+        tmp_path / "retrained.pth",
     )
     with pytest.raises(ExtractorError, match="is not weights-inception"):
         InceptionExtractor(str(tmp_path / "retrained.pth"), "cpu")
@@ -277,14 +331,19 @@ def test_real_inception_features_are_torchmetrics_features(tmp_path: Path, lab: 
 def test_imported_sets_are_measured_against_the_data_of_their_classes(lab: RunStore) -> None:
     data = catalog.load("digits")
     made = new_import(lab, data.train_images[:200], data.train_labels[:200], 200, dataset="digits")
-    found = list(fidelity(context(lab, new_run(lab, "fidelity", {"images": made.id}))))[-1]["values"]
+    found = list(fidelity(context(lab, new_run(lab, "fidelity", {"images": made.id}))))[-1][
+        "values"
+    ]
     same = measure(lab, data.train_images[:200], data.train_labels[:200])[-1]["values"]
     assert found["metrics"] == same["metrics"] and found["recognised"] == same["recognised"] > 0.95
     own = colour_digits(lab)
     other = new_import(lab, *imageset.load(own.path), 400, dataset=own.id)
     events = list(fidelity(context(lab, new_run(lab, "fidelity", {"images": other.id}))))
     last = events[-1]["values"]
-    assert last["reference"] == {"dataset": own.id, "split": "test", "images": 100} and last["recognised"] > 0.8
+    assert (
+        last["reference"] == {"dataset": own.id, "split": "test", "images": 100}
+        and last["recognised"] > 0.8
+    )
     assert any("on 100 real test images" in e.get("text", "") for e in events)
     with pytest.raises(TaskError, match="is no synthetic set"):
         list(fidelity(context(lab, new_run(lab, "fidelity", {"images": own.id}))))
@@ -301,7 +360,9 @@ def test_a_dark_background_shows_with_its_error(lab: RunStore) -> None:
     whole = np.array([20 * 200 + 16 * 0.299 * 255, 14 * 200 + 16 * 0.299 * 255]) / 36 / 255
     assert found["brightness"]["mean"] == pytest.approx(whole.mean(), abs=1e-6)
     assert found["border"]["mean"] == pytest.approx((1 + 14 / 20) / 2 * 200 / 255, abs=1e-6)
-    assert found["border"]["error"] == pytest.approx(200 / 255 * 0.15 * np.sqrt(40 / 39) / np.sqrt(40), rel=1e-5)
+    assert found["border"]["error"] == pytest.approx(
+        200 / 255 * 0.15 * np.sqrt(40 / 39) / np.sqrt(40), rel=1e-5
+    )
     data = catalog.load("digits")
     bright = np.maximum(data.train_images[:60], 100)
     both = measure(lab, bright, data.train_labels[:60])[-1]["values"]["appearance"]
@@ -313,7 +374,9 @@ def test_a_dark_background_shows_with_its_error(lab: RunStore) -> None:
 def test_large_sets_are_compared_by_a_part_of_every_class(monkeypatch: pytest.MonkeyPatch) -> None:
     labels = np.repeat(np.arange(4), [1, 100, 300, 599])
     part = spread_over(labels, 100)
-    assert np.bincount(labels[part]).tolist() == [1, 10, 30, 59] and np.array_equal(part, np.unique(part))
+    assert np.bincount(labels[part]).tolist() == [1, 10, 30, 59] and np.array_equal(
+        part, np.unique(part)
+    )
     assert np.array_equal(spread_over(labels, 1000), np.arange(1000))
     monkeypatch.setattr("dreamlab.tasks.fidelity.task.MOST_IMAGES", 100)
     images = np.arange(1000).astype(np.uint8).reshape(-1, 1, 1, 1)
@@ -321,7 +384,9 @@ def test_large_sets_are_compared_by_a_part_of_every_class(monkeypatch: pytest.Mo
     assert _bounded(images[:100], labels[:100]).base is not None
 
 
-def test_the_reference_classifier_is_one_for_the_same_images_and_another_for_a_pool(lab: RunStore) -> None:
+def test_the_reference_classifier_is_one_for_the_same_images_and_another_for_a_pool(
+    lab: RunStore,
+) -> None:
     def key(name: str, pool: np.ndarray | None = None) -> str:
         data = catalog.load(name)
         return _key(data, "", _recipe(data), pool)

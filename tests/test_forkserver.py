@@ -1,4 +1,5 @@
-"""The fork server: children that use all threads although the server has none, exits that are reported, its end."""
+"""The fork server: children that use all threads although the server has none, exits that are
+reported, its end."""
 
 from __future__ import annotations
 
@@ -50,7 +51,8 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are spa
 
 class Server:
     def __init__(self) -> None:
-        # OpenBLAS has threads of its own, which know how to fork; without them every thread would be torch's
+        # OpenBLAS has threads of its own, which know how to fork; without them every thread would
+        # be torch's
         env = {**environment(), "OPENBLAS_NUM_THREADS": "1"}
         self.process = subprocess.Popen(
             [sys.executable, "-c", SERVER],
@@ -67,7 +69,14 @@ class Server:
 
     def ask(self, key: str, path: Path) -> None:
         assert self.process.stdin
-        request = {"key": key, "path": str(path), "threads": 2, "device": "cpu", "visible": "", "attempt": 1}
+        request = {
+            "key": key,
+            "path": str(path),
+            "threads": 2,
+            "device": "cpu",
+            "visible": "",
+            "attempt": 1,
+        }
         self.process.stdin.write(json.dumps(request).encode() + b"\n")
         self.process.stdin.flush()
 
@@ -98,7 +107,10 @@ def test_a_child_computes_with_several_threads(server: Server, tmp_path: Path) -
 def test_the_server_has_neither_threads_nor_a_cuda_context(server: Server) -> None:
     tasks = os.listdir(f"/proc/{server.process.pid}/task")
     assert len(tasks) == 1
-    opened = [os.readlink(f"/proc/{server.process.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{server.process.pid}/fd")]
+    opened = [
+        os.readlink(f"/proc/{server.process.pid}/fd/{fd}")
+        for fd in os.listdir(f"/proc/{server.process.pid}/fd")
+    ]
     assert not [name for name in opened if "nvidia" in name]
 
 
@@ -111,7 +123,9 @@ def test_a_killed_child_is_reported_and_leaves_no_zombie(server: Server, tmp_pat
     assert not Path(f"/proc/{pid}").exists()
 
 
-def test_the_server_ends_with_its_stdin_and_leaves_its_children(server: Server, tmp_path: Path) -> None:
+def test_the_server_ends_with_its_stdin_and_leaves_its_children(
+    server: Server, tmp_path: Path
+) -> None:
     server.ask("sleeps", tmp_path / "file")
     pid = server.hear()["pid"]
     until(lambda: (tmp_path / "file").exists())
@@ -122,7 +136,9 @@ def test_the_server_ends_with_its_stdin_and_leaves_its_children(server: Server, 
     os.kill(pid, signal.SIGKILL)
 
 
-def test_a_fork_server_that_cannot_start_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fork_server_that_cannot_start_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("dreamlab.engine.launcher.RESTART_AFTER", 0.0)
     monkeypatch.setattr("dreamlab.engine.launcher.ROOT", tmp_path)  # where there is no dreamlab
     launcher = ForkLauncher()

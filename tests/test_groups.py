@@ -20,7 +20,9 @@ def store(tmp_path: Path) -> RunStore:
 
 def test_a_sweep_plans_points_and_reports_them(store: RunStore) -> None:
     source = new_run(store, "train", {"num_train_timesteps": 20})
-    group, children = new_group(store, "sweep", {"source": source.id, "axis": "num_steps", "per_class": 5})
+    group, children = new_group(
+        store, "sweep", {"source": source.id, "axis": "num_steps", "per_class": 5}
+    )
     assert list(children) == [
         f"{kind}:{x}" for x in (4, 6, 10, 20) for kind in ("set", "fidelity")
     ]  # 50 > T is left out
@@ -28,25 +30,53 @@ def test_a_sweep_plans_points_and_reports_them(store: RunStore) -> None:
     extractor = {"name": "classifier", "accuracy": 0.98, "dimensions": 128, "id": "x"}
     for x, value in ((4, 9.0), (6, 3.0), (10, 2.0), (20, 2.5)):
         finish(children[f"set:{x}"], {"seconds": x / 10})
-        metrics = [{"name": "fd_classifier", "value": value, "low": value - 1, "high": value + 1, "unit": ""}]
-        finish(children[f"fidelity:{x}"], {
-            "metrics": metrics, "real_floor": metrics, "recognised": 0.9, "extractor": extractor, "images": 50,
-            "reference": {"dataset": "mnist5k", "split": "test", "images": 2000},
-        })  # fmt: skip
+        metrics = [
+            {
+                "name": "fd_classifier",
+                "value": value,
+                "low": value - 1,
+                "high": value + 1,
+                "unit": "",
+            }
+        ]
+        finish(
+            children[f"fidelity:{x}"],
+            {
+                "metrics": metrics,
+                "real_floor": metrics,
+                "recognised": 0.9,
+                "extractor": extractor,
+                "images": 50,
+                "reference": {"dataset": "mnist5k", "split": "test", "images": 2000},
+            },
+        )
         points = report(group, store)["points"]
         assert [bool(p["metrics"]) for p in points] == [p["x"] <= x for p in points]
     found = report(group, store)
-    assert found["best"] == {"x": 10.0, "metric": "fd_classifier"} and found["points"][0]["seconds"] == 0.4
+    assert (
+        found["best"] == {"x": 10.0, "metric": "fd_classifier"}
+        and found["points"][0]["seconds"] == 0.4
+    )
 
 
 def test_a_sweep_over_t_retrains_with_the_settings_of_its_source(store: RunStore) -> None:
     source = new_run(store, "train", {"steps": 7, "base_width": 16, "images_per_class": 10})
-    children = plan(make(SweepSpec, {"source": source.id, "axis": "num_train_timesteps", "values": (50, 1000)}), store)
+    children = plan(
+        make(SweepSpec, {"source": source.id, "axis": "num_train_timesteps", "values": (50, 1000)}),
+        store,
+    )
     trained = make(TrainSpec, children[0].values)
-    assert (trained.num_train_timesteps, trained.steps, trained.base_width, trained.images_per_class) == (50, 7, 16, 10)
+    assert (
+        trained.num_train_timesteps,
+        trained.steps,
+        trained.base_width,
+        trained.images_per_class,
+    ) == (50, 7, 16, 10)
     assert children[1].values["source"] == "@generator:50"
     same = make(TrainSpec, next(c for c in children if c.role == "generator:1000").values)
-    assert same.content_hash() == source.spec.content_hash()  # T of the source itself: its run is used again
+    assert (
+        same.content_hash() == source.spec.content_hash()
+    )  # T of the source itself: its run is used again
 
 
 @pytest.mark.parametrize(

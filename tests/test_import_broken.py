@@ -1,4 +1,5 @@
-"""Broken, hostile and odd input: each file is left out with its reason, each source refused with one sentence, and nothing half-done stays."""
+"""Broken, hostile and odd input: each file is left out with its reason, each source refused with
+one sentence, and nothing half-done stays."""
 
 from __future__ import annotations
 
@@ -32,11 +33,16 @@ def _huge() -> bytes:
     """A PNG whose header promises 60,000 x 60,000 pixels in a few bytes."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
 
     header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
     return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 9)) + chunk(b"IEND", b"")
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b"\0" * 9))
+        + chunk(b"IEND", b"")
     )
 
 
@@ -50,7 +56,10 @@ BROKEN: dict[str, tuple[bytes, str]] = {
     "notes.txt": (b"these are my cats", "not an image"),
     "text.png": (b"this says png and is none", "not an image"),
     "page.svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not an image"),
-    "script.eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\nshowpage\n", "not an image"),
+    "script.eps": (
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\nshowpage\n",
+        "not an image",
+    ),
     "empty.png": (b"", "empty"),
     "cut.png": (WHOLE[: len(WHOLE) // 2], "truncated"),
     "cut.jpg": (PHOTO[: len(PHOTO) // 2], "truncated"),
@@ -62,15 +71,19 @@ BROKEN: dict[str, tuple[bytes, str]] = {
     "moving.gif": (_frames("GIF"), "animated, or of several pages"),
     "moving.webp": (_frames("WEBP"), "animated, or of several pages"),
     "pages.tiff": (_frames("TIFF"), "animated, or of several pages"),
-    "float.tiff": (encoded(Image.fromarray(np.ones((8, 8), np.float32)), "TIFF"), "wrong mode: pixels that are no whole numbers"),
+    "float.tiff": (
+        encoded(Image.fromarray(np.ones((8, 8), np.float32)), "TIFF"),
+        "wrong mode: pixels that are no whole numbers",
+    ),
     "deep.tiff": (
-        encoded(Image.fromarray(np.full((8, 8), 2**20, np.int32)), "TIFF"), "wrong mode: more than 16 bits of grey",
+        encoded(Image.fromarray(np.full((8, 8), 2**20, np.int32)), "TIFF"),
+        "wrong mode: more than 16 bits of grey",
     ),
     "large.bmp": (encoded(picture(3, (120, 120)), "BMP"), "too large a file"),
     ".hidden.png": (WHOLE, "hidden or system file"),
     "Thumbs.db": (b"\xd0\xcf\x11\xe0", "hidden or system file"),
     "again.png": (class_files()["cat/0.png"], "duplicate of an earlier image"),
-}  # fmt: skip
+}
 LIMITS = Limits(pixels=20_000, file_bytes=40_000)
 
 
@@ -95,15 +108,19 @@ def _outside(folder: Path) -> None:
 FOLDERS: dict[str, tuple[Callable[[Path], object], str]] = {
     "symbolic link that leaves the folder": (_outside, "cat/link.png"),
     "symbolic link to a folder": (lambda f: (f / "more").symlink_to(f / "cat"), "more"),
-    "symbolic link that leads nowhere": (lambda f: (f / "cat" / "gone.png").symlink_to(f / "cat" / "nothing.png"), "cat/gone.png"),
+    "symbolic link that leads nowhere": (
+        lambda f: (f / "cat" / "gone.png").symlink_to(f / "cat" / "nothing.png"),
+        "cat/gone.png",
+    ),
     "no regular file": (lambda f: os.mkfifo(f / "cat" / "pipe.png"), "cat/pipe.png"),
     "not in a class folder": (lambda f: (f / "loose.png").write_bytes(WHOLE), "loose.png"),
     "class without images": (lambda f: (f / "bird").mkdir(), "bird/"),
     "hidden or system file": (lambda f: folder_of(f, {".git/config": b""}), ".git"),
     "duplicate of an earlier image of another class": (
-        lambda f: (f / "dog" / "x.png").write_bytes(class_files()["cat/0.png"]), "dog/x.png",
+        lambda f: (f / "dog" / "x.png").write_bytes(class_files()["cat/0.png"]),
+        "dog/x.png",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("reason", FOLDERS)
@@ -131,12 +148,16 @@ def test_an_unreadable_folder_is_reported(tmp_path: Path, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("../../evil.png", "path outside the folder"), ("/etc/evil.png", "path outside the folder"),
-        ("cat/../../evil.png", "path outside the folder"), ("C:/evil.png", "path outside the folder"),
-        ("cat\\..\\evil.png", "path outside the folder"), ("__MACOSX/cat/._1.png", "hidden or system file"),
-        ("cat/inner.zip", "archive inside the archive"), ("cat/inner.tar.gz", "archive inside the archive"),
+        ("../../evil.png", "path outside the folder"),
+        ("/etc/evil.png", "path outside the folder"),
+        ("cat/../../evil.png", "path outside the folder"),
+        ("C:/evil.png", "path outside the folder"),
+        ("cat\\..\\evil.png", "path outside the folder"),
+        ("__MACOSX/cat/._1.png", "hidden or system file"),
+        ("cat/inner.zip", "archive inside the archive"),
+        ("cat/inner.tar.gz", "archive inside the archive"),
     ],
-)  # fmt: skip
+)
 def test_a_hostile_name_in_a_zip_is_left_out(tmp_path: Path, name: str, reason: str) -> None:
     source = zip_of(tmp_path / "s.zip", {**class_files(), name: WHOLE})
     result, _ = do_import(source, tmp_path / "run")
@@ -164,15 +185,20 @@ def test_members_of_a_zip_that_are_links_encrypted_damaged_or_named_twice(tmp_pa
     (tmp_path / "s.zip").write_bytes(data)
     result, _ = do_import(tmp_path / "s.zip", tmp_path / "run")
     assert {f["file"]: f["reason"] for f in result["left_out"]} == {
-        "cat/link.png": "symbolic link", "cat/0.png": "name given twice", "cat/bad.png": "damaged", "cat/locked.png": "encrypted",
-    }  # fmt: skip
+        "cat/link.png": "symbolic link",
+        "cat/0.png": "name given twice",
+        "cat/bad.png": "damaged",
+        "cat/locked.png": "encrypted",
+    }
     assert result["images"] == 10
 
 
 def _array_zip(file: Path, key: str, shape: tuple[int, ...], data: bytes) -> Path:
     """An .npz whose header promises more than there is."""
     header = io.BytesIO()
-    np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    np.lib.format.write_array_header_1_0(
+        header, {"descr": "|u1", "fortran_order": False, "shape": shape}
+    )
     labels = io.BytesIO()
     np.save(labels, np.arange(shape[0]) % 2)
     return zip_of(file, {f"{key}.npy": header.getvalue() + data, "labels.npy": labels.getvalue()})
@@ -196,52 +222,106 @@ def _encrypted(file: Path) -> Path:
 
 
 REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
-    "nowhere": (lambda p: p / "nowhere", "does not exist; give a folder of class folders, a ZIP or an .npz"),
+    "nowhere": (
+        lambda p: p / "nowhere",
+        "does not exist; give a folder of class folders, a ZIP or an .npz",
+    ),
     "empty folder": (lambda p: folder_of(p, {}), "holds no class folders"),
-    "loose images": (lambda p: folder_of(p / "s", {"1.png": WHOLE}), "holds no class folders: put the images of each class"),
-    "one class": (lambda p: folder_of(p / "s", class_files(("cat",))), "has one class, cat: a classifier needs at least 2"),
+    "loose images": (
+        lambda p: folder_of(p / "s", {"1.png": WHOLE}),
+        "holds no class folders: put the images of each class",
+    ),
+    "one class": (
+        lambda p: folder_of(p / "s", class_files(("cat",))),
+        "has one class, cat: a classifier needs at least 2",
+    ),
     "one image": (
         lambda p: folder_of(p / "s", {**class_files(), "bird/1.png": WHOLE}),
         "Class bird of s is left without training images: 1 of its files can be used",
     ),
-    "no image": (lambda p: folder_of(p / "s", {"cat/1.png": b"x", "dog/1.png": b"y"}), "holds no image that can be used .*2 not an image"),
+    "no image": (
+        lambda p: folder_of(p / "s", {"cat/1.png": b"x", "dog/1.png": b"y"}),
+        "holds no image that can be used .*2 not an image",
+    ),
     "spoilt class": (
-        lambda p: folder_of(p / "s", {**class_files(), "bird/1.png": b"x", "bird/2.png": b"y"}), "Class bird .* 0 of its files .*2 not an image",
+        lambda p: folder_of(p / "s", {**class_files(), "bird/1.png": b"x", "bird/2.png": b"y"}),
+        "Class bird .* 0 of its files .*2 not an image",
     ),
     "class only in train": (
-        lambda p: folder_of(p / "s", {**class_files(("a", "b"), 3, "train/"), **class_files(("a",), 3, "test/")}), "Class b .* test images",
+        lambda p: folder_of(
+            p / "s", {**class_files(("a", "b"), 3, "train/"), **class_files(("a",), 3, "test/")}
+        ),
+        "Class b .* test images",
     ),
     "class only in test": (
-        lambda p: folder_of(p / "s", {**class_files(("a", "b"), 3, "train/"), **class_files(("a", "b", "c"), 3, "test/")}),
+        lambda p: folder_of(
+            p / "s",
+            {**class_files(("a", "b"), 3, "train/"), **class_files(("a", "b", "c"), 3, "test/")},
+        ),
         "Class c .* training images",
     ),
     "empty file": (lambda p: folder_of(p, {"a.zip": b""}) / "a.zip", "a.zip is empty"),
     "cut zip": (
-        lambda p: folder_of(p, {"c.zip": zip_of(p / "w.zip", class_files()).read_bytes()[:900]}) / "c.zip", "no whole ZIP",
+        lambda p: (
+            folder_of(p, {"c.zip": zip_of(p / "w.zip", class_files()).read_bytes()[:900]}) / "c.zip"
+        ),
+        "no whole ZIP",
     ),
-    "tar": (lambda p: folder_of(p, {"a.tar": b"ustar" * 300}) / "a.tar", "unpack other archives and give the folder"),
+    "tar": (
+        lambda p: folder_of(p, {"a.tar": b"ustar" * 300}) / "a.tar",
+        "unpack other archives and give the folder",
+    ),
     "encrypted zip": (lambda p: _encrypted(p / "e.zip"), "is encrypted: unpack it"),
     "bomb zip": (
-        lambda p: zip_of(p / "b.zip", {f"{c}/{c}.png": bytes(400_000) for c in "abcd"}, zipfile.ZIP_DEFLATED),
+        lambda p: zip_of(
+            p / "b.zip", {f"{c}/{c}.png": bytes(400_000) for c in "abcd"}, zipfile.ZIP_DEFLATED
+        ),
         "unpacks to more than 1 MiB, far more than pictures would",
     ),
-    "npz without keys": (lambda p: _npz(p / "n.npz", a=_images()), "holds a; needed are x_train, y_train"),
-    "npz of floats": (lambda p: _npz(p / "n.npz", images=_images() / 255, labels=np.arange(10) % 2), "images is float64; uint8 images"),
-    "npz of vectors": (lambda p: _npz(p / "n.npz", images=_images().reshape(10, -1), labels=np.arange(10) % 2), r"has shape \(10, 768\)"),
-    "npz of objects": (
-        lambda p: _npz(p / "n.npz", images=np.array([None] * 3, object), labels=np.arange(3)), "Python objects, which are not read",
+    "npz without keys": (
+        lambda p: _npz(p / "n.npz", a=_images()),
+        "holds a; needed are x_train, y_train",
     ),
-    "npz with few labels": (lambda p: _npz(p / "n.npz", images=_images(), labels=np.arange(3)), r"labels has shape \(3,\) for 10 images"),
-    "npz with one-hot labels": (lambda p: _npz(p / "n.npz", images=_images(), labels=np.eye(10)), r"labels has shape \(10, 10\)"),
-    "npz with float labels": (lambda p: _npz(p / "n.npz", images=_images(), labels=np.ones(10)), "labels is float64; labels are whole numbers"),
-    "npz that promises more": (lambda p: _array_zip(p / "n.npz", "images", (10, 8, 8, 3), bytes(500)), "is damaged: it ends after 2 of 10 images"),
-    "npz that promises a world": (lambda p: _array_zip(p / "n.npz", "images", (2, 10**6, 10**6, 3), b""), "holds images of 1000000x1000000"),
+    "npz of floats": (
+        lambda p: _npz(p / "n.npz", images=_images() / 255, labels=np.arange(10) % 2),
+        "images is float64; uint8 images",
+    ),
+    "npz of vectors": (
+        lambda p: _npz(p / "n.npz", images=_images().reshape(10, -1), labels=np.arange(10) % 2),
+        r"has shape \(10, 768\)",
+    ),
+    "npz of objects": (
+        lambda p: _npz(p / "n.npz", images=np.array([None] * 3, object), labels=np.arange(3)),
+        "Python objects, which are not read",
+    ),
+    "npz with few labels": (
+        lambda p: _npz(p / "n.npz", images=_images(), labels=np.arange(3)),
+        r"labels has shape \(3,\) for 10 images",
+    ),
+    "npz with one-hot labels": (
+        lambda p: _npz(p / "n.npz", images=_images(), labels=np.eye(10)),
+        r"labels has shape \(10, 10\)",
+    ),
+    "npz with float labels": (
+        lambda p: _npz(p / "n.npz", images=_images(), labels=np.ones(10)),
+        "labels is float64; labels are whole numbers",
+    ),
+    "npz that promises more": (
+        lambda p: _array_zip(p / "n.npz", "images", (10, 8, 8, 3), bytes(500)),
+        "is damaged: it ends after 2 of 10 images",
+    ),
+    "npz that promises a world": (
+        lambda p: _array_zip(p / "n.npz", "images", (2, 10**6, 10**6, 3), b""),
+        "holds images of 1000000x1000000",
+    ),
     "npz that is text": (lambda p: folder_of(p, {"n.npz": b"hello"}) / "n.npz", "no whole .npz"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_a_source_that_cannot_be_a_data_set_is_refused_and_leaves_nothing(tmp_path: Path, case: str) -> None:
+def test_a_source_that_cannot_be_a_data_set_is_refused_and_leaves_nothing(
+    tmp_path: Path, case: str
+) -> None:
     make, says = REFUSED[case]
     (tmp_path / "source").mkdir()
     run = tmp_path / "run"
@@ -259,16 +339,26 @@ def test_a_name_that_can_be_no_source_is_refused(tmp_path: Path, source: str) ->
 
 def test_too_many_files_and_too_many_classes_are_refused(tmp_path: Path) -> None:
     files = class_files(tuple("abcdef"), 2)
-    for limits, says in ((Limits(files=11), "11 files"), (Limits(classes=5), "has 6 classes; at most 5")):
+    for limits, says in (
+        (Limits(files=11), "11 files"),
+        (Limits(classes=5), "has 6 classes; at most 5"),
+    ):
         for source in (folder_of(tmp_path / "s", files), zip_of(tmp_path / "s.zip", files)):
-            with pytest.raises(DataError, match=says if limits.files != 11 else r"11 (files|are taken)"):
+            with pytest.raises(
+                DataError, match=says if limits.files != 11 else r"11 (files|are taken)"
+            ):
                 do_import(source, tmp_path / "run", limits)
 
 
 def test_labels_out_of_range_in_an_npz_are_left_out(tmp_path: Path) -> None:
     labels = np.array([0, 1, -1, 0, 1, 7, 0, 1, 0, 1])
     result, _ = do_import(
-        _npz(tmp_path / "n.npz", images=_images(), labels=labels, classes=np.array(["cat", "dog", "bird"])),
+        _npz(
+            tmp_path / "n.npz",
+            images=_images(),
+            labels=labels,
+            classes=np.array(["cat", "dog", "bird"]),
+        ),
         tmp_path / "run",
     )
     assert result["left_out_counts"] == {"label out of range": 2, "class without images": 1}

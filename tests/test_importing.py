@@ -1,4 +1,5 @@
-"""Importing: layouts, preprocessing, splits, duplicates, synthetic images for the classes of another set, and the task itself."""
+"""Importing: layouts, preprocessing, splits, duplicates, synthetic images for the classes of
+another set, and the task itself."""
 
 from __future__ import annotations
 
@@ -40,13 +41,26 @@ def test_folder_zip_and_npz_of_the_same_images_are_the_same_set(tmp_path: Path) 
     np.savez(tmp_path / "a.npz", images=arrays, labels=np.array(["cat"] * 6 + ["dog"] * 6))
     np.savez(tmp_path / "b.npz", x=arrays.transpose(0, 3, 1, 2), y=np.repeat([[3], [7]], 6, axis=0))
     sources = {
-        "folder": folder_of(tmp_path / "s", files), "zip": zip_of(tmp_path / "s.zip", files), "npz": tmp_path / "a.npz",
-        "inside": folder_of(tmp_path / "t", {f"data/pets/{n}": d for n, d in {**files, "README.md": b"hello"}.items()}),
-        "deeper": folder_of(tmp_path / "d", {n.replace("/", "/day 1/"): d for n, d in files.items()}), "numbers": tmp_path / "b.npz",
-    }  # fmt: skip
-    results = {name: do_import(source, tmp_path / f"run-{name}")[0] for name, source in sources.items()}
+        "folder": folder_of(tmp_path / "s", files),
+        "zip": zip_of(tmp_path / "s.zip", files),
+        "npz": tmp_path / "a.npz",
+        "inside": folder_of(
+            tmp_path / "t",
+            {f"data/pets/{n}": d for n, d in {**files, "README.md": b"hello"}.items()},
+        ),
+        "deeper": folder_of(
+            tmp_path / "d", {n.replace("/", "/day 1/"): d for n, d in files.items()}
+        ),
+        "numbers": tmp_path / "b.npz",
+    }
+    results = {
+        name: do_import(source, tmp_path / f"run-{name}")[0] for name, source in sources.items()
+    }
     assert len({r["content_hash"] for r in results.values()}) == 1
-    assert results["numbers"]["classes"] == ["3", "7"] and results["zip"]["classes"] == ["cat", "dog"]
+    assert results["numbers"]["classes"] == ["3", "7"] and results["zip"]["classes"] == [
+        "cat",
+        "dog",
+    ]
     images, labels, card = _loaded(tmp_path / "run-zip")
     assert images.shape == (12, 16, 16, 3) and images.dtype == np.uint8 and labels.dtype == np.int64
     assert card["content_hash"] == array_hash(np.asarray(images), labels)
@@ -66,29 +80,38 @@ def test_folder_zip_and_npz_of_the_same_images_are_the_same_set(tmp_path: Path) 
         (("train", "testing", "val"), 6 + 10),
     ],
 )
-def test_the_split_of_the_source_is_kept(tmp_path: Path, parts: tuple[str, ...], train: int) -> None:
+def test_the_split_of_the_source_is_kept(
+    tmp_path: Path, parts: tuple[str, ...], train: int
+) -> None:
     files: dict[str, bytes] = {}
     for i, part in enumerate(parts):
         files |= class_files(("n01440764", "n01443537"), 3 + i, f"{part}/")
     result, _ = do_import(folder_of(tmp_path / "s", files), tmp_path / "run")
     assert (result["train"], result["test"]) == (train, 8) and not result["left_out"]
-    assert result["classes"] == ["n01440764", "n01443537"] and "its own folders" in result["preprocessing"]["split"]
+    assert (
+        result["classes"] == ["n01440764", "n01443537"]
+        and "its own folders" in result["preprocessing"]["split"]
+    )
 
 
 def test_the_split_of_a_labels_csv_is_kept(tmp_path: Path) -> None:
     files = class_files(each=4)
     rows = "".join(
-        f"{n},{'test' if n.endswith('3.png') else 'val' if n.endswith('2.png') else 'train'}\n" for n in files
+        f"{n},{'test' if n.endswith('3.png') else 'val' if n.endswith('2.png') else 'train'}\n"
+        for n in files
     )
     result, _ = do_import(
-        folder_of(tmp_path / "s", {**files, "labels.csv": b"file,my_split\n" + rows.encode()}), tmp_path / "run"
+        folder_of(tmp_path / "s", {**files, "labels.csv": b"file,my_split\n" + rows.encode()}),
+        tmp_path / "run",
     )
     assert (result["train"], result["test"]) == (6, 2) and not result["left_out"]
     assert result["preprocessing"]["split"] == "column my_split of labels.csv"
 
 
 def test_the_share_kept_for_the_test_is_of_every_class_and_follows_its_seed(tmp_path: Path) -> None:
-    source = folder_of(tmp_path / "s", {**class_files(("a",), 10), **class_files(("b",), 20, "", 1)})
+    source = folder_of(
+        tmp_path / "s", {**class_files(("a",), 10), **class_files(("b",), 20, "", 1)}
+    )
     hashes = []
     for i, values in enumerate(({}, {"split_seed": 1}, {"split_seed": 1, "test_share": 0.5}, {})):
         result, _ = do_import(source, tmp_path / f"{i}", **values)
@@ -111,7 +134,10 @@ def test_duplicates_go_and_a_test_image_is_never_a_training_image(tmp_path: Path
         "also a test image: not used for training": 2,
         "duplicate of an earlier image": 1,
     }
-    assert result["preprocessing"]["overlap_removed"] == 2 and result["preprocessing"]["duplicates"] == 1
+    assert (
+        result["preprocessing"]["overlap_removed"] == 2
+        and result["preprocessing"]["duplicates"] == 1
+    )
     images, labels, card = _loaded(tmp_path / "run")
     assert (card["train"], card["test"]) == (8, 6)
     assert imageset.copies(images[8:], images[:8]) == 0 == card["overlap"]
@@ -137,63 +163,125 @@ def _palette() -> Image.Image:
 
 
 PREPARED: dict[str, tuple[bytes, dict[str, Any], Any]] = {
-    "crop": (encoded(CORNERS), {"fit": "crop"}, lambda i: (i[:, :3] == (255, 0, 0)).all() and (i[:, 5:] == (0, 0, 255)).all()),
-    "pad": (encoded(CORNERS), {"fit": "pad"}, lambda i: not i[:2].any() and not i[6:].any() and i[2:6].any(axis=2).all()),
-    "stretch": (encoded(CORNERS), {"fit": "stretch"}, lambda i: (i[:, 0] == (255, 0, 0)).all() and (i[:, 7] == (0, 0, 255)).all()),
+    "crop": (
+        encoded(CORNERS),
+        {"fit": "crop"},
+        lambda i: (i[:, :3] == (255, 0, 0)).all() and (i[:, 5:] == (0, 0, 255)).all(),
+    ),
+    "pad": (
+        encoded(CORNERS),
+        {"fit": "pad"},
+        lambda i: not i[:2].any() and not i[6:].any() and i[2:6].any(axis=2).all(),
+    ),
+    "stretch": (
+        encoded(CORNERS),
+        {"fit": "stretch"},
+        lambda i: (i[:, 0] == (255, 0, 0)).all() and (i[:, 7] == (0, 0, 255)).all(),
+    ),
     "exif": (_turned(), {"fit": "stretch"}, lambda i: (i[:, 0] == (0, 0, 255)).all()),
-    "damaged exif": (_damaged_exif(), {"fit": "stretch"}, lambda i: i[:, 0, 0].min() > 200 and i[:, 7, 2].min() > 200),
+    "damaged exif": (
+        _damaged_exif(),
+        {"fit": "stretch"},
+        lambda i: i[:, 0, 0].min() > 200 and i[:, 7, 2].min() > 200,
+    ),
     "transparent": (encoded(np.zeros((8, 8, 4), np.uint8)), {}, lambda i: (i == 255).all()),
-    "half transparent": (encoded(np.full((8, 8, 4), (0, 0, 0, 128), np.uint8)), {}, lambda i: (abs(i.astype(int) - 127) <= 1).all()),
+    "half transparent": (
+        encoded(np.full((8, 8, 4), (0, 0, 0, 128), np.uint8)),
+        {},
+        lambda i: (abs(i.astype(int) - 127) <= 1).all(),
+    ),
     "grey and alpha": (encoded(Image.new("LA", (8, 8), (9, 255))), {}, lambda i: (i == 9).all()),
     "palette": (encoded(_palette()), {}, lambda i: (abs(i.astype(int) - (10, 200, 30)) <= 3).all()),
-    "cmyk": (encoded(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG"), {}, lambda i: i[..., 0].min() > 200 and i[..., 1].max() < 60),
-    "16 bits": (encoded(Image.fromarray(np.full((8, 8), 257 * 77, np.uint16))), {}, lambda i: (i == 77).all()),
+    "cmyk": (
+        encoded(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG"),
+        {},
+        lambda i: i[..., 0].min() > 200 and i[..., 1].max() < 60,
+    ),
+    "16 bits": (
+        encoded(Image.fromarray(np.full((8, 8), 257 * 77, np.uint16))),
+        {},
+        lambda i: (i == 77).all(),
+    ),
     "black and white": (encoded(Image.new("1", (8, 8), 1)), {}, lambda i: (i == 255).all()),
     "grey": (encoded(CORNERS), {"color": "grey"}, lambda i: i.shape == (8, 8, 1) and i.max() == 76),
-    "photograph": (encoded(np.full((400, 640, 3), 99, np.uint8), "JPEG", quality=95), {}, lambda i: (abs(i.astype(int) - 99) <= 2).all()),
-}  # fmt: skip
+    "photograph": (
+        encoded(np.full((400, 640, 3), 99, np.uint8), "JPEG", quality=95),
+        {},
+        lambda i: (abs(i.astype(int) - 99) <= 2).all(),
+    ),
+}
 
 
 @pytest.mark.parametrize("case", PREPARED)
 def test_preprocessing(tmp_path: Path, case: str) -> None:
     data, values, right = PREPARED[case]
-    files = {**class_files(("b",), 4), "a/0": data, "a/1.png": encoded(picture(1)), "a/2.png": encoded(picture(2))}
+    files = {
+        **class_files(("b",), 4),
+        "a/0": data,
+        "a/1.png": encoded(picture(1)),
+        "a/2.png": encoded(picture(2)),
+    }
     do_import(folder_of(tmp_path / "s", files), tmp_path / "run", image_size=8, **values)
     images, labels, card = _loaded(tmp_path / "run")
     assert sum(bool(right(image)) for image in images) == 1, images[labels == 0][..., 0]
-    assert card["preprocessing"]["fit"] == values.get("fit", "crop") and card["preprocessing"]["image_size"] == 8
+    assert (
+        card["preprocessing"]["fit"] == values.get("fit", "crop")
+        and card["preprocessing"]["image_size"] == 8
+    )
 
 
 def test_size_and_colour_are_kept_where_all_are_alike(tmp_path: Path) -> None:
     grey = class_files(channels=1)
     alike, _ = do_import(folder_of(tmp_path / "a", grey), tmp_path / "1")
     assert (alike["image_size"], alike["channels"]) == (16, 1)
-    assert do_import(folder_of(tmp_path / "a", grey), tmp_path / "2", color="rgb")[0]["channels"] == 3
+    assert (
+        do_import(folder_of(tmp_path / "a", grey), tmp_path / "2", color="rgb")[0]["channels"] == 3
+    )
     mixed = {**grey, "cat/colour.png": encoded(picture(5, (20, 16)))}
     other, _ = do_import(folder_of(tmp_path / "b", mixed), tmp_path / "3")
     assert (other["image_size"], other["channels"]) == (64, 3)
     long = {n: encoded(picture(i, (12, 30))) for i, n in enumerate(grey)}
     for fit, side in (("crop", 12), ("pad", 30)):
-        assert do_import(folder_of(tmp_path / "c", long), tmp_path / fit, fit=fit)[0]["image_size"] == side
+        assert (
+            do_import(folder_of(tmp_path / "c", long), tmp_path / fit, fit=fit)[0]["image_size"]
+            == side
+        )
 
 
 def test_at_most_so_many_images_with_the_same_share_of_every_class(tmp_path: Path) -> None:
-    source = folder_of(tmp_path / "s", {**class_files(("a",), 40), **class_files(("b",), 20, "", 1)})
+    source = folder_of(
+        tmp_path / "s", {**class_files(("a",), 40), **class_files(("b",), 20, "", 1)}
+    )
     result, _ = do_import(source, tmp_path / "run", max_images=30)
     assert result["per_class"] == [20, 10] and result["left_out_counts"] == {
         "beyond the number of images asked for": 30
     }
 
 
-def test_synthetic_images_take_the_classes_size_and_colour_of_their_data_set(tmp_path: Path) -> None:
+def test_synthetic_images_take_the_classes_size_and_colour_of_their_data_set(
+    tmp_path: Path,
+) -> None:
     files = {**class_files(("7", "3"), 4, channels=3), **class_files(("cat",), 2, "", 1)}
     files["3/copy.png"] = files["3/1.png"]
-    result, _ = do_import(folder_of(tmp_path / "s", files), tmp_path / "run", role="synthetic", dataset="digits")
-    assert result["per_class"] == [0, 0, 0, 5, 0, 0, 0, 4, 0, 0] and (result["train"], result["test"]) == (9, 0)
-    assert (result["image_size"], result["channels"], result["preprocessing"]["duplicates"]) == (8, 1, 1)
+    result, _ = do_import(
+        folder_of(tmp_path / "s", files), tmp_path / "run", role="synthetic", dataset="digits"
+    )
+    assert result["per_class"] == [0, 0, 0, 5, 0, 0, 0, 4, 0, 0] and (
+        result["train"],
+        result["test"],
+    ) == (9, 0)
+    assert (result["image_size"], result["channels"], result["preprocessing"]["duplicates"]) == (
+        8,
+        1,
+        1,
+    )
     assert result["left_out_counts"] == {"its class is none of the data set's": 2}
     images, labels, card = _loaded(tmp_path / "run")
-    assert images.shape == (9, 8, 8, 1) and sorted(set(labels.tolist())) == [3, 7] and card["dataset"] == "digits"
+    assert (
+        images.shape == (9, 8, 8, 1)
+        and sorted(set(labels.tolist())) == [3, 7]
+        and card["dataset"] == "digits"
+    )
 
 
 @pytest.mark.parametrize("names", [("Ankle_Boot", "T-Shirt"), ("9", "0")])
@@ -204,23 +292,41 @@ def test_class_folders_match_by_name_or_number(tmp_path: Path, names: tuple[str,
 
 
 def test_synthetic_images_of_other_classes_are_refused_with_both_lists(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"\(cat, dog\) is a class of Handwritten digits .*\(0, 1, 2"):
-        do_import(folder_of(tmp_path / "s", class_files()), tmp_path / "run", role="synthetic", dataset="digits")
+    with pytest.raises(
+        DataError, match=r"\(cat, dog\) is a class of Handwritten digits .*\(0, 1, 2"
+    ):
+        do_import(
+            folder_of(tmp_path / "s", class_files()),
+            tmp_path / "run",
+            role="synthetic",
+            dataset="digits",
+        )
     with pytest.raises(SpecError, match="synthetic images need the data set"):
         make(ImportSpec, {"source": "x", "role": "synthetic"})
 
 
 def test_the_task_reports_writes_and_can_be_used_by_others(store: RunStore, tmp_path: Path) -> None:
     catalog.add_shelf(store.folder)
-    ctx = context(store, "import", source=str(folder_of(tmp_path / "pets", class_files(each=30))), mirror=False)
+    ctx = context(
+        store,
+        "import",
+        source=str(folder_of(tmp_path / "pets", class_files(each=30))),
+        mirror=False,
+    )
     events = list(find_task("import")(ctx))
     kinds = [e["type"] for e in events]
     assert kinds[-1] == "result" and {"progress", "image", "message"} < set(kinds)
     last = [e for e in events if e["type"] == "progress"][-1]
-    assert last["step"] == last["total"] == 60 and last["unit"] == "images" and last["eta_seconds"] == 0
+    assert (
+        last["step"] == last["total"] == 60
+        and last["unit"] == "images"
+        and last["eta_seconds"] == 0
+    )
     data = catalog.load(ctx.run.id)
     assert (data.info.title, data.info.classes, data.info.mirror) == ("pets", ("cat", "dog"), False)
-    assert len(data.train_images) == 48 and len(data.test_images) == 12 and catalog.overlap(data) == 0
+    assert (
+        len(data.train_images) == 48 and len(data.test_images) == 12 and catalog.overlap(data) == 0
+    )
     assert isinstance(data.train_images, np.memmap)
     assert sorted(p.name for p in ctx.run.path.iterdir()) == [
         "card.json",
@@ -240,7 +346,9 @@ def test_an_import_that_is_stopped_leaves_nothing_behind(
     stop_after(ctx, find_task("import"), lambda e: e["type"] == "progress" and e["text"] == text)
     assert {p.name for p in ctx.run.path.rglob("*") if p.is_file()} == {"spec.json", "stop"}
     catalog.add_shelf(store.folder)
-    with pytest.raises(catalog.DataError, match="has no images: wait until it is done, or resume it"):
+    with pytest.raises(
+        catalog.DataError, match="has no images: wait until it is done, or resume it"
+    ):
         catalog.load(ctx.run.id)
 
 
@@ -248,10 +356,16 @@ def test_a_killed_import_is_cleaned_up_by_the_next_attempt_and_a_failed_one_by_i
     store: RunStore, tmp_path: Path
 ) -> None:
     source = folder_of(tmp_path / "s", class_files())
-    work = import_images(open_source(str(source)), make(ImportSpec, {"source": str(source)}), tmp_path)
+    work = import_images(
+        open_source(str(source)), make(ImportSpec, {"source": str(source)}), tmp_path
+    )
     next(work)
-    (tmp_path / "images.npy").write_bytes(b"half")  # as a kill would leave it, between the images and the card
-    assert (tmp_path / ".import-scratch.tmp").exists() and read_json(tmp_path / catalog.CARD) is None
+    (tmp_path / "images.npy").write_bytes(
+        b"half"
+    )  # as a kill would leave it, between the images and the card
+    assert (tmp_path / ".import-scratch.tmp").exists() and read_json(
+        tmp_path / catalog.CARD
+    ) is None
     do_import(source, tmp_path)
     assert not list(tmp_path.glob(".import*")) and len(_loaded(tmp_path)[0]) == 10
     work.close()
@@ -267,13 +381,23 @@ def test_a_killed_import_is_cleaned_up_by_the_next_attempt_and_a_failed_one_by_i
 def test_real_photographs(tmp_path: Path, name: str, classes: int, size: int) -> None:
     if not (SHARED / name).is_dir():
         pytest.skip(f"the real images are not beside the repository ({SHARED / name})")
-    # the folder itself, where the one beside the repository is made of links: an import never follows links out of its folder
+    # the folder itself, where the one beside the repository is made of links: an import never
+    # follows links out of its folder
     readme = (SHARED / name / "README.md").resolve()
     result, _ = do_import(readme.parent, tmp_path / "run", max_images=600)
     images, labels, card = _loaded(tmp_path / "run")
-    assert len(result["classes"]) == classes and images.shape[1:] == (size, size, 3) and 450 <= len(images) <= 700
-    assert set(result["left_out_counts"]) <= {"not in a class folder", "beyond the number of images asked for"}
-    assert ("_split of labels.csv" in card["preprocessing"]["split"]) == (name in ("flowers102", "fruits"))
+    assert (
+        len(result["classes"]) == classes
+        and images.shape[1:] == (size, size, 3)
+        and 450 <= len(images) <= 700
+    )
+    assert set(result["left_out_counts"]) <= {
+        "not in a class folder",
+        "beyond the number of images asked for",
+    }
+    assert ("_split of labels.csv" in card["preprocessing"]["split"]) == (
+        name in ("flowers102", "fruits")
+    )
     assert imageset.copies(images[card["train"] :], images[: card["train"]]) == 0
 
 
@@ -292,11 +416,14 @@ def test_an_import_takes_a_fraction_of_the_memory_of_its_images(tmp_path: Path) 
     count, each = 25_000, 12288
     labels = io.BytesIO()
     np.save(labels, np.arange(count) % 10)
-    with zipfile.ZipFile(tmp_path / "large.npz", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+    with zipfile.ZipFile(
+        tmp_path / "large.npz", "w", zipfile.ZIP_DEFLATED, compresslevel=1
+    ) as archive:
         archive.writestr("labels.npy", labels.getvalue())
         with archive.open("images.npy", "w") as out:
             chunks = (
-                np.zeros((1000, each // 4), np.uint32) + np.arange(i, i + 1000, dtype=np.uint32)[:, None]
+                np.zeros((1000, each // 4), np.uint32)
+                + np.arange(i, i + 1000, dtype=np.uint32)[:, None]
                 for i in range(0, count, 1000)
             )
             shaped = (chunk.view(np.uint8).reshape(1000, 64, 64, 3) for chunk in chunks)

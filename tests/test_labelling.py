@@ -1,4 +1,5 @@
-"""Pseudo-labels for a generator without classes: who is kept, what is said, and that it goes on after a stop."""
+"""Pseudo-labels for a generator without classes: who is kept, what is said, and that it goes on
+after a stop."""
 
 from __future__ import annotations
 
@@ -39,16 +40,18 @@ def test_the_first_that_are_sure_are_kept_whatever_comes_together() -> None:
 def test_what_is_lacking_is_named() -> None:
     quota = Quota.of(8, 3, 0.5)
     quota.take(np.array([0, 0, 0, 0, 1]), np.full(5, 0.6))
-    assert quota.lacking() == (
-        "class 1 lacks 2, class 2 lacks 3, class 3 lacks 3, class 4 lacks 3, class 5 lacks 3 and 2 more classes lack some"
+    assert (
+        quota.lacking()
+        == "class 1 lacks 2, class 2 lacks 3, class 3 lacks 3, class 4 lacks 3, class 5 lacks 3 and"
+        " 2 more classes lack some"
     )
     assert quota.kept[0] == 3 and quota.labelled[0] == 4 and not quota.full
 
 
 @pytest.fixture
 def draws(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
-    """The numbers of the images that were drawn. In place of what random weights make come real digits, number i always
-    the same, so that there is something to recognise."""
+    """The numbers of the images that were drawn. In place of what random weights make come real
+    digits, number i always the same, so that there is something to recognise."""
     drawn: list[int] = []
     original = Pipeline.frames
     data = catalog.load("digits")
@@ -57,7 +60,11 @@ def draws(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
         drawn.extend(indices)
         import torch
 
-        images = torch.from_numpy(data.test_images[np.array(list(indices)) % 597]).permute(0, 3, 1, 2) / 127.5 - 1
+        images = (
+            torch.from_numpy(data.test_images[np.array(list(indices)) % 597]).permute(0, 3, 1, 2)
+            / 127.5
+            - 1
+        )
         for step in original(self, labels, indices, low):
             step.x.copy_(images)
             yield step
@@ -72,22 +79,38 @@ def source(store: RunStore) -> str:
 
 
 def labelled(store: RunStore, source: str, **more: Any) -> TaskContext:
-    settings = {"source": source, "per_class": 6, "num_steps": 2, "guidance_weight": 0.0, "labeller": "own", **more}
+    settings = {
+        "source": source,
+        "per_class": 6,
+        "num_steps": 2,
+        "guidance_weight": 0.0,
+        "labeller": "own",
+        **more,
+    }
     return context(store, "synthesize", **settings)
 
 
-def test_images_are_drawn_until_every_class_has_its_number(store: RunStore, source: str, draws: list[int]) -> None:
+def test_images_are_drawn_until_every_class_has_its_number(
+    store: RunStore, source: str, draws: list[int]
+) -> None:
     ctx = labelled(store, source)
     events = list(synthesize(ctx))
     result = events[-1]["values"]
     found = result["labelling"]
     images, labels = imageset.load(ctx.run.path)
-    assert labels.tolist() == np.repeat(np.arange(10), 6).tolist() and len(images) == 60 == result["images"]
+    assert (
+        labels.tolist() == np.repeat(np.arange(10), 6).tolist()
+        and len(images) == 60 == result["images"]
+    )
     truth = {
         image.tobytes(): c
-        for image, c in zip(catalog.load("digits").test_images, catalog.load("digits").test_labels, strict=True)
+        for image, c in zip(
+            catalog.load("digits").test_images, catalog.load("digits").test_labels, strict=True
+        )
     }
-    right = np.mean([truth[np.asarray(image).tobytes()] == c for image, c in zip(images, labels, strict=True)])
+    right = np.mean(
+        [truth[np.asarray(image).tobytes()] == c for image, c in zip(images, labels, strict=True)]
+    )
     assert right >= 0.95 and 0.8 < found["accuracy"] < 1
     assert found["kept"] == [6] * 10 and found["labeller"] == "own" and found["confidence"] == 0.9
     assert (
@@ -103,12 +126,17 @@ def test_the_batch_size_changes_nothing_and_a_stopped_run_goes_on(
     whole = labelled(store, source)
     result = list(synthesize(whole))[-1]["values"]["labelling"]
     parts = labelled(store, source, batch_size=7)
-    stop_after(parts, synthesize, lambda e: e["type"] == "progress" and e["text"] == "sampling" and e["step"] > 20)
+    stop_after(
+        parts,
+        synthesize,
+        lambda e: e["type"] == "progress" and e["text"] == "sampling" and e["step"] > 20,
+    )
     draws.clear()
     events = list(synthesize(again(parts)))
     assert draws[0] > 20 and events[-1]["values"]["labelling"] == result
     assert all(
-        np.array_equal(a, b) for a, b in zip(imageset.load(whole.run.path), imageset.load(parts.run.path), strict=True)
+        np.array_equal(a, b)
+        for a, b in zip(imageset.load(whole.run.path), imageset.load(parts.run.path), strict=True)
     )
     shown = labelled(store, source, trajectory=2)
     draws.clear()
@@ -122,7 +150,9 @@ def test_a_labeller_of_all_images_knows_more_than_the_generators_own(
 ) -> None:
     few = trained_run(store, conditional=False, label_dropout=0.0, images_per_class=3).id
     own, every = (
-        list(synthesize(labelled(store, few, labeller=name, label_confidence=0.2)))[-1]["values"]["labelling"]
+        list(synthesize(labelled(store, few, labeller=name, label_confidence=0.2)))[-1]["values"][
+            "labelling"
+        ]
         for name in ("own", "all")
     )
     assert own["accuracy"] < every["accuracy"] - 0.05 and every["accuracy"] > 0.95

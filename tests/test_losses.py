@@ -22,7 +22,10 @@ from dreamlab.diffusion.process import diffuse, posterior, x0_from
 from dreamlab.noise import schedules
 
 ALPHA_BAR = torch.tensor(schedules.alpha_bar("cosine", 1000))
-WEIGHTS = {"sqrt_snr": lambda snr: min(max(snr**0.5, 0.1), 3.0), "min_snr": lambda snr: min(snr, MIN_SNR_GAMMA)}
+WEIGHTS = {
+    "sqrt_snr": lambda snr: min(max(snr**0.5, 0.1), 3.0),
+    "min_snr": lambda snr: min(snr, MIN_SNR_GAMMA),
+}
 
 
 @pytest.mark.parametrize("weighting", WEIGHTS)
@@ -86,7 +89,9 @@ def test_variance_loss_is_the_kl_divergence_of_the_reverse_step(t: int, zero: bo
         normal(true.mean, true.variance**0.5), normal(own.mean, torch.exp(0.5 * log_variance))
     )
     found = variance_loss(raw, predicted, x0, x_t, torch.full((2,), t), alpha_bar)
-    torch.testing.assert_close(found, 1000 * wanted.mean((1, 2, 3)) / math.log(2), rtol=2e-3, atol=1e-4)
+    torch.testing.assert_close(
+        found, 1000 * wanted.mean((1, 2, 3)) / math.log(2), rtol=2e-3, atol=1e-4
+    )
 
 
 def test_variance_loss_at_t_0_is_the_likelihood_of_the_pixels() -> None:
@@ -97,19 +102,28 @@ def test_variance_loss_at_t_0_is_the_likelihood_of_the_pixels() -> None:
     found = variance_loss(raw, x0, x0, x_t, t, alpha_bar)[0]
     # half a pixel is 1/255; the deviation sqrt(beta_0) is 0.01
     inside = math.erf((1 / 255) / (1e-4**0.5) / math.sqrt(2))
-    assert float(found) == pytest.approx(-1000 * math.log2(inside), rel=0.05)  # end pixels take a tail more
+    assert float(found) == pytest.approx(
+        -1000 * math.log2(inside), rel=0.05
+    )  # end pixels take a tail more
 
 
 def test_the_best_variance_is_learned_and_the_mean_is_not() -> None:
-    """Where the predicted x0 is right the posterior variance is, at f = 0; the gradient reaches the variance alone."""
+    """Where the predicted x0 is right the posterior variance is, at f = 0; the gradient reaches the
+    variance alone."""
     alpha_bar = torch.tensor(schedules.alpha_bar("cosine", 1000))
     x0, eps = torch.randn(2, 64, 1, 4, 4, generator=torch.Generator().manual_seed(0)).unbind()
     t = torch.randint(1, 1000, (64,), generator=torch.Generator().manual_seed(1))
     x_t = diffuse(x0, eps, alpha_bar[t].float()[:, None, None, None])
     losses = []
     for raw in (-1.5, -1.0, 0.0, 1.0):
-        losses.append(float(variance_loss(torch.full_like(x0, raw), x0, x0, x_t, t, alpha_bar).mean()))
-    assert losses[1] == pytest.approx(0, abs=1e-2) and losses[1] < losses[0] and losses[1] < losses[2] < losses[3]
+        losses.append(
+            float(variance_loss(torch.full_like(x0, raw), x0, x0, x_t, t, alpha_bar).mean())
+        )
+    assert (
+        losses[1] == pytest.approx(0, abs=1e-2)
+        and losses[1] < losses[0]
+        and losses[1] < losses[2] < losses[3]
+    )
     raw = torch.zeros_like(x0, requires_grad=True)
     variance_loss(raw, x0, x0, x_t, t, alpha_bar).sum().backward()
     assert raw.grad is not None and torch.isfinite(raw.grad).all() and (raw.grad != 0).any()
@@ -118,7 +132,9 @@ def test_the_best_variance_is_learned_and_the_mean_is_not() -> None:
 def test_the_probabilities_of_all_pixel_values_add_up_to_1() -> None:
     values = torch.arange(256, dtype=torch.float64) / 127.5 - 1
     for mean, deviation in ((0.1, 0.05), (-0.99, 0.3), (0.5, 2.0)):
-        log = pixel_log_likelihood(values, torch.full_like(values, mean), torch.full_like(values, math.log(deviation)))
+        log = pixel_log_likelihood(
+            values, torch.full_like(values, mean), torch.full_like(values, math.log(deviation))
+        )
         assert float(log.exp().sum()) == pytest.approx(1, abs=1e-6)
 
 
@@ -127,6 +143,10 @@ def test_stratified_t_takes_one_from_every_stratum(n: int, T: int) -> None:
     chance = torch.Generator().manual_seed(3)
     draws = torch.stack([stratified_t(n, T, chance) for _ in range(50)])
     strata = torch.arange(n)
-    assert (draws >= (strata * T // n)).all() and (draws <= ((strata + 1) * T / n).ceil()).all() and draws.max() < T
+    assert (
+        (draws >= (strata * T // n)).all()
+        and (draws <= ((strata + 1) * T / n).ceil()).all()
+        and draws.max() < T
+    )
     assert draws.min() == 0 and draws.max() == T - 1
     assert np.all(np.diff(draws.numpy(), axis=1) >= 0)

@@ -12,12 +12,20 @@ from dreamlab.settings import SpecError
 @pytest.mark.parametrize(
     ("name", "form", "amount", "classes"),
     [
-        ("real", "real", 0, ()), ("synthetic", "synthetic", 0, ()), ("augmented", "augmented", 0, ()), ("90/10", "replace", 0.1, ()),
-        ("97.5/2.5", "replace", 0.025, ()), (" Real + 2.5X ", "add", 2.5, ()), ("real+500@8+9", "targeted", 500, (8, 9)),
-        ("duplicated+1x", "duplicated", 1, ()), ("noise+0.5x", "noise", 0.5, ()),
+        ("real", "real", 0, ()),
+        ("synthetic", "synthetic", 0, ()),
+        ("augmented", "augmented", 0, ()),
+        ("90/10", "replace", 0.1, ()),
+        ("97.5/2.5", "replace", 0.025, ()),
+        (" Real + 2.5X ", "add", 2.5, ()),
+        ("real+500@8+9", "targeted", 500, (8, 9)),
+        ("duplicated+1x", "duplicated", 1, ()),
+        ("noise+0.5x", "noise", 0.5, ()),
     ],
-)  # fmt: skip
-def test_an_arm_is_what_its_name_says(name: str, form: str, amount: float, classes: tuple[int, ...]) -> None:
+)
+def test_an_arm_is_what_its_name_says(
+    name: str, form: str, amount: float, classes: tuple[int, ...]
+) -> None:
     arm = mixing.parse(name)
     assert (arm.form, arm.classes) == (form, classes) and arm.amount == pytest.approx(amount)
     assert mixing.parse(arm.name) == arm and arm.name == name.strip().lower().replace(" ", "")
@@ -27,7 +35,19 @@ def test_an_arm_is_what_its_name_says(name: str, form: str, amount: float, class
 
 @pytest.mark.parametrize(
     "name",
-    ["70/20", "0/100", "100/0", "real+0x", "real+101x", "real+x", "half", "real+0@1", "real+5@", "synthetic+1x", ""],
+    [
+        "70/20",
+        "0/100",
+        "100/0",
+        "real+0x",
+        "real+101x",
+        "real+x",
+        "half",
+        "real+0@1",
+        "real+5@",
+        "synthetic+1x",
+        "",
+    ],
 )
 def test_a_name_without_a_meaning_is_refused(name: str) -> None:
     with pytest.raises(SpecError, match="cannot be used; it must be real, synthetic, R/S"):
@@ -37,15 +57,30 @@ def test_a_name_without_a_meaning_is_refused(name: str) -> None:
 @pytest.mark.parametrize(
     ("arm", "per_class", "real", "synthetic", "other"),
     [
-        ("real", 10, 10, 0, 0), ("augmented", 10, 10, 0, 0), ("synthetic", 10, 0, 10, 0), ("50/50", 10, 5, 5, 0), ("90/10", 10, 9, 1, 0),
-        ("10/90", 10, 1, 9, 0), ("90/10", 2, 1, 1, 0), ("10/90", 3, 1, 2, 0), ("88/12", 5000, 4400, 600, 0), ("real+1x", 10, 10, 10, 0),
-        ("real+3x", 10, 10, 30, 0), ("real+0.5x", 1, 1, 1, 0), ("real+2.5x", 10, 10, 25, 0), ("duplicated+1x", 10, 10, 0, 10),
-        ("noise+0.5x", 10, 10, 0, 5), ("real+7@0", 10, 10, 7, 0), ("real+7@1", 10, 10, 0, 0),
+        ("real", 10, 10, 0, 0),
+        ("augmented", 10, 10, 0, 0),
+        ("synthetic", 10, 0, 10, 0),
+        ("50/50", 10, 5, 5, 0),
+        ("90/10", 10, 9, 1, 0),
+        ("10/90", 10, 1, 9, 0),
+        ("90/10", 2, 1, 1, 0),
+        ("10/90", 3, 1, 2, 0),
+        ("88/12", 5000, 4400, 600, 0),
+        ("real+1x", 10, 10, 10, 0),
+        ("real+3x", 10, 10, 30, 0),
+        ("real+0.5x", 1, 1, 1, 0),
+        ("real+2.5x", 10, 10, 25, 0),
+        ("duplicated+1x", 10, 10, 0, 10),
+        ("noise+0.5x", 10, 10, 0, 5),
+        ("real+7@0", 10, 10, 7, 0),
+        ("real+7@1", 10, 10, 0, 0),
     ],
-)  # fmt: skip
+)
 def test_counts(arm: str, per_class: int, real: int, synthetic: int, other: int) -> None:
     found = mixing.counts(arm, [per_class, per_class])[0]
-    assert found == mixing.Counts(real, synthetic, other) and found.total == real + synthetic + other
+    assert (
+        found == mixing.Counts(real, synthetic, other) and found.total == real + synthetic + other
+    )
     assert found.synthetic_fraction == pytest.approx(synthetic / found.total)
     if "/" in arm:
         assert found.total == per_class
@@ -53,9 +88,21 @@ def test_counts(arm: str, per_class: int, real: int, synthetic: int, other: int)
 
 def test_every_class_counts_for_itself() -> None:
     tail = [500, 50, 5]
-    assert mixing.counts("80/20", tail) == [mixing.Counts(400, 100), mixing.Counts(40, 10), mixing.Counts(4, 1)]
-    assert mixing.counts("real+2x", tail) == [mixing.Counts(500, 1000), mixing.Counts(50, 100), mixing.Counts(5, 10)]
-    assert mixing.counts("real+45@2", tail) == [mixing.Counts(500, 0), mixing.Counts(50, 0), mixing.Counts(5, 45)]
+    assert mixing.counts("80/20", tail) == [
+        mixing.Counts(400, 100),
+        mixing.Counts(40, 10),
+        mixing.Counts(4, 1),
+    ]
+    assert mixing.counts("real+2x", tail) == [
+        mixing.Counts(500, 1000),
+        mixing.Counts(50, 100),
+        mixing.Counts(5, 10),
+    ]
+    assert mixing.counts("real+45@2", tail) == [
+        mixing.Counts(500, 0),
+        mixing.Counts(50, 0),
+        mixing.Counts(5, 45),
+    ]
 
 
 def test_impossible_arms_are_refused() -> None:
@@ -68,11 +115,16 @@ def test_impossible_arms_are_refused() -> None:
 @pytest.mark.parametrize(
     ("arm", "label"),
     [
-        ("real", "Real only"), ("synthetic", "Synthetic only"), ("augmented", "Real, augmented"), ("90/10", "90 / 10"),
-        ("real+2.5x", "Real + 2.5x synthetic"), ("duplicated+1x", "Real + 1x duplicated"), ("noise+1x", "Real + 1x noise"),
+        ("real", "Real only"),
+        ("synthetic", "Synthetic only"),
+        ("augmented", "Real, augmented"),
+        ("90/10", "90 / 10"),
+        ("real+2.5x", "Real + 2.5x synthetic"),
+        ("duplicated+1x", "Real + 1x duplicated"),
+        ("noise+1x", "Real + 1x noise"),
         ("real+1500@0+2", "Real + 1,500 synthetic of cat, 2"),
     ],
-)  # fmt: skip
+)
 def test_labels(arm: str, label: str) -> None:
     assert mixing.label(arm, ("cat", "dog")) == label
 
@@ -92,20 +144,34 @@ def test_a_draw_is_exact_by_class_and_new_for_every_seed() -> None:
     labels = np.repeat(np.arange(3), 20)
     first, again, other = (mixing.draw(labels, [5, 0, 7], s) for s in (0, 0, 1))
     assert np.array_equal(first, again) and not np.array_equal(first, other)
-    assert np.bincount(labels[first], minlength=3).tolist() == [5, 0, 7] and len(np.unique(first)) == 12
+    assert (
+        np.bincount(labels[first], minlength=3).tolist() == [5, 0, 7]
+        and len(np.unique(first)) == 12
+    )
     assert np.array_equal(first, np.sort(first)) and len(mixing.draw(labels, [50] * 3, 0)) == 60
     assert mixing.draw(labels, [], 0).dtype == np.int64
 
 
 def test_the_contents_of_an_arm_come_from_its_pool_and_the_set() -> None:
-    labels, pool, synthetic = np.repeat(np.arange(2), 50), np.r_[0:10, 50:60], np.repeat(np.arange(2), 30)
+    labels, pool, synthetic = (
+        np.repeat(np.arange(2), 50),
+        np.r_[0:10, 50:60],
+        np.repeat(np.arange(2), 30),
+    )
     mix = mixing.contents("50/50", labels, pool, synthetic, 2, seed=0)
     assert set(mix.real) < set(pool) and np.bincount(labels[mix.real]).tolist() == [5, 5]
     assert np.bincount(synthetic[mix.synthetic]).tolist() == [5, 5] and len(mix) == 20
     twice = mixing.contents("duplicated+1.5x", labels, pool, synthetic, 2, seed=0)
-    assert np.array_equal(twice.real, pool) and set(twice.duplicated) == set(pool) and len(twice.duplicated) == 30
+    assert (
+        np.array_equal(twice.real, pool)
+        and set(twice.duplicated) == set(pool)
+        and len(twice.duplicated) == 30
+    )
     noise = mixing.contents("noise+1x", labels, pool, synthetic, 2, seed=0)
-    assert np.bincount(noise.noise).tolist() == [10, 10] and len(noise.duplicated) == len(noise.synthetic) == 0
+    assert (
+        np.bincount(noise.noise).tolist() == [10, 10]
+        and len(noise.duplicated) == len(noise.synthetic) == 0
+    )
     with pytest.raises(ValueError, match="needs 40 synthetic images of class 0, the set has 30"):
         mixing.contents("real+4x", labels, pool, synthetic, 2, seed=0)
 
@@ -116,13 +182,32 @@ ARM, ASIDE = np.arange(100), np.arange(200, 220)
 @pytest.mark.parametrize(
     ("saw", "extra", "aside", "badge"),
     [
-        (np.arange(100), 0, 0, "generator saw the same 100 images"), (np.arange(50), 0, 0, "generator saw the same 50 images"),
-        (np.arange(3000), 2900, 20, "generator saw 2,900 more real images, 20 of them set aside for validation"),
-        (np.arange(200), 100, 0, "generator saw 100 more real images"), (np.arange(150, 190), 40, 0, "generator saw 40 others"),
-        (np.arange(200, 210), 10, 10, "generator saw 10 others, 10 of them set aside for validation"),
+        (np.arange(100), 0, 0, "generator saw the same 100 images"),
+        (np.arange(50), 0, 0, "generator saw the same 50 images"),
+        (
+            np.arange(3000),
+            2900,
+            20,
+            "generator saw 2,900 more real images, 20 of them set aside for validation",
+        ),
+        (np.arange(200), 100, 0, "generator saw 100 more real images"),
+        (np.arange(150, 190), 40, 0, "generator saw 40 others"),
+        (
+            np.arange(200, 210),
+            10,
+            10,
+            "generator saw 10 others, 10 of them set aside for validation",
+        ),
         (np.repeat(np.arange(100), 2), 0, 0, "generator saw the same 100 images"),
     ],
-)  # fmt: skip
-def test_leakage_is_counted_from_the_indices(saw: np.ndarray, extra: int, aside: int, badge: str) -> None:
+)
+def test_leakage_is_counted_from_the_indices(
+    saw: np.ndarray, extra: int, aside: int, badge: str
+) -> None:
     found = mixing.leakage(saw, ARM, ASIDE)
-    assert (found.extra, found.arm_real, found.validation, found.badge) == (extra, 100, aside, badge)
+    assert (found.extra, found.arm_real, found.validation, found.badge) == (
+        extra,
+        100,
+        aside,
+        badge,
+    )

@@ -1,4 +1,5 @@
-"""The network against diffusers' and the shipped checkpoint, and what is said of it without torch."""
+"""The network against diffusers' and the shipped checkpoint, and what is said of it without
+torch."""
 
 from __future__ import annotations
 
@@ -21,14 +22,32 @@ from dreamlab.settings.presets import PRESETS
 DEMO = Path(__file__).parents[1] / "assets" / "demo.zip"
 DDPM = {"wiring": "ddpm", "stem_patch": 1, "blocks_per_level": 2}
 SHAPES = [
-    ({}, 28, 1), ({"stem_patch": 4, "base_width": 48, "multipliers": (2,)}, 28, 1), ({"blocks_per_level": 2}, 8, 1),
-    ({"multipliers": (1, 2, 3), "stem_patch": 1}, 32, 3), ({"base_width": 16, "multipliers": (3, 1, 1, 2)}, 32, 3),
+    ({}, 28, 1),
+    ({"stem_patch": 4, "base_width": 48, "multipliers": (2,)}, 28, 1),
+    ({"blocks_per_level": 2}, 8, 1),
+    ({"multipliers": (1, 2, 3), "stem_patch": 1}, 32, 3),
+    ({"base_width": 16, "multipliers": (3, 1, 1, 2)}, 32, 3),
     ({"attention": (7,), "learn_variance": True, "dropout": 0.1, "conditional": False}, 28, 1),
     ({"attention": (16, 8), "low_size": 8, "time_activation": "gelu", "heads": 2}, 32, 3),
-    ({**DDPM, "base_width": 32, "multipliers": (1, 2, 2), "attention": (8,), "dropout": 0.1}, 32, 3),
+    (
+        {**DDPM, "base_width": 32, "multipliers": (1, 2, 2), "attention": (8,), "dropout": 0.1},
+        32,
+        3,
+    ),
     ({**DDPM, "base_width": 24, "multipliers": (1, 3), "heads": 3, "conditional": False}, 8, 1),
-    ({**DDPM, "stem_patch": 2, "low_size": 16, "learn_variance": True, "attention": (16,), "blocks_per_level": 1}, 32, 3),
-]  # fmt: skip
+    (
+        {
+            **DDPM,
+            "stem_patch": 2,
+            "low_size": 16,
+            "learn_variance": True,
+            "attention": (16,),
+            "blocks_per_level": 1,
+        },
+        32,
+        3,
+    ),
+]
 
 
 def network(settings: dict, size: int = 28, channels: int = 1, classes: int = 10) -> Network:
@@ -52,7 +71,9 @@ def wake(model: torch.nn.Module) -> None:
 
 
 @pytest.mark.parametrize(("settings", "size", "channels"), SHAPES)
-def test_parameters_and_work_are_counted_without_torch(settings: dict, size: int, channels: int) -> None:
+def test_parameters_and_work_are_counted_without_torch(
+    settings: dict, size: int, channels: int
+) -> None:
     n = network(settings, size, channels)
     check_network(n)
     model = UNet(n)
@@ -99,12 +120,26 @@ def test_the_networks_of_the_studies_have_their_published_size() -> None:
 def diffusers_weights(theirs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """The weights of a diffusers UNet2DModel under our names."""
     table = [
-        ("time_embedding.linear_1", "condition.time_in"), ("time_embedding.linear_2", "condition.time_out"),
-        ("class_embedding", "condition.classes"), ("conv_in", "stem"), ("conv_norm_out", "norm"), ("conv_out", "head"),
-        ("mid_block.resnets", "middle"), ("down_blocks", "down"), ("up_blocks", "up"), (".resnets", ""), ("norm1", "norm_in"),
-        ("norm2", "norm_out"), ("conv1", "conv_in"), ("conv2", "conv_out"), ("time_emb_proj", "modulation"),
-        ("conv_shortcut", "skip"), ("group_norm", "norm"), ("to_out.0", "out"), ("to_q", "qkv"),
-    ]  # fmt: skip
+        ("time_embedding.linear_1", "condition.time_in"),
+        ("time_embedding.linear_2", "condition.time_out"),
+        ("class_embedding", "condition.classes"),
+        ("conv_in", "stem"),
+        ("conv_norm_out", "norm"),
+        ("conv_out", "head"),
+        ("mid_block.resnets", "middle"),
+        ("down_blocks", "down"),
+        ("up_blocks", "up"),
+        (".resnets", ""),
+        ("norm1", "norm_in"),
+        ("norm2", "norm_out"),
+        ("conv1", "conv_in"),
+        ("conv2", "conv_out"),
+        ("time_emb_proj", "modulation"),
+        ("conv_shortcut", "skip"),
+        ("group_norm", "norm"),
+        ("to_out.0", "out"),
+        ("to_q", "qkv"),
+    ]
     found = {}
     for name, value in theirs.items():
         if "to_k" in name or "to_v" in name:
@@ -129,13 +164,25 @@ def test_the_ddpm_wiring_is_diffusers_unet(classes: int) -> None:
     from diffusers import UNet2DModel
 
     reference = UNet2DModel(
-        sample_size=16, block_out_channels=(32, 64, 96), layers_per_block=2, attention_head_dim=16,
-        down_block_types=("DownBlock2D", "AttnDownBlock2D", "DownBlock2D"), up_block_types=("UpBlock2D", "AttnUpBlock2D", "UpBlock2D"),
+        sample_size=16,
+        block_out_channels=(32, 64, 96),
+        layers_per_block=2,
+        attention_head_dim=16,
+        down_block_types=("DownBlock2D", "AttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "AttnUpBlock2D", "UpBlock2D"),
         num_class_embeds=classes + 1 if classes else None,
-    )  # fmt: skip
+    )
     wake(reference)
-    # diffusers fixes the width of a head, we their number; one level with attention and the middle need the same here
-    settings = {**DDPM, "image_size": 16, "base_width": 32, "multipliers": (1, 2, 3), "attention": (8,), "heads": 4}
+    # diffusers fixes the width of a head, we their number; one level with attention and the middle
+    # need the same here
+    settings = {
+        **DDPM,
+        "image_size": 16,
+        "base_width": 32,
+        "multipliers": (1, 2, 3),
+        "attention": (8,),
+        "heads": 4,
+    }
     n = network({**settings, "conditional": bool(classes)}, 16, 3)
     reference.mid_block.attentions[0].heads = 4
     ours = UNet(n)
@@ -144,7 +191,9 @@ def test_the_ddpm_wiring_is_diffusers_unet(classes: int) -> None:
     x, t, labels = inputs(n, 3)
     with torch.inference_mode():
         theirs = reference(x, t, labels if classes else None).sample
-        torch.testing.assert_close(ours(x, t, labels), theirs, rtol=1e-4, atol=1e-4 * float(theirs.abs().max()))
+        torch.testing.assert_close(
+            ours(x, t, labels), theirs, rtol=1e-4, atol=1e-4 * float(theirs.abs().max())
+        )
 
 
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
@@ -212,7 +261,9 @@ def test_dropout_works_in_training_only(settings: dict) -> None:
         assert torch.equal(model(*args), model(*args))
 
 
-@pytest.mark.parametrize("settings", [{"attention": (14, 7)}, {**DDPM, "multipliers": (1, 2), "attention": (28,)}])
+@pytest.mark.parametrize(
+    "settings", [{"attention": (14, 7)}, {**DDPM, "multipliers": (1, 2), "attention": (28,)}]
+)
 def test_feature_maps_stay_channels_last(settings: dict) -> None:
     model, seen = UNet(network({**settings, "base_width": 16})), []
     for layer in model.modules():
@@ -227,12 +278,18 @@ def test_feature_maps_stay_channels_last(settings: dict) -> None:
 @pytest.mark.parametrize(
     ("settings", "size", "field"),
     [
-        ({"stem_patch": 4}, 30, "stem_patch"), ({"multipliers": (1, 2, 2)}, 28, "multipliers"), ({"multipliers": (1,) * 6}, 32, "multipliers"),
-        ({"attention": (16,)}, 28, "attention"), ({"attention": (7,), "heads": 3}, 28, "heads"), ({"low_size": 28}, 28, "low_size"),
+        ({"stem_patch": 4}, 30, "stem_patch"),
+        ({"multipliers": (1, 2, 2)}, 28, "multipliers"),
+        ({"multipliers": (1,) * 6}, 32, "multipliers"),
+        ({"attention": (16,)}, 28, "attention"),
+        ({"attention": (7,), "heads": 3}, 28, "heads"),
+        ({"low_size": 28}, 28, "low_size"),
         ({**DDPM, "heads": 7}, 28, "heads"),
     ],
-)  # fmt: skip
-def test_a_network_that_does_not_fit_the_images_is_refused(settings: dict, size: int, field: str) -> None:
+)
+def test_a_network_that_does_not_fit_the_images_is_refused(
+    settings: dict, size: int, field: str
+) -> None:
     with pytest.raises(SpecError, match=r"\(--") as error:
         check_network(network(settings, size))
     assert error.value.field == field

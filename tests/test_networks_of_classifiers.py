@@ -1,4 +1,5 @@
-"""The networks of the classifiers: shapes, gradients, published sizes, and what small images change."""
+"""The networks of the classifiers: shapes, gradients, published sizes, and what small images
+change."""
 
 from __future__ import annotations
 
@@ -15,10 +16,17 @@ LARGE = {"resnet101", "resnet152", "vit_b"}
 """Networks whose smaller relatives are made of the same parts."""
 SIZES = [(1, 8), (1, 28), (3, 32), (3, 64), (3, 128)]
 PUBLISHED = {
-    "resnet18": 11.69, "resnet50": 25.56, "resnet101": 44.55, "resnet152": 60.19, "vgg16": 138.4, "vit_s": 22.05, "vit_b": 86.57,
+    "resnet18": 11.69,
+    "resnet50": 25.56,
+    "resnet101": 44.55,
+    "resnet152": 60.19,
+    "vgg16": 138.4,
+    "vit_s": 22.05,
+    "vit_b": 86.57,
     "swin_t": 28.29,
-}  # fmt: skip
-"""Millions of parameters at 224 pixels and 1,000 classes: the tables of torchvision, and of Touvron et al. 2021 for ViT-S."""
+}
+"""Millions of parameters at 224 pixels and 1,000 classes: the tables of torchvision, and of Touvron
+et al. 2021 for ViT-S."""
 
 
 @pytest.mark.parametrize(("channels", "size"), SIZES)
@@ -35,13 +43,17 @@ def test_every_network_takes_every_size_and_colour_and_any_number_of_classes(
 
 @pytest.mark.parametrize(("channels", "size"), [(1, 8), (3, 28)])
 @pytest.mark.parametrize("name", [n for n in CLASSIFIERS if n not in LARGE])
-def test_a_loss_reaches_every_weight_and_logits_come_from_the_features(name: str, channels: int, size: int) -> None:
+def test_a_loss_reaches_every_weight_and_logits_come_from_the_features(
+    name: str, channels: int, size: int
+) -> None:
     torch.manual_seed(0)
     network = CLASSIFIERS[name](channels, size, 3)
     x = torch.randn(4, channels, size, size)
     F.cross_entropy(network(x), torch.tensor([0, 1, 2, 0])).backward()
     assert not [
-        n for n, p in network.named_parameters() if p.grad is None or not p.grad.isfinite().all() or not p.grad.any()
+        n
+        for n, p in network.named_parameters()
+        if p.grad is None or not p.grad.isfinite().all() or not p.grad.any()
     ]
     network.eval()
     with torch.no_grad():
@@ -51,7 +63,9 @@ def test_a_loss_reaches_every_weight_and_logits_come_from_the_features(name: str
 @pytest.mark.parametrize("name", list(PUBLISHED))
 def test_parameters_are_the_published_ones_at_224_pixels(name: str) -> None:
     with torch.device("meta"):
-        assert parameters(CLASSIFIERS[name](3, 224, 1000)) / 1e6 == pytest.approx(PUBLISHED[name], rel=0.005)
+        assert parameters(CLASSIFIERS[name](3, 224, 1000)) / 1e6 == pytest.approx(
+            PUBLISHED[name], rel=0.005
+        )
 
 
 def convolutions(network: nn.Module) -> list[nn.Conv2d]:
@@ -62,28 +76,51 @@ def test_small_images_keep_their_pixels_in_the_stem() -> None:
     with torch.device("meta"):
         for name in ("resnet18", "resnet50"):
             small, large = (convolutions(CLASSIFIERS[name](3, size, 10))[0] for size in (32, 64))
-            assert (small.kernel_size, small.stride) == ((3, 3), (1, 1)) and (large.kernel_size, large.stride) == (
-                (7, 7),
-                (2, 2),
-            )
-        for name, sides in (("vit_s", {8: 2, 28: 4, 32: 4, 64: 16}), ("swin_t", {8: 2, 32: 2, 64: 4})):
-            found = {size: convolutions(CLASSIFIERS[name](1, size, 10))[0].stride[0] for size in sides}
+            assert (small.kernel_size, small.stride) == ((3, 3), (1, 1)) and (
+                large.kernel_size,
+                large.stride,
+            ) == ((7, 7), (2, 2))
+        for name, sides in (
+            ("vit_s", {8: 2, 28: 4, 32: 4, 64: 16}),
+            ("swin_t", {8: 2, 32: 2, 64: 4}),
+        ):
+            found = {
+                size: convolutions(CLASSIFIERS[name](1, size, 10))[0].stride[0] for size in sides
+            }
             assert found == sides
         pools = {
             s: sum(isinstance(m, nn.MaxPool2d) for m in CLASSIFIERS["vgg16"](3, s, 10).modules())
             for s in (8, 28, 32, 64)
         }
         assert pools == {8: 2, 28: 3, 32: 4, 64: 5}
-        assert parameters(CLASSIFIERS["vgg16"](3, 32, 10)) < 15e6 < parameters(CLASSIFIERS["vgg16"](3, 64, 10))
+        assert (
+            parameters(CLASSIFIERS["vgg16"](3, 32, 10))
+            < 15e6
+            < parameters(CLASSIFIERS["vgg16"](3, 64, 10))
+        )
 
 
 def test_the_encoder_of_s0_has_its_widths_and_attention_in_the_lower_half() -> None:
     with torch.device("meta"):
         network = CLASSIFIERS["unet_encoder"](3, 32, 10)
         kinds = [type(layer).__name__ for layer in network.levels]  # type: ignore[union-attr,arg-type]
-        blocks = [m.out_channels for m in convolutions(network) if m.stride == (1, 1) and m.kernel_size == (3, 3)]
-    assert kinds == ["Block", "Block", "Conv2d", "Block", "Block", "Conv2d", *["Block", "Block", "Attention", "Conv2d"], "Block", "Block",
-        "Attention"]  # fmt: skip
+        blocks = [
+            m.out_channels
+            for m in convolutions(network)
+            if m.stride == (1, 1) and m.kernel_size == (3, 3)
+        ]
+    assert kinds == [
+        "Block",
+        "Block",
+        "Conv2d",
+        "Block",
+        "Block",
+        "Conv2d",
+        *["Block", "Block", "Attention", "Conv2d"],
+        "Block",
+        "Block",
+        "Attention",
+    ]
     assert sorted(set(blocks)) == [64, 128, 256, 512] and network.dimensions == 512
 
 

@@ -1,4 +1,5 @@
-"""Optimisers on the flat buffer against torch's own, the learning rate, loss scaling and the averaged weights."""
+"""Optimisers on the flat buffer against torch's own, the learning rate, loss scaling and the
+averaged weights."""
 
 from __future__ import annotations
 
@@ -11,7 +12,13 @@ from torch import nn
 
 from dreamlab.architecture.network import network_of
 from dreamlab.diffusion.ema import ema_decay, ema_update
-from dreamlab.diffusion.optim import OPTIMIZERS, FlatOptimizer, LossScale, learning_rate_factor, orthogonalise
+from dreamlab.diffusion.optim import (
+    OPTIMIZERS,
+    FlatOptimizer,
+    LossScale,
+    learning_rate_factor,
+    orthogonalise,
+)
 from dreamlab.diffusion.unet import UNet
 from dreamlab.settings import TrainSpec
 
@@ -21,7 +28,13 @@ def small() -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(2, 6, 3), nn.GELU(), nn.Flatten(), nn.Linear(24, 5))
 
 
-def follow(own: nn.Module, flat: FlatOptimizer, theirs: nn.Module, reference: torch.optim.Optimizer, lr: float) -> None:
+def follow(
+    own: nn.Module,
+    flat: FlatOptimizer,
+    theirs: nn.Module,
+    reference: torch.optim.Optimizer,
+    lr: float,
+) -> None:
     """Five steps of both on the same data."""
     chance = torch.Generator().manual_seed(2)
     for step in range(1, 6):
@@ -59,20 +72,30 @@ def test_adafactor_is_torchs_on_matrices() -> None:
     follow(own, flat, theirs, reference, 0.01)
     for a, b in zip(own.parameters(), theirs.parameters(), strict=True):
         torch.testing.assert_close(a, b)
-    assert sum(v.numel() for v in flat.state.values()) < 0.3 * flat.weights.numel()  # rows and columns, not entries
+    assert (
+        sum(v.numel() for v in flat.state.values()) < 0.3 * flat.weights.numel()
+    )  # rows and columns, not entries
 
 
 def test_adafactor_takes_convolutions_as_matrices() -> None:
     network = small()
     state = FlatOptimizer(network, "adafactor").state
-    assert state["adafactor.0.row_var"].shape == (6, 1) and state["adafactor.0.col_var"].shape == (1, 18)
+    assert state["adafactor.0.row_var"].shape == (6, 1) and state["adafactor.0.col_var"].shape == (
+        1,
+        18,
+    )
 
 
 def test_muon_is_torchs_on_its_matrices() -> None:
-    """torch's orthogonalises in bf16: the same direction to its rounding, which Newton-Schulz enlarges."""
-    own = nn.Sequential(nn.Flatten(), nn.Linear(32, 16, bias=False), nn.GELU(), nn.Linear(16, 5, bias=False))
+    """torch's orthogonalises in bf16: the same direction to its rounding, which Newton-Schulz
+    enlarges."""
+    own = nn.Sequential(
+        nn.Flatten(), nn.Linear(32, 16, bias=False), nn.GELU(), nn.Linear(16, 5, bias=False)
+    )
     theirs, start = copy.deepcopy(own), own[1].weight.detach().clone()
-    reference = torch.optim.Muon(theirs.parameters(), 0.02, weight_decay=0.1, momentum=0.95, ns_steps=3)
+    reference = torch.optim.Muon(
+        theirs.parameters(), 0.02, weight_decay=0.1, momentum=0.95, ns_steps=3
+    )
     follow(own, FlatOptimizer(own, "muon", 0.1), theirs, reference, 0.02)
     for a, b in zip(own.parameters(), theirs.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=0.02)
@@ -84,7 +107,11 @@ def test_muon_leaves_vectors_the_ends_and_the_classes_to_adamw() -> None:
     network = UNet(network_of(TrainSpec(dataset="digits", base_width=8)))
     flat = FlatOptimizer(network, "muon")
     vectors = sum(p.numel() for p in network.parameters() if p.ndim < 2)
-    ends = network.stem.weight.numel() + network.head.weight.numel() + network.condition.classes.weight.numel()
+    ends = (
+        network.stem.weight.numel()
+        + network.head.weight.numel()
+        + network.condition.classes.weight.numel()
+    )
     assert flat.state["adamw.first"].numel() == vectors + ends
     assert flat.state["muon.momentum"].numel() == flat.weights.numel() - vectors - ends
 
@@ -107,7 +134,9 @@ def test_flat_parameters_are_the_networks_own(name: str) -> None:
     flat = FlatOptimizer(network, name, extra=3)
     for n, p in network.named_parameters():
         torch.testing.assert_close(p.detach(), before[n], rtol=0, atol=0)
-    out = network(torch.randn(4, 1, 8, 8), torch.tensor([1, 5, 9, 800]), torch.tensor([0, 1, 2, 10]))
+    out = network(
+        torch.randn(4, 1, 8, 8), torch.tensor([1, 5, 9, 800]), torch.tensor([0, 1, 2, 10])
+    )
     (out - 1).square().mean().backward()
     assert flat.grad.abs().sum() > 0 and flat.buffer.numel() == flat.weights.numel() + 3
     flat.step(1, 1e-3, 1e-2)
@@ -119,7 +148,10 @@ def test_flat_parameters_are_the_networks_own(name: str) -> None:
 @pytest.mark.parametrize("name", list(OPTIMIZERS))
 def test_the_state_is_all_that_a_resumed_optimiser_needs(name: str) -> None:
     chance = torch.Generator().manual_seed(4)
-    gradients = [torch.randn(sum(p.numel() for p in small().parameters()), generator=chance) for _ in range(6)]
+    gradients = [
+        torch.randn(sum(p.numel() for p in small().parameters()), generator=chance)
+        for _ in range(6)
+    ]
 
     def run(flat: FlatOptimizer, steps: range) -> None:
         for step in steps:
@@ -167,16 +199,30 @@ def test_learning_rate_warms_up_and_ends_near_zero() -> None:
     assert factors[2] > factors[3] > factors[4] > factors[5] > 0 and factors[5] < 0.01
     assert learning_rate_factor(0.1, warmup=0.2) == pytest.approx(0.5)
     assert learning_rate_factor(0.0, warmup=0.0) == pytest.approx(1.0)
-    assert [learning_rate_factor(p, 0.05, "constant") for p in (0.025, 0.05, 0.5, 1.0)] == [0.5, 1.0, 1.0, 1.0]
+    assert [learning_rate_factor(p, 0.05, "constant") for p in (0.025, 0.05, 0.5, 1.0)] == [
+        0.5,
+        1.0,
+        1.0,
+        1.0,
+    ]
 
 
-def test_the_loss_scale_halves_on_overflow_and_grows_after_good_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_loss_scale_halves_on_overflow_and_grows_after_good_steps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(LossScale, "GROW_AFTER", 3)
     scale, grad = LossScale(), torch.full((4,), 2.0**16)
     assert scale.unscale(grad) and torch.equal(grad, torch.ones(4))
-    assert not scale.unscale(torch.tensor([1.0, math.inf])) and scale.value == 2.0**15 and scale.good == 0
+    assert (
+        not scale.unscale(torch.tensor([1.0, math.inf]))
+        and scale.value == 2.0**15
+        and scale.good == 0
+    )
     assert not scale.unscale(torch.tensor([1.0, math.nan])) and scale.value == 2.0**14
-    assert all(scale.unscale(torch.ones(2)) for _ in range(3)) and (scale.value, scale.good) == (2.0**15, 0)
+    assert all(scale.unscale(torch.ones(2)) for _ in range(3)) and (scale.value, scale.good) == (
+        2.0**15,
+        0,
+    )
 
 
 def test_the_average_of_a_constant_is_the_constant_and_follows_a_change() -> None:

@@ -96,7 +96,11 @@ def test_a_run_on_two_devices_ends_with_the_weights_of_one(store: RunStore) -> N
     for devices in (1, 2):
         ctx = context(store, devices=devices)
         *_, last = train(ctx)
-        assert last["type"] == "result" and last["values"]["devices"] == devices and last["values"]["steps"] == 12
+        assert (
+            last["type"] == "result"
+            and last["values"]["devices"] == devices
+            and last["values"]["steps"] == 12
+        )
         weights.append(load_file(ctx.run.path / checkpoints.LAST))
     for name, value in weights[0].items():
         torch.testing.assert_close(weights[1][name], value, rtol=1e-3, atol=2e-5)
@@ -108,7 +112,13 @@ def test_a_killed_process_ends_the_run_with_one_sentence_and_it_can_be_resumed(
     monkeypatch.setattr(train_module, "FIRST_CHECKPOINT", 0.0)
     ctx = context(store, devices=2, steps=100_000, checkpoint_every=1)
     began = 0.0
-    with pytest.raises(TaskError, match=r"^Process 2 of 2 of this training is gone \(signal 9\); resume goes on from step [\d,]+\.$") as error:  # fmt: skip
+    with pytest.raises(
+        TaskError,
+        match=(
+            r"^Process 2 of 2 of this training is gone \(signal 9\); resume goes on from step"
+            r" [\d,]+\.$"
+        ),
+    ) as error:
         for event in train(ctx):
             if event["type"] == "metric" and (ctx.run.path / STATE).exists() and not began:
                 (other,) = others()
@@ -128,7 +138,8 @@ def test_what_a_process_dies_of_is_told(store: RunStore) -> None:
     ctx = context(store, devices=2)
     (ctx.run.path / "spec.json").rename(ctx.run.path / "spec.txt")
     with pytest.raises(
-        TaskError, match=r"^Process 2 of 2 of this training failed: .*spec\.json.*nothing was saved yet"
+        TaskError,
+        match=r"^Process 2 of 2 of this training failed: .*spec\.json.*nothing was saved yet",
     ):
         with together(ctx, 2) as ranks:
             ranks.connect(torch.device("cpu"))
@@ -150,5 +161,8 @@ def test_the_others_go_with_a_killed_worker(store: RunStore) -> None:
 def test_more_devices_than_the_worker_sees_are_refused(store: RunStore) -> None:
     ctx = context(store, devices=2)
     ctx.device = "cuda:0"
-    with pytest.raises(TaskError, match=r"Devices \(--devices\): 2 cannot be used"), together(ctx, 2):
+    with (
+        pytest.raises(TaskError, match=r"Devices \(--devices\): 2 cannot be used"),
+        together(ctx, 2),
+    ):
         pass

@@ -1,4 +1,5 @@
-"""What the service refuses before anything starts: one sentence that names the setting, and nothing is left behind."""
+"""What the service refuses before anything starts: one sentence that names the setting, and nothing
+is left behind."""
 
 from __future__ import annotations
 
@@ -25,18 +26,40 @@ def service(tmp_path: Path) -> Service:
 
 
 def imported(
-    service: Service, train: np.ndarray, test: np.ndarray, role: str = "real", done: bool = True, **card: Any
+    service: Service,
+    train: np.ndarray,
+    test: np.ndarray,
+    role: str = "real",
+    done: bool = True,
+    **card: Any,
 ) -> Run:
     """An import run: 8x8 grey images, ten classes in turn."""
-    values = {"source": "somewhere", "role": role, **({"dataset": "digits"} if role == "synthetic" else {})}
+    values = {
+        "source": "somewhere",
+        "role": role,
+        **({"dataset": "digits"} if role == "synthetic" else {}),
+    }
     run = new_run(service.store, "import", values)
     images = np.concatenate([train, test])
     np.save(run.path / "images.npy", images)
-    np.save(run.path / "labels.npy", np.concatenate([np.arange(len(train)) % 10, np.arange(len(test)) % 10]))
+    np.save(
+        run.path / "labels.npy",
+        np.concatenate([np.arange(len(train)) % 10, np.arange(len(test)) % 10]),
+    )
     facts = {
-        "title": "Mine", "size": 8, "channels": 1, "classes": [f"c{i}" for i in range(10)], "train": len(train), "test": len(test),
-        "mirror": True, "role": role, "content_hash": "0", "source": "somewhere", "preprocessing": {"overlap": 0}, **card,
-    }  # fmt: skip
+        "title": "Mine",
+        "size": 8,
+        "channels": 1,
+        "classes": [f"c{i}" for i in range(10)],
+        "train": len(train),
+        "test": len(test),
+        "mirror": True,
+        "role": role,
+        "content_hash": "0",
+        "source": "somewhere",
+        "preprocessing": {"overlap": 0},
+        **card,
+    }
     (run.path / "card.json").write_text(json.dumps(facts))
     if done:
         finish(
@@ -72,7 +95,12 @@ def refused(service: Service, kind: str, values: dict[str, Any]) -> Refused:
         ("classify", {"arm": "real+1x"}, "synthetic", "needs a synthetic set"),
         ("classify", {"dataset": "nothing"}, "dataset", "or an import run"),
         ("classify", {"images_per_class": 10, "long_tail": 0.01}, "long_tail", "without images"),
-        ("classify", {"images_per_class": 300, "validation": 0.1}, "images_per_class", "were set aside for validation"),
+        (
+            "classify",
+            {"images_per_class": 300, "validation": 0.1},
+            "images_per_class",
+            "were set aside for validation",
+        ),
         ("mix", {"arms": "real,real+10@12"}, "arms", "names class 12"),
         ("mix", {"arms": "real,60/60"}, "arms", "cannot be used"),
         ("mix", {"arms": "real,real+0x"}, "arms", "cannot be used"),
@@ -81,7 +109,9 @@ def refused(service: Service, kind: str, values: dict[str, Any]) -> Refused:
         ("import", {"source": "x", "dataset": "mnist5k"}, "dataset", "real images"),
     ],
 )
-def test_settings_that_cannot_work(service: Service, kind: str, values: dict[str, Any], field: str, words: str) -> None:
+def test_settings_that_cannot_work(
+    service: Service, kind: str, values: dict[str, Any], field: str, words: str
+) -> None:
     error = refused(service, kind, values)
     assert words in str(error) and (not field or error.field == field)
 
@@ -101,23 +131,34 @@ def test_an_imported_set_is_a_data_set_and_a_synthetic_one_is_not(service: Servi
     assert [run for _, run in service.choices("synthesize|import")] == [made.id]
     wanted = {"dataset": "digits", "arm": "real+1x", "images_per_class": 6, "synthetic": made.id}
     assert service.check("classify", wanted).references() == [made.id]
-    assert "has 6 images of class 0" in str(refused(service, "classify", {**wanted, "images_per_class": 7}))
+    assert "has 6 images of class 0" in str(
+        refused(service, "classify", {**wanted, "images_per_class": 7})
+    )
 
 
 def test_a_test_part_that_was_trained_on_is_refused(service: Service, tmp_path: Path) -> None:
     arrays = {
-        "x_train": np.zeros((100, 28, 28), np.uint8) + np.arange(100, dtype=np.uint8)[:, None, None],
-        "y_train": np.arange(100) % 10, "y_test": np.arange(20) % 10,
-    }  # fmt: skip
+        "x_train": (
+            np.zeros((100, 28, 28), np.uint8) + np.arange(100, dtype=np.uint8)[:, None, None]
+        ),
+        "y_train": np.arange(100) % 10,
+        "y_test": np.arange(20) % 10,
+    }
     np.savez(tmp_path / "both.npz", **arrays, x_test=arrays["x_train"][:20])
-    error = refused(service, "mix", {"dataset": "mnist", "data_dir": str(tmp_path / "both.npz"), "images_per_class": 5})
+    error = refused(
+        service,
+        "mix",
+        {"dataset": "mnist", "data_dir": str(tmp_path / "both.npz"), "images_per_class": 5},
+    )
     assert "20 of the 20 test images" in str(error) and error.field == "dataset"
 
 
 def test_synthetic_images_that_copy_the_test_are_refused(service: Service) -> None:
     data = catalog.load("digits")
     test = data.test_images
-    made = imported(service, np.concatenate([pictures(97, 0), test[:3]]), pictures(0, 1), "synthetic")
+    made = imported(
+        service, np.concatenate([pictures(97, 0), test[:3]]), pictures(0, 1), "synthetic"
+    )
     for kind, values in (
         ("classify", {"arm": "real+1x", "synthetic": made.id}),
         ("mix", {"sets": (made.id,), "arms": ("real", "real+1x"), "controls": ()}),
@@ -127,9 +168,13 @@ def test_synthetic_images_that_copy_the_test_are_refused(service: Service) -> No
 
 
 def test_a_set_that_is_still_being_imported_is_waited_for_by_the_person(service: Service) -> None:
-    made = new_run(service.store, "import", {"source": "somewhere", "role": "synthetic", "dataset": "digits"})
+    made = new_run(
+        service.store, "import", {"source": "somewhere", "role": "synthetic", "dataset": "digits"}
+    )
     error = refused(
-        service, "classify", {"dataset": "digits", "arm": "real+1x", "images_per_class": 5, "synthetic": made.id}
+        service,
+        "classify",
+        {"dataset": "digits", "arm": "real+1x", "images_per_class": 5, "synthetic": made.id},
     )
     assert "still being imported" in str(error) and error.field == "synthetic"
 
@@ -141,11 +186,19 @@ def test_pseudo_labels_are_for_generators_without_classes(service: Service) -> N
         finish(run, {"seconds": 1.0})
         (run.path / "checkpoints").mkdir()
         save_generator(run.path, random_generator(**run.record.spec))
-    assert "have labels already" in str(refused(service, "synthesize", {"source": labelled.id, "labeller": "own"}))
+    assert "have labels already" in str(
+        refused(service, "synthesize", {"source": labelled.id, "labeller": "own"})
+    )
     drawn = {"source": plain.id, "labeller": "own", "guidance_weight": 0.0}
-    assert "a labeller fills all classes" in str(refused(service, "synthesize", {**drawn, "classes": "0"}))
+    assert "a labeller fills all classes" in str(
+        refused(service, "synthesize", {**drawn, "classes": "0"})
+    )
     assert service.check("synthesize", drawn).references() == [plain.id]
-    made = new_set(service.store, plain, np.zeros((20, 28, 28, 1), np.uint8), np.zeros(20, np.int64))
+    made = new_set(
+        service.store, plain, np.zeros((20, 28, 28, 1), np.uint8), np.zeros(20, np.int64)
+    )
     finish(made, {"seconds": 1.0})
-    error = refused(service, "classify", {"arm": "real+1x", "synthetic": made.id, "images_per_class": 2})
+    error = refused(
+        service, "classify", {"arm": "real+1x", "synthetic": made.id, "images_per_class": 2}
+    )
     assert "have no labels" in str(error)

@@ -1,4 +1,5 @@
-"""Samplers against the exact denoiser of Gaussian data, which needs no network, and step by step against diffusers."""
+"""Samplers against the exact denoiser of Gaussian data, which needs no network, and step by step
+against diffusers."""
 
 from __future__ import annotations
 
@@ -17,7 +18,12 @@ from dreamlab.noise import schedules, timesteps
 from dreamlab.noise.timesteps import evaluations
 
 MEAN, DEVIATION = 0.3, 0.5
-THEIRS = {"cosine": "squaredcos_cap_v2", "linear": "linear", "quadratic": "scaled_linear", "sigmoid": "sigmoid"}
+THEIRS = {
+    "cosine": "squaredcos_cap_v2",
+    "linear": "linear",
+    "quadratic": "scaled_linear",
+    "sigmoid": "sigmoid",
+}
 PREDICTION = {"eps": "epsilon", "x0": "sample", "v": "v_prediction"}
 VARIANCES = {"posterior": "fixed_small", "beta": "fixed_large", "learned": "learned_range"}
 
@@ -45,7 +51,12 @@ def normal(n: int, seed: int = 0) -> Callable[[], torch.Tensor]:
 
 
 def moments(
-    sampler: str, schedule: str, num_steps: int, reverse: Reverse = PLAIN, zero: bool = False, T: int = 1000
+    sampler: str,
+    schedule: str,
+    num_steps: int,
+    reverse: Reverse = PLAIN,
+    zero: bool = False,
+    T: int = 1000,
 ) -> tuple[float, float]:
     """Mean and deviation of 20,000 samples of that data."""
     alpha_bar = schedules.alpha_bar(schedule, T, zero)
@@ -58,11 +69,16 @@ def moments(
 @pytest.mark.parametrize(
     ("sampler", "schedule", "num_steps", "deviation"),
     [
-        ("ddpm", "linear", 1000, 0.494), ("ddpm", "cosine", 1000, 0.499), ("ddim", "linear", 1000, 0.497),
-        ("ddim", "cosine", 250, 0.495), ("dpmpp_2m", "cosine", 50, 0.499), ("dpmpp_2m", "linear", 50, 0.499),
-        ("heun", "cosine", 40, 0.503), ("heun", "linear", 40, 0.503),
+        ("ddpm", "linear", 1000, 0.494),
+        ("ddpm", "cosine", 1000, 0.499),
+        ("ddim", "linear", 1000, 0.497),
+        ("ddim", "cosine", 250, 0.495),
+        ("dpmpp_2m", "cosine", 50, 0.499),
+        ("dpmpp_2m", "linear", 50, 0.499),
+        ("heun", "cosine", 40, 0.503),
+        ("heun", "linear", 40, 0.503),
     ],
-)  # fmt: skip
+)
 def test_samples_of_gaussian_data_have_its_moments(
     sampler: str, schedule: str, num_steps: int, deviation: float
 ) -> None:
@@ -87,13 +103,19 @@ def test_every_reverse_variance_gives_the_moments_of_the_data_with_all_steps(var
 
 
 def test_reverse_variances_lie_between_their_bounds() -> None:
-    few = {v: moments("ddpm", "cosine", 10, Reverse(variance=v))[1] for v in ("posterior", "interpolated", "beta")}
+    few = {
+        v: moments("ddpm", "cosine", 10, Reverse(variance=v))[1]
+        for v in ("posterior", "interpolated", "beta")
+    }
     assert few["posterior"] < few["interpolated"] < few["beta"]
     ends = [
-        moments("ddpm", "cosine", 10, Reverse(variance="interpolated", logvar_coefficient=v))[1] for v in (0.0, 1.0)
+        moments("ddpm", "cosine", 10, Reverse(variance="interpolated", logvar_coefficient=v))[1]
+        for v in (0.0, 1.0)
     ]
     assert ends == [few["posterior"], few["beta"]]
-    half = moments("ddpm", "cosine", 10, Reverse(variance="learned"))[1]  # the exact denoiser above says f = 0.5
+    half = moments("ddpm", "cosine", 10, Reverse(variance="learned"))[
+        1
+    ]  # the exact denoiser above says f = 0.5
     assert half == pytest.approx(few["interpolated"], rel=1e-9)
 
 
@@ -115,13 +137,17 @@ def test_one_step_of_pure_noise_is_the_mean_of_the_data(sampler: str) -> None:
 
 
 def test_s4_confound_a_small_T_with_fixed_betas_starts_off_distribution() -> None:
-    """Study S4 put down to the number of steps what its fixed betas did: with the same T = 100 and the end of T = 1000, or
-    of zero terminal SNR, the exact denoiser gives the data's mean; from x_T without the 60 % of the image that training
-    left in it, it does not."""
+    """Study S4 put down to the number of steps what its fixed betas did: with the same T = 100 and
+    the end of T = 1000, or of zero terminal SNR, the exact denoiser gives the data's mean; from x_T
+    without the 60 % of the image that training left in it, it does not."""
     for sampler, off in (("ddpm", 0.03), ("ddim", 0.1)):
-        fixed, scaled = (moments(sampler, schedule, 100, T=100)[0] for schedule in ("linear", "linear_scaled"))
+        fixed, scaled = (
+            moments(sampler, schedule, 100, T=100)[0] for schedule in ("linear", "linear_scaled")
+        )
         assert MEAN - fixed > off and scaled == pytest.approx(MEAN, abs=0.002)
-        assert moments(sampler, "linear", 100, zero=True, T=100)[0] == pytest.approx(MEAN, abs=0.002)
+        assert moments(sampler, "linear", 100, zero=True, T=100)[0] == pytest.approx(
+            MEAN, abs=0.002
+        )
 
 
 def test_ddim_with_eta_1_is_ddpm() -> None:
@@ -129,7 +155,12 @@ def test_ddim_with_eta_1_is_ddpm() -> None:
     runs = []
     for sampler, reverse in (("ddim", Reverse(eta=1.0)), ("ddpm", PLAIN)):
         noise = normal(100)
-        runs.append([s.x for s in SAMPLERS[sampler](exact(alpha_bar), noise(), alpha_bar, 20, noise, reverse)])
+        runs.append(
+            [
+                s.x
+                for s in SAMPLERS[sampler](exact(alpha_bar), noise(), alpha_bar, 20, noise, reverse)
+            ]
+        )
     for a, b in zip(*runs, strict=True):
         torch.testing.assert_close(a, b)
 
@@ -146,7 +177,9 @@ def test_the_calls_of_a_sampler_are_known_before(sampler: str, schedule: str, n:
 
     steps = list(SAMPLERS[sampler](denoise, noise(), alpha_bar, n, noise, PLAIN))
     assert sorted(asked) == sorted(evaluations(sampler, alpha_bar, n)) and len(steps) == n
-    beyond = schedule == "cosine"  # whose first step comes from above SIGMA_MAX and is not corrected
+    beyond = (
+        schedule == "cosine"
+    )  # whose first step comes from above SIGMA_MAX and is not corrected
     assert len(asked) == (2 * n - 1 - beyond if sampler == "heun" else n)
 
 
@@ -159,13 +192,16 @@ def theirs() -> Any:
 
 def settings(schedule: str, target: str, **more: Any) -> dict[str, Any]:
     return {
-        "num_train_timesteps": 1000, "beta_schedule": THEIRS[schedule], "prediction_type": PREDICTION[target],
+        "num_train_timesteps": 1000,
+        "beta_schedule": THEIRS[schedule],
+        "prediction_type": PREDICTION[target],
         **more,
-    }  # fmt: skip
+    }
 
 
 class Fixed:
-    """A denoiser that says in the words of its target what both sides then read; it looks at t and x."""
+    """A denoiser that says in the words of its target what both sides then read; it looks at t and
+    x."""
 
     def __init__(self, target: str, alpha_bar: np.ndarray):
         self.target, self.alpha_bar = target, alpha_bar
@@ -184,7 +220,9 @@ class Fixed:
         return Prediction(x0, (self.raw(x) + 1) / 2)
 
 
-def steps_of(sampler: str, denoise: Denoiser, x: torch.Tensor, n: int, reverse: Reverse, z: torch.Tensor) -> list[Any]:
+def steps_of(
+    sampler: str, denoise: Denoiser, x: torch.Tensor, n: int, reverse: Reverse, z: torch.Tensor
+) -> list[Any]:
     return list(SAMPLERS[sampler](denoise, x, denoise.alpha_bar, n, lambda: z, reverse))  # type: ignore[attr-defined]
 
 
@@ -196,10 +234,15 @@ def test_ddpm_steps_are_those_of_diffusers(
 ) -> None:
     from diffusers.schedulers import scheduling_ddpm
 
-    x, z = torch.randn(2, 1, 3, 4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64).unbind()
+    x, z = torch.randn(
+        2, 1, 3, 4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64
+    ).unbind()
     monkeypatch.setattr(scheduling_ddpm, "randn_tensor", lambda *a, **k: z)
     scheduler = theirs.DDPMScheduler(
-        **settings(schedule, target), clip_sample=False, variance_type=VARIANCES[variance], timestep_spacing="trailing"
+        **settings(schedule, target),
+        clip_sample=False,
+        variance_type=VARIANCES[variance],
+        timestep_spacing="trailing",
     )
     scheduler.alphas_cumprod = torch.tensor(schedules.alpha_bar(schedule, 1000))
     scheduler.set_timesteps(20)
@@ -212,7 +255,8 @@ def test_ddpm_steps_are_those_of_diffusers(
         found = scheduler.step(output, t, x)
         assert mine.t == int(t)
         torch.testing.assert_close(mine.x0, found.pred_original_sample, rtol=0, atol=1e-5)
-        # Algorithm 2 of Ho et al. adds no noise in the last step; diffusers does, unless that step is t = 0
+        # Algorithm 2 of Ho et al. adds no noise in the last step; diffusers does, unless that step
+        # is t = 0
         wanted = found.prev_sample if mine.index < mine.total else found.pred_original_sample
         torch.testing.assert_close(mine.x, wanted, rtol=0, atol=1e-5)
         x = mine.x
@@ -221,12 +265,18 @@ def test_ddpm_steps_are_those_of_diffusers(
 @pytest.mark.parametrize("eta", [0.0, 0.4, 1.0])
 @pytest.mark.parametrize("target", PREDICTION)
 def test_ddim_steps_are_those_of_diffusers(theirs: Any, target: str, eta: float) -> None:
-    x, z = torch.randn(2, 1, 3, 4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64).unbind()
-    scheduler = theirs.DDIMScheduler(**settings("linear", target), clip_sample=False, timestep_spacing="trailing")
+    x, z = torch.randn(
+        2, 1, 3, 4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64
+    ).unbind()
+    scheduler = theirs.DDIMScheduler(
+        **settings("linear", target), clip_sample=False, timestep_spacing="trailing"
+    )
     scheduler.alphas_cumprod = torch.tensor(schedules.alpha_bar("linear", 1000))
     scheduler.set_timesteps(25)
     denoise = Fixed(target, schedules.alpha_bar("linear", 1000))
-    for mine, t in zip(steps_of("ddim", denoise, x, 25, Reverse(eta=eta), z), scheduler.timesteps, strict=True):
+    for mine, t in zip(
+        steps_of("ddim", denoise, x, 25, Reverse(eta=eta), z), scheduler.timesteps, strict=True
+    ):
         noise = {"variance_noise": z} if eta else {}
         found = scheduler.step(denoise.output(x, int(t)), t, x, eta=eta, **noise)
         assert mine.t == int(t)
@@ -237,15 +287,22 @@ def test_ddim_steps_are_those_of_diffusers(theirs: Any, target: str, eta: float)
 @pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")
 @pytest.mark.parametrize("schedule", ["cosine", "linear", "quadratic"])  # theirs has no sigmoid
 @pytest.mark.parametrize("target", PREDICTION)
-def test_dpmpp_2m_is_that_of_diffusers_on_the_same_timesteps(theirs: Any, target: str, schedule: str) -> None:
+def test_dpmpp_2m_is_that_of_diffusers_on_the_same_timesteps(
+    theirs: Any, target: str, schedule: str
+) -> None:
     alpha_bar = schedules.alpha_bar(schedule, 1000)
     scheduler = theirs.DPMSolverMultistepScheduler(
-        **settings(schedule, target), algorithm_type="dpmsolver++", solver_order=2, final_sigmas_type="zero"
+        **settings(schedule, target),
+        algorithm_type="dpmsolver++",
+        solver_order=2,
+        final_sigmas_type="zero",
     )
     scheduler.alphas_cumprod = torch.tensor(alpha_bar)
     scheduler.set_timesteps(timesteps=timesteps.log_snr_timesteps(alpha_bar, 12).tolist())
     denoise = Fixed(target, alpha_bar)
-    x = own = torch.randn(1, 3, 4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    x = own = torch.randn(
+        1, 3, 4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64
+    )
     steps = steps_of("dpmpp_2m", denoise, own, 12, PLAIN, own)
     for mine, t in zip(steps, scheduler.timesteps, strict=True):
         x = scheduler.step(denoise.output(x, int(t)), t, x).prev_sample
@@ -277,7 +334,11 @@ def test_noise_is_of_seed_class_index_and_stage() -> None:
     torch.testing.assert_close(Noise(1, [1], [0], (1, 4, 4))()[0], a[2], rtol=0, atol=0)
     assert not torch.equal(Noise(2, [0], [0], (1, 4, 4))()[0], a[0])
     stages = [Noise(1, [1], [0], (1, 4, 4), stage)()[0] for stage in (0, 1, 2)]
-    assert torch.equal(stages[0], a[2]) and not torch.equal(stages[0], stages[1]) and not torch.equal(*stages[1:])
+    assert (
+        torch.equal(stages[0], a[2])
+        and not torch.equal(stages[0], stages[1])
+        and not torch.equal(*stages[1:])
+    )
 
 
 def test_the_stream_of_an_image_has_not_moved() -> None:

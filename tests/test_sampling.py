@@ -1,4 +1,5 @@
-"""Pipelines: guidance, stages and samplers of whole networks; an image depends on its seed and settings alone."""
+"""Pipelines: guidance, stages and samplers of whole networks; an image depends on its seed and
+settings alone."""
 
 from __future__ import annotations
 
@@ -35,11 +36,16 @@ def difference(a: np.ndarray, b: np.ndarray) -> int:
 
 def cascade(**values: Any) -> Pipeline:
     """8 to 16 to 32 pixels."""
-    stages = [random_generator(2, image_size=16, low_size=8), random_generator(3, image_size=32, low_size=16)]
+    stages = [
+        random_generator(2, image_size=16, low_size=8),
+        random_generator(3, image_size=32, low_size=16),
+    ]
     return Pipeline(random_generator(1), settings(upsample=("a", "b"), **values), stages=stages)
 
 
-@pytest.mark.parametrize("more", [{}, {"guidance_weight": 0.0}, {"guidance_t_max": 0.6, "clip": "dynamic"}])
+@pytest.mark.parametrize(
+    "more", [{}, {"guidance_weight": 0.0}, {"guidance_t_max": 0.6, "clip": "dynamic"}]
+)
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_an_image_does_not_depend_on_its_batch(sampler: str, more: dict[str, Any]) -> None:
     if sampler == "ddim":
@@ -51,7 +57,9 @@ def test_an_image_does_not_depend_on_its_batch(sampler: str, more: dict[str, Any
         for k in range(0, 8, size):
             part = slice(k, k + size)
             assert difference(pipeline.images(LABELS[part], INDICES[part]), together[part]) <= 2
-    assert np.abs(together[0].astype(int) - together[2].astype(int)).mean() > 10  # another index: another image
+    assert (
+        np.abs(together[0].astype(int) - together[2].astype(int)).mean() > 10
+    )  # another index: another image
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
@@ -60,11 +68,15 @@ def test_an_image_of_a_cascade_does_not_depend_on_its_batch_either(sampler: str)
     together = pipeline.images(LABELS, INDICES)
     assert together.shape == (8, 32, 32, 1) and pipeline.image_shape == (32, 32, 1)
     for k in (0, 5):
-        assert difference(pipeline.images(LABELS[k : k + 1], INDICES[k : k + 1])[0], together[k]) <= 2
+        assert (
+            difference(pipeline.images(LABELS[k : k + 1], INDICES[k : k + 1])[0], together[k]) <= 2
+        )
 
 
 @pytest.mark.parametrize("size", [1, 3])
-def test_an_image_of_the_ddpm_network_with_attention_does_not_depend_on_its_batch(size: int) -> None:
+def test_an_image_of_the_ddpm_network_with_attention_does_not_depend_on_its_batch(
+    size: int,
+) -> None:
     network = {
         "wiring": "ddpm",
         "base_width": 32,
@@ -96,7 +108,9 @@ def test_a_cascade_passes_its_image_on_and_counts_its_steps_on() -> None:
     last_low = steps[4].x0.clamp(-1, 1)
     upsampler = Pipeline(pipeline.models[1], settings(num_steps=4, guidance_weight=0.0))
     other = upsampler.images([0, 1], [0, 0], low=last_low + 0.5)
-    assert difference(upsampler.images([0, 1], [0, 0], low=last_low), other) > 2  # it looks at what it is given
+    assert (
+        difference(upsampler.images([0, 1], [0, 0], low=last_low), other) > 2
+    )  # it looks at what it is given
     assert pipeline.network_calls == 12
     with pytest.raises(TaskError, match="nothing to start from"):
         upsampler.images([0], [0])
@@ -123,11 +137,14 @@ class Counted:
 @pytest.mark.parametrize(
     ("values", "calls"),
     [
-        ({"guidance_weight": 0.0}, 10), ({}, 20), ({"sampler": "heun", "guidance_weight": 0.0}, None),
-        ({"guidance_t_min": 0.3, "guidance_t_max": 0.8}, None), ({"sampler": "heun", "guidance_t_max": 0.5}, None),
+        ({"guidance_weight": 0.0}, 10),
+        ({}, 20),
+        ({"sampler": "heun", "guidance_weight": 0.0}, None),
+        ({"guidance_t_min": 0.3, "guidance_t_max": 0.8}, None),
+        ({"sampler": "heun", "guidance_t_max": 0.5}, None),
         ({"sampler": "ddim", "guidance_t_min": 1.0}, 10),
     ],
-)  # fmt: skip
+)
 def test_network_calls_are_those_that_are_made(values: dict[str, Any], calls: int | None) -> None:
     generator = random_generator()
     pipeline, counted = Pipeline(generator, settings(num_steps=10, **values)), Counted(generator)
@@ -153,7 +170,9 @@ def test_autoguidance_by_the_same_model_changes_nothing_and_by_another_it_does()
     generator = random_generator()
     plain = Pipeline(generator, settings(guidance_weight=0.0)).images(LABELS, INDICES)
     same, other = (
-        Pipeline(generator, settings(guide="g", guidance_weight=2.0), guide=g).images(LABELS, INDICES)
+        Pipeline(generator, settings(guide="g", guidance_weight=2.0), guide=g).images(
+            LABELS, INDICES
+        )
         for g in (random_generator(), random_generator(9))
     )
     assert difference(plain, same) <= 2 and difference(plain, other) > 2
@@ -165,8 +184,14 @@ def test_zero_terminal_snr_and_no_classes_can_be_sampled(sampler: str, condition
     generator = random_generator(zero_terminal_snr=True, conditional=conditional)
     assert generator.classes == (10 if conditional else 1) and generator.alpha_bar[-1] == 0
     weight = 1.0 if conditional else 0.0
-    steps = list(Pipeline(generator, settings(sampler=sampler, guidance_weight=weight)).frames([0, 0], [0, 1]))
-    assert all(torch.isfinite(s.x).all() and s.x0.abs().max() <= 1 for s in steps) and len(steps) == 6
+    steps = list(
+        Pipeline(generator, settings(sampler=sampler, guidance_weight=weight)).frames(
+            [0, 0], [0, 1]
+        )
+    )
+    assert (
+        all(torch.isfinite(s.x).all() and s.x0.abs().max() <= 1 for s in steps) and len(steps) == 6
+    )
 
 
 def test_a_learned_variance_is_used_where_it_is_asked_for() -> None:
@@ -185,11 +210,19 @@ def test_pictures_are_the_frames_whatever_the_size_of_their_batch() -> None:
     for a, b in zip(small, large, strict=True):
         if a is not None and b is not None:
             assert difference(a.x, b.x) <= 2 and difference(a.x0, b.x0) <= 2 and len(a.x) == 8
-    assert small[-1] is not None and difference(small[-1].x, pipelines[1].images(LABELS, INDICES)) <= 2
-    assert spread(0, 20, 5) == [0, 5, 10, 15, 20] and spread(0, 3, 50) == [0, 1, 2, 3] and spread(0, 9, 1) == [9]
+    assert (
+        small[-1] is not None and difference(small[-1].x, pipelines[1].images(LABELS, INDICES)) <= 2
+    )
+    assert (
+        spread(0, 20, 5) == [0, 5, 10, 15, 20]
+        and spread(0, 3, 50) == [0, 1, 2, 3]
+        and spread(0, 9, 1) == [9]
+    )
 
 
-def test_a_pipeline_is_loaded_from_runs_and_what_does_not_fit_is_refused(store: RunStore, tmp_path: Path) -> None:
+def test_a_pipeline_is_loaded_from_runs_and_what_does_not_fit_is_refused(
+    store: RunStore, tmp_path: Path
+) -> None:
     base, other = trained_run(store), trained_run(store, 1, schedule="linear")
     up = trained_run(store, 2, image_size=16, low_size=8, low_noise=0.2)
     short = trained_run(store, 3, num_train_timesteps=10)
@@ -198,29 +231,44 @@ def test_a_pipeline_is_loaded_from_runs_and_what_does_not_fit_is_refused(store: 
     cache = ArtefactCache(tmp_path)
 
     def load(**values: Any) -> Pipeline:
-        return load_pipeline(lambda name: store.get(name).path, settings(**{"source": base.id, **values}), CPU, cache)
+        return load_pipeline(
+            lambda name: store.get(name).path, settings(**{"source": base.id, **values}), CPU, cache
+        )
 
-    assert load(upsample=(up.id,)).image_shape == (16, 16, 1) and load().precision in ("fp32", "bf16")
+    assert load(upsample=(up.id,)).image_shape == (16, 16, 1) and load().precision in (
+        "fp32",
+        "bf16",
+    )
     for values, text in (
-        ({"guide": other.id}, "--guide.*schedule"), ({"upsample": (other.id,)}, "--upsample"), ({"source": up.id}, "--from"),
-        ({"source": short.id, "num_steps": 11}, "--num-steps"), ({"classes": (10,)}, "--classes"),
-        ({"source": plain.id}, "--guidance-weight"), ({"sampler": "ddpm", "variance": "learned"}, "--variance"),
+        ({"guide": other.id}, "--guide.*schedule"),
+        ({"upsample": (other.id,)}, "--upsample"),
+        ({"source": up.id}, "--from"),
+        ({"source": short.id, "num_steps": 11}, "--num-steps"),
+        ({"classes": (10,)}, "--classes"),
+        ({"source": plain.id}, "--guidance-weight"),
+        ({"sampler": "ddpm", "variance": "learned"}, "--variance"),
         ({"upsample": (up.id,), "upsample_noise": 0.3}, "--upsample-noise"),
-    ):  # fmt: skip
+    ):
         with pytest.raises(TaskError, match=text) as error:
             load(**values)
         assert "\n" not in str(error.value)
 
 
-def test_a_kept_checkpoint_is_read_by_name_and_an_absent_one_says_which_there_are(store: RunStore) -> None:
+def test_a_kept_checkpoint_is_read_by_name_and_an_absent_one_says_which_there_are(
+    store: RunStore,
+) -> None:
     run = trained_run(store)
     for step in (400, 800):
         save_generator(run.path, random_generator(step, step=step), checkpoints.name_at(step))
     kept = load_generator(run.path, CPU, "step-000400")
     wanted = random_generator(400).network.state_dict()
-    assert kept.step == 400 and all(torch.equal(v, wanted[k]) for k, v in kept.network.state_dict().items())
+    assert kept.step == 400 and all(
+        torch.equal(v, wanted[k]) for k, v in kept.network.state_dict().items()
+    )
     assert load_generator(run.path, CPU).step == 1
-    with pytest.raises(TaskError, match="no checkpoint step-000500; it has step-000800, step-000400"):
+    with pytest.raises(
+        TaskError, match="no checkpoint step-000500; it has step-000800, step-000400"
+    ):
         load_generator(run.path, CPU, "step-000500")
     with pytest.raises(TaskError, match="it has kept none"):
         load_generator(trained_run(store).path, CPU, "step-000400")
@@ -236,17 +284,22 @@ def test_a_checkpoint_of_another_shape_is_refused_in_one_sentence(store: RunStor
 
 
 @pytest.mark.parametrize(
-    "settings_", [{}, {"conditional": False, "label_dropout": 0.0}, {"low_size": 4, "learn_variance": True}]
+    "settings_",
+    [{}, {"conditional": False, "label_dropout": 0.0}, {"low_size": 4, "learn_variance": True}],
 )
 def test_a_generator_survives_being_written(store: RunStore, settings_: dict[str, Any]) -> None:
     run, wanted = trained_run(store, 5, **settings_), random_generator(5, **settings_)
     found = load_generator(run.path, CPU)
     assert found.network.network == wanted.network.network and found.classes == wanted.classes
-    assert all(torch.equal(v, wanted.network.state_dict()[k]) for k, v in found.network.state_dict().items())
+    assert all(
+        torch.equal(v, wanted.network.state_dict()[k])
+        for k, v in found.network.state_dict().items()
+    )
 
 
 @pytest.mark.parametrize(
-    ("faster", "difference", "choice"), [(True, 0.0, "bf16"), (True, 4e-3, "fp32"), (False, 0.0, "fp32")]
+    ("faster", "difference", "choice"),
+    [(True, 0.0, "bf16"), (True, 4e-3, "fp32"), (False, 0.0, "fp32")],
 )
 def test_auto_takes_bf16_only_where_it_is_faster_and_no_image_depends_on_its_batch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, faster: bool, difference: float, choice: str
@@ -257,19 +310,25 @@ def test_auto_takes_bf16_only_where_it_is_faster_and_no_image_depends_on_its_bat
     monkeypatch.setattr(precision, "batch_difference", lambda generator: difference)
     cache = ArtefactCache(tmp_path)
     assert precision.choose(random_generator(), cache) == choice
-    assert precision.choose(random_generator(7), cache) == choice and len(probes) == 1  # known for this shape
+    assert (
+        precision.choose(random_generator(7), cache) == choice and len(probes) == 1
+    )  # known for this shape
     precision.choose(random_generator(base_width=16), cache)
     assert len(probes) == 2 and probes[0].precision == "bf16"
     monkeypatch.setattr(precision, "has_fast_bf16", lambda device: False)
     assert precision.choose(random_generator(), cache) == "fp32"
 
 
-def test_the_probe_sees_an_output_that_depends_on_its_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_probe_sees_an_output_that_depends_on_its_batch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     generator = random_generator()
     assert precision.batch_difference(generator) <= precision.SAME
     assert precision.batch_difference(random_generator(image_size=16, low_size=8)) <= precision.SAME
     plain = generator.predict
-    monkeypatch.setattr(generator, "predict", lambda x, *rest: plain(x, *rest) * (1 + 1e-2 / len(x)))
+    monkeypatch.setattr(
+        generator, "predict", lambda x, *rest: plain(x, *rest) * (1 + 1e-2 / len(x))
+    )
     assert precision.batch_difference(generator) > precision.SAME
 
 
@@ -284,7 +343,12 @@ def test_what_the_probe_found_is_what_runs_are_sampled_in(
     store: RunStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     base, up = trained_run(store), trained_run(store, 2, image_size=16, low_size=8)
-    monkeypatch.setattr(pipeline_module, "choose", lambda g, cache: "bf16" if g.image_size == 16 else "fp32")
+    monkeypatch.setattr(
+        pipeline_module, "choose", lambda g, cache: "bf16" if g.image_size == 16 else "fp32"
+    )
     spec = settings(source=base.id, upsample=(up.id,))
     pipeline = load_pipeline(lambda name: store.get(name).path, spec, CPU, ArtefactCache(tmp_path))
-    assert [g.precision for g in pipeline.models] == ["fp32", "bf16"] and pipeline.precision == "fp32, bf16"
+    assert [g.precision for g in pipeline.models] == [
+        "fp32",
+        "bf16",
+    ] and pipeline.precision == "fp32, bf16"

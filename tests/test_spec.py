@@ -27,13 +27,19 @@ from dreamlab.settings.presets import PRESETS
 
 EXAMPLES = [
     make(TrainSpec, {"seconds": 12.5, "multipliers": "1,2,4", "target": "v", "steps": 7}),
-    make(SynthesizeSpec, {"source": "20261121-101503-train-a-7f3a", "classes": [1, 3], "guidance_weight": 0.25}),
+    make(
+        SynthesizeSpec,
+        {"source": "20261121-101503-train-a-7f3a", "classes": [1, 3], "guidance_weight": 0.25},
+    ),
     make(MixSpec, {"sources": ("a", "b"), "train_own": True, "arms": "real, 50/50, real+1.5x"}),
     make(SweepSpec, {"source": "a", "values": "0.5,1"}),
     make(TrainSpec, {"preset": "s0", "learning_rate": 3e-4, "attention": ()}),
     make(TrainSpec, {"preset": "s4", "epochs": 50, "conditional": True, "flip": False}),
     make(TrainSpec, {"init_from": "a", "freeze": "stem, down", "grad_clip": 1}),
-    make(SynthesizeSpec, {"source": "a", "upsample": ("b", "c"), "guide": "d", "guide_checkpoint": "step-000100"}),
+    make(
+        SynthesizeSpec,
+        {"source": "a", "upsample": ("b", "c"), "guide": "d", "guide_checkpoint": "step-000100"},
+    ),
 ]
 
 
@@ -56,29 +62,59 @@ def test_the_shown_command_makes_the_same_spec(spec) -> None:
         ("train", {"seconds": "nan"}, "seconds", ["--seconds", "nan"]),
         ("train", {"schedule": "cosin"}, "schedule", ["'cosin'", "cosine, linear"]),
         ("train", {"preset": "s9"}, "preset", ["'s9'", "s0, s2"]),
-        ("train", {"target": "eps", "zero_terminal_snr": True}, "target", ["--target", "eps", "v or x0"]),
+        (
+            "train",
+            {"target": "eps", "zero_terminal_snr": True},
+            "target",
+            ["--target", "eps", "v or x0"],
+        ),
         ("train", {"steps": 5, "epochs": 2}, "epochs", ["--epochs", "2", "5 steps"]),
         ("train", {"accumulate": 65}, "accumulate", ["--accumulate", "65", "1 to 64"]),
         ("train", {"devices": 4, "batch_size": 2}, "devices", ["--devices", "4", "at most 2"]),
         ("train", {"freeze": "stem"}, "freeze", ["--freeze", "--init-from"]),
         ("train", {"freeze": "stomach", "init_from": "a"}, "freeze", ["--freeze"]),
         ("synthesize", {"source": "a", "eta": 0.5}, "eta", ["--eta", "0.5", "dpmpp_2m", "ddim"]),
-        ("synthesize", {"source": "a", "variance": "beta"}, "variance", ["--variance", "beta", "ddpm"]),
-        ("synthesize", {"source": "a", "guidance_t_min": 0.9, "guidance_t_max": 0.5}, "guidance_t_min", ["0.9", "0.5"]),
-        ("synthesize", {"source": "a", "guide_checkpoint": "step-000100"}, "guide_checkpoint", ["one with --guide."]),
+        (
+            "synthesize",
+            {"source": "a", "variance": "beta"},
+            "variance",
+            ["--variance", "beta", "ddpm"],
+        ),
+        (
+            "synthesize",
+            {"source": "a", "guidance_t_min": 0.9, "guidance_t_max": 0.5},
+            "guidance_t_min",
+            ["0.9", "0.5"],
+        ),
+        (
+            "synthesize",
+            {"source": "a", "guide_checkpoint": "step-000100"},
+            "guide_checkpoint",
+            ["one with --guide."],
+        ),
         (
             "synthesize",
             {"source": "a", "checkpoint": "../ema"},
             "checkpoint",
             ["--checkpoint", "'../ema'", "step-000400"],
         ),
-        ("synthesize", {"source": "a", "guide": "b", "guide_checkpoint": "step-1"}, "guide_checkpoint", ["'step-1'"]),
+        (
+            "synthesize",
+            {"source": "a", "guide": "b", "guide_checkpoint": "step-1"},
+            "guide_checkpoint",
+            ["'step-1'"],
+        ),
         ("train", {"num_train_timesteps": 9}, "num_train_timesteps", ["10 to 4,000"]),
         ("train", {"multipliers": "1,x"}, "multipliers", ["--multipliers", "comma-separated"]),
         ("train", {"stem_patch": 3}, "stem_patch", ["1, 2 or 4"]),
         ("train", {"widht": 3}, "widht", ["not a setting of train"]),
         ("synthesize", {}, "source", ["Generator is missing", "--from"]),
-        ("synthesize", {"source": "a", "guidance_weight": -1}, "guidance_weight", ["-1", "0 to 20"]),
+        (
+            "synthesize",
+            {"source": "a", "guidance_weight": -1},
+            "guidance_weight",
+            ["-1", "0 to 20"],
+        ),
         ("mix", {"arms": "real,60/50"}, "arms", ["'60/50'", "real+Kx"]),
         ("mix", {"seeds": 1}, "seeds", ["2 to 100"]),
     ],
@@ -94,7 +130,9 @@ def test_a_mistake_is_one_sentence_with_field_value_and_mend(kind, values, field
 
 def test_the_hash_counts_what_changes_results_only() -> None:
     spec = make(TrainSpec, {})
-    assert spec.content_hash() == make(TrainSpec, {"device": "cpu", "preview_every": 9}).content_hash()
+    assert (
+        spec.content_hash() == make(TrainSpec, {"device": "cpu", "preview_every": 9}).content_hash()
+    )
     assert spec.content_hash() != make(TrainSpec, {"seed": 1}).content_hash()
     a, b = (make(SynthesizeSpec, {"source": s}) for s in ("run-a", "run-b"))
     assert a.content_hash() != b.content_hash()
@@ -112,7 +150,9 @@ def test_a_preset_fills_what_is_not_given() -> None:
     assert command(s0) == "python -m dreamlab train --preset s0 --base-width 32"
     again = make(TrainSpec, s0.model_dump())
     assert again == s0, "a stored spec says everything, so its preset changes nothing"
-    assert make(TrainSpec, {**s0.model_dump(), "preset": "small"}).content_hash() == s0.content_hash()
+    assert (
+        make(TrainSpec, {**s0.model_dump(), "preset": "small"}).content_hash() == s0.content_hash()
+    )
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -133,14 +173,21 @@ BASE = {"preset": "tiny", "dataset": "digits"}
         ({}, {"classes": "1,1"}, "classes", ["1,1", "once"]),
         ({"conditional": False}, {}, "guidance_weight", ["1", "no classes", "use 0"]),
         ({"label_dropout": 0}, {}, "guidance_weight", ["label dropout", "use 0"]),
-        ({}, {"sampler": "ddpm", "variance": "learned"}, "variance", ["learned", "--learn-variance"]),
+        (
+            {},
+            {"sampler": "ddpm", "variance": "learned"},
+            "variance",
+            ["learned", "--learn-variance"],
+        ),
         ({"low_size": 4}, {}, "source", ["4x4", "--upsample"]),
     ],
 )
 def test_sampling_that_cannot_work_is_refused(trained, asked, field, words) -> None:
     spec = make(TrainSpec, {**BASE, **trained})
     with pytest.raises(SpecError) as caught:
-        check_sampling(make(SynthesizeSpec, {"source": "a", **asked}), spec, len(catalog.drawn_classes(spec)))
+        check_sampling(
+            make(SynthesizeSpec, {"source": "a", **asked}), spec, len(catalog.drawn_classes(spec))
+        )
     assert caught.value.field == field
     for word in words:
         assert word in str(caught.value)
@@ -183,9 +230,14 @@ def test_a_fine_tuned_model_keeps_the_network_it_starts_from() -> None:
     check(digits, dataset="mnist5k")
     check(digits, freeze="condition, stem")
     for values, field, words in (
-        ({"base_width": 32}, "base_width", "--base-width.*32.*16"), ({"dataset": "cifar10"}, "dataset", "3 colour channels.* 1"),
-        ({"dataset": "mnist5k", "freeze": "condition"}, "freeze", "--freeze.*mnist5k has to learn afresh"),
-    ):  # fmt: skip
+        ({"base_width": 32}, "base_width", "--base-width.*32.*16"),
+        ({"dataset": "cifar10"}, "dataset", "3 colour channels.* 1"),
+        (
+            {"dataset": "mnist5k", "freeze": "condition"},
+            "freeze",
+            "--freeze.*mnist5k has to learn afresh",
+        ),
+    ):
         with pytest.raises(SpecError, match=words) as caught:
             check(digits, **values)
         assert caught.value.field == field

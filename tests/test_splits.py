@@ -1,4 +1,5 @@
-"""Selections from a training split: the long tail of study S3, nested subsets, validation set aside, and what is refused."""
+"""Selections from a training split: the long tail of study S3, nested subsets, validation set
+aside, and what is refused."""
 
 from __future__ import annotations
 
@@ -22,7 +23,10 @@ def _counts(roles: selection.Roles) -> list[int]:
 def test_the_long_tail_of_study_s3() -> None:
     # equation 1 with 5,000 images a class and lambda = 0.1: imbalance factor 10 (Cui et al. 2019)
     counts = selection.long_tail_counts([5000] * 10, 0.1)
-    assert counts == [5000, 3871, 2997, 2320, 1796, 1391, 1077, 834, 645, 500] and sum(counts) == 20_431
+    assert (
+        counts == [5000, 3871, 2997, 2320, 1796, 1391, 1077, 834, 645, 500]
+        and sum(counts) == 20_431
+    )
     for share in (0.0, 1.0):
         assert selection.long_tail_counts([5000] * 10, share) == [5000] * 10
     assert selection.long_tail_counts([100], 0.1) == [100]
@@ -39,9 +43,14 @@ def test_all_images_are_taken_unless_less_is_asked_for() -> None:
 def test_subsets_are_balanced_nested_and_depend_on_their_seed() -> None:
     labels = catalog.load("mnist5k").train_labels
     small, large, other = (
-        _select(labels, 10, images_per_class=n, subset_seed=s).pool for n, s in ((10, 3), (30, 3), (10, 4))
+        _select(labels, 10, images_per_class=n, subset_seed=s).pool
+        for n, s in ((10, 3), (30, 3), (10, 4))
     )
-    assert np.bincount(labels[small]).tolist() == [10] * 10 and set(small) < set(large) and set(small) != set(other)
+    assert (
+        np.bincount(labels[small]).tolist() == [10] * 10
+        and set(small) < set(large)
+        and set(small) != set(other)
+    )
     assert np.array_equal(small, np.sort(small)) and len(set(small)) == 100
 
 
@@ -49,20 +58,31 @@ def test_a_long_tail_and_a_share_lie_inside_what_they_thin() -> None:
     whole = _select(images_per_class=40)
     tail = _select(images_per_class=40, long_tail=0.25)
     part = _select(images_per_class=40, long_tail=0.25, share=0.5)
-    assert _counts(whole) == [40, 40, 40] and _counts(tail) == [40, 20, 10] and _counts(part) == [20, 10, 5]
+    assert (
+        _counts(whole) == [40, 40, 40]
+        and _counts(tail) == [40, 20, 10]
+        and _counts(part) == [20, 10, 5]
+    )
     assert set(part.pool) < set(tail.pool) < set(whole.pool)
 
 
 def test_validation_is_set_aside_first_and_by_class() -> None:
     roles = _select(validation=0.25)
-    assert _counts(roles) == [30, 45, 60] and np.bincount(LABELS[roles.validation]).tolist() == [10, 15, 20]
+    assert _counts(roles) == [30, 45, 60] and np.bincount(LABELS[roles.validation]).tolist() == [
+        10,
+        15,
+        20,
+    ]
     assert not set(roles.pool) & set(roles.validation)
     # the same images, however little of the rest is used
-    assert np.array_equal(_select(validation=0.25, images_per_class=5, share=0.4).validation, roles.validation)
+    assert np.array_equal(
+        _select(validation=0.25, images_per_class=5, share=0.4).validation, roles.validation
+    )
 
 
 @pytest.mark.parametrize(
-    ("count", "share", "kept"), [(10, 1, 10), (10, 0.9, 9), (10, 0.01, 1), (3, 0.5, 1), (2, 0.9, 1), (1, 0.5, 1)]
+    ("count", "share", "kept"),
+    [(10, 1, 10), (10, 0.9, 9), (10, 0.01, 1), (3, 0.5, 1), (2, 0.9, 1), (1, 0.5, 1)],
 )
 def test_a_share_keeps_what_its_arm_does_not_replace(count: int, share: float, kept: int) -> None:
     assert selection.part_of(count, share) == kept
@@ -71,16 +91,30 @@ def test_a_share_keeps_what_its_arm_does_not_replace(count: int, share: float, k
 @pytest.mark.parametrize(
     ("values", "labels", "field", "says"),
     [
-        ({"images_per_class": 41}, LABELS, "images_per_class", "class 0 has 40 images, fewer than the 41 asked for"),
         (
-            {"images_per_class": 31, "validation": 0.25}, LABELS, "images_per_class",
+            {"images_per_class": 41},
+            LABELS,
+            "images_per_class",
+            "class 0 has 40 images, fewer than the 41 asked for",
+        ),
+        (
+            {"images_per_class": 31, "validation": 0.25},
+            LABELS,
+            "images_per_class",
             "class 0 has 30 images after 10 were set aside for validation, fewer than the 31",
         ),
         ({}, LABELS[LABELS != 1], "dataset", "class 1 has no training images"),
-        ({"long_tail": 0.01}, LABELS, "long_tail", "leaves class 2 without images; give at least 0.013"),
+        (
+            {"long_tail": 0.01},
+            LABELS,
+            "long_tail",
+            "leaves class 2 without images; give at least 0.013",
+        ),
     ],
-)  # fmt: skip
-def test_a_selection_without_enough_images_is_refused(values: dict, labels: np.ndarray, field: str, says: str) -> None:
+)
+def test_a_selection_without_enough_images_is_refused(
+    values: dict, labels: np.ndarray, field: str, says: str
+) -> None:
     with pytest.raises(selection.SplitError, match=says) as error:
         _select(labels, **values)
     assert error.value.field == field
@@ -93,5 +127,9 @@ def test_the_least_tail_that_a_refusal_names_works() -> None:
 
 def test_a_stratified_split_is_exact_and_fixed() -> None:
     train, test = stratified.stratified_split(LABELS, 45, seed=0)
-    assert np.bincount(LABELS[test]).tolist() == [10, 15, 20] and len(train) == 135 and not set(train) & set(test)
+    assert (
+        np.bincount(LABELS[test]).tolist() == [10, 15, 20]
+        and len(train) == 135
+        and not set(train) & set(test)
+    )
     assert np.array_equal(test, stratified.stratified_split(LABELS, 45, seed=0)[1])

@@ -1,4 +1,5 @@
-"""Intervals, paired tests, corrections and power: against known values, against scipy, and on degenerate input."""
+"""Intervals, paired tests, corrections and power: against known values, against scipy, and on
+degenerate input."""
 
 from __future__ import annotations
 
@@ -28,7 +29,9 @@ from dreamlab.stats.student import degrees, limit, tail
 from tests.stats_simulation import World, experiments
 
 
-def arms(seeds: int = 5, images: int = 2000, gain: float = 0.02, random: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def arms(
+    seeds: int = 5, images: int = 2000, gain: float = 0.02, random: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
     right = next(experiments(World(0.9, 0.7), (0.0, gain), seeds, images, 1, random))
     return right[1].astype(float), right[0].astype(float)
 
@@ -37,7 +40,9 @@ def test_the_t_interval_is_scipys() -> None:
     values = [0.91, 0.93, 0.90, 0.94, 0.92]
     found = t_interval(values)
     low, high = reference.t.interval(0.95, 4, np.mean(values), reference.sem(values))
-    assert (found.low, found.high) == pytest.approx((low, high)) and found.mean == pytest.approx(0.92)
+    assert (found.low, found.high) == pytest.approx((low, high)) and found.mean == pytest.approx(
+        0.92
+    )
     with pytest.raises(ValueError, match="at least 2"):
         t_interval([0.9])
 
@@ -53,7 +58,9 @@ def test_the_error_is_made_of_mean_squares() -> None:
     found = paired(a, b)
     assert found.error**2 == pytest.approx((ms_seed + ms_image - ms_rest) / (s * n))
     assert found.error**2 == pytest.approx(found.seed_variance / s + found.image_variance)
-    assert found.mean == pytest.approx(d.mean()) and found.rest_variance == pytest.approx(ms_rest / n)
+    assert found.mean == pytest.approx(d.mean()) and found.rest_variance == pytest.approx(
+        ms_rest / n
+    )
     assert (found.n, found.images) == (5, 2000) and found.df > 4
 
 
@@ -61,10 +68,14 @@ def test_where_only_seeds_differ_it_is_the_paired_t_of_their_means() -> None:
     # every image is alike: the seed decides how many of 1,000 exchangeable images are right
     shift = np.array([0.02, 0.05, 0.01, 0.04])
     rng = np.random.default_rng(0)
-    a = np.stack([rng.permutation(np.arange(1000) < 900 + round(1000 * x)) for x in shift]).astype(float)
+    a = np.stack([rng.permutation(np.arange(1000) < 900 + round(1000 * x)) for x in shift]).astype(
+        float
+    )
     b = np.stack([rng.permutation(np.arange(1000) < 900) for _ in shift]).astype(float)
     found = paired(a, b)
-    assert found.p == pytest.approx(reference.ttest_rel(a.mean(axis=1), b.mean(axis=1)).pvalue, rel=0.35)
+    assert found.p == pytest.approx(
+        reference.ttest_rel(a.mean(axis=1), b.mean(axis=1)).pvalue, rel=0.35
+    )
     assert found.share > 0.8
 
 
@@ -104,7 +115,10 @@ def test_an_interval_of_a_share_stays_within_its_bounds_and_keeps_a_width() -> N
     found = mean_interval(one)
     wilson = reference.binomtest(300, 400).proportion_ci(method="wilson")
     assert (found.low, found.high) == pytest.approx((wilson.low, wilson.high), abs=2e-3)
-    assert cell(one) == {"mean": 0.75, "low": None, "high": None, "level": 0.95} and cell(np.zeros((0, 400))) is None
+    assert (
+        cell(one) == {"mean": 0.75, "low": None, "high": None, "level": 0.95}
+        and cell(np.zeros((0, 400))) is None
+    )
     several = cell(arms()[0])
     assert several is not None and 0 < several["low"] < several["mean"] < several["high"] < 1
 
@@ -161,7 +175,9 @@ def test_macro_f1_is_that_of_torchmetrics() -> None:
     functional = pytest.importorskip("torchmetrics.functional.classification")
     rng = np.random.default_rng(5)
     truth, guess = rng.integers(0, 5, 200), rng.integers(0, 5, 200)
-    theirs = functional.multiclass_f1_score(torch.tensor(guess), torch.tensor(truth), 7, average="macro")
+    theirs = functional.multiclass_f1_score(
+        torch.tensor(guess), torch.tensor(truth), 7, average="macro"
+    )
     assert macro_f1(guess, truth, 7).mean() == pytest.approx(float(theirs), abs=1e-6)
 
 
@@ -173,7 +189,11 @@ def test_mcnemar_is_the_exact_binomial() -> None:
 
 
 def test_sign_flip_counts_all_patterns_and_samples_where_there_are_too_many() -> None:
-    assert sign_flip([0.1, 0.2, 0.3]) == 0.25 and sign_flip([0.1, -0.1]) == 1.0 and sign_flip([0.0]) == 1.0
+    assert (
+        sign_flip([0.1, 0.2, 0.3]) == 0.25
+        and sign_flip([0.1, -0.1]) == 1.0
+        and sign_flip([0.0]) == 1.0
+    )
     rng = np.random.default_rng(0)
     d = rng.normal(0.3, 1.0, 16)
     exact, sampled = sign_flip(d), sign_flip([*d, 1e-9])
@@ -187,13 +207,19 @@ def test_holm_by_hand() -> None:
     # 0.01 is judged at 0.05 / 3; 0.03 fails at 0.05 / 2, and 0.04 is not looked at any more
     assert holm_levels([0.01, 0.04, 0.03]) == pytest.approx([1 - 0.05 / 3, 0.975, 0.975])
     assert holm_levels([0.001, 0.002]) == pytest.approx([0.975, 0.95])
-    assert holm([0.5]) == [0.5] and holm_levels([0.5]) == [0.95] and holm([]) == [] == holm_levels([])
+    assert (
+        holm([0.5]) == [0.5] and holm_levels([0.5]) == [0.95] and holm([]) == [] == holm_levels([])
+    )
 
 
 def test_power_of_seeds_alone_is_the_noncentral_t() -> None:
     edge = reference.t.ppf(0.975, 9)
-    assert power(0.8, 1.0, 0.0, 10) == pytest.approx(reference.nct.sf(edge, 9, 0.8 * math.sqrt(10)), abs=3e-3)
-    assert power(1.0, 0.0, 0.25, 5) == pytest.approx(reference.norm.cdf(2 - 1.96), abs=2e-3)  # images alone: z
+    assert power(0.8, 1.0, 0.0, 10) == pytest.approx(
+        reference.nct.sf(edge, 9, 0.8 * math.sqrt(10)), abs=3e-3
+    )
+    assert power(1.0, 0.0, 0.25, 5) == pytest.approx(
+        reference.norm.cdf(2 - 1.96), abs=2e-3
+    )  # images alone: z
     assert power(0.0, 0.0, 0.0, 5) == 0.05 and power(0.1, 0.0, 0.0, 5) == 1.0
 
 
@@ -202,16 +228,22 @@ def test_power_is_what_simulation_gives() -> None:
     for right in experiments(world, (0.0, 0.015), 5, 2000, 400, 8):
         pairs.append(paired(right[1], right[0]))
         found += pairs[-1].p <= 0.05
-    seed, image = (float(np.mean([getattr(x, k) for x in pairs])) for k in ("seed_variance", "image_variance"))
+    seed, image = (
+        float(np.mean([getattr(x, k) for x in pairs])) for k in ("seed_variance", "image_variance")
+    )
     assert power(0.015, seed, image, 5) == pytest.approx(found / 400, abs=0.06)
 
 
 def test_detectable_seeds_and_images_turn_power_around() -> None:
     pair = paired(*arms(5, 2000, 0.005))
     effect = detectable(pair, 0.01)
-    assert power(effect, pair.seed_variance, pair.image_variance, 5, 0.01) == pytest.approx(0.8, abs=0.01)
+    assert power(effect, pair.seed_variance, pair.image_variance, 5, 0.01) == pytest.approx(
+        0.8, abs=0.01
+    )
     needed = seeds_needed(pair)
-    assert needed is None or power(pair.mean, pair.seed_variance, pair.image_variance, needed) >= 0.8
+    assert (
+        needed is None or power(pair.mean, pair.seed_variance, pair.image_variance, needed) >= 0.8
+    )
     none = paired(np.eye(3, 50), np.eye(3, 50))
     assert seeds_needed(none) is None and images_needed(none, 5) is None
 
@@ -228,4 +260,6 @@ def test_more_seeds_do_not_help_where_the_images_are_too_few() -> None:
     images = images_needed(pair, 5)
     assert images is not None and images > 200
     scale = 200 / images
-    assert power(pair.mean, pair.seed_variance, pair.image_variance * scale, 5) == pytest.approx(0.8, abs=0.02)
+    assert power(pair.mean, pair.seed_variance, pair.image_variance * scale, 5) == pytest.approx(
+        0.8, abs=0.02
+    )

@@ -21,22 +21,31 @@ FRACTIONS = {"real": 0.0, "real+1x": 0.5, "real+3x": 0.75}
 
 
 def values(*gains: float, seeds: int = 5, images: int = 2000) -> dict[str, np.ndarray]:
-    return dict(zip(FRACTIONS, next(experiments(World(0.9, 0.3), gains, seeds, images, 1)), strict=True))
+    return dict(
+        zip(FRACTIONS, next(experiments(World(0.9, 0.3), gains, seeds, images, 1)), strict=True)
+    )
 
 
 def test_the_best_mix_is_a_set_and_a_span() -> None:
     clear = best_mix(values(0.0, 0.05, 0.0), FRACTIONS, {"real+1x": "Real + 1x synthetic"})
     assert clear is not None and clear.arms == ["real+1x"] and (clear.low, clear.high) == (0.5, 0.5)
-    assert clear.text == (
-        "The best of the 3 arms is Real + 1x synthetic, 50 % synthetic: every other is shown to be worse."
+    assert (
+        clear.text
+        == "The best of the 3 arms is Real + 1x synthetic, 50 % synthetic: every other is shown to"
+        " be worse."
     )
     two = best_mix(values(-0.05, 0.03, 0.03), FRACTIONS)
     assert two is not None and two.arms == ["real+1x", "real+3x"] and two.arm in two.arms
     assert two.text.startswith(
-        "The best mix lies between 50 % and 75 % synthetic: 2 of the 3 arms cannot be told from the best one, real+"
+        "The best mix lies between 50 % and 75 % synthetic: 2 of the 3 arms cannot be told from the"
+        " best one, real+"
     )
     none = best_mix(values(0.0, 0.0, 0.0), FRACTIONS)
-    assert none is not None and none.arms == list(FRACTIONS) and "none of the arms can be told" in none.text
+    assert (
+        none is not None
+        and none.arms == list(FRACTIONS)
+        and "none of the arms can be told" in none.text
+    )
     assert best_mix({"real": np.ones((3, 9))}, {"real": 0.0}) is None
 
 
@@ -45,24 +54,48 @@ def cells(
 ) -> list[Cell]:
     rng = np.random.default_rng(0)
     seed = rng.normal(0, 0.003, 5)
-    return [Cell(r, s, list(a + seed + rng.normal(0, 0.001, 5))) for r, s, a in surface(worth, sizes, factors)]
+    return [
+        Cell(r, s, list(a + seed + rng.normal(0, 0.001, 5)))
+        for r, s, a in surface(worth, sizes, factors)
+    ]
 
 
 def test_an_exchange_rate_is_found_with_its_interval() -> None:
     found = exchange_rate(cells(0.2), 2000)
-    assert found is not None and found.rate is not None and found.low is not None and found.high is not None
-    assert found.low < 5 < found.high and found.rate == pytest.approx(5, rel=0.15) and found.high / found.low < 2
-    assert found.worth == pytest.approx(1 / found.rate) and found.worth_low == pytest.approx(1 / found.high)
-    assert found.text.startswith("One more real image is worth about ") and found.text.endswith(").")
+    assert (
+        found is not None
+        and found.rate is not None
+        and found.low is not None
+        and found.high is not None
+    )
+    assert (
+        found.low < 5 < found.high
+        and found.rate == pytest.approx(5, rel=0.15)
+        and found.high / found.low < 2
+    )
+    assert found.worth == pytest.approx(1 / found.rate) and found.worth_low == pytest.approx(
+        1 / found.high
+    )
+    assert found.text.startswith("One more real image is worth about ") and found.text.endswith(
+        ")."
+    )
 
 
 def test_worthless_and_harmful_images_have_no_rate() -> None:
     nothing = exchange_rate(cells(0.0), 2000)
-    assert nothing is not None and nothing.high is None and nothing.worth_low <= 0 < nothing.worth_high
-    assert nothing.text.startswith("It is not shown that synthetic images bring anything here: one more real image")
+    assert (
+        nothing is not None and nothing.high is None and nothing.worth_low <= 0 < nothing.worth_high
+    )
+    assert nothing.text.startswith(
+        "It is not shown that synthetic images bring anything here: one more real image"
+    )
     harm = exchange_rate(cells(-0.15), 2000)
     assert (
-        harm is not None and harm.rate is None and harm.low is None and harm.worth_high < 0 and "do harm" in harm.text
+        harm is not None
+        and harm.rate is None
+        and harm.low is None
+        and harm.worth_high < 0
+        and "do harm" in harm.text
     )
 
 
@@ -76,13 +109,19 @@ def test_a_surface_that_cannot_answer_gives_none() -> None:
         exchange_rate([*cells(0.2), Cell(5, 5, [0.5])], 2000)
     with pytest.raises(ValueError, match="0 and 1"):
         exchange_rate([Cell(c.real, c.synthetic, [71.0] * 5) for c in cells(0.2)], 2000)
-    assert exchange_rate([Cell(c.real, c.synthetic, c.accuracies[:1]) for c in cells(0.2)], 2000) is not None
+    assert (
+        exchange_rate([Cell(c.real, c.synthetic, c.accuracies[:1]) for c in cells(0.2)], 2000)
+        is not None
+    )
 
 
 def replaced() -> list[dict[str, object]]:
     """S3's table 2, its baseline first."""
     shown = [(0, 76.63), (2, 77.37), (4, 76.65), (6, 75.54), (8, 76.20), (10, 76.20), (12, 73.49)]
-    return [{"label": f"{x} % replaced", "x": x, "value": v, "unit": "%", "images": 10_000} for x, v in shown]
+    return [
+        {"label": f"{x} % replaced", "x": x, "value": v, "unit": "%", "images": 10_000}
+        for x, v in shown
+    ]
 
 
 def test_s3_has_a_copied_cell_and_is_not_monotone() -> None:
@@ -99,11 +138,15 @@ def test_s0s_ninety_percent_real_lies_at_the_lower_end() -> None:
     shown = [(100, 0.69), (0, 0.36), (50, 0.50), (10, 0.44), (90, 0.36)]
     rows = [{"label": f"{x} % real", "x": x, "value": v, "unit": "share"} for x, v in shown]
     assert below_both(rows, "100 % real", "0 % real") == [
-        "90 % real (0.36) equals the lower of 100 % real and 0 % real (0.36), which it mixes; 50 % real, further from 100 % real,"
-        " has 0.5: a slip or a failed run is likely."
+        "90 % real (0.36) equals the lower of 100 % real and 0 % real (0.36), which it mixes; 50 %"
+        " real, further from 100 % real, has 0.5: a slip or a failed run is likely."
     ]
     rows[4]["value"] = 0.66
-    assert below_both(rows, "100 % real", "0 % real") == [] == flags(rows, ends=("100 % real", "0 % real"))
+    assert (
+        below_both(rows, "100 % real", "0 % real")
+        == []
+        == flags(rows, ends=("100 % real", "0 % real"))
+    )
 
 
 def test_differences_and_double_cells_of_s1() -> None:
@@ -112,19 +155,29 @@ def test_differences_and_double_cells_of_s1() -> None:
     ]
     assert wrong_difference("DeiT-S", 78.97, 80.49, 1.52) == []
     assert "rounding does not explain it" in wrong_difference("x", 70.0, 72.0, 1.5)[0]
-    assert two_values([("1.2 M", "table 1", 76.39), ("2.4 M", "table 1", 78.17), ("2.4 M", "table 4", 78.12)]) == [
-        "2.4 M is 78.17 in table 1 and 78.12 in table 4."
-    ]
+    assert two_values(
+        [("1.2 M", "table 1", 76.39), ("2.4 M", "table 1", 78.17), ("2.4 M", "table 4", 78.12)]
+    ) == ["2.4 M is 78.17 in table 1 and 78.12 in table 4."]
 
 
 def test_impossible_values_and_steps_beyond_sampling_error() -> None:
     rows = [
-        {"label": "a", "value": 104.0, "unit": "%"}, {"label": "b", "value": -1.0, "unit": "distance"}, {"label": "c", "value": 0.5, "unit": "share"},
-        {"label": "d", "value": float("nan"), "unit": "%"}, {"label": "e", "value": None, "unit": "%"},
-    ]  # fmt: skip
+        {"label": "a", "value": 104.0, "unit": "%"},
+        {"label": "b", "value": -1.0, "unit": "distance"},
+        {"label": "c", "value": 0.5, "unit": "share"},
+        {"label": "d", "value": float("nan"), "unit": "%"},
+        {"label": "e", "value": None, "unit": "%"},
+    ]
     said = impossible(rows)
-    assert [s.split(" ")[0] for s in said] == ["a", "b", "d"] and "0 to 100" in said[0] and "0 or more" in said[1]
-    steps = [{"label": str(x), "x": x, "value": v, "spread": 0.1} for x, v in ((2, 80.0), (1, 82.0), (3, 81.0))]
+    assert (
+        [s.split(" ")[0] for s in said] == ["a", "b", "d"]
+        and "0 to 100" in said[0]
+        and "0 or more" in said[1]
+    )
+    steps = [
+        {"label": str(x), "x": x, "value": v, "spread": 0.1}
+        for x, v in ((2, 80.0), (1, 82.0), (3, 81.0))
+    ]
     assert not_monotone(steps, "rising") == [
         "2 (80) lies 2 below 1 (82) where rising values are claimed, 14.1 standard errors."
     ]

@@ -19,11 +19,18 @@ IMAGES, SEEDS = 2000, 5
 LABELS = np.arange(IMAGES) % 10
 NAMES = tuple("zero one two three four five six seven eight nine".split())
 FORMS = {"real+1x": ("add", 100, 100), "real+3x": ("add", 100, 300), "50/50": ("replace", 50, 50)}
-CONTROL_FORMS = {"augmented": ("augmented", 0), "duplicated+1x": ("duplicated", 100), "noise+1x": ("noise", 100)}
+CONTROL_FORMS = {
+    "augmented": ("augmented", 0),
+    "duplicated+1x": ("duplicated", 100),
+    "noise+1x": ("noise", 100),
+}
 
 
-def rows(accuracy: float, random: int, only: int | None = None, worse: int | None = None) -> np.ndarray:
-    """Predictions of the given accuracy, mostly wrong on the same images; class `only` alone is always right, `worse` never."""
+def rows(
+    accuracy: float, random: int, only: int | None = None, worse: int | None = None
+) -> np.ndarray:
+    """Predictions of the given accuracy, mostly wrong on the same images; class `only` alone is
+    always right, `worse` never."""
     hard = np.random.default_rng(0).random(IMAGES)
     noise = np.random.default_rng([1, random]).normal(0, 0.01, (SEEDS, IMAGES))
     seed = np.random.default_rng([2, random]).normal(0, 0.002, (SEEDS, 1))
@@ -49,44 +56,69 @@ REAL = rows(0.90, 0)
 
 
 def verdict(treatments: list[Treatment], generators: list[Generator], **more: object) -> Judgement:
-    return judge(treatments, REAL, generators, labels=LABELS, class_names=NAMES, noun="digits", **more)  # type: ignore[arg-type]
+    return judge(
+        treatments, REAL, generators, labels=LABELS, class_names=NAMES, noun="digits", **more
+    )  # type: ignore[arg-type]
 
 
 def test_help_says_effect_interval_mix_classes_and_cost() -> None:
-    arms = [arm("own", "real+1x", 0.91), arm("own", "real+3x", 0.936, 2), arm("own", "50/50", 0.86, 3)]
+    arms = [
+        arm("own", "real+1x", 0.91),
+        arm("own", "real+3x", 0.936, 2),
+        arm("own", "50/50", 0.86, 3),
+    ]
     found = verdict(arms, [SAME], cost={("own", "real+3x"): 3.24, ("own", "real+1x"): 2.0})
     v = found.overall
-    assert (v.kind, v.arm, v.generator) == ("helps", "real+3x", "own") and v.effect == pytest.approx(3.6, abs=0.4)
+    assert (v.kind, v.arm, v.generator) == (
+        "helps",
+        "real+3x",
+        "own",
+    ) and v.effect == pytest.approx(3.6, abs=0.4)
     assert v.text.startswith(
-        f"Synthetic data helps: {v.effect:+.1f} points (95 % interval {v.low:+.1f} to {v.high:+.1f})"
-        " when 300 synthetic digits are added to all 100 real ones. "
+        f"Synthetic data helps: {v.effect:+.1f} points (95 % interval {v.low:+.1f} to"
+        f" {v.high:+.1f}) when 300 synthetic digits are added to all 100 real ones. "
     )
-    assert v.text.endswith(" It took 3.2 minutes: generator, images and classifiers.") and v.minutes == 3.24
+    assert (
+        v.text.endswith(" It took 3.2 minutes: generator, images and classifiers.")
+        and v.minutes == 3.24
+    )
     assert any("Shown to lose: 50/50" in note for note in found.notes)
     assert any("3 comparisons" in note and "new test images" in note for note in found.notes)
     assert found.seeds_needed is None and found.by_generator["own"] == v
-    assert len(found.differences[0].mcnemar) == SEEDS and found.differences[0].sign_flip == 2 / 2**SEEDS
+    assert (
+        len(found.differences[0].mcnemar) == SEEDS
+        and found.differences[0].sign_flip == 2 / 2**SEEDS
+    )
 
 
 def test_the_classes_that_change_are_named_and_no_others() -> None:
     found = verdict([arm("own", "real+1x", 0.90, 1, only=3, worse=7)], [SAME]).overall
     assert [d.name for d in found.gain] == ["three"] and [d.name for d in found.lose] == ["seven"]
     assert found.gain[0].low > 0 > found.lose[0].high and found.lose[0].mean < -80
-    assert "Gains are shown for class three (+" in found.text and "losses are shown for class seven (-" in found.text
+    assert (
+        "Gains are shown for class three (+" in found.text
+        and "losses are shown for class seven (-" in found.text
+    )
     quiet = verdict([arm("own", "real+1x", 0.90, 1)], [SAME]).overall
     assert quiet.gain == quiet.lose == [] and "No class is shown to change." in quiet.text
 
 
 def test_a_control_that_brings_as_much_stands_in_the_sentence() -> None:
     mixes = [arm("own", "real+1x", 0.93)]
-    found = verdict(mixes, [SAME], controls=[control("augmented", 0.931), control("noise+1x", 0.90)])
+    found = verdict(
+        mixes, [SAME], controls=[control("augmented", 0.931), control("noise+1x", 0.90)]
+    )
     assert "; but classical augmentation alone brings +" in found.overall.text
-    assert "the mix is not shown to beat that." in found.overall.text and found.overall.kind == "helps"
+    assert (
+        "the mix is not shown to beat that." in found.overall.text and found.overall.kind == "helps"
+    )
     assert found.controls[0].kind == "helps" and found.controls[1].kind == "undecided"
     assert found.differences[0].p_holm == found.differences[0].p  # controls are no treatments
     better = verdict([arm("own", "real+1x", 0.96)], [SAME], controls=[control("augmented", 0.92)])
     assert (
-        "augmentation" not in better.overall.text and "augmented +" in better.notes[0] and "a gain" in better.notes[0]
+        "augmentation" not in better.overall.text
+        and "augmented +" in better.notes[0]
+        and "a gain" in better.notes[0]
     )
     assert not any("Alarm" in note for note in better.notes)
 
@@ -99,16 +131,26 @@ def test_noise_that_seems_to_help_raises_the_alarm() -> None:
 
 def test_the_headline_names_the_generator_that_knows_more_and_what_that_is_worth() -> None:
     arms = [
-        arm("own", "real+1x", 0.901), arm("own", "50/50", 0.82, 2), arm("wide", "real+1x", 0.93, 3), arm("wide", "50/50", 0.87, 4),
-    ]  # fmt: skip
+        arm("own", "real+1x", 0.901),
+        arm("own", "50/50", 0.82, 2),
+        arm("wide", "real+1x", 0.93, 3),
+        arm("wide", "50/50", 0.87, 4),
+    ]
     found = verdict(arms, [SAME, WIDE])
     assert found.overall.kind == "helps" and found.overall.generator == "wide"
-    assert found.overall.text.startswith("Synthetic data helps where the generator knows more than the classifier: +")
+    assert found.overall.text.startswith(
+        "Synthetic data helps where the generator knows more than the classifier: +"
+    )
     assert "no gain is shown with the one that saw the same 100." in found.overall.text
     assert "that saw 3,000 real images" in found.overall.text
-    assert found.by_generator["own"].kind == "undecided" and "four times in five" in found.by_generator["own"].text
+    assert (
+        found.by_generator["own"].kind == "undecided"
+        and "four times in five" in found.by_generator["own"].text
+    )
     smallest = min(found.differences, key=lambda d: d.p)
-    assert smallest.p_holm == pytest.approx(4 * smallest.p) and smallest.level == pytest.approx(1 - 0.05 / 4)
+    assert smallest.p_holm == pytest.approx(4 * smallest.p) and smallest.level == pytest.approx(
+        1 - 0.05 / 4
+    )
     assert [(x.arm, x.more, x.same, x.further) for x in found.extra_data] == [
         ("real+1x", "wide", "own", 2900),
         ("50/50", "wide", "own", 2900),
@@ -126,7 +168,10 @@ def test_generators_are_told_apart_by_what_they_saw() -> None:
     arms = [arm("own", "real+1x", 0.90), arm("wide", "real+1x", 0.93, 2)]
     found = verdict(arms, [SAME, fewer])
     assert found.overall.text.startswith("Synthetic data helps with 1 of 2 generators: +")
-    assert "knows more" not in found.overall.text and "that saw 50 of the same 100" in found.overall.text
+    assert (
+        "knows more" not in found.overall.text
+        and "that saw 50 of the same 100" in found.overall.text
+    )
     assert found.extra_data == []
     twin = dataclasses.replace(SAME, key="wide", name="second try")
     text = verdict([arm("own", "real+1x", 0.93), arms[1]], [SAME, twin]).overall.text
@@ -151,7 +196,11 @@ def test_hurt_is_said_only_where_every_mix_is_shown_to_lose() -> None:
 
 def test_undecided_for_want_of_test_images_asks_for_these() -> None:
     few = np.arange(60)
-    cut = [dataclasses.replace(arm("own", "real+1x", 0.945), predicted=arm("own", "real+1x", 0.945).predicted[:, few])]
+    cut = [
+        dataclasses.replace(
+            arm("own", "real+1x", 0.945), predicted=arm("own", "real+1x", 0.945).predicted[:, few]
+        )
+    ]
     found = judge(cut, REAL[:, few], [SAME], labels=LABELS[few])
     assert found.overall.kind == "undecided"
     if found.seeds_needed is None:
@@ -165,16 +214,23 @@ def test_undecided_for_want_of_test_images_asks_for_these() -> None:
 @pytest.mark.parametrize("seeds", [2, 5])
 def test_identical_arms_give_numbers_and_no_decision(seeds: int) -> None:
     same = REAL[:seeds]
-    mixes = [Treatment("own", "real+1x", "add", 100, 100, same), Treatment("own", "50/50", "replace", 50, 50, same)]
+    mixes = [
+        Treatment("own", "real+1x", "add", 100, 100, same),
+        Treatment("own", "50/50", "replace", 50, 50, same),
+    ]
     found = judge(mixes, same, [SAME], labels=LABELS)
-    numbers = [x for d in found.differences for x in (d.mean, d.low, d.high, d.p, d.p_holm)] + [found.detectable]
+    numbers = [x for d in found.differences for x in (d.mean, d.low, d.high, d.p, d.p_holm)] + [
+        found.detectable
+    ]
     assert all(math.isfinite(x) for x in numbers) and found.overall.kind == "undecided"
     assert "nan" not in found.overall.text and found.images_needed is None
 
 
 def test_decisions_and_intervals_agree_where_effects_are_mixed() -> None:
     kinds = set()
-    for right in experiments(World(0.9, 0.5), (0.0, 0.02, 0.008, 0.0, -0.008, -0.03, 0.0), 5, 1000, 40):
+    for right in experiments(
+        World(0.9, 0.5), (0.0, 0.02, 0.008, 0.0, -0.008, -0.03, 0.0), 5, 1000, 40
+    ):
         labels = np.zeros(1000, dtype=int)
         for d in judged(right, labels, 1, 4).differences:
             assert (d.p_holm <= 0.05) == (d.low > 0 or d.high < 0) == (d.kind != "undecided")
@@ -186,7 +242,12 @@ def test_bad_input_is_a_sentence() -> None:
     with pytest.raises(ValueError, match="at least one mix"):
         judge([], REAL, [SAME], labels=LABELS)
     with pytest.raises(ValueError, match="arm real\\+1x: predictions must be seeds x 2000"):
-        judge([dataclasses.replace(arm("own", "real+1x", 0.9), predicted=REAL[:, :5])], REAL, [SAME], labels=LABELS)
+        judge(
+            [dataclasses.replace(arm("own", "real+1x", 0.9), predicted=REAL[:, :5])],
+            REAL,
+            [SAME],
+            labels=LABELS,
+        )
     with pytest.raises(ValueError, match="2 seeds"):
         one = dataclasses.replace(arm("own", "real+1x", 0.9), predicted=REAL[:1])
         judge([one], REAL[:1], [SAME], labels=LABELS)

@@ -36,7 +36,10 @@ from dreamlab.store.status import group_state
 
 
 def test_events_come_back_as_written(tmp_path: Path) -> None:
-    writer, reader = EventWriter(tmp_path / "events.jsonl", 2), EventReader(tmp_path / "events.jsonl")
+    writer, reader = (
+        EventWriter(tmp_path / "events.jsonl", 2),
+        EventReader(tmp_path / "events.jsonl"),
+    )
     assert reader.read() == []
     writer.write("state", state="running", error="")
     writer.write("progress", step=1, total=2)
@@ -59,7 +62,9 @@ def test_a_reader_waits_for_the_end_of_a_line(tmp_path: Path) -> None:
 
 def test_foreign_lines_are_passed_over(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
-    path.write_bytes(b'garbage\n[1, 2]\n{"no": "type"}\n\xff\xfe\n{"type": "state", "state": "done", "t": 1}\n')
+    path.write_bytes(
+        b'garbage\n[1, 2]\n{"no": "type"}\n\xff\xfe\n{"type": "state", "state": "done", "t": 1}\n'
+    )
     assert [e["type"] for e in EventReader(path).read()] == ["state"]
 
 
@@ -91,7 +96,9 @@ def test_a_disk_that_fills_up_is_an_error_and_leaves_no_half_line(tmp_path: Path
     old = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 20, limits[1]))  # the next write is cut short
+        resource.setrlimit(
+            resource.RLIMIT_FSIZE, (size + 20, limits[1])
+        )  # the next write is cut short
         with pytest.raises(OSError) as caught:
             writer.write("message", level="info", text="does not fit any more")
     finally:
@@ -159,7 +166,12 @@ def test_the_fold_drops_steps_that_were_done_twice(tmp_path: Path) -> None:
     reader = StatusReader(tmp_path)
     assert [m["step"] for m in reader.refresh().metrics] == [10, 20, 30]
     events(
-        tmp_path, 2, state("running"), metric(20, 2.0), metric(30, 2.0), ("image", {"step": 22, "path": "b", **image})
+        tmp_path,
+        2,
+        state("running"),
+        metric(20, 2.0),
+        metric(30, 2.0),
+        ("image", {"step": 22, "path": "b", **image}),
     )
     status = reader.refresh()
     assert [(m["step"], m["loss"]) for m in status.metrics] == [(10, 1.0), (20, 2.0), (30, 2.0)]

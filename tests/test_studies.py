@@ -1,4 +1,5 @@
-"""The study files hold what was published, every scale of them can be planned, and a report sets both side by side."""
+"""The study files hold what was published, every scale of them can be planned, and a report sets
+both side by side."""
 
 from __future__ import annotations
 
@@ -18,7 +19,15 @@ from dreamlab.data.available import available
 from dreamlab.experiments import Child
 from dreamlab.experiments.study.plan import plan
 from dreamlab.experiments.study.report import published_anomalies
-from dreamlab.settings import KINDS, ClassifySpec, SpecError, StudySpec, SynthesizeSpec, TrainSpec, make
+from dreamlab.settings import (
+    KINDS,
+    ClassifySpec,
+    SpecError,
+    StudySpec,
+    SynthesizeSpec,
+    TrainSpec,
+    make,
+)
 from dreamlab.settings.names import ScaleName
 from dreamlab.store import RunStore
 from dreamlab.studies import loader
@@ -34,7 +43,9 @@ def store(tmp_path: Path) -> RunStore:
     return new_store(tmp_path)
 
 
-def planned(name: str, scale: str, store: RunStore, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[Child]:
+def planned(
+    name: str, scale: str, store: RunStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> list[Child]:
     """The children of a scale, on stand-ins for data sets that are not here."""
     pretend(monkeypatch)
     values: dict[str, Any] = {"study": name, "scale": scale}
@@ -42,7 +53,9 @@ def planned(name: str, scale: str, store: RunStore, folder: Path, monkeypatch: p
         values["data_dir"] = EMPTY
     if not studies.load(name).scales[scale].dataset:
         size, classes, per_class = (128, 2, 160) if name.startswith("s4") else (64, 12, 20)
-        values["dataset"] = imported(folder, f"{name}-{scale}", "Oxford flowers", size, classes, per_class, 4)
+        values["dataset"] = imported(
+            folder, f"{name}-{scale}", "Oxford flowers", size, classes, per_class, 4
+        )
     return plan(make(StudySpec, values), store)
 
 
@@ -58,8 +71,15 @@ def test_every_name_has_a_file_with_the_three_scales_and_no_file_is_left_over() 
     assert files == set(studies.names())
     for name in studies.names():
         study = studies.load(name)
-        assert {"laptop", "corrected", "paper"} <= set(study.scales) <= set(typing.get_args(ScaleName))
-        assert study.study == name[:2].upper() and study.question.endswith("?") and study.notes and study.settings
+        assert (
+            {"laptop", "corrected", "paper"} <= set(study.scales) <= set(typing.get_args(ScaleName))
+        )
+        assert (
+            study.study == name[:2].upper()
+            and study.question.endswith("?")
+            and study.notes
+            and study.settings
+        )
     assert {n for n in studies.names() if "middle" in studies.load(n).scales} == {
         "s0-mnist",
         "s2-mlp",
@@ -73,7 +93,13 @@ def test_every_name_has_a_file_with_the_three_scales_and_no_file_is_left_over() 
 def test_texts_are_sentences_and_no_placeholder_is_left(name: str) -> None:
     study = studies.load(name)
     for scale in study.scales.values():
-        said = [scale.summary, scale.data, *scale.assumptions, *study.notes, *(c.flag for c in study.cells if c.flag)]
+        said = [
+            scale.summary,
+            scale.data,
+            *scale.assumptions,
+            *study.notes,
+            *(c.flag for c in study.cells if c.flag),
+        ]
         assert all(text.endswith(".") and "{" not in text for text in said)
         assert scale.assumptions and (scale.dataset or "--dataset" in scale.data)
         cells = [m.cell for m in scale.measures]
@@ -81,21 +107,62 @@ def test_texts_are_sentences_and_no_placeholder_is_left(name: str) -> None:
             "{" not in c.id.replace("{column}", "") + c.arm + m.stand_in
             for c, m in zip(cells, scale.measures, strict=True)
         )
-        assert len({m.cell.id for m in scale.measures}) == len(scale.measures), "a cell is measured twice"
+        assert len({m.cell.id for m in scale.measures}) == len(scale.measures), (
+            "a cell is measured twice"
+        )
 
 
 PUBLISHED = {
     "s0-mnist": {"real": 0.97, "synthetic": 0.71, "50/50": 0.98, "10/90": 0.95, "90/10": 0.99},
     "s0-cifar": {"real": 0.69, "synthetic": 0.36, "50/50": 0.50, "10/90": 0.44, "90/10": 0.36},
-    "s1-cas": {"real-top1": 73.09, "biggan-top1": 42.65, "vqvae2-top5": 77.59, "cdm-top1": 63.02, "imagen256-top5": 85.66, "imagen1024-top1": 69.24},
-    "s1-models": {"resnet50-both": 78.17, "resnet152-gen": 72.38, "resnet-rs-101-190-delta": 0.51, "deit-b-224-delta": 1.04, "deit-l-real": 82.22},
+    "s1-cas": {
+        "real-top1": 73.09,
+        "biggan-top1": 42.65,
+        "vqvae2-top5": 77.59,
+        "cdm-top1": 63.02,
+        "imagen256-top5": 85.66,
+        "imagen1024-top1": 69.24,
+    },
+    "s1-models": {
+        "resnet50-both": 78.17,
+        "resnet152-gen": 72.38,
+        "resnet-rs-101-190-delta": 0.51,
+        "deit-b-224-delta": 1.04,
+        "deit-l-real": 82.22,
+    },
     "s1-scaling": {"0-256": 76.39, "1-1024": 78.12, "5-256": 75.81, "9-1024": 73.70},
-    "s1-fid": {"64-imagen-train": 1.21, "64-cdm-val": 2.48, "64-rin-is": 66.5, "256-vqvae2-train": 31.11, "256-imagen-is": 239.18, "256-uvit-val": 3.23},
+    "s1-fid": {
+        "64-imagen-train": 1.21,
+        "64-cdm-val": 2.48,
+        "64-rin-is": 66.5,
+        "256-vqvae2-train": 31.11,
+        "256-imagen-is": 239.18,
+        "256-uvit-val": 3.23,
+    },
     "s2-mlp": {"before": 44.0, "after": 46.47, "gain": 2.47},
-    "s3-replacement": {"real": 76.63, "98/2": 77.37, "94/6": 75.54, "90/10": 76.20, "88/12": 73.49, "gain": 0.74},
-    "s4-tsweep": {"100-flower": 369.88, "600-anime": 95.55, "1700-butterfly": 308.78, "2000-flower": 144.07, "time-100": 500, "time-2000": 10120},
-    "s4-classify": {"resnet18-origin": 65, "resnet18-mix": 72, "vgg16-synthesis": 54, "vgg16-gain": 9},
-}  # fmt: skip
+    "s3-replacement": {
+        "real": 76.63,
+        "98/2": 77.37,
+        "94/6": 75.54,
+        "90/10": 76.20,
+        "88/12": 73.49,
+        "gain": 0.74,
+    },
+    "s4-tsweep": {
+        "100-flower": 369.88,
+        "600-anime": 95.55,
+        "1700-butterfly": 308.78,
+        "2000-flower": 144.07,
+        "time-100": 500,
+        "time-2000": 10120,
+    },
+    "s4-classify": {
+        "resnet18-origin": 65,
+        "resnet18-mix": 72,
+        "vgg16-synthesis": 54,
+        "vgg16-gain": 9,
+    },
+}
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -105,29 +172,53 @@ def test_published_numbers_are_those_of_the_papers(name: str) -> None:
 
 
 def test_the_tables_are_whole() -> None:
-    count = {name: sum(c.published is not None for c in studies.load(name).cells) for name in studies.names()}
+    count = {
+        name: sum(c.published is not None for c in studies.load(name).cells)
+        for name in studies.names()
+    }
     assert count == {
-        "s0-mnist": 5, "s0-cifar": 5, "s0-guidance": 0, "s1-cas": 12, "s1-models": 48, "s1-scaling": 20, "s1-fid": 42, "s2-mlp": 3,
-        "s2-cnn": 0, "s2-schedules": 0, "s2-epochs": 0, "s3-tail": 0, "s3-targeted": 0, "s3-replacement": 8, "s3-background": 0,
-        "s4-tsweep": 80, "s4-classify": 8,
-    }  # fmt: skip
+        "s0-mnist": 5,
+        "s0-cifar": 5,
+        "s0-guidance": 0,
+        "s1-cas": 12,
+        "s1-models": 48,
+        "s1-scaling": 20,
+        "s1-fid": 42,
+        "s2-mlp": 3,
+        "s2-cnn": 0,
+        "s2-schedules": 0,
+        "s2-epochs": 0,
+        "s3-tail": 0,
+        "s3-targeted": 0,
+        "s3-replacement": 8,
+        "s3-background": 0,
+        "s4-tsweep": 80,
+        "s4-classify": 8,
+    }
     spread = {c.id: (c.low, c.high) for c in studies.load("s1-scaling").cells}
     assert spread["7-1024"] == (74.52, 74.92) and all(None not in s for s in spread.values())
     times = [c.published for c in studies.load("s4-tsweep").cells if c.unit == "s"]
     steps = [(b - a) / 100 for a, b in zip(times, times[1:], strict=False)]
-    assert len(times) == 20 and max(abs(s - 5.06) for s in steps) < 0.1  # 5.06 s per step, as the table's text has it
+    assert (
+        len(times) == 20 and max(abs(s - 5.06) for s in steps) < 0.1
+    )  # 5.06 s per step, as the table's text has it
 
 
 def test_what_is_doubtful_in_the_published_tables_is_found_by_rule() -> None:
     said = {name: " ".join(published_anomalies(studies.load(name))) for name in studies.names()}
-    assert "90 % real, 10 % synthetic (0.36) equals the lower" in said["s0-cifar"] and not said["s0-mnist"]
+    assert (
+        "90 % real, 10 % synthetic (0.36) equals the lower" in said["s0-cifar"]
+        and not said["s0-mnist"]
+    )
     assert "8 % replaced and 10 % replaced are both 76.2" in said["s3-replacement"]
     assert "+1.04 is stated" in said["s1-models"] and not said["s2-mlp"] and not said["s4-classify"]
 
 
 def test_every_block_of_settings_is_used() -> None:
     text = "".join(path.read_text() for path in loader.FOLDER.glob("*.toml"))
-    assert not [block for block in loader._read(loader.SHARED)["blocks"] if f'"{block}"' not in text]
+    assert not [
+        block for block in loader._read(loader.SHARED)["blocks"] if f'"{block}"' not in text
+    ]
 
 
 def test_a_file_that_contradicts_itself_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,13 +228,39 @@ def test_a_file_that_contradicts_itself_is_refused_by_name(monkeypatch: pytest.M
         ({"flags": {"nothing": "x."}}, "flags name no published cell"),
         ({"colour": 1}, "entries that mean nothing"),
         ({"checks": [{"cells": ["nowhere"]}]}, "checks name no published cell"),
-        ({"scale": {**good["scale"], "laptop": {**laptop, "rows": [{"cell": "x", "child": "real", "value": "accuracy"}]}}}, "row x is no"),
-        ({"scale": {**good["scale"], "laptop": {**laptop, "parts": laptop["parts"][:3]}}}, "reads parts that it lacks"),
-        ({"scale": {**good["scale"], "laptop": {**laptop, "parts": laptop["parts"] + laptop["parts"][:1]}}}, "two parts of one role"),
-    ]  # fmt: skip
+        (
+            {
+                "scale": {
+                    **good["scale"],
+                    "laptop": {
+                        **laptop,
+                        "rows": [{"cell": "x", "child": "real", "value": "accuracy"}],
+                    },
+                }
+            },
+            "row x is no",
+        ),
+        (
+            {"scale": {**good["scale"], "laptop": {**laptop, "parts": laptop["parts"][:3]}}},
+            "reads parts that it lacks",
+        ),
+        (
+            {
+                "scale": {
+                    **good["scale"],
+                    "laptop": {**laptop, "parts": laptop["parts"] + laptop["parts"][:1]},
+                }
+            },
+            "two parts of one role",
+        ),
+    ]
     real = loader._read
     for change, words in wrong:
-        monkeypatch.setattr(loader, "_read", lambda name, c=change: {**good, **c} if name == "s2-cnn" else real(name))
+        monkeypatch.setattr(
+            loader,
+            "_read",
+            lambda name, c=change: {**good, **c} if name == "s2-cnn" else real(name),
+        )
         studies.load.cache_clear()
         with pytest.raises(ValueError, match=rf"s2-cnn\.toml: .*{words}"):
             studies.load("s2-cnn")
@@ -168,13 +285,24 @@ def test_every_scale_can_be_planned(
         spec = made[child.role]
         if isinstance(spec, TrainSpec):
             check_network(network_of(spec))
-            assert spec.steps or spec.epochs, "a budget in seconds gives another model on another machine"
+            assert spec.steps or spec.epochs, (
+                "a budget in seconds gives another model on another machine"
+            )
         if isinstance(spec, SynthesizeSpec):
             trained = made[spec.source[1:]]
-            check_sampling(spec, trained, 10 if spec.labeller != "none" else len(catalog.drawn_classes(trained)))
-            assert trained.conditional == (spec.labeller == "none") or name in ("s4-tsweep", "s3-background")
+            check_sampling(
+                spec,
+                trained,
+                10 if spec.labeller != "none" else len(catalog.drawn_classes(trained)),
+            )
+            assert trained.conditional == (spec.labeller == "none") or name in (
+                "s4-tsweep",
+                "s3-background",
+            )
         if isinstance(spec, ClassifySpec):
-            assert spec.seeds >= 3 and bool(spec.synthetic) == (spec.arm not in ("real", "duplicated+1x"))
+            assert spec.seeds >= 3 and bool(spec.synthetic) == (
+                spec.arm not in ("real", "duplicated+1x")
+            )
 
 
 @pytest.mark.parametrize("name", LAPTOP)
@@ -184,14 +312,25 @@ def test_a_laptop_scale_is_small(name: str, store: RunStore) -> None:
         if isinstance(spec, TrainSpec | ClassifySpec):
             assert spec.dataset in ("digits", "mnist5k") and sum(available(spec)) <= 1000
         if isinstance(spec, ClassifySpec):
-            assert spec.classifier in ("small_cnn", "cnn", "mlp", "unet_encoder_small") and spec.seeds in (3, 5)
+            assert spec.classifier in (
+                "small_cnn",
+                "cnn",
+                "mlp",
+                "unet_encoder_small",
+            ) and spec.seeds in (3, 5)
             assert spec.budget == "steps" or name == "s2-mlp", "steps are equal"
 
 
-def test_the_long_tail_is_equation_1(store: RunStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_long_tail_is_equation_1(
+    store: RunStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = specs(planned("s3-tail", "paper", store, tmp_path, monkeypatch))
     assert available(made["real"]) == [5000, 3871, 2997, 2320, 1796, 1391, 1077, 834, 645, 500]
-    assert (made["both"].arm, made["set"].per_class, made["set"].classes) == ("real+500@8+9", 500, (8, 9))
+    assert (made["both"].arm, made["set"].per_class, made["set"].classes) == (
+        "real+500@8+9",
+        500,
+        (8, 9),
+    )
     own = specs(planned("s3-tail", "corrected", store, tmp_path, monkeypatch))["generator"]
     assert sum(available(own)) == 20_431
 
@@ -205,7 +344,10 @@ def test_a_set_holds_what_its_largest_arm_needs(
     assert replaced["set"].per_class == 600 and replaced["88/12"].arm == "88/12"
     corrected = specs(planned("s0-cifar", "corrected", store, tmp_path, monkeypatch))
     kept = sum(available(corrected["arm:10/90"]))
-    assert kept == sum(available(corrected["generator:10/90"])) == 4500 and corrected["set:10/90"].per_class == 9 * 450
+    assert (
+        kept == sum(available(corrected["generator:10/90"])) == 4500
+        and corrected["set:10/90"].per_class == 9 * 450
+    )
 
 
 def test_studies_share_what_is_the_same(store: RunStore) -> None:
@@ -222,13 +364,19 @@ def test_studies_share_what_is_the_same(store: RunStore) -> None:
     )
     assert hashes("s2-mlp", "train") == hashes("s2-cnn", "train") < hashes("s2-epochs", "train")
     assert hashes("s3-targeted", "train") == hashes("s3-background", "train")
-    assert hashes("s3-targeted", "train") & hashes("s3-tail", "train") and hashes("s3-replacement", "train") < hashes(
-        "s3-targeted", "train"
-    )
+    assert hashes("s3-targeted", "train") & hashes("s3-tail", "train") and hashes(
+        "s3-replacement", "train"
+    ) < hashes("s3-targeted", "train")
 
 
 def test_the_user_has_the_last_word_on_data_seeds_and_device(store: RunStore) -> None:
-    values = {"study": "s3-replacement", "dataset": "mnist5k", "seeds": 2, "device": "cpu", "data_dir": "there"}
+    values = {
+        "study": "s3-replacement",
+        "dataset": "mnist5k",
+        "seeds": 2,
+        "device": "cpu",
+        "data_dir": "there",
+    }
     for child in plan(make(StudySpec, values), store):
         spec = make(KINDS[child.kind], dict(child.values))
         assert spec.device == "cpu"
@@ -241,10 +389,22 @@ def test_the_user_has_the_last_word_on_data_seeds_and_device(store: RunStore) ->
 @pytest.mark.parametrize(
     ("values", "field", "words"),
     [
-        ({"study": "s1-cas", "scale": "middle"}, "scale", "no middle scale; it has laptop, corrected, paper"),
-        ({"study": "s4-tsweep", "scale": "paper"}, "dataset", "Needs flowers, butterflies or anime faces: import"),
+        (
+            {"study": "s1-cas", "scale": "middle"},
+            "scale",
+            "no middle scale; it has laptop, corrected, paper",
+        ),
+        (
+            {"study": "s4-tsweep", "scale": "paper"},
+            "dataset",
+            "Needs flowers, butterflies or anime faces: import",
+        ),
         ({"study": "s0-mnist", "seeds": 1}, "seeds", "needs at least 2"),
-        ({"study": "s0-mnist", "scale": "paper", "data_dir": "nowhere at all"}, "data_dir", "does not exist"),
+        (
+            {"study": "s0-mnist", "scale": "paper", "data_dir": "nowhere at all"},
+            "data_dir",
+            "does not exist",
+        ),
         ({"study": "s3-tail", "scale": "middle"}, "scale", "no middle scale"),
     ],
 )

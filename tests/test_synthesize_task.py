@@ -1,4 +1,5 @@
-"""Task synthesize, the live sampler, and what reads sets of another image size; inside this process."""
+"""Task synthesize, the live sampler, and what reads sets of another image size; inside this
+process."""
 
 from __future__ import annotations
 
@@ -35,20 +36,39 @@ def images_of(ctx: TaskContext) -> np.ndarray:
     return np.asarray(imageset.load(ctx.run.path)[0]).astype(int)
 
 
-def test_a_set_is_sampled_class_by_class_and_goes_on_after_a_stop(store: RunStore, source: str) -> None:
+def test_a_set_is_sampled_class_by_class_and_goes_on_after_a_stop(
+    store: RunStore, source: str
+) -> None:
     settings = {"source": source, "per_class": 3, "classes": (7, 2), "num_steps": 3, "seed": 4}
-    whole, parts = context(store, "synthesize", **settings), context(store, "synthesize", **settings, batch_size=2)
+    whole, parts = (
+        context(store, "synthesize", **settings),
+        context(store, "synthesize", **settings, batch_size=2),
+    )
     events = list(synthesize(whole))
     images, labels = imageset.load(whole.run.path)
-    assert images.shape == (6, 8, 8, 1) and images.dtype == np.uint8 and labels.tolist() == [7, 7, 7, 2, 2, 2]
+    assert (
+        images.shape == (6, 8, 8, 1)
+        and images.dtype == np.uint8
+        and labels.tolist() == [7, 7, 7, 2, 2, 2]
+    )
     result = events[-1]["values"]
     wanted = {
-        "images": 6, "guidance_scale": 2.0, "network_calls": 6, "grid": "samples/grid.png", "image_size": 8, "channels": 1,
-        "stages": 1, "sampler": "dpmpp_2m", "num_steps": 3, "device": "cpu",
-    }  # fmt: skip
+        "images": 6,
+        "guidance_scale": 2.0,
+        "network_calls": 6,
+        "grid": "samples/grid.png",
+        "image_size": 8,
+        "channels": 1,
+        "stages": 1,
+        "sampler": "dpmpp_2m",
+        "num_steps": 3,
+        "device": "cpu",
+    }
     assert {k: result[k] for k in wanted} == wanted and result["images_per_second"] > 0
     json.dumps(events, allow_nan=False)
-    assert events[-2]["name"] == "grid" and Image.open(whole.run.path / "samples/grid.png").size == (24, 16)
+    assert events[-2]["name"] == "grid" and Image.open(
+        whole.run.path / "samples/grid.png"
+    ).size == (24, 16)
     stop_after(parts, synthesize, lambda e: e["type"] == "progress" and e["step"] == 4)
     assert not (parts.run.path / "images.npy").exists()
     events = list(synthesize(again(parts)))
@@ -57,7 +77,9 @@ def test_a_set_is_sampled_class_by_class_and_goes_on_after_a_stop(store: RunStor
     assert not list(parts.run.path.glob("partial*"))
 
 
-def test_a_stop_ends_within_a_batch(store: RunStore, source: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stop_ends_within_a_batch(
+    store: RunStore, source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ctx = context(store, "synthesize", source=source, per_class=10, num_steps=50, sampler="ddpm")
     monkeypatch.setattr("dreamlab.tasks.synthesize.image_set.REPORT_EVERY", 0.0)
     events = stop_after(ctx, synthesize, lambda e: e["type"] == "progress" and e["step"] > 10)
@@ -66,13 +88,17 @@ def test_a_stop_ends_within_a_batch(store: RunStore, source: str, monkeypatch: p
     assert json.loads((ctx.run.path / "partial.json").read_text())["done"] == 0
 
 
-def test_the_trajectory_shows_noise_and_both_pictures_of_every_chosen_step(store: RunStore, source: str) -> None:
+def test_the_trajectory_shows_noise_and_both_pictures_of_every_chosen_step(
+    store: RunStore, source: str
+) -> None:
     settings = {"source": source, "per_class": 10, "classes": (7, 2), "num_steps": 20, "seed": 4}
     plain = context(store, "synthesize", **settings)
     shown = context(store, "synthesize", **settings, trajectory=5, batch_size=7)
     list(synthesize(plain))
     events = [e for e in synthesize(shown) if e["type"] == "image" and e["name"] != "grid"]
-    assert [(e["name"], e["step"]) for e in events] == [(n, s) for s in (0, 5, 10, 15, 20) for n in ("x_t", "x0")]
+    assert [(e["name"], e["step"]) for e in events] == [
+        (n, s) for s in (0, 5, 10, 15, 20) for n in ("x_t", "x0")
+    ]
     assert all((e["rows"], e["cols"]) == (2, 8) for e in events)
     assert events[2]["path"] == "samples/x_t-005.png" and events[3]["path"] == "samples/x0-005.png"
     assert events[2]["caption"].startswith("x_t after step 5 of 20, t = ")
@@ -93,11 +119,21 @@ def test_a_run_stopped_in_its_trajectory_keeps_its_images(store: RunStore, sourc
 def test_a_cascade_makes_sets_of_its_last_size(store: RunStore, source: str) -> None:
     up = trained_run(store, 2, image_size=16, low_size=8)
     ctx = context(
-        store, "synthesize", source=source, upsample=(up.id,), per_class=1, classes=(3,), num_steps=4, trajectory=3
+        store,
+        "synthesize",
+        source=source,
+        upsample=(up.id,),
+        per_class=1,
+        classes=(3,),
+        num_steps=4,
+        trajectory=3,
     )
     events = list(synthesize(ctx))
     result = events[-1]["values"]
-    assert images_of(ctx).shape == (1, 16, 16, 1) and (result["stages"], result["image_size"]) == (2, 16)
+    assert images_of(ctx).shape == (1, 16, 16, 1) and (result["stages"], result["image_size"]) == (
+        2,
+        16,
+    )
     assert result["network_calls"] == 16
     shown = [e for e in events if e.get("name") == "x_t"]
     assert [e["step"] for e in shown] == [0, 4, 8] and shown[-1]["caption"].endswith("stage 2")
@@ -106,12 +142,15 @@ def test_a_cascade_makes_sets_of_its_last_size(store: RunStore, source: str) -> 
 
 def test_a_generator_without_classes_makes_one_kind_of_image(store: RunStore) -> None:
     plain = trained_run(store, conditional=False, label_dropout=0.0)
-    ctx = context(store, "synthesize", source=plain.id, per_class=12, num_steps=2, guidance_weight=0.0)
+    ctx = context(
+        store, "synthesize", source=plain.id, per_class=12, num_steps=2, guidance_weight=0.0
+    )
     list(synthesize(ctx))
     images, labels = imageset.load(ctx.run.path)
     assert images.shape == (12, 8, 8, 1) and labels.tolist() == [0] * 12
     sets = fidelity._sets(
-        context(store, "fidelity", images=ctx.run.id), context(store, "fidelity", images=ctx.run.id).spec
+        context(store, "fidelity", images=ctx.run.id),
+        context(store, "fidelity", images=ctx.run.id).spec,
     )
     assert not sets.labelled
 
@@ -138,7 +177,9 @@ def request(store: RunStore, ctx: TaskContext, frames: int, **more: Any) -> dict
 
 
 def test_live_frames_end_in_the_image_of_a_synthesize_run(store: RunStore, source: str) -> None:
-    ctx = context(store, "synthesize", source=source, per_class=2, classes=(1, 5), num_steps=12, seed=9)
+    ctx = context(
+        store, "synthesize", source=source, per_class=2, classes=(1, 5), num_steps=12, seed=9
+    )
     list(synthesize(ctx))
     live = LiveSampler("cpu")
     wanted = json.loads(json.dumps(request(store, ctx, 5)))  # as it comes over the wire
@@ -157,10 +198,19 @@ def test_live_frames_end_in_the_image_of_a_synthesize_run(store: RunStore, sourc
         next(live.frames({**wanted, "sampler": "euler"}))
 
 
-def test_live_frames_of_a_cascade_with_a_guide_name_their_stage(store: RunStore, source: str) -> None:
+def test_live_frames_of_a_cascade_with_a_guide_name_their_stage(
+    store: RunStore, source: str
+) -> None:
     up, weak = trained_run(store, 2, image_size=16, low_size=8), trained_run(store, 3)
     ctx = context(
-        store, "synthesize", source=source, upsample=(up.id,), guide=weak.id, per_class=2, classes=(1,), num_steps=4
+        store,
+        "synthesize",
+        source=source,
+        upsample=(up.id,),
+        guide=weak.id,
+        per_class=2,
+        classes=(1,),
+        num_steps=4,
     )
     list(synthesize(ctx))
     live = LiveSampler("cpu")
@@ -168,7 +218,11 @@ def test_live_frames_of_a_cascade_with_a_guide_name_their_stage(store: RunStore,
         frames = list(live.frames(request(store, ctx, 8)))
         assert [f["stage"] for f in frames] == [0] * 5 + [1] * 4 and frames[-1]["done"]
     assert len(live._held) == 3  # all that it needs, although more than are kept otherwise
-    list(live.frames(request(store, context(store, "synthesize", source=source, per_class=1, num_steps=2), 1)))
+    list(
+        live.frames(
+            request(store, context(store, "synthesize", source=source, per_class=1, num_steps=2), 1)
+        )
+    )
     assert len(live._held) == 2
     last = np.asarray(Image.open(io.BytesIO(frames[-1]["png"])))
     expected = imageset.sheet(np.asarray(imageset.load(ctx.run.path)[0]), 2)[..., 0]
@@ -203,7 +257,9 @@ def test_a_set_of_another_size_is_resized_for_a_classifier_and_says_so(
     assert events[0]["type"] == "message" and "16x16 pixels and resized to 8x8" in events[0]["text"]
 
 
-def test_a_set_of_another_size_is_resized_for_fidelity_and_says_so(store: RunStore, large_set: TaskContext) -> None:
+def test_a_set_of_another_size_is_resized_for_fidelity_and_says_so(
+    store: RunStore, large_set: TaskContext
+) -> None:
     ctx = context(store, "fidelity", images=large_set.run.id)
     sets = fidelity._sets(ctx, ctx.spec)
     assert sets.images.shape == (40, 8, 8, 1) and sets.made_at == 16 and sets.labelled

@@ -1,4 +1,5 @@
-"""Tables of results for other programs: what is written can be read back, and nothing in a name becomes a command."""
+"""Tables of results for other programs: what is written can be read back, and nothing in a name
+becomes a command."""
 
 from __future__ import annotations
 
@@ -13,11 +14,27 @@ from dreamlab.service.tables import ARM_FIELDS, FIELDS, as_csv, as_latex, escape
 
 def row(**changes: Any) -> dict[str, Any]:
     return {
-        "id": "98/2", "arm": "2 % replaced", "metric": "accuracy", "unit": "%", "published": 77.37, "published_low": None,
-        "published_high": None, "setting": "CIFAR-10, ResNet-18", "flag": "z = 1.2", "ours": 96.314, "low": 95.1, "high": 97.2,
-        "our_metric": "", "seeds": 5, "images": 597, "stand_in": "8x8 digits",
-        "difference": {"mean": -0.4, "low": -1.2, "high": 0.4, "p_holm": 0.7}, "state": "done", "child": "run-1", **changes,
-    }  # fmt: skip
+        "id": "98/2",
+        "arm": "2 % replaced",
+        "metric": "accuracy",
+        "unit": "%",
+        "published": 77.37,
+        "published_low": None,
+        "published_high": None,
+        "setting": "CIFAR-10, ResNet-18",
+        "flag": "z = 1.2",
+        "ours": 96.314,
+        "low": 95.1,
+        "high": 97.2,
+        "our_metric": "",
+        "seeds": 5,
+        "images": 597,
+        "stand_in": "8x8 digits",
+        "difference": {"mean": -0.4, "low": -1.2, "high": 0.4, "p_holm": 0.7},
+        "state": "done",
+        "child": "run-1",
+        **changes,
+    }
 
 
 def study(*rows: dict[str, Any]) -> dict[str, Any]:
@@ -27,10 +44,21 @@ def study(*rows: dict[str, Any]) -> dict[str, Any]:
 def arm(**changes: Any) -> dict[str, Any]:
     interval = {"mean": 0.912, "low": 0.9, "high": 0.924, "level": 0.95}
     return {
-        "arm": "real+1x", "label": "Real + 1x synthetic", "generator": "own", "role": "treatment", "real": 100, "synthetic": 1200,
-        "other": 0, "seeds": [0, 1, 2], "interval": interval, "macro_f1_interval": interval, "state": "done", "run": "run-2",
-        "difference": {"mean": 1.25, "low": 0.5, "high": 2.0, "p_holm": 0.01}, **changes,
-    }  # fmt: skip
+        "arm": "real+1x",
+        "label": "Real + 1x synthetic",
+        "generator": "own",
+        "role": "treatment",
+        "real": 100,
+        "synthetic": 1200,
+        "other": 0,
+        "seeds": [0, 1, 2],
+        "interval": interval,
+        "macro_f1_interval": interval,
+        "state": "done",
+        "run": "run-2",
+        "difference": {"mean": 1.25, "low": 0.5, "high": 2.0, "p_holm": 0.01},
+        **changes,
+    }
 
 
 def read(text: str) -> list[dict[str, str]]:
@@ -38,18 +66,36 @@ def read(text: str) -> list[dict[str, str]]:
 
 
 def test_a_study_comes_back_from_csv_with_all_fields() -> None:
-    lines = read(as_csv(study(row(), row(id="real", ours=None, low=None, high=None, seeds=None, difference=None))))
+    lines = read(
+        as_csv(
+            study(
+                row(), row(id="real", ours=None, low=None, high=None, seeds=None, difference=None)
+            )
+        )
+    )
     assert tuple(lines[0]) == FIELDS and len(lines) == 2
     first, second = lines
-    assert (float(first["published"]), float(first["ours"]), first["setting"]) == (77.37, 96.314, "CIFAR-10, ResNet-18")
+    assert (float(first["published"]), float(first["ours"]), first["setting"]) == (
+        77.37,
+        96.314,
+        "CIFAR-10, ResNet-18",
+    )
     assert (float(first["difference_low"]), float(first["p_holm"])) == (-1.2, 0.7)
     assert second["ours"] == second["seeds"] == second["difference"] == ""
 
 
 def test_a_mix_comes_back_from_csv() -> None:
-    lines = read(as_csv({"arms": [arm(), arm(interval=None, macro_f1_interval=None, difference=None, seeds=[])]}))
+    lines = read(
+        as_csv(
+            {"arms": [arm(), arm(interval=None, macro_f1_interval=None, difference=None, seeds=[])]}
+        )
+    )
     assert tuple(lines[0]) == ARM_FIELDS
-    assert (float(lines[0]["accuracy"]), lines[0]["seeds"], float(lines[0]["difference"])) == (0.912, "3", 1.25)
+    assert (float(lines[0]["accuracy"]), lines[0]["seeds"], float(lines[0]["difference"])) == (
+        0.912,
+        "3",
+        1.25,
+    )
     assert lines[1]["accuracy"] == "" and lines[1]["seeds"] == "0"
 
 
@@ -60,7 +106,17 @@ def test_a_text_that_a_spreadsheet_would_compute_is_quoted_and_a_number_is_not()
 
 def test_latex_is_a_booktabs_table_with_published_beside_ours() -> None:
     text = as_latex(
-        study(row(), row(arm="T_1 & 50 % {x}", our_metric="fd_classifier", ours=None, low=None, high=None, seeds=None))
+        study(
+            row(),
+            row(
+                arm="T_1 & 50 % {x}",
+                our_metric="fd_classifier",
+                ours=None,
+                low=None,
+                high=None,
+                seeds=None,
+            ),
+        )
     )
     lines = text.splitlines()
     assert (
@@ -75,15 +131,22 @@ def test_latex_is_a_booktabs_table_with_published_beside_ours() -> None:
 
 def test_latex_of_a_mix_has_accuracy_in_percent_and_the_difference_in_points() -> None:
     text = as_latex(
-        {"arms": [arm(), arm(arm="real", label="Real only", generator="", difference=None)], "test_images": 2000}
+        {
+            "arms": [arm(), arm(arm="real", label="Real only", generator="", difference=None)],
+            "test_images": 2000,
+        }
     )
-    assert r"Real + 1x synthetic (own) & 100 & 1,200 & 91.2 (90.0 to 92.4) & 1.25 (0.50 to 2.00) & 3 \\" in text
+    assert (
+        r"Real + 1x synthetic (own) & 100 & 1,200 & 91.2 (90.0 to 92.4) & 1.25 (0.50 to 2.00) &"
+        r" 3 \\" in text
+    )
     assert r"Real only & 100 & 1,200 & 91.2 (90.0 to 92.4) &  & 3 \\" in text
 
 
 def test_every_special_character_is_escaped() -> None:
-    assert escaped("\\ { } & % $ # _ ~ ^") == (
-        r"\textbackslash{} \{ \} \& \% \$ \# \_ \textasciitilde{} \textasciicircum{}"
+    assert (
+        escaped("\\ { } & % $ # _ ~ ^")
+        == r"\textbackslash{} \{ \} \& \% \$ \# \_ \textasciitilde{} \textasciicircum{}"
     )
     assert escaped("±<>") == r"$\pm$\textless{}\textgreater{}"
 
@@ -99,14 +162,21 @@ def test_every_special_character_is_escaped() -> None:
         ((None, None, None), ""),
     ],
 )
-def test_a_number_has_the_digits_that_its_interval_supports(values: tuple[float | None, ...], shown: str) -> None:
+def test_a_number_has_the_digits_that_its_interval_supports(
+    values: tuple[float | None, ...], shown: str
+) -> None:
     assert number(*values) == shown
 
 
 def test_a_published_number_keeps_its_spread_and_its_unit() -> None:
-    assert published(row(published=76.39, published_low=76.18, published_high=76.6)) == "76.39 ± 0.21 %"
+    assert (
+        published(row(published=76.39, published_low=76.18, published_high=76.6))
+        == "76.39 ± 0.21 %"
+    )
     assert published(row(published=0.74, unit="points")) == "+0.74 points"
-    assert published(row(published=0.36, unit="")) == "0.36" and published(row(published=None)) == ""
+    assert (
+        published(row(published=0.36, unit="")) == "0.36" and published(row(published=None)) == ""
+    )
 
 
 def test_what_is_neither_is_refused() -> None:

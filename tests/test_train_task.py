@@ -1,4 +1,5 @@
-"""The task `train` on a tiny spec inside this process: what it reports, how it stops, goes on and answers while it runs."""
+"""The task `train` on a tiny spec inside this process: what it reports, how it stops, goes on and
+answers while it runs."""
 
 from __future__ import annotations
 
@@ -51,9 +52,18 @@ def test_training_reports_shows_and_ends_with_its_result(trained) -> None:
         assert (event["name"], event["rows"], event["cols"]) == ("preview", 10, 16)
     result = result_of(events)
     expected = {
-        "steps": 12, "images_seen": 192, "image_size": 8, "channels": 1, "classes": 10, "real_images": 1200, "device": "cpu",
-        "devices": 1, "accumulate": 1, "precision": "fp32", "checkpoint": checkpoints.LAST,
-    }  # fmt: skip
+        "steps": 12,
+        "images_seen": 192,
+        "image_size": 8,
+        "channels": 1,
+        "classes": 10,
+        "real_images": 1200,
+        "device": "cpu",
+        "devices": 1,
+        "accumulate": 1,
+        "precision": "fp32",
+        "checkpoint": checkpoints.LAST,
+    }
     assert {k: result[k] for k in expected} == expected
     assert 0 < result["loss"] < 2 and result["seconds"] > 0 and result["peak_memory_bytes"] > 10**8
     assert result["images_per_second"] > 0 and progress[-1]["eta_seconds"] == 0
@@ -70,13 +80,24 @@ def test_training_learns(store: RunStore) -> None:
 @pytest.mark.parametrize(
     "settings",
     [
-        {"dropout": 0.2, "flip": True}, {"optimizer": "adam", "weight_decay": 0.01, "dropout": 0.1, "accumulate": 3},
-        {"optimizer": "adafactor", "learn_variance": True, "target": "eps", "schedule": "linear", "weighting": "simple"},
-        {"optimizer": "sgd", "ema_horizon": 0.0, "grad_clip": 0.5}, {"optimizer": "adamw", "target": "v", "zero_terminal_snr": True},
-        {"image_size": 16, "low_size": 8}, {"conditional": False, "label_dropout": 0.0, "wiring": "ddpm", "stem_patch": 1},
+        {"dropout": 0.2, "flip": True},
+        {"optimizer": "adam", "weight_decay": 0.01, "dropout": 0.1, "accumulate": 3},
+        {
+            "optimizer": "adafactor",
+            "learn_variance": True,
+            "target": "eps",
+            "schedule": "linear",
+            "weighting": "simple",
+        },
+        {"optimizer": "sgd", "ema_horizon": 0.0, "grad_clip": 0.5},
+        {"optimizer": "adamw", "target": "v", "zero_terminal_snr": True},
+        {"image_size": 16, "low_size": 8},
+        {"conditional": False, "label_dropout": 0.0, "wiring": "ddpm", "stem_patch": 1},
     ],
-)  # fmt: skip
-def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(store: RunStore, settings: dict[str, Any]) -> None:
+)
+def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(
+    store: RunStore, settings: dict[str, Any]
+) -> None:
     whole, parts = (context(store, "train", **{**TINY, "steps": 8, **settings}) for _ in range(2))
     list(train(whole))
     events = stop_after(parts, train, lambda e: e["type"] == "image")
@@ -135,7 +156,9 @@ def test_few_images_of_a_class_are_used_alone(store: RunStore) -> None:
     assert result_of(list(train(ctx)))["real_images"] == 10
 
 
-def test_a_preview_and_a_checkpoint_can_be_asked_for_while_it_runs(store: RunStore, monkeypatch) -> None:
+def test_a_preview_and_a_checkpoint_can_be_asked_for_while_it_runs(
+    store: RunStore, monkeypatch
+) -> None:
     monkeypatch.setattr("dreamlab.tasks.train.task.STAT_EVERY", 0.0)
     ctx = context(store, "train", **{**TINY, "steps": 30, "preview_every": 3600})
     events = []
@@ -169,14 +192,19 @@ def test_checkpoints_are_kept_at_even_shares_of_the_run(store: RunStore) -> None
     assert kept == [f"Kept checkpoint step-00000{n}." for n in (3, 6, 9)]
 
 
-def test_too_little_memory_is_said_and_the_run_goes_on(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_little_memory_is_said_and_the_run_goes_on(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from dreamlab.diffusion.unet import UNet
 
     forward = UNet.forward
 
     def poor(self: UNet, x: torch.Tensor, *rest: Any) -> torch.Tensor:
         if self.training and len(x) > 8:
-            raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 GB")
+            raise RuntimeError(
+                "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate"
+                " 8 GB"
+            )
         return forward(self, x, *rest)
 
     monkeypatch.setattr(UNet, "forward", poor)
@@ -205,9 +233,13 @@ def test_compiling_is_announced(store: RunStore, monkeypatch: pytest.MonkeyPatch
     assert events[0]["text"].startswith("Compiling the network") and texts(events, "warning") == []
 
 
-def test_a_model_is_fine_tuned_from_another_run_and_resumed_without_it(store: RunStore, trained) -> None:
+def test_a_model_is_fine_tuned_from_another_run_and_resumed_without_it(
+    store: RunStore, trained
+) -> None:
     source = trained[0].run.id
-    ctx = context(store, "train", **TINY, init_from=source, freeze=("stem", "down"), images_per_class=5)
+    ctx = context(
+        store, "train", **TINY, init_from=source, freeze=("stem", "down"), images_per_class=5
+    )
     stop_after(ctx, train, lambda e: e["type"] == "image")
     hidden = store.folder / f"{source}-hidden"
     (store.folder / source).rename(hidden)
@@ -215,7 +247,9 @@ def test_a_model_is_fine_tuned_from_another_run_and_resumed_without_it(store: Ru
         assert result_of(list(train(again(ctx))))["steps"] == 12
     finally:
         hidden.rename(store.folder / source)
-    before, after = (load_generator(c.run.path, CPU).network.state_dict() for c in (trained[0], ctx))
+    before, after = (
+        load_generator(c.run.path, CPU).network.state_dict() for c in (trained[0], ctx)
+    )
     same = {name.split(".")[0] for name in before if torch.equal(before[name], after[name])}
     assert same == {"stem", "down", "shrink"}
 
@@ -225,7 +259,9 @@ def test_a_run_to_start_from_that_is_gone_is_named(store: RunStore) -> None:
         list(train(context(store, "train", **TINY, init_from="20200101-000000-train-none-0000")))
 
 
-@pytest.mark.parametrize("settings", [{"image_size": 16, "low_size": 8}, {"conditional": False, "label_dropout": 0.0}])
+@pytest.mark.parametrize(
+    "settings", [{"image_size": 16, "low_size": 8}, {"conditional": False, "label_dropout": 0.0}]
+)
 def test_previews_of_other_stages(store: RunStore, settings: dict[str, Any]) -> None:
     ctx = context(store, "train", **{**TINY, "steps": 2, **settings})
     last = [e for e in train(ctx) if e["type"] == "image"][-1]
@@ -234,16 +270,21 @@ def test_previews_of_other_stages(store: RunStore, settings: dict[str, Any]) -> 
     assert Image.open(ctx.run.path / last["path"]).size == (16 * side, rows * side)
 
 
-def test_a_large_network_shows_fewer_images(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_network_shows_fewer_images(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("dreamlab.architecture.cost.PREVIEW_WORK", 1.0)
     events = list(train(context(store, "train", **{**TINY, "steps": 1})))
     assert [e["cols"] for e in events if e["type"] == "image"] == [2, 2]
 
 
 @pytest.mark.parametrize(
-    ("settings", "text"), [({"images_per_class": 5000}, "fewer than"), ({"multipliers": (1, 1, 1, 1)}, "--multipliers")]
+    ("settings", "text"),
+    [({"images_per_class": 5000}, "fewer than"), ({"multipliers": (1, 1, 1, 1)}, "--multipliers")],
 )
-def test_what_cannot_be_trained_says_so(store: RunStore, settings: dict[str, Any], text: str) -> None:
+def test_what_cannot_be_trained_says_so(
+    store: RunStore, settings: dict[str, Any], text: str
+) -> None:
     with pytest.raises(TaskError, match=text):
         list(train(context(store, "train", **{**TINY, **settings})))
 
@@ -253,14 +294,17 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_saves_nothing(
 ) -> None:
     ctx = context(store, "train", **TINY)
     monkeypatch.setattr(
-        "dreamlab.tasks.train.trainer.squared_errors", lambda out, wanted: out.flatten(1).mean(1) * math.nan
+        "dreamlab.tasks.train.trainer.squared_errors",
+        lambda out, wanted: out.flatten(1).mean(1) * math.nan,
     )
     with pytest.raises(TaskError, match="diverged"):
         list(train(ctx))
     assert not (ctx.run.path / checkpoints.LAST).exists()
 
 
-def test_damaged_and_foreign_checkpoints_are_refused_in_one_sentence(store: RunStore, trained, tmp_path: Path) -> None:
+def test_damaged_and_foreign_checkpoints_are_refused_in_one_sentence(
+    store: RunStore, trained, tmp_path: Path
+) -> None:
     good = (trained[0].run.path / checkpoints.LAST).read_bytes()
     state = (trained[0].run.path / STATE).read_bytes()
     (tmp_path / "checkpoints").mkdir()

@@ -34,7 +34,8 @@ def wake(t: Trainer) -> Trainer:
     """Moves the weights off their start, where layers of zeros hide most gradients."""
     with torch.no_grad():
         t.optimizer.weights.add_(
-            torch.randn(t.optimizer.weights.shape, generator=torch.Generator().manual_seed(5)), alpha=0.05
+            torch.randn(t.optimizer.weights.shape, generator=torch.Generator().manual_seed(5)),
+            alpha=0.05,
         )
     return t
 
@@ -58,25 +59,43 @@ def test_the_shares_of_several_processes_add_up_to_the_whole(count: int) -> None
 @pytest.mark.parametrize("target", ["x0", "eps", "v"])
 @pytest.mark.parametrize("weighting", ["sqrt_snr", "simple", "min_snr"])
 @pytest.mark.parametrize("learn_variance", [False, True])
-def test_every_target_and_weighting_learns(target: str, weighting: str, learn_variance: bool) -> None:
-    t = trainer(target=target, weighting=weighting, learn_variance=learn_variance, optimizer="adam", learning_rate=4e-3)
+def test_every_target_and_weighting_learns(
+    target: str, weighting: str, learn_variance: bool
+) -> None:
+    t = trainer(
+        target=target,
+        weighting=weighting,
+        learn_variance=learn_variance,
+        optimizer="adam",
+        learning_rate=4e-3,
+    )
     losses = [float(t.step(0.3, "fp32")) for _ in range(40)]
     assert np.mean(losses[-5:]) < 0.9 * np.mean(losses[:5])
 
 
 def test_a_zero_terminal_snr_is_trained_at_its_end() -> None:
-    assert np.isfinite(steps(trainer(zero_terminal_snr=True, target="v", learn_variance=True), 4)).all()
+    assert np.isfinite(
+        steps(trainer(zero_terminal_snr=True, target="v", learn_variance=True), 4)
+    ).all()
 
 
 def test_the_variance_does_not_move_the_mean() -> None:
     plain, hybrid = wake(trainer(learn_variance=True)), wake(trainer(learn_variance=True))
-    half = plain.generator.channels * 4  # rows of the head that say the target, before the pixels are unfolded
+    half = (
+        plain.generator.channels * 4
+    )  # rows of the head that say the target, before the pixels are unfolded
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("dreamlab.tasks.train.trainer.VLB_WEIGHT", 0.0)
         gradient(plain)
     gradient(hybrid)
-    torch.testing.assert_close(plain.network.head.weight.grad[:half], hybrid.network.head.weight.grad[:half])
-    assert plain.network.head.weight.grad[half:].abs().max() == 0 < hybrid.network.head.weight.grad[half:].abs().max()
+    torch.testing.assert_close(
+        plain.network.head.weight.grad[:half], hybrid.network.head.weight.grad[:half]
+    )
+    assert (
+        plain.network.head.weight.grad[half:].abs().max()
+        == 0
+        < hybrid.network.head.weight.grad[half:].abs().max()
+    )
 
 
 def test_without_labels_there_is_no_class_table() -> None:
@@ -89,7 +108,11 @@ def test_labels_are_dropped_and_images_mirrored_by_the_chance_of_the_step() -> N
     t = trainer(flip=True, label_dropout=0.5, batch_size=256)
     t.step_count = 1
     first, second = t._draw(), t._draw()
-    for a, b in ((first.labels, second.labels), (first.mirrored, second.mirrored), (first.eps, second.eps)):
+    for a, b in (
+        (first.labels, second.labels),
+        (first.mirrored, second.mirrored),
+        (first.eps, second.eps),
+    ):
         assert torch.equal(a, b)
     assert 90 < int((first.labels == 10).sum()) < 166 and 90 < int(first.mirrored.sum()) < 166
     t.step_count = 2
@@ -98,7 +121,9 @@ def test_labels_are_dropped_and_images_mirrored_by_the_chance_of_the_step() -> N
 
 def test_a_mirrored_image_is_learned_mirrored(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
-    monkeypatch.setattr("dreamlab.tasks.train.trainer.target_of", lambda target, x0, *_: seen.append(x0) or x0)
+    monkeypatch.setattr(
+        "dreamlab.tasks.train.trainer.target_of", lambda target, x0, *_: seen.append(x0) or x0
+    )
     t = trainer(flip=True)
     t.step_count = 1
     batch = t._draw()
@@ -118,15 +143,27 @@ def test_losses_are_told_apart_by_noise_level() -> None:
     t = trainer(batch_size=4)
     losses = steps(t, 3)
     bands = t.loss_bands()
-    assert sorted(bands) == [f"loss_band_{i}" for i in range(4)]  # stratified: one of each quarter in every batch
+    assert sorted(bands) == [
+        f"loss_band_{i}" for i in range(4)
+    ]  # stratified: one of each quarter in every batch
     assert np.mean(list(bands.values())) == pytest.approx(np.mean(losses), rel=1e-5)
     assert t.loss_bands() == {}
 
 
 def test_streamed_and_resident_images_are_the_same_batches() -> None:
-    there, streamed = trainer(resident=True, images_per_class=3), trainer(resident=False, images_per_class=3)
+    there, streamed = (
+        trainer(resident=True, images_per_class=3),
+        trainer(resident=False, images_per_class=3),
+    )
     assert there.images.resident and not streamed.images.resident
-    for number in (0, 1, 2, 3, 7, 3):  # 30 images in batches of 16: epochs end inside; also out of turn
+    for number in (
+        0,
+        1,
+        2,
+        3,
+        7,
+        3,
+    ):  # 30 images in batches of 16: epochs end inside; also out of turn
         for a, b in zip(there.images.batch(number), streamed.images.batch(number), strict=True):
             assert torch.equal(a, b)
     labels = torch.cat([there.images.batch(n)[1] for n in range(15)])
@@ -134,9 +171,13 @@ def test_streamed_and_resident_images_are_the_same_batches() -> None:
     assert steps(there, 3) == steps(streamed, 3)
 
 
-def test_images_stay_on_the_device_where_a_share_of_its_memory_holds_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_stay_on_the_device_where_a_share_of_its_memory_holds_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def available(number: int) -> None:
-        monkeypatch.setattr("psutil.virtual_memory", lambda: type("Memory", (), {"available": number}))
+        monkeypatch.setattr(
+            "psutil.virtual_memory", lambda: type("Memory", (), {"available": number})
+        )
 
     available(4 * 1200 * 64)
     assert trainer().images.resident
@@ -198,7 +239,9 @@ def test_too_little_memory_divides_the_batch_and_does_the_same_step_again(tmp_pa
         "Out of memory with 16 images at once: the batch is now computed in 2 parts of 8.",
         "Out of memory with 8 images at once: the batch is now computed in 4 parts of 4.",
     ]
-    torch.testing.assert_close(poor.optimizer.weights, whole.optimizer.weights, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(
+        poor.optimizer.weights, whole.optimizer.weights, rtol=1e-3, atol=1e-4
+    )
     (tmp_path / "checkpoints").mkdir()
     poor.save(tmp_path, "fp32")
     resumed = trainer()
@@ -229,7 +272,9 @@ def test_what_cannot_be_compiled_trains_as_it_is(monkeypatch: pytest.MonkeyPatch
 LARGER = {"image_size": 16, "low_size": 8, "base_width": 8}
 
 
-def test_super_resolution_sees_the_small_image_noised_and_upsampled(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_super_resolution_sees_the_small_image_noised_and_upsampled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     t = trainer(**LARGER, low_noise=0.2, batch_size=64)
     t.step_count = 1
     batch = t._draw()
@@ -238,10 +283,18 @@ def test_super_resolution_sees_the_small_image_noised_and_upsampled(monkeypatch:
     t.network.register_forward_pre_hook(lambda module, inputs: seen.append(inputs))
     t._backward(batch, "fp32")
     x, _, labels, low_t = seen[0]
-    assert x.shape == (64, 2, 16, 16) and torch.equal(low_t, batch.low_t) and 0 < int((labels == 10).sum()) < 20
-    a = torch.tensor(t.generator.alpha_bar[batch.low_t.numpy()], dtype=torch.float32)[:, None, None, None]
+    assert (
+        x.shape == (64, 2, 16, 16)
+        and torch.equal(low_t, batch.low_t)
+        and 0 < int((labels == 10).sum()) < 20
+    )
+    a = torch.tensor(t.generator.alpha_bar[batch.low_t.numpy()], dtype=torch.float32)[
+        :, None, None, None
+    ]
     small = from_uint8(batch.images).unflatten(-1, (8, 2)).unflatten(-3, (8, 2)).mean(dim=(-3, -1))
-    torch.testing.assert_close(x[:, 1:], a.sqrt() * upsample(small, 16) + (1 - a).sqrt() * batch.low_eps)
+    torch.testing.assert_close(
+        x[:, 1:], a.sqrt() * upsample(small, 16) + (1 - a).sqrt() * batch.low_eps
+    )
     assert np.isfinite(steps(t, 2)).all()
 
 
@@ -283,9 +336,13 @@ def test_fine_tuning_from_another_network_or_other_channels_is_refused() -> None
 
 
 PARTS = {
-    "stem": {"stem"}, "condition": {"condition"}, "down": {"down", "shrink"}, "middle": {"middle"}, "up": {"up", "grow"},
+    "stem": {"stem"},
+    "condition": {"condition"},
+    "down": {"down", "shrink"},
+    "middle": {"middle"},
+    "up": {"up", "grow"},
     "head": {"norm", "head"},
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("part", list(PARTS))
@@ -296,8 +353,16 @@ def test_frozen_parts_stay_and_are_resumed(part: str, tmp_path: Path) -> None:
     t = trainer(**settings)
     before = {name: p.detach().clone() for name, p in t.network.named_parameters()}
     steps(t, 4)
-    moved = {name.split(".")[0] for name, p in t.network.named_parameters() if not torch.equal(p, before[name])}
-    still = {name.split(".")[0] for name, p in t.network.named_parameters() if torch.equal(p, before[name])}
+    moved = {
+        name.split(".")[0]
+        for name, p in t.network.named_parameters()
+        if not torch.equal(p, before[name])
+    }
+    still = {
+        name.split(".")[0]
+        for name, p in t.network.named_parameters()
+        if torch.equal(p, before[name])
+    }
     assert moved == {name.split(".")[0] for name in before} - PARTS[part] and PARTS[part] <= still
     (tmp_path / "checkpoints").mkdir()
     t.save(tmp_path, "fp32")

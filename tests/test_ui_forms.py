@@ -1,4 +1,5 @@
-"""Forms as pure functions: presets, sections, the schedule's picture, the loss by noise level, the page of a kept set."""
+"""Forms as pure functions: presets, sections, the schedule's picture, the loss by noise level, the
+page of a kept set."""
 
 from __future__ import annotations
 
@@ -19,14 +20,19 @@ BY_NAME = {k.name: k for k in settings_of(TrainSpec)}
 
 def usual(**more: Any) -> dict[str, Any]:
     """The values of an untouched form."""
-    return {k.name: controls.read(k, controls.shown(k, k.default)) for k in settings_of(TrainSpec)} | more
+    return {
+        k.name: controls.read(k, controls.shown(k, k.default)) for k in settings_of(TrainSpec)
+    } | more
 
 
 @pytest.mark.parametrize("preset", sorted(PRESETS))
 def test_a_preset_fills_what_presets_set_and_the_form_means_the_same(preset: str) -> None:
     filled = controls.filled_by(TrainSpec, "preset", preset)
     assert set(filled) == {name for fields in PRESETS.values() for name in fields}
-    shown = {name: controls.read(BY_NAME[name], controls.shown(BY_NAME[name], v)) for name, v in filled.items()}
+    shown = {
+        name: controls.read(BY_NAME[name], controls.shown(BY_NAME[name], v))
+        for name, v in filled.items()
+    }
     values = usual(preset=preset) | shown
     assert make(TrainSpec, values) == make(TrainSpec, {"preset": preset})
     assert controls.changed(TrainSpec, values) == ({"preset"} if preset != "small" else set())
@@ -35,9 +41,14 @@ def test_a_preset_fills_what_presets_set_and_the_form_means_the_same(preset: str
 @pytest.mark.parametrize("recipe", sorted(RECIPES))
 def test_a_recipe_fills_the_classifier_and_the_form_means_the_same(recipe: str) -> None:
     by_name = {k.name: k for k in settings_of(MixSpec)}
-    untouched = {name: controls.read(k, controls.shown(k, k.default)) for name, k in by_name.items()}
+    untouched = {
+        name: controls.read(k, controls.shown(k, k.default)) for name, k in by_name.items()
+    }
     filled = controls.filled_by(MixSpec, "recipe", recipe)
-    shown = {name: controls.read(by_name[name], controls.shown(by_name[name], v)) for name, v in filled.items()}
+    shown = {
+        name: controls.read(by_name[name], controls.shown(by_name[name], v))
+        for name, v in filled.items()
+    }
     values = untouched | {"recipe": recipe} | shown
     assert make(MixSpec, values) == make(MixSpec, {"recipe": recipe})
     assert controls.changed(MixSpec, values) == ({"recipe"} if recipe != "fast" else set())
@@ -55,7 +66,10 @@ def test_a_data_set_is_chosen_by_name_or_among_the_imports() -> None:
     with gr.Blocks(analytics_enabled=False):
         made = controls.control(dataset, [("my pictures", "id-1")], "x")
         other = controls.control(classes_of, [("my pictures", "id-1")], "y")
-    assert made.value == "mnist5k" and made.choices[0] == ("Handwritten digits (MNIST, 5,000)", "mnist5k")
+    assert made.value == "mnist5k" and made.choices[0] == (
+        "Handwritten digits (MNIST, 5,000)",
+        "mnist5k",
+    )
     assert made.choices[-1] == ("my pictures", "id-1") and controls.NONE not in made.choices
     assert other.value == "" and other.choices[0] == controls.NONE
 
@@ -75,7 +89,11 @@ def test_what_is_not_as_the_preset_says_counts_as_changed() -> None:
 
 @pytest.mark.parametrize(
     ("title", "differing", "words"),
-    [("Noise", 0, "Noise, 3 settings"), ("Noise", 2, "Noise, 3 settings, 2 changed"), ("", 0, "3 more settings")],
+    [
+        ("Noise", 0, "Noise, 3 settings"),
+        ("Noise", 2, "Noise, 3 settings, 2 changed"),
+        ("", 0, "3 more settings"),
+    ],
 )
 def test_the_head_of_a_section_counts(title: str, differing: int, words: str) -> None:
     assert controls.header(title, 3, differing) == words
@@ -118,15 +136,25 @@ def test_the_confound_of_s4_is_said() -> None:
 @pytest.mark.parametrize("zero", [False, True])
 @pytest.mark.parametrize("steps", [10, 1000, 4000])
 def test_every_schedule_can_be_drawn(name: str, zero: bool, steps: int) -> None:
-    made = noise_schedule.describe(train(schedule=name, zero_terminal_snr=zero, num_train_timesteps=steps))
+    made = noise_schedule.describe(
+        train(schedule=name, zero_terminal_snr=zero, num_train_timesteps=steps)
+    )
     assert made.count("<path") == 2 and "nan" not in made and "inf" not in made
-    numbers = [float(y) for d in made.split(' d="M')[1:] for p in d.split('"')[0].split(" L") for y in p.split(",")]
+    numbers = [
+        float(y)
+        for d in made.split(' d="M')[1:]
+        for p in d.split('"')[0].split(" L")
+        for y in p.split(",")
+    ]
     assert min(numbers) >= 0 and max(numbers) <= 100
     assert ("\u221e" in made) == zero
 
 
 def test_loss_bands_are_four_lines_over_what_was_measured() -> None:
-    points = [{"step": s, **{f"loss_band_{i}": 0.1 / (i + 1) / s for i in range(4) if s > 1 or i}} for s in (1, 2, 3)]
+    points = [
+        {"step": s, **{f"loss_band_{i}": 0.1 / (i + 1) / s for i in range(4) if s > 1 or i}}
+        for s in (1, 2, 3)
+    ]
     figure = curves.bands(points, "light", "r")
     assert [t.name for t in figure.data] == list(curves.BANDS)
     assert [len(t.x) for t in figure.data] == [2, 3, 3, 3]

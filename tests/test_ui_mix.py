@@ -1,4 +1,5 @@
-"""What the Mix page makes of a report: arms, tests, classes, figures, planned counts. Pure functions."""
+"""What the Mix page makes of a report: arms, tests, classes, figures, planned counts. Pure
+functions."""
 
 from __future__ import annotations
 
@@ -18,20 +19,41 @@ from tests.test_ui_units import NASTY
 NAMES = [str(i) for i in range(10)]
 
 
-def arm(name: str, generator: str, mean: float, role: str = "treatment", **more: Any) -> dict[str, Any]:
+def arm(
+    name: str, generator: str, mean: float, role: str = "treatment", **more: Any
+) -> dict[str, Any]:
     accuracies = [mean - 0.01, mean, mean + 0.01]
     interval = {"mean": mean, "low": mean - 0.025, "high": mean + 0.025}
     counts = mixing.counts(name, [10] * 10)
-    per_class = {part: [getattr(c, part) for c in counts] for part in ("real", "synthetic", "other")}
+    per_class = {
+        part: [getattr(c, part) for c in counts] for part in ("real", "synthetic", "other")
+    }
     real, synthetic, other = (sum(per_class[part]) for part in ("real", "synthetic", "other"))
     confusion = [[30 if i == j else 0 for j in range(10)] for i in range(10)]
     confusion[3][8] += 3
     return {
-        "arm": name, "label": mixing.label(name), "generator": generator, "role": role, "run": "child", "real": real, "synthetic": synthetic,
-        "other": other, "counts_per_class": per_class, "synthetic_fraction": synthetic / (real + synthetic + other), "seeds": [0, 1, 2],
-        "accuracies": accuracies, "macro_f1": accuracies, "interval": interval, "macro_f1_interval": interval, "per_class": [mean] * 10,
-        "confusion": confusion, "top5": [0.99, 0.98, 1.0], "difference": None, "leakage": None, **more,
-    }  # fmt: skip
+        "arm": name,
+        "label": mixing.label(name),
+        "generator": generator,
+        "role": role,
+        "run": "child",
+        "real": real,
+        "synthetic": synthetic,
+        "other": other,
+        "counts_per_class": per_class,
+        "synthetic_fraction": synthetic / (real + synthetic + other),
+        "seeds": [0, 1, 2],
+        "accuracies": accuracies,
+        "macro_f1": accuracies,
+        "interval": interval,
+        "macro_f1_interval": interval,
+        "per_class": [mean] * 10,
+        "confusion": confusion,
+        "top5": [0.99, 0.98, 1.0],
+        "difference": None,
+        "leakage": None,
+        **more,
+    }
 
 
 def outcome(mean: float, low: float, high: float) -> dict[str, Any]:
@@ -50,22 +72,57 @@ def outcome(mean: float, low: float, high: float) -> dict[str, Any]:
 @pytest.fixture
 def report() -> dict[str, Any]:
     return {
-        "verdict": {"text": "Synthetic data helps: +3.0 points.", "kind": "helps", "arm": "real+1x", "generator": "b"}, "steps": 200,
-        "budget": "steps", "classes": NAMES,
+        "verdict": {
+            "text": "Synthetic data helps: +3.0 points.",
+            "kind": "helps",
+            "arm": "real+1x",
+            "generator": "b",
+        },
+        "steps": 200,
+        "budget": "steps",
+        "classes": NAMES,
         "generators": [
-            {"key": "own", "run": "a", "name": "trained here", "badge": "generator saw the same 100 images", "verdict": {"text": "Undecided.", "kind": "undecided"}},
-            {"key": "b", "run": "b", "name": NASTY, "badge": "generator saw 2,900 more real images", "verdict": {"text": "helps", "kind": "helps"}},
+            {
+                "key": "own",
+                "run": "a",
+                "name": "trained here",
+                "badge": "generator saw the same 100 images",
+                "verdict": {"text": "Undecided.", "kind": "undecided"},
+            },
+            {
+                "key": "b",
+                "run": "b",
+                "name": NASTY,
+                "badge": "generator saw 2,900 more real images",
+                "verdict": {"text": "helps", "kind": "helps"},
+            },
         ],
         "arms": [
-            arm("real", "", 0.90, "reference"), arm("augmented", "", 0.91, "control", difference=outcome(1, -1, 3)),
-            arm("10/90", "own", 0.85), arm("50/50", "own", 0.89, difference=outcome(-1, -3, 1)),
+            arm("real", "", 0.90, "reference"),
+            arm("augmented", "", 0.91, "control", difference=outcome(1, -1, 3)),
+            arm("10/90", "own", 0.85),
+            arm("50/50", "own", 0.89, difference=outcome(-1, -3, 1)),
             arm("real+1x", "b", 0.93, difference=outcome(3, 1, 5)),
         ],
-        "best": {"arm": "real+1x", "arms": ["real", "real+1x"], "text": "between 0 % and 50 % synthetic."},
-        "extra_data": [{
-            "arm": "50/50", "label": "50 / 50", "more": "b", "same": "own", "mean": 3.1, "low": 1.0, "high": 5.2, "p_holm": 0.01, "text": "worth it",
-        }],
-    }  # fmt: skip
+        "best": {
+            "arm": "real+1x",
+            "arms": ["real", "real+1x"],
+            "text": "between 0 % and 50 % synthetic.",
+        },
+        "extra_data": [
+            {
+                "arm": "50/50",
+                "label": "50 / 50",
+                "more": "b",
+                "same": "own",
+                "mean": 3.1,
+                "low": 1.0,
+                "high": 5.2,
+                "p_holm": 0.01,
+                "text": "worth it",
+            }
+        ],
+    }
 
 
 NEW_KEYS = ("role", "other", "counts_per_class", "confusion", "top5")
@@ -73,7 +130,11 @@ NEW_KEYS = ("role", "other", "counts_per_class", "confusion", "top5")
 
 def old(report: dict[str, Any]) -> dict[str, Any]:
     """The same as an earlier version wrote it: without roles, counts per class and confusion."""
-    listed = [{k: v for k, v in a.items() if k not in NEW_KEYS} for a in report["arms"] if a["arm"] != "augmented"]
+    listed = [
+        {k: v for k, v in a.items() if k not in NEW_KEYS}
+        for a in report["arms"]
+        if a["arm"] != "augmented"
+    ]
     kept = {k: report[k] for k in ("verdict", "generators", "steps", "budget", "classes")}
     return {**kept, "arms": listed}
 
@@ -83,19 +144,39 @@ def test_a_mix_with_a_nasty_name_stays_text(report: dict[str, Any]) -> None:
     shown = mix.class_panel(report, "")
     made = arm_tables.arms_html(report) + mix.others(report) + shown + arm_tables.worth_html(report)
     assert "<img" not in made and "&lt;img" in made
-    assert "<img" not in json.dumps(mix_chart.mix(report, "light", "r").to_plotly_json(), default=str)
+    assert "<img" not in json.dumps(
+        mix_chart.mix(report, "light", "r").to_plotly_json(), default=str
+    )
 
 
-def test_the_table_names_what_each_generator_saw_and_sets_controls_apart(report: dict[str, Any]) -> None:
+def test_the_table_names_what_each_generator_saw_and_sets_controls_apart(
+    report: dict[str, Any],
+) -> None:
     made = arm_tables.arms_html(report)
-    assert "generator saw the same 100 images" in made and "generator saw 2,900 more real images" in made
-    assert made.index("Real + 1x synthetic") < made.index("Controls") < made.index("Real, augmented")
+    assert (
+        "generator saw the same 100 images" in made
+        and "generator saw 2,900 more real images" in made
+    )
+    assert (
+        made.index("Real + 1x synthetic") < made.index("Controls") < made.index("Real, augmented")
+    )
     assert "reference" in made and "box-shadow:inset" in made
 
 
 def test_treatments_stand_by_generator_and_synthetic_fraction(report: dict[str, Any]) -> None:
-    assert [a["arm"] for a in arm_tables.ordered(report)] == ["real", "50/50", "10/90", "real+1x", "augmented"]
-    assert [a["arm"] for a in arm_tables.ordered(old(report))] == ["real", "50/50", "10/90", "real+1x"]
+    assert [a["arm"] for a in arm_tables.ordered(report)] == [
+        "real",
+        "50/50",
+        "10/90",
+        "real+1x",
+        "augmented",
+    ]
+    assert [a["arm"] for a in arm_tables.ordered(old(report))] == [
+        "real",
+        "50/50",
+        "10/90",
+        "real+1x",
+    ]
 
 
 def test_better_is_green_only_when_its_interval_leaves_zero() -> None:
@@ -105,7 +186,9 @@ def test_better_is_green_only_when_its_interval_leaves_zero() -> None:
 
 
 def test_an_interval_of_accuracy_does_not_leave_zero_to_hundred() -> None:
-    assert arm_tables.measured({"mean": 0.95, "low": 0.8, "high": 1.1}, 2).endswith("80.0 to 100.0</span>")
+    assert arm_tables.measured({"mean": 0.95, "low": 0.8, "high": 1.1}, 2).endswith(
+        "80.0 to 100.0</span>"
+    )
 
 
 def test_cells_that_are_not_there_are_said_to_come(report: dict[str, Any]) -> None:
@@ -121,12 +204,18 @@ def test_cells_that_are_not_there_are_said_to_come(report: dict[str, Any]) -> No
     assert (
         arm_tables.arms_html(report).count('<span class="mut">to come</span>') == 3 * 5 - 1
     )  # the reference has no difference
-    assert "to come" in json.dumps(mix_chart.mix(report, "light", "r").to_plotly_json(), default=str)
+    assert "to come" in json.dumps(
+        mix_chart.mix(report, "light", "r").to_plotly_json(), default=str
+    )
 
 
 def test_every_test_stands_behind_the_table(report: dict[str, Any]) -> None:
     made = arm_tables.tests_html(arm_tables.ordered(report))
-    assert made.count("0.250") == 3 and made.count("&lt; 0.001, 0.030, 0.200") == 3 and made.count("99.0") == 3
+    assert (
+        made.count("0.250") == 3
+        and made.count("&lt; 0.001, 0.030, 0.200") == 3
+        and made.count("99.0") == 3
+    )
     assert arm_tables.tests_html([report["arms"][0]]) == ""
 
 
@@ -135,7 +224,9 @@ def test_the_word_of_the_verdict_wears_its_kind(report: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_mix_figure_shows_every_seed_and_stays_on_the_scale(report: dict[str, Any], theme: str) -> None:
+def test_mix_figure_shows_every_seed_and_stays_on_the_scale(
+    report: dict[str, Any], theme: str
+) -> None:
     figure = mix_chart.mix(report, theme, "run")
     seeds = [t for t in figure.data if t.mode == "markers" and t.marker.size == 6]
     assert sum(len(t.y) for t in seeds) == 15
@@ -143,20 +234,33 @@ def test_mix_figure_shows_every_seed_and_stays_on_the_scale(report: dict[str, An
     low, high = figure.layout.yaxis.range
     assert low < 82.5 and high <= 100.2
     means = [t.marker for t in figure.data if t.mode == "markers+text"]
-    assert [m.color for m in means[:4]] == [palette(theme)["real"], *(mix_colour(f, theme) for f in (0.5, 0.9, 0.5))]
-    assert (means[4].color, means[4].line.color) == (palette(theme)["panel"], palette(theme)["real"])  # hollow
+    assert [m.color for m in means[:4]] == [
+        palette(theme)["real"],
+        *(mix_colour(f, theme) for f in (0.5, 0.9, 0.5)),
+    ]
+    assert (means[4].color, means[4].line.color) == (
+        palette(theme)["panel"],
+        palette(theme)["real"],
+    )  # hollow
 
 
 def test_the_band_of_the_best_mix_stands_behind_its_arms(report: dict[str, Any]) -> None:
     def bands(shown: dict[str, Any]) -> int:
-        return sum(s.yref == "y domain" for s in mix_chart.mix(shown, "light", "r").layout.shapes if s.type == "rect")
+        return sum(
+            s.yref == "y domain"
+            for s in mix_chart.mix(shown, "light", "r").layout.shapes
+            if s.type == "rect"
+        )
 
     assert bands(report) == 2
     assert bands({**report, "best": None}) == 0
 
 
 def test_mix_figure_has_no_scale_before_its_first_cell(report: dict[str, Any]) -> None:
-    waiting = {**report, "arms": [{**a, "accuracies": [], "interval": None} for a in report["arms"]]}
+    waiting = {
+        **report,
+        "arms": [{**a, "accuracies": [], "interval": None} for a in report["arms"]],
+    }
     assert mix_chart.mix(waiting, "light", "r").layout.yaxis.showticklabels is False
     assert mix_chart.mix(report, "light", "r").layout.yaxis.showticklabels is not False
 
@@ -168,25 +272,35 @@ def test_figures_of_nothing_say_so() -> None:
 
 def test_the_surface_joins_the_further_sizes_and_the_mix_itself(report: dict[str, Any]) -> None:
     more = [
-        {**arm(name, g, 0.8), "size": 5, "real": 50} for name, g in (("real", ""), ("real+1x", "b"), ("real+1x", "own"))
+        {**arm(name, g, 0.8), "size": 5, "real": 50}
+        for name, g in (("real", ""), ("real+1x", "b"), ("real+1x", "own"))
     ]
     figure = mix_chart.surface({**report, "surface": more}, "light", "r")
-    assert [(t.name, list(t.x)) for t in figure.data] == [("Real only", [50, 100]), ("Real + 1x synthetic", [50, 100])]
+    assert [(t.name, list(t.x)) for t in figure.data] == [
+        ("Real only", [50, 100]),
+        ("Real + 1x synthetic", [50, 100]),
+    ]
     assert len({a.y for a in figure.layout.annotations}) == 2
 
 
-def test_the_arm_that_is_looked_at_is_the_one_asked_for_or_that_of_the_verdict(report: dict[str, Any]) -> None:
+def test_the_arm_that_is_looked_at_is_the_one_asked_for_or_that_of_the_verdict(
+    report: dict[str, Any],
+) -> None:
     assert mix.chosen_arm(report, "")["arm"] == "real+1x"  # type: ignore[index]
     assert mix.chosen_arm(report, "own 50/50")["arm"] == "50/50"  # type: ignore[index]
     assert mix.chosen_arm({**report, "verdict": None}, "nonsense")["arm"] == "real+1x"  # type: ignore[index]
     assert mix.chosen_arm({}, "") is None
 
 
-def test_confusion_is_in_percent_of_the_truth_and_its_difference_in_points(report: dict[str, Any]) -> None:
+def test_confusion_is_in_percent_of_the_truth_and_its_difference_in_points(
+    report: dict[str, Any],
+) -> None:
     better = arm("real+1x", "b", 0.93)
     better["confusion"][3] = [0, 0, 0, 33, 0, 0, 0, 0, 0, 0]
     made = class_tables.confusion_html(report, better)
-    assert 'title="3 taken for 8">\u22129.1</td>' in made and 'title="3 taken for 3">+9.1</td>' in made
+    assert (
+        'title="3 taken for 8">\u22129.1</td>' in made and 'title="3 taken for 3">+9.1</td>' in made
+    )
     assert made.count("100.0") == 10
     assert class_tables.confusion_html(report, {**better, "confusion": None}) == ""
 
@@ -201,10 +315,14 @@ def test_with_many_classes_the_largest_mistakes_are_listed(report: dict[str, Any
 
 
 def test_a_histogram_stacks_its_parts_on_one_scale() -> None:
-    made = class_tables.histogram(["a", "b"], {"real": [10, 5], "synthetic": [10, 0], "other": [0, 0]}, 20, height=40)
+    made = class_tables.histogram(
+        ["a", "b"], {"real": [10, 5], "synthetic": [10, 0], "other": [0, 0]}, 20, height=40
+    )
     assert made.count("height:20.0px") == 2 and made.count("height:10.0px") == 1
     assert 'title="a: 10 real, 10 synthetic"' in made and 'title="b: 5 real"' in made
-    assert "before and after" in class_tables.histograms_html({"arms": [arm("real", "", 0.9)], "classes": NAMES})
+    assert "before and after" in class_tables.histograms_html(
+        {"arms": [arm("real", "", 0.9)], "classes": NAMES}
+    )
 
 
 def test_what_extra_data_is_worth_is_a_table_with_its_interval(report: dict[str, Any]) -> None:
@@ -234,7 +352,10 @@ def test_planned_counts_are_exact_totals_of_unequal_classes() -> None:
     ):
         assert words in made
     assert made.count("<td>110</td><td>0</td><td>330</td>") == 2  # duplicated and noise
-    assert made.index("Real + 3x synthetic") < made.index("Real, augmented") and "10 to 20 a class" in made
+    assert (
+        made.index("Real + 3x synthetic") < made.index("Real, augmented")
+        and "10 to 20 a class" in made
+    )
     assert "7 arms x 5 seeds: 35 classifiers" in made
 
 

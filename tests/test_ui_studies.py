@@ -18,9 +18,23 @@ from tests.test_ui_units import NASTY
 
 def row(arm: str, **more: Any) -> dict[str, Any]:
     return {
-        "id": arm, "arm": arm, "metric": "accuracy", "unit": "%", "published": 77.37, "setting": "ResNet-18", "flag": "", "ours": None,
-        "low": None, "high": None, "seeds": None, "stand_in": "", "difference": None, "state": "published", "child": "", **more,
-    }  # fmt: skip
+        "id": arm,
+        "arm": arm,
+        "metric": "accuracy",
+        "unit": "%",
+        "published": 77.37,
+        "setting": "ResNet-18",
+        "flag": "",
+        "ours": None,
+        "low": None,
+        "high": None,
+        "seeds": None,
+        "stand_in": "",
+        "difference": None,
+        "state": "published",
+        "child": "",
+        **more,
+    }
 
 
 def measured(arm: str, **more: Any) -> dict[str, Any]:
@@ -44,7 +58,11 @@ def running(state: str = "running") -> Any:
 def test_every_study_can_be_shown_before_it_is_run(name: str) -> None:
     study = studies.load(name)
     rows = published_rows(study)
-    made = study_tables.table_html(rows, None) + study_tables.about_html(study, {}) + head_html(study, None, {})
+    made = (
+        study_tables.table_html(rows, None)
+        + study_tables.about_html(study, {})
+        + head_html(study, None, {})
+    )
     assert "Settings as published" in made and "How it is run here" in made
     for cell in study.cells:
         if cell.flag:
@@ -58,11 +76,19 @@ def test_studies_are_listed_by_the_paper_they_are_from() -> None:
     known = [studies.load(name) for name in studies.names()]
     made = study_tables.list_html(known, "s3-replacement", {"s0-mnist": "done"})
     assert [made.count(f"<h3>S{i}</h3>") for i in range(5)] == [1] * 5
-    assert made.count("data-act") == len(known) and made.count("aria-current") == 1 and made.count("state done") == 1
+    assert (
+        made.count("data-act") == len(known)
+        and made.count("aria-current") == 1
+        and made.count("state done") == 1
+    )
 
 
 def test_a_published_number_keeps_its_zeros_and_its_doubt() -> None:
-    rows = [row("2 %"), row("4 %", published=76.6), row("8 %", published=76.2, flag="Equal to its neighbour.")]
+    rows = [
+        row("2 %"),
+        row("4 %", published=76.6),
+        row("8 %", published=76.2, flag="Equal to its neighbour."),
+    ]
     made = study_tables.table_html(rows, None)
     assert (
         "77.37" in made
@@ -74,19 +100,37 @@ def test_a_published_number_keeps_its_zeros_and_its_doubt() -> None:
 
 
 def test_ours_has_an_interval_seeds_and_no_more_digits_than_that_supports() -> None:
-    made = study_tables.table_html([measured("2 %"), measured("4 %", low=76.5, high=76.58)], running("done"))
-    assert "<b>76.5</b>" in made and "75.1 to 77.9" in made and "<b>76.543</b>" in made and "<td>5</td>" in made
+    made = study_tables.table_html(
+        [measured("2 %"), measured("4 %", low=76.5, high=76.58)], running("done")
+    )
+    assert (
+        "<b>76.5</b>" in made
+        and "75.1 to 77.9" in made
+        and "<b>76.543</b>" in made
+        and "<td>5</td>" in made
+    )
     assert "ours ran on digits, small CNN" in made
 
 
 def test_a_running_study_says_what_comes_and_what_failed() -> None:
-    rows = [measured("a"), row("b", child="c", state="queued"), row("c", child="d", state="failed"), row("d")]
+    rows = [
+        measured("a"),
+        row("b", child="c", state="queued"),
+        row("c", child="d", state="failed"),
+        row("d"),
+    ]
     made = study_tables.table_html(rows, running())
-    assert made.count("to come") == 1 and made.count("failed") == 1 and made.count("published only") == 1
+    assert (
+        made.count("to come") == 1
+        and made.count("failed") == 1
+        and made.count("published only") == 1
+    )
 
 
 def test_stand_ins_have_a_column_where_they_differ() -> None:
-    made = study_tables.table_html([measured("a"), measured("b", stand_in="MNIST")], running("done"))
+    made = study_tables.table_html(
+        [measured("a"), measured("b", stand_in="MNIST")], running("done")
+    )
     assert "ours ran on</th>" in made and "MNIST" in made
 
 
@@ -100,7 +144,9 @@ def test_stand_ins_have_a_column_where_they_differ() -> None:
         (1240.0, None, None, "1,240"),
     ],
 )
-def test_numbers_have_as_many_digits_as_their_interval(value: float, low: Any, high: Any, words: str) -> None:
+def test_numbers_have_as_many_digits_as_their_interval(
+    value: float, low: Any, high: Any, words: str
+) -> None:
     assert study_tables.number(value, low, high).startswith(words)
 
 
@@ -118,7 +164,10 @@ def test_what_measures_another_thing_has_an_axis_of_its_own() -> None:
         )
     ]
     figure = study_chart.study(rows, "light", "r")
-    assert [figure.layout.xaxis.title.text, figure.layout.xaxis2.title.text] == ["FID", "fd_classifier, ours"]
+    assert [figure.layout.xaxis.title.text, figure.layout.xaxis2.title.text] == [
+        "FID",
+        "fd_classifier, ours",
+    ]
     assert "fd_classifier" in study_tables.table_html(rows, running("done"))
 
 
@@ -128,12 +177,18 @@ def test_published_and_ours_stand_on_one_line_with_their_interval() -> None:
     assert list(by_name["published"].x) == [77.37, 77.37] and list(by_name["ours"].x) == [76.54321]
     low, high = figure.layout.xaxis.range
     assert low < 75.1 and high > 77.9
-    assert list(figure.data[0].x) == [75.1, 77.9] and figure.layout.xaxis.title.text == "accuracy, %"
+    assert (
+        list(figure.data[0].x) == [75.1, 77.9] and figure.layout.xaxis.title.text == "accuracy, %"
+    )
     assert by_name["published"].marker.color[1] == palette("light")["warn"]
 
 
 def test_steps_of_an_amount_become_curves() -> None:
-    rows = [row(f"T = {t}, {name}", published=float(t)) for t in range(100, 1100, 100) for name in ("flowers", "faces")]
+    rows = [
+        row(f"T = {t}, {name}", published=float(t))
+        for t in range(100, 1100, 100)
+        for name in ("flowers", "faces")
+    ]
     found = study_chart.lines(rows)
     assert list(found) == ["flowers", "faces"] and [x for x, _ in found["faces"]] == [
         float(t) for t in range(100, 1100, 100)
@@ -141,12 +196,19 @@ def test_steps_of_an_amount_become_curves() -> None:
     figure = study_chart.study(rows, "dark", "r")
     assert len(figure.data) == 2 and figure.layout.xaxis.title.text == "T"
     assert study_chart.lines(rows[:6]) == {}
-    scaled = [row(f"{m} M, {m}x synthetic, {size}") for m in range(1, 9) for size in ("256", "1024")]
-    assert {name: len(points) for name, points in study_chart.lines(scaled).items()} == {"256": 8, "1024": 8}
+    scaled = [
+        row(f"{m} M, {m}x synthetic, {size}") for m in range(1, 9) for size in ("256", "1024")
+    ]
+    assert {name: len(points) for name, points in study_chart.lines(scaled).items()} == {
+        "256": 8,
+        "1024": 8,
+    }
 
 
 def test_what_a_paper_says_stays_text() -> None:
-    made = study_tables.table_html([row(NASTY, flag=NASTY, setting=NASTY)], None) + study_tables.bullets([NASTY])
+    made = study_tables.table_html(
+        [row(NASTY, flag=NASTY, setting=NASTY)], None
+    ) + study_tables.bullets([NASTY])
     assert "<img" not in made
     assert "<img" not in json.dumps(
         study_chart.study([row(NASTY, flag=NASTY)], "light", "r").to_plotly_json(), default=str
@@ -154,16 +216,28 @@ def test_what_a_paper_says_stays_text() -> None:
 
 
 RESULT = {
-    "title": "animals", "role": "real", "images": 90, "train": 70, "test": 20, "classes": ["cat", "dog"], "per_class": [50, 40], "image_size": 32,
-    "channels": 3, "content_hash": "3f9a", "preprocessing": {"fit": "crop", "overlap_removed": 2, "mirror": True}, "seconds": 12.3,
-    "left_out": [{"file": NASTY, "reason": "truncated"}] * 30, "left_out_counts": {"truncated": 3, "not an image": 38},
-}  # fmt: skip
+    "title": "animals",
+    "role": "real",
+    "images": 90,
+    "train": 70,
+    "test": 20,
+    "classes": ["cat", "dog"],
+    "per_class": [50, 40],
+    "image_size": 32,
+    "channels": 3,
+    "content_hash": "3f9a",
+    "preprocessing": {"fit": "crop", "overlap_removed": 2, "mirror": True},
+    "seconds": 12.3,
+    "left_out": [{"file": NASTY, "reason": "truncated"}] * 30,
+    "left_out_counts": {"truncated": 3, "not an image": 38},
+}
 
 
 def test_an_import_says_what_was_taken_and_how_it_was_prepared() -> None:
     words = import_report.taken(RESULT)
     assert words.startswith(
-        "90 images of 32 x 32 pixels in colour were taken, 70 for training and 20 for the test: 2 classes, 40 to 50 of each"
+        "90 images of 32 x 32 pixels in colour were taken, 70 for training and 20 for the test: 2"
+        " classes, 40 to 50 of each"
     )
     assert import_report.prepared(RESULT["preprocessing"]) == [
         ("Fit", "crop"),
@@ -176,12 +250,16 @@ def test_an_import_says_what_was_taken_and_how_it_was_prepared() -> None:
 
 def test_an_import_says_what_was_left_out_the_most_frequent_reason_first() -> None:
     made = import_report.left_out_html(RESULT)
-    assert "41 files" in made and made.index("not an image") < made.index("truncated") and "and 16 more" in made
+    assert (
+        "41 files" in made
+        and made.index("not an image") < made.index("truncated")
+        and "and 16 more" in made
+    )
     assert "<img" not in made and "Nothing" in import_report.left_out_html({})
 
 
 def test_an_import_leads_on_to_what_can_be_done_with_it() -> None:
-    assert 'data-tab="train"' in import_report.actions("r", "real") and 'data-tab="mix"' in import_report.actions(
+    assert 'data-tab="train"' in import_report.actions(
         "r", "real"
-    )
+    ) and 'data-tab="mix"' in import_report.actions("r", "real")
     assert 'data-tab="gallery"' in import_report.actions("r", "synthetic")

@@ -1,4 +1,5 @@
-"""The pure parts of the dashboard: words for numbers, escaped HTML, figures, forms made from settings, the page's address."""
+"""The pure parts of the dashboard: words for numbers, escaped HTML, figures, forms made from
+settings, the page's address."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ NASTY = "<img src=x onerror=alert(1)>\"'&"
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"), [(None, ""), (0, "0:00"), (41, "0:41"), (119.6, "2:00"), (3600, "1:00:00"), (-3, "0:00")]
+    ("seconds", "words"),
+    [(None, ""), (0, "0:00"), (41, "0:41"), (119.6, "2:00"), (3600, "1:00:00"), (-3, "0:00")],
 )
 def test_time_left_is_written_as_a_clock(seconds: float | None, words: str) -> None:
     assert html.clock(seconds) == words
@@ -25,7 +27,14 @@ def test_time_left_is_written_as_a_clock(seconds: float | None, words: str) -> N
 
 @pytest.mark.parametrize(
     ("count", "words"),
-    [(None, ""), (0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (8_600_000, "8.6 MB"), (52e9, "52 GB")],
+    [
+        (None, ""),
+        (0, "0 B"),
+        (999, "999 B"),
+        (1500, "1.5 kB"),
+        (8_600_000, "8.6 MB"),
+        (52e9, "52 GB"),
+    ],
 )
 def test_sizes_have_a_unit_and_no_more_digits_than_needed(count: int | None, words: str) -> None:
     assert html.size(count) == words
@@ -39,12 +48,31 @@ def test_a_difference_always_carries_its_sign() -> None:
 @pytest.mark.parametrize(
     "made",
     [
-        html.button(NASTY, NASTY, run=NASTY, id=NASTY), html.run_link(NASTY, NASTY, NASTY), html.chip(NASTY), html.state_chip(NASTY), html.panel_head(NASTY, NASTY), html.facts([(NASTY, NASTY)]), html.export_links(NASTY, NASTY), html.download("x", NASTY, "text/csv", NASTY),
-        html.page_head(NASTY, NASTY), html.stats([(NASTY, NASTY)]), html.table([NASTY], []), html.command_line(NASTY), html.gains([NASTY], [1.0], 0.5),
-        html.sheet(NASTY, 10, 10, 5, frame=NASTY, alt=NASTY, rows=[NASTY]), spec_form.refusal(NASTY), shell.notice(View(notice=NASTY, undo=NASTY)),
-        html.film(NASTY, [{"srcs": [NASTY, NASTY], "w": 4, "h": 4, "cell": 2, "title": NASTY, "caption": NASTY}], [(NASTY, NASTY)] * 2, [NASTY], ends=(NASTY, NASTY)),
+        html.button(NASTY, NASTY, run=NASTY, id=NASTY),
+        html.run_link(NASTY, NASTY, NASTY),
+        html.chip(NASTY),
+        html.state_chip(NASTY),
+        html.panel_head(NASTY, NASTY),
+        html.facts([(NASTY, NASTY)]),
+        html.export_links(NASTY, NASTY),
+        html.download("x", NASTY, "text/csv", NASTY),
+        html.page_head(NASTY, NASTY),
+        html.stats([(NASTY, NASTY)]),
+        html.table([NASTY], []),
+        html.command_line(NASTY),
+        html.gains([NASTY], [1.0], 0.5),
+        html.sheet(NASTY, 10, 10, 5, frame=NASTY, alt=NASTY, rows=[NASTY]),
+        spec_form.refusal(NASTY),
+        shell.notice(View(notice=NASTY, undo=NASTY)),
+        html.film(
+            NASTY,
+            [{"srcs": [NASTY, NASTY], "w": 4, "h": 4, "cell": 2, "title": NASTY, "caption": NASTY}],
+            [(NASTY, NASTY)] * 2,
+            [NASTY],
+            ends=(NASTY, NASTY),
+        ),
     ],
-)  # fmt: skip
+)
 def test_names_cannot_become_markup(made: str) -> None:
     assert "<img src=x" not in made
     assert 'onerror=alert(1)>"' not in made
@@ -52,8 +80,15 @@ def test_names_cannot_become_markup(made: str) -> None:
 
 def test_the_colour_scale_ends_in_real_and_synthetic() -> None:
     for theme in ("light", "dark"):
-        assert mix_colour(0, theme) == palette(theme)["real"] and mix_colour(1, theme) == palette(theme)["synthetic"]
-    assert mix_css(0) == "var(--real)" and mix_css(1) == "var(--synthetic)" and "color-mix" in mix_css(0.6)
+        assert (
+            mix_colour(0, theme) == palette(theme)["real"]
+            and mix_colour(1, theme) == palette(theme)["synthetic"]
+        )
+    assert (
+        mix_css(0) == "var(--real)"
+        and mix_css(1) == "var(--synthetic)"
+        and "color-mix" in mix_css(0.6)
+    )
 
 
 def luminance(colour: str) -> float:
@@ -66,7 +101,9 @@ def luminance(colour: str) -> float:
 @pytest.mark.parametrize("text", ["ink", "ink-2", "ink-3", "good", "bad", "warn"])
 @pytest.mark.parametrize("ground", ["paper", "panel", "sunken"])
 def test_text_has_contrast(theme: str, text: str, ground: str) -> None:
-    a, b = sorted((luminance(palette(theme)[text]), luminance(palette(theme)[ground])), reverse=True)
+    a, b = sorted(
+        (luminance(palette(theme)[text]), luminance(palette(theme)[ground])), reverse=True
+    )
     assert (a + 0.05) / (b + 0.05) >= 4.5
 
 
@@ -107,9 +144,16 @@ def test_every_setting_has_a_control_with_label_help_and_default(kind: str) -> N
             if k.required:
                 assert not c.value
                 continue
-            values = {n.name: n.choices[0] if n.choices else "r" for n in settings_of(KINDS[kind]) if n.required}
+            values = {
+                n.name: n.choices[0] if n.choices else "r"
+                for n in settings_of(KINDS[kind])
+                if n.required
+            }
             usual = getattr(make(KINDS[kind], values), k.name)
-            assert getattr(make(KINDS[kind], {**values, k.name: controls.read(k, c.value)}), k.name) == usual
+            assert (
+                getattr(make(KINDS[kind], {**values, k.name: controls.read(k, c.value)}), k.name)
+                == usual
+            )
 
 
 def test_a_slider_hands_on_what_was_typed() -> None:
@@ -156,5 +200,9 @@ def test_the_dock_says_what_runs_and_what_waits() -> None:
         )
 
     made = shell.dock([row("running", "one"), row("queued", "two")], "")
-    assert "10 of 40 steps, 0:41 left" in made and "queued: train two" in made and 'data-act="stop"' in made
+    assert (
+        "10 of 40 steps, 0:41 left" in made
+        and "queued: train two" in made
+        and 'data-act="stop"' in made
+    )
     assert "Nothing runs" in shell.dock([], "")

@@ -37,8 +37,11 @@ def run(tmp_path: Path) -> Run:
     return submit(store, "mix")
 
 
-def attempt(run: Run, task: Task, number: int = 1, before: Callable[[], None] = lambda: None) -> int:
-    """The worker's exit status, of a process of its own: it takes stdout, the session and the signals."""
+def attempt(
+    run: Run, task: Task, number: int = 1, before: Callable[[], None] = lambda: None
+) -> int:
+    """The worker's exit status, of a process of its own: it takes stdout, the session and the
+    signals."""
     child = os.fork()
     if child == 0:
         status = 99
@@ -59,9 +62,18 @@ def result(values: dict[str, Any]) -> dict[str, Any]:
 def test_a_task_is_done(run: Run) -> None:
     def task(context: TaskContext) -> Iterator[dict[str, Any]]:
         print("said")
-        yield {"type": "progress", "step": 1, "total": 1, "unit": "steps", "eta_seconds": None, "text": ""}
+        yield {
+            "type": "progress",
+            "step": 1,
+            "total": 1,
+            "unit": "steps",
+            "eta_seconds": None,
+            "text": "",
+        }
         yield result({"value": 1, "bad": float("nan"), "path": Path("a"), "pair": (1, 2)})
-        assert json.loads((run.path / "result.json").read_text())["value"] == 1, "written before the run is done"
+        assert json.loads((run.path / "result.json").read_text())["value"] == 1, (
+            "written before the run is done"
+        )
 
     assert attempt(run, task) == 0
     status = run.status()
@@ -91,10 +103,19 @@ def test_a_stop_keeps_the_result(run: Run) -> None:
         (KeyError("x"), "KeyError: 'x'"),
         (OSError(errno.ENOSPC, "No space left on device", "file"), "The disk is full ("),
         (RuntimeError("I/O error: No space left on device (os error 28)"), "The disk is full ("),
-        (OSError(errno.EIO, "Input/output error", "file"), "file cannot be written (Input/output error)"),
-        (FileNotFoundError(errno.ENOENT, "No such file or directory", "data.npz"), "data.npz cannot be used: No such"),
+        (
+            OSError(errno.EIO, "Input/output error", "file"),
+            "file cannot be written (Input/output error)",
+        ),
+        (
+            FileNotFoundError(errno.ENOENT, "No such file or directory", "data.npz"),
+            "data.npz cannot be used: No such",
+        ),
         (MemoryError(), "There is too little free memory for this run"),
-        (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), "The CUDA device has too little free memory"),
+        (
+            RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"),
+            "The CUDA device has too little free memory",
+        ),
     ],
 )
 def test_an_error_is_one_sentence(run: Run, error: Exception, sentence: str) -> None:
@@ -109,7 +130,9 @@ def test_an_error_is_one_sentence(run: Run, error: Exception, sentence: str) -> 
 
 
 @pytest.mark.parametrize(("room", "status"), [(300, 1), (5, EXIT_DISK)])
-def test_a_full_disk_is_told_in_the_last_event_or_by_the_exit_status(run: Run, room: int, status: int) -> None:
+def test_a_full_disk_is_told_in_the_last_event_or_by_the_exit_status(
+    run: Run, room: int, status: int
+) -> None:
     def task(context: TaskContext) -> Iterator[dict[str, Any]]:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         full = (run.path / "events.jsonl").stat().st_size + room
@@ -134,7 +157,9 @@ def test_a_second_attempt_knows_that_it_is_one(run: Run) -> None:
     def task(context: TaskContext) -> Iterator[dict[str, Any]]:
         yield result({"attempt": context.attempt})
 
-    (run.path / "events.jsonl").write_bytes(b'{"t": 1, "attempt": 1, "type": "state", "state": "running"}\n{"torn')
+    (run.path / "events.jsonl").write_bytes(
+        b'{"t": 1, "attempt": 1, "type": "state", "state": "running"}\n{"torn'
+    )
     assert attempt(run, task, number=2) == 0
     assert run.result() == {"attempt": 2}
     assert run.status().attempt == 2
@@ -156,7 +181,9 @@ def test_every_kind_has_its_task() -> None:
         found = importlib.util.find_spec(module)
         assert found is not None and found.origin, module
         tree = ast.parse(Path(found.origin).read_text())
-        assert function in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+        assert function in {
+            node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)
+        }
     assert sorted(TASKS) == sorted(KINDS)
     with pytest.raises(TaskError, match="no task for runs of kind 'dance'"):
         find_task("dance")

@@ -9,13 +9,23 @@ from dreamlab.settings import TrainSpec, make
 from dreamlab.tasks.train.trainer import Trainer
 from tests.task_helpers import CPU
 
-TINY: dict[str, Any] = {"dataset": "digits", "base_width": 8, "batch_size": 16, "steps": 12, "precision": "fp32"}
+TINY: dict[str, Any] = {
+    "dataset": "digits",
+    "base_width": 8,
+    "batch_size": 16,
+    "steps": 12,
+    "precision": "fp32",
+}
 
 
-def trainer(*, ranks: Any = None, source: Any = None, resident: bool | None = None, **values: Any) -> Trainer:
+def trainer(
+    *, ranks: Any = None, source: Any = None, resident: bool | None = None, **values: Any
+) -> Trainer:
     """A trainer of a tiny spec on the 8x8 digits."""
     spec = make(TrainSpec, {**TINY, **values})
-    return Trainer(spec, catalog.load(spec.dataset), CPU, source=source, ranks=ranks, resident=resident)
+    return Trainer(
+        spec, catalog.load(spec.dataset), CPU, source=source, ranks=ranks, resident=resident
+    )
 
 
 def steps(t: Trainer, n: int, precision: str = "fp32") -> list[float]:

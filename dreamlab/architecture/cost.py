@@ -20,34 +20,44 @@ def parameter_count(network: Network) -> int:
 
 
 def multiply_adds(network: Network) -> int:
-    """Multiply-adds of one forward pass of one image: convolutions, linear layers and attention; norms, activations and
-    sums are left out, as in torch.utils.flop_counter (which counts two operations for each)."""
+    """Multiply-adds of one forward pass of one image: convolutions, linear layers and attention;
+    norms, activations and sums are left out, as in torch.utils.flop_counter (which counts two
+    operations for each)."""
     p, dim = plan(network), 4 * network.base_width
     top = network.sides[0] ** 2
     total = (2 if network.low_size else 1) * dim * (_sinusoids(network) + dim)
     total += 9 * top * (p.stem[0] * p.stem[1] + p.head[0] * p.head[1])
     total += sum(9 * a * b * side**2 for a, b, side in p.shrink)
-    # a transposed 2x2 convolution of stride 2 touches every position of its input four times, of its output once
+    # a transposed 2x2 convolution of stride 2 touches every position of its input four times, of
+    # its output once
     total += sum((9 if network.wiring == "ddpm" else 1) * a * b * side**2 for a, b, side in p.grow)
     for b in p.blocks:
         positions = b.side**2
-        total += 9 * positions * b.out * (b.channels + b.out) + dim * b.out * (1 if network.wiring == "ddpm" else 2)
+        total += 9 * positions * b.out * (b.channels + b.out) + dim * b.out * (
+            1 if network.wiring == "ddpm" else 2
+        )
         total += positions * b.channels * b.out if b.channels != b.out else 0
         total += positions * b.out * (4 * b.out + 2 * positions) if b.attention else 0
     return total
 
 
 def activation_bytes(network: Network) -> int:
-    """Bytes of float32 that a training step keeps per image for the backward pass (with 16-bit arithmetic about half).
+    """Bytes of float32 that a training step keeps per image for the backward pass (with 16-bit
+    arithmetic about half).
 
-    Kept per block: the inputs of both norms, activations and convolutions, and the concatenated input on the way up.
+    Kept per block: the inputs of both norms, activations and convolutions, and the concatenated
+    input on the way up.
     """
     p, ddpm = plan(network), network.wiring == "ddpm"
-    kept = network.in_channels * network.image_size**2 + network.sides[0] ** 2 * (p.stem[0] + 3 * p.head[0])
+    kept = network.in_channels * network.image_size**2 + network.sides[0] ** 2 * (
+        p.stem[0] + 3 * p.head[0]
+    )
     kept += sum(a * (2 * side) ** 2 for a, _, side in p.shrink)
     kept += sum(a * side**2 if ddpm else a * side**2 // 4 for a, _, side in p.grow)
     for b in p.blocks:
-        kept += b.side**2 * (3 * b.channels + (3 if ddpm else 4) * b.out + (b.out if network.dropout else 0))
+        kept += b.side**2 * (
+            3 * b.channels + (3 if ddpm else 4) * b.out + (b.out if network.dropout else 0)
+        )
         kept += b.side**2 * 6 * b.out if b.attention else 0
     return FLOAT * kept
 
@@ -70,7 +80,13 @@ def _conv(channels: int, out: int, kernel: int = 3) -> int:
 
 def _block(network: Network, b: BlockPlan, dim: int) -> int:
     ddpm = network.wiring == "ddpm"
-    total = 2 * b.channels + (2 * b.out if ddpm else 0)  # norms: the second one of compact has no weights of its own
-    total += _conv(b.channels, b.out) + _linear(dim, b.out if ddpm else 2 * b.out) + _conv(b.out, b.out)
+    total = 2 * b.channels + (
+        2 * b.out if ddpm else 0
+    )  # norms: the second one of compact has no weights of its own
+    total += (
+        _conv(b.channels, b.out) + _linear(dim, b.out if ddpm else 2 * b.out) + _conv(b.out, b.out)
+    )
     total += _conv(b.channels, b.out, 1) if b.channels != b.out else 0
-    return total + (2 * b.out + _linear(b.out, 3 * b.out) + _linear(b.out, b.out) if b.attention else 0)
+    return total + (
+        2 * b.out + _linear(b.out, 3 * b.out) + _linear(b.out, b.out) if b.attention else 0
+    )

@@ -11,8 +11,9 @@ from dreamlab.settings.train import TrainSpec
 
 @dataclasses.dataclass(frozen=True)
 class Network:
-    """All that decides the layers of a U-Net. `classes` 0: unconditional, no class table; `low_size` above 0: the input
-    also holds the upsampled low-resolution image, and its noise level is a second time."""
+    """All that decides the layers of a U-Net. `classes` 0: unconditional, no class table;
+    `low_size` above 0: the input also holds the upsampled low-resolution image, and its noise level
+    is a second time."""
 
     channels: int
     classes: int
@@ -46,7 +47,9 @@ class Network:
     @property
     def sides(self) -> tuple[int, ...]:
         """Side of the feature maps of every level."""
-        return tuple(self.image_size // self.stem_patch // 2**i for i in range(len(self.multipliers)))
+        return tuple(
+            self.image_size // self.stem_patch // 2**i for i in range(len(self.multipliers))
+        )
 
 
 def network_of(spec: TrainSpec) -> Network:
@@ -56,11 +59,22 @@ def network_of(spec: TrainSpec) -> Network:
 
 
 def network_on(spec: TrainSpec, native_size: int, channels: int, classes: int) -> Network:
-    """The network of a spec on images of this size (pixels, square), channels and number of classes."""
+    """The network of a spec on images of this size (pixels, square), channels and number of
+    classes."""
     return Network(
-        channels=channels, classes=classes if spec.conditional else 0, image_size=spec.image_size or native_size,
-        num_train_timesteps=spec.num_train_timesteps, base_width=spec.base_width, multipliers=spec.multipliers,
-        blocks_per_level=spec.blocks_per_level, stem_patch=spec.stem_patch, attention=spec.attention, heads=spec.heads,
-        dropout=spec.dropout, time_activation=spec.time_activation, wiring=spec.wiring, learn_variance=spec.learn_variance,
+        channels=channels,
+        classes=classes if spec.conditional else 0,
+        image_size=spec.image_size or native_size,
+        num_train_timesteps=spec.num_train_timesteps,
+        base_width=spec.base_width,
+        multipliers=spec.multipliers,
+        blocks_per_level=spec.blocks_per_level,
+        stem_patch=spec.stem_patch,
+        attention=spec.attention,
+        heads=spec.heads,
+        dropout=spec.dropout,
+        time_activation=spec.time_activation,
+        wiring=spec.wiring,
+        learn_variance=spec.learn_variance,
         low_size=spec.low_size,
-    )  # fmt: skip
+    )

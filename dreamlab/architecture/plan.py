@@ -10,7 +10,8 @@ from dreamlab.architecture.network import Network
 
 @dataclasses.dataclass(frozen=True)
 class BlockPlan:
-    """A residual block from `channels` to `out` channels on side x side positions, with self-attention after it or not."""
+    """A residual block from `channels` to `out` channels on side x side positions, with
+    self-attention after it or not."""
 
     channels: int
     out: int
@@ -20,9 +21,11 @@ class BlockPlan:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """The layers of a network in the order of the forward pass; `dreamlab.diffusion.unet.UNet` is built from it.
+    """The layers of a network in the order of the forward pass; `dreamlab.diffusion.unet.UNet` is
+    built from it.
 
-    `stem` and `head` hold (channels in, channels out), `shrink` and `grow` the side of the result as well.
+    `stem` and `head` hold (channels in, channels out), `shrink` and `grow` the side of the result
+    as well.
     """
 
     stem: tuple[int, int]
@@ -40,8 +43,8 @@ class Plan:
 
 
 def plan(network: Network) -> Plan:
-    """The layers of a network. `compact` keeps one feature map per block; `ddpm` also those of stem and shrinks, and has a
-    block more per level on the way up (Ho et al. 2020, appendix B)."""
+    """The layers of a network. `compact` keeps one feature map per block; `ddpm` also those of stem
+    and shrinks, and has a block more per level on the way up (Ho et al. 2020, appendix B)."""
     n, ddpm = network, network.wiring == "ddpm"
     widths, sides = n.widths, n.sides
     width, kept = widths[0], [widths[0]] if ddpm else []
@@ -71,6 +74,11 @@ def plan(network: Network) -> Plan:
             grow.append((w, width, sides[i - 1]))
     patch = n.stem_patch**2
     return Plan(
-        stem=(n.in_channels * patch, widths[0]), down=tuple(down), shrink=tuple(shrink), middle=middle, up=tuple(up),
-        grow=tuple(grow), head=(width, n.out_channels * patch),
-    )  # fmt: skip
+        stem=(n.in_channels * patch, widths[0]),
+        down=tuple(down),
+        shrink=tuple(shrink),
+        middle=middle,
+        up=tuple(up),
+        grow=tuple(grow),
+        head=(width, n.out_channels * patch),
+    )

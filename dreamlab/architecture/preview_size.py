@@ -6,12 +6,18 @@ from dreamlab.architecture.cost import multiply_adds
 from dreamlab.architecture.network import Network
 
 PREVIEW_COLUMNS, FEWEST_COLUMNS, PREVIEW_STEPS, PREVIEW_SHARE = 16, 2, 5, 0.1
-"""Images per class in the preview of a training, at most and at least; its sampler steps; most of the time it may take."""
+"""Images per class in the preview of a training, at most and at least; its sampler steps; most of
+the time it may take."""
 PREVIEW_WORK = 3e11
-"""Multiply-adds that a preview may cost on a CPU, some seconds: a large network shows fewer columns."""
+"""Multiply-adds that a preview may cost on a CPU, some seconds: a large network shows fewer
+columns."""
 
 
 def preview_columns(network: Network, on_cpu: bool) -> int:
     """Images per class that the previews of a training show."""
     each = multiply_adds(network) * PREVIEW_STEPS * (network.classes or 1)
-    return int(min(PREVIEW_COLUMNS, max(FEWEST_COLUMNS, PREVIEW_WORK // each))) if on_cpu else PREVIEW_COLUMNS
+    return (
+        int(min(PREVIEW_COLUMNS, max(FEWEST_COLUMNS, PREVIEW_WORK // each)))
+        if on_cpu
+        else PREVIEW_COLUMNS
+    )

@@ -1,4 +1,5 @@
-"""What is known of a trained generator without torch: its spec, its checkpoints, and whether others can be built on it."""
+"""What is known of a trained generator without torch: its spec, its checkpoints, and whether others
+can be built on it."""
 
 from __future__ import annotations
 
@@ -15,16 +16,23 @@ from dreamlab.settings.train import INHERITED
 from dreamlab.store import Run, RunStore, checkpoints
 
 
-def check_checkpoint(run: Run, spec: TrainSpec, field: str, checkpoint: str = "", checkpoint_field: str = "") -> None:
-    """Raises SpecError where the file that is needed is absent, cut off, foreign, or of another network. A run that has
-    written none yet is left to wait."""
+def check_checkpoint(
+    run: Run, spec: TrainSpec, field: str, checkpoint: str = "", checkpoint_field: str = ""
+) -> None:
+    """Raises SpecError where the file that is needed is absent, cut off, foreign, or of another
+    network. A run that has written none yet is left to wait."""
     path = checkpoints.path_of(run.path, checkpoint)
     if checkpoint and not path.exists():
         names = checkpoints.kept(run.path)
-        there = f"it has {', '.join(names)}" if names else "it has kept none (leave the field empty for its last one)"
+        there = (
+            f"it has {', '.join(names)}"
+            if names
+            else "it has kept none (leave the field empty for its last one)"
+        )
         option = checkpoint_field.replace("_", "-")
         raise SpecError(
-            f"{option.replace('-', ' ').capitalize()} (--{option}): {run.id} has no {checkpoint}; {there}.",
+            f"{option.replace('-', ' ').capitalize()} (--{option}): {run.id} has no {checkpoint};"
+            f" {there}.",
             checkpoint_field,
         )
     if not path.exists():
@@ -35,19 +43,22 @@ def check_checkpoint(run: Run, spec: TrainSpec, field: str, checkpoint: str = ""
         raise SpecError(f"{error} Resume the run {run.id} or train it anew.", field) from None
     if header.metadata.get("format") != checkpoints.FORMAT:
         raise SpecError(
-            f"{run.id}: {path.name} is not a generator of DreamLab (its format is {header.metadata.get('format', 'not named')});"
-            " choose a run that was trained here.", field,
-        )  # fmt: skip
+            f"{run.id}: {path.name} is not a generator of DreamLab (its format is"
+            f" {header.metadata.get('format', 'not named')}); choose a run that was trained here.",
+            field,
+        )
     wanted = parameter_count(network_of(spec))
     if header.numbers != wanted:
         raise SpecError(
-            f"{run.id}: {path.name} holds {header.numbers:,} numbers, the network of this run has {wanted:,}; it belongs to another"
-            " network, train it anew.", field,
-        )  # fmt: skip
+            f"{run.id}: {path.name} holds {header.numbers:,} numbers, the network of this run has"
+            f" {wanted:,}; it belongs to another network, train it anew.",
+            field,
+        )
 
 
 def check_synthesize(spec: SynthesizeSpec, store: RunStore) -> None:
-    """Raises SpecError where the generator, its guide or its upsampling stages cannot be sampled as this spec asks."""
+    """Raises SpecError where the generator, its guide or its upsampling stages cannot be sampled as
+    this spec asks."""
     run, base = train_run(store, spec.source, "source")
     check_sampling(spec, base, len(catalog.drawn_classes(base)))
     check_checkpoint(run, base, "source", spec.checkpoint, "checkpoint")
@@ -64,7 +75,8 @@ def check_synthesize(spec: SynthesizeSpec, store: RunStore) -> None:
 
 
 def check_train(spec: TrainSpec, store: RunStore) -> None:
-    """Raises SpecError where the network does not fit the images, or the run to start from does not fit the spec."""
+    """Raises SpecError where the network does not fit the images, or the run to start from does not
+    fit the spec."""
     check_network(network_of(spec))
     if spec.init_from:
         run, source = train_run(store, spec.init_from, "init_from", "Fine-tune (--init-from)")
@@ -73,7 +85,8 @@ def check_train(spec: TrainSpec, store: RunStore) -> None:
 
 
 def inherited(store: RunStore, values: dict[str, Any]) -> dict[str, Any]:
-    """Loose values of a training with what it takes over from the run it starts from; given ones stay as they are."""
+    """Loose values of a training with what it takes over from the run it starts from; given ones
+    stay as they are."""
     name = values.get("init_from")
     if not isinstance(name, str) or not name:
         return values

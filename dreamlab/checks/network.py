@@ -8,58 +8,70 @@ from dreamlab.settings.train import INHERITED, TrainSpec
 
 
 def check_network(network: Network) -> None:
-    """Raises SpecError where stem and levels do not divide the image size, or attention, heads or stages do not fit."""
+    """Raises SpecError where stem and levels do not divide the image size, or attention, heads or
+    stages do not fit."""
     n, size = network, network.image_size
     if size % n.stem_patch:
         raise SpecError(
-            f"Stem patch (--stem-patch): {n.stem_patch} does not divide images of {size}x{size} pixels;"
-            f" use {' or '.join(str(p) for p in (1, 2, 4) if size % p == 0)}.", "stem_patch",
-        )  # fmt: skip
+            f"Stem patch (--stem-patch): {n.stem_patch} does not divide images of {size}x{size}"
+            f" pixels; use {' or '.join(str(p) for p in (1, 2, 4) if size % p == 0)}.",
+            "stem_patch",
+        )
     side, levels, most = size // n.stem_patch, len(n.multipliers), 1
     while side % 2**most == 0:
         most += 1
     if levels > most:
         raise SpecError(
-            f"Multipliers (--multipliers): {','.join(map(str, n.multipliers))} are {levels} levels, but {size}x{size}"
-            f" pixels with stem patch {n.stem_patch} can be halved for at most {most}; give at most {most} multipliers.", "multipliers",
-        )  # fmt: skip
+            f"Multipliers (--multipliers): {','.join(map(str, n.multipliers))} are {levels} levels,"
+            f" but {size}x{size} pixels with stem patch {n.stem_patch} can be halved for at most"
+            f" {most}; give at most {most} multipliers.",
+            "multipliers",
+        )
     absent = [a for a in n.attention if a not in n.sides]
     if absent:
         raise SpecError(
-            f"Attention resolutions (--attention): {absent[0]} is not the side of a feature map of this network;"
-            f" they are {', '.join(map(str, n.sides))}.", "attention",
-        )  # fmt: skip
+            f"Attention resolutions (--attention): {absent[0]} is not the side of a feature map of"
+            f" this network; they are {', '.join(map(str, n.sides))}.",
+            "attention",
+        )
     for side, width in zip(n.sides, n.widths, strict=True):
         middle = side == n.sides[-1] and n.wiring == "ddpm"
         if (side in n.attention or middle) and width % n.heads:
             raise SpecError(
-                f"Attention heads (--heads): {n.heads} do not divide the {width} channels at {side}x{side}; use a divisor of {width}.",
+                f"Attention heads (--heads): {n.heads} do not divide the {width} channels at"
+                f" {side}x{side}; use a divisor of {width}.",
                 "heads",
             )
     if n.low_size and (n.low_size >= size or size % n.low_size):
         raise SpecError(
-            f"Super-resolution from (--low-size): {n.low_size} cannot become {size} pixels; it must be a divisor of {size} below it.",
+            f"Super-resolution from (--low-size): {n.low_size} cannot become {size} pixels; it must"
+            f" be a divisor of {size} below it.",
             "low_size",
         )
 
 
 def check_fine_tuning(spec: TrainSpec, source: TrainSpec, own: Network, theirs: Network) -> None:
-    """Raises SpecError where a model cannot start from the weights of another one; `own` and `theirs` are their networks."""
+    """Raises SpecError where a model cannot start from the weights of another one; `own` and
+    `theirs` are their networks."""
     for name in INHERITED:
         wanted, there = getattr(spec, name), getattr(source, name)
         if wanted != there:
             shown = ",".join(map(str, there)) if isinstance(there, tuple) else there
             raise SpecError(
-                f"{name.replace('_', ' ').capitalize()} (--{name.replace('_', '-')}): {wanted} cannot be used with --init-from, the"
-                f" model to start from has {shown}; leave it out or give the same.", name,
-            )  # fmt: skip
+                f"{name.replace('_', ' ').capitalize()} (--{name.replace('_', '-')}): {wanted}"
+                f" cannot be used with --init-from, the model to start from has {shown}; leave it"
+                " out or give the same.",
+                name,
+            )
     if own.channels != theirs.channels:
         raise SpecError(
-            f"Data (--dataset): {spec.dataset} has {own.channels} colour channels, the model to start from has {theirs.channels};"
-            " they must be the same.", "dataset",
-        )  # fmt: skip
+            f"Data (--dataset): {spec.dataset} has {own.channels} colour channels, the model to"
+            f" start from has {theirs.channels}; they must be the same.",
+            "dataset",
+        )
     if own.classes and spec.dataset != source.dataset and "condition" in spec.freeze:
         raise SpecError(
-            f"Frozen parts (--freeze): condition holds the classes, which {spec.dataset} has to learn afresh; leave it out.",
+            f"Frozen parts (--freeze): condition holds the classes, which {spec.dataset} has to"
+            " learn afresh; leave it out.",
             "freeze",
         )

@@ -26,14 +26,17 @@ def _check_generator(spec: MixSpec, store: RunStore, name: str) -> None:
     run, trained = train_run(store, name, "sources")
     if trained.dataset != spec.dataset:
         raise SpecError(
-            f"Generator (--from): {run.id} was trained on {trained.dataset}; a generator of {spec.dataset} is needed.",
+            f"Generator (--from): {run.id} was trained on {trained.dataset}; a generator of"
+            f" {spec.dataset} is needed.",
             "sources",
         )
     if not trained.conditional:
         raise SpecError(
-            f"Generator (--from): {run.id} was trained without classes, so its images have no labels; choose a conditional one, or"
-            " sample it with --labeller and name that set (--set).", "sources",
-        )  # fmt: skip
+            f"Generator (--from): {run.id} was trained without classes, so its images have no"
+            " labels; choose a conditional one, or sample it with --labeller and name that set"
+            " (--set).",
+            "sources",
+        )
     values = {
         "source": run.id,
         "num_steps": spec.num_steps,
@@ -44,7 +47,8 @@ def _check_generator(spec: MixSpec, store: RunStore, name: str) -> None:
 
 
 def set_dataset(store: RunStore, name: str, field: str) -> tuple[str, bool]:
-    """(data set that a synthetic set belongs to, whether its images have labels). Raises SpecError."""
+    """(data set that a synthetic set belongs to, whether its images have labels). Raises
+    SpecError."""
     try:
         run = store.get(name)
         spec = run.spec
@@ -56,23 +60,30 @@ def set_dataset(store: RunStore, name: str, field: str) -> tuple[str, bool]:
         raise SpecError(f"Synthetic set: {error}", field) from None
     if not isinstance(spec, ImportSpec) or spec.role != "synthetic":
         raise SpecError(
-            f"Synthetic set: {run.id} holds no synthetic images; name a synthesize run, or an import of role synthetic.",
+            f"Synthetic set: {run.id} holds no synthetic images; name a synthesize run, or an"
+            " import of role synthetic.",
             field,
         )
     return spec.dataset, True
 
 
-def check_set(data: RealData, store: RunStore, name: str, needed: Sequence[int], field: str) -> None:
-    """Raises SpecError where a synthetic set belongs to other data, has no labels, or holds too few images of a class. A set
-    that is not there yet is left to wait."""
+def check_set(
+    data: RealData, store: RunStore, name: str, needed: Sequence[int], field: str
+) -> None:
+    """Raises SpecError where a synthetic set belongs to other data, has no labels, or holds too few
+    images of a class. A set that is not there yet is left to wait."""
     dataset, labelled = set_dataset(store, name, field)
     if dataset != data.dataset:
-        raise SpecError(f"Synthetic set: {name} holds {dataset} images; a set of {data.dataset} is needed.", field)
+        raise SpecError(
+            f"Synthetic set: {name} holds {dataset} images; a set of {data.dataset} is needed.",
+            field,
+        )
     if not labelled:
         raise SpecError(
-            f"Synthetic set: the images of {name} have no labels, its generator was trained without classes; sample it with"
-            " --labeller, or choose a set of a conditional generator.", field,
-        )  # fmt: skip
+            f"Synthetic set: the images of {name} have no labels, its generator was trained without"
+            " classes; sample it with --labeller, or choose a set of a conditional generator.",
+            field,
+        )
     try:
         _, labels = imageset.load(store.get(name).path)
     except (OSError, ValueError):
@@ -81,6 +92,8 @@ def check_set(data: RealData, store: RunStore, name: str, needed: Sequence[int],
     for c, (there, wanted) in enumerate(zip(held, needed, strict=False)):
         if there < wanted:
             raise SpecError(
-                f"Synthetic set: {name} has {there:,} images of class {c} ({classes_of(data)[c]}), the arms need {wanted:,}; sample"
-                " more, use fewer real images, or leave the largest arm out.", field,
-            )  # fmt: skip
+                f"Synthetic set: {name} has {there:,} images of class {c} ({classes_of(data)[c]}),"
+                f" the arms need {wanted:,}; sample more, use fewer real images, or leave the"
+                " largest arm out.",
+                field,
+            )

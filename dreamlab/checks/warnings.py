@@ -9,14 +9,18 @@ from dreamlab.settings import Spec, TrainSpec
 
 
 def caution(spec: Spec) -> str:
-    """What is wrong with a schedule that ends before the image is gone, and what mends it; empty where nothing is."""
-    if not isinstance(spec, TrainSpec) or not schedules.off_distribution(alpha_bar := alpha_bar_of(spec)):
+    """What is wrong with a schedule that ends before the image is gone, and what mends it; empty
+    where nothing is."""
+    if not isinstance(spec, TrainSpec) or not schedules.off_distribution(
+        alpha_bar := alpha_bar_of(spec)
+    ):
         return ""
     mend = "linear_scaled" if spec.schedule == "linear" else "another schedule"
     other = " with target v or x0" if spec.target == "eps" else ""
     return (
-        f"Sampling would start off-distribution: from pure noise, while in training x_T still holds"
-        f" {percent(schedules.kept_share(alpha_bar))} of the image. Mend it with {mend}, or zero terminal SNR (under Noise){other}."
+        "Sampling would start off-distribution: from pure noise, while in training x_T still holds"
+        f" {percent(schedules.kept_share(alpha_bar))} of the image. Mend it with {mend}, or zero"
+        f" terminal SNR (under Noise){other}."
     )
 
 

@@ -1,4 +1,5 @@
-"""The encoder half of a diffusion U-Net as a classifier: ResNet blocks, attention, average, one linear layer (study S0)."""
+"""The encoder half of a diffusion U-Net as a classifier: ResNet blocks, attention, average, one
+linear layer (study S0)."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ GROUPS, HEAD_WIDTH = 8, 32
 
 
 class Block(nn.Module):
-    """Norm, SiLU, 3x3 convolution, twice, beside a shortcut (He et al. 2016; Ho et al. 2020, appendix B, without time)."""
+    """Norm, SiLU, 3x3 convolution, twice, beside a shortcut (He et al. 2016; Ho et al. 2020,
+    appendix B, without time)."""
 
     def __init__(self, ins: int, outs: int):
         super().__init__()
@@ -26,7 +28,8 @@ class Block(nn.Module):
 
 
 class Attention(nn.Module):
-    """Self-attention over the positions of a map (N, C, H, W), heads of 32 channels (Vaswani et al. 2017), added to it."""
+    """Self-attention over the positions of a map (N, C, H, W), heads of 32 channels (Vaswani et al.
+    2017), added to it."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -46,13 +49,16 @@ class Attention(nn.Module):
 
 
 class UNetEncoder(Classifier):
-    """Stem, then levels of ResNet blocks, each with half the side of the one before and attention in the last `attended`.
+    """Stem, then levels of ResNet blocks, each with half the side of the one before and attention
+    in the last `attended`.
 
-    Study S0 gives widths and kinds of layers; two blocks a level and where attention sits are assumed as in its U-Net's
-    usual code (Ho et al. 2020).
+    Study S0 gives widths and kinds of layers; two blocks a level and where attention sits are
+    assumed as in its U-Net's usual code (Ho et al. 2020).
     """
 
-    def __init__(self, channels: int, classes: int, widths: tuple[int, ...], blocks: int, attended: int):
+    def __init__(
+        self, channels: int, classes: int, widths: tuple[int, ...], blocks: int, attended: int
+    ):
         super().__init__()
         self.stem = nn.Conv2d(channels, widths[0], 3, padding=1)
         layers: list[nn.Module] = []

@@ -6,14 +6,17 @@ from torch import Tensor, nn
 
 
 class Classifier(nn.Module):
-    """Images (N, C, H, W), float, normalised, to logits (N, classes); `features` gives (N, dimensions)."""
+    """Images (N, C, H, W), float, normalised, to logits (N, classes); `features` gives (N,
+    dimensions)."""
 
     dimensions: int
     head: nn.Linear
 
     def features(self, x: Tensor) -> Tensor:
         """The penultimate features (N, dimensions)."""
-        raise TypeError(f"{type(self).__name__} has no features of its own: a classifier defines them")
+        raise TypeError(
+            f"{type(self).__name__} has no features of its own: a classifier defines them"
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         logits: Tensor = self.head(self.features(x))

@@ -1,4 +1,5 @@
-"""The registry of classifiers: (channels, size, classes) -> network that gives logits and the features before its last layer.
+"""The registry of classifiers: (channels, size, classes) -> network that gives logits and the
+features before its last layer.
 
 Sizes are sides of square images in pixels, from 8 upwards.
 """
@@ -33,7 +34,8 @@ CLASSIFIERS: dict[str, Callable[[int, int, int], Classifier]] = {
 
 
 class Images(Protocol):
-    """Images uint8 (N, H, W, C) that may lie anywhere: an array, or a selection of several that is read in parts."""
+    """Images uint8 (N, H, W, C) that may lie anywhere: an array, or a selection of several that is
+    read in parts."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...
@@ -47,12 +49,16 @@ def parameters(network: nn.Module) -> int:
 
 
 def normalise(images: Tensor) -> Tensor:
-    """uint8 (N, H, W, C) to float32 (N, C, H, W) in [-1, 1]; NHWC memory becomes channels-last without a copy."""
+    """uint8 (N, H, W, C) to float32 (N, C, H, W) in [-1, 1]; NHWC memory becomes channels-last
+    without a copy."""
     return images.permute(0, 3, 1, 2).to(torch.float32).div_(127.5).sub_(1.0)
 
 
-def outputs(network: Classifier, images: Images, device: str, batch_size: int = 500) -> Iterator[tuple[Tensor, Tensor]]:
-    """Batches of (features (n, dimensions), probabilities (n, classes)) of uint8 NHWC images, in order, on the CPU."""
+def outputs(
+    network: Classifier, images: Images, device: str, batch_size: int = 500
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Batches of (features (n, dimensions), probabilities (n, classes)) of uint8 NHWC images, in
+    order, on the CPU."""
     network.eval()
     # the activations of large images and deep networks are what fills the memory
     batch_size = max(1, min(batch_size, batch_size * 64**2 // (images.shape[1] * images.shape[2])))

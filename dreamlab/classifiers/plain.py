@@ -8,19 +8,26 @@ from torch import Tensor, nn
 from dreamlab.classifiers.base import Classifier
 
 LARGEST = 64
-"""Side above which images are averaged down first: three convolutions see no more than 22 pixels anyway."""
+"""Side above which images are averaged down first: three convolutions see no more than 22 pixels
+anyway."""
 
 
 class ThreeLayerCNN(Classifier):
-    """Three 3x3 convolutions with batch norm, ReLU and 2x2 max pooling, then one linear layer on all positions.
+    """Three 3x3 convolutions with batch norm, ReLU and 2x2 max pooling, then one linear layer on
+    all positions.
 
-    `pooled` averages the last map over its positions, which keeps the features few (as many as channels).
+    `pooled` averages the last map over its positions, which keeps the features few (as many as
+    channels).
     """
 
-    def __init__(self, channels: int, size: int, classes: int, widths: tuple[int, int, int], pooled: bool):
+    def __init__(
+        self, channels: int, size: int, classes: int, widths: tuple[int, int, int], pooled: bool
+    ):
         super().__init__()
         ins = (channels, *widths[:2])
-        self.convs = nn.ModuleList(nn.Conv2d(i, o, 3, padding=1, bias=False) for i, o in zip(ins, widths, strict=True))
+        self.convs = nn.ModuleList(
+            nn.Conv2d(i, o, 3, padding=1, bias=False) for i, o in zip(ins, widths, strict=True)
+        )
         self.norms = nn.ModuleList(nn.BatchNorm2d(o) for o in widths)
         self.pooled = pooled
         side = 1 if pooled else min(size, LARGEST) // 8
@@ -42,12 +49,14 @@ def small_cnn(channels: int, size: int, classes: int) -> Classifier:
 
 
 def cnn(channels: int, size: int, classes: int) -> Classifier:
-    """32-64-128 channels, pooled: also the reference classifier of `fidelity`, with 128 features."""
+    """32-64-128 channels, pooled: also the reference classifier of `fidelity`, with 128
+    features."""
     return ThreeLayerCNN(channels, size, classes, (32, 64, 128), pooled=True)
 
 
 class MLP(Classifier):
-    """Pixels, 512, 256, classes, with ReLU. Study S2 names an MLP and not its layers: these are assumed."""
+    """Pixels, 512, 256, classes, with ReLU. Study S2 names an MLP and not its layers: these are
+    assumed."""
 
     def __init__(self, channels: int, size: int, classes: int):
         super().__init__()

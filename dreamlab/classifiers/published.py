@@ -1,7 +1,8 @@
 """Networks of the literature as torchvision has them, with stems fit for small images.
 
-At 64 pixels and above they are torchvision's own but for the number of colour channels; below, the stem keeps the few
-pixels. torchvision.models takes seconds to import and is imported where it is used.
+At 64 pixels and above they are torchvision's own but for the number of colour channels; below, the
+stem keeps the few pixels. torchvision.models takes seconds to import and is imported where it is
+used.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ SMALL = 64
 
 
 class Published(Classifier):
-    """`body` maps images to features (N, dimensions); a linear layer of its own makes logits of them."""
+    """`body` maps images to features (N, dimensions); a linear layer of its own makes logits of
+    them."""
 
     def __init__(self, body: nn.Module, dimensions: int, classes: int):
         super().__init__()
@@ -32,7 +34,8 @@ class Published(Classifier):
 
 
 def resnet(build: Callable[..., nn.Module], channels: int, size: int, classes: int) -> Classifier:
-    """A ResNet (He et al. 2016). Small images: a 3x3 convolution of stride 1 without pooling, as in its CIFAR variants."""
+    """A ResNet (He et al. 2016). Small images: a 3x3 convolution of stride 1 without pooling, as in
+    its CIFAR variants."""
     body = build(weights=None)
     dimensions = body.fc.in_features
     if size < SMALL:
@@ -73,10 +76,11 @@ def resnet152(channels: int, size: int, classes: int) -> Classifier:
 
 
 class VGG16(Classifier):
-    """VGG-16 (Simonyan & Zisserman 2015) with batch norm, without which it hardly trains from random weights.
+    """VGG-16 (Simonyan & Zisserman 2015) with batch norm, without which it hardly trains from
+    random weights.
 
-    Small images: the poolings that would leave less than 2x2 pixels are left out, and the average of the last map takes
-    the place of the two layers of 4096, as is usual for CIFAR-10.
+    Small images: the poolings that would leave less than 2x2 pixels are left out, and the average
+    of the last map takes the place of the two layers of 4096, as is usual for CIFAR-10.
     """
 
     def __init__(self, channels: int, size: int, classes: int):
@@ -110,7 +114,8 @@ class VGG16(Classifier):
 
 
 class ViT(Classifier):
-    """A vision transformer (Dosovitskiy et al. 2021) of 12 layers. Patches of 16 pixels; small images: of 4, below 16 of 2.
+    """A vision transformer (Dosovitskiy et al. 2021) of 12 layers. Patches of 16 pixels; small
+    images: of 4, below 16 of 2.
 
     Images whose side is no multiple of the patch get their edge repeated at the right and below.
     """
@@ -122,12 +127,19 @@ class ViT(Classifier):
         patch = 16 if size >= SMALL else 4 if size >= 16 else 2
         self.missing = -size % patch
         body = VisionTransformer(
-            image_size=size + self.missing, patch_size=patch, num_layers=12, num_heads=heads, hidden_dim=width,
-            mlp_dim=4 * width, num_classes=1,
-        )  # fmt: skip
+            image_size=size + self.missing,
+            patch_size=patch,
+            num_layers=12,
+            num_heads=heads,
+            hidden_dim=width,
+            mlp_dim=4 * width,
+            num_classes=1,
+        )
         if channels != 3:
             body.conv_proj = nn.Conv2d(channels, width, patch, stride=patch)
-            nn.init.trunc_normal_(body.conv_proj.weight, std=math.sqrt(1 / (channels * patch * patch)))
+            nn.init.trunc_normal_(
+                body.conv_proj.weight, std=math.sqrt(1 / (channels * patch * patch))
+            )
             nn.init.zeros_(body.conv_proj.bias)
         body.heads = nn.Identity()
         self.body, self.dimensions = body, width
@@ -151,16 +163,22 @@ def vit_b(channels: int, size: int, classes: int) -> Classifier:
 
 
 class SwinT(Published):
-    """Swin-T (Liu et al. 2021): patches of 4 and windows of 7; small images: patches of 2 and windows of 4."""
+    """Swin-T (Liu et al. 2021): patches of 4 and windows of 7; small images: patches of 2 and
+    windows of 4."""
 
     def __init__(self, channels: int, size: int, classes: int):
         from torchvision.models import SwinTransformer
 
         patch, window = (2, 4) if size < SMALL else (4, 7)
         body = SwinTransformer(
-            patch_size=[patch, patch], embed_dim=96, depths=[2, 2, 6, 2], num_heads=[3, 6, 12, 24],
-            window_size=[window, window], stochastic_depth_prob=0.2, num_classes=1,
-        )  # fmt: skip
+            patch_size=[patch, patch],
+            embed_dim=96,
+            depths=[2, 2, 6, 2],
+            num_heads=[3, 6, 12, 24],
+            window_size=[window, window],
+            stochastic_depth_prob=0.2,
+            num_classes=1,
+        )
         if channels != 3:
             body.features[0][0] = nn.Conv2d(channels, 96, patch, stride=patch)
         body.head = nn.Identity()

@@ -1,7 +1,9 @@
-"""The command line: a verb per kind of run, made from the spec fields, and `runs` to look after what is there.
+"""The command line: a verb per kind of run, made from the spec fields, and `runs` to look after
+what is there.
 
-Exit status 0: done; 1: failed or stopped; 2: refused, nothing started. With --json the last line on stdout is one JSON
-object with at least run, state, result and error; everything else goes to stderr.
+Exit status 0: done; 1: failed or stopped; 2: refused, nothing started. With --json the last line on
+stdout is one JSON object with at least run, state, result and error; everything else goes to
+stderr.
 """
 
 from __future__ import annotations
@@ -27,7 +29,10 @@ def main(argv: list[str] | None = None) -> int:
         service = Service(arguments.runs)
         answer, status = arguments.call(service, arguments)
     except Refused as refusal:
-        answer, status = {"run": None, "state": "refused", "result": None, "error": str(refusal)}, REFUSED
+        answer, status = (
+            {"run": None, "state": "refused", "result": None, "error": str(refusal)},
+            REFUSED,
+        )
     except BrokenPipeError:
         return FAILED
     finally:
@@ -42,12 +47,17 @@ def main(argv: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--runs", default="runs", metavar="DIR", help="folder of the runs (default: runs)")
     common.add_argument(
-        "--json", action="store_true", help="end with one JSON object on stdout; the rest goes to stderr"
+        "--runs", default="runs", metavar="DIR", help="folder of the runs (default: runs)"
+    )
+    common.add_argument(
+        "--json",
+        action="store_true",
+        help="end with one JSON object on stdout; the rest goes to stderr",
     )
     parser = Parser(
-        prog="python -m dreamlab", description="Does synthetic data from a diffusion model help my classifier?"
+        prog="python -m dreamlab",
+        description="Does synthetic data from a diffusion model help my classifier?",
     )
     parser.add_argument("--version", action="version", version=f"DreamLab {__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=Parser)

@@ -12,22 +12,40 @@ from dreamlab.service import Service
 
 def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
     """`export RUN --to TARGET` and `studies`."""
-    text = "Take a synthetic set or a mix out as class folders, .zip or .npz, or the table of a mix or a study as .csv or .tex."
-    verb = verbs.add_parser("export", parents=[common], help=text, description=text, allow_abbrev=False)
-    verb.add_argument("run", metavar="RUN", help="id of a run, or any part of it that fits one run only")
-    verb.add_argument(
-        "--to", required=True, metavar="TARGET", help="folder, or file that ends in .zip, .npz, .csv or .tex"
+    text = (
+        "Take a synthetic set or a mix out as class folders, .zip or .npz, or the table of a mix or"
+        " a study as .csv or .tex."
     )
-    verb.add_argument("--arm", default="", help="of a mix: the arm to take out (default: the arm of the verdict)")
+    verb = verbs.add_parser(
+        "export", parents=[common], help=text, description=text, allow_abbrev=False
+    )
     verb.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="the draw of the mix, as its classifier N saw it (default: 0)"
+        "run", metavar="RUN", help="id of a run, or any part of it that fits one run only"
+    )
+    verb.add_argument(
+        "--to",
+        required=True,
+        metavar="TARGET",
+        help="folder, or file that ends in .zip, .npz, .csv or .tex",
+    )
+    verb.add_argument(
+        "--arm", default="", help="of a mix: the arm to take out (default: the arm of the verdict)"
+    )
+    verb.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="the draw of the mix, as its classifier N saw it (default: 0)",
     )
     verb.set_defaults(call=_export)
 
 
 def _export(service: Service, arguments: argparse.Namespace) -> Answer:
     run = service.get(arguments.run)
-    said = service.export(run.id, Path(arguments.to).expanduser(), arm=arguments.arm, seed=arguments.seed)
+    said = service.export(
+        run.id, Path(arguments.to).expanduser(), arm=arguments.arm, seed=arguments.seed
+    )
     if not arguments.json:
         print(said["text"])
     return {"run": run.id, "state": "done", "result": said, "error": None}, DONE
@@ -36,7 +54,13 @@ def _export(service: Service, arguments: argparse.Namespace) -> Answer:
 def list_studies(service: Service, as_json: bool) -> Answer:
     """Every study by its id, with its question and its scales."""
     found = [
-        {"id": s.id, "study": s.study, "title": s.title, "question": s.question, "scales": list(s.scales)}
+        {
+            "id": s.id,
+            "study": s.study,
+            "title": s.title,
+            "question": s.question,
+            "scales": list(s.scales),
+        }
         for s in service.studies()
     ]
     if not as_json:

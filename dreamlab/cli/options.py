@@ -1,4 +1,5 @@
-"""What all verbs share: one option per spec field, exit statuses, and a parser that says what is wrong in one sentence."""
+"""What all verbs share: one option per spec field, exit statuses, and a parser that says what is
+wrong in one sentence."""
 
 from __future__ import annotations
 
@@ -17,30 +18,48 @@ class Parser(argparse.ArgumentParser):
     """argparse that refuses instead of exiting."""
 
     def error(self, message: str) -> NoReturn:
-        raise Refused(f"{message[0].upper()}{message[1:]}. `{self.prog} --help` lists what there is.")
+        raise Refused(
+            f"{message[0].upper()}{message[1:]}. `{self.prog} --help` lists what there is."
+        )
 
 
 def add_option(verb: argparse._ArgumentGroup, setting: Setting) -> None:
-    """One option per spec field. Values stay text here: the spec validates them, in one place, with one sentence."""
-    notes = [setting.range, "required" if setting.required else f"default: {shown(setting.default)}"]
+    """One option per spec field. Values stay text here: the spec validates them, in one place, with
+    one sentence."""
+    notes = [
+        setting.range,
+        "required" if setting.required else f"default: {shown(setting.default)}",
+    ]
     text = f"{setting.help} ({'; '.join(n for n in notes if n)})".replace("%", "%%")
     if setting.is_positional:
         verb.add_argument(setting.name, metavar=setting.name.upper(), help=text)
     elif setting.type == "bool":
         verb.add_argument(
-            setting.flag, dest=setting.name, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text
+            setting.flag,
+            dest=setting.name,
+            action=argparse.BooleanOptionalAction,
+            default=argparse.SUPPRESS,
+            help=text,
         )
     else:
         metavar = (
             "NAME"
             if setting.choices
-            else "RUN"
-            if setting.run_kind
-            else setting.unit.upper() or {"int": "N", "float": "X", "list": "LIST"}.get(setting.type, "TEXT")
+            else (
+                "RUN"
+                if setting.run_kind
+                else setting.unit.upper()
+                or {"int": "N", "float": "X", "list": "LIST"}.get(setting.type, "TEXT")
+            )
         )
         action = "append" if setting.run_kind and setting.type == "list" else "store"
         verb.add_argument(
-            setting.flag, dest=setting.name, action=action, default=argparse.SUPPRESS, metavar=metavar, help=text
+            setting.flag,
+            dest=setting.name,
+            action=action,
+            default=argparse.SUPPRESS,
+            metavar=metavar,
+            help=text,
         )
 
 

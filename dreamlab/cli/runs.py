@@ -20,7 +20,9 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
     runs = verbs.add_parser(
         "runs", help="List, show, stop, resume, delete and restore runs, and ask them for pictures."
     )
-    actions = runs.add_subparsers(dest="action", required=True, metavar="ACTION", parser_class=Parser)
+    actions = runs.add_subparsers(
+        dest="action", required=True, metavar="ACTION", parser_class=Parser
+    )
     table: dict[str, tuple[str, Callable[[Service, argparse.Namespace], Answer]]] = {
         "list": ("every run, newest first", _list),
         "show": ("one run: state, settings, lineage, result", _show),
@@ -32,16 +34,30 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
         "restore": ("bring back from the trash", _restore),
     }
     for name, (text, call) in table.items():
-        action = actions.add_parser(name, parents=[common], help=text, description=text, allow_abbrev=False)
+        action = actions.add_parser(
+            name, parents=[common], help=text, description=text, allow_abbrev=False
+        )
         if name == "list":
-            action.add_argument("--kind", default="", choices=["", *KINDS], help="only runs of this kind")
-            action.add_argument("--all", action="store_true", help="also the runs that were made for a mix or a sweep")
+            action.add_argument(
+                "--kind", default="", choices=["", *KINDS], help="only runs of this kind"
+            )
+            action.add_argument(
+                "--all",
+                action="store_true",
+                help="also the runs that were made for a mix or a sweep",
+            )
         else:
-            action.add_argument("run", metavar="RUN", help="id of a run, or any part of it that fits one run only")
+            action.add_argument(
+                "run", metavar="RUN", help="id of a run, or any part of it that fits one run only"
+            )
         if name == "stop":
-            action.add_argument("--now", action="store_true", help="kill its processes instead of letting them save")
+            action.add_argument(
+                "--now", action="store_true", help="kill its processes instead of letting them save"
+            )
         if name in ("stop", "resume"):
-            action.add_argument("--detach", action="store_true", help="return at once instead of waiting")
+            action.add_argument(
+                "--detach", action="store_true", help="return at once instead of waiting"
+            )
         action.set_defaults(call=call, action=name)
 
 
@@ -49,11 +65,29 @@ def _list(service: Service, arguments: argparse.Namespace) -> Answer:
     rows = service.rows(arguments.kind, top_level=not arguments.all, disk=True)
     if not arguments.json:
         for r in rows:
-            print(f"{r.id:<48} {r.state:<11} {(r.disk_bytes or 0) / 1e6:>8.1f} MB  {r.headline or r.error or r.text}")
+            print(
+                f"{r.id:<48} {r.state:<11} {(r.disk_bytes or 0) / 1e6:>8.1f} MB "
+                f" {r.headline or r.error or r.text}"
+            )
         if not rows:
             print(f"No runs in {service.store.folder}.", file=sys.stderr)
-    listed = [{"run": r.id, "kind": r.kind, "name": r.name, "state": r.state, "created": r.created, "seconds": r.seconds, "disk_bytes": r.disk_bytes,
-               "headline": r.headline, "error": r.error or None, "demo": r.demo, "group": r.group or None, "parents": r.parents} for r in rows]  # fmt: skip
+    listed = [
+        {
+            "run": r.id,
+            "kind": r.kind,
+            "name": r.name,
+            "state": r.state,
+            "created": r.created,
+            "seconds": r.seconds,
+            "disk_bytes": r.disk_bytes,
+            "headline": r.headline,
+            "error": r.error or None,
+            "demo": r.demo,
+            "group": r.group or None,
+            "parents": r.parents,
+        }
+        for r in rows
+    ]
     return {"run": None, "state": "done", "result": {"runs": listed}, "error": None}, DONE
 
 
@@ -62,7 +96,8 @@ def _show(service: Service, arguments: argparse.Namespace) -> Answer:
     answer = answer_of(service, run.id)
     answer["spec"], answer["command"] = run.record.spec, run.record.command
     answer["lineage"] = [
-        {"how": how, "run": row.id, "kind": row.kind, "state": row.state} for how, row in service.lineage(run.id)
+        {"how": how, "run": row.id, "kind": row.kind, "state": row.state}
+        for how, row in service.lineage(run.id)
     ]
     answer["checkpoints"] = service.checkpoints(run.id)
     if not arguments.json:
@@ -71,7 +106,10 @@ def _show(service: Service, arguments: argparse.Namespace) -> Answer:
 
 
 def _print_run(run: Run, spec: Spec, row: RunRow, answer: dict[str, Any]) -> None:
-    print(f"{row.name} ({run.id})\n{row.state}  {row.headline or row.error or row.text}\n\n{run.record.command}\n")
+    print(
+        f"{row.name} ({run.id})\n{row.state} "
+        f" {row.headline or row.error or row.text}\n\n{run.record.command}\n"
+    )
     for setting in settings_of(type(spec)):
         print(f"  {setting.label:<28} {shown(getattr(spec, setting.name))} {setting.unit}")
     if answer["checkpoints"]:
@@ -99,7 +137,9 @@ def _resume(service: Service, arguments: argparse.Namespace) -> Answer:
     run_id = service.get(arguments.run).id
     service.resume(run_id)
     service.start()
-    while (service.get(run_id).path / "resume").exists():  # until the engine has taken it, the old state still shows
+    while (
+        service.get(run_id).path / "resume"
+    ).exists():  # until the engine has taken it, the old state still shows
         time.sleep(POLL)
     if arguments.detach:
         return answer_of(service, run_id), DONE
@@ -109,7 +149,10 @@ def _resume(service: Service, arguments: argparse.Namespace) -> Answer:
 def _delete(service: Service, arguments: argparse.Namespace) -> Answer:
     gone = service.delete(service.get(arguments.run).id)
     if not arguments.json:
-        print(f"Deleted {', '.join(gone)}; `python -m dreamlab runs restore {gone[0]}` brings it back.")
+        print(
+            f"Deleted {', '.join(gone)}; `python -m dreamlab runs restore {gone[0]}` brings it"
+            " back."
+        )
     return {"run": gone[0], "state": "deleted", "result": {"deleted": gone}, "error": None}, DONE
 
 

@@ -23,18 +23,31 @@ POLL = 0.1
 def add_verb(verbs: Any, common: argparse.ArgumentParser, kind: str, cls: type[Spec]) -> None:
     """The verb of a kind of run with an option per field."""
     verb: Parser = verbs.add_parser(
-        kind, parents=[common], usage=f"%(prog)s [{kind} option ...]", help=cls.summary, description=cls.summary, allow_abbrev=False
-    )  # fmt: skip
+        kind,
+        parents=[common],
+        usage=f"%(prog)s [{kind} option ...]",
+        help=cls.summary,
+        description=cls.summary,
+        allow_abbrev=False,
+    )
     titles = dict.fromkeys(setting.section for setting in settings_of(cls))
     groups = {title: verb.add_argument_group(title or "settings") for title in titles}
     for setting in settings_of(cls):
         add_option(groups[setting.section], setting)
     group = verb.add_argument_group("this run")
     group.add_argument("--name", default="", help="name shown on the pages")
-    group.add_argument("--fresh", action="store_true", help="compute anew even where the same spec has a finished run")
-    group.add_argument("--dry-run", action="store_true", help="say what it would cost and start nothing")
+    group.add_argument(
+        "--fresh",
+        action="store_true",
+        help="compute anew even where the same spec has a finished run",
+    )
+    group.add_argument(
+        "--dry-run", action="store_true", help="say what it would cost and start nothing"
+    )
     group.add_argument("--follow", action="store_true", help="print every event as it comes")
-    group.add_argument("--detach", action="store_true", help="return at once; the engine goes on in the background")
+    group.add_argument(
+        "--detach", action="store_true", help="return at once; the engine goes on in the background"
+    )
     verb.set_defaults(call=_submit, cls=cls)
 
 
@@ -59,13 +72,20 @@ def _submit(service: Service, arguments: argparse.Namespace) -> Answer:
     submitted = service.submit(spec, name=arguments.name, fresh=arguments.fresh)
     service.start()
     if submitted.reused and service.row(submitted.run).state == "done":
-        print(f"The same settings have a finished run: {submitted.run} (--fresh computes anew).", file=out)
+        print(
+            f"The same settings have a finished run: {submitted.run} (--fresh computes anew).",
+            file=out,
+        )
         return answer_of(service, submitted.run, reused=True), DONE
     print(f"{submitted.run} in {service.store.folder}", file=out)
     if arguments.detach:
         return answer_of(service, submitted.run, reused=submitted.reused), DONE
     return wait(
-        service, submitted.run, sys.stderr if arguments.json else sys.stdout, arguments.follow, submitted.reused
+        service,
+        submitted.run,
+        sys.stderr if arguments.json else sys.stdout,
+        arguments.follow,
+        submitted.reused,
     )
 
 
@@ -93,12 +113,20 @@ def _amount(name: str, value: Any) -> str:
 def answer_of(service: Service, run_id: str, reused: bool = False) -> dict[str, Any]:
     row = service.row(run_id)
     run = service.get(run_id)
-    return {"run": run_id, "state": row.state, "result": run.result(), "error": row.error or None, "reused": reused, "kind": row.kind,
-            "path": str(run.path)}  # fmt: skip
+    return {
+        "run": run_id,
+        "state": row.state,
+        "result": run.result(),
+        "error": row.error or None,
+        "reused": reused,
+        "kind": row.kind,
+        "path": str(run.path),
+    }
 
 
 def wait(service: Service, run_id: str, out: TextIO, follow: bool, reused: bool = False) -> Answer:
-    """Shows a run until it ends. Ctrl-C asks it to stop and keep; a second one leaves it to the engine."""
+    """Shows a run until it ends. Ctrl-C asks it to stop and keep; a second one leaves it to the
+    engine."""
     show = _Follower(service, run_id, out) if follow else _Line(service, run_id)
     asked = False
     while True:
@@ -111,20 +139,30 @@ def wait(service: Service, run_id: str, out: TextIO, follow: bool, reused: bool 
             time.sleep(POLL)
         except KeyboardInterrupt:
             if asked:
-                print(f"\n{run_id} goes on; `python -m dreamlab runs stop {run_id}` stops it.", file=sys.stderr)
+                print(
+                    f"\n{run_id} goes on; `python -m dreamlab runs stop {run_id}` stops it.",
+                    file=sys.stderr,
+                )
                 return answer_of(service, run_id, reused), FAILED
             asked = True
-            print("\nStopping and keeping what is done; Ctrl-C again leaves it running.", file=sys.stderr)
+            print(
+                "\nStopping and keeping what is done; Ctrl-C again leaves it running.",
+                file=sys.stderr,
+            )
             service.stop(run_id)
     show.end()
     answer = answer_of(service, run_id, reused)
     if out is sys.stdout and not follow:
-        print(f"{answer['state']}: {service.row(run_id).headline or answer['error'] or run_id}", file=out)
+        print(
+            f"{answer['state']}: {service.row(run_id).headline or answer['error'] or run_id}",
+            file=out,
+        )
     return answer, DONE if answer["state"] == "done" else FAILED
 
 
 class _Line:
-    """One line on a terminal that is written again and again; silent elsewhere but for changes of state."""
+    """One line on a terminal that is written again and again; silent elsewhere but for changes of
+    state."""
 
     def __init__(self, service: Service, run_id: str):
         self._last, self._state, self._live = "", "", sys.stderr.isatty()
@@ -156,7 +194,9 @@ class _Follower:
     def __init__(self, service: Service, run_id: str, out: TextIO):
         run = service.get(run_id)
         names = [*run.record.children, run_id] if run.kind in GROUPS else [run_id]
-        self._readers = {name: EventReader(service.get(name).path / "events.jsonl") for name in names}
+        self._readers = {
+            name: EventReader(service.get(name).path / "events.jsonl") for name in names
+        }
         self._out = out
 
     def tick(self, row: RunRow) -> None:

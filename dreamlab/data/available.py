@@ -28,13 +28,16 @@ def classes_of(data: RealData) -> tuple[str, ...]:
 
 
 def roles(data: RealData) -> selection.Roles:
-    """Indices of the real training images that a spec may use. Raises SpecError where a class has too few."""
+    """Indices of the real training images that a spec may use. Raises SpecError where a class has
+    too few."""
     return _roles(real_data(data))
 
 
 def real_data(data: RealData, **changes: Any) -> RealData:
     """The selection of real images that a spec makes, changed."""
-    return make(RealData, {**{name: getattr(data, name) for name in RealData.model_fields}, **changes})
+    return make(
+        RealData, {**{name: getattr(data, name) for name in RealData.model_fields}, **changes}
+    )
 
 
 @functools.lru_cache(maxsize=64)
@@ -42,9 +45,13 @@ def _roles(data: RealData) -> selection.Roles:
     try:
         return selection.select(train_labels(data), data, len(classes_of(data)))
     except selection.SplitError as error:
-        label, flag = next((k.label, k.flag) for k in settings_of(RealData) if k.name == error.field)
+        label, flag = next(
+            (k.label, k.flag) for k in settings_of(RealData) if k.name == error.field
+        )
         value = getattr(data, error.field)
-        raise SpecError(f"{label} ({flag}): {value} cannot be used; {error}.", error.field) from None
+        raise SpecError(
+            f"{label} ({flag}): {value} cannot be used; {error}.", error.field
+        ) from None
 
 
 def available(data: RealData) -> list[int]:

@@ -1,4 +1,5 @@
-"""Named data sets as uint8 arrays. Those inside installed packages need nothing; the others are read from disk."""
+"""Named data sets as uint8 arrays. Those inside installed packages need nothing; the others are
+read from disk."""
 
 from __future__ import annotations
 
@@ -38,7 +39,8 @@ class Info:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class DataSet:
-    """Images uint8 (N, H, W, C), labels int64 (N,). No generator or classifier ever trains on the test split.
+    """Images uint8 (N, H, W, C), labels int64 (N,). No generator or classifier ever trains on the
+    test split.
 
     The images of an import are a memory map of any size: take rows, never a copy of the whole.
     """
@@ -53,18 +55,68 @@ class DataSet:
 
 
 DIGITS = tuple(str(i) for i in range(10))
-CIFAR_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+CIFAR_CLASSES = (
+    "airplane",
+    "automobile",
+    "bird",
+    "cat",
+    "deer",
+    "dog",
+    "frog",
+    "horse",
+    "ship",
+    "truck",
+)
 FASHION_CLASSES = (
-    "t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot",
-)  # fmt: skip
+    "t-shirt",
+    "trouser",
+    "pullover",
+    "dress",
+    "coat",
+    "sandal",
+    "shirt",
+    "sneaker",
+    "bag",
+    "ankle boot",
+)
 INFO: dict[str, Info] = {
-    "mnist5k": Info("mnist5k", "Handwritten digits (MNIST, 5,000)", 28, 1, DIGITS, 3000, 2000, True, noun="digits"),
-    "digits": Info("digits", "Handwritten digits (8x8, 1,797)", 8, 1, DIGITS, 1200, 597, True, noun="digits"),
+    "mnist5k": Info(
+        "mnist5k",
+        "Handwritten digits (MNIST, 5,000)",
+        28,
+        1,
+        DIGITS,
+        3000,
+        2000,
+        True,
+        noun="digits",
+    ),
+    "digits": Info(
+        "digits", "Handwritten digits (8x8, 1,797)", 8, 1, DIGITS, 1200, 597, True, noun="digits"
+    ),
     "mnist": Info("mnist", "MNIST (70,000)", 28, 1, DIGITS, 60000, 10000, False, noun="digits"),
     "fashion_mnist": Info(
-        "fashion_mnist", "Fashion-MNIST (70,000)", 28, 1, FASHION_CLASSES, 60000, 10000, False, mirror=True
+        "fashion_mnist",
+        "Fashion-MNIST (70,000)",
+        28,
+        1,
+        FASHION_CLASSES,
+        60000,
+        10000,
+        False,
+        mirror=True,
     ),
-    "cifar10": Info("cifar10", "CIFAR-10 (60,000, colour)", 32, 3, CIFAR_CLASSES, 50000, 10000, False, mirror=True),
+    "cifar10": Info(
+        "cifar10",
+        "CIFAR-10 (60,000, colour)",
+        32,
+        3,
+        CIFAR_CLASSES,
+        50000,
+        10000,
+        False,
+        mirror=True,
+    ),
 }
 CARD = "card.json"
 """What an imported set says of itself, written last: a folder without one is no data set (yet)."""
@@ -72,24 +124,36 @@ _shelves: dict[Path, None] = {}
 
 
 def add_shelf(folder: Path) -> None:
-    """Makes the imported sets of a runs folder known by their run ids, which are unique whatever the folder."""
+    """Makes the imported sets of a runs folder known by their run ids, which are unique whatever
+    the folder."""
     _shelves[Path(folder)] = None
 
 
 def folder_of(name: str) -> Path:
-    """The directory of an imported set. Raises DataError where there is none of this name, or none that is finished."""
+    """The directory of an imported set. Raises DataError where there is none of this name, or none
+    that is finished."""
     for shelf in _shelves if Path(name).name == name not in ("", "..") else ():
         if (shelf / name / CARD).is_file():
             return shelf / name
         if (shelf / name).is_dir():
             kind = (read_json(shelf / name / "spec.json") or {}).get("kind", "unreadable")
             if kind != "import":
-                raise DataError(f"{name} is a {kind} run; a data set is a name ({', '.join(INFO)}) or an import run.")
+                raise DataError(
+                    f"{name} is a {kind} run; a data set is a name ({', '.join(INFO)}) or an import"
+                    " run."
+                )
             state = StatusReader(shelf / name).refresh().state
-            raise DataError(f"The import {name} is {state} and has no images: wait until it is done, or resume it.")
+            raise DataError(
+                f"The import {name} is {state} and has no images: wait until it is done, or"
+                " resume it."
+            )
         if (Folders(shelf).trash / name).is_dir():
-            raise DataError(f"The import {name} was deleted: restore it, or choose another data set.")
-    raise DataError(f"There is no data set {name!r}; there are {', '.join(INFO)}, and import runs by their id.")
+            raise DataError(
+                f"The import {name} was deleted: restore it, or choose another data set."
+            )
+    raise DataError(
+        f"There is no data set {name!r}; there are {', '.join(INFO)}, and import runs by their id."
+    )
 
 
 def info(name: str) -> Info:
@@ -98,36 +162,51 @@ def info(name: str) -> Info:
 
 
 def _stamped(name: str) -> tuple[Path, tuple[int, int, int]]:
-    """The folder of an imported set and what changes with its card: a set that is imported anew is read anew."""
+    """The folder of an imported set and what changes with its card: a set that is imported anew is
+    read anew."""
     folder = folder_of(name)
     try:
         stat = (folder / CARD).stat()
     except OSError:
-        raise DataError(f"The import {name} was deleted: restore it, or choose another data set.") from None
+        raise DataError(
+            f"The import {name} was deleted: restore it, or choose another data set."
+        ) from None
     return folder, (stat.st_mtime_ns, stat.st_ino, stat.st_size)
 
 
 @functools.lru_cache(maxsize=256)
 def _imported(folder: Path, _: tuple[int, int, int]) -> tuple[Info, int | None]:
-    """What the card says: the set, and how many of its test images are also training images, where the import counted."""
+    """What the card says: the set, and how many of its test images are also training images, where
+    the import counted."""
     try:
         card = json.loads((folder / CARD).read_text())
         known = Info(
-            folder.name, str(card["title"]), int(card["size"]), int(card["channels"]), tuple(map(str, card["classes"])),
-            int(card["train"]), int(card["test"]), True, bool(card["mirror"]),
-        )  # fmt: skip
+            folder.name,
+            str(card["title"]),
+            int(card["size"]),
+            int(card["channels"]),
+            tuple(map(str, card["classes"])),
+            int(card["train"]),
+            int(card["test"]),
+            True,
+            bool(card["mirror"]),
+        )
         return known, int(card["overlap"]) if "overlap" in card else None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"The imported set {folder.name} has no readable card ({error}); import it again.") from None
+        raise DataError(
+            f"The imported set {folder.name} has no readable card ({error}); import it again."
+        ) from None
 
 
 def drawn_classes(spec: TrainSpec) -> tuple[str, ...]:
-    """Names of what a generator can be asked for: its classes, or one name for all where it has none."""
+    """Names of what a generator can be asked for: its classes, or one name for all where it has
+    none."""
     return info(spec.dataset).classes if spec.conditional else ("all",)
 
 
 def load(name: str, data_dir: str = "") -> DataSet:
-    """Reads a data set of the catalogue, or an imported one, whose images stay on disk (memory-mapped). Raises DataError."""
+    """Reads a data set of the catalogue, or an imported one, whose images stay on disk
+    (memory-mapped). Raises DataError."""
     if name not in INFO:
         return _load_imported(*_stamped(name))
     return _load(name, str(Path(data_dir).expanduser().resolve()) if data_dir else "")
@@ -140,17 +219,22 @@ def check_available(name: str, data_dir: str) -> None:
         return
     if not data_dir:
         raise DataError(
-            f"Data ({name}) is not inside an installed package: give --data-dir, the folder or .npz file that holds it. {LAYOUT[name]}"
+            f"Data ({name}) is not inside an installed package: give --data-dir, the folder or .npz"
+            f" file that holds it. {LAYOUT[name]}"
         )
     path = Path(data_dir).expanduser()
     if not path.exists():
         raise DataError(f"Data folder (--data-dir): {data_dir!r} does not exist. {LAYOUT[name]}")
     if path.is_dir() and not any((path / p).exists() for p in MARKERS[name]):
-        raise DataError(f"Data folder (--data-dir): {data_dir!r} holds no {known.title.split(' (')[0]}. {LAYOUT[name]}")
+        raise DataError(
+            f"Data folder (--data-dir): {data_dir!r} holds no {known.title.split(' (')[0]}."
+            f" {LAYOUT[name]}"
+        )
 
 
 def overlap(data: DataSet) -> int:
-    """Test images that are also training images, by exact pixels. An import has counted them; others are counted once."""
+    """Test images that are also training images, by exact pixels. An import has counted them;
+    others are counted once."""
     return _overlap(data) if data.overlap is None else data.overlap
 
 
@@ -165,12 +249,19 @@ def _load_imported(folder: Path, stamp: tuple[int, int, int]) -> DataSet:
     try:
         images, labels = imageset.load(folder)
     except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"The imported set {folder.name} cannot be read: {error}; import it again.") from None
-    shape = (known.train + known.test, known.size, known.size, known.channels)
-    if images.shape != shape or labels.shape != shape[:1] or not _within(labels, len(known.classes)):
         raise DataError(
-            f"The imported set {folder.name} holds images of shape {images.shape} and {labels.size:,} labels, its card says {shape}"
-            f" and labels 0 to {len(known.classes) - 1}; import it again."
+            f"The imported set {folder.name} cannot be read: {error}; import it again."
+        ) from None
+    shape = (known.train + known.test, known.size, known.size, known.channels)
+    if (
+        images.shape != shape
+        or labels.shape != shape[:1]
+        or not _within(labels, len(known.classes))
+    ):
+        raise DataError(
+            f"The imported set {folder.name} holds images of shape {images.shape} and"
+            f" {labels.size:,} labels, its card says {shape} and labels 0 to"
+            f" {len(known.classes) - 1}; import it again."
         )
     n = known.train
     return DataSet(known, images[:n], labels[:n], images[n:], labels[n:], overlapping)
@@ -188,14 +279,28 @@ def _load(name: str, data_dir: str) -> DataSet:
         train_x, train_y, test_x, test_y = READERS[name](Path(data_dir))
     except DataError:
         raise
-    except (OSError, ValueError, KeyError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
-        raise DataError(f"{known.title} could not be read from {data_dir or 'its package'}: {error}.") from None
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        EOFError,
+        pickle.UnpicklingError,
+        zipfile.BadZipFile,
+    ) as error:
+        raise DataError(
+            f"{known.title} could not be read from {data_dir or 'its package'}: {error}."
+        ) from None
     for part, x, y in (("training", train_x, train_y), ("test", test_x, test_y)):
         shape = (known.size, known.size, known.channels)
-        if x.shape[1:] != shape or len(x) != len(y) or len(x) == 0 or not _within(y, len(known.classes)):
+        if (
+            x.shape[1:] != shape
+            or len(x) != len(y)
+            or len(x) == 0
+            or not _within(y, len(known.classes))
+        ):
             raise DataError(
-                f"{known.title}: the {part} images in {data_dir} have shape {x.shape} and {len(y)} labels;"
-                f" images of {shape} with labels 0 to {len(known.classes) - 1} are needed."
+                f"{known.title}: the {part} images in {data_dir} have shape {x.shape} and {len(y)}"
+                f" labels; images of {shape} with labels 0 to {len(known.classes) - 1} are needed."
             )
     for array in (train_x, train_y, test_x, test_y):
         array.setflags(write=False)  # the cache hands the same arrays to everybody

@@ -1,7 +1,8 @@
-"""Taking a set out: class folders of lossless PNG, a ZIP of the same, or an .npz, each with a card that says where every image is from.
+"""Taking a set out: class folders of lossless PNG, a ZIP of the same, or an .npz, each with a card
+that says where every image is from.
 
-Written under a temporary name and renamed, so that a target is whole or absent; held in the memory of one image and its labels.
-What is written can be imported again, pixel for pixel.
+Written under a temporary name and renamed, so that a target is whole or absent; held in the memory
+of one image and its labels. What is written can be imported again, pixel for pixel.
 """
 
 from __future__ import annotations
@@ -41,11 +42,13 @@ def write(
     provenance: Sequence[str],
     card: dict[str, Any],
 ) -> None:
-    """Images uint8 (H, W, C) in the order of labels (N,) in 0..len(names)-1, to a new `target` (.zip, .npz, or a folder).
+    """Images uint8 (H, W, C) in the order of labels (N,) in 0..len(names)-1, to a new `target`
+    (.zip, .npz, or a folder).
 
-    `provenance[i]` is "ROLE: SOURCE image INDEX", such as "real: mnist5k training image 17" or "synthetic: RUN image 3"; its parts
-    become columns of images.csv. Raises DataError where the target exists, has another suffix, or the parts do not fit together,
-    OSError where it cannot be written.
+    `provenance[i]` is "ROLE: SOURCE image INDEX", such as "real: mnist5k training image 17" or
+    "synthetic: RUN image 3"; its parts become columns of images.csv. Raises DataError where the
+    target exists, has another suffix, or the parts do not fit together, OSError where it cannot be
+    written.
     """
     labels = np.asarray(labels, np.int64)
     _check(target, labels, names, provenance)
@@ -54,10 +57,15 @@ def write(
     counts = np.bincount(labels, minlength=len(names)).tolist()
     files = [f"{folders[c]}/{i:07d}.png" for i, c in enumerate(labels.tolist())]
     full = {
-        **card, "images": len(labels), "classes": list(names), "folders": folders, "real": sum(_role(p) == "real" for p in provenance),
+        **card,
+        "images": len(labels),
+        "classes": list(names),
+        "folders": folders,
+        "real": sum(_role(p) == "real" for p in provenance),
         "synthetic": sum(_role(p) == "synthetic" for p in provenance),
-        "per_class": dict(zip(names, counts, strict=True)), "files": target.suffix or "folder",
-    }  # fmt: skip
+        "per_class": dict(zip(names, counts, strict=True)),
+        "files": target.suffix or "folder",
+    }
     try:
         if target.suffix == ".npz":
             _write_npz(temporary, images, labels, names, provenance, full)
@@ -78,7 +86,8 @@ def write(
 
 
 def folder_names(names: Sequence[str]) -> list[str]:
-    """A folder for each class: its name without what a file system or a reader could take for something else, each one only once."""
+    """A folder for each class: its name without what a file system or a reader could take for
+    something else, each one only once."""
     found: list[str] = []
     taken: set[str] = set()
     for c, name in enumerate(names):
@@ -92,20 +101,28 @@ def folder_names(names: Sequence[str]) -> list[str]:
     return found
 
 
-def _check(target: Path, labels: np.ndarray, names: Sequence[str], provenance: Sequence[str]) -> None:
+def _check(
+    target: Path, labels: np.ndarray, names: Sequence[str], provenance: Sequence[str]
+) -> None:
     if target.exists():
         raise DataError(f"{target} is there already; give another name.")
     if target.suffix not in (".zip", ".npz", ""):
-        raise DataError(f"{target.name} cannot be written; it must be a folder, or end in .zip or .npz.")
+        raise DataError(
+            f"{target.name} cannot be written; it must be a folder, or end in .zip or .npz."
+        )
     if not target.parent.is_dir():
-        raise DataError(f"The folder {target.parent} does not exist; make it, or give another target.")
+        raise DataError(
+            f"The folder {target.parent} does not exist; make it, or give another target."
+        )
     if len(labels) == 0 or len(provenance) != len(labels):
         raise DataError(
-            f"There are {len(labels):,} images and {len(provenance):,} origins; at least one of each, and as many, are needed."
+            f"There are {len(labels):,} images and {len(provenance):,} origins; at least one of"
+            " each, and as many, are needed."
         )
     if labels.min() < 0 or labels.max() >= len(names):
         raise DataError(
-            f"Labels go from {labels.min()} to {labels.max()}, the {len(names):,} classes from 0 to {len(names) - 1}."
+            f"Labels go from {labels.min()} to {labels.max()}, the {len(names):,} classes from 0 to"
+            f" {len(names) - 1}."
         )
 
 
@@ -133,9 +150,14 @@ def _member(archive: zipfile.ZipFile, name: str) -> IO[bytes]:
 
 
 def _write_files(
-    out: _Writer, images: Iterable[np.ndarray], labels: np.ndarray, files: list[str], names: Sequence[str], provenance: Sequence[str],
+    out: _Writer,
+    images: Iterable[np.ndarray],
+    labels: np.ndarray,
+    files: list[str],
+    names: Sequence[str],
+    provenance: Sequence[str],
     card: dict[str, Any],
-) -> None:  # fmt: skip
+) -> None:
     for name, image in zip(files, _exactly(images, len(files)), strict=True):
         out.add(name, imageset.png(image))
     out.add(TABLE, _table(files, labels, names, provenance))
@@ -151,7 +173,8 @@ def _write_npz(
     provenance: Sequence[str],
     card: dict[str, Any],
 ) -> None:
-    """Arrays images, labels, classes, role, source, index, and the card beside them; `numpy.load` reads it without pickles."""
+    """Arrays images, labels, classes, role, source, index, and the card beside them; `numpy.load`
+    reads it without pickles."""
     rows = _exactly(images, len(labels))
     first = next(rows)
 
@@ -159,7 +182,9 @@ def _write_npz(
         yield first[None]
         for image in rows:
             if image.shape != first.shape:
-                raise DataError(f"Images of {first.shape} and of {image.shape} pixels cannot be in one array.")
+                raise DataError(
+                    f"Images of {first.shape} and of {image.shape} pixels cannot be in one array."
+                )
             yield image[None]
 
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
@@ -168,10 +193,12 @@ def _write_npz(
                 pass
         origins = [_parts(p) for p in provenance]
         columns = {
-            "labels": labels, "classes": np.array(names, str), "role": np.array([o[0] for o in origins], str),
+            "labels": labels,
+            "classes": np.array(names, str),
+            "role": np.array([o[0] for o in origins], str),
             "source": np.array([o[1] for o in origins], str),
             "index": np.array([int(o[2] or -1) for o in origins], np.int64),
-        }  # fmt: skip
+        }
         for key, values in columns.items():
             with _member(archive, f"{key}.npy") as out:
                 np.lib.format.write_array(out, values, allow_pickle=False)
@@ -186,7 +213,10 @@ def _exactly(images: Iterable[np.ndarray], count: int) -> Iterator[np.ndarray]:
     for image in images:
         image = np.asarray(image)
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] not in (1, 3):
-            raise DataError(f"Image {seen} is {image.dtype} of shape {image.shape}; uint8 (H, W, 1 or 3) is needed.")
+            raise DataError(
+                f"Image {seen} is {image.dtype} of shape {image.shape}; uint8 (H, W, 1 or 3) is"
+                " needed."
+            )
         seen += 1
         if seen <= count:
             yield image
@@ -205,7 +235,9 @@ def _role(origin: str) -> str:
     return _parts(origin)[0].partition(",")[0]
 
 
-def _table(files: list[str], labels: np.ndarray, names: Sequence[str], provenance: Sequence[str]) -> bytes:
+def _table(
+    files: list[str], labels: np.ndarray, names: Sequence[str], provenance: Sequence[str]
+) -> bytes:
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(COLUMNS)
@@ -223,20 +255,28 @@ def _readme(card: dict[str, Any]) -> bytes:
     sorts = [f"{card[role]:,} {role}" for role in ("real", "synthetic") if card[role]]
     lines = [f"# {card.get('title') or card.get('name') or 'Images'}", ""]
     lines += [
-        f"{card['images']:,} images in {len(card['classes']):,} classes{': ' * bool(sorts)}{', '.join(sorts)}.",
+        (
+            f"{card['images']:,} images in {len(card['classes']):,}"
+            f" classes{': ' * bool(sorts)}{', '.join(sorts)}."
+        ),
         "",
     ]
     if card["files"] == ".npz":
         lines += [
-            "`images` and `labels` are the set, `classes` the names of the labels; `role`, `source` and `index` say where each"
+            "`images` and `labels` are the set, `classes` the names of the labels; `role`, `source`"
+            " and `index` say where each"
         ]
         lines += [
-            "image came from: its role, the data set or run, and its number there. `card.json` holds the rest.",
+            (
+                "image came from: its role, the data set or run, and its number there. `card.json`"
+                " holds the rest."
+            ),
             "",
         ]
     else:
         lines += [
-            "Each class is a folder of lossless PNG files. `images.csv` says where each image came from: its role, the data set or"
+            "Each class is a folder of lossless PNG files. `images.csv` says where each image came"
+            " from: its role, the data set or"
         ]
         lines += ["run, and its number there. `card.json` holds the rest.", ""]
     lines += [

@@ -15,14 +15,16 @@ from dreamlab.store.files import write_bytes
 
 
 class DataError(ValueError):
-    """Images or a data set that cannot be read: one sentence that says what is wrong and what would be right."""
+    """Images or a data set that cannot be read: one sentence that says what is wrong and what would
+    be right."""
 
 
 def save(folder: Path, images: np.ndarray, labels: np.ndarray) -> None:
     """images uint8 (N, H, W, C), labels int64 (N,); each file is whole or absent."""
     if images.dtype != np.uint8 or images.ndim != 4 or len(images) != len(labels):
         raise ValueError(
-            f"images {images.dtype} {images.shape} and {len(labels)} labels are not a set: uint8 NHWC is needed"
+            f"images {images.dtype} {images.shape} and {len(labels)} labels are not a set: uint8"
+            " NHWC is needed"
         )
     for name, array in (("labels.npy", labels.astype(np.int64)), ("images.npy", images)):
         buffer = io.BytesIO()
@@ -37,8 +39,11 @@ def load(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     )
 
 
-def write_rows(file: IO[bytes], count: int, shape: tuple[int, ...], chunks: Iterable[np.ndarray]) -> Iterator[int]:
-    """Writes a uint8 .npy of shape (count, *shape) from chunks of rows, in the memory of one chunk; yields the rows written so far.
+def write_rows(
+    file: IO[bytes], count: int, shape: tuple[int, ...], chunks: Iterable[np.ndarray]
+) -> Iterator[int]:
+    """Writes a uint8 .npy of shape (count, *shape) from chunks of rows, in the memory of one chunk;
+    yields the rows written so far.
 
     Raises ValueError where the chunks hold another number of rows.
     """
@@ -54,7 +59,8 @@ def write_rows(file: IO[bytes], count: int, shape: tuple[int, ...], chunks: Iter
 
 
 def digest(image: np.ndarray) -> bytes:
-    """128 bits (BLAKE2b) of the pixels of one image: equal for equal pixels, and for no others in practice."""
+    """128 bits (BLAKE2b) of the pixels of one image: equal for equal pixels, and for no others in
+    practice."""
     return hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest()
 
 
@@ -64,7 +70,8 @@ def digests(images: np.ndarray) -> np.ndarray:
 
 
 def copies(images: np.ndarray, of: np.ndarray) -> int:
-    """How many of `images` (N, H, W, C) occur with exactly these pixels in `of` (M, H, W, C); 0 where the shapes differ.
+    """How many of `images` (N, H, W, C) occur with exactly these pixels in `of` (M, H, W, C); 0
+    where the shapes differ.
 
     Holds 16 bytes an image, whatever their size.
     """
@@ -74,13 +81,16 @@ def copies(images: np.ndarray, of: np.ndarray) -> int:
 
 
 def resized(images: np.ndarray, size: int) -> np.ndarray:
-    """uint8 (N, H, W, C), square, at `size` pixels a side: bicubic with Pillow's antialiasing; the same array where nothing changes."""
+    """uint8 (N, H, W, C), square, at `size` pixels a side: bicubic with Pillow's antialiasing; the
+    same array where nothing changes."""
     if images.shape[1] == size:
         return images
     out = np.empty((len(images), size, size, images.shape[3]), np.uint8)
     for row, image in zip(out, images, strict=True):
         picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
-        row[:] = np.asarray(picture.resize((size, size), Image.Resampling.BICUBIC)).reshape(row.shape)
+        row[:] = np.asarray(picture.resize((size, size), Image.Resampling.BICUBIC)).reshape(
+            row.shape
+        )
     return out
 
 
@@ -94,7 +104,8 @@ def png(image: np.ndarray) -> bytes:
 
 
 def sheet(images: np.ndarray, cols: int, gap: int = 0, background: int = 0) -> np.ndarray:
-    """One uint8 image (H, W, C) of images (N, h, w, C) laid row by row, `cols` a row, `gap` pixels apart."""
+    """One uint8 image (H, W, C) of images (N, h, w, C) laid row by row, `cols` a row, `gap` pixels
+    apart."""
     n, h, w, c = images.shape
     rows = -(-n // cols)
     out = np.full((rows * (h + gap) - gap, cols * (w + gap) - gap, c), background, np.uint8)

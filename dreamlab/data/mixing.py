@@ -1,4 +1,5 @@
-"""Arms: how many real and synthetic images each mix holds, and which ones. `real` is the control of every arm."""
+"""Arms: how many real and synthetic images each mix holds, and which ones. `real` is the control of
+every arm."""
 
 from __future__ import annotations
 
@@ -12,8 +13,9 @@ from dreamlab.settings.arm_names import ARM, check_arm
 
 @dataclasses.dataclass(frozen=True)
 class Arm:
-    """What an arm's name says. `form` is real, synthetic, augmented, replace, add, targeted, duplicated or noise;
-    `amount` the synthetic share (replace), the factor (add, duplicated, noise) or the number per class (targeted)."""
+    """What an arm's name says. `form` is real, synthetic, augmented, replace, add, targeted,
+    duplicated or noise; `amount` the synthetic share (replace), the factor (add, duplicated, noise)
+    or the number per class (targeted)."""
 
     name: str
     form: str
@@ -40,7 +42,12 @@ def parse(name: str) -> Arm:
     if found["synthetic"]:
         return Arm(name, "replace", float(found["synthetic"]) / 100)
     if found["classes"]:
-        return Arm(name, "targeted", float(found["each"]), tuple(int(c) for c in found["classes"].split("+")))
+        return Arm(
+            name,
+            "targeted",
+            float(found["each"]),
+            tuple(int(c) for c in found["classes"].split("+")),
+        )
     return Arm(name, "add" if found["base"] == "real" else found["base"], float(found["times"]))
 
 
@@ -64,14 +71,17 @@ class Counts:
 def counts(arm: str, available: Sequence[int]) -> list[Counts]:
     """What an arm holds of every class, where `available[c]` real images of class c may be used.
 
-    `real`, `augmented` n + 0; `synthetic` 0 + n; `R/S` (replace) keeps the total n and rounds the synthetic part; `real+Kx`
-    (add) keeps all n real ones and adds K n synthetic ones; `real+N@C` (targeted) adds N to the classes C alone;
-    `duplicated+Kx` and `noise+Kx` add K n repeated real or noise images. At least one image of each sort that the arm
-    names. Raises ValueError where n is too small for that or a class does not exist.
+    `real`, `augmented` n + 0; `synthetic` 0 + n; `R/S` (replace) keeps the total n and rounds the
+    synthetic part; `real+Kx` (add) keeps all n real ones and adds K n synthetic ones; `real+N@C`
+    (targeted) adds N to the classes C alone; `duplicated+Kx` and `noise+Kx` add K n repeated real
+    or noise images. At least one image of each sort that the arm names. Raises ValueError where n
+    is too small for that or a class does not exist.
     """
     a = parse(arm)
     if a.form == "targeted" and max(a.classes) >= len(available):
-        raise ValueError(f"arm {arm} names class {max(a.classes)}, the classes are 0 to {len(available) - 1}")
+        raise ValueError(
+            f"arm {arm} names class {max(a.classes)}, the classes are 0 to {len(available) - 1}"
+        )
     return [_counts(a, c, int(n)) for c, n in enumerate(available)]
 
 
@@ -108,8 +118,9 @@ def label(arm: str, names: Sequence[str] = ()) -> str:
 
 
 def per_arm(arm: str) -> tuple[float, str] | None:
-    """(share of the real images, arm over these) of an arm whose generator may see its own real images alone: an arm that
-    replaces is one that adds, over a smaller pool. None where the arm uses all real images or none."""
+    """(share of the real images, arm over these) of an arm whose generator may see its own real
+    images alone: an arm that replaces is one that adds, over a smaller pool. None where the arm
+    uses all real images or none."""
     a = parse(arm)
     if a.form != "replace":
         return None
@@ -117,7 +128,8 @@ def per_arm(arm: str) -> tuple[float, str] | None:
 
 
 def draw(labels: np.ndarray, per_class: Sequence[int], seed: int) -> np.ndarray:
-    """Sorted indices of `per_class[c]` images of class c, drawn anew for every seed (all of them where there are no more)."""
+    """Sorted indices of `per_class[c]` images of class c, drawn anew for every seed (all of them
+    where there are no more)."""
     parts = []
     for c, wanted in enumerate(per_class):
         members = np.flatnonzero(labels == c)
@@ -129,8 +141,8 @@ def draw(labels: np.ndarray, per_class: Sequence[int], seed: int) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True)
 class Contents:
-    """The images of one arm for one seed: indices into the training split (`real`, and `duplicated` ones beside them) and
-    into the synthetic set, and the labels of its noise images."""
+    """The images of one arm for one seed: indices into the training split (`real`, and `duplicated`
+    ones beside them) and into the synthetic set, and the labels of its noise images."""
 
     real: np.ndarray
     synthetic: np.ndarray
@@ -142,11 +154,18 @@ class Contents:
 
 
 def contents(
-    arm: str, labels: np.ndarray, pool: np.ndarray, synthetic_labels: np.ndarray, classes: int, seed: int
+    arm: str,
+    labels: np.ndarray,
+    pool: np.ndarray,
+    synthetic_labels: np.ndarray,
+    classes: int,
+    seed: int,
 ) -> Contents:
-    """Which images an arm holds: labels (N,) of the training split, pool of indices into it, synthetic_labels (M,).
+    """Which images an arm holds: labels (N,) of the training split, pool of indices into it,
+    synthetic_labels (M,).
 
-    Raises ValueError where the arm is impossible or the synthetic set holds too few images of a class.
+    Raises ValueError where the arm is impossible or the synthetic set holds too few images of a
+    class.
     """
     own = labels[pool]
     wanted = counts(arm, [int(n) for n in np.bincount(own, minlength=classes)])
@@ -154,10 +173,13 @@ def contents(
     for c, count in enumerate(wanted):
         if held[c] < count.synthetic:
             raise ValueError(
-                f"arm {arm} needs {count.synthetic:,} synthetic images of class {c}, the set has {held[c]:,}"
+                f"arm {arm} needs {count.synthetic:,} synthetic images of class {c}, the set has"
+                f" {held[c]:,}"
             )
     form = parse(arm).form
-    again = np.concatenate([_repeated(pool[own == c], wanted[c].other, c, seed) for c in range(classes)])
+    again = np.concatenate(
+        [_repeated(pool[own == c], wanted[c].other, c, seed) for c in range(classes)]
+    )
     other = np.repeat(np.arange(classes), [c.other for c in wanted])
     return Contents(
         real=pool[draw(own, [c.real for c in wanted], seed)],
@@ -168,13 +190,15 @@ def contents(
 
 
 def _repeated(members: np.ndarray, count: int, c: int, seed: int) -> np.ndarray:
-    """`count` of a class's images once more: each equally often, the rest of the number by chance."""
+    """`count` of a class's images once more: each equally often, the rest of the number by
+    chance."""
     return np.resize(np.random.default_rng([seed, c, 4]).permutation(members), count)
 
 
 @dataclasses.dataclass(frozen=True)
 class Leakage:
-    """What the generator saw, against what an arm's classifier may use: counts of real images, from their indices."""
+    """What the generator saw, against what an arm's classifier may use: counts of real images, from
+    their indices."""
 
     generator_saw: int
     arm_real: int
@@ -196,4 +220,6 @@ class Leakage:
 def leakage(generator: np.ndarray, arm: np.ndarray, validation: np.ndarray) -> Leakage:
     """From the actual indices into one training split."""
     extra = np.setdiff1d(generator, arm)
-    return Leakage(len(np.unique(generator)), len(arm), len(extra), len(np.intersect1d(extra, validation)))
+    return Leakage(
+        len(np.unique(generator)), len(arm), len(extra), len(np.intersect1d(extra, validation))
+    )

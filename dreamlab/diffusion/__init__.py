@@ -1,1 +1,2 @@
-"""The diffusion model as plain maths and one network: no files, no devices chosen, no global state."""
+"""The diffusion model as plain maths and one network: no files, no devices chosen, no global
+state."""

@@ -1,4 +1,5 @@
-"""The layers of the U-Net: norms, residual blocks of both wirings, self-attention. Feature maps are channels-last."""
+"""The layers of the U-Net: norms, residual blocks of both wirings, self-attention. Feature maps are
+channels-last."""
 
 from __future__ import annotations
 
@@ -8,7 +9,8 @@ from torch.nn import functional as F
 
 
 class ChannelNorm(nn.Module):
-    """LayerNorm over the channels of every position (N, C, H, W), free of copies in channels-last."""
+    """LayerNorm over the channels of every position (N, C, H, W), free of copies in
+    channels-last."""
 
     def __init__(self, channels: int, affine: bool = True):
         super().__init__()
@@ -18,7 +20,9 @@ class ChannelNorm(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         # autocast on CUDA answers in float32, which what follows would carry through memory
-        h = F.layer_norm(x.permute(0, 2, 3, 1), (self.channels,), self.weight, self.bias).to(x.dtype)
+        h = F.layer_norm(x.permute(0, 2, 3, 1), (self.channels,), self.weight, self.bias).to(
+            x.dtype
+        )
         return h.permute(0, 3, 1, 2)
 
     def silu(self, x: torch.Tensor) -> torch.Tensor:
@@ -30,17 +34,20 @@ class GroupNorm(nn.GroupNorm):
     """GroupNorm with 32 groups, or the most below that divide the channels (Wu & He 2018)."""
 
     PIECE = 2**18
-    """Numbers that are worked on at once when sampling on a CPU: a megabyte, which stays in a core's cache."""
+    """Numbers that are worked on at once when sampling on a CPU: a megabyte, which stays in a
+    core's cache."""
 
     def __init__(self, channels: int):
         super().__init__(next(g for g in range(32, 0, -1) if channels % g == 0), channels, eps=1e-5)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        # on a CPU torch's 16-bit kernel for channels-last takes four times as long as the float32 one with both casts
+        # on a CPU torch's 16-bit kernel for channels-last takes four times as long as the float32
+        # one with both casts
         return super().forward(x.float()).to(x.dtype)
 
     def silu(self, x: torch.Tensor) -> torch.Tensor:
-        """SiLU of the normalised x, channels-last; without gradients on a CPU in about half the time."""
+        """SiLU of the normalised x, channels-last; without gradients on a CPU in about half the
+        time."""
         if x.device.type != "cpu" or torch.is_grad_enabled():
             return F.silu(self(x))
         with torch.autocast("cpu", enabled=False):  # sums of products below must not be rounded
@@ -52,11 +59,16 @@ class GroupNorm(nn.GroupNorm):
             return out.view(n, h, w, c).permute(0, 3, 1, 2)
 
     def _silu(self, x: torch.Tensor, out: torch.Tensor) -> None:
-        """x (N, positions, C) float32. Sums over positions are matrix products, several times as fast as `sum`."""
+        """x (N, positions, C) float32. Sums over positions are matrix products, several times as
+        fast as `sum`."""
         n, positions, c = x.shape
         each, y = x.new_full((n, 1, positions), self.num_groups / (positions * c)), x * x
-        mean, square = (torch.bmm(each, v).view(n, self.num_groups, -1).sum(2, keepdim=True) for v in (x, y))
-        scale = (square - mean * mean).clamp_min_(0).add_(self.eps).rsqrt_() * self.weight.view(self.num_groups, -1)
+        mean, square = (
+            torch.bmm(each, v).view(n, self.num_groups, -1).sum(2, keepdim=True) for v in (x, y)
+        )
+        scale = (square - mean * mean).clamp_min_(0).add_(self.eps).rsqrt_() * self.weight.view(
+            self.num_groups, -1
+        )
         shift = torch.addcmul(self.bias.view(self.num_groups, -1), mean, scale, value=-1)
         torch.addcmul(shift.view(n, 1, c), x, scale.view(n, 1, c), out=y)
         out.copy_(F.silu(y, inplace=True))
@@ -65,8 +77,8 @@ class GroupNorm(nn.GroupNorm):
 def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
     """Scaled dot-product attention (Vaswani et al. 2017, equation 1) of (N, heads, tokens, d).
 
-    Torch's fused kernel for a CPU loses to plain products where the matrix is small: twice at 64 tokens, and in 16 bits
-    two to ten times up to 256.
+    Torch's fused kernel for a CPU loses to plain products where the matrix is small: twice at 64
+    tokens, and in 16 bits two to ten times up to 256.
     """
     tokens, d = q.shape[-2:]
     if q.device.type == "cpu" and tokens <= (64 if q.dtype == torch.float32 else 256):
@@ -75,7 +87,8 @@ def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
 
 
 class Attention(nn.Module):
-    """Self-attention over all positions, added to its input (N, C, H, W); starts as the identity."""
+    """Self-attention over all positions, added to its input (N, C, H, W); starts as the
+    identity."""
 
     def __init__(self, channels: int, heads: int, norm: nn.Module):
         super().__init__()
@@ -86,20 +99,28 @@ class Attention(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         n, c, h, w = x.shape
         tokens = self.norm(x).permute(0, 2, 3, 1).reshape(n, h * w, c)
-        q, k, v = self.qkv(tokens).view(n, h * w, 3, self.heads, c // self.heads).permute(2, 0, 3, 1, 4)
+        q, k, v = (
+            self.qkv(tokens).view(n, h * w, 3, self.heads, c // self.heads).permute(2, 0, 3, 1, 4)
+        )
         mixed = attend(q, k, v).transpose(1, 2).reshape(n, h * w, c)
         return x + self.out(mixed).view(n, h, w, c).permute(0, 3, 1, 2)
 
 
 class Block(nn.Module):
-    """Residual block: norm, conv, norm with scale and shift from the condition (Nichol & Dhariwal 2021), conv."""
+    """Residual block: norm, conv, norm with scale and shift from the condition (Nichol & Dhariwal
+    2021), conv."""
 
-    def __init__(self, channels: int, out: int, condition: int, dropout: float = 0.0, heads: int = 0):
+    def __init__(
+        self, channels: int, out: int, condition: int, dropout: float = 0.0, heads: int = 0
+    ):
         super().__init__()
         self.dropout = dropout
         self.norm_in, self.conv_in = ChannelNorm(channels), nn.Conv2d(channels, out, 3, padding=1)
         self.modulation = nn.Linear(condition, 2 * out)
-        self.norm_out, self.conv_out = ChannelNorm(out, affine=False), nn.Conv2d(out, out, 3, padding=1)
+        self.norm_out, self.conv_out = (
+            ChannelNorm(out, affine=False),
+            nn.Conv2d(out, out, 3, padding=1),
+        )
         self.skip = nn.Conv2d(channels, out, 1) if channels != out else None
         self.attention = Attention(out, heads, ChannelNorm(out)) if heads else None
         zero(self.conv_out)
@@ -114,9 +135,12 @@ class Block(nn.Module):
 
 
 class DDPMBlock(nn.Module):
-    """Residual block of Ho et al. 2020: group norm, conv, the condition added, group norm, dropout, conv."""
+    """Residual block of Ho et al. 2020: group norm, conv, the condition added, group norm, dropout,
+    conv."""
 
-    def __init__(self, channels: int, out: int, condition: int, dropout: float = 0.0, heads: int = 0):
+    def __init__(
+        self, channels: int, out: int, condition: int, dropout: float = 0.0, heads: int = 0
+    ):
         super().__init__()
         self.dropout = dropout
         self.norm_in, self.conv_in = GroupNorm(channels), nn.Conv2d(channels, out, 3, padding=1)

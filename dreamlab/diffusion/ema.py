@@ -6,8 +6,9 @@ import torch
 
 
 def ema_decay(step: int, horizon: float) -> float:
-    """Decay of the average at update `step` (1, 2, ...) with a horizon that is a share of the steps so far (the power
-    profile of Karras et al. 2024, section 3.1): early previews are as fresh, in proportion, as the final weights."""
+    """Decay of the average at update `step` (1, 2, ...) with a horizon that is a share of the steps
+    so far (the power profile of Karras et al. 2024, section 3.1): early previews are as fresh, in
+    proportion, as the final weights."""
     return 1 - 1 / (1 + horizon * step)
 
 

@@ -14,38 +14,54 @@ ACTIVATIONS = {"silu": F.silu, "gelu": F.gelu}
 
 
 def sinusoidal(t: torch.Tensor, dim: int, max_period: float = 10_000.0) -> torch.Tensor:
-    """Vaswani et al. 2017, section 3.5: (N,) to (N, dim), cosines then sines. `t` runs over 0..1000."""
+    """Vaswani et al. 2017, section 3.5: (N,) to (N, dim), cosines then sines. `t` runs over
+    0..1000."""
     half = dim // 2
-    frequency = torch.exp(torch.arange(half, device=t.device, dtype=torch.float32) * (-math.log(max_period) / half))
+    frequency = torch.exp(
+        torch.arange(half, device=t.device, dtype=torch.float32) * (-math.log(max_period) / half)
+    )
     angle = t.float()[:, None] * frequency
     return torch.cat([angle.cos(), angle.sin()], dim=1)
 
 
 class Condition(nn.Module):
-    """(t (N,), labels (N,), low_t (N,) or None) to (N, 4 * base_width): the sum of an MLP of the sinusoids of t, a learned
-    vector per class and an MLP of the noise level of the low-resolution image (Ho et al. 2022, section 4), then SiLU.
+    """(t (N,), labels (N,), low_t (N,) or None) to (N, 4 * base_width): the sum of an MLP of the
+    sinusoids of t, a learned vector per class and an MLP of the noise level of the low-resolution
+    image (Ho et al. 2022, section 4), then SiLU.
 
-    t is scaled to 0..1000 whatever T is. Index `classes` is the null class; without classes `labels` is not looked at.
+    t is scaled to 0..1000 whatever T is. Index `classes` is the null class; without classes
+    `labels` is not looked at.
     """
 
     def __init__(self, network: Network):
         super().__init__()
         dim = 4 * network.base_width
-        # the DDPM of Ho et al. 2020 widens base_width sinusoids; the compact network starts at full width
+        # the DDPM of Ho et al. 2020 widens base_width sinusoids; the compact network starts at full
+        # width
         self.sinusoids = network.base_width if network.wiring == "ddpm" else dim
-        self.scale, self.activation = 1000 / network.num_train_timesteps, ACTIVATIONS[network.time_activation]
+        self.scale, self.activation = (
+            1000 / network.num_train_timesteps,
+            ACTIVATIONS[network.time_activation],
+        )
         self.time_in, self.time_out = nn.Linear(self.sinusoids, dim), nn.Linear(dim, dim)
         self.classes = nn.Embedding(network.classes + 1, dim) if network.classes else None
         if network.low_size:
             self.low_in, self.low_out = nn.Linear(self.sinusoids, dim), nn.Linear(dim, dim)
         self.low = bool(network.low_size)
 
-    def forward(self, t: torch.Tensor, labels: torch.Tensor, low_t: torch.Tensor | None = None) -> torch.Tensor:
+    def forward(
+        self, t: torch.Tensor, labels: torch.Tensor, low_t: torch.Tensor | None = None
+    ) -> torch.Tensor:
         h = self.time_out(self.activation(self.time_in(sinusoidal(t * self.scale, self.sinusoids))))
         if self.classes is not None:
             h = h + self.classes(labels)
         if self.low:
             if low_t is None:
-                raise ValueError("A super-resolution network needs low_t, the noise level of the low-resolution image.")
-            h = h + self.low_out(self.activation(self.low_in(sinusoidal(low_t * self.scale, self.sinusoids))))
+                raise ValueError(
+                    "A super-resolution network needs low_t, the noise level of the low-resolution"
+                    " image."
+                )
+            h = h + self.low_out(
+                self.activation(self.low_in(sinusoidal(low_t * self.scale, self.sinusoids)))
+            )
         return F.silu(h)

@@ -1,7 +1,7 @@
 """What a sampler knows of a model: a denoiser, made from a network, labels and guidance.
 
-Guidance is written with the weight w of Ho & Salimans 2022, 0 = off. Imagen, diffusers and most code use the scale
-s = 1 + w, 1 = off.
+Guidance is written with the weight w of Ho & Salimans 2022, 0 = off. Imagen, diffusers and most
+code use the scale s = 1 + w, 1 = off.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ Network = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor | Non
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
-    """The predicted x0, like x_t, and where the network has learnt it the share f of log beta in the log variance of the
-    reverse step, also like x_t (Nichol & Dhariwal 2021, Eq. 15)."""
+    """The predicted x0, like x_t, and where the network has learnt it the share f of log beta in
+    the log variance of the reverse step, also like x_t (Nichol & Dhariwal 2021, Eq. 15)."""
 
     x0: torch.Tensor
     variance_fraction: torch.Tensor | None = None
@@ -35,7 +35,8 @@ Denoiser = Callable[[torch.Tensor, int], Prediction]
 
 @dataclasses.dataclass(frozen=True)
 class Model:
-    """A network and what its output means. alpha_bar is (T,) float64; `null_class` means 'no label'."""
+    """A network and what its output means. alpha_bar is (T,) float64; `null_class` means 'no
+    label'."""
 
     network: Network
     target: str
@@ -46,8 +47,8 @@ class Model:
 
 @dataclasses.dataclass(frozen=True)
 class Low:
-    """What a super-resolution model is conditioned on: the upsampled low-resolution image with the noise of level t on
-    it, (N, C, H, W)."""
+    """What a super-resolution model is conditioned on: the upsampled low-resolution image with the
+    noise of level t on it, (N, C, H, W)."""
 
     image: torch.Tensor
     t: int
@@ -55,8 +56,8 @@ class Low:
 
 @dataclasses.dataclass(frozen=True)
 class Guidance:
-    """Weight w, the interval of t / T in which it acts (Kynkaanniemi et al. 2024), and how the predicted x0 is kept within
-    range: static, dynamic (with its percentile, 0..1) or none."""
+    """Weight w, the interval of t / T in which it acts (Kynkaanniemi et al. 2024), and how the
+    predicted x0 is kept within range: static, dynamic (with its percentile, 0..1) or none."""
 
     weight: float = 0.0
     t_min: float = 0.0
@@ -70,14 +71,16 @@ class Guidance:
 
 
 def combine(cond: torch.Tensor, uncond: torch.Tensor, guidance_weight: float) -> torch.Tensor:
-    """(1 + w) cond - w uncond (Ho & Salimans 2022, Eq. 6): an extrapolation. For x0 and v it says the same as for eps: at
-    one x_t each is an affine function of eps, and the weights add up to 1."""
+    """(1 + w) cond - w uncond (Ho & Salimans 2022, Eq. 6): an extrapolation. For x0 and v it says
+    the same as for eps: at one x_t each is an affine function of eps, and the weights add up to 1.
+    """
     return torch.lerp(uncond, cond, 1 + guidance_weight)
 
 
 def clipped(x0: torch.Tensor, clip: str, percentile: float = 0.995) -> torch.Tensor:
-    """`static`: cut at -1 and 1, where pixels live. `dynamic`: cut at s and divided by it, s the percentile of the
-    absolute pixels of the image, at least 1 (Saharia et al. 2022, section 2.3). `none`: as it is."""
+    """`static`: cut at -1 and 1, where pixels live. `dynamic`: cut at s and divided by it, s the
+    percentile of the absolute pixels of the image, at least 1 (Saharia et al. 2022, section 2.3).
+    `none`: as it is."""
     if clip == "none":
         return x0
     if clip == "static":
@@ -89,13 +92,18 @@ def clipped(x0: torch.Tensor, clip: str, percentile: float = 0.995) -> torch.Ten
 
 
 def denoiser(
-    model: Model, labels: torch.Tensor, guidance: Guidance, guide: Model | None = None, low: Low | None = None
+    model: Model,
+    labels: torch.Tensor,
+    guidance: Guidance,
+    guide: Model | None = None,
+    low: Low | None = None,
 ) -> Denoiser:
     """A denoiser for these labels (N,) int64.
 
-    Where guidance acts, the model without the label is asked in the same pass, as a doubled batch; with a `guide` that
-    model is asked with the same labels instead: x0 = (1 + w) x0_main - w x0_guide (autoguidance, Karras et al. 2024, Eq. 2).
-    Elsewhere there is one pass of the batch as it is.
+    Where guidance acts, the model without the label is asked in the same pass, as a doubled batch;
+    with a `guide` that model is asked with the same labels instead: x0 = (1 + w) x0_main - w
+    x0_guide (autoguidance, Karras et al. 2024, Eq. 2). Elsewhere there is one pass of the batch as
+    it is.
     """
     both = torch.cat([labels, torch.full_like(labels, model.null_class)])
 
@@ -117,7 +125,9 @@ def denoiser(
     return denoise
 
 
-def _ask(model: Model, x_t: torch.Tensor, t: int, labels: torch.Tensor, low: Low | None) -> Prediction:
+def _ask(
+    model: Model, x_t: torch.Tensor, t: int, labels: torch.Tensor, low: Low | None
+) -> Prediction:
     """One forward pass, read as a prediction; nothing is clipped."""
     n, channels = len(x_t), x_t.shape[1]
     steps = torch.full((n,), t, device=x_t.device)
@@ -125,6 +135,10 @@ def _ask(model: Model, x_t: torch.Tensor, t: int, labels: torch.Tensor, low: Low
         output = model.network(x_t, steps, labels, None)
     else:
         image = low.image if len(low.image) == n else torch.cat([low.image, low.image])
-        output = model.network(torch.cat([x_t, image], dim=1), steps, labels, torch.full_like(steps, low.t))
+        output = model.network(
+            torch.cat([x_t, image], dim=1), steps, labels, torch.full_like(steps, low.t)
+        )
     fraction = (output[:, channels:] + 1) / 2 if model.learns_variance else None
-    return Prediction(x0_from(model.target, output[:, :channels], x_t, float(model.alpha_bar[t])), fraction)
+    return Prediction(
+        x0_from(model.target, output[:, :channels], x_t, float(model.alpha_bar[t])), fraction
+    )

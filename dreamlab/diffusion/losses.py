@@ -1,6 +1,8 @@
-"""What the network is trained on: targets, weights over noise levels, the learned variance, and how t is drawn.
+"""What the network is trained on: targets, weights over noise levels, the learned variance, and how
+t is drawn.
 
-One step of training, with `output` (N, C, H, W) of the network (2 C channels where it learns the variance):
+One step of training, with `output` (N, C, H, W) of the network (2 C channels where it learns the
+variance):
 
     errors = squared_errors(output[:, :C], target_of(target, x0, eps, alpha_bar_t))               (N,)
     loss = (loss_weights(target, weighting, alpha_bar)[t] * errors).mean()
@@ -17,13 +19,16 @@ from dreamlab.diffusion.process import velocity
 
 WEIGHT_MIN, WEIGHT_MAX = 0.1, 3.0
 SNR_FLOOR = 0.01
-"""For the eps target an x0 error is an eps error over SNR, which has no bound at the noise end; below this SNR it stops."""
+"""For the eps target an x0 error is an eps error over SNR, which has no bound at the noise end;
+below this SNR it stops."""
 MIN_SNR_GAMMA = 5.0
 VLB_WEIGHT = 0.001
 """Share of L_vlb in the hybrid loss (Nichol & Dhariwal 2021, Eq. 16)."""
 
 
-def target_of(target: str, x0: torch.Tensor, eps: torch.Tensor, alpha_bar_t: torch.Tensor) -> torch.Tensor:
+def target_of(
+    target: str, x0: torch.Tensor, eps: torch.Tensor, alpha_bar_t: torch.Tensor
+) -> torch.Tensor:
     """What the network should say: x0, eps or v, shaped like x0."""
     if target == "x0":
         return x0
@@ -33,9 +38,9 @@ def target_of(target: str, x0: torch.Tensor, eps: torch.Tensor, alpha_bar_t: tor
 def loss_weights(target: str, weighting: str, alpha_bar: torch.Tensor) -> torch.Tensor:
     """(T,) weights of the squared error of the target, alpha_bar (T,) in [0, 1).
 
-    `simple`: 1 (Ho et al. 2020, Eq. 14). The others weigh the x0 error, written for the target: x0 error = eps error /
-    SNR = (1 - alpha_bar) v error. `sqrt_snr`: by sqrt(SNR) clipped to 0.1..3. `min_snr`: by min(SNR, 5) (Hang et al.
-    2023, section 3.4).
+    `simple`: 1 (Ho et al. 2020, Eq. 14). The others weigh the x0 error, written for the target: x0
+    error = eps error / SNR = (1 - alpha_bar) v error. `sqrt_snr`: by sqrt(SNR) clipped to 0.1..3.
+    `min_snr`: by min(SNR, 5) (Hang et al. 2023, section 3.4).
     """
     if weighting == "simple":
         return torch.ones_like(alpha_bar)
@@ -64,27 +69,34 @@ def variance_loss(
     t: torch.Tensor,
     alpha_bar: torch.Tensor,
 ) -> torch.Tensor:
-    """An estimate of L_vlb from every image at its t, (N,) float32 in bits per dimension (Nichol & Dhariwal 2021,
-    Eqs. 4 to 7): T times the KL divergence of the reverse step from the posterior, at t = 0 the negative log-likelihood
-    of the 8-bit pixels.
+    """An estimate of L_vlb from every image at its t, (N,) float32 in bits per dimension (Nichol &
+    Dhariwal 2021, Eqs. 4 to 7): T times the KL divergence of the reverse step from the posterior,
+    at t = 0 the negative log-likelihood of the 8-bit pixels.
 
-    variance_raw (N, C, H, W): fraction 2 f - 1 of log beta in the log variance (Eq. 15). predicted_x0: detached, so that
-    only the variance learns from this loss (section 3.1). x0 in [-1, 1], x_t alike, t (N,) int64, alpha_bar (T,), best
-    in float64.
+    variance_raw (N, C, H, W): fraction 2 f - 1 of log beta in the log variance (Eq. 15).
+    predicted_x0: detached, so that only the variance learns from this loss (section 3.1). x0 in
+    [-1, 1], x_t alike, t (N,) int64, alpha_bar (T,), best in float64.
     """
     at = alpha_bar.double()
     before = torch.cat([torch.ones_like(at[:1]), at[:-1]])
     beta = 1 - at / before
     posterior = beta * (1 - before) / (1 - at)
-    posterior[0] = posterior[min(1, len(at) - 1)]  # it is 0 at t = 0, where the log has no value: the next one instead
-    clean, noisy = before.sqrt() * beta / (1 - at), (at / before).sqrt() * (1 - before) / (1 - at)  # Ho et al., Eq. 7
+    posterior[0] = posterior[
+        min(1, len(at) - 1)
+    ]  # it is 0 at t = 0, where the log has no value: the next one instead
+    clean, noisy = (
+        before.sqrt() * beta / (1 - at),
+        (at / before).sqrt() * (1 - before) / (1 - at),
+    )  # Ho et al., Eq. 7
 
     def of(values: torch.Tensor) -> torch.Tensor:
         return values[t].float()[:, None, None, None]
 
     true_log_variance = of(posterior.log())
     fraction = (variance_raw.float() + 1) / 2
-    log_variance = torch.lerp(true_log_variance.expand_as(fraction), of(beta.log()).expand_as(fraction), fraction)
+    log_variance = torch.lerp(
+        true_log_variance.expand_as(fraction), of(beta.log()).expand_as(fraction), fraction
+    )
     mean = of(clean) * predicted_x0.float() + of(noisy) * x_t
     kl = _kl(of(clean) * x0 + of(noisy) * x_t, true_log_variance, mean, log_variance)
     nll = -pixel_log_likelihood(x0, mean, 0.5 * log_variance)
@@ -92,15 +104,19 @@ def variance_loss(
     return nats * (len(alpha_bar) / math.log(2))
 
 
-def _kl(mean: torch.Tensor, log_variance: torch.Tensor, other: torch.Tensor, other_log: torch.Tensor) -> torch.Tensor:
+def _kl(
+    mean: torch.Tensor, log_variance: torch.Tensor, other: torch.Tensor, other_log: torch.Tensor
+) -> torch.Tensor:
     """KL divergence of N(mean, .) from N(other, .), element by element, in nats."""
     spread = log_variance - other_log
     return 0.5 * (spread.exp() - 1 - spread + (mean - other).square() * torch.exp(-other_log))
 
 
-def pixel_log_likelihood(x: torch.Tensor, mean: torch.Tensor, log_deviation: torch.Tensor) -> torch.Tensor:
-    """Log probability, element by element, that a normal rounds to the 8-bit pixel x, x / 127.5 - 1 in [-1, 1]; the two
-    end values take the tails (Ho et al. 2020, Eq. 13)."""
+def pixel_log_likelihood(
+    x: torch.Tensor, mean: torch.Tensor, log_deviation: torch.Tensor
+) -> torch.Tensor:
+    """Log probability, element by element, that a normal rounds to the 8-bit pixel x, x / 127.5 - 1
+    in [-1, 1]; the two end values take the tails (Ho et al. 2020, Eq. 13)."""
     centred, narrow = x - mean, torch.exp(-log_deviation)
     upper = torch.special.ndtr((centred + 1 / 255) * narrow)
     lower = torch.special.ndtr((centred - 1 / 255) * narrow)
@@ -110,7 +126,8 @@ def pixel_log_likelihood(x: torch.Tensor, mean: torch.Tensor, log_deviation: tor
 
 
 def stratified_t(n: int, num_train_timesteps: int, generator: torch.Generator) -> torch.Tensor:
-    """(n,) int64 in 0..T-1, one from each n-th of the range (Kingma et al. 2021, appendix I.1): less noise in the loss."""
+    """(n,) int64 in 0..T-1, one from each n-th of the range (Kingma et al. 2021, appendix I.1):
+    less noise in the loss."""
     u = torch.rand(n, generator=generator, device=generator.device, dtype=torch.float64)
     strata = torch.arange(n, device=generator.device, dtype=torch.float64)
     return ((strata + u) * (num_train_timesteps / n)).long().clamp(max=num_train_timesteps - 1)

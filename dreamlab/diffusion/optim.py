@@ -1,7 +1,8 @@
-"""Optimisers on one flat buffer: a handful of operations a step, whatever the number of parameters, and no import of
-torch.optim (seconds in a fresh process) unless Adafactor is asked for.
+"""Optimisers on one flat buffer: a handful of operations a step, whatever the number of parameters,
+and no import of torch.optim (seconds in a fresh process) unless Adafactor is asked for.
 
-The gradients live in one buffer too. Matrices of one shape lie side by side and are orthogonalised as one batch.
+The gradients live in one buffer too. Matrices of one shape lie side by side and are orthogonalised
+as one batch.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 
 
 def orthogonalise(g: torch.Tensor, steps: int = MUON_STEPS) -> torch.Tensor:
-    """Newton-Schulz iteration of Muon (Jordan et al. 2024): (n, rows, columns) matrices with their singular values
-    pushed towards 1, a batch at once."""
+    """Newton-Schulz iteration of Muon (Jordan et al. 2024): (n, rows, columns) matrices with their
+    singular values pushed towards 1, a batch at once."""
     a, b, c = COEFFICIENTS
     tall = g.shape[-2] > g.shape[-1]
     x = g.mT if tall else g
@@ -31,7 +32,8 @@ def orthogonalise(g: torch.Tensor, steps: int = MUON_STEPS) -> torch.Tensor:
 
 
 def is_matrix(name: str, p: nn.Parameter) -> bool:
-    """Whether Muon takes it: hidden layers only; the first and last layer and the class table stay with AdamW."""
+    """Whether Muon takes it: hidden layers only; the first and last layer and the class table stay
+    with AdamW."""
     return p.ndim >= 2 and not name.startswith(("stem.", "head.", "condition.classes."))
 
 
@@ -40,22 +42,28 @@ Shape = tuple[int, int]
 
 
 class Rule(Protocol):
-    """How parameters, a stretch of the flat buffer, follow their gradient. `state` is all that a resumed run needs."""
+    """How parameters, a stretch of the flat buffer, follow their gradient. `state` is all that a
+    resumed run needs."""
 
     state: dict[str, torch.Tensor]
 
-    def __init__(self, weights: torch.Tensor, grad: torch.Tensor, shapes: list[Shape], weight_decay: float): ...
+    def __init__(
+        self, weights: torch.Tensor, grad: torch.Tensor, shapes: list[Shape], weight_decay: float
+    ): ...
 
     def step(self, step: int, learning_rate: float) -> None:
         """Update number `step` (1, 2, ...) of `weights`."""
 
 
 class AdamW:
-    """Loshchilov & Hutter 2019, Algorithm 2, bias corrections folded into the step; betas 0.9 and 0.99."""
+    """Loshchilov & Hutter 2019, Algorithm 2, bias corrections folded into the step; betas 0.9 and
+    0.99."""
 
     decoupled = True
 
-    def __init__(self, weights: torch.Tensor, grad: torch.Tensor, shapes: list[Shape], weight_decay: float):
+    def __init__(
+        self, weights: torch.Tensor, grad: torch.Tensor, shapes: list[Shape], weight_decay: float
+    ):
         self.weights, self.grad, self.weight_decay = weights, grad, weight_decay
         self.state = {"first": torch.zeros_like(weights), "second": torch.zeros_like(weights)}
 
@@ -69,7 +77,9 @@ class AdamW:
         second.mul_(BETAS[1]).addcmul_(grad, grad, value=1 - BETAS[1])
         scale = math.sqrt(1 - BETAS[1] ** step)
         self.weights.addcdiv_(
-            first, second.sqrt().add_(EPS * scale), value=-learning_rate * scale / (1 - BETAS[0] ** step)
+            first,
+            second.sqrt().add_(EPS * scale),
+            value=-learning_rate * scale / (1 - BETAS[0] ** step),
         )
 
 
@@ -80,9 +90,12 @@ class Adam(AdamW):
 
 
 class SGD:
-    """Momentum 0.9, not damped (Sutskever et al. 2013); weight decay is L2, part of the gradient."""
+    """Momentum 0.9, not damped (Sutskever et al. 2013); weight decay is L2, part of the
+    gradient."""
 
-    def __init__(self, weights: torch.Tensor, grad: torch.Tensor, shapes: list[Shape], weight_decay: float):
+    def __init__(
+        self, weights: torch.Tensor, grad: torch.Tensor, shapes: list[Shape], weight_decay: float
+    ):
         self.weights, self.grad, self.weight_decay = weights, grad, weight_decay
         self.state = {"momentum": torch.zeros_like(weights)}
 
@@ -94,10 +107,12 @@ class SGD:
 
 
 class Muon:
-    """Jordan et al. 2024: Nesterov momentum 0.95, then orthogonalised matrix by matrix; takes matrices alone. Neighbours
-    of one shape are one batch."""
+    """Jordan et al. 2024: Nesterov momentum 0.95, then orthogonalised matrix by matrix; takes
+    matrices alone. Neighbours of one shape are one batch."""
 
-    def __init__(self, weights: torch.Tensor, grad: torch.Tensor, shapes: list[Shape], weight_decay: float):
+    def __init__(
+        self, weights: torch.Tensor, grad: torch.Tensor, shapes: list[Shape], weight_decay: float
+    ):
         self.weights, self.grad, self.weight_decay = weights, grad, weight_decay
         self.state = {"momentum": torch.zeros_like(weights)}
         counts: dict[Shape, int] = {}
@@ -122,17 +137,24 @@ class Muon:
 
 
 class Adafactor:
-    """torch.optim.Adafactor (Shazeer & Stern 2018), convolutions as matrices (out, in x height x width)."""
+    """torch.optim.Adafactor (Shazeer & Stern 2018), convolutions as matrices (out, in x height x
+    width)."""
 
-    def __init__(self, weights: torch.Tensor, grad: torch.Tensor, shapes: list[Shape], weight_decay: float):
-        from torch.optim import Adafactor as Torchs  # seconds in a fresh process that others need not wait for
+    def __init__(
+        self, weights: torch.Tensor, grad: torch.Tensor, shapes: list[Shape], weight_decay: float
+    ):
+        from torch.optim import (
+            Adafactor as Torchs,
+        )  # seconds in a fresh process that others need not wait for
 
         self._parameters = []
         start = 0
         for rows, columns in shapes:
             size = max(rows, 1) * columns
             p = nn.Parameter(
-                weights[start : start + size].view(rows, columns) if rows else weights[start : start + size]
+                weights[start : start + size].view(rows, columns)
+                if rows
+                else weights[start : start + size]
             )
             p.grad = grad[start : start + size].view(p.shape)
             self._parameters.append(p)
@@ -142,7 +164,10 @@ class Adafactor:
         for i, p in enumerate(self._parameters):
             own: dict[str, Any] = {"step": torch.tensor(0.0)}
             if p.ndim > 1:
-                own |= {"row_var": p.new_zeros(p.shape[0], 1), "col_var": p.new_zeros(1, p.shape[1])}
+                own |= {
+                    "row_var": p.new_zeros(p.shape[0], 1),
+                    "col_var": p.new_zeros(1, p.shape[1]),
+                }
             else:
                 own["variance"] = torch.zeros_like(p.data)
             self._optimizer.state[p] = own
@@ -153,16 +178,25 @@ class Adafactor:
         self._optimizer.step()
 
 
-OPTIMIZERS: dict[str, type[Rule]] = {"muon": Muon, "adamw": AdamW, "adam": Adam, "adafactor": Adafactor, "sgd": SGD}
+OPTIMIZERS: dict[str, type[Rule]] = {
+    "muon": Muon,
+    "adamw": AdamW,
+    "adam": Adam,
+    "adafactor": Adafactor,
+    "sgd": SGD,
+}
 """Optimiser by name; beside Muon, which takes matrices alone, AdamW takes the rest."""
 
 
 class FlatOptimizer:
-    """Owns the parameters of a network that require gradients: they become views into `weights` (float32, P numbers),
-    their gradients into `grad`. `extra` numbers of a step lie behind the gradient in `buffer`, so that several processes
-    add up both at once. ValueError where nothing requires gradients."""
+    """Owns the parameters of a network that require gradients: they become views into `weights`
+    (float32, P numbers), their gradients into `grad`. `extra` numbers of a step lie behind the
+    gradient in `buffer`, so that several processes add up both at once. ValueError where nothing
+    requires gradients."""
 
-    def __init__(self, network: nn.Module, name: str = "muon", weight_decay: float = 0.0, extra: int = 0):
+    def __init__(
+        self, network: nn.Module, name: str = "muon", weight_decay: float = 0.0, extra: int = 0
+    ):
         named = [(n, p) for n, p in network.named_parameters() if p.requires_grad]
         if not named:
             raise ValueError("no parameter of the network requires gradients")
@@ -181,22 +215,34 @@ class FlatOptimizer:
         self.buffer = torch.zeros(total + extra, device=self.weights.device)
         self.grad, self.extra = self.buffer[:total], self.buffer[total:]
         with torch.no_grad():
-            for p, weights, grad in zip(self._ordered, self.views(self.weights), self.views(self.grad), strict=True):
+            for p, weights, grad in zip(
+                self._ordered, self.views(self.weights), self.views(self.grad), strict=True
+            ):
                 weights.copy_(p)
                 p.data, p.grad = weights, grad
         self._rules: dict[str, Rule] = {}
-        for kind, part, where in ((name, first, slice(0, split)), (_of_the_rest(name), rest, slice(split, total))):
+        for kind, part, where in (
+            (name, first, slice(0, split)),
+            (_of_the_rest(name), rest, slice(split, total)),
+        ):
             if part:
                 shapes = [_shape(p) for _, p in part]
-                self._rules[kind] = OPTIMIZERS[kind](self.weights[where], self.grad[where], shapes, weight_decay)
+                self._rules[kind] = OPTIMIZERS[kind](
+                    self.weights[where], self.grad[where], shapes, weight_decay
+                )
 
     @property
     def state(self) -> dict[str, torch.Tensor]:
         """The optimiser's own numbers by name, to be saved, and copied into on resume."""
-        return {f"{kind}.{name}": value for kind, rule in self._rules.items() for name, value in rule.state.items()}
+        return {
+            f"{kind}.{name}": value
+            for kind, rule in self._rules.items()
+            for name, value in rule.state.items()
+        }
 
     def views(self, flat: torch.Tensor) -> list[torch.Tensor]:
-        """A flat buffer like `weights` cut into tensors shaped like the parameters, in this class's order."""
+        """A flat buffer like `weights` cut into tensors shaped like the parameters, in this class's
+        order."""
         return list(_views(flat, self._ordered))
 
     def parameters(self) -> list[nn.Parameter]:
@@ -205,7 +251,8 @@ class FlatOptimizer:
 
     @torch.no_grad()
     def clip(self, limit: float) -> torch.Tensor:
-        """Scales the gradient to a norm of at most `limit` (0: only measures); returns the norm before, a scalar."""
+        """Scales the gradient to a norm of at most `limit` (0: only measures); returns the norm
+        before, a scalar."""
         norm = self.grad.norm()
         if limit:
             self.grad.mul_((limit / (norm + 1e-6)).clamp(max=1.0))
@@ -213,7 +260,8 @@ class FlatOptimizer:
 
     @torch.no_grad()
     def step(self, step: int, learning_rate: float, muon_learning_rate: float) -> None:
-        """Update number `step` (1, 2, ...). The gradient is left as it is, or changed by weight decay: see `zero`."""
+        """Update number `step` (1, 2, ...). The gradient is left as it is, or changed by weight
+        decay: see `zero`."""
         for kind, rule in self._rules.items():
             rule.step(step, muon_learning_rate if kind == "muon" else learning_rate)
 
@@ -243,8 +291,9 @@ def _views(flat: torch.Tensor, parameters: list[nn.Parameter]) -> Iterator[torch
 
 
 class LossScale:
-    """Dynamic loss scaling for fp16 (Micikevicius et al. 2018, section 3.2): the loss is multiplied by `value` so that
-    small gradients survive; a gradient that overflows halves it, GROW_AFTER good steps in a row double it."""
+    """Dynamic loss scaling for fp16 (Micikevicius et al. 2018, section 3.2): the loss is multiplied
+    by `value` so that small gradients survive; a gradient that overflows halves it, GROW_AFTER good
+    steps in a row double it."""
 
     FIRST, LARGEST, GROW_AFTER = 2.0**16, 2.0**24, 2000
 
@@ -253,7 +302,8 @@ class LossScale:
 
     @torch.no_grad()
     def unscale(self, grad: torch.Tensor) -> bool:
-        """Divides the gradient by the scale, in place, and adapts the scale; False where this step must be left out."""
+        """Divides the gradient by the scale, in place, and adapts the scale; False where this step
+        must be left out."""
         grad.mul_(1 / self.value)
         finite = bool(torch.isfinite(grad).all())
         self.good = self.good + 1 if finite else 0
@@ -265,10 +315,12 @@ class LossScale:
 
 
 def learning_rate_factor(progress: float, warmup: float = 0.05, schedule: str = "cosine") -> float:
-    """Linear warm-up over a share of the run, then constant, or a cosine to almost 0; `progress` is the share of the run
-    that is done, 0..1."""
+    """Linear warm-up over a share of the run, then constant, or a cosine to almost 0; `progress` is
+    the share of the run that is done, 0..1."""
     if progress < warmup:
         return max(progress, 1e-3) / warmup
     if schedule == "constant":
         return 1.0
-    return 0.005 + 0.995 * 0.5 * (1 + math.cos(math.pi * min((progress - warmup) / (1 - warmup), 1.0)))
+    return 0.005 + 0.995 * 0.5 * (
+        1 + math.cos(math.pi * min((progress - warmup) / (1 - warmup), 1.0))
+    )

@@ -1,7 +1,8 @@
-"""The forward process, what a network may predict, and the posterior: functions of tensors, arrays or numbers.
+"""The forward process, what a network may predict, and the posterior: functions of tensors, arrays
+or numbers.
 
-`alpha_bar_t` is a scalar or broadcasts against the images, in [0, 1]: 0 is pure noise, 1 the clean image; x0 lies in
-[-1, 1].
+`alpha_bar_t` is a scalar or broadcasts against the images, in [0, 1]: 0 is pure noise, 1 the clean
+image; x0 lies in [-1, 1].
 """
 
 from __future__ import annotations
@@ -44,7 +45,11 @@ def x0_from(target: str, output: A, x_t: A, alpha_bar_t: Any) -> A:
     """The clean image that a network's output of this target (x0, eps or v) stands for."""
     if target == "x0":
         return output
-    return x0_from_eps(x_t, output, alpha_bar_t) if target == "eps" else x0_from_v(x_t, output, alpha_bar_t)
+    return (
+        x0_from_eps(x_t, output, alpha_bar_t)
+        if target == "eps"
+        else x0_from_v(x_t, output, alpha_bar_t)
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,11 +60,16 @@ class Gaussian:
     variance: float
 
 
-def posterior(x_t: torch.Tensor, x0: torch.Tensor, alpha_bar_t: float, alpha_bar_prev: float) -> Gaussian:
-    """q(x_prev | x_t, x0) between any two noise levels (Ho et al. 2020, Eqs. 6 and 7, with alpha = their ratio)."""
+def posterior(
+    x_t: torch.Tensor, x0: torch.Tensor, alpha_bar_t: float, alpha_bar_prev: float
+) -> Gaussian:
+    """q(x_prev | x_t, x0) between any two noise levels (Ho et al. 2020, Eqs. 6 and 7, with alpha =
+    their ratio)."""
     alpha = alpha_bar_t / alpha_bar_prev
     beta = 1 - alpha
-    mean = (alpha_bar_prev**0.5 * beta * x0 + alpha**0.5 * (1 - alpha_bar_prev) * x_t) / (1 - alpha_bar_t)  # Eq. 7
+    mean = (alpha_bar_prev**0.5 * beta * x0 + alpha**0.5 * (1 - alpha_bar_prev) * x_t) / (
+        1 - alpha_bar_t
+    )  # Eq. 7
     return Gaussian(mean, beta * (1 - alpha_bar_prev) / (1 - alpha_bar_t))
 
 
@@ -69,6 +79,7 @@ def noise_level(share: float, num_train_timesteps: int) -> int:
 
 
 def upsample(low: torch.Tensor, size: int) -> torch.Tensor:
-    """(N, C, low, low) to (N, C, size, size), bilinear: what a super-resolution model starts from, still without the
-    noise of its conditioning augmentation (Ho et al. 2022, cascaded diffusion models, section 4.2)."""
+    """(N, C, low, low) to (N, C, size, size), bilinear: what a super-resolution model starts from,
+    still without the noise of its conditioning augmentation (Ho et al. 2022, cascaded diffusion
+    models, section 4.2)."""
     return F.interpolate(low, size=(size, size), mode="bilinear", align_corners=False)

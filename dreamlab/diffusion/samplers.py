@@ -1,6 +1,7 @@
 """Samplers as plain generators: from noise to images, one record a step.
 
-All of them take alpha_bar with or without its last value 0 (zero terminal SNR): x_T is pure noise either way.
+All of them take alpha_bar with or without its last value 0 (zero terminal SNR): x_T is pure noise
+either way.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from dreamlab.noise.timesteps import corrected, even_timesteps, log_snr_timestep
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """After step `index` of `total`, which started at noise step t: x_t as it is now, and the x0 predicted. Index 0 is the
-    noise itself, before any step. `stage` counts the models of a cascade from 0."""
+    """After step `index` of `total`, which started at noise step t: x_t as it is now, and the x0
+    predicted. Index 0 is the noise itself, before any step. `stage` counts the models of a cascade
+    from 0."""
 
     index: int
     total: int
@@ -33,8 +35,8 @@ class Step:
 
 @dataclasses.dataclass(frozen=True)
 class Reverse:
-    """The chance in a step: `eta` of DDIM; `variance` of DDPM (posterior, beta, interpolated, learned) and the
-    coefficient v of log beta where it is interpolated."""
+    """The chance in a step: `eta` of DDIM; `variance` of DDPM (posterior, beta, interpolated,
+    learned) and the coefficient v of log beta where it is interpolated."""
 
     eta: float = 0.0
     variance: str = "posterior"
@@ -45,28 +47,40 @@ PLAIN = Reverse()
 
 
 class Noise:
-    """Unit noise for a batch, image by image: image k is drawn from (seed, class, index) of k alone, and the stage of a
-    cascade, on the host, so that it depends neither on the batch nor on the device."""
+    """Unit noise for a batch, image by image: image k is drawn from (seed, class, index) of k
+    alone, and the stage of a cascade, on the host, so that it depends neither on the batch nor on
+    the device."""
 
     def __init__(
-        self, seed: int, labels: Sequence[int], indices: Sequence[int], shape: tuple[int, ...], stage: int = 0,
+        self,
+        seed: int,
+        labels: Sequence[int],
+        indices: Sequence[int],
+        shape: tuple[int, ...],
+        stage: int = 0,
         pinned: bool = False,
-    ):  # fmt: skip
+    ):
         keys = zip(labels, indices, strict=True)
         more = [stage] if stage else []
-        self._streams = [np.random.Generator(np.random.PCG64([seed, int(c), int(i), *more])) for c, i in keys]
+        self._streams = [
+            np.random.Generator(np.random.PCG64([seed, int(c), int(i), *more])) for c, i in keys
+        ]
         self.shape, self.pinned = shape, pinned
 
     def __call__(self) -> torch.Tensor:
-        """The next (N, *shape) float32 on the CPU, in page-locked memory where that was asked for."""
+        """The next (N, *shape) float32 on the CPU, in page-locked memory where that was asked
+        for."""
         out = torch.empty((len(self._streams), *self.shape), pin_memory=self.pinned)
         for row, stream in zip(out.numpy(), self._streams, strict=True):
             stream.standard_normal(out=row, dtype=np.float32)
         return out
 
 
-Sampler = Callable[[Denoiser, torch.Tensor, np.ndarray, int, Callable[[], torch.Tensor], Reverse], Iterator[Step]]
-"""(denoise, x_T, alpha_bar (T,) float64, num_steps, noise, reverse) to one Step per step, the last with x = x0."""
+Sampler = Callable[
+    [Denoiser, torch.Tensor, np.ndarray, int, Callable[[], torch.Tensor], Reverse], Iterator[Step]
+]
+"""(denoise, x_T, alpha_bar (T,) float64, num_steps, noise, reverse) to one Step per step, the last
+with x = x0."""
 
 
 def _levels(alpha_bar: np.ndarray, ts: np.ndarray) -> list[tuple[int, float, float]]:
@@ -80,37 +94,60 @@ def _fresh(noise: Callable[[], torch.Tensor], like: torch.Tensor) -> torch.Tenso
 
 
 def ddpm(
-    denoise: Denoiser, x: torch.Tensor, alpha_bar: np.ndarray, num_steps: int, noise: Callable[[], torch.Tensor],
+    denoise: Denoiser,
+    x: torch.Tensor,
+    alpha_bar: np.ndarray,
+    num_steps: int,
+    noise: Callable[[], torch.Tensor],
     reverse: Reverse = PLAIN,
-) -> Iterator[Step]:  # fmt: skip
-    """Ancestral sampling (Ho et al. 2020, Algorithm 2), respaced where num_steps < T (Nichol & Dhariwal 2021, section 4)."""
-    for i, (t, ab, ab_prev) in enumerate(_levels(alpha_bar, even_timesteps(alpha_bar, num_steps)), 1):
+) -> Iterator[Step]:
+    """Ancestral sampling (Ho et al. 2020, Algorithm 2), respaced where num_steps < T (Nichol &
+    Dhariwal 2021, section 4)."""
+    for i, (t, ab, ab_prev) in enumerate(
+        _levels(alpha_bar, even_timesteps(alpha_bar, num_steps)), 1
+    ):
         found = denoise(x, t)
         if ab_prev < 1:
-            x = posterior(x, found.x0, ab, ab_prev).mean + _deviation(found, ab, ab_prev, reverse) * _fresh(noise, x)
+            x = posterior(x, found.x0, ab, ab_prev).mean + _deviation(
+                found, ab, ab_prev, reverse
+            ) * _fresh(noise, x)
         else:
             x = found.x0
         yield Step(i, num_steps, t, x, found.x0)
 
 
-def _deviation(found: Prediction, ab: float, ab_prev: float, reverse: Reverse) -> float | torch.Tensor:
-    """Deviation of a reverse step: between beta and the posterior variance beta (1 - alpha_bar_prev) / (1 - alpha_bar),
-    which are its bounds for data without and with all the spread of noise (Nichol & Dhariwal 2021, Eq. 15)."""
+def _deviation(
+    found: Prediction, ab: float, ab_prev: float, reverse: Reverse
+) -> float | torch.Tensor:
+    """Deviation of a reverse step: between beta and the posterior variance beta (1 -
+    alpha_bar_prev) / (1 - alpha_bar), which are its bounds for data without and with all the spread
+    of noise (Nichol & Dhariwal 2021, Eq. 15)."""
     beta = 1 - ab / ab_prev
     log_beta, log_posterior = math.log(beta), math.log(beta * (1 - ab_prev) / (1 - ab))
     if reverse.variance == "learned":
         assert found.variance_fraction is not None, "this network has learnt no variance"
-        return torch.exp(0.5 * (log_posterior + found.variance_fraction * (log_beta - log_posterior)))
-    v = {"posterior": 0.0, "beta": 1.0, "interpolated": reverse.logvar_coefficient}[reverse.variance]
+        return torch.exp(
+            0.5 * (log_posterior + found.variance_fraction * (log_beta - log_posterior))
+        )
+    v = {"posterior": 0.0, "beta": 1.0, "interpolated": reverse.logvar_coefficient}[
+        reverse.variance
+    ]
     return math.exp(0.5 * (v * log_beta + (1 - v) * log_posterior))
 
 
 def ddim(
-    denoise: Denoiser, x: torch.Tensor, alpha_bar: np.ndarray, num_steps: int, noise: Callable[[], torch.Tensor],
+    denoise: Denoiser,
+    x: torch.Tensor,
+    alpha_bar: np.ndarray,
+    num_steps: int,
+    noise: Callable[[], torch.Tensor],
     reverse: Reverse = PLAIN,
-) -> Iterator[Step]:  # fmt: skip
-    """DDIM (Song et al. 2021, Eqs. 12 and 16); at eta = 0 `noise` is not drawn, at eta = 1 it is DDPM."""
-    for i, (t, ab, ab_prev) in enumerate(_levels(alpha_bar, even_timesteps(alpha_bar, num_steps)), 1):
+) -> Iterator[Step]:
+    """DDIM (Song et al. 2021, Eqs. 12 and 16); at eta = 0 `noise` is not drawn, at eta = 1 it is
+    DDPM."""
+    for i, (t, ab, ab_prev) in enumerate(
+        _levels(alpha_bar, even_timesteps(alpha_bar, num_steps)), 1
+    ):
         x0 = denoise(x, t).x0
         variance = reverse.eta**2 * (1 - ab_prev) / (1 - ab) * (1 - ab / ab_prev)
         x = ab_prev**0.5 * x0 + max(1 - ab_prev - variance, 0.0) ** 0.5 * eps_from_x0(x, x0, ab)
@@ -120,11 +157,16 @@ def ddim(
 
 
 def dpmpp_2m(
-    denoise: Denoiser, x: torch.Tensor, alpha_bar: np.ndarray, num_steps: int, noise: Callable[[], torch.Tensor],
+    denoise: Denoiser,
+    x: torch.Tensor,
+    alpha_bar: np.ndarray,
+    num_steps: int,
+    noise: Callable[[], torch.Tensor],
     reverse: Reverse = PLAIN,
-) -> Iterator[Step]:  # fmt: skip
-    """DPM-Solver++(2M) (Lu et al. 2022b, Algorithm 2): data prediction, multistep, evenly spaced in lambda (half
-    the log SNR), the last step of first order, as is the first from pure noise; `noise` is not drawn."""
+) -> Iterator[Step]:
+    """DPM-Solver++(2M) (Lu et al. 2022b, Algorithm 2): data prediction, multistep, evenly spaced in
+    lambda (half the log SNR), the last step of first order, as is the first from pure noise;
+    `noise` is not drawn."""
     lambdas = half_log_snr(alpha_bar)
     ts = log_snr_timesteps(alpha_bar, num_steps)
     last_x0, last_h = None, 0.0
@@ -133,23 +175,33 @@ def dpmpp_2m(
         if ab_prev == 1.0:
             x = x0
         else:
-            h = float(lambdas[ts[i]] - lambdas[t])  # infinite from pure noise: exp(-h) is 0, and so is the next 1/2r
+            h = float(
+                lambdas[ts[i]] - lambdas[t]
+            )  # infinite from pure noise: exp(-h) is 0, and so is the next 1/2r
             d = x0
             if last_x0 is not None:
-                d = torch.lerp(last_x0, x0, 1 + 0.5 * h / last_h)  # D = (1 + 1/2r) x0 - 1/2r x0_last, r = h_last / h
+                d = torch.lerp(
+                    last_x0, x0, 1 + 0.5 * h / last_h
+                )  # D = (1 + 1/2r) x0 - 1/2r x0_last, r = h_last / h
             x = ((1 - ab_prev) / (1 - ab)) ** 0.5 * x - ab_prev**0.5 * math.expm1(-h) * d
             last_x0, last_h = x0, h
         yield Step(i, num_steps, t, x, x0)
 
 
 def heun(
-    denoise: Denoiser, x: torch.Tensor, alpha_bar: np.ndarray, num_steps: int, noise: Callable[[], torch.Tensor],
+    denoise: Denoiser,
+    x: torch.Tensor,
+    alpha_bar: np.ndarray,
+    num_steps: int,
+    noise: Callable[[], torch.Tensor],
     reverse: Reverse = PLAIN,
-) -> Iterator[Step]:  # fmt: skip
-    """Heun's method on the sigma grid (Karras et al. 2022, Algorithm 1 without churn); `noise` is not drawn.
+) -> Iterator[Step]:
+    """Heun's method on the sigma grid (Karras et al. 2022, Algorithm 1 without churn); `noise` is
+    not drawn.
 
-    Their x is x_t / sqrt(alpha_bar). Steps of first order: the last one, and those from above SIGMA_MAX, among them
-    pure noise (sigma infinite): they are too long for a trapezium, and nothing is decided there.
+    Their x is x_t / sqrt(alpha_bar). Steps of first order: the last one, and those from above
+    SIGMA_MAX, among them pure noise (sigma infinite): they are too long for a trapezium, and
+    nothing is decided there.
     """
     ts = sigma_timesteps(alpha_bar, num_steps)
     twice = corrected(alpha_bar, ts)

@@ -1,5 +1,6 @@
-"""A U-Net in two wirings: `compact`, sized for a CPU (most of its work at a quarter of the positions, little memory
-traffic), and `ddpm`, the network of Ho et al. 2020 layer for layer as diffusers' UNet2DModel builds it.
+"""A U-Net in two wirings: `compact`, sized for a CPU (most of its work at a quarter of the
+positions, little memory traffic), and `ddpm`, the network of Ho et al. 2020 layer for layer as
+diffusers' UNet2DModel builds it.
 
 Shapes: N images, C channels, H = W pixels. Everything inside is channels-last (NCHW to the caller).
 """
@@ -19,10 +20,12 @@ from dreamlab.diffusion.embeddings import Condition
 
 
 class UNet(nn.Module):
-    """(x (N, in_channels, H, W) float, t (N,), labels (N,) int, low_t (N,) or None) to (N, out_channels, H, W).
+    """(x (N, in_channels, H, W) float, t (N,), labels (N,) int, low_t (N,) or None) to (N,
+    out_channels, H, W).
 
-    H must divide by stem_patch * 2 ** (levels - 1); label `network.classes` is the null class. The last layers start at
-    zero, so the first output is 0 everywhere. `network` says what it was built from.
+    H must divide by stem_patch * 2 ** (levels - 1); label `network.classes` is the null class. The
+    last layers start at zero, so the first output is 0 everywhere. `network` says what it was built
+    from.
     """
 
     def __init__(self, network: Network):
@@ -47,17 +50,23 @@ class UNet(nn.Module):
         n = self.network
         kind = DDPMBlock if n.wiring == "ddpm" else Block
         return nn.ModuleList(
-            kind(b.channels, b.out, 4 * n.base_width, n.dropout, n.heads if b.attention else 0) for b in level
+            kind(b.channels, b.out, 4 * n.base_width, n.dropout, n.heads if b.attention else 0)
+            for b in level
         )
 
     def forward(
-        self, x: torch.Tensor, t: torch.Tensor, labels: torch.Tensor, low_t: torch.Tensor | None = None
+        self,
+        x: torch.Tensor,
+        t: torch.Tensor,
+        labels: torch.Tensor,
+        low_t: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """x in [-1, 1], t in 0..T-1, labels in 0..classes (not looked at where there are none).
 
-        A super-resolution network takes [x_t, low-resolution image upsampled and noised] along the channels, and low_t,
-        the noise level of the latter in 0..T-1. With a learned variance the output is [target, v] along the channels,
-        where (v + 1) / 2 interpolates the log variance (Nichol & Dhariwal 2021, section 3.1). ValueError without low_t.
+        A super-resolution network takes [x_t, low-resolution image upsampled and noised] along the
+        channels, and low_t, the noise level of the latter in 0..T-1. With a learned variance the
+        output is [target, v] along the channels, where (v + 1) / 2 interpolates the log variance
+        (Nichol & Dhariwal 2021, section 3.1). ValueError without low_t.
         """
         patch, every = self.network.stem_patch, self.network.wiring == "ddpm"
         condition = self.condition(t, labels, low_t)

@@ -1,1 +1,2 @@
-"""What decides what runs where: one engine per runs folder, local worker processes, slots per device."""
+"""What decides what runs where: one engine per runs folder, local worker processes, slots per
+device."""

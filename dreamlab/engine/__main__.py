@@ -1,4 +1,5 @@
-"""`python -m dreamlab.engine --runs DIR`: holds the folder and works off its queue. Says what it does in engine.log."""
+"""`python -m dreamlab.engine --runs DIR`: holds the folder and works off its queue. Says what it
+does in engine.log."""
 
 from __future__ import annotations
 
@@ -17,9 +18,13 @@ LARGEST_LOG = 5 * 2**20
 
 def main() -> int:
     """Serves the folder until nobody needs it; exit status 3 where another engine holds it."""
-    parser = argparse.ArgumentParser(prog="python -m dreamlab.engine", description="Runs what waits in a runs folder.")
+    parser = argparse.ArgumentParser(
+        prog="python -m dreamlab.engine", description="Runs what waits in a runs folder."
+    )
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="runs folder")
-    parser.add_argument("--linger", type=float, default=60.0, help="seconds to stay when nobody needs it")
+    parser.add_argument(
+        "--linger", type=float, default=60.0, help="seconds to stay when nobody needs it"
+    )
     args = parser.parse_args()
     try:
         store = RunStore(args.runs)
@@ -34,7 +39,9 @@ def main() -> int:
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     os.close(descriptor)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
+    )
     try:
         serve(store.folder, args.linger)
     except LockHeld as error:

@@ -28,7 +28,8 @@ class EngineError(RuntimeError):
 
 @dataclasses.dataclass(frozen=True)
 class EngineInfo:
-    """`devices` in order of preference: CUDA devices first, then the CPU; `started` in unix seconds."""
+    """`devices` in order of preference: CUDA devices first, then the CPU; `started` in unix
+    seconds."""
 
     pid: int
     pid_started: float
@@ -43,10 +44,18 @@ def engine_info(runs: Path | str) -> EngineInfo | None:
     """The engine that holds this folder now, None where none does."""
     value = read_json(RunStore(runs).folders.engine / "engine.json")
     try:
-        info = EngineInfo(**{**value, "devices": tuple(value["devices"])}) if isinstance(value, dict) else None
+        info = (
+            EngineInfo(**{**value, "devices": tuple(value["devices"])})
+            if isinstance(value, dict)
+            else None
+        )
     except (TypeError, KeyError):
         return None
-    return info if info is not None and info.host == host() and alive(info.pid, info.pid_started) else None
+    return (
+        info
+        if info is not None and info.host == host() and alive(info.pid, info.pid_started)
+        else None
+    )
 
 
 def is_alive(runs: Path | str) -> bool:
@@ -54,18 +63,33 @@ def is_alive(runs: Path | str) -> bool:
 
 
 def ensure_engine(runs: Path | str, *, linger: float = 60.0) -> EngineInfo:
-    """The folder's engine, started in the background where there is none. Any number of callers may ask at once:
-    the lock lets one engine through. `linger` counts only for an engine that this call starts. Raises EngineError."""
+    """The folder's engine, started in the background where there is none. Any number of callers may
+    ask at once: the lock lets one engine through. `linger` counts only for an engine that this call
+    starts. Raises EngineError."""
     info = engine_info(runs)
     if info is not None:
         return info
     store = RunStore(runs)
     store.prepare()
     log = store.folders.engine / "engine.log"
-    command = [sys.executable, "-P", "-m", "dreamlab.engine", "--runs", str(store.folder), "--linger", str(linger)]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "dreamlab.engine",
+        "--runs",
+        str(store.folder),
+        "--linger",
+        str(linger),
+    ]
     with open(log, "ab") as output:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment(), start_new_session=True
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=environment(),
+            start_new_session=True,
         )
     deadline = time.monotonic() + START_PATIENCE
     while time.monotonic() < deadline:
@@ -73,7 +97,11 @@ def ensure_engine(runs: Path | str, *, linger: float = 60.0) -> EngineInfo:
         if info is not None:
             _reap_later(process)
             return info
-        if process.poll() not in (None, 0, 3):  # 3: another one was faster, which is about to announce itself
+        if process.poll() not in (
+            None,
+            0,
+            3,
+        ):  # 3: another one was faster, which is about to announce itself
             break
         time.sleep(0.03)
     raise EngineError(f"The engine of {store.folder} does not start; {log} says why.")
@@ -83,12 +111,14 @@ _started: list[subprocess.Popen[bytes]] = []
 
 
 def _reap_later(process: subprocess.Popen[bytes]) -> None:
-    """An engine may end before whoever started it: it shall not stay a zombie, nor warn when it is forgotten."""
+    """An engine may end before whoever started it: it shall not stay a zombie, nor warn when it is
+    forgotten."""
     _started[:] = [p for p in _started if p.poll() is None] + [process]
 
 
 def stop_engine(runs: Path | str, *, workers: bool = True, patience: float = 10.0) -> None:
-    """Ends the folder's engine and waits for its end; its workers too, unless they shall go on without it."""
+    """Ends the folder's engine and waits for its end; its workers too, unless they shall go on
+    without it."""
     info = engine_info(runs)
     if info is not None:
         os.kill(info.pid, signal.SIGTERM)
@@ -135,7 +165,8 @@ def _clients(runs: Path | str) -> Path:
 
 
 def live_frames(runs: Path | str, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Streams the frames of `dreamlab.tasks.synthesize.live.LiveSampler.frames`, which says what a request holds.
+    """Streams the frames of `dreamlab.tasks.synthesize.live.LiveSampler.frames`, which says what a
+    request holds.
 
     A frame {"error": one sentence} is the last one. Closing the iterator cancels the sampling.
     """

@@ -1,7 +1,7 @@
 """The engine: one loop that looks at the runs folder and starts, follows, resumes and ends workers.
 
-Every decision is written into the `job.json` of its run, so an engine that is killed loses nothing: the next one
-reads the folder and adopts the workers that are still there.
+Every decision is written into the `job.json` of its run, so an engine that is killed loses nothing:
+the next one reads the folder and adopts the workers that are still there.
 """
 
 from __future__ import annotations
@@ -15,7 +15,14 @@ from pathlib import Path
 
 from dreamlab.engine import dependencies, transitions
 from dreamlab.engine.entry import Entry, final_state
-from dreamlab.engine.launcher import ForkLauncher, Launcher, Notice, Request, SpawnLauncher, can_fork
+from dreamlab.engine.launcher import (
+    ForkLauncher,
+    Launcher,
+    Notice,
+    Request,
+    SpawnLauncher,
+    can_fork,
+)
 from dreamlab.engine.live_process import LiveKeeper
 from dreamlab.engine.slots import Slots, slots_needed, threads_for
 from dreamlab.store import Run, RunError, RunStore
@@ -30,15 +37,23 @@ log = logging.getLogger("dreamlab.engine")
 
 
 class Engine:
-    """`tick` does one round. Tests give a `launcher` and `devices` of their own; `keeper` is None without live sampling."""
+    """`tick` does one round. Tests give a `launcher` and `devices` of their own; `keeper` is None
+    without live sampling."""
 
     def __init__(
-        self, runs: Path, *, launcher: Launcher | None = None, devices: list[Device] | None = None, live: bool = True
+        self,
+        runs: Path,
+        *,
+        launcher: Launcher | None = None,
+        devices: list[Device] | None = None,
+        live: bool = True,
     ):
         self.store = RunStore(runs)
         self.wake = threading.Event()
         self.devices = find_devices() if devices is None else devices
-        self.launcher: Launcher = launcher or (ForkLauncher(self.wake.set) if can_fork() else SpawnLauncher())
+        self.launcher: Launcher = launcher or (
+            ForkLauncher(self.wake.set) if can_fork() else SpawnLauncher()
+        )
         self.keeper = LiveKeeper(self.devices[0]) if live else None
         self.slots = Slots(self.devices)
         self.active: dict[str, Entry] = {}
@@ -100,7 +115,8 @@ class Engine:
             return
         now = time.monotonic()
         again = [i for i, when in self._unreadable.items() if now - when > RETRY_UNREADABLE]
-        # a directory that came within the clock's grain of the last scan would be missed by the stamp alone
+        # a directory that came within the clock's grain of the last scan would be missed by the
+        # stamp alone
         if stamp == self._folder_stamp and time.time_ns() - stamp > 10**9 and not again:
             return
         self._folder_stamp = stamp
@@ -151,7 +167,9 @@ class Engine:
         if not entry.is_group:
             self.slots.take_named(entry.id, device, entry.kind)
         attempt = max(entry.attempt, entry.events_attempt)
-        entry.write_job("running", pid=pid, pid_started=pid_started, host=host(), device=device, attempt=attempt)
+        entry.write_job(
+            "running", pid=pid, pid_started=pid_started, host=host(), device=device, attempt=attempt
+        )
         entry.phase, entry.exit_status = "running", None
 
     # ---- what happens to a run
@@ -192,12 +210,17 @@ class Engine:
             transitions.requeue(entry, by_hand=False)
 
     def _look_at_worker(self, entry: Entry, look_at_pids: bool) -> None:
-        pid, pid_started = int(entry.job.get("pid") or 0), float(entry.job.get("pid_started") or 0.0)
+        pid, pid_started = (
+            int(entry.job.get("pid") or 0),
+            float(entry.job.get("pid_started") or 0.0),
+        )
         entry.read_events()
         stop = entry.asked_to_stop()
         if stop == "now" and not entry.final():
             kill_group(pid, pid_started)
-        elif stop is None and not entry.final():  # one that follows a stop or an end waits until the worker is gone
+        elif (
+            stop is None and not entry.final()
+        ):  # one that follows a stop or an end waits until the worker is gone
             (entry.run.path / "resume").unlink(missing_ok=True)
         if entry.final() and entry.until == 0.0:
             entry.until = time.monotonic() + LONGEST_GOODBYE
@@ -224,7 +247,9 @@ class Engine:
         elif transitions.disk_failed(entry) or transitions.interrupt(entry):
             self._finish(entry, "failed")
         else:
-            log.warning("%s: worker %d is gone (%s); it is resumed.", entry.id, pid, entry.exit_status)
+            log.warning(
+                "%s: worker %d is gone (%s); it is resumed.", entry.id, pid, entry.exit_status
+            )
         if pid:
             kill_leftovers(pid)
 
@@ -252,7 +277,8 @@ class Engine:
                     log.error("%s cannot be resumed: %s", run_id, error)
 
     def _resume(self, run_id: str) -> None:
-        """By hand. A group takes its unfinished parts along; a part wakes the group that gave up because of it."""
+        """By hand. A group takes its unfinished parts along; a part wakes the group that gave up
+        because of it."""
         if self.finished[run_id] == "done":
             (self.store.folder / run_id / "resume").unlink(missing_ok=True)
             return
@@ -292,7 +318,8 @@ class Engine:
     # ---- who goes next
 
     def _schedule(self) -> None:
-        """In order. Where the next run does not fit, nobody behind it takes its device: nothing waits for ever."""
+        """In order. Where the next run does not fit, nobody behind it takes its device: nothing
+        waits for ever."""
         queued = [e for e in self.active.values() if e.phase == "queued" and not e.is_group]
         taken: set[str] = set()
         usable = {d.name for d in self.devices if d.name == "cpu" or self.launcher.cuda}
@@ -307,16 +334,26 @@ class Engine:
             if entry.device_wanted == "auto" and not devices:
                 devices = self.slots.fitting("cpu")
             if not devices:
-                entry.write_job("failed", error="It asks for a CUDA device and there is none here; choose auto or cpu.")
+                entry.write_job(
+                    "failed",
+                    error="It asks for a CUDA device and there is none here; choose auto or cpu.",
+                )
                 self._finish(entry, "failed")
                 continue
             count = 1 if devices[0].name == "cpu" else entry.devices_wanted
             if len(devices) < count:
-                sentence = f"It asks for {count} devices and there are {len(devices)} here; give --devices {len(devices)} at most."
+                sentence = (
+                    f"It asks for {count} devices and there are {len(devices)} here; give --devices"
+                    f" {len(devices)} at most."
+                )
                 entry.write_job("failed", error=sentence)
                 self._finish(entry, "failed")
                 continue
-            fits = [d for d in devices if d.name not in taken and self.slots.free(d) >= slots_needed(entry.kind, d)]
+            fits = [
+                d
+                for d in devices
+                if d.name not in taken and self.slots.free(d) >= slots_needed(entry.kind, d)
+            ]
             if len(fits) >= count:
                 self._launch(entry, fits[:count])
             else:
@@ -326,9 +363,13 @@ class Engine:
         threads = 1 if entry.is_group else threads_for(entry.kind, devices[0])
         self.slots.take(entry.id, devices, entry.kind)
         entry.phase, entry.exit_status, entry.until = "launching", None, 0.0
-        names, visible = (",".join(part) for part in zip(*((d.name, d.visible) for d in devices), strict=True))
+        names, visible = (
+            ",".join(part) for part in zip(*((d.name, d.visible) for d in devices), strict=True)
+        )
         entry.job |= {"device": names, "threads": threads}
         if self.keeper is not None:
             for device in devices:
                 self.keeper.release(device)
-        self.launcher.start(Request(entry.id, entry.run.path, threads, names, visible, entry.attempt))
+        self.launcher.start(
+            Request(entry.id, entry.run.path, threads, names, visible, entry.attempt)
+        )

@@ -1,4 +1,5 @@
-"""How the engine follows a group: it takes no slot, its state comes from its children, its own task runs last."""
+"""How the engine follows a group: it takes no slot, its state comes from its children, its own task
+runs last."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ from dreamlab.store.status import RunStatus, group_state
 
 
 def pass_on_stop(group: Entry, active: dict[str, Entry]) -> bool:
-    """Hands the group's stop to the children that were made for it alone; True while some of them go on."""
+    """Hands the group's stop to the children that were made for it alone; True while some of them
+    go on."""
     how = group.asked_to_stop()
     own = [e for e in active.values() if e.record.group == group.id]
     for child in own:
@@ -21,7 +23,8 @@ def pass_on_stop(group: Entry, active: dict[str, Entry]) -> bool:
 
 
 def derive(group: Entry, state_of: StateOf) -> tuple[str, str]:
-    """(state, sentence) of a group that its own task has not been started for; "ready" where that may start now."""
+    """(state, sentence) of a group that its own task has not been started for; "ready" where that
+    may start now."""
     states: dict[str, str] = {}
     for child in group.record.children:
         state = state_of(child)
@@ -44,16 +47,25 @@ def _causes_first(group: Entry, states: dict[str, str]) -> list[str]:
     """A child that failed because of another one is named after it."""
     runs = {child: Run(group.run.path.parent / child) for child in states}
     return sorted(
-        states, key=lambda child: any(states.get(need) in ("failed", "stopped") for need in runs[child].record.needs)
+        states,
+        key=lambda child: any(
+            states.get(need) in ("failed", "stopped") for need in runs[child].record.needs
+        ),
     )
 
 
 def _role(group: Entry, child: str) -> str:
-    return next((f"{role} ({child})" for role, run in group.record.roles.items() if run == child), child)
+    return next(
+        (f"{role} ({child})" for role, run in group.record.roles.items() if run == child), child
+    )
 
 
 def _sentence(group: Entry, child: str, state: str) -> str:
     if state == "stopped":
         return f"Its part {_role(group, child)} was stopped."
     error = Run(group.run.path.parent / child).status().error
-    return f"Its part {_role(group, child)} failed: {error}" if error else f"Its part {_role(group, child)} failed."
+    return (
+        f"Its part {_role(group, child)} failed: {error}"
+        if error
+        else f"Its part {_role(group, child)} failed."
+    )

@@ -1,4 +1,5 @@
-"""One run that is not finished, as the engine sees it: its record, its `job.json` and a light fold of its events."""
+"""One run that is not finished, as the engine sees it: its record, its `job.json` and a light fold
+of its events."""
 
 from __future__ import annotations
 
@@ -19,8 +20,8 @@ log = logging.getLogger("dreamlab.engine")
 
 
 def final_state(path: Path) -> str:
-    """done, failed or stopped for a run directory that is finished, "" for any other. Reads little: job.json and
-    the end of the event log."""
+    """done, failed or stopped for a run directory that is finished, "" for any other. Reads little:
+    job.json and the end of the event log."""
     job = read_json(path / "job.json") or {}
     state, attempt = _last_state(path / "events.jsonl")
     job_attempt = int(job.get("attempt", 1))
@@ -49,7 +50,8 @@ def _last_state(path: Path, tail: int = 2**16) -> tuple[str, int]:
 
 
 class Entry:
-    """`job` is the content of job.json, written here alone. `best` is the largest step any attempt has reached."""
+    """`job` is the content of job.json, written here alone. `best` is the largest step any attempt
+    has reached."""
 
     def __init__(self, run: Run):
         self.run, self.id, self.record = run, run.id, run.record
@@ -82,7 +84,11 @@ class Entry:
     def outward(self) -> str:
         """The state as pages see it, without looking at the disk again."""
         if self.phase == "running":
-            return self.events_state if self.events_attempt >= self.attempt and self.events_state else "running"
+            return (
+                self.events_state
+                if self.events_attempt >= self.attempt and self.events_state
+                else "running"
+            )
         return "queued" if self.phase == "launching" else str(self.job["state"])
 
     def read_events(self) -> None:
@@ -91,7 +97,10 @@ class Entry:
 
     def _fold(self, event: Event) -> None:
         if event["type"] == "state":
-            self.events_state, self.events_attempt = str(event["state"]), int(event.get("attempt", 1))
+            self.events_state, self.events_attempt = (
+                str(event["state"]),
+                int(event.get("attempt", 1)),
+            )
             if event.get("pid"):
                 self._events_pid = (int(event["pid"]), float(event.get("pid_started", 0.0)))
         elif event["type"] in ("progress", "metric"):
@@ -99,11 +108,15 @@ class Entry:
 
     def final(self) -> str:
         """The final state that the worker of this attempt (or a later one) has written, or ""."""
-        return self.events_state if self.events_state in FINAL and self.events_attempt >= self.attempt else ""
+        return (
+            self.events_state
+            if self.events_state in FINAL and self.events_attempt >= self.attempt
+            else ""
+        )
 
     def living_worker(self) -> tuple[int, float] | None:
-        """Pid and start time of this run's worker: as job.json has it, or as a worker has written that was handed
-        the run by an engine which died before it could note it."""
+        """Pid and start time of this run's worker: as job.json has it, or as a worker has written
+        that was handed the run by an engine which died before it could note it."""
         if self.job.get("host", host()) != host():
             return None
         known = (int(self.job.get("pid") or 0), float(self.job.get("pid_started") or 0.0))

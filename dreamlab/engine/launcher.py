@@ -1,4 +1,5 @@
-"""Starts workers: through the fork server (torch imported once), or by spawning where there is no safe fork."""
+"""Starts workers: through the fork server (torch imported once), or by spawning where there is no
+safe fork."""
 
 from __future__ import annotations
 
@@ -23,10 +24,12 @@ ALLOCATOR = {
     "MALLOC_TRIM_THRESHOLD_": "1073741824",
     "MALLOC_MMAP_THRESHOLD_": "1073741824",
 }
-"""glibc keeps freed memory for the next step instead of giving it back to the system and faulting it in again."""
+"""glibc keeps freed memory for the next step instead of giving it back to the system and faulting
+it in again."""
 THREADING = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "10000"}
-"""Threads that wait spin for some microseconds, then sleep. Spinning for long, the default, makes a step six times slower
-as soon as anything else wants a core (the browser, a second worker); not at all costs 40 % on a machine at rest."""
+"""Threads that wait spin for some microseconds, then sleep. Spinning for long, the default, makes a
+step six times slower as soon as anything else wants a core (the browser, a second worker); not at
+all costs 40 % on a machine at rest."""
 MOST_FAILURES = 3
 RESTART_AFTER = 1.0
 LIVE = "live"
@@ -34,8 +37,9 @@ LIVE = "live"
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """A worker to start. `key` is the run's id, or LIVE with the socket's path as `path`; `device` is one name or, for a
-    training on several, a list such as "cuda:0,cuda:1", and `visible` their entries for CUDA_VISIBLE_DEVICES."""
+    """A worker to start. `key` is the run's id, or LIVE with the socket's path as `path`; `device`
+    is one name or, for a training on several, a list such as "cuda:0,cuda:1", and `visible` their
+    entries for CUDA_VISIBLE_DEVICES."""
 
     key: str
     path: Path
@@ -47,8 +51,8 @@ class Request:
 
 @dataclasses.dataclass(frozen=True)
 class Notice:
-    """started: `pid` runs `key`; exited: `pid` has gone with `status` (negative: the signal); refused: `key` could
-    not be started, `text` says why."""
+    """started: `pid` runs `key`; exited: `pid` has gone with `status` (negative: the signal);
+    refused: `key` could not be started, `text` says why."""
 
     what: Literal["started", "exited", "refused"]
     key: str = ""
@@ -83,7 +87,8 @@ def environment() -> dict[str, str]:
 
 
 class ForkLauncher:
-    """Talks to `python -m dreamlab.processes.forkserver` in JSON lines; a thread reads its answers."""
+    """Talks to `python -m dreamlab.processes.forkserver` in JSON lines; a thread reads its
+    answers."""
 
     def __init__(self, wake: Callable[[], None] = lambda: None):
         self._wake = wake
@@ -118,7 +123,9 @@ class ForkLauncher:
 
     def start(self, request: Request) -> None:
         """The answer comes as a notice."""
-        line = json.dumps({**dataclasses.asdict(request), "path": str(request.path)}).encode() + b"\n"
+        line = (
+            json.dumps({**dataclasses.asdict(request), "path": str(request.path)}).encode() + b"\n"
+        )
         with self._lock:
             self._waiting.add(request.key)
             process = self._process
@@ -151,7 +158,11 @@ class ForkLauncher:
     def _begin(self) -> None:
         command = [sys.executable, "-P", "-m", "dreamlab.processes.forkserver"]
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment(), start_new_session=True
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment(),
+            start_new_session=True,
         )
         threading.Thread(target=self._listen, args=(self._process,), daemon=True).start()
 
@@ -208,9 +219,16 @@ def worker_command(request: Request) -> list[str]:
             request.device,
         ]
     return [
-        *base, "dreamlab.processes.worker", str(request.path), "--threads", str(request.threads),
-        "--device", request.device, "--attempt", str(request.attempt),
-    ]  # fmt: skip
+        *base,
+        "dreamlab.processes.worker",
+        str(request.path),
+        "--threads",
+        str(request.threads),
+        "--device",
+        request.device,
+        "--attempt",
+        str(request.attempt),
+    ]
 
 
 class SpawnLauncher:
@@ -232,7 +250,9 @@ class SpawnLauncher:
             names = ",".join(f"cuda:{i}" for i in range(len(request.device.split(","))))
             request = dataclasses.replace(request, device=names)
         try:
-            child = subprocess.Popen(self._command(request), stdin=subprocess.DEVNULL, env=env, start_new_session=True)
+            child = subprocess.Popen(
+                self._command(request), stdin=subprocess.DEVNULL, env=env, start_new_session=True
+            )
         except OSError as error:
             self._notices.append(Notice("refused", request.key, text=str(error)))
             return

@@ -29,8 +29,8 @@ class LockHeld(RuntimeError):
 
 
 def serve(runs: Path, linger: float, engine: Engine | None = None) -> None:
-    """Runs an engine until nothing is active and nobody has needed it for `linger` seconds, until SIGTERM, or
-    until the runs folder vanishes. Raises LockHeld where another engine goes on."""
+    """Runs an engine until nothing is active and nobody has needed it for `linger` seconds, until
+    SIGTERM, or until the runs folder vanishes. Raises LockHeld where another engine goes on."""
     folder = runs.parent / f".{runs.name}-engine"
     lock = _acquire(runs, folder / "lock")
     try:
@@ -66,7 +66,8 @@ class _Loop:
         self.lock_file = engine.store.folders.engine / "lock"
 
     def run(self) -> None:
-        """Rounds of the engine until nothing is active and no client has lived for the linger time."""
+        """Rounds of the engine until nothing is active and no client has lived for the linger
+        time."""
         signal.signal(signal.SIGTERM, self._end)
         self._announce()
         looked = 0.0
@@ -91,8 +92,8 @@ class _Loop:
             self.needed = time.monotonic()
         if time.monotonic() - self.needed < self.linger:
             return True
-        # whoever comes now finds no engine.json and starts an engine that waits for the lock; whoever came just
-        # before is seen by one last look
+        # whoever comes now finds no engine.json and starts an engine that waits for the lock;
+        # whoever came just before is seen by one last look
         (self.engine.store.folders.engine / "engine.json").unlink(missing_ok=True)
         self.engine.tick()
         if self._busy():
@@ -108,10 +109,14 @@ class _Loop:
     def _announce(self) -> None:
         keeper = self.engine.keeper
         info = {
-            "pid": os.getpid(), "pid_started": started(os.getpid()), "host": host(), "started": time.time(),
-            "live_socket": str(keeper.socket) if keeper else "", "devices": [d.name for d in self.engine.devices],
+            "pid": os.getpid(),
+            "pid_started": started(os.getpid()),
+            "host": host(),
+            "started": time.time(),
+            "live_socket": str(keeper.socket) if keeper else "",
+            "devices": [d.name for d in self.engine.devices],
             "threads": cores(),
-        }  # fmt: skip
+        }
         write_json(self.engine.store.folders.engine / "engine.json", info)
 
     def _end(self, number: int, frame: FrameType | None) -> None:

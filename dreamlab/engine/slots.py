@@ -44,7 +44,8 @@ class Slots:
         self._held[run_id] = {d.name: slots_needed(kind, d) for d in devices}
 
     def take_named(self, run_id: str, names: str, kind: str) -> None:
-        """For a worker found running: it keeps its devices ("cuda:0,cuda:1") even where they have no slot left."""
+        """For a worker found running: it keeps its devices ("cuda:0,cuda:1") even where they have
+        no slot left."""
         self.take(run_id, [d for d in self.devices if d.name in names.split(",")], kind)
 
     def release(self, run_id: str) -> None:

@@ -1,4 +1,5 @@
-"""What becomes of a run when its worker dies, when somebody resumes it, when what it needs has failed."""
+"""What becomes of a run when its worker dies, when somebody resumes it, when what it needs has
+failed."""
 
 from __future__ import annotations
 
@@ -22,13 +23,23 @@ def interrupt(entry: Entry) -> bool:
     job = entry.job
     gone_on = entry.best > int(job.get("best", -1))
     strikes = 0 if gone_on and entry.best > 0 else int(job.get("strikes", 0)) + 1
-    interruption = {"t": round(time.time(), 3), "attempt": entry.attempt, "step": max(entry.best, 0)}
+    interruption = {
+        "t": round(time.time(), 3),
+        "attempt": entry.attempt,
+        "step": max(entry.best, 0),
+    }
     fields: dict[str, Any] = {
-        "interruptions": [*job.get("interruptions", []), interruption], "strikes": strikes,
-        "best": max(entry.best, int(job.get("best", -1))), "pid": None, "pid_started": 0.0,
-    }  # fmt: skip
+        "interruptions": [*job.get("interruptions", []), interruption],
+        "strikes": strikes,
+        "best": max(entry.best, int(job.get("best", -1))),
+        "pid": None,
+        "pid_started": 0.0,
+    }
     if strikes >= MOST_STRIKES:
-        error = f"The worker ended {strikes} times without getting further{_reason(entry.exit_status)}; worker.log may say more."
+        error = (
+            f"The worker ended {strikes} times without getting further{_reason(entry.exit_status)};"
+            " worker.log may say more."
+        )
         entry.write_job("failed", **fields, error=error)
         return True
     entry.write_job("interrupted", **fields)
@@ -43,21 +54,32 @@ def _reason(status: int | None) -> str:
         return " (killed by the system or by hand; too little memory is the usual reason)"
     if status < 0:
         return f" (ended by signal {-status})"
-    return " (another process holds its directory)" if status == EXIT_HELD else f" (exit status {status})"
+    return (
+        " (another process holds its directory)"
+        if status == EXIT_HELD
+        else f" (exit status {status})"
+    )
 
 
 def disk_failed(entry: Entry) -> bool:
     """Whether the worker could not even write its end; the engine says so as soon as it can."""
     if entry.exit_status != EXIT_DISK:
         return False
-    error = "The run could not write into its directory (is the disk full?); make room and resume this run."
+    error = (
+        "The run could not write into its directory (is the disk full?); make room and resume this"
+        " run."
+    )
     entry.write_job("failed", error=error, pid=None)
     return True
 
 
 def requeue(entry: Entry, *, by_hand: bool) -> None:
     """The next attempt. A run resumed by hand queues at the end and gets its three strikes anew."""
-    fields: dict[str, Any] = {"attempt": max(entry.attempt, entry.events_attempt) + 1, "pid": None, "pid_started": 0.0}
+    fields: dict[str, Any] = {
+        "attempt": max(entry.attempt, entry.events_attempt) + 1,
+        "pid": None,
+        "pid_started": 0.0,
+    }
     if by_hand:
         fields |= {"queued_at": time.time(), "strikes": 0}
         (entry.run.path / "stop").unlink(missing_ok=True)
@@ -84,7 +106,8 @@ def readiness(entry: Entry, state_of: StateOf) -> tuple[bool, str, str]:
 
 
 def order(entries: list[Entry], group_of: Callable[[str], Entry | None]) -> list[Entry]:
-    """First come, first served; a group's children count as come with their group, in the order of its plan."""
+    """First come, first served; a group's children count as come with their group, in the order of
+    its plan."""
 
     def key(entry: Entry) -> tuple[float, str, int, str]:
         group = group_of(entry.record.group) if entry.record.group else None

@@ -1,4 +1,5 @@
-"""What a run will cost, before Start: from a probe of a few steps, else from a finished run that is alike, else by arithmetic."""
+"""What a run will cost, before Start: from a probe of a few steps, else from a finished run that is
+alike, else by arithmetic."""
 
 from __future__ import annotations
 
@@ -33,15 +34,28 @@ from dreamlab.store import Run, RunError, RunStore
 from dreamlab.store.machine import cores, has_cuda
 
 RATE = 7e10
-"""Multiply-adds a second of two cores in such networks; replaced by a probe or by this machine's own runs."""
+"""Multiply-adds a second of two cores in such networks; replaced by a probe or by this machine's
+own runs."""
 PROCESS_BYTES = 550 * 2**20
 START_SECONDS = 0.5
 CLASSIFY_SECONDS_PER_IMAGE = 3.3e-4  # small_cnn, one thread, training
 CLASSIFIER_COST: dict[ClassifierName, float] = {
-    "small_cnn": 1.0, "cnn": 2.1, "mlp": 0.3, "unet_encoder": 124.0, "unet_encoder_small": 5.2, "resnet18": 102.0,
-    "resnet50": 269.0, "resnet101": 489.0, "resnet152": 688.0, "vgg16": 63.0, "vit_s": 255.0, "vit_b": 1033.0, "swin_t": 112.0,
-}  # fmt: skip
-"""Time of a training step at 28x28 beside small_cnn's; `tests.bench.classifiers.costs` measures it."""
+    "small_cnn": 1.0,
+    "cnn": 2.1,
+    "mlp": 0.3,
+    "unet_encoder": 124.0,
+    "unet_encoder_small": 5.2,
+    "resnet18": 102.0,
+    "resnet50": 269.0,
+    "resnet101": 489.0,
+    "resnet152": 688.0,
+    "vgg16": 63.0,
+    "vit_s": 255.0,
+    "vit_b": 1033.0,
+    "swin_t": 112.0,
+}
+"""Time of a training step at 28x28 beside small_cnn's; `tests.bench.classifiers.costs` measures
+it."""
 EXTRACTOR_SECONDS, FIDELITY_SECONDS = 25.0, 1.5
 OPTIMIZER_NUMBERS = {"muon": 1.3, "adamw": 2.0, "adam": 2.0, "sgd": 1.0, "adafactor": 0.1}
 """Numbers of state that an optimiser keeps per parameter; about, for Muon and Adafactor."""
@@ -51,8 +65,8 @@ Known = Callable[[TrainSpec], Measurement | None]
 
 @dataclasses.dataclass(frozen=True)
 class Estimate:
-    """Seconds, bytes, parameters and images; None where nothing can be said. `text` says it in one line; `source` is
-    "probe", "history" or "arithmetic"."""
+    """Seconds, bytes, parameters and images; None where nothing can be said. `text` says it in one
+    line; `source` is "probe", "history" or "arithmetic"."""
 
     seconds: float | None = None
     memory_bytes: int | None = None
@@ -90,10 +104,15 @@ class Estimate:
     def as_dict(self) -> dict[str, Any]:
         """As a result names them, for the command line."""
         return {
-            "parameters": self.parameters, "steps": self.steps, "images_seen": self.images_seen, "seconds": self.seconds,
-            "images_per_second": self.images_per_second, "peak_memory_bytes": self.memory_bytes, "disk_bytes": self.disk_bytes,
+            "parameters": self.parameters,
+            "steps": self.steps,
+            "images_seen": self.images_seen,
+            "seconds": self.seconds,
+            "images_per_second": self.images_per_second,
+            "peak_memory_bytes": self.memory_bytes,
+            "disk_bytes": self.disk_bytes,
             "source": self.source,
-        }  # fmt: skip
+        }
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,7 +124,9 @@ class Past:
     history: list[Run]
 
 
-def estimate(spec: Spec, store: RunStore, history: Iterable[Run] = (), known: Known = lambda spec: None) -> Estimate:
+def estimate(
+    spec: Spec, store: RunStore, history: Iterable[Run] = (), known: Known = lambda spec: None
+) -> Estimate:
     """What a run of this spec will take on this machine."""
     past = Past(store, known, list(history))
     if isinstance(spec, TrainSpec):
@@ -129,14 +150,17 @@ def classifying(spec: ClassifySpec) -> float:
     steps = spec.steps
     if spec.budget == "epochs":
         steps = math.ceil(
-            spec.epochs * sum(c.total for c in mixing.counts(spec.arm, available(spec))) / spec.batch_size
+            spec.epochs
+            * sum(c.total for c in mixing.counts(spec.arm, available(spec)))
+            / spec.batch_size
         )
     cost = CLASSIFIER_COST[spec.classifier] * (info.size / 28) ** 2 * CLASSIFY_SECONDS_PER_IMAGE
     return spec.seeds * (steps * spec.batch_size + info.test / 3) * cost
 
 
 def calls(spec: SynthesizeSpec, trained: TrainSpec, stage: int = 0) -> int:
-    """Passes through the network that one image costs in a stage: one wherever the sampler asks, two where guided."""
+    """Passes through the network that one image costs in a stage: one wherever the sampler asks,
+    two where guided."""
     T = trained.num_train_timesteps
     alpha_bar = schedules.alpha_bar(trained.schedule, T, trained.zero_terminal_snr)
     asked = timesteps.evaluations(spec.sampler, alpha_bar, spec.num_steps)
@@ -153,7 +177,9 @@ def _synthesize(spec: SynthesizeSpec, past: Past) -> Estimate:
     for number, stage in enumerate(stages):
         s, disk, how = _sampling(spec, stage, images, past, number)
         seconds, source = seconds + s, how if how != "probe" else source
-        memory += 4 * parameter_count(network_of(stage)) + _forward_bytes(stage, min(images, spec.batch_size))
+        memory += 4 * parameter_count(network_of(stage)) + _forward_bytes(
+            stage, min(images, spec.batch_size)
+        )
     return Estimate(seconds, memory, disk, images_seen=images, source=source)
 
 
@@ -218,17 +244,25 @@ def _train(spec: TrainSpec, past: Past) -> Estimate:
         memory = measured.peak_memory_bytes + (part - measured.images) * activation_bytes(network)
     elif (run := _alike(spec, past.history)) is not None:
         result = run.result() or {}
-        step, source, memory = spec.batch_size / result["images_per_second"], "history", result["peak_memory_bytes"]
+        step, source, memory = (
+            spec.batch_size / result["images_per_second"],
+            "history",
+            result["peak_memory_bytes"],
+        )
     on_cpu = spec.device == "cpu" or not has_cuda()
     preview_images = preview_columns(network, on_cpu) * len(catalog.drawn_classes(spec))
     shown = PREVIEW_STEPS * preview_images * call
-    busy = 1 - min(shown / (spec.preview_every + shown), PREVIEW_SHARE) if source != "history" else 1.0
+    busy = (
+        1 - min(shown / (spec.preview_every + shown), PREVIEW_SHARE) if source != "history" else 1.0
+    )
     steps = spec.steps or math.ceil(spec.epochs * train_images(spec) / spec.batch_size)
     seconds = steps * step / busy if steps else spec.seconds
     steps = steps or max(1, int(spec.seconds * busy / step))
     pixels = preview_images * network.image_size**2 * network.channels
     previews = (seconds / spec.preview_every + 2) * pixels
-    checkpoints = 4 * parameters * (1 + spec.snapshots) + int(4 * parameters * (2 + OPTIMIZER_NUMBERS[spec.optimizer]))
+    checkpoints = 4 * parameters * (1 + spec.snapshots) + int(
+        4 * parameters * (2 + OPTIMIZER_NUMBERS[spec.optimizer])
+    )
     return Estimate(
         seconds + START_SECONDS,
         memory,
@@ -273,7 +307,11 @@ def _group(spec: MixSpec | SweepSpec | StudySpec, past: Past) -> Estimate:
             generator = planned.get(values["source"]) or past.store.get(values["source"]).spec
             assert isinstance(generator, TrainSpec)
             labelled = values.get("labeller", "none") != "none"
-            classes = catalog.info(generator.dataset).classes if labelled else catalog.drawn_classes(generator)
+            classes = (
+                catalog.info(generator.dataset).classes
+                if labelled
+                else catalog.drawn_classes(generator)
+            )
             images = values["per_class"] * (len(values.get("classes", ())) or len(classes))
             s, d, _ = _sampling(make(SynthesizeSpec, values), generator, images, past)
             seconds, disk = seconds + s + START_SECONDS, disk + d

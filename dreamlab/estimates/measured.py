@@ -1,4 +1,5 @@
-"""What a few steps on this machine cost: measured once per network and batch in a process of its own, and remembered."""
+"""What a few steps on this machine cost: measured once per network and batch in a process of its
+own, and remembered."""
 
 from __future__ import annotations
 
@@ -27,8 +28,8 @@ FORMAT = 1
 
 @dataclasses.dataclass(frozen=True)
 class Measurement:
-    """`images` at once took `seconds_per_step` to train and `seconds_per_call` each to pass the network once, in
-    `precision`; the process held at most `peak_memory_bytes`."""
+    """`images` at once took `seconds_per_step` to train and `seconds_per_call` each to pass the
+    network once, in `precision`; the process held at most `peak_memory_bytes`."""
 
     images: int
     seconds_per_step: float
@@ -40,14 +41,24 @@ class Measurement:
 def key(spec: TrainSpec) -> str:
     """What a measurement depends on: network, batch, arithmetic, optimiser, data held, machine."""
     about = [
-        FORMAT, dataclasses.astuple(network_of(spec)), spec.batch_size, spec.accumulate, spec.optimizer, spec.precision,
-        spec.device, spec.dataset, spec.images_per_class, platform.node(), cores(),
-    ]  # fmt: skip
+        FORMAT,
+        dataclasses.astuple(network_of(spec)),
+        spec.batch_size,
+        spec.accumulate,
+        spec.optimizer,
+        spec.precision,
+        spec.device,
+        spec.dataset,
+        spec.images_per_class,
+        platform.node(),
+        cores(),
+    ]
     return "probe-" + hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]
 
 
 class Prober:
-    """Looks measurements up, and makes them: at once (`measure`), or in the background (`wish`), one at a time."""
+    """Looks measurements up, and makes them: at once (`measure`), or in the background (`wish`),
+    one at a time."""
 
     def __init__(self, store: RunStore):
         self._store = store
@@ -70,13 +81,19 @@ class Prober:
         return Measurement(**values)
 
     def measure(self, spec: TrainSpec) -> Measurement | None:
-        """The known measurement, or a new one: takes some seconds. None where the probe could not be made."""
+        """The known measurement, or a new one: takes some seconds. None where the probe could not
+        be made."""
         if (found := self.known(spec)) is not None or key(spec) in self._failed:
             return found
         with subprocess.Popen(
-            [sys.executable, "-m", "dreamlab.processes.probe"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-            env=environment(), start_new_session=True,
-        ) as process:  # fmt: skip
+            [sys.executable, "-m", "dreamlab.processes.probe"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=environment(),
+            start_new_session=True,
+        ) as process:
             self._process, self._under_way = process, key(spec)
             folders = {"runs": str(self._store.folder), "cache": str(self._store.folders.cache)}
             request = {"spec": spec.model_dump(mode="json"), **folders}
@@ -92,14 +109,19 @@ class Prober:
             answer = json.loads(out.splitlines()[-1])
             measurement = Measurement(**answer)
         except (IndexError, ValueError, TypeError):
-            if process.returncode is not None and process.returncode >= 0:  # not one that was cancelled
+            if (
+                process.returncode is not None and process.returncode >= 0
+            ):  # not one that was cancelled
                 self._failed.add(key(spec))
             return None
-        self._open().put(key(spec), **{k: np.array(v) for k, v in dataclasses.asdict(measurement).items()})
+        self._open().put(
+            key(spec), **{k: np.array(v) for k, v in dataclasses.asdict(measurement).items()}
+        )
         return measurement
 
     def wish(self, spec: TrainSpec, idle: Callable[[], bool]) -> None:
-        """Measures in the background once nothing else is wished for and `idle()`; the last wish wins."""
+        """Measures in the background once nothing else is wished for and `idle()`; the last wish
+        wins."""
         if key(spec) in self._failed:
             return
         if self._under_way not in ("", key(spec)):

@@ -1,4 +1,5 @@
-"""Experiments: which runs a mix, a sweep or a study is made of, and what their results say together. No torch."""
+"""Experiments: which runs a mix, a sweep or a study is made of, and what their results say
+together. No torch."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ __all__ = ["Child", "Status", "plan", "report"]
 
 
 def plan(spec: Spec, store: RunStore) -> list[Child]:
-    """The runs that a group needs, siblings before those that need them. Raises SpecError or RunError."""
+    """The runs that a group needs, siblings before those that need them. Raises SpecError or
+    RunError."""
     if isinstance(spec, MixSpec):
         return plan_mix(spec, store)
     if isinstance(spec, SweepSpec):
@@ -32,7 +34,8 @@ REPORTS = {"mix": report_mix, "sweep": report_sweep, "study": report_study}
 
 
 def report(run: Run, store: RunStore, status: Status | None = None) -> dict[str, Any]:
-    """What the children of a group say so far, in the form of its result; cells are missing while they run.
+    """What the children of a group say so far, in the form of its result; cells are missing while
+    they run.
 
     `status` looks up a run's status by id: a page gives its cached readers. Raises RunError.
     """

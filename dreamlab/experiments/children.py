@@ -14,7 +14,8 @@ Status = Callable[[str], RunStatus]
 
 @dataclasses.dataclass(frozen=True)
 class Child:
-    """A run that a group is made of. `values` are settings of its spec; "@role" stands for a sibling's id."""
+    """A run that a group is made of. `values` are settings of its spec; "@role" stands for a
+    sibling's id."""
 
     role: str
     kind: str
@@ -48,7 +49,9 @@ class Children:
         return status.result or Run(self.store.folder / self.ids[role]).result()
 
 
-def train_run(store: RunStore, name: str, field: str, words: str = "Generator (--from)") -> tuple[Run, TrainSpec]:
+def train_run(
+    store: RunStore, name: str, field: str, words: str = "Generator (--from)"
+) -> tuple[Run, TrainSpec]:
     """A train run and its spec. Raises SpecError of the field, which `words` name."""
     try:
         run = store.get(name)

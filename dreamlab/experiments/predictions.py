@@ -11,8 +11,9 @@ FILE = "predictions.npz"
 
 
 def predictions(folder: Path, seeds: int, name: str = "class") -> np.ndarray | None:
-    """(seeds, images) predicted classes of the first `seeds` seeds of a classify run, or what is kept beside them by `name`
-    (`top5` is (seeds, images, 5)); None where a seed is missing or the file cannot be read."""
+    """(seeds, images) predicted classes of the first `seeds` seeds of a classify run, or what is
+    kept beside them by `name` (`top5` is (seeds, images, 5)); None where a seed is missing or the
+    file cannot be read."""
     try:
         with np.load(folder / FILE, allow_pickle=False) as arrays:
             return np.stack([arrays[f"seed_{seed}_{name}"] for seed in range(seeds)])

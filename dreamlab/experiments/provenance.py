@@ -1,4 +1,5 @@
-"""Which real images a set of synthetic ones was made from: counted from the indices, along every run that it goes back to."""
+"""Which real images a set of synthetic ones was made from: counted from the indices, along every
+run that it goes back to."""
 
 from __future__ import annotations
 
@@ -10,14 +11,23 @@ from dreamlab.data import mixing
 from dreamlab.data.available import roles
 from dreamlab.experiments.children import Children
 from dreamlab.experiments.mix.plan import ALL, ARM, OWN, TRAINED_HERE, training
-from dreamlab.settings import ImportSpec, MixSpec, RealData, SpecError, SynthesizeSpec, TrainSpec, make
+from dreamlab.settings import (
+    ImportSpec,
+    MixSpec,
+    RealData,
+    SpecError,
+    SynthesizeSpec,
+    TrainSpec,
+    make,
+)
 from dreamlab.store import Run, RunError, RunStore
 
 
 @dataclasses.dataclass(frozen=True)
 class Origin:
-    """Where the synthetic images of a mix come from. `saw` are indices into the training split, None where they cannot be
-    told; `foreign` where they were made elsewhere; `seconds` of training, where that is known."""
+    """Where the synthetic images of a mix come from. `saw` are indices into the training split,
+    None where they cannot be told; `foreign` where they were made elsewhere; `seconds` of training,
+    where that is known."""
 
     key: str
     run: str
@@ -44,7 +54,8 @@ class Origin:
 
 
 def origin(spec: MixSpec, key: str, store: RunStore, children: Children) -> Origin:
-    """The origin behind one key of a mix; its run may be gone, then its settings are read from nowhere."""
+    """The origin behind one key of a mix; its run may be gone, then its settings are read from
+    nowhere."""
     if key in TRAINED_HERE:
         run_id = children.ids.get(f"generator:{key}", "")
         trained = make(TrainSpec, training(spec, key)) if key in (OWN, ALL) else None
@@ -78,13 +89,16 @@ def behind(made: object, data: RealData, store: RunStore) -> np.ndarray | None:
             return None
         parts.append(found)
     if made.labeller == "all":
-        parts.append(roles(make(RealData, {"dataset": data.dataset, "data_dir": data.data_dir})).pool)
+        parts.append(
+            roles(make(RealData, {"dataset": data.dataset, "data_dir": data.data_dir})).pool
+        )
     return np.unique(np.concatenate(parts))
 
 
 def seen(trained: TrainSpec, data: RealData, store: RunStore) -> np.ndarray | None:
-    """Indices into the training split that a generator was trained on; a fine-tuned one saw what the run it started from
-    saw, too. None where that cannot be counted, or where it was other data."""
+    """Indices into the training split that a generator was trained on; a fine-tuned one saw what
+    the run it started from saw, too. None where that cannot be counted, or where it was other data.
+    """
     found = []
     while True:
         if trained.dataset != data.dataset:

@@ -1,4 +1,5 @@
-"""Networks whose features are compared: a classifier trained on the real data, or the Inception-v3 of FID."""
+"""Networks whose features are compared: a classifier trained on the real data, or the Inception-v3
+of FID."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ from dreamlab.classifiers.networks import Classifier, outputs
 
 INCEPTION_FILE = "weights-inception-2015-12-05-6726825d.pth"
 PROBE_MEAN, PROBE_NORM = 0.17647, 18.638
-"""Mean and norm of the standard weights' features of the test image in `_check_probe`; rounding to fp16 moves them by 1e-4."""
+"""Mean and norm of the standard weights' features of the test image in `_check_probe`; rounding to
+fp16 moves them by 1e-4."""
 
 
 class ExtractorError(ValueError):
@@ -24,7 +26,8 @@ class ExtractorError(ValueError):
 
 
 class Extractor(Protocol):
-    """Features (n, dimensions) float32 of uint8 NHWC images in batches; `id` is made from the weights."""
+    """Features (n, dimensions) float32 of uint8 NHWC images in batches; `id` is made from the
+    weights."""
 
     name: str
     id: str
@@ -43,7 +46,8 @@ def weights_id(state: Mapping[str, np.ndarray]) -> str:
 
 
 class ClassifierExtractor:
-    """The penultimate features of a classifier (design.md: their Frechet distance is `fd_classifier`, never FID)."""
+    """The penultimate features of a classifier (design.md: their Frechet distance is
+    `fd_classifier`, never FID)."""
 
     name = "classifier"
 
@@ -63,10 +67,11 @@ class ClassifierExtractor:
 
 
 class InceptionExtractor:
-    """2048 pool features of torch-fidelity's Inception-v3, with its resize and its batch norms as they are.
+    """2048 pool features of torch-fidelity's Inception-v3, with its resize and its batch norms as
+    they are.
 
-    `path` is the user's weight file. It is read as plain tensors only: nothing in it can run. Raises ExtractorError
-    where it is missing or holds another network's weights.
+    `path` is the user's weight file. It is read as plain tensors only: nothing in it can run.
+    Raises ExtractorError where it is missing or holds another network's weights.
     """
 
     name = "inception"
@@ -78,15 +83,19 @@ class InceptionExtractor:
         state = _read(path)
         self.device, self.batch_size = device, batch_size
         self.id = weights_id({k: v.numpy() for k, v in state.items()})
-        # torch-fidelity unpickles whatever the file holds; it is given our own copy of the tensors instead
+        # torch-fidelity unpickles whatever the file holds; it is given our own copy of the tensors
+        # instead
         safe = io.BytesIO()
         torch.save(state, safe)
         safe.seek(0)
         try:
-            network = FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=safe)
+            network = FeatureExtractorInceptionV3(
+                "inception", ["2048"], feature_extractor_weights_path=safe
+            )
         except (RuntimeError, KeyError) as error:
             raise ExtractorError(
-                f"{path} holds the weights of another network, not {INCEPTION_FILE}: {str(error)[:120]}"
+                f"{path} holds the weights of another network, not {INCEPTION_FILE}:"
+                f" {str(error)[:120]}"
             ) from None
         self.network = network.to(device, memory_format=torch.channels_last)
         self._check_probe(path)
@@ -104,13 +113,18 @@ class InceptionExtractor:
         return features.float().cpu().numpy()
 
     def _check_probe(self, path: str) -> None:
-        """Any weights of the same shapes would load; the standard ones answer a fixed image in a known way."""
+        """Any weights of the same shapes would load; the standard ones answer a fixed image in a
+        known way."""
         ramp = np.add.outer(np.arange(32) * 5, np.arange(32) * 3).astype(np.uint8)
         features = self._features(np.stack([ramp, ramp.T, 255 - ramp], axis=-1)[None])[0]
         found = float(features.mean()), float(np.linalg.norm(features))
-        if abs(found[0] - PROBE_MEAN) > 0.02 * PROBE_MEAN or abs(found[1] - PROBE_NORM) > 0.02 * PROBE_NORM:
+        if (
+            abs(found[0] - PROBE_MEAN) > 0.02 * PROBE_MEAN
+            or abs(found[1] - PROBE_NORM) > 0.02 * PROBE_NORM
+        ):
             raise ExtractorError(
-                f"{path} fits Inception-v3 but is not {INCEPTION_FILE}: its features of a test image differ."
+                f"{path} fits Inception-v3 but is not {INCEPTION_FILE}: its features of a test"
+                " image differ."
             )
 
 
@@ -118,14 +132,20 @@ def _read(path: str) -> dict[str, Tensor]:
     file = Path(path).expanduser()
     if not path or not file.is_file():
         raise ExtractorError(
-            f"Inception weights (--inception-weights): {path!r} is not a file; give the path of {INCEPTION_FILE}."
+            f"Inception weights (--inception-weights): {path!r} is not a file; give the path of"
+            f" {INCEPTION_FILE}."
         )
     try:
         state = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises several kinds for a file that is not tensors; all mean the same here
+    except (
+        Exception
+    ) as error:  # torch raises several kinds for a file that is not tensors; all mean the same here
         raise ExtractorError(
-            f"{path} cannot be read as plain tensors ({type(error).__name__}); give {INCEPTION_FILE}."
+            f"{path} cannot be read as plain tensors ({type(error).__name__}); give"
+            f" {INCEPTION_FILE}."
         ) from None
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise ExtractorError(f"{path} does not hold the weights of a network; give {INCEPTION_FILE}.")
+        raise ExtractorError(
+            f"{path} does not hold the weights of a network; give {INCEPTION_FILE}."
+        )
     return dict(state)

@@ -1,7 +1,8 @@
 """Frechet distance between two sets of features, in float64 and with an interval. Numpy only.
 
-|m1 - m2|^2 + Tr(S1 + S2 - 2 (S1 S2)^(1/2)) for the means m and covariances S of both sets (Dowson & Landau 1982; FID:
-Heusel et al. 2017, equation 6). Called FID only on the pool features of the standard Inception weights.
+|m1 - m2|^2 + Tr(S1 + S2 - 2 (S1 S2)^(1/2)) for the means m and covariances S of both sets (Dowson &
+Landau 1982; FID: Heusel et al. 2017, equation 6). Called FID only on the pool features of the
+standard Inception weights.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ SMALL = 512
 
 @dataclasses.dataclass(frozen=True)
 class Statistics:
-    """What the distance needs of a set: mean (d,), trace of the covariance, and a root R (k, d) with R'R = covariance."""
+    """What the distance needs of a set: mean (d,), trace of the covariance, and a root R (k, d)
+    with R'R = covariance."""
 
     mean: np.ndarray
     trace: float
@@ -28,14 +30,17 @@ class Statistics:
 
 
 def statistics(features: np.ndarray, keep: bool = True) -> Statistics:
-    """features (n, d), n >= 2. The centred features are a root themselves, which is what is used with n < d.
+    """features (n, d), n >= 2. The centred features are a root themselves, which is what is used
+    with n < d.
 
-    With more images than dimensions a root of d rows is made by one eigendecomposition, which pays where the result is
-    kept and used again; `keep=False` saves it where d is large.
+    With more images than dimensions a root of d rows is made by one eigendecomposition, which pays
+    where the result is kept and used again; `keep=False` saves it where d is large.
     """
     x = np.asarray(features, dtype=np.float64)
     if x.ndim != 2 or len(x) < 2:
-        raise ValueError(f"features of shape {x.shape} cannot be used; (n, d) with n of at least 2 is needed")
+        raise ValueError(
+            f"features of shape {x.shape} cannot be used; (n, d) with n of at least 2 is needed"
+        )
     mean = x.mean(0)
     centred = (x - mean) / np.sqrt(len(x) - 1)
     trace = float(np.square(centred).sum())
@@ -45,7 +50,8 @@ def statistics(features: np.ndarray, keep: bool = True) -> Statistics:
 
 
 def distance(a: Statistics, b: Statistics) -> float:
-    """The squared Frechet distance. Tr (S1 S2)^(1/2) is the sum of the singular values of R1 R2'."""
+    """The squared Frechet distance. Tr (S1 S2)^(1/2) is the sum of the singular values of R1
+    R2'."""
     difference = a.mean - b.mean
     return float(difference @ difference + a.trace + b.trace - 2 * _nuclear(a.root @ b.root.T))
 
@@ -56,19 +62,27 @@ def frechet(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def frechet_interval(
-    x: np.ndarray, y: np.ndarray, groups: int = 0, level: float = 0.95, seed: int = 0, of_y: Statistics | None = None
+    x: np.ndarray,
+    y: np.ndarray,
+    groups: int = 0,
+    level: float = 0.95,
+    seed: int = 0,
+    of_y: Statistics | None = None,
 ) -> Interval:
-    """The distance with a two-sample grouped jackknife interval (Efron & Stein 1981; delete-a-group: Kott 2001).
+    """The distance with a two-sample grouped jackknife interval (Efron & Stein 1981;
+    delete-a-group: Kott 2001).
 
-    Each set is dealt into groups at random; leaving one out at a time gives the variance that each set contributes. The
-    value is that of all images: its bias from the number of images, which every such distance has, stays in it. `of_y`
-    gives statistics of y that were made before.
+    Each set is dealt into groups at random; leaving one out at a time gives the variance that each
+    set contributes. The value is that of all images: its bias from the number of images, which
+    every such distance has, stays in it. `of_y` gives statistics of y that were made before.
     """
     count = min(groups or (20 if x.shape[1] <= SMALL else 10), len(x) // 2, len(y) // 2)
     sx, sy = statistics(x), of_y or statistics(y)
     value = distance(sx, sy)
     if count < 2:
-        raise ValueError(f"an interval needs at least 4 images in each set, there are {len(x)} and {len(y)}")
+        raise ValueError(
+            f"an interval needs at least 4 images in each set, there are {len(x)} and {len(y)}"
+        )
     rng = np.random.default_rng(seed)
     left_x = [distance(statistics(part, keep=False), sy) for part in _left_out(x, count, rng)]
     left_y = [distance(sx, statistics(part, keep=False)) for part in _left_out(y, count, rng)]
@@ -89,10 +103,12 @@ def _root(covariance: np.ndarray) -> np.ndarray:
 
 
 def _nuclear(matrix: np.ndarray) -> float:
-    """Sum of singular values; for large matrices from the symmetric eigenvalues of the smaller Gram matrix."""
+    """Sum of singular values; for large matrices from the symmetric eigenvalues of the smaller Gram
+    matrix."""
     if min(matrix.shape) <= SMALL:
         return float(np.linalg.svd(matrix, compute_uv=False).sum())
     gram = matrix @ matrix.T if matrix.shape[0] <= matrix.shape[1] else matrix.T @ matrix
     values = np.linalg.eigvalsh(gram)
-    # what is below the rounding of the largest value is a null direction: its root would be noise, not a contribution
+    # what is below the rounding of the largest value is a null direction: its root would be noise,
+    # not a contribution
     return float(np.sqrt(values[values > values[-1] * 1e-15]).sum())

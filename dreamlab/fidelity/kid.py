@@ -1,4 +1,5 @@
-"""Kernel inception distance: the unbiased squared MMD with a polynomial kernel (Binkowski et al. 2018). Numpy only."""
+"""Kernel inception distance: the unbiased squared MMD with a polynomial kernel (Binkowski et al.
+2018). Numpy only."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ def kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def mmd(x: np.ndarray, y: np.ndarray) -> float:
-    """The unbiased estimate of the squared MMD (Gretton et al. 2012, equation 3): without the diagonals, may be < 0."""
+    """The unbiased estimate of the squared MMD (Gretton et al. 2012, equation 3): without the
+    diagonals, may be < 0."""
     return float(_Kernels(x, y).estimates(np.ones((1, len(x))), np.ones((1, len(y))))[0])
 
 
@@ -31,7 +33,8 @@ class _Kernels:
         np.fill_diagonal(self.yy, 0.0)
 
     def estimates(self, in_x: np.ndarray, in_y: np.ndarray) -> np.ndarray:
-        """The unbiased estimate for every row of the indicators in_x (k, n) and in_y (k, m): which rows a subset holds."""
+        """The unbiased estimate for every row of the indicators in_x (k, n) and in_y (k, m): which
+        rows a subset holds."""
         n, m = in_x.sum(1), in_y.sum(1)
         within_x = (in_x @ self.xx * in_x).sum(1) / (n * (n - 1))
         within_y = (in_y @ self.yy * in_y).sum(1) / (m * (m - 1))
@@ -39,7 +42,8 @@ class _Kernels:
         return value
 
     def jackknife_error(self, groups: int, rng: np.random.Generator) -> float:
-        """Standard error of the estimate on all rows, leaving out one group of each set at a time."""
+        """Standard error of the estimate on all rows, leaving out one group of each set at a
+        time."""
         n, m = self.xy.shape
         left_x, left_y = (1.0 - np.eye(groups)[:, rng.permutation(k) % groups] for k in (n, m))
         by_x = self.estimates(left_x, np.ones((groups, m)))
@@ -47,8 +51,11 @@ class _Kernels:
         return float(np.sqrt((groups - 1) * (np.var(by_x) + np.var(by_y))))
 
 
-def subset_values(x: np.ndarray, y: np.ndarray, subsets: int = 100, size: int = 1000, seed: int = 0) -> np.ndarray:
-    """The estimate on random subsets of at most `size` rows of each set, drawn without replacement."""
+def subset_values(
+    x: np.ndarray, y: np.ndarray, subsets: int = 100, size: int = 1000, seed: int = 0
+) -> np.ndarray:
+    """The estimate on random subsets of at most `size` rows of each set, drawn without
+    replacement."""
     whole = _Kernels(x, y) if max(len(x), len(y)) <= MOST else None
     return _subset_values(x, y, _picks(x, y, subsets, size, seed), whole)
 
@@ -61,10 +68,14 @@ def _picks(x: np.ndarray, y: np.ndarray, subsets: int, size: int, seed: int) -> 
     if size < 2:
         raise ValueError("KID needs at least 2 images in each set")
     rng = np.random.default_rng(seed)
-    return [(rng.permutation(len(x))[:size], rng.permutation(len(y))[:size]) for _ in range(subsets)]
+    return [
+        (rng.permutation(len(x))[:size], rng.permutation(len(y))[:size]) for _ in range(subsets)
+    ]
 
 
-def _subset_values(x: np.ndarray, y: np.ndarray, picks: Picks, whole: _Kernels | None) -> np.ndarray:
+def _subset_values(
+    x: np.ndarray, y: np.ndarray, picks: Picks, whole: _Kernels | None
+) -> np.ndarray:
     if whole is None:
         return np.array([mmd(x[i], y[j]) for i, j in picks])
     in_x, in_y = np.zeros((len(picks), len(x))), np.zeros((len(picks), len(y)))
@@ -75,17 +86,26 @@ def _subset_values(x: np.ndarray, y: np.ndarray, picks: Picks, whole: _Kernels |
 
 
 def kid(
-    x: np.ndarray, y: np.ndarray, subsets: int = 100, size: int = 1000, level: float = 0.95, seed: int = 0
+    x: np.ndarray,
+    y: np.ndarray,
+    subsets: int = 100,
+    size: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
 ) -> Interval:
-    """Mean over subsets, as KID is reported, with a two-sample grouped jackknife interval for the images drawn.
+    """Mean over subsets, as KID is reported, with a two-sample grouped jackknife interval for the
+    images drawn.
 
-    The spread over subsets, which others print, is that of one subset: it does not shrink with more images and is no
-    interval of the mean. Raises ValueError for fewer than 4 images in a set.
+    The spread over subsets, which others print, is that of one subset: it does not shrink with more
+    images and is no interval of the mean. Raises ValueError for fewer than 4 images in a set.
     """
     groups = min(20, len(x) // 2, len(y) // 2)
     if groups < 2:
-        raise ValueError(f"an interval needs at least 4 images in each set, there are {len(x)} and {len(y)}")
-    # beyond MOST the error comes from every k-th image, which makes it too large rather than too small
+        raise ValueError(
+            f"an interval needs at least 4 images in each set, there are {len(x)} and {len(y)}"
+        )
+    # beyond MOST the error comes from every k-th image, which makes it too large rather than too
+    # small
     thinned = _Kernels(x[:: -(-len(x) // MOST)], y[:: -(-len(y) // MOST)])
     whole = thinned if thinned.xy.shape == (len(x), len(y)) else None
     value = float(_subset_values(x, y, _picks(x, y, subsets, size, seed), whole).mean())

@@ -9,7 +9,8 @@ import numpy as np
 from dreamlab.noise.schedules import half_log_snr
 
 LAMBDA_MIN = -5.0
-"""Half the log SNR below which nothing of an image is decided: samplers that follow lambda or sigma spend one step there."""
+"""Half the log SNR below which nothing of an image is decided: samplers that follow lambda or sigma
+spend one step there."""
 SIGMA_MAX = 200.0
 """Noise level above which Heun's method does not correct a step; Karras et al. 2022 begin at 80."""
 RHO = 7.0
@@ -17,24 +18,25 @@ RHO = 7.0
 
 
 def even_timesteps(alpha_bar: np.ndarray, num_steps: int) -> np.ndarray:
-    """`num_steps` integers from T-1 down, T / num_steps apart ('trailing', Lin et al. 2023); all T where num_steps = T.
-    Raises ValueError outside 1..T."""
+    """`num_steps` integers from T-1 down, T / num_steps apart ('trailing', Lin et al. 2023); all T
+    where num_steps = T. Raises ValueError outside 1..T."""
     _check(alpha_bar, num_steps)
     steps = np.arange(num_steps, 0, -1, dtype=np.float64) * (len(alpha_bar) / num_steps)
     return np.round(steps).astype(np.int64) - 1
 
 
 def log_snr_timesteps(alpha_bar: np.ndarray, num_steps: int) -> np.ndarray:
-    """`num_steps` integers from T-1 down, evenly spaced in lambda, half the log SNR (Lu et al. 2022, section 3.3), from
-    -5 or the schedule's own start. Strictly falling: where lambda is coarser than t, the next free t is taken."""
+    """`num_steps` integers from T-1 down, evenly spaced in lambda, half the log SNR (Lu et al.
+    2022, section 3.3), from -5 or the schedule's own start. Strictly falling: where lambda is
+    coarser than t, the next free t is taken."""
     _check(alpha_bar, num_steps)
     lambdas = half_log_snr(alpha_bar)
     return _snapped(lambdas, np.linspace(max(lambdas[-1], LAMBDA_MIN), lambdas[0], num_steps))
 
 
 def sigma_timesteps(alpha_bar: np.ndarray, num_steps: int) -> np.ndarray:
-    """`num_steps` integers from T-1 down on the sigma grid of Karras et al. 2022 (Eq. 5, rho = 7), its start at lambda =
-    -5 or the schedule's own, its end at t = 0; snapped as above."""
+    """`num_steps` integers from T-1 down on the sigma grid of Karras et al. 2022 (Eq. 5, rho = 7),
+    its start at lambda = -5 or the schedule's own, its end at t = 0; snapped as above."""
     _check(alpha_bar, num_steps)
     lambdas = half_log_snr(alpha_bar)
     first, last = math.exp(-max(lambdas[-1], LAMBDA_MIN)), math.exp(-lambdas[0])
@@ -48,7 +50,8 @@ def corrected(alpha_bar: np.ndarray, ts: np.ndarray) -> list[bool]:
 
 
 def evaluations(sampler: str, alpha_bar: np.ndarray, num_steps: int) -> list[int]:
-    """The steps t at which a sampler by name asks its denoiser, one entry a call. Raises ValueError outside 1..T steps."""
+    """The steps t at which a sampler by name asks its denoiser, one entry a call. Raises ValueError
+    outside 1..T steps."""
     if sampler in ("ddpm", "ddim"):
         return [int(t) for t in even_timesteps(alpha_bar, num_steps)]
     if sampler == "dpmpp_2m":

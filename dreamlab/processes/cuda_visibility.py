@@ -6,13 +6,15 @@ import os
 
 
 def show_device(device: str, visible: str | None = None) -> str:
-    """Lets this process see its device ("cpu", "cuda:N", or a list such as "cuda:0,cuda:1") and no other, before torch
-    looks; returns the name that torch will have for the first."""
+    """Lets this process see its device ("cpu", "cuda:N", or a list such as "cuda:0,cuda:1") and no
+    other, before torch looks; returns the name that torch will have for the first."""
     if device == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
         return "cpu"
     if visible is None:
-        listed = [d.strip() for d in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if d.strip()]
+        listed = [
+            d.strip() for d in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if d.strip()
+        ]
         wanted = [int(name.partition(":")[2] or 0) for name in device.split(",")]
         visible = ",".join(listed[i] if i < len(listed) else str(i) for i in wanted)
     os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")

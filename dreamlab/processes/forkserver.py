@@ -1,10 +1,13 @@
-"""`python -m dreamlab.processes.forkserver`: imports torch once, then forks a worker for every line on stdin.
+"""`python -m dreamlab.processes.forkserver`: imports torch once, then forks a worker for every line
+on stdin.
 
-Nothing here may run a torch operation or touch CUDA: OpenMP's threads do not survive a fork, and a child of a
-parent that has used them hangs in its first parallel operation. Ends when stdin ends; its workers go on.
+Nothing here may run a torch operation or touch CUDA: OpenMP's threads do not survive a fork, and a
+child of a parent that has used them hangs in its first parallel operation. Ends when stdin ends;
+its workers go on.
 
 In:  {"key", "path", "threads", "device", "visible", "attempt"}   key "live": `path` is the socket to serve
-Out: {"ready": seconds, "cuda": bool}, {"key", "pid"}, {"key", "error"}, {"exited": pid, "status": exit status or -signal}
+Out: {"ready": seconds, "cuda": bool}, {"key", "pid"}, {"key", "error"}, {"exited": pid, "status":
+exit status or -signal}
 """
 
 from __future__ import annotations
@@ -24,21 +27,40 @@ from pathlib import Path
 from typing import Any
 
 FIRST = (
-    "numpy", "torch", "torch.nn", "torch.nn.functional", "torch.optim", "safetensors.torch", "PIL.Image", "diskcache",
-    "psutil", "dreamlab.processes.worker", "dreamlab.processes.live", "dreamlab.tasks.train.task", "dreamlab.tasks.synthesize.task", "dreamlab.tasks.synthesize.live",
+    "numpy",
+    "torch",
+    "torch.nn",
+    "torch.nn.functional",
+    "torch.optim",
+    "safetensors.torch",
+    "PIL.Image",
+    "diskcache",
+    "psutil",
+    "dreamlab.processes.worker",
+    "dreamlab.processes.live",
+    "dreamlab.tasks.train.task",
+    "dreamlab.tasks.synthesize.task",
+    "dreamlab.tasks.synthesize.live",
     "dreamlab.tasks.experiment",
-)  # fmt: skip
+)
 """Before the first request is taken: what training and live sampling need."""
 LATER = (
-    "scipy.linalg", "sympy", "torch._dynamo", "torchvision", "torchmetrics", "dreamlab.tasks.classify.task", "dreamlab.tasks.fidelity.task",
-)  # fmt: skip
-"""Between requests, one after the other: torchmetrics takes longer than torch, and nobody shall wait for it to train."""
+    "scipy.linalg",
+    "sympy",
+    "torch._dynamo",
+    "torchvision",
+    "torchmetrics",
+    "dreamlab.tasks.classify.task",
+    "dreamlab.tasks.fidelity.task",
+)
+"""Between requests, one after the other: torchmetrics takes longer than torch, and nobody shall
+wait for it to train."""
 log = logging.getLogger("dreamlab.processes.forkserver")
 
 
 def preload(names: Iterable[str]) -> None:
-    """Imports. A broken task module is logged and left: its own worker will say what is wrong with it. Raises
-    ImportError where torch is missing: then there is nothing to serve."""
+    """Imports. A broken task module is logged and left: its own worker will say what is wrong with
+    it. Raises ImportError where torch is missing: then there is nothing to serve."""
     for name in names:
         try:
             importlib.import_module(name)
@@ -51,7 +73,8 @@ def preload(names: Iterable[str]) -> None:
 
 
 class ForkServer:
-    """Reads requests from `requests`, answers on `answers` (file descriptors of its own); imports `later` meanwhile."""
+    """Reads requests from `requests`, answers on `answers` (file descriptors of its own); imports
+    `later` meanwhile."""
 
     def __init__(self, requests: int, answers: int, later: Iterable[str] = ()):
         self._requests, self._answers, self._later = requests, answers, list(later)
@@ -65,7 +88,9 @@ class ForkServer:
         signal.set_wakeup_fd(self._waker, warn_on_full_buffer=False)
         pending = b""
         while True:
-            readable, _, _ = select.select([self._requests, self._woken], [], [], 0 if self._later else None)
+            readable, _, _ = select.select(
+                [self._requests, self._woken], [], [], 0 if self._later else None
+            )
             if not readable:
                 preload([self._later.pop(0)])
                 continue
@@ -94,7 +119,12 @@ class ForkServer:
         try:
             pid = os.fork()
         except OSError as error:
-            self._say({"key": request["key"], "error": f"no new process can be started ({error.strerror})"})
+            self._say(
+                {
+                    "key": request["key"],
+                    "error": f"no new process can be started ({error.strerror})",
+                }
+            )
             return
         if pid == 0:
             self._become(request)
@@ -130,7 +160,11 @@ def run_child(request: dict[str, Any]) -> int:
     from dreamlab.processes.worker import run_attempt
 
     return run_attempt(
-        path, threads=request["threads"], device=request["device"], attempt=request["attempt"], visible=visible
+        path,
+        threads=request["threads"],
+        device=request["device"],
+        attempt=request["attempt"],
+        visible=visible,
     )
 
 
@@ -138,7 +172,8 @@ def main() -> int:
     """Imports, says that it is ready, and serves until stdin ends."""
     began = time.monotonic()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
-    # stdin and stdout become private descriptors, so that no library and no child can write into the answers
+    # stdin and stdout become private descriptors, so that no library and no child can write into
+    # the answers
     requests, answers = os.dup(0), os.dup(1)
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)

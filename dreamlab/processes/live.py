@@ -1,6 +1,8 @@
-"""The live process: keeps generators loaded and streams frames of the denoising into the Sample tab.
+"""The live process: keeps generators loaded and streams frames of the denoising into the Sample
+tab.
 
-One request at a time over a Unix socket; a client that hangs up cancels its request. Ends with its parent.
+One request at a time over a Unix socket; a client that hangs up cancels its request. Ends with its
+parent.
 """
 
 from __future__ import annotations

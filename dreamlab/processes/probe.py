@@ -1,7 +1,9 @@
-"""`python -m dreamlab.processes.probe`: a few steps of a spec on this machine, to say what a run of it will cost.
+"""`python -m dreamlab.processes.probe`: a few steps of a spec on this machine, to say what a run of
+it will cost.
 
-Reads one JSON object on stdin (`spec` of a training, `runs` and `cache`, the folders of runs and artefacts) and ends with one on
-stdout: the fields of `dreamlab.estimates.measured.Measurement`, or `error`.
+Reads one JSON object on stdin (`spec` of a training, `runs` and `cache`, the folders of runs and
+artefacts) and ends with one on stdout: the fields of `dreamlab.estimates.measured.Measurement`, or
+`error`.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ from dreamlab.store.machine import cores
 LONGEST = 3.0
 """Seconds of measured steps; a step that would take longer is measured with fewer images."""
 SLOWEST_RATE = 1e11
-"""Floating-point operations a second that even a slow machine reaches: decides how many images are tried first."""
+"""Floating-point operations a second that even a slow machine reaches: decides how many images are
+tried first."""
 PATIENCE = 6.0
 """Seconds after which the choice between fp32 and bf16 is made from what was seen."""
 WARM_UP, FEWEST = 2, 3
@@ -45,9 +48,20 @@ def measure(spec: TrainSpec, cache: ArtefactCache) -> dict[str, Any]:
     whole = -(-spec.batch_size // spec.accumulate)
     device = prepare(spec.device)
     operations = 6 * multiply_adds(network)
-    at_once = whole if device.type == "cuda" else max(1, min(whole, int(LONGEST / 2 * SLOWEST_RATE / operations)))
+    at_once = (
+        whole
+        if device.type == "cuda"
+        else max(1, min(whole, int(LONGEST / 2 * SLOWEST_RATE / operations)))
+    )
     tried = spec.model_copy(
-        update={"batch_size": at_once, "accumulate": 1, "devices": 1, "compile": False, "init_from": "", "freeze": ()}
+        update={
+            "batch_size": at_once,
+            "accumulate": 1,
+            "devices": 1,
+            "compile": False,
+            "init_from": "",
+            "freeze": (),
+        }
     )
     trainer = Trainer(tried, catalog.load(spec.dataset, spec.data_dir), device)
     # the probe of precisions needs some twenty steps: only where they are quick
@@ -57,7 +71,11 @@ def measure(spec: TrainSpec, cache: ArtefactCache) -> dict[str, Any]:
     probe = PrecisionProbe(choice, device, cache, trainer.shape)
     times: dict[str, list[float]] = {p: [] for p in ("fp32", "bf16", "fp16")}
     number, started, begun = 0, 0.0, time.perf_counter()
-    while not probe.choice or len(times[probe.choice]) < FEWEST or time.perf_counter() - started < LONGEST:
+    while (
+        not probe.choice
+        or len(times[probe.choice]) < FEWEST
+        or time.perf_counter() - started < LONGEST
+    ):
         number += 1
         precision, chosen = probe.precision(number), bool(probe.choice)
         began = time.perf_counter()
@@ -69,12 +87,21 @@ def measure(spec: TrainSpec, cache: ArtefactCache) -> dict[str, Any]:
             times[precision].append(now - began)
         if not chosen:
             started = now
-            if now - begun > PATIENCE and times["bf16"]:  # slow steps: what was seen so far has to do
-                probe.choice = "bf16" if statistics.median(times["bf16"]) < statistics.median(times["fp32"]) else "fp32"
+            if (
+                now - begun > PATIENCE and times["bf16"]
+            ):  # slow steps: what was seen so far has to do
+                probe.choice = (
+                    "bf16"
+                    if statistics.median(times["bf16"]) < statistics.median(times["fp32"])
+                    else "fp32"
+                )
     return {
-        "images": at_once, "seconds_per_step": statistics.median(times[probe.choice]), "precision": probe.choice,
-        "seconds_per_call": _forward(trainer, at_once, probe.choice), "peak_memory_bytes": peak_memory_bytes(device),
-    }  # fmt: skip
+        "images": at_once,
+        "seconds_per_step": statistics.median(times[probe.choice]),
+        "precision": probe.choice,
+        "seconds_per_call": _forward(trainer, at_once, probe.choice),
+        "peak_memory_bytes": peak_memory_bytes(device),
+    }
 
 
 def _forward(trainer: Any, images: int, precision: str) -> float:

@@ -1,6 +1,8 @@
-"""`python -m dreamlab.processes.worker RUN_DIR`: runs one task and writes its events, its result and its last state.
+"""`python -m dreamlab.processes.worker RUN_DIR`: runs one task and writes its events, its result
+and its last state.
 
-The only writer of a run's `events.jsonl` and `result.json`. The fork server calls `run_attempt` in a fresh child.
+The only writer of a run's `events.jsonl` and `result.json`. The fork server calls `run_attempt` in
+a fresh child.
 """
 
 from __future__ import annotations
@@ -24,11 +26,14 @@ from dreamlab.store.process import EXIT_DISK, EXIT_HELD, detach_session, started
 from dreamlab.tasks import Stopped, TaskContext, find_task
 
 
-def run_attempt(path: Path, *, threads: int, device: str, attempt: int, visible: str | None = None) -> int:
+def run_attempt(
+    path: Path, *, threads: int, device: str, attempt: int, visible: str | None = None
+) -> int:
     """Does one run in this process, which then belongs to it. Returns an exit status.
 
-    `device` is "cpu", "cuda:N" or a list such as "cuda:0,cuda:1"; `visible` what CUDA_VISIBLE_DEVICES shall be for it
-    (None: entry N of what is visible now). 0 done, 1 failed, 2 stopped; EXIT_HELD and EXIT_DISK where no state could be written.
+    `device` is "cpu", "cuda:N" or a list such as "cuda:0,cuda:1"; `visible` what
+    CUDA_VISIBLE_DEVICES shall be for it (None: entry N of what is visible now). 0 done, 1 failed, 2
+    stopped; EXIT_HELD and EXIT_DISK where no state could be written.
     """
     detach_session()
     try:
@@ -40,7 +45,9 @@ def run_attempt(path: Path, *, threads: int, device: str, attempt: int, visible:
         return EXIT_DISK
     signal.signal(signal.SIGTERM, lambda *_: (path / "stop").touch())
     try:
-        events.write("state", state="running", error="", pid=os.getpid(), pid_started=started(os.getpid()))
+        events.write(
+            "state", state="running", error="", pid=os.getpid(), pid_started=started(os.getpid())
+        )
         try:
             _do(path, events, threads, show_device(device, visible), attempt)
         except Stopped:
@@ -61,7 +68,8 @@ def run_attempt(path: Path, *, threads: int, device: str, attempt: int, visible:
 
 
 def _log(text: str) -> None:
-    """Into worker.log, where there is room for it: it lies on the same disk as the event that says what is wrong."""
+    """Into worker.log, where there is room for it: it lies on the same disk as the event that says
+    what is wrong."""
     with contextlib.suppress(OSError):
         sys.stderr.write(text)
         sys.stderr.flush()
@@ -77,20 +85,30 @@ def _do(path: Path, events: EventWriter, threads: int, device: str, attempt: int
 
         torch.set_num_threads(threads)
     context = TaskContext(
-        run=run, store=store, cache=ArtefactCache(store.folders.cache), attempt=attempt, threads=threads, device=device
+        run=run,
+        store=store,
+        cache=ArtefactCache(store.folders.cache),
+        attempt=attempt,
+        threads=threads,
+        device=device,
     )
     for event in task(context):
         lost: list[str] = []
         event = plain(event, lost) if event["type"] != "metric" else event
         if lost:
-            events.write("message", level="error", text=f"{', '.join(lost)} is not a finite number and is left out.")
+            events.write(
+                "message",
+                level="error",
+                text=f"{', '.join(lost)} is not a finite number and is left out.",
+            )
         if event["type"] == "result":
             write_json(path / "result.json", event["values"])
         events.write(**event)
 
 
 def plain(value: Any, lost: list[str], name: str = "result") -> Any:
-    """The same value in JSON's types; numbers that are not finite become None and are named in `lost`."""
+    """The same value in JSON's types; numbers that are not finite become None and are named in
+    `lost`."""
     if isinstance(value, dict):
         return {str(k): plain(v, lost, str(k)) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
@@ -106,7 +124,8 @@ def plain(value: Any, lost: list[str], name: str = "result") -> Any:
 
 
 def _take_log(path: Path) -> bool:
-    """Sends stdout and stderr to the log, whose lock says that this run has a worker; False where it has one."""
+    """Sends stdout and stderr to the log, whose lock says that this run has a worker; False where
+    it has one."""
     log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     try:
         import fcntl
@@ -115,7 +134,10 @@ def _take_log(path: Path) -> bool:
     except BlockingIOError:
         os.close(log)
         return False
-    except (ImportError, OSError) as error:  # a file system without locks: the engine's own lock has to do
+    except (
+        ImportError,
+        OSError,
+    ) as error:  # a file system without locks: the engine's own lock has to do
         print(f"{path} cannot be locked: {error}", file=sys.stderr)
     sys.stdout.flush()
     sys.stderr.flush()
@@ -128,7 +150,9 @@ def _take_log(path: Path) -> bool:
 
 def main(argv: list[str] | None = None) -> int:
     """One run as a command of its own; see `run_attempt`."""
-    parser = argparse.ArgumentParser(prog="python -m dreamlab.processes.worker", description="Runs one run directory.")
+    parser = argparse.ArgumentParser(
+        prog="python -m dreamlab.processes.worker", description="Runs one run directory."
+    )
     parser.add_argument("run", type=Path, help="run directory, with a spec.json")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--device", default="cpu", help="cpu, cuda:N, or several as cuda:0,cuda:1")
@@ -136,7 +160,9 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if not (args.run / "spec.json").is_file():
         parser.error(f"{args.run} is no run directory: it has no spec.json.")
-    return run_attempt(args.run.resolve(), threads=args.threads, device=args.device, attempt=args.attempt)
+    return run_attempt(
+        args.run.resolve(), threads=args.threads, device=args.device, attempt=args.attempt
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""Everything that the dashboard and the command line may call. Imports no torch; computes nothing itself."""
+"""Everything that the dashboard and the command line may call. Imports no torch; computes nothing
+itself."""
 
 from dreamlab.checks.submission import Refused
 from dreamlab.estimates.estimate import Estimate

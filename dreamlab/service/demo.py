@@ -1,4 +1,5 @@
-"""The finished demo run that comes with the product: unpacked into `runs/` at the first start, so that no page is empty."""
+"""The finished demo run that comes with the product: unpacked into `runs/` at the first start, so
+that no page is empty."""
 
 from __future__ import annotations
 
@@ -14,11 +15,13 @@ from dreamlab.store import ArtefactCache, RunStore
 
 ARCHIVE = Path(__file__).resolve().parents[2] / "assets" / "demo.zip"
 CACHE_FOLDER = "cache/"
-"""Members below this are `.npz` artefacts, one per cache key (the trained feature extractor of the demo's numbers)."""
+"""Members below this are `.npz` artefacts, one per cache key (the trained feature extractor of the
+demo's numbers)."""
 
 
 def install(store: RunStore, archive: Path = ARCHIVE) -> bool:
-    """Unpacks once per runs folder: a demo that was deleted does not come back. True where it was unpacked now."""
+    """Unpacks once per runs folder: a demo that was deleted does not come back. True where it was
+    unpacked now."""
     marker = store.folders.engine / "demo-installed"
     if marker.exists() or not archive.exists():
         return False

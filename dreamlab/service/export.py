@@ -1,4 +1,5 @@
-"""Taking things out: the images of a set or a mix with a card that says where each came from, and tables as CSV and LaTeX."""
+"""Taking things out: the images of a set or a mix with a card that says where each came from, and
+tables as CSV and LaTeX."""
 
 from __future__ import annotations
 
@@ -21,18 +22,27 @@ TABLES = {".csv": "csv", ".tex": "latex"}
 ARCHIVES = (".zip", ".npz")
 
 
-def export(reader: Reader, run_id: str, target: Path, arm: str = "", seed: int = 0) -> dict[str, Any]:
-    """Writes what a run holds to `target`; the suffix decides the form, a folder where there is none. Raises Refused."""
+def export(
+    reader: Reader, run_id: str, target: Path, arm: str = "", seed: int = 0
+) -> dict[str, Any]:
+    """Writes what a run holds to `target`; the suffix decides the form, a folder where there is
+    none. Raises Refused."""
     run = reader.get(run_id)
     if target.suffix in TABLES:
         text = table(reader, run, TABLES[target.suffix])
         if target.exists():
             raise Refused(f"{target} is there already; give another name.", "to")
         target.write_text(text, encoding="utf-8")
-        return {"path": str(target), "images": 0, "text": f"Wrote the table of {run.id} to {target}."}
+        return {
+            "path": str(target),
+            "images": 0,
+            "text": f"Wrote the table of {run.id} to {target}.",
+        }
     if target.suffix and target.suffix not in ARCHIVES:
         raise Refused(
-            f"{target.name} cannot be written; it must be a folder, or end in .zip, .npz, .csv or .tex.", "to"
+            f"{target.name} cannot be written; it must be a folder, or end in .zip, .npz, .csv or"
+            " .tex.",
+            "to",
         )
     images, labels, names, origin, card = _contents(reader, run, arm, seed)
     try:
@@ -51,13 +61,16 @@ def table(reader: Reader, run: Run, form: str) -> str:
     if run.kind not in ("mix", "study"):
         raise Refused(f"{run.id} is a {run.kind} run; only a mix or a study has a table.", "run")
     if form not in TABLES.values():
-        raise Refused(f"{form!r} is no form of a table; it must be {' or '.join(TABLES.values())}.", "format")
+        raise Refused(
+            f"{form!r} is no form of a table; it must be {' or '.join(TABLES.values())}.", "format"
+        )
     result = reader.report(run.id)
     return tables.as_csv(result) if form == "csv" else tables.as_latex(result)
 
 
 def temporary(reader: Reader, run_id: str, form: str, arm: str = "", seed: int = 0) -> Path:
-    """The same into a temporary file, for a download; whoever asked deletes its folder. Raises Refused."""
+    """The same into a temporary file, for a download; whoever asked deletes its folder. Raises
+    Refused."""
     if f".{form}" not in (*ARCHIVES, *TABLES):
         raise Refused(f"{form!r} cannot be downloaded; it must be zip, npz, csv or tex.", "format")
     run = reader.get(run_id)
@@ -70,7 +83,8 @@ Contents = tuple[Any, np.ndarray, tuple[str, ...], list[str], dict[str, Any]]
 
 
 def _contents(reader: Reader, run: Run, arm: str, seed: int) -> Contents:
-    """Images, labels, class names, where each image came from, and the card of what is taken out."""
+    """Images, labels, class names, where each image came from, and the card of what is taken
+    out."""
     spec = run.spec
     if isinstance(spec, MixSpec):
         return _contents(reader, _arm_of(reader, run, arm), "", seed)
@@ -78,7 +92,8 @@ def _contents(reader: Reader, run: Run, arm: str, seed: int) -> Contents:
         return _mixed(reader, run, spec, seed)
     if not isinstance(spec, SynthesizeSpec | ImportSpec):
         raise Refused(
-            f"{run.id} is a {run.kind} run; a synthetic set, an import, a mix or one of its arms can be taken out.",
+            f"{run.id} is a {run.kind} run; a synthetic set, an import, a mix or one of its arms"
+            " can be taken out.",
             "run",
         )
     images, labels = reader.images(run.id)
@@ -106,12 +121,17 @@ def _arm_of(reader: Reader, run: Run, arm: str) -> Run:
     wanted = arm or (verdict["arm"] if verdict else "")
     if wanted not in named:
         raise Refused(
-            f"Arm (--arm): {wanted or 'none'!r} cannot be taken out of {run.id}; it must be one of {', '.join(named)}.",
+            f"Arm (--arm): {wanted or 'none'!r} cannot be taken out of {run.id}; it must be one of"
+            f" {', '.join(named)}.",
             "arm",
         )
     if not arm and verdict:
         return reader.get(
-            next(a["run"] for a in report["arms"] if (a["arm"], a["generator"]) == (wanted, verdict["generator"]))
+            next(
+                a["run"]
+                for a in report["arms"]
+                if (a["arm"], a["generator"]) == (wanted, verdict["generator"])
+            )
         )
     return reader.get(named[wanted])
 
@@ -120,12 +140,22 @@ def _mixed(reader: Reader, run: Run, spec: ClassifySpec, seed: int) -> Contents:
     try:
         data = catalog.load(spec.dataset, spec.data_dir)
         pool = roles(spec).pool
-        synthetic = reader.images(spec.synthetic) if spec.synthetic else (data.train_images[:0], data.train_labels[:0])
-        held = mixing.contents(spec.arm, data.train_labels, pool, synthetic[1], len(data.info.classes), seed)
+        synthetic = (
+            reader.images(spec.synthetic)
+            if spec.synthetic
+            else (data.train_images[:0], data.train_labels[:0])
+        )
+        held = mixing.contents(
+            spec.arm, data.train_labels, pool, synthetic[1], len(data.info.classes), seed
+        )
     except (SpecError, ValueError) as error:
         raise Refused(str(error), getattr(error, "field", "")) from None
     if len(held.noise):
-        raise Refused(f"{run.id} holds noise images, which are made as they are needed and cannot be taken out.", "run")
+        raise Refused(
+            f"{run.id} holds noise images, which are made as they are needed and cannot be taken"
+            " out.",
+            "run",
+        )
     real = np.concatenate([held.real, held.duplicated])
     images = _Joined(data.train_images, real, synthetic[0], held.synthetic, data.info.size)
     labels = np.concatenate([data.train_labels[real], synthetic[1][held.synthetic]])
@@ -139,7 +169,14 @@ def _mixed(reader: Reader, run: Run, spec: ClassifySpec, seed: int) -> Contents:
 class _Joined:
     """Real and synthetic images one after the other, read one by one."""
 
-    def __init__(self, real: np.ndarray, real_index: np.ndarray, synthetic: np.ndarray, index: np.ndarray, size: int):
+    def __init__(
+        self,
+        real: np.ndarray,
+        real_index: np.ndarray,
+        synthetic: np.ndarray,
+        index: np.ndarray,
+        size: int,
+    ):
         self._parts = ((real, real_index), (synthetic, index))
         self._size = size
 
@@ -154,5 +191,9 @@ class _Joined:
 
 def _card(run: Run) -> dict[str, Any]:
     return {
-        "made_by": "DreamLab", "run": run.id, "name": run.record.name, "command": run.record.command, "settings": run.record.spec,
-    }  # fmt: skip
+        "made_by": "DreamLab",
+        "run": run.id,
+        "name": run.record.name,
+        "command": run.record.command,
+        "settings": run.record.spec,
+    }

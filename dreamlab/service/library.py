@@ -1,4 +1,5 @@
-"""Reading all runs of a folder: rows for tables and the dock, cached status readers, lineage. Nothing here writes."""
+"""Reading all runs of a folder: rows for tables and the dock, cached status readers, lineage.
+Nothing here writes."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ FINAL_RECHECK = 2.0
 
 @dataclasses.dataclass(frozen=True)
 class RunRow:
-    """One run as a table or the dock shows it. `created` is local time; `seconds` is its running time so far."""
+    """One run as a table or the dock shows it. `created` is local time; `seconds` is its running
+    time so far."""
 
     id: str
     name: str
@@ -46,7 +48,8 @@ class RunRow:
 
 @dataclasses.dataclass(frozen=True)
 class LiveFrame:
-    """One frame of live sampling: PNG grids, rows = classes, cols = images per class; `stage` 1 and more upsample."""
+    """One frame of live sampling: PNG grids, rows = classes, cols = images per class; `stage` 1 and
+    more upsample."""
 
     step: int
     total: int
@@ -103,7 +106,11 @@ class Library:
             run = self.get(run_id)
             reader = self._readers.setdefault(run.id, StatusReader(run.path))
             now = time.monotonic()
-            if not lazy or reader.status.state in ACTIVE or now - self._looked.get(run.id, 0.0) > FINAL_RECHECK:
+            if (
+                not lazy
+                or reader.status.state in ACTIVE
+                or now - self._looked.get(run.id, 0.0) > FINAL_RECHECK
+            ):
                 reader.refresh()
                 self._looked[run.id] = now
             return self._group(run, reader.status, lazy) if run.is_group else reader.status
@@ -112,10 +119,14 @@ class Library:
         children = [self.status(c, lazy) for c in run.record.children if self._exists(c)]
         status = dataclasses.replace(own, state=group_state([c.state for c in children], own))
         done, total = 0.0, 0
-        for child_id, child in zip([c for c in run.record.children if self._exists(c)], children, strict=True):
+        for child_id, child in zip(
+            [c for c in run.record.children if self._exists(c)], children, strict=True
+        ):
             spec = self.get(child_id).spec
             cells = spec.seeds if isinstance(spec, ClassifySpec) else 1
-            share = 1.0 if child.state == "done" else child.step / child.total if child.total else 0.0
+            share = (
+                1.0 if child.state == "done" else child.step / child.total if child.total else 0.0
+            )
             done, total = done + cells * share, total + cells
         status.step, status.total, status.unit = int(done), total, GROUP_UNITS[run.kind]
         running = [c for c in children if c.state in ("running", "stopping")]
@@ -129,7 +140,8 @@ class Library:
         return status
 
     def _group_eta(self, run: Run, state: str) -> float | None:
-        """Seconds left of a group: what its running child says, the estimates of those that wait, the pace of its cells."""
+        """Seconds left of a group: what its running child says, the estimates of those that wait,
+        the pace of its cells."""
         if state not in ACTIVE:
             return None
         waiting, cells, pace = 0.0, 0, []
@@ -171,12 +183,25 @@ class Library:
         r = run.record
         end = s.ended or (time.time() if s.state in ACTIVE else None)
         return RunRow(
-            id=r.id, name=r.name, kind=r.kind, state=s.state, step=s.step, total=s.total, unit=s.unit,
-            eta_seconds=s.eta_seconds, text=s.text, error=s.error, created=r.created,
-            seconds=max(0.0, end - s.started) if s.started and end else None, headline=headline(r.kind, run.result() if s.state in ("done", "stopped") else None),
-            demo=r.demo, group=r.group, parents=r.parents, disk_bytes=self._disk_use(run, s) if disk else None,
+            id=r.id,
+            name=r.name,
+            kind=r.kind,
+            state=s.state,
+            step=s.step,
+            total=s.total,
+            unit=s.unit,
+            eta_seconds=s.eta_seconds,
+            text=s.text,
+            error=s.error,
+            created=r.created,
+            seconds=max(0.0, end - s.started) if s.started and end else None,
+            headline=headline(r.kind, run.result() if s.state in ("done", "stopped") else None),
+            demo=r.demo,
+            group=r.group,
+            parents=r.parents,
+            disk_bytes=self._disk_use(run, s) if disk else None,
             resumable=s.state in ("stopped", "failed"),
-        )  # fmt: skip
+        )
 
     def _disk_use(self, run: Run, status: RunStatus) -> int:
         with self._lock:
@@ -189,7 +214,9 @@ class Library:
 
     def lineage(self, run_id: str) -> list[tuple[str, RunRow]]:
         run = self.get(run_id)
-        found = [("made from", p) for p in run.record.parents] + [("contains", c) for c in run.record.children]
+        found = [("made from", p) for p in run.record.parents] + [
+            ("contains", c) for c in run.record.children
+        ]
         if run.record.group:
             found.append(("part of", run.record.group))
         found += [
@@ -208,16 +235,23 @@ def headline(kind: str, result: dict[str, Any] | None) -> str:
         loss = "" if result["loss"] is None else f", loss {result['loss']:.3f}"
         return f"{result['steps']:,} steps, {result['images_per_second']:,.0f} images/s{loss}"
     if kind == "synthesize":
-        return f"{result['images']:,} images, w = {result['guidance_weight']:g}, {result['sampler']} {result['num_steps']} steps"
+        return (
+            f"{result['images']:,} images, w = {result['guidance_weight']:g}, {result['sampler']}"
+            f" {result['num_steps']} steps"
+        )
     if kind == "fidelity":
         return (
-            ", ".join(f"{m['name']} {m['value']:.3g}" for m in result["metrics"]) + f" on {result['images']:,} images"
+            ", ".join(f"{m['name']} {m['value']:.3g}" for m in result["metrics"])
+            + f" on {result['images']:,} images"
         )
     if kind == "classify":
         i, seeds = result["interval"], len(result["seeds"])
         if not i or i["low"] is None:
             return f"{100 * i['mean']:.1f} %, one seed" if i else ""
-        return f"{100 * i['mean']:.1f} % ({100 * i['low']:.1f} to {100 * i['high']:.1f}), {seeds} seeds"
+        return (
+            f"{100 * i['mean']:.1f} % ({100 * i['low']:.1f} to {100 * i['high']:.1f}), {seeds}"
+            " seeds"
+        )
     if kind == "import":
         parts = (
             f"{result['train']:,} to train and {result['test']:,} to test"

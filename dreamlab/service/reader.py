@@ -38,7 +38,11 @@ class Reader:
 
     def rows(self, kind: str = "", top_level: bool = True, disk: bool = False) -> list[RunRow]:
         """Newest first; without the runs that were made for a group where `top_level`."""
-        chosen = [r for r in self.library.runs() if (not kind or r.kind == kind) and not (top_level and r.record.group)]
+        chosen = [
+            r
+            for r in self.library.runs()
+            if (not kind or r.kind == kind) and not (top_level and r.record.group)
+        ]
         return [self.library.row(r.id, disk) for r in chosen]
 
     def row(self, run_id: str, disk: bool = True) -> RunRow:
@@ -50,12 +54,19 @@ class Reader:
         return sorted(rows, key=lambda r: (r.state == "queued", r.id))
 
     def choices(self, kind: str, usable: bool = True) -> list[tuple[str, str]]:
-        """(label, id) for drop-downs, newest first; after them what was made for a group, the demo's last. `kind` may be
-        several, as "synthesize|import"."""
+        """(label, id) for drop-downs, newest first; after them what was made for a group, the
+        demo's last. `kind` may be several, as "synthesize|import"."""
         kinds = tuple(kind.split("|"))
-        runs = [r for r in self.library.runs() if submission.is_of(r, kinds) and (not usable or submission.usable(r))]
+        runs = [
+            r
+            for r in self.library.runs()
+            if submission.is_of(r, kinds) and (not usable or submission.usable(r))
+        ]
         runs.sort(key=lambda r: (r.record.demo, bool(r.record.group)))
-        return [(f"{r.record.name}{' (demo)' if r.record.demo else ''} · {r.id[-4:]}", r.id) for r in runs]
+        return [
+            (f"{r.record.name}{' (demo)' if r.record.demo else ''} · {r.id[-4:]}", r.id)
+            for r in runs
+        ]
 
     def report(self, run_id: str) -> dict[str, Any]:
         """What a group's children say so far, in the form of its result."""
@@ -118,7 +129,11 @@ class Reader:
         info = client.engine_info(self.store.folder)
         devices = list(info.devices) if info else []
         precision = next(
-            (r.result() or {} for r in self.library.runs() if r.kind == "train" and not r.record.demo and r.result()),
+            (
+                r.result() or {}
+                for r in self.library.runs()
+                if r.kind == "train" and not r.record.demo and r.result()
+            ),
             {},
         ).get("precision")
         return {

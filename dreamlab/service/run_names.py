@@ -31,12 +31,18 @@ def _training(spec: TrainSpec) -> str:
     if spec.preset != "small":
         parts.append(spec.preset)
     if spec.low_size:
-        parts.append(f"{spec.low_size} to {spec.image_size}" if spec.image_size else f"from {spec.low_size}")
+        parts.append(
+            f"{spec.low_size} to {spec.image_size}" if spec.image_size else f"from {spec.low_size}"
+        )
     if spec.images_per_class:
         parts.append(f"{spec.images_per_class} per class")
     if spec.init_from:
         parts.append("fine-tuned")
     budget = (
-        f"{spec.steps} steps" if spec.steps else f"{spec.epochs:g} epochs" if spec.epochs else f"{spec.seconds:g} s"
+        f"{spec.steps} steps"
+        if spec.steps
+        else f"{spec.epochs:g} epochs"
+        if spec.epochs
+        else f"{spec.seconds:g} s"
     )
     return " ".join([*parts, budget])

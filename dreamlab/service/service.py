@@ -56,7 +56,8 @@ class Submitted:
 
 
 class Service(Reader):
-    """Everything the dashboard and the command line may call. Raises Refused, with one sentence, and nothing else."""
+    """Everything the dashboard and the command line may call. Raises Refused, with one sentence,
+    and nothing else."""
 
     def __init__(self, runs: str | Path = "runs"):
         super().__init__(RunStore(runs))
@@ -68,7 +69,8 @@ class Service(Reader):
     # ---- life
 
     def start(self, engine: bool = True) -> None:
-        """Folders, the demo run at the first start, and the engine in the background. Raises Refused."""
+        """Folders, the demo run at the first start, and the engine in the background. Raises
+        Refused."""
         try:
             self.store.prepare()
         except RunError as error:
@@ -97,15 +99,21 @@ class Service(Reader):
 
     def check(self, kind: str, values: dict[str, Any]) -> Spec:
         """A spec that can run. Raises Refused."""
-        spec = submission.resolved(submission.validate(kind, submission.inherited(values, self.store)), self.store)
+        spec = submission.resolved(
+            submission.validate(kind, submission.inherited(values, self.store)), self.store
+        )
         submission.check(spec, self.store)
         return spec
 
     def estimate(self, spec: Spec) -> Estimate:
-        """What a run will cost. While pages are served and nothing runs, what was not measured yet is measured in the
-        background: `estimate_version` grows when it is there."""
+        """What a run will cost. While pages are served and nothing runs, what was not measured yet
+        is measured in the background: `estimate_version` grows when it is there."""
         found = self._estimate(spec)
-        if self._registered and found.source != "probe" and (network := self._to_probe(spec)) is not None:
+        if (
+            self._registered
+            and found.source != "probe"
+            and (network := self._to_probe(spec)) is not None
+        ):
             self.prober.wish(network, lambda: not self.active())
         return found
 
@@ -113,14 +121,19 @@ class Service(Reader):
         return self.prober.version
 
     def dry_run(self, spec: Spec) -> dict[str, Any]:
-        """The estimate of a spec by a probe of a few steps, which is made now where it is not known; takes seconds."""
+        """The estimate of a spec by a probe of a few steps, which is made now where it is not
+        known; takes seconds."""
         network = self._to_probe(spec)
         if network is not None and not self.active():
             self.prober.measure(network)
         return self._estimate(spec).as_dict()
 
     def _estimate(self, spec: Spec) -> Estimate:
-        history = [r for r in self.library.runs() if not r.record.demo and self.library.status(r.id).state == "done"]
+        history = [
+            r
+            for r in self.library.runs()
+            if not r.record.demo and self.library.status(r.id).state == "done"
+        ]
         return costs.estimate(spec, self.store, history, self.prober.known)
 
     def _to_probe(self, spec: Spec) -> TrainSpec | None:
@@ -129,7 +142,8 @@ class Service(Reader):
         return source if isinstance(source, TrainSpec) else None
 
     def submit(self, spec: Spec, *, name: str = "", fresh: bool = False) -> Submitted:
-        """Starts a run or finds the one that is there. Raises Refused, and then nothing was started."""
+        """Starts a run or finds the one that is there. Raises Refused, and then nothing was
+        started."""
         spec = submission.resolved(spec, self.store)
         submission.check(spec, self.store)
         self.prober.cancel()
@@ -139,7 +153,11 @@ class Service(Reader):
             if not fresh and (found := self._same(spec)):
                 return Submitted(found.id, True)
             submission.check_disk(self.store, self._estimate(spec).disk_bytes or 0)
-            run = self._create_group(spec, name, fresh) if spec.kind in GROUPS else self._create(spec, name)
+            run = (
+                self._create_group(spec, name, fresh)
+                if spec.kind in GROUPS
+                else self._create(spec, name)
+            )
         self.keep_engine()
         return Submitted(run.id, False)
 
@@ -162,16 +180,32 @@ class Service(Reader):
         return None
 
     def _create(
-        self, spec: Spec, name: str = "", group: str = "", children: dict[str, str] | None = None, run_id: str = ""
+        self,
+        spec: Spec,
+        name: str = "",
+        group: str = "",
+        children: dict[str, str] | None = None,
+        run_id: str = "",
     ) -> Run:
         references = spec.references()
         record = Record(
-            id=run_id or self.store.new_id(spec.kind, label(spec)), kind=spec.kind, name=name or label(spec),
-            created=datetime.datetime.now().isoformat(timespec="seconds"), hash=self._hash(spec), parents=references,
-            needs=[r for r in references if self.library.status(r).state in ACTIVE] if spec.kind not in GROUPS else [],
-            group=group, children=list(dict.fromkeys((children or {}).values())), roles=children or {}, command=command(spec),
+            id=run_id or self.store.new_id(spec.kind, label(spec)),
+            kind=spec.kind,
+            name=name or label(spec),
+            created=datetime.datetime.now().isoformat(timespec="seconds"),
+            hash=self._hash(spec),
+            parents=references,
+            needs=(
+                [r for r in references if self.library.status(r).state in ACTIVE]
+                if spec.kind not in GROUPS
+                else []
+            ),
+            group=group,
+            children=list(dict.fromkeys((children or {}).values())),
+            roles=children or {},
+            command=command(spec),
             spec=spec.model_dump(mode="json"),
-        )  # fmt: skip
+        )
         return self.store.create(record)
 
     def _create_group(self, spec: Spec, name: str, fresh: bool) -> Run:
@@ -188,13 +222,22 @@ class Service(Reader):
         return self._create(spec, name, children=ids, run_id=group_id)
 
     def card(self) -> MixSpec:
-        """The question on Home: 100 labelled digits, a generator of its own and one that saw every training digit."""
+        """The question on Home: 100 labelled digits, a generator of its own and one that saw every
+        training digit."""
         wide = [r for r in self.library.runs() if self._is_wide_generator(r)]
         wide.sort(key=lambda r: not r.record.demo)
-        return make(MixSpec, {
-            "dataset": "mnist5k", "images_per_class": 10, "sources": tuple(r.id for r in wide[:1]), "train_own": True,
-            "arms": ("real", "50/50", "synthetic", "real+1x", "real+3x"), "controls": (), "steps": 200,
-        })  # fmt: skip
+        return make(
+            MixSpec,
+            {
+                "dataset": "mnist5k",
+                "images_per_class": 10,
+                "sources": tuple(r.id for r in wide[:1]),
+                "train_own": True,
+                "arms": ("real", "50/50", "synthetic", "real+1x", "real+3x"),
+                "controls": (),
+                "steps": 200,
+            },
+        )
 
     def _is_wide_generator(self, run: Run) -> bool:
         spec = run.spec
@@ -209,23 +252,31 @@ class Service(Reader):
     # ---- commands to runs
 
     def stop(self, run_id: str, now: bool = False) -> None:
-        """Asks a run to finish its step and save; `now` kills its processes. A group stops what was made for it."""
+        """Asks a run to finish its step and save; `now` kills its processes. A group stops what was
+        made for it."""
         run = self.get(run_id)
         if self.library.status(run.id).state not in ACTIVE:
             raise Refused(
-                f"{run.id} is {self.library.status(run.id).state}; only a queued or running run can be stopped."
+                f"{run.id} is {self.library.status(run.id).state}; only a queued or running run can"
+                " be stopped."
             )
         (run.path / "stop").write_text("now" if now else "")
         self.keep_engine()
 
     def ask(self, run_id: str, what: str) -> None:
-        """Asks a training that runs for a `preview` now, or to keep a `snapshot` of its weights. Raises Refused."""
+        """Asks a training that runs for a `preview` now, or to keep a `snapshot` of its weights.
+        Raises Refused."""
         run = self.get(run_id)
         if what not in ASKED:
-            raise Refused(f"{what!r} cannot be asked of a run; it must be {' or '.join(ASKED)}.", "what")
+            raise Refused(
+                f"{what!r} cannot be asked of a run; it must be {' or '.join(ASKED)}.", "what"
+            )
         if run.kind != "train" or self.library.status(run.id).state != "running":
             state = self.library.status(run.id).state
-            raise Refused(f"{run.id} is a {state} {run.kind} run; only a running training can be asked for a {what}.")
+            raise Refused(
+                f"{run.id} is a {state} {run.kind} run; only a running training can be asked for a"
+                f" {what}."
+            )
         (run.path / what).touch()
 
     def checkpoints(self, run_id: str) -> list[str]:
@@ -237,18 +288,25 @@ class Service(Reader):
         run = self.get(run_id)
         state = self.library.status(run.id).state
         if state not in ("stopped", "failed", "interrupted"):
-            raise Refused(f"{run.id} is {state}; only a stopped, failed or interrupted run can be resumed.")
+            raise Refused(
+                f"{run.id} is {state}; only a stopped, failed or interrupted run can be resumed."
+            )
         (run.path / "resume").touch()
         self.keep_engine()
 
     def delete(self, run_id: str) -> list[str]:
-        """Moves a run to the trash, a group with what was made for it alone; `restore` undoes it. Returns the ids."""
+        """Moves a run to the trash, a group with what was made for it alone; `restore` undoes it.
+        Returns the ids."""
         run = self.get(run_id)
-        family = [run] + [self.get(c) for c in run.record.children if (self.store.folder / c).exists()]
+        family = [run] + [
+            self.get(c) for c in run.record.children if (self.store.folder / c).exists()
+        ]
         family = [r for r in family if r.id == run.id or self._only_in(r, run.id)]
         busy = [r.id for r in family if self.library.status(r.id).state in ACTIVE]
         if busy:
-            raise Refused(f"{busy[0]} is {self.library.status(busy[0]).state}; stop it before it is deleted.")
+            raise Refused(
+                f"{busy[0]} is {self.library.status(busy[0]).state}; stop it before it is deleted."
+            )
         needed = [
             u.id
             for r in family
@@ -256,13 +314,19 @@ class Service(Reader):
             if u.id not in {f.id for f in family} and self.library.status(u.id).state in ACTIVE
         ]
         if needed:
-            raise Refused(f"{needed[0]} is still using {run.id}; stop it before this run is deleted.")
+            raise Refused(
+                f"{needed[0]} is still using {run.id}; stop it before this run is deleted."
+            )
         for member in family:
             self.store.trash(member)
         return [r.id for r in family]
 
     def _only_in(self, child: Run, group_id: str) -> bool:
-        others = [u for u in self.store.users_of(child.id) if u.id != group_id and u.record.group != group_id]
+        others = [
+            u
+            for u in self.store.users_of(child.id)
+            if u.id != group_id and u.record.group != group_id
+        ]
         return child.record.group == group_id and not others
 
     def restore(self, run_id: str) -> None:
@@ -282,7 +346,8 @@ class Service(Reader):
     # ---- taking out
 
     def export(self, run_id: str, target: Path, *, arm: str = "", seed: int = 0) -> dict[str, Any]:
-        """Writes a set or a mix as class folders, .zip or .npz, or a table as .csv or .tex. Raises Refused."""
+        """Writes a set or a mix as class folders, .zip or .npz, or a table as .csv or .tex. Raises
+        Refused."""
         return export.export(self, run_id, target, arm, seed)
 
     def download(self, run_id: str, form: str, *, arm: str = "", seed: int = 0) -> Path:
@@ -296,8 +361,8 @@ class Service(Reader):
     # ---- live sampling
 
     def live(self, values: dict[str, Any], frames: int = 8) -> Iterator[LiveFrame]:
-        """Samples in the warm live process and yields about `frames` frames as they come. `values` are settings of a
-        synthesize spec. Raises Refused."""
+        """Samples in the warm live process and yields about `frames` frames as they come. `values`
+        are settings of a synthesize spec. Raises Refused."""
         spec = self.check("synthesize", values)
         for name in spec.references():
             if not checkpoints.path_of(self.get(name).path).exists():

@@ -1,4 +1,5 @@
-"""Results of studies and mixes as tables for other programs: CSV with every field, LaTeX with what a paper prints."""
+"""Results of studies and mixes as tables for other programs: CSV with every field, LaTeX with what
+a paper prints."""
 
 from __future__ import annotations
 
@@ -12,45 +13,112 @@ from typing import Any
 Values = Mapping[str, Any]
 
 FIELDS = (
-    "id", "arm", "metric", "unit", "published", "published_low", "published_high", "setting", "flag", "ours", "low", "high",
-    "our_metric", "seeds", "images", "stand_in", "difference", "difference_low", "difference_high", "p_holm", "state", "child",
-)  # fmt: skip
+    "id",
+    "arm",
+    "metric",
+    "unit",
+    "published",
+    "published_low",
+    "published_high",
+    "setting",
+    "flag",
+    "ours",
+    "low",
+    "high",
+    "our_metric",
+    "seeds",
+    "images",
+    "stand_in",
+    "difference",
+    "difference_low",
+    "difference_high",
+    "p_holm",
+    "state",
+    "child",
+)
 ARM_FIELDS = (
-    "arm", "label", "generator", "role", "real", "synthetic", "other", "seeds", "accuracy", "accuracy_low", "accuracy_high",
-    "macro_f1", "macro_f1_low", "macro_f1_high", "difference", "difference_low", "difference_high", "p_holm", "state", "run",
-)  # fmt: skip
+    "arm",
+    "label",
+    "generator",
+    "role",
+    "real",
+    "synthetic",
+    "other",
+    "seeds",
+    "accuracy",
+    "accuracy_low",
+    "accuracy_high",
+    "macro_f1",
+    "macro_f1_low",
+    "macro_f1_high",
+    "difference",
+    "difference_low",
+    "difference_high",
+    "p_holm",
+    "state",
+    "run",
+)
 SPECIAL = {
-    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "<": r"\textless{}", ">": r"\textgreater{}",
-}  # fmt: skip
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "±": r"$\pm$",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+}
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet would take a text for that begins so."""
 
 
 def as_csv(result: Values) -> str:
-    """One line per row of a study or arm of a mix, with a header. Raises KeyError where the result is neither."""
+    """One line per row of a study or arm of a mix, with a header. Raises KeyError where the result
+    is neither."""
     if "rows" in result:
         return _csv(FIELDS, [{**row, **_difference(row)} for row in result["rows"]])
     return _csv(ARM_FIELDS, [_arm(arm) for arm in result["arms"]])
 
 
 def as_latex(result: Values) -> str:
-    """A booktabs tabular: published beside ours with 95 % intervals and seeds; for a mix, accuracy and difference of every
-    arm. Raises KeyError where the result is neither."""
+    """A booktabs tabular: published beside ours with 95 % intervals and seeds; for a mix, accuracy
+    and difference of every arm. Raises KeyError where the result is neither."""
     if "rows" in result:
         header: Sequence[str] = ("Arm", "Metric", "Published", "Ours (95 % interval)", "Seeds")
         lines = [_study_line(row) for row in result["rows"]]
         caption = f"{result['study']}, {result['scale']} scale: {result['data']}"
     else:
-        header = ("Arm", "Real", "Synthetic", "Accuracy in % (95 % interval)", "Difference in points", "Seeds")
+        header = (
+            "Arm",
+            "Real",
+            "Synthetic",
+            "Accuracy in % (95 % interval)",
+            "Difference in points",
+            "Seeds",
+        )
         lines = [_mix_line(arm) for arm in result["arms"]]
         caption = f"Tested on {result['test_images']:,} real images"
     columns = "l" * sum(name in ("Arm", "Metric") for name in header)
     columns += "r" * (len(header) - len(columns))
     body = [" & ".join(escaped(cell) for cell in line) + r" \\" for line in (header, *lines)]
     return "\n".join(
-        [f"% {caption}", f"\\begin{{tabular}}{{{columns}}}", r"\toprule", body[0], r"\midrule", *body[1:], r"\bottomrule", r"\end{tabular}", ""]
-    )  # fmt: skip
+        [
+            f"% {caption}",
+            f"\\begin{{tabular}}{{{columns}}}",
+            r"\toprule",
+            body[0],
+            r"\midrule",
+            *body[1:],
+            r"\bottomrule",
+            r"\end{tabular}",
+            "",
+        ]
+    )
 
 
 def escaped(text: str) -> str:
@@ -59,7 +127,8 @@ def escaped(text: str) -> str:
 
 
 def number(value: float | None, low: float | None = None, high: float | None = None) -> str:
-    """`84.2 (83.1 to 85.3)`: as many decimals as two digits of the interval's half width; empty for None."""
+    """`84.2 (83.1 to 85.3)`: as many decimals as two digits of the interval's half width; empty for
+    None."""
     if value is None:
         return ""
     if low is None or high is None:
@@ -73,7 +142,11 @@ def published(row: Values) -> str:
     """A published number as it was printed, with its spread and its unit."""
     if row["published"] is None:
         return ""
-    spread = "" if row["published_high"] is None else f" ± {row['published_high'] - row['published']:.2g}"
+    spread = (
+        ""
+        if row["published_high"] is None
+        else f" ± {row['published_high'] - row['published']:.2g}"
+    )
     unit = {"%": " %", "points": " points", "s": " s"}.get(row["unit"], "")
     sign = "+" if row["unit"] == "points" else ""
     return f"{row['published']:{sign}g}{spread}{unit}"
@@ -87,25 +160,42 @@ def _study_line(row: Values) -> Sequence[str]:
 
 def _mix_line(arm: Values) -> Sequence[str]:
     found, d = _arm(arm), arm.get("difference")
-    accuracy = [None if found[k] is None else 100 * found[k] for k in ("accuracy", "accuracy_low", "accuracy_high")]
+    accuracy = [
+        None if found[k] is None else 100 * found[k]
+        for k in ("accuracy", "accuracy_low", "accuracy_high")
+    ]
     label = f"{arm['label']} ({arm['generator']})" if arm.get("generator") else arm["label"]
     difference = number(d["mean"], d["low"], d["high"]) if d else ""
-    return label, f"{arm['real']:,}", f"{arm['synthetic']:,}", number(*accuracy), difference, str(found["seeds"])
+    return (
+        label,
+        f"{arm['real']:,}",
+        f"{arm['synthetic']:,}",
+        number(*accuracy),
+        difference,
+        str(found["seeds"]),
+    )
 
 
 def _arm(arm: Values) -> dict[str, Any]:
     found = {**arm, **_difference(arm), "seeds": len(arm.get("seeds") or [])}
     for name, key in (("accuracy", "interval"), ("macro_f1", "macro_f1_interval")):
         interval = arm.get(key) or {}
-        found |= {name: interval.get("mean"), f"{name}_low": interval.get("low"), f"{name}_high": interval.get("high")}
+        found |= {
+            name: interval.get("mean"),
+            f"{name}_low": interval.get("low"),
+            f"{name}_high": interval.get("high"),
+        }
     return found
 
 
 def _difference(row: Values) -> dict[str, Any]:
     d = row.get("difference") or {}
     return {
-        "difference": d.get("mean"), "difference_low": d.get("low"), "difference_high": d.get("high"), "p_holm": d.get("p_holm"),
-    }  # fmt: skip
+        "difference": d.get("mean"),
+        "difference_low": d.get("low"),
+        "difference_high": d.get("high"),
+        "p_holm": d.get("p_holm"),
+    }
 
 
 def _csv(fields: Sequence[str], rows: Sequence[Values]) -> str:

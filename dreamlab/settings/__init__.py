@@ -16,7 +16,16 @@ from dreamlab.settings.train import TrainSpec
 
 KINDS: dict[str, type[Spec]] = {
     cls.kind: cls
-    for cls in (ImportSpec, TrainSpec, SynthesizeSpec, FidelitySpec, ClassifySpec, MixSpec, SweepSpec, StudySpec)
+    for cls in (
+        ImportSpec,
+        TrainSpec,
+        SynthesizeSpec,
+        FidelitySpec,
+        ClassifySpec,
+        MixSpec,
+        SweepSpec,
+        StudySpec,
+    )
 }
 GROUPS: frozenset[str] = frozenset({"mix", "sweep", "study"})
 

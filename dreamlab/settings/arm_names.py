@@ -10,8 +10,9 @@ from pydantic import AfterValidator
 from dreamlab.settings.base import SpecError
 
 ARM_FORMS = (
-    "real, synthetic, R/S in percent such as 50/50, real+Kx such as real+1x, real+N@C such as real+500@8+9 (N synthetic images for"
-    " each of these classes), augmented, duplicated+Kx, or noise+Kx"
+    "real, synthetic, R/S in percent such as 50/50, real+Kx such as real+1x, real+N@C such as"
+    " real+500@8+9 (N synthetic images for each of these classes), augmented, duplicated+Kx, or"
+    " noise+Kx"
 )
 ARM = re.compile(
     r"(?P<word>real|synthetic|augmented)"

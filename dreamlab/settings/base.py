@@ -15,7 +15,8 @@ SCHEMA_VERSION = 1
 
 
 class SpecError(ValueError):
-    """A spec that cannot run: one sentence that names the field, the value and what would be right."""
+    """A spec that cannot run: one sentence that names the field, the value and what would be
+    right."""
 
     def __init__(self, message: str, field: str = ""):
         super().__init__(message)
@@ -25,7 +26,9 @@ class SpecError(ValueError):
 class Spec(BaseModel):
     """Base of every kind of run. Subclasses set `kind` (the verb) and `summary` (its help)."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False
+    )
     kind: ClassVar[str] = ""
     summary: ClassVar[str] = ""
 
@@ -33,27 +36,37 @@ class Spec(BaseModel):
     @classmethod
     def _split_lists(cls, value: Any, info: Any) -> Any:
         # forms and the command line give lists as "1, 2": one rule for every tuple field
-        if isinstance(value, str) and info.field_name and _is_tuple(cls.model_fields[info.field_name].annotation):
+        if (
+            isinstance(value, str)
+            and info.field_name
+            and _is_tuple(cls.model_fields[info.field_name].annotation)
+        ):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         if isinstance(value, list):
             return tuple(value)
         return value
 
     def content_hash(self, resolve: Callable[[str], str] = lambda run: run) -> str:
-        """16 hex digits over the settings that change results; runs referred to count by their own hash."""
+        """16 hex digits over the settings that change results; runs referred to count by their own
+        hash."""
         settings: dict[str, Any] = {}
         for k in settings_of(type(self)):
             if not k.affects_result:
                 continue
             value = getattr(self, k.name)
             if named := k.runs_in(value):
-                value = resolve(value) if isinstance(value, str) else [resolve(v) if v in named else v for v in value]
+                value = (
+                    resolve(value)
+                    if isinstance(value, str)
+                    else [resolve(v) if v in named else v for v in value]
+                )
             settings[k.name] = value
         text = json.dumps([self.kind, SCHEMA_VERSION, settings], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def baseline(self) -> dict[str, Any]:
-        """The values that need not be said: what a spec of this kind has when nothing but its preset is given."""
+        """The values that need not be said: what a spec of this kind has when nothing but its
+        preset is given."""
         return {k.name: k.default for k in settings_of(type(self)) if not k.required}
 
     def references(self) -> list[str]:
@@ -65,12 +78,15 @@ S = TypeVar("S", bound=Spec)
 
 
 def explain(cls: type[Spec], error: ValidationError) -> SpecError:
-    """The first problem of a validation as one sentence: the field, the value, what would be right."""
+    """The first problem of a validation as one sentence: the field, the value, what would be
+    right."""
     first = error.errors()[0]
     name = str(first["loc"][0]) if first["loc"] else ""
     by_name = {k.name: k for k in settings_of(cls)}
     if first["type"] == "extra_forbidden":
-        return SpecError(f"{name} is not a setting of {cls.kind}; its settings are {', '.join(by_name)}.", name)
+        return SpecError(
+            f"{name} is not a setting of {cls.kind}; its settings are {', '.join(by_name)}.", name
+        )
     if first["type"] == "value_error":
         return SpecError(str(first["ctx"]["error"]), getattr(first["ctx"]["error"], "field", name))
     k = by_name.get(name)
@@ -79,7 +95,9 @@ def explain(cls: type[Spec], error: ValidationError) -> SpecError:
     if first["type"] == "missing" or (first["type"] == "string_too_short" and not first["input"]):
         return SpecError(f"{k.label} is missing ({k.flag}): {k.help}", name)
     value = first["input"]
-    wanted = k.range or {"int": "a whole number", "float": "a number", "bool": "yes or no"}.get(k.type, first["msg"])
+    wanted = k.range or {"int": "a whole number", "float": "a number", "bool": "yes or no"}.get(
+        k.type, first["msg"]
+    )
     if k.type == "list":
         wanted = f"a comma-separated list. {k.help} ({first['msg']})"
     return SpecError(f"{k.label} ({k.flag}): {value!r} cannot be used; it must be {wanted}.", name)

@@ -12,10 +12,14 @@ from dreamlab.settings.setting import setting
 
 class ClassifySpec(ClassifierRecipe, RealData):
     kind: ClassVar[str] = "classify"
-    summary: ClassVar[str] = "Train one classifier recipe on one mix over several seeds and keep every test prediction."
+    summary: ClassVar[str] = (
+        "Train one classifier recipe on one mix over several seeds and keep every test prediction."
+    )
 
     arm: Arm = setting("real", f"The mix: {ARM_FORMS}.")
     synthetic: str = setting(
-        "", "Run of the synthetic set that the arm mixes in: made here, or imported.", label="Synthetic set",
+        "",
+        "Run of the synthetic set that the arm mixes in: made here, or imported.",
+        label="Synthetic set",
         run_kind="synthesize|import",
-    )  # fmt: skip
+    )

@@ -11,7 +11,8 @@ from dreamlab.settings.setting import settings_of
 
 
 def command(spec: Spec) -> str:
-    """The command line that makes the same run: only what differs from the defaults, or from the preset that is named."""
+    """The command line that makes the same run: only what differs from the defaults, or from the
+    preset that is named."""
     parts, baseline = [f"python -m dreamlab {spec.kind}"], spec.baseline()
     for k in settings_of(type(spec)):
         value = getattr(spec, k.name)
@@ -39,4 +40,6 @@ def differences(specs: Iterable[Spec]) -> list[tuple[str, list[Any]]]:
     for i, spec in enumerate(listed):
         for k in settings_of(type(spec)):
             rows.setdefault(k.label, [None] * len(listed))[i] = getattr(spec, k.name)
-    return [(label, values) for label, values in rows.items() if any(v != values[0] for v in values)]
+    return [
+        (label, values) for label, values in rows.items() if any(v != values[0] for v in values)
+    ]

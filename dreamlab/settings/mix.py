@@ -19,24 +19,42 @@ class MixSpec(ClassifierRecipe, RealData):
 
     seeds: int = setting(5, "Classifiers per arm, each with its own seed.", ge=2, le=100)
     sources: tuple[str, ...] = setting(
-        (), "Runs of generators to compare; without one, a generator is trained on exactly the real images of the mix.",
-        label="Generators", flag="from", run_kind="train",
-    )  # fmt: skip
+        (),
+        "Runs of generators to compare; without one, a generator is trained on exactly the real"
+        " images of the mix.",
+        label="Generators",
+        flag="from",
+        run_kind="train",
+    )
     sets: tuple[str, ...] = setting(
-        (), "Synthetic sets to compare as they are: runs of synthesize, or imported ones.", label="Synthetic sets", flag="set",
-        run_kind="synthesize|import", section="Generators", advanced=True,
-    )  # fmt: skip
+        (),
+        "Synthetic sets to compare as they are: runs of synthesize, or imported ones.",
+        label="Synthetic sets",
+        flag="set",
+        run_kind="synthesize|import",
+        section="Generators",
+        advanced=True,
+    )
     train_own: bool = setting(
-        False, "Also train a generator on exactly the real images of the mix.", label="Train its own generator"
+        False,
+        "Also train a generator on exactly the real images of the mix.",
+        label="Train its own generator",
     )
     train_arm: bool = setting(
-        False, "Also train a generator for every arm, which sees only this arm's real images.",
-        label="A generator per arm", section="Generators", advanced=True,
-    )  # fmt: skip
+        False,
+        "Also train a generator for every arm, which sees only this arm's real images.",
+        label="A generator per arm",
+        section="Generators",
+        advanced=True,
+    )
     train_all: bool = setting(
-        False, "Also train a generator on the whole training split: it may see real images that no classifier has.",
-        label="A generator on all images", section="Generators", advanced=True,
-    )  # fmt: skip
+        False,
+        "Also train a generator on the whole training split: it may see real images that no"
+        " classifier has.",
+        label="A generator on all images",
+        section="Generators",
+        advanced=True,
+    )
     train_seconds: float = setting(
         60.0,
         "Time budget of every generator that is trained.",
@@ -53,13 +71,19 @@ class MixSpec(ClassifierRecipe, RealData):
         max_length=40,
     )
     controls: tuple[ControlName, ...] = setting(
-        ("duplicated", "augmented", "synthetic", "noise"), "What a gain must be held against: the real images duplicated, classical"
-        " augmentation, only synthetic images (CAS), noise images instead of synthetic ones; as a list.",
-    )  # fmt: skip
+        ("duplicated", "augmented", "synthetic", "noise"),
+        "What a gain must be held against: the real images duplicated, classical augmentation, only"
+        " synthetic images (CAS), noise images instead of synthetic ones; as a list.",
+    )
     real_sizes: tuple[Annotated[int, Field(ge=1, le=100_000)], ...] = setting(
-        (), "Further numbers of real images per class, as a list: real only and every add arm at each of them, for the learning curve"
-        " and the exchange rate.", label="Real sizes", max_length=12, section="Surface", advanced=True,
-    )  # fmt: skip
+        (),
+        "Further numbers of real images per class, as a list: real only and every add arm at each"
+        " of them, for the learning curve and the exchange rate.",
+        label="Real sizes",
+        max_length=12,
+        section="Surface",
+        advanced=True,
+    )
     guidance_weight: float = setting(
         0.5,
         "Guidance weight w of the synthetic sets (scale s = 1 + w).",
@@ -78,4 +102,6 @@ class MixSpec(ClassifierRecipe, RealData):
         section="Sampling",
         advanced=True,
     )
-    sampler: SamplerName = setting("dpmpp_2m", "Sampler of the synthetic sets.", section="Sampling", advanced=True)
+    sampler: SamplerName = setting(
+        "dpmpp_2m", "Sampler of the synthetic sets.", section="Sampling", advanced=True
+    )

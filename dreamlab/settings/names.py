@@ -18,15 +18,41 @@ SamplerName = Literal["dpmpp_2m", "ddim", "ddpm", "heun"]
 VarianceName = Literal["posterior", "beta", "interpolated", "learned"]
 ClipName = Literal["static", "dynamic", "none"]
 ClassifierName = Literal[
-    "small_cnn", "cnn", "mlp", "unet_encoder", "unet_encoder_small", "resnet18", "resnet50", "resnet101", "resnet152", "vgg16",
-    "vit_s", "vit_b", "swin_t",
-]  # fmt: skip
+    "small_cnn",
+    "cnn",
+    "mlp",
+    "unet_encoder",
+    "unet_encoder_small",
+    "resnet18",
+    "resnet50",
+    "resnet101",
+    "resnet152",
+    "vgg16",
+    "vit_s",
+    "vit_b",
+    "swin_t",
+]
 RecipeName = Literal["fast", "strong", "s0", "s2", "s3", "s4"]
 ControlName = Literal["duplicated", "augmented", "synthetic", "noise"]
 StudyName = Literal[
-    "s0-mnist", "s0-cifar", "s0-guidance", "s1-cas", "s1-models", "s1-scaling", "s1-fid", "s2-mlp", "s2-cnn", "s2-schedules",
-    "s2-epochs", "s3-tail", "s3-targeted", "s3-replacement", "s3-background", "s4-tsweep", "s4-classify",
-]  # fmt: skip
+    "s0-mnist",
+    "s0-cifar",
+    "s0-guidance",
+    "s1-cas",
+    "s1-models",
+    "s1-scaling",
+    "s1-fid",
+    "s2-mlp",
+    "s2-cnn",
+    "s2-schedules",
+    "s2-epochs",
+    "s3-tail",
+    "s3-targeted",
+    "s3-replacement",
+    "s3-background",
+    "s4-tsweep",
+    "s4-classify",
+]
 ScaleName = Literal["laptop", "middle", "corrected", "paper"]
 ExtractorName = Literal["classifier", "inception"]
 DeviceName = Literal["auto", "cpu", "cuda"]

@@ -1,16 +1,32 @@
-"""Settings to start from. What a study does not say is filled with the assumption beside it (docs of the studies say more)."""
+"""Settings to start from. What a study does not say is filled with the assumption beside it (docs
+of the studies say more)."""
 
 from __future__ import annotations
 
 from typing import Any
 
-# the plain DDPM that the studies speak of: Ho et al. 2020 with Adam; their learning rate where a study names none
+# the plain DDPM that the studies speak of: Ho et al. 2020 with Adam; their learning rate where a
+# study names none
 _DDPM: dict[str, Any] = {
-    "wiring": "ddpm", "stem_patch": 1, "blocks_per_level": 2, "target": "eps", "weighting": "simple", "schedule": "linear",
-    "optimizer": "adam", "learning_rate": 2e-4, "learning_rate_schedule": "constant",
-}  # fmt: skip
-# S2: CIFAR-10, T, widths and batch not given: 1000, 64 and 128 assumed; its cosine trials differ in the multipliers
-_S2: dict[str, Any] = {**_DDPM, "image_size": 32, "base_width": 64, "batch_size": 128, "attention": (16,)}
+    "wiring": "ddpm",
+    "stem_patch": 1,
+    "blocks_per_level": 2,
+    "target": "eps",
+    "weighting": "simple",
+    "schedule": "linear",
+    "optimizer": "adam",
+    "learning_rate": 2e-4,
+    "learning_rate_schedule": "constant",
+}
+# S2: CIFAR-10, T, widths and batch not given: 1000, 64 and 128 assumed; its cosine trials differ in
+# the multipliers
+_S2: dict[str, Any] = {
+    **_DDPM,
+    "image_size": 32,
+    "base_width": 64,
+    "batch_size": 128,
+    "attention": (16,),
+}
 
 PRESETS: dict[str, dict[str, Any]] = {
     "small": {},
@@ -18,17 +34,33 @@ PRESETS: dict[str, dict[str, Any]] = {
     "medium": {"base_width": 56},
     # S0: attention resolutions, schedule and batch not given: 16 and 8, linear and 64 assumed
     "s0": {
-        **_DDPM, "image_size": 32, "num_train_timesteps": 400, "base_width": 64, "multipliers": (1, 2, 4, 8),
-        "attention": (16, 8), "time_activation": "gelu", "label_dropout": 0.1,
+        **_DDPM,
+        "image_size": 32,
+        "num_train_timesteps": 400,
+        "base_width": 64,
+        "multipliers": (1, 2, 4, 8),
+        "attention": (16, 8),
+        "time_activation": "gelu",
+        "label_dropout": 0.1,
     },
     "s2": {**_S2, "multipliers": (1, 2, 3, 4)},
     "s2-1222": {**_S2, "multipliers": (1, 2, 2, 2)},
     "s2-112244": {**_S2, "multipliers": (1, 1, 2, 2, 4, 4)},
-    # S4: the network of the diffusers tutorial that it used (113,673,219 parameters), attention at 8x8 with heads of 8 channels
+    # S4: the network of the diffusers tutorial that it used (113,673,219 parameters), attention at
+    # 8x8 with heads of 8 channels
     "s4": {
-        **_DDPM, "image_size": 128, "base_width": 128, "multipliers": (1, 1, 2, 2, 4, 4), "attention": (8,), "heads": 64,
-        "conditional": False, "label_dropout": 0.0, "flip": True, "batch_size": 16, "learning_rate": 1e-4,
+        **_DDPM,
+        "image_size": 128,
+        "base_width": 128,
+        "multipliers": (1, 1, 2, 2, 4, 4),
+        "attention": (8,),
+        "heads": 64,
+        "conditional": False,
+        "label_dropout": 0.0,
+        "flip": True,
+        "batch_size": 16,
+        "learning_rate": 1e-4,
         "learning_rate_schedule": "cosine",
     },
-}  # fmt: skip
+}
 """Name -> fields of a training that differ from the defaults."""

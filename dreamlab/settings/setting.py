@@ -1,4 +1,5 @@
-"""One setting: a pydantic field with bounds, a unit and a sentence of help, and how forms, options and documents see it."""
+"""One setting: a pydantic field with bounds, a unit and a sentence of help, and how forms, options
+and documents see it."""
 
 from __future__ import annotations
 
@@ -26,20 +27,30 @@ def setting(
     log: bool = False,
     **bounds: Any,
 ) -> Any:
-    """A spec field. `run_kind` marks a reference to a run of that kind (or of kinds, as "synthesize|import"), beside which
-    `choices` may name things that are no runs; `affects_result=False` keeps
-    the field out of the content hash; `advanced` folds it away in forms, under its `section`; `flag` renames the option;
-    `log` asks a form for a number box instead of a slider (the range spans orders of magnitude)."""
+    """A spec field. `run_kind` marks a reference to a run of that kind (or of kinds, as
+    "synthesize|import"), beside which `choices` may name things that are no runs;
+    `affects_result=False` keeps the field out of the content hash; `advanced` folds it away in
+    forms, under its `section`; `flag` renames the option; `log` asks a form for a number box
+    instead of a slider (the range spans orders of magnitude)."""
     extra: dict[str, Any] = {
-        "label": label, "unit": unit, "flag": flag, "section": section, "advanced": advanced, "affects_result": affects_result,
-        "run_kind": run_kind, "choices": choices, "step": step, "log": log,
-    }  # fmt: skip
+        "label": label,
+        "unit": unit,
+        "flag": flag,
+        "section": section,
+        "advanced": advanced,
+        "affects_result": affects_result,
+        "run_kind": run_kind,
+        "choices": choices,
+        "step": step,
+        "log": log,
+    }
     return Field(default, description=help, json_schema_extra={"setting": extra}, **bounds)
 
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """One field as forms, options and documents see it. `type` is one of str, int, float, bool, list."""
+    """One field as forms, options and documents see it. `type` is one of str, int, float, bool,
+    list."""
 
     name: str
     label: str
@@ -77,9 +88,15 @@ class Setting:
     def range(self) -> str:
         """The allowed values in words, for help texts and refusals."""
         if self.choices:
-            return "one of " + ", ".join(self.choices) + (f", or {_a(self.run_kinds)} run" if self.run_kind else "")
+            return (
+                "one of "
+                + ", ".join(self.choices)
+                + (f", or {_a(self.run_kinds)} run" if self.run_kind else "")
+            )
         if self.low is not None and self.high is not None:
-            return f"{_short(self.low)} to {_short(self.high)}" + (f" {self.unit}" if self.unit else "")
+            return f"{_short(self.low)} to {_short(self.high)}" + (
+                f" {self.unit}" if self.unit else ""
+            )
         return ""
 
 
@@ -96,16 +113,30 @@ def settings_of(cls: type[BaseModel]) -> list[Setting]:
         choices = choices or extra.get("choices", ())
         found.append(
             Setting(
-                name=name, label=extra.get("label") or name.replace("_", " ").capitalize(),
-                help=field.description or "", unit=extra.get("unit", ""),
-                flag=name.upper() if name == kind_of else "--" + (extra.get("flag") or name).replace("_", "-"), type=kind,
+                name=name,
+                label=extra.get("label") or name.replace("_", " ").capitalize(),
+                help=field.description or "",
+                unit=extra.get("unit", ""),
+                flag=(
+                    name.upper()
+                    if name == kind_of
+                    else "--" + (extra.get("flag") or name).replace("_", "-")
+                ),
+                type=kind,
                 default=None if field.default is PydanticUndefined else field.default,
-                required=field.is_required(), choices=choices, low=low, high=high, step=extra.get("step"),
-                log=extra.get("log", False), section=extra.get("section", ""), advanced=extra.get("advanced", False),
-                affects_result=extra.get("affects_result", True), run_kind=extra.get("run_kind", ""),
+                required=field.is_required(),
+                choices=choices,
+                low=low,
+                high=high,
+                step=extra.get("step"),
+                log=extra.get("log", False),
+                section=extra.get("section", ""),
+                advanced=extra.get("advanced", False),
+                affects_result=extra.get("affects_result", True),
+                run_kind=extra.get("run_kind", ""),
                 is_positional=name == kind_of,
             )
-        )  # fmt: skip
+        )
     return found
 
 
@@ -122,11 +153,19 @@ def _is_tuple(annotation: Any) -> bool:
     return typing.get_origin(annotation) is tuple
 
 
-def _shape(annotation: Any) -> tuple[tuple[str, ...], Literal["str", "int", "float", "bool", "list"]]:
+def _shape(
+    annotation: Any,
+) -> tuple[tuple[str, ...], Literal["str", "int", "float", "bool", "list"]]:
     if typing.get_origin(annotation) is Literal:
         return tuple(typing.get_args(annotation)), "str"
     if _is_tuple(annotation):
         inner = typing.get_args(annotation)[0]
-        return (tuple(typing.get_args(inner)) if typing.get_origin(inner) is Literal else ()), "list"
-    names: dict[Any, Literal["str", "int", "float", "bool", "list"]] = {int: "int", float: "float", bool: "bool"}
+        return (
+            tuple(typing.get_args(inner)) if typing.get_origin(inner) is Literal else ()
+        ), "list"
+    names: dict[Any, Literal["str", "int", "float", "bool", "list"]] = {
+        int: "int",
+        float: "float",
+        bool: "bool",
+    }
     return (), names.get(annotation, "str")

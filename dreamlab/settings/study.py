@@ -16,13 +16,17 @@ class StudySpec(Spec):
 
     study: StudyName = setting(..., "Which study; `study list` says what each of them asks.")
     scale: ScaleName = setting(
-        "laptop", "laptop: the same protocol on digits in minutes; middle: on a real data set in about an hour; corrected: the study's"
-        " size without its mistakes; paper: as published.",
-    )  # fmt: skip
+        "laptop",
+        "laptop: the same protocol on digits in minutes; middle: on a real data set in about an"
+        " hour; corrected: the study's size without its mistakes; paper: as published.",
+    )
     dataset: str = setting(
-        "", "Data set to use instead of the one of the scale: a name, or an import run.", label="Data", run_kind="import",
+        "",
+        "Data set to use instead of the one of the scale: a name, or an import run.",
+        label="Data",
+        run_kind="import",
         choices=DATASETS,
-    )  # fmt: skip
+    )
     data_dir: str = setting("", DATA_DIR_HELP, label="Data folder")
     seeds: int = setting(0, "Classifiers per arm; 0 takes the number of the scale.", ge=0, le=100)
     device: DeviceName = setting("auto", DEVICE_HELP, advanced=True, affects_result=False)

@@ -18,7 +18,9 @@ class SweepSpec(Spec):
         "Draw a fidelity curve against guidance weight, sampler steps, or T (which retrains per T)."
     )
 
-    source: str = setting(..., "Run of the generator.", label="Generator", flag="from", run_kind="train", min_length=1)
+    source: str = setting(
+        ..., "Run of the generator.", label="Generator", flag="from", run_kind="train", min_length=1
+    )
     axis: Literal["guidance_weight", "num_steps", "num_train_timesteps"] = setting(
         "guidance_weight",
         "What is varied; num_train_timesteps trains a new generator for every T.",
@@ -28,17 +30,41 @@ class SweepSpec(Spec):
         (), "Points of the curve, as a list; empty takes the usual ones of the axis.", max_length=40
     )
     per_class: int = setting(
-        50, "Synthetic images per class at every point.", label="Images per class", ge=2, le=100_000, log=True
+        50,
+        "Synthetic images per class at every point.",
+        label="Images per class",
+        ge=2,
+        le=100_000,
+        log=True,
     )
     guidance_weight: float = setting(
-        1.0, "Guidance weight w where it is not the axis.", label="Guidance weight w", ge=0, le=20, step=0.1
+        1.0,
+        "Guidance weight w where it is not the axis.",
+        label="Guidance weight w",
+        ge=0,
+        le=20,
+        step=0.1,
     )
     num_steps: int = setting(
-        20, "Sampler steps where they are not the axis.", label="Sampler steps", ge=1, le=4000, log=True
+        20,
+        "Sampler steps where they are not the axis.",
+        label="Sampler steps",
+        ge=1,
+        le=4000,
+        log=True,
     )
     sampler: SamplerName = setting("dpmpp_2m", "Sampler at every point.")
-    seed: int = setting(0, "Seed of the noise, the same at every point.", ge=0, le=2**31 - 1, log=True, advanced=True)
-    extractor: ExtractorName = setting("classifier", "Features of the distance, as in fidelity.", advanced=True)
+    seed: int = setting(
+        0,
+        "Seed of the noise, the same at every point.",
+        ge=0,
+        le=2**31 - 1,
+        log=True,
+        advanced=True,
+    )
+    extractor: ExtractorName = setting(
+        "classifier", "Features of the distance, as in fidelity.", advanced=True
+    )
     inception_weights: str = setting(
         "", "File of the standard Inception weights, for the inception extractor.", advanced=True
     )

@@ -1,7 +1,9 @@
-"""What is doubtful about a table of numbers, published or our own: plain functions on plain rows, sentences as answers.
+"""What is doubtful about a table of numbers, published or our own: plain functions on plain rows,
+sentences as answers.
 
-A row is a mapping: `label` (str), `value` (number, None where empty), and where known `unit` ("%", "share", "points",
-"distance", "s"), `x` (its place on the table's axis), `images` (test images behind a share) and `spread` (standard deviation).
+A row is a mapping: `label` (str), `value` (number, None where empty), and where known `unit` ("%",
+"share", "points", "distance", "s"), `x` (its place on the table's axis), `images` (test images
+behind a share) and `spread` (standard deviation).
 """
 
 from __future__ import annotations
@@ -24,10 +26,12 @@ LARGE = 2.0
 
 
 def flags(
-    rows: Sequence[Row], claim: Literal["", "rising", "falling"] = "", ends: tuple[str, str] | None = None
+    rows: Sequence[Row],
+    claim: Literal["", "rising", "falling"] = "",
+    ends: tuple[str, str] | None = None,
 ) -> list[str]:
-    """All that can be said of one table. claim: what its text says of the values along `x`; ends: labels of the two rows that
-    the others are mixes of."""
+    """All that can be said of one table. claim: what its text says of the values along `x`; ends:
+    labels of the two rows that the others are mixes of."""
     found = impossible(rows) + duplicates(rows)
     if claim:
         found += not_monotone(rows, claim)
@@ -53,18 +57,22 @@ def impossible(rows: Sequence[Row]) -> list[str]:
 
 
 def duplicates(rows: Sequence[Row]) -> list[str]:
-    """Neighbours along `x` (or in their order) with exactly the same value, where it has at least three digits."""
+    """Neighbours along `x` (or in their order) with exactly the same value, where it has at least
+    three digits."""
     known = _ordered(rows)
     return [
-        f"{a['label']} and {b['label']} are both {a['value']:g}: equal to the last digit, perhaps copied."
+        f"{a['label']} and {b['label']} are both {a['value']:g}: equal to the last digit, perhaps"
+        " copied."
         for a, b in zip(known, known[1:], strict=False)
-        if a["value"] == b["value"] and len(f"{abs(a['value']):.10g}".replace(".", "").strip("0")) >= 3
+        if a["value"] == b["value"]
+        and len(f"{abs(a['value']):.10g}".replace(".", "").strip("0")) >= 3
     ]
 
 
 def not_monotone(rows: Sequence[Row], claim: Literal["rising", "falling"]) -> list[str]:
-    """Steps against the claimed direction; says whether sampling error explains one: binomial for shares with `images`
-    (an upper bound where both were measured on the same images), `spread` where given."""
+    """Steps against the claimed direction; says whether sampling error explains one: binomial for
+    shares with `images` (an upper bound where both were measured on the same images), `spread`
+    where given."""
     known, said = _ordered(rows), []
     sign = 1.0 if claim == "rising" else -1.0
     for a, b in zip(known, known[1:], strict=False):
@@ -72,9 +80,14 @@ def not_monotone(rows: Sequence[Row], claim: Literal["rising", "falling"]) -> li
         if step * sign < 0:
             error = math.hypot(_error(a), _error(b))
             way = "above" if step > 0 else "below"
-            text = f"{b['label']} ({b['value']:g}) lies {abs(step):.3g} {way} {a['label']} ({a['value']:g}) where {claim} values are claimed"
+            text = (
+                f"{b['label']} ({b['value']:g}) lies {abs(step):.3g} {way} {a['label']}"
+                f" ({a['value']:g}) where {claim} values are claimed"
+            )
             if error and abs(step) <= LARGE * error:
-                text += f"; sampling error of {error:.2g} explains it, so the claim is not shown there"
+                text += (
+                    f"; sampling error of {error:.2g} explains it, so the claim is not shown there"
+                )
             elif error:
                 text += f", {abs(step) / error:.1f} standard errors"
             said.append(text + ".")
@@ -82,8 +95,8 @@ def not_monotone(rows: Sequence[Row], claim: Literal["rising", "falling"]) -> li
 
 
 def below_both(rows: Sequence[Row], first: str, second: str) -> list[str]:
-    """Mixes that score no more than the lower of the two ends that they mix, and mixes that a mix further from the better end
-    beats by more. Raises KeyError where a label is missing."""
+    """Mixes that score no more than the lower of the two ends that they mix, and mixes that a mix
+    further from the better end beats by more. Raises KeyError where a label is missing."""
     by_label = {row["label"]: row for row in rows}
     low = min(by_label[first]["value"], by_label[second]["value"])
     best = first if by_label[first]["value"] >= by_label[second]["value"] else second
@@ -92,7 +105,10 @@ def below_both(rows: Sequence[Row], first: str, second: str) -> list[str]:
         if row["label"] in (first, second) or row.get("value") is None or row["value"] > low:
             continue
         how = "equals" if row["value"] == low else "lies below"
-        text = f"{row['label']} ({row['value']:g}) {how} the lower of {first} and {second} ({low:g}), which it mixes"
+        text = (
+            f"{row['label']} ({row['value']:g}) {how} the lower of {first} and {second} ({low:g}),"
+            " which it mixes"
+        )
         further = [r for r in rows if _further(r, row, by_label[best])]
         if further:
             top = max(further, key=lambda r: r["value"])
@@ -101,8 +117,11 @@ def below_both(rows: Sequence[Row], first: str, second: str) -> list[str]:
     return said
 
 
-def wrong_difference(label: str, before: float, after: float, stated: float, digits: int = 2) -> list[str]:
-    """Where a stated difference is not that of its two cells, all given to `digits` digits; says whether rounding explains it."""
+def wrong_difference(
+    label: str, before: float, after: float, stated: float, digits: int = 2
+) -> list[str]:
+    """Where a stated difference is not that of its two cells, all given to `digits` digits; says
+    whether rounding explains it."""
     true = after - before
     step = 10.0**-digits
     if abs(true - stated) < 0.5 * step:
@@ -112,11 +131,15 @@ def wrong_difference(label: str, before: float, after: float, stated: float, dig
         if abs(true - stated) < 1.5 * step + 1e-12
         else "rounding does not explain it"
     )
-    return [f"{label}: {stated:+.{digits}f} is stated, {after:g} - {before:g} is {true:+.{digits}f}; {why}."]
+    return [
+        f"{label}: {stated:+.{digits}f} is stated, {after:g} - {before:g} is {true:+.{digits}f};"
+        f" {why}."
+    ]
 
 
 def two_values(cells: Sequence[tuple[str, str, float]]) -> list[str]:
-    """The same cell with different values in different places; cells: (what it is, where it stands, value)."""
+    """The same cell with different values in different places; cells: (what it is, where it stands,
+    value)."""
     said, seen = [], dict[str, tuple[str, float]]()
     for what, where, value in cells:
         if what not in seen:
@@ -145,4 +168,6 @@ def _further(other: Row, row: Row, best: Row) -> bool:
     """Whether `other` lies further from the best end along x than `row`, and still scores more."""
     if other.get("value") is None or not all("x" in r for r in (other, row, best)):
         return False
-    return bool(abs(other["x"] - best["x"]) > abs(row["x"] - best["x"]) and other["value"] > row["value"])
+    return bool(
+        abs(other["x"] - best["x"]) > abs(row["x"] - best["x"]) and other["value"] > row["value"]
+    )

@@ -13,25 +13,32 @@ from dreamlab.stats.components import paired
 
 @dataclasses.dataclass(frozen=True)
 class Best:
-    """The arm with the highest mean, the arms that cannot be told from it, and the span of their synthetic fractions."""
+    """The arm with the highest mean, the arms that cannot be told from it, and the span of their
+    synthetic fractions."""
 
     arm: str
     arms: list[str]
-    """In the order given; holds the truly best of the arms compared with a chance of at least 95 %."""
+    """In the order given; holds the truly best of the arms compared with a chance of at least 95
+    %."""
     low: float
     high: float
     text: str
 
 
 def best_mix(
-    values: Mapping[str, ArrayLike], fractions: Mapping[str, float], labels: Mapping[str, str] | None = None, level: float = 0.95
-) -> Best | None:  # fmt: skip
-    """Multiple comparisons with the best (Hsu 1981), the critical value by Bonferroni in place of Dunnett.
+    values: Mapping[str, ArrayLike],
+    fractions: Mapping[str, float],
+    labels: Mapping[str, str] | None = None,
+    level: float = 0.95,
+) -> Best | None:
+    """Multiple comparisons with the best (Hsu 1981), the critical value by Bonferroni in place of
+    Dunnett.
 
-    values: arm -> (S, n) of 0/1 or pseudo-values, the same seeds and test images in all; fractions: arm -> synthetic share of
-    its images, 0 (real only) to 1; labels: arm -> name in the sentence. An arm leaves the set where the observed best is
-    shown to be better, one-sided at (1 - level) / (arms - 1): the truly best arm then leaves with a chance below 1 - level.
-    None for fewer than two arms. Raises ValueError where shapes differ or there is only one seed.
+    values: arm -> (S, n) of 0/1 or pseudo-values, the same seeds and test images in all; fractions:
+    arm -> synthetic share of its images, 0 (real only) to 1; labels: arm -> name in the sentence.
+    An arm leaves the set where the observed best is shown to be better, one-sided at (1 - level) /
+    (arms - 1): the truly best arm then leaves with a chance below 1 - level. None for fewer than
+    two arms. Raises ValueError where shapes differ or there is only one seed.
     """
     if len(values) < 2:
         return None
@@ -53,7 +60,8 @@ def best_mix(
 def _sentence(name: str, arms: list[str], compared: int, low: float, high: float) -> str:
     if len(arms) == 1:
         return (
-            f"The best of the {compared} arms is {name}, {_percent(low)} synthetic: every other is shown to be worse."
+            f"The best of the {compared} arms is {name}, {_percent(low)} synthetic: every other is"
+            " shown to be worse."
         )
     span = (
         f"The best arm is {_percent(low)} synthetic"
@@ -61,7 +69,11 @@ def _sentence(name: str, arms: list[str], compared: int, low: float, high: float
         else f"The best mix lies between {_percent(low)} and {_percent(high)} synthetic"
     )
     rest = f"{len(arms)} of the {compared} arms" if len(arms) < compared else "none of the arms"
-    told = "cannot be told from the best one" if len(arms) < compared else "can be told from the best one"
+    told = (
+        "cannot be told from the best one"
+        if len(arms) < compared
+        else "can be told from the best one"
+    )
     return f"{span}: {rest} {told}, {name}."
 
 

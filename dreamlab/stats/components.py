@@ -1,8 +1,8 @@
 """Two sources of chance: the seed of a training, and the images that happen to be in the test set.
 
-`values` is (seeds, images): row s holds what seed s made of every test image. The model is the crossed random one,
-value[s, i] = mean + seed[s] + image[i] + rest[s, i] (Searle, Casella & McCulloch 1992, chapter 4), and a claim is about
-new seeds and new images. Shares are 0 to 1.
+`values` is (seeds, images): row s holds what seed s made of every test image. The model is the
+crossed random one, value[s, i] = mean + seed[s] + image[i] + rest[s, i] (Searle, Casella &
+McCulloch 1992, chapter 4), and a claim is about new seeds and new images. Shares are 0 to 1.
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ from dreamlab.stats.student import degrees, limit, tail
 
 @dataclasses.dataclass(frozen=True)
 class Paired:
-    """Treatment minus control over the same seeds and the same images; variances are in the squared unit of `mean`.
+    """Treatment minus control over the same seeds and the same images; variances are in the squared
+    unit of `mean`.
 
-    error^2 = seed_variance / n + image_variance. More seeds shrink the first part only; more images shrink the second
-    and `rest_variance`, which is the part of the first that comes from single predictions.
+    error^2 = seed_variance / n + image_variance. More seeds shrink the first part only; more images
+    shrink the second and `rest_variance`, which is the part of the first that comes from single
+    predictions.
     """
 
     mean: float
@@ -77,11 +79,13 @@ class Parts:
 def parts(values: np.ndarray, step: float) -> Parts:
     """Analysis of variance of the crossed layout: MS_seed, MS_image and MS_rest give
 
-    Var(mean) = (MS_seed + MS_image - MS_rest) / (S n), of which A = MS_seed / (S n) is what the seeds bring and B the rest.
+    Var(mean) = (MS_seed + MS_image - MS_rest) / (S n), of which A = MS_seed / (S n) is what the
+    seeds bring and B the rest.
 
-    A seed's mean moves in steps of `step` / n, so its variance is never taken below that of such rounding,
-    (step / n)^2 / 12: seeds that agree by chance prove nothing. A has S - 1 degrees of freedom, B has 2 n / (kurtosis - 1) of the
-    images' means, which is few where few images make all the difference; `student.degrees` puts them together.
+    A seed's mean moves in steps of `step` / n, so its variance is never taken below that of such
+    rounding, (step / n)^2 / 12: seeds that agree by chance prove nothing. A has S - 1 degrees of
+    freedom, B has 2 n / (kurtosis - 1) of the images' means, which is few where few images make all
+    the difference; `student.degrees` puts them together.
     """
     s, n = values.shape
     rows, columns = values.sum(axis=1) / n, values.sum(axis=0) / s
@@ -103,10 +107,12 @@ def parts(values: np.ndarray, step: float) -> Parts:
 
 
 def paired(treatment: ArrayLike, control: ArrayLike) -> Paired:
-    """Treatment minus control, both (S, n) with the same seeds in the rows and the same test images in the columns.
+    """Treatment minus control, both (S, n) with the same seeds in the rows and the same test images
+    in the columns.
 
-    p and intervals are those of `student` with the error and degrees of freedom of `parts`. Arms that agree in every value
-    have p = 1. Raises ValueError for different shapes, fewer than two seeds or two images, or values that are not finite.
+    p and intervals are those of `student` with the error and degrees of freedom of `parts`. Arms
+    that agree in every value have p = 1. Raises ValueError for different shapes, fewer than two
+    seeds or two images, or values that are not finite.
     """
     a, b = _values(treatment), _values(control)
     if a.shape != b.shape:
@@ -122,16 +128,20 @@ def paired_difference(difference: np.ndarray) -> Paired:
     mean = 0.0 if abs(found.mean) < 1e-14 else found.mean
     error = math.sqrt(found.variance)
     p = 2 * tail(abs(mean) / error, found.df, found.seeds - 1, found.share)
-    return Paired(mean, error, found.df, found.seeds, p, found.seed, found.image, found.rest, found.images)
+    return Paired(
+        mean, error, found.df, found.seeds, p, found.seed, found.image, found.rest, found.images
+    )
 
 
 def mean_interval(values: ArrayLike, level: float = 0.95) -> Interval:
-    """Interval of a share (accuracy, macro-F1) for new seeds and new images; `values` (S, n), its mean within 0 to 1.
+    """Interval of a share (accuracy, macro-F1) for new seeds and new images; `values` (S, n), its
+    mean within 0 to 1.
 
-    Wilson's score interval (1927) at the effective sample size mean (1 - mean) / Var(mean), as survey statistics do it
-    (Korn & Graubard 1998), with the t of `student` in place of z: it stays within 0 to 1 and keeps a
-    width where every prediction is right. With one seed it speaks about new images alone.
-    Raises ValueError for fewer than two images, values that are not finite, or a mean outside 0 to 1.
+    Wilson's score interval (1927) at the effective sample size mean (1 - mean) / Var(mean), as
+    survey statistics do it (Korn & Graubard 1998), with the t of `student` in place of z: it stays
+    within 0 to 1 and keeps a width where every prediction is right. With one seed it speaks about
+    new images alone. Raises ValueError for fewer than two images, values that are not finite, or a
+    mean outside 0 to 1.
     """
     x = _values(values)
     found = parts(x, 1.0)
@@ -146,12 +156,14 @@ def mean_interval(values: ArrayLike, level: float = 0.95) -> Interval:
     scale = 1 + t * t / size
     centre = (mean + t * t / (2 * size)) / scale
     half = t / scale * math.sqrt(spread / size + t * t / (4 * size * size))
-    return Interval(mean, max(min(centre - half, mean), 0.0), min(max(centre + half, mean), 1.0), level)
+    return Interval(
+        mean, max(min(centre - half, mean), 0.0), min(max(centre + half, mean), 1.0), level
+    )
 
 
 def cell(values: ArrayLike) -> dict[str, Any] | None:
-    """{mean, low, high, level} of `mean_interval` at 95 %, for a result; low and high are None for one seed, all is None
-    without seeds."""
+    """{mean, low, high, level} of `mean_interval` at 95 %, for a result; low and high are None for
+    one seed, all is None without seeds."""
     x = np.asarray(values, dtype=np.float64)
     if x.size == 0:
         return None
@@ -162,7 +174,8 @@ def cell(values: ArrayLike) -> dict[str, Any] | None:
 
 
 def correct(predicted: ArrayLike, labels: ArrayLike) -> np.ndarray:
-    """(S, n) of 1.0 where the predicted class is the label, else 0.0. predicted (S, n) or (n,), labels (n,) integers.
+    """(S, n) of 1.0 where the predicted class is the label, else 0.0. predicted (S, n) or (n,),
+    labels (n,) integers.
 
     Raises ValueError where the lengths differ.
     """
@@ -171,12 +184,13 @@ def correct(predicted: ArrayLike, labels: ArrayLike) -> np.ndarray:
 
 
 def macro_f1(predicted: ArrayLike, labels: ArrayLike, classes: int) -> np.ndarray:
-    """(S, n) pseudo-values of the macro-F1 (mean of 2 TP / (2 TP + FP + FN) over the classes that occur as a
-    label or a prediction).
+    """(S, n) pseudo-values of the macro-F1 (mean of 2 TP / (2 TP + FP + FN) over the classes that
+    occur as a label or a prediction).
 
-    Value i of a row is theta + n dtheta/dw_i at equal weights, the infinitesimal jackknife (Jaeckel 1972; Efron 1982,
-    chapter 6): F1 does not change when all weights grow alike, so the derivatives sum to zero and the mean of a row is its
-    macro-F1. Raises ValueError where the lengths differ or a class lies outside 0 to classes - 1.
+    Value i of a row is theta + n dtheta/dw_i at equal weights, the infinitesimal jackknife (Jaeckel
+    1972; Efron 1982, chapter 6): F1 does not change when all weights grow alike, so the derivatives
+    sum to zero and the mean of a row is its macro-F1. Raises ValueError where the lengths differ or
+    a class lies outside 0 to classes - 1.
     """
     found, truth = _classes(predicted, labels)
     if min(found.min(), truth.min()) < 0 or max(found.max(), truth.max()) >= classes:
@@ -201,7 +215,9 @@ def macro_f1(predicted: ArrayLike, labels: ArrayLike, classes: int) -> np.ndarra
 def _values(values: ArrayLike) -> np.ndarray:
     x = np.atleast_2d(np.asarray(values, dtype=np.float64))
     if x.ndim != 2 or x.shape[1] < 2:
-        raise ValueError(f"values must be seeds x images with at least 2 images, not of shape {x.shape}")
+        raise ValueError(
+            f"values must be seeds x images with at least 2 images, not of shape {x.shape}"
+        )
     if not np.isfinite(x).all():
         raise ValueError("an interval needs finite values")
     return x
@@ -210,5 +226,7 @@ def _values(values: ArrayLike) -> np.ndarray:
 def _classes(predicted: ArrayLike, labels: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     found, truth = np.atleast_2d(np.asarray(predicted)), np.asarray(labels)
     if found.shape[1:] != truth.shape:
-        raise ValueError(f"{found.shape[-1]} predictions per seed cannot be held against {truth.size} labels")
+        raise ValueError(
+            f"{found.shape[-1]} predictions per seed cannot be held against {truth.size} labels"
+        )
     return found, truth

@@ -8,9 +8,11 @@ import numpy as np
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Adjusted p values of Holm's step-down procedure (Holm 1979): reject where the value is <= alpha.
+    """Adjusted p values of Holm's step-down procedure (Holm 1979): reject where the value is <=
+    alpha.
 
-    The chance of any false rejection among m stays below alpha whatever the dependence between the arms.
+    The chance of any false rejection among m stays below alpha whatever the dependence between the
+    arms.
     """
     values = np.asarray(p, dtype=np.float64)
     order = np.argsort(values, kind="stable")
@@ -23,8 +25,9 @@ def holm(p: Sequence[float]) -> list[float]:
 def holm_levels(p: Sequence[float], alpha: float = 0.05) -> list[float]:
     """Confidence level of each arm's interval such that it excludes 0 exactly where Holm rejects.
 
-    The arm that is rejected at rank i of m is judged at alpha / (m - i + 1), and its interval has that level; arms that
-    are not rejected share the level of the rank at which the procedure stopped, where their p values lie above it.
+    The arm that is rejected at rank i of m is judged at alpha / (m - i + 1), and its interval has
+    that level; arms that are not rejected share the level of the rank at which the procedure
+    stopped, where their p values lie above it.
     """
     values = np.asarray(p, dtype=np.float64)
     m = len(values)

@@ -1,4 +1,5 @@
-"""How many synthetic images are worth one more real one, from accuracies at several numbers of real and synthetic images."""
+"""How many synthetic images are worth one more real one, from accuracies at several numbers of real
+and synthetic images."""
 
 from __future__ import annotations
 
@@ -11,12 +12,14 @@ from scipy import special
 STRONGEST = 100.0
 """A synthetic image worth more than so many real ones is looked for no further."""
 SHARED = 1.25
-"""The same test images move cells of like accuracy together, which residuals do not show; so much more variance covers it."""
+"""The same test images move cells of like accuracy together, which residuals do not show; so much
+more variance covers it."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """One point of the surface: images in all, and the accuracies (0 to 1) of its seeds, in the same order in every cell."""
+    """One point of the surface: images in all, and the accuracies (0 to 1) of its seeds, in the
+    same order in every cell."""
 
     real: int
     synthetic: int
@@ -25,9 +28,11 @@ class Cell:
 
 @dataclasses.dataclass(frozen=True)
 class Exchange:
-    """`worth` is what one synthetic image counts in real ones, `rate` = 1 / worth how many synthetic ones make up for a real one.
+    """`worth` is what one synthetic image counts in real ones, `rate` = 1 / worth how many
+    synthetic ones make up for a real one.
 
-    rate and its bounds are None where worth is not above 0: no number of synthetic images makes up for a real one there.
+    rate and its bounds are None where worth is not above 0: no number of synthetic images makes up
+    for a real one there.
     """
 
     worth: float
@@ -40,14 +45,17 @@ class Exchange:
 
 
 def exchange_rate(cells: Sequence[Cell], images: int, level: float = 0.95) -> Exchange | None:
-    """Fits log(error) = a - b log(n_real + rho n_synthetic), b >= 0, by least squares over the means of the cells.
+    """Fits log(error) = a - b log(n_real + rho n_synthetic), b >= 0, by least squares over the
+    means of the cells.
 
-    A power-law learning curve (Hestness et al. 2017) in an effective number of images; `images` is the size of the test
-    set. The interval of rho is the profile one for nonlinear least squares (Bates & Watts 1988, section 6.1): all rho
-    whose sum of squares exceeds the least by less than s^2 F(1, cells - 3). s^2 comes from the residuals of the cells,
-    which the test images and the model's own error move too, and is never taken below the spread of the seeds alone; it is enlarged by a quarter (simulated, docs/statistics.md).
-    None with fewer than four cells, fewer than two numbers of real images, no synthetic images, or where accuracy does
-    not grow with the data. Raises ValueError where cells differ in their seeds or an accuracy lies outside 0 to 1.
+    A power-law learning curve (Hestness et al. 2017) in an effective number of images; `images` is
+    the size of the test set. The interval of rho is the profile one for nonlinear least squares
+    (Bates & Watts 1988, section 6.1): all rho whose sum of squares exceeds the least by less than
+    s^2 F(1, cells - 3). s^2 comes from the residuals of the cells, which the test images and the
+    model's own error move too, and is never taken below the spread of the seeds alone; it is
+    enlarged by a quarter (simulated, docs/statistics.md). None with fewer than four cells, fewer
+    than two numbers of real images, no synthetic images, or where accuracy does not grow with the
+    data. Raises ValueError where cells differ in their seeds or an accuracy lies outside 0 to 1.
     """
     if len({len(c.accuracies) for c in cells}) > 1:
         raise ValueError("every cell of the surface must have the same seeds")
@@ -60,7 +68,9 @@ def exchange_rate(cells: Sequence[Cell], images: int, level: float = 0.95) -> Ex
     real = np.array([c.real for c in cells], dtype=np.float64)
     synthetic = np.array([c.synthetic for c in cells], dtype=np.float64)
     lowest = -0.95 * float(np.min(real[synthetic > 0] / synthetic[synthetic > 0]))
-    rho = np.concatenate([np.linspace(lowest, 0, 200, endpoint=False), [0.0], np.geomspace(1e-4, STRONGEST, 1200)])
+    rho = np.concatenate(
+        [np.linspace(lowest, 0, 200, endpoint=False), [0.0], np.geomspace(1e-4, STRONGEST, 1200)]
+    )
     squares, slope = _profile(y.mean(axis=1), np.log(real + rho[:, None] * synthetic))
     at = int(np.argmin(squares))
     if slope[at] <= 0:
@@ -85,7 +95,8 @@ def _profile(y: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _seed_noise(y: np.ndarray) -> float:
-    """Variance of a cell's mean over the seeds, what a seed does to all cells alike taken out; y (cells, seeds)."""
+    """Variance of a cell's mean over the seeds, what a seed does to all cells alike taken out; y
+    (cells, seeds)."""
     c, s = y.shape
     if s < 2:
         return 0.0
@@ -101,7 +112,10 @@ def _sentence(rho: float, low: float, high: float) -> str:
         return f"It is not shown that synthetic images bring anything here: {least}."
     if low < 2e-4 or high >= STRONGEST:
         return f"How much synthetic images are worth cannot be told from this surface: {least}."
-    return f"One more real image is worth about {_count(1 / rho)} synthetic ones ({_count(1 / high)} to {_count(1 / low)})."
+    return (
+        f"One more real image is worth about {_count(1 / rho)} synthetic ones ({_count(1 / high)}"
+        f" to {_count(1 / low)})."
+    )
 
 
 def _count(value: float) -> str:

@@ -1,4 +1,5 @@
-"""What a verdict is made from and what it says: plain records, shared by the decision and its sentences."""
+"""What a verdict is made from and what it says: plain records, shared by the decision and its
+sentences."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ class Generator:
     key: str
     name: str
     saw: int | None
-    """How many real images it was trained on; None where that is not known (images made elsewhere)."""
+    """How many real images it was trained on; None where that is not known (images made
+    elsewhere)."""
     extra: int
     """Of those that it saw: how many the classifiers may not use."""
     pool: int
@@ -31,8 +33,9 @@ class Generator:
 class Treatment:
     """One arm: a mix with the images of one generator, or a control.
 
-    `predicted` holds classes, (seeds, test images), in the order of the control's seeds; `form` is that of
-    `dreamlab.data.mixing.parse`: replace, add, targeted, or for controls synthetic, augmented, duplicated, noise.
+    `predicted` holds classes, (seeds, test images), in the order of the control's seeds; `form` is
+    that of `dreamlab.data.mixing.parse`: replace, add, targeted, or for controls synthetic,
+    augmented, duplicated, noise.
     """
 
     generator: str
@@ -51,7 +54,8 @@ class Treatment:
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-    """An arm minus real images only, in points. The interval has the level at which Holm's procedure decides."""
+    """An arm minus real images only, in points. The interval has the level at which Holm's
+    procedure decides."""
 
     mean: float
     low: float
@@ -83,7 +87,8 @@ class ClassDifference:
 
 @dataclasses.dataclass(frozen=True)
 class ExtraData:
-    """One arm with two generators: the one that saw `further` more real images minus the one that saw the same, in points."""
+    """One arm with two generators: the one that saw `further` more real images minus the one that
+    saw the same, in points."""
 
     arm: str
     label: str
@@ -99,7 +104,8 @@ class ExtraData:
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
-    """A few sentences, what they say, and the arm that they speak of; effect and interval in points."""
+    """A few sentences, what they say, and the arm that they speak of; effect and interval in
+    points."""
 
     text: str
     kind: Kind
@@ -109,7 +115,8 @@ class Verdict:
     arm: str
     generator: str
     gain: list[ClassDifference]
-    """Classes that are shown to gain in that arm; Holm over the classes and the arms it was chosen from."""
+    """Classes that are shown to gain in that arm; Holm over the classes and the arms it was chosen
+    from."""
     lose: list[ClassDifference]
     minutes: float | None
     """What that arm costs, where the caller knows."""
@@ -128,8 +135,10 @@ class Judgement:
     detectable: float
     """Points: the gain that the overall verdict's arm would have shown with a chance of 80 %."""
     seeds_needed: int | None
-    """Where undecided: seeds that would show an effect as large as the observed one. None: decided, or no number would."""
+    """Where undecided: seeds that would show an effect as large as the observed one. None: decided,
+    or no number would."""
     images_needed: int | None
-    """Where undecided and no number of seeds would do: test images that would, at this number of seeds."""
+    """Where undecided and no number of seeds would do: test images that would, at this number of
+    seeds."""
     extra_data: list[ExtraData]
     notes: list[str]

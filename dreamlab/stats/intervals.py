@@ -23,8 +23,8 @@ class Interval:
 def t_interval(values: Sequence[float], level: float = 0.95) -> Interval:
     """Student's t interval for the mean (Student 1908): mean +- t(n-1) s / sqrt(n).
 
-    For values without test images behind them; accuracies have `components.mean_interval`. Raises ValueError for fewer
-    than two values or one that is not finite.
+    For values without test images behind them; accuracies have `components.mean_interval`. Raises
+    ValueError for fewer than two values or one that is not finite.
     """
     x = np.asarray(values, dtype=np.float64)
     if x.size < 2:
@@ -32,5 +32,9 @@ def t_interval(values: Sequence[float], level: float = 0.95) -> Interval:
     if not np.isfinite(x).all():
         raise ValueError("an interval needs finite values")
     mean = float(x.mean())
-    half = float(special.stdtrit(x.size - 1, 0.5 + level / 2)) * float(x.std(ddof=1)) / math.sqrt(x.size)
+    half = (
+        float(special.stdtrit(x.size - 1, 0.5 + level / 2))
+        * float(x.std(ddof=1))
+        / math.sqrt(x.size)
+    )
     return Interval(mean, mean - half, mean + half, level)

@@ -29,15 +29,20 @@ def _spread(freedom: int) -> np.ndarray:
 @functools.lru_cache(maxsize=256)
 def _limits(freedom: int, alpha: float) -> np.ndarray:
     # log of t's limit where the seeds have a share of the variance, at the shares above
-    found = [limit(1 - alpha, degrees(float(u), freedom, math.inf), freedom, float(u)) for u in _SHARES]
+    found = [
+        limit(1 - alpha, degrees(float(u), freedom, math.inf), freedom, float(u)) for u in _SHARES
+    ]
     return np.log(found)
 
 
-def power(effect: float, seed_variance: float, image_variance: float, seeds: int, alpha: float = 0.05) -> float:
+def power(
+    effect: float, seed_variance: float, image_variance: float, seeds: int, alpha: float = 0.05
+) -> float:
     """Chance that `components.paired` rejects no difference at level alpha, two-sided.
 
-    The noncentral t (Cohen 1988, chapter 2) with two parts of variance: seed_variance / seeds is estimated from the seeds and
-    integrated over its chi-squared distribution, image_variance is taken as known. Variances are in effect's unit squared.
+    The noncentral t (Cohen 1988, chapter 2) with two parts of variance: seed_variance / seeds is
+    estimated from the seeds and integrated over its chi-squared distribution, image_variance is
+    taken as known. Variances are in effect's unit squared.
     """
     seed = seed_variance / seeds
     if seed + image_variance <= 0:
@@ -45,13 +50,16 @@ def power(effect: float, seed_variance: float, image_variance: float, seeds: int
     found = seed * _spread(seeds - 1)
     total = found + image_variance
     share = np.divide(found, total, out=np.ones_like(total), where=total > 0)
-    edge = np.exp(np.interp(share, _SHARES, _limits(seeds - 1, alpha))) * np.sqrt(total / (seed + image_variance))
+    edge = np.exp(np.interp(share, _SHARES, _limits(seeds - 1, alpha))) * np.sqrt(
+        total / (seed + image_variance)
+    )
     shift = abs(effect) / math.sqrt(seed + image_variance)
     return float((special.ndtr(shift - edge) + special.ndtr(-edge - shift)).sum()) / len(edge)
 
 
 def detectable(pair: Paired, alpha: float = 0.05, wanted: float = WANTED) -> float:
-    """The smallest true difference that an experiment like this one shows with the chance `wanted`, in the unit of its mean."""
+    """The smallest true difference that an experiment like this one shows with the chance `wanted`,
+    in the unit of its mean."""
     low, high = 0.0, 4 * pair.error
     while power(high, pair.seed_variance, pair.image_variance, pair.n, alpha) < wanted:
         low, high = high, 2 * high
@@ -63,19 +71,26 @@ def detectable(pair: Paired, alpha: float = 0.05, wanted: float = WANTED) -> flo
 
 
 def seeds_needed(pair: Paired, alpha: float = 0.05, wanted: float = WANTED) -> int | None:
-    """The fewest seeds (at least 2) that would show a true difference of `pair.mean` on these test images.
+    """The fewest seeds (at least 2) that would show a true difference of `pair.mean` on these test
+    images.
 
-    More seeds do not shrink the part of the images: None where that part alone is too large, and where more than 1,000
-    seeds would be needed; `images_needed` says what else would do.
+    More seeds do not shrink the part of the images: None where that part alone is too large, and
+    where more than 1,000 seeds would be needed; `images_needed` says what else would do.
     """
     return _fewest(
-        lambda seeds: power(pair.mean, pair.seed_variance, pair.image_variance, seeds, alpha), 2, MOST_SEEDS, pair.mean, wanted
-    )  # fmt: skip
+        lambda seeds: power(pair.mean, pair.seed_variance, pair.image_variance, seeds, alpha),
+        2,
+        MOST_SEEDS,
+        pair.mean,
+        wanted,
+    )
 
 
-def images_needed(pair: Paired, seeds: int, alpha: float = 0.05, wanted: float = WANTED) -> int | None:
-    """The fewest test images that would show a true difference of `pair.mean` with `seeds` seeds; None where the spread
-    between the seeds alone hides it, or 10 million are not enough."""
+def images_needed(
+    pair: Paired, seeds: int, alpha: float = 0.05, wanted: float = WANTED
+) -> int | None:
+    """The fewest test images that would show a true difference of `pair.mean` with `seeds` seeds;
+    None where the spread between the seeds alone hides it, or 10 million are not enough."""
 
     def reached(images: int) -> float:
         less = pair.images / images
@@ -85,7 +100,9 @@ def images_needed(pair: Paired, seeds: int, alpha: float = 0.05, wanted: float =
     return _fewest(reached, 2, MOST_IMAGES, pair.mean, wanted)
 
 
-def _fewest(reached: Callable[[int], float], least: int, most: int, effect: float, wanted: float) -> int | None:
+def _fewest(
+    reached: Callable[[int], float], least: int, most: int, effect: float, wanted: float
+) -> int | None:
     if effect == 0 or reached(most) < wanted:
         return None
     low, high = least - 1, most

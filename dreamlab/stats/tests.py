@@ -1,4 +1,5 @@
-"""Tests that are shown beside the deciding one: they ask about one seed, or about these seeds only."""
+"""Tests that are shown beside the deciding one: they ask about one seed, or about these seeds
+only."""
 
 from __future__ import annotations
 
@@ -13,10 +14,11 @@ EXACT = 16
 
 
 def mcnemar(treatment: ArrayLike, control: ArrayLike) -> float:
-    """Two-sided p of McNemar's test (1947) on two rows of 0/1 (right, per test image), by the exact binomial distribution.
+    """Two-sided p of McNemar's test (1947) on two rows of 0/1 (right, per test image), by the exact
+    binomial distribution.
 
-    Only images on which the arms disagree count. It speaks about these two trained networks, not about their recipes.
-    Raises ValueError where the rows differ in length.
+    Only images on which the arms disagree count. It speaks about these two trained networks, not
+    about their recipes. Raises ValueError where the rows differ in length.
     """
     return mcnemar_rows(np.asarray(treatment)[None], np.asarray(control)[None])[0]
 
@@ -25,17 +27,21 @@ def mcnemar_rows(treatment: ArrayLike, control: ArrayLike) -> list[float]:
     """`mcnemar` of every seed: treatment and control (seeds, images) of 0/1."""
     a, b = np.asarray(treatment) > 0.5, np.asarray(control) > 0.5
     if a.shape != b.shape or a.ndim != 2:
-        raise ValueError(f"right answers of shape {a.shape} and {b.shape} cannot be compared image by image")
+        raise ValueError(
+            f"right answers of shape {a.shape} and {b.shape} cannot be compared image by image"
+        )
     gained, lost = (a & ~b).sum(axis=1), (b & ~a).sum(axis=1)
     p = np.minimum(2 * special.bdtr(np.minimum(gained, lost), gained + lost, 0.5), 1.0)
     return [float(x) for x in p]
 
 
 def sign_flip(differences: Sequence[float], draws: int = 20_000) -> float:
-    """Two-sided p that the mean of differences (one per seed) is 0, by flipping their signs (Fisher 1935, section 21).
+    """Two-sided p that the mean of differences (one per seed) is 0, by flipping their signs (Fisher
+    1935, section 21).
 
-    All 2^S patterns up to 16 seeds, else `draws` random ones from a fixed seed, the observed pattern among them. With S
-    seeds p is never below 2^(1-S): 0.25 with three. Raises ValueError without differences or where one is not finite.
+    All 2^S patterns up to 16 seeds, else `draws` random ones from a fixed seed, the observed
+    pattern among them. With S seeds p is never below 2^(1-S): 0.25 with three. Raises ValueError
+    without differences or where one is not finite.
     """
     d = np.asarray(differences, dtype=np.float64)
     if d.size == 0 or not np.isfinite(d).all():

@@ -1,7 +1,8 @@
-"""From test predictions to helps, hurts or undecided: never more than the tests allow, and only for these generators.
+"""From test predictions to helps, hurts or undecided: never more than the tests allow, and only for
+these generators.
 
-What is promised of a whole experiment without any effect: a false 'helps' in at most 5 % of them, over new seeds and new
-test images (docs/statistics.md has the simulations).
+What is promised of a whole experiment without any effect: a false 'helps' in at most 5 % of them,
+over new seeds and new test images (docs/statistics.md has the simulations).
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ from dreamlab.stats.tests import mcnemar_rows, sign_flip
 class _Experiment:
     """The arms as 0/1 values against the control, compared once."""
 
-    def __init__(self, treatments: Sequence[Treatment], control: np.ndarray, labels: np.ndarray) -> None:
+    def __init__(
+        self, treatments: Sequence[Treatment], control: np.ndarray, labels: np.ndarray
+    ) -> None:
         self.labels = np.asarray(labels)
         self.control = self._right(control, "real")
         self.right = [self._right(t.predicted, t.arm) for t in treatments]
@@ -43,27 +46,39 @@ class _Experiment:
         found = np.asarray(predicted)
         if found.ndim != 2 or found.shape[1:] != self.labels.shape:
             raise ValueError(
-                f"arm {arm}: predictions must be seeds x {self.labels.size} test images, not of shape {found.shape}"
+                f"arm {arm}: predictions must be seeds x {self.labels.size} test images, not of"
+                f" shape {found.shape}"
             )
         return np.asarray(found == self.labels)
 
     def differences(self) -> list[Difference]:
         p = [x.p for x in self.pairs]
         found, control = [], self.control.mean(axis=1)
-        for right, pair, adjusted, level in zip(self.right, self.pairs, holm(p), holm_levels(p, ALPHA), strict=True):
+        for right, pair, adjusted, level in zip(
+            self.right, self.pairs, holm(p), holm_levels(p, ALPHA), strict=True
+        ):
             low, high = _points(pair, level)
             rows = [float(x) for x in right.mean(axis=1) - control]
             one_by_one = mcnemar_rows(right, self.control)
-            found.append(Difference(100 * pair.mean, low, high, level, pair.p, adjusted, one_by_one, sign_flip(rows)))
+            found.append(
+                Difference(
+                    100 * pair.mean, low, high, level, pair.p, adjusted, one_by_one, sign_flip(rows)
+                )
+            )
         return found
 
     def by_class(
         self, index: int, names: Sequence[str], arms: int
     ) -> tuple[list[ClassDifference], list[ClassDifference]]:
-        """Classes of one arm that gain and that lose; the arm was chosen from `arms`, which counts as well."""
+        """Classes of one arm that gain and that lose; the arm was chosen from `arms`, which counts
+        as well."""
         change = self.right[index].astype(np.float64) - self.control
         held = [(c, np.flatnonzero(self.labels == c)) for c in np.unique(self.labels)]
-        pairs = [(int(c), paired_difference(change[:, columns])) for c, columns in held if len(columns) > 1]
+        pairs = [
+            (int(c), paired_difference(change[:, columns]))
+            for c, columns in held
+            if len(columns) > 1
+        ]
         p = [min(pair.p * arms, 1.0) for _, pair in pairs]
         gain: list[ClassDifference] = []
         lose: list[ClassDifference] = []
@@ -71,27 +86,41 @@ class _Experiment:
             if adjusted <= ALPHA:
                 low, high = _points(pair, 1 - (1 - level) / arms)
                 name = names[c] if c < len(names) else str(c)
-                (gain if pair.mean > 0 else lose).append(ClassDifference(name, 100 * pair.mean, low, high, adjusted))
+                (gain if pair.mean > 0 else lose).append(
+                    ClassDifference(name, 100 * pair.mean, low, high, adjusted)
+                )
         return sorted(gain, key=lambda d: -d.mean), sorted(lose, key=lambda d: d.mean)
 
 
 def judge(
-    treatments: Sequence[Treatment], control: np.ndarray, generators: Sequence[Generator], *, labels: np.ndarray,
-    class_names: Sequence[str] = (), noun: str = "images", controls: Sequence[Treatment] = (),
+    treatments: Sequence[Treatment],
+    control: np.ndarray,
+    generators: Sequence[Generator],
+    *,
+    labels: np.ndarray,
+    class_names: Sequence[str] = (),
+    noun: str = "images",
+    controls: Sequence[Treatment] = (),
     cost: Mapping[tuple[str, str], float] | None = None,
-) -> Judgement:  # fmt: skip
+) -> Judgement:
     """The verdict on every generator and on all of them.
 
-    `control` (S, n) are the classes predicted with real images only, `labels` (n,) the true ones, `cost` the minutes that
-    (generator, arm) took: generator, images and classifiers. Kinds: *helps* where a mix of the generator is shown to gain;
-    *hurts* where every mix of it is shown to lose; else *undecided*, also where some mixes lose and others are not told
-    from the control. Raises ValueError where a generator has no treatment, with fewer than two seeds, or where shapes differ.
+    `control` (S, n) are the classes predicted with real images only, `labels` (n,) the true ones,
+    `cost` the minutes that (generator, arm) took: generator, images and classifiers. Kinds: *helps*
+    where a mix of the generator is shown to gain; *hurts* where every mix of it is shown to lose;
+    else *undecided*, also where some mixes lose and others are not told from the control. Raises
+    ValueError where a generator has no treatment, with fewer than two seeds, or where shapes
+    differ.
     """
     if not treatments or {g.key for g in generators} != {t.generator for t in treatments}:
-        raise ValueError("a verdict needs at least one mix of real and synthetic images for every generator")
+        raise ValueError(
+            "a verdict needs at least one mix of real and synthetic images for every generator"
+        )
     mixes, others = _Experiment(treatments, control, labels), _Experiment(controls, control, labels)
     found, against = mixes.differences(), others.differences()
-    alpha = ALPHA / len(treatments)  # the level of Holm's first step: what is promised holds whatever the other arms do
+    alpha = ALPHA / len(
+        treatments
+    )  # the level of Holm's first step: what is promised holds whatever the other arms do
     by_generator: dict[str, Verdict] = {}
     leads: dict[str, int] = {}
     settle: dict[str, wording.Settle] = {}
@@ -105,64 +134,104 @@ def judge(
         minutes = None if cost is None else cost.get((t.generator, t.arm))
         text = wording.single(kind, d, t, g, noun, settle[g.key], rivals)
         text += wording.further(gain, lose, minutes)
-        by_generator[g.key] = Verdict(text, kind, d.mean, d.low, d.high, t.arm, t.generator, gain, lose, minutes)
+        by_generator[g.key] = Verdict(
+            text, kind, d.mean, d.low, d.high, t.arm, t.generator, gain, lose, minutes
+        )
     best = max(generators, key=lambda g: _order(by_generator[g.key]))
     lead, overall, how = leads[best.key], by_generator[best.key], settle[best.key]
     if len(generators) > 1:
-        rivals = _rivals(mixes.right[lead], controls, others, against) if overall.kind == "helps" else []
+        rivals = (
+            _rivals(mixes.right[lead], controls, others, against) if overall.kind == "helps" else []
+        )
         text = wording.several(by_generator, generators, treatments[lead], noun, how, rivals)
         text += wording.further(overall.gain, overall.lose, overall.minutes)
         overall = dataclasses.replace(overall, text=text)
     seeds, images = np.asarray(control).shape
     notes = wording.notes(found, treatments, generators, seeds, images, noun)
     return Judgement(
-        differences=found, controls=against, by_generator=by_generator, overall=overall, detectable=how.gain,
-        seeds_needed=how.seeds, images_needed=how.images, extra_data=extra_data(treatments, generators, mixes.right),
+        differences=found,
+        controls=against,
+        by_generator=by_generator,
+        overall=overall,
+        detectable=how.gain,
+        seeds_needed=how.seeds,
+        images_needed=how.images,
+        extra_data=extra_data(treatments, generators, mixes.right),
         notes=wording.control_notes(against, controls) + notes,
-    )  # fmt: skip
+    )
 
 
 def extra_data(
     treatments: Sequence[Treatment], generators: Sequence[Generator], right: Sequence[np.ndarray]
 ) -> list[ExtraData]:
-    """What further real images in the generator are worth: every arm that a generator which saw more and one which saw the
-    same images have in common, Holm over all of these. Beside generators per arm, which saw the arm's real images alone, every
-    other one saw more. `right` holds the (S, n) correct predictions of the treatments."""
+    """What further real images in the generator are worth: every arm that a generator which saw
+    more and one which saw the same images have in common, Holm over all of these. Beside generators
+    per arm, which saw the arm's real images alone, every other one saw more. `right` holds the (S,
+    n) correct predictions of the treatments."""
     found = []
     at = {(t.generator, t.arm): i for i, t in enumerate(treatments)}
     for g, more in itertools.product(generators, generators):
-        if g.extra or g.saw is None or more.saw is None or more.per_arm or not (more.extra or g.per_arm):
+        if (
+            g.extra
+            or g.saw is None
+            or more.saw is None
+            or more.per_arm
+            or not (more.extra or g.per_arm)
+        ):
             continue
         for t in treatments:
             further = more.saw - t.real if g.per_arm else more.extra
             if t.generator == more.key and (g.key, t.arm) in at and further > 0:
-                found.append((more, g, t, further, paired(right[at[more.key, t.arm]], right[at[g.key, t.arm]])))
+                found.append(
+                    (
+                        more,
+                        g,
+                        t,
+                        further,
+                        paired(right[at[more.key, t.arm]], right[at[g.key, t.arm]]),
+                    )
+                )
     p = [pair.p for *_, pair in found]
     answer = []
-    for (more, g, t, further, pair), adjusted, level in zip(found, holm(p), holm_levels(p, ALPHA), strict=True):
+    for (more, g, t, further, pair), adjusted, level in zip(
+        found, holm(p), holm_levels(p, ALPHA), strict=True
+    ):
         low, high = _points(pair, level)
         label = t.label or t.arm
         text = wording.extra(further, 100 * pair.mean, low, high, adjusted <= ALPHA, label)
-        answer.append(ExtraData(t.arm, label, more.key, g.key, further, 100 * pair.mean, low, high, adjusted, text))
+        answer.append(
+            ExtraData(
+                t.arm, label, more.key, g.key, further, 100 * pair.mean, low, high, adjusted, text
+            )
+        )
     return answer
 
 
 def _points(pair: Paired, level: float) -> tuple[float, float]:
     interval = pair.interval(level)
-    return max(100 * interval.low, -100.0), min(100 * interval.high, 100.0)  # accuracies differ by no more
+    return max(100 * interval.low, -100.0), min(
+        100 * interval.high, 100.0
+    )  # accuracies differ by no more
 
 
 def _decide(found: Sequence[Difference], indices: Sequence[int]) -> tuple[Kind, int]:
-    """The kind of one generator's arms, and which arm speaks for it: the best of those that decide."""
+    """The kind of one generator's arms, and which arm speaks for it: the best of those that
+    decide."""
     kinds = [d.kind for d in found]
-    kind: Kind = "helps" if "helps" in kinds else "hurts" if set(kinds) == {"hurts"} else "undecided"
+    kind: Kind = (
+        "helps" if "helps" in kinds else "hurts" if set(kinds) == {"hurts"} else "undecided"
+    )
     return kind, max(
-        (i for i, k in zip(indices, kinds, strict=True) if k == kind), key=lambda i: found[indices.index(i)].mean
+        (i for i, k in zip(indices, kinds, strict=True) if k == kind),
+        key=lambda i: found[indices.index(i)].mean,
     )
 
 
 def _rivals(
-    lead: np.ndarray, controls: Sequence[Treatment], others: _Experiment, against: Sequence[Difference]
+    lead: np.ndarray,
+    controls: Sequence[Treatment],
+    others: _Experiment,
+    against: Sequence[Difference],
 ) -> list[tuple[Treatment, Difference]]:
     """Controls that are shown to gain and that the leading mix is not shown to beat."""
     answer = []
@@ -179,7 +248,9 @@ def _settle(pair: Paired, alpha: float, kind: Kind) -> wording.Settle:
     if kind != "undecided":
         return wording.Settle(pair.n, gain, None, None)
     seeds = seeds_needed(pair, alpha)
-    return wording.Settle(pair.n, gain, seeds, None if seeds else images_needed(pair, pair.n, alpha))
+    return wording.Settle(
+        pair.n, gain, seeds, None if seeds else images_needed(pair, pair.n, alpha)
+    )
 
 
 def _order(verdict: Verdict) -> tuple[int, float]:

@@ -16,8 +16,9 @@ SHOWN = 6
 
 @dataclasses.dataclass(frozen=True)
 class Settle:
-    """What an arm's test can see: `gain` in points four times in five with its `n` seeds, and the seeds or, failing these,
-    the test images that would show a difference as large as the observed one."""
+    """What an arm's test can see: `gain` in points four times in five with its `n` seeds, and the
+    seeds or, failing these, the test images that would show a difference as large as the observed
+    one."""
 
     n: int
     gain: float
@@ -26,7 +27,8 @@ class Settle:
 
 
 def effect(d: Difference | Verdict) -> str:
-    """`+3.6 points (95 % interval +2.1 to +5.1)`: with as many digits as a decision needs to be seen."""
+    """`+3.6 points (95 % interval +2.1 to +5.1)`: with as many digits as a decision needs to be
+    seen."""
     mean = d.effect if hasattr(d, "effect") else d.mean
     return _effect(mean, d.low, d.high, d.kind != "undecided")
 
@@ -41,7 +43,8 @@ def _effect(mean: float, low: float, high: float, decided: bool) -> str:
 
 
 def mix(t: Treatment, noun: str, generator: Generator | None = None) -> str:
-    """`when 300 synthetic digits are added to all 100 real ones`; names what the generator saw where that was more."""
+    """`when 300 synthetic digits are added to all 100 real ones`; names what the generator saw
+    where that was more."""
     more = (
         f" of a generator that saw {generator.saw:,} real images"
         if generator is not None and generator.extra and generator.saw is not None
@@ -49,10 +52,16 @@ def mix(t: Treatment, noun: str, generator: Generator | None = None) -> str:
     )
     if t.form in ("add", "targeted"):
         which = f" in {_of(len(t.classes), 'class')}" if t.form == "targeted" and t.classes else ""
-        return f"when {t.synthetic:,} synthetic {noun}{more} are added{which} to all {t.real:,} real ones"
+        return (
+            f"when {t.synthetic:,} synthetic {noun}{more} are added{which} to all {t.real:,} real"
+            " ones"
+        )
     if t.real == 0:
         return f"when {t.synthetic:,} synthetic {noun}{more} replace all real ones"
-    return f"when {t.synthetic:,} of {t.real + t.synthetic:,} real {noun} are replaced by synthetic ones{more}"
+    return (
+        f"when {t.synthetic:,} of {t.real + t.synthetic:,} real {noun} are replaced by synthetic"
+        f" ones{more}"
+    )
 
 
 def settle(how: Settle) -> str:
@@ -62,14 +71,27 @@ def settle(how: Settle) -> str:
     else:
         seen = f"{how.n} seeds find a difference of {how.gain:.1f} points four times in five"
     if how.seeds is not None:
-        return f"{seen}; about {how.seeds:,} seeds would settle one of this size" if how.seeds > how.n else seen
+        return (
+            f"{seen}; about {how.seeds:,} seeds would settle one of this size"
+            if how.seeds > how.n
+            else seen
+        )
     if how.images is not None:
-        return f"{seen}; more seeds alone would not settle one of this size, about {how.images:,} test images would"
+        return (
+            f"{seen}; more seeds alone would not settle one of this size, about {how.images:,} test"
+            " images would"
+        )
     return f"{seen}; neither 1,000 seeds nor more test images alone would settle one of this size"
 
 
 def single(
-    kind: str, d: Difference, t: Treatment, generator: Generator, noun: str, how: Settle, rivals: Sequence[Rival]
+    kind: str,
+    d: Difference,
+    t: Treatment,
+    generator: Generator,
+    noun: str,
+    how: Settle,
+    rivals: Sequence[Rival],
 ) -> str:
     """The verdict on one generator."""
     where = f"{effect(d)} {mix(t, noun, generator)}"
@@ -94,10 +116,14 @@ def explained(rivals: Sequence[Rival]) -> str:
     if not rivals:
         return ""
     alone = " and ".join(f"{CONTROLS[t.form]} alone brings {effect(d)}" for t, d in rivals)
-    return f"; but {alone}, and the mix is not shown to beat {'that' if len(rivals) == 1 else 'these'}"
+    return (
+        f"; but {alone}, and the mix is not shown to beat {'that' if len(rivals) == 1 else 'these'}"
+    )
 
 
-def further(gain: Sequence[ClassDifference], lose: Sequence[ClassDifference], minutes: float | None) -> str:
+def further(
+    gain: Sequence[ClassDifference], lose: Sequence[ClassDifference], minutes: float | None
+) -> str:
     """Which classes change, and what it costs: sentences that follow the verdict's first one."""
     said = []
     if gain:
@@ -105,7 +131,11 @@ def further(gain: Sequence[ClassDifference], lose: Sequence[ClassDifference], mi
     if lose:
         said.append(f"losses are shown for class{'es' if len(lose) > 1 else ''} {_classes(lose)}")
     text = "; ".join(said) or "no class is shown to change"
-    spent = "" if minutes is None else f" It took {_minutes(minutes)}: generator, images and classifiers."
+    spent = (
+        ""
+        if minutes is None
+        else f" It took {_minutes(minutes)}: generator, images and classifiers."
+    )
     return f" {text[0].upper()}{text[1:]}.{spent}"
 
 
@@ -125,10 +155,13 @@ def _of(count: int, word: str) -> str:
 
 
 def called(generators: Sequence[Generator]) -> dict[str, str]:
-    """How a sentence tells the generators apart: by what they saw, by name too where that is the same."""
+    """How a sentence tells the generators apart: by what they saw, by name too where that is the
+    same."""
     said = {}
     for g in generators:
-        same = f"the same {g.saw:,}" if g.saw == g.pool else f"{g.saw or 0:,} of the same {g.pool:,}"
+        same = (
+            f"the same {g.saw:,}" if g.saw == g.pool else f"{g.saw or 0:,} of the same {g.pool:,}"
+        )
         if g.per_arm:
             said[g.key] = "that saw only the real images of its arm"
         elif g.saw is None:
@@ -136,19 +169,30 @@ def called(generators: Sequence[Generator]) -> dict[str, str]:
         else:
             said[g.key] = f"that saw {f'{g.saw:,} real images' if g.extra else same}"
     if len(set(said.values())) < len(said):
-        return {g.key: f"{said[g.key]} ({g.name})" if g.saw is not None else said[g.key] for g in generators}
+        return {
+            g.key: f"{said[g.key]} ({g.name})" if g.saw is not None else said[g.key]
+            for g in generators
+        }
     return said
 
 
 def several(
-    verdicts: Mapping[str, Verdict], generators: Sequence[Generator], lead: Treatment, noun: str, how: Settle,
+    verdicts: Mapping[str, Verdict],
+    generators: Sequence[Generator],
+    lead: Treatment,
+    noun: str,
+    how: Settle,
     rivals: Sequence[Rival],
-) -> str:  # fmt: skip
-    """The verdict over two generators or more: the best of them in full, the others in a clause each."""
+) -> str:
+    """The verdict over two generators or more: the best of them in full, the others in a clause
+    each."""
     names = called(generators)
     helps = [g for g in generators if verdicts[g.key].kind == "helps"]
     others = [g for g in generators if g.key != lead.generator]
-    best = f"{effect(verdicts[lead.generator])} with the generator {names[lead.generator]} {mix(lead, noun)}"
+    best = (
+        f"{effect(verdicts[lead.generator])} with the generator {names[lead.generator]}"
+        f" {mix(lead, noun)}"
+    )
     rest = "; ".join(_clause(verdicts[g.key], names[g.key]) for g in others)
     if helps:
         knows = (
@@ -156,11 +200,18 @@ def several(
             and len(helps) < len(generators)
             and not any(g.extra for g in generators if g not in helps)
         )
-        some = "" if len(helps) == len(generators) else f" with {len(helps)} of {len(generators)} generators"
+        some = (
+            ""
+            if len(helps) == len(generators)
+            else f" with {len(helps)} of {len(generators)} generators"
+        )
         which = " where the generator knows more than the classifier" if knows else some
         return f"Synthetic data helps{which}: {best}{explained(rivals)}; {rest}."
     if all(v.kind == "hurts" for v in verdicts.values()):
-        return f"Synthetic data hurts with every generator, in every mix: {best}, the least of the losses; {rest}."
+        return (
+            f"Synthetic data hurts with every generator, in every mix: {best}, the least of the"
+            f" losses; {rest}."
+        )
     return f"Undecided: {best}; {settle(how)}; {rest}."
 
 
@@ -175,7 +226,10 @@ def _clause(verdict: Verdict, name: str) -> str:
 def extra(images: int, mean: float, low: float, high: float, shown: bool, label: str) -> str:
     """What further real images in the generator are worth."""
     doubt = "" if shown else ", which is not told from nothing"
-    return f"What the generator's {images:,} further real images are worth: {_effect(mean, low, high, shown)} at {label}{doubt}."
+    return (
+        f"What the generator's {images:,} further real images are worth:"
+        f" {_effect(mean, low, high, shown)} at {label}{doubt}."
+    )
 
 
 def control_notes(found: Sequence[Difference], controls: Sequence[Treatment]) -> list[str]:
@@ -183,48 +237,74 @@ def control_notes(found: Sequence[Difference], controls: Sequence[Treatment]) ->
     if not controls:
         return []
     meaning = {"helps": "a gain", "hurts": "a loss", "undecided": "not told from none"}
-    each = [f"{t.label or t.arm} {effect(d)}, {meaning[d.kind]}" for t, d in zip(controls, found, strict=True)]
+    each = [
+        f"{t.label or t.arm} {effect(d)}, {meaning[d.kind]}"
+        for t, d in zip(controls, found, strict=True)
+    ]
     said = ["Controls against real images only: " + "; ".join(each) + "."]
     if any(t.form == "noise" and d.kind == "helps" for t, d in zip(controls, found, strict=True)):
         said.append(
-            "Alarm: noise images seem to help, which they cannot by what they show; a gain of a mix may come from the same"
-            " source, such as the length of the training or a slip in the data."
+            "Alarm: noise images seem to help, which they cannot by what they show; a gain of a mix"
+            " may come from the same source, such as the length of the training or a slip in the"
+            " data."
         )
     return said
 
 
 def notes(
-    found: Sequence[Difference], treatments: Sequence[Treatment], generators: Sequence[Generator], seeds: int, test_images: int, noun: str
-) -> list[str]:  # fmt: skip
-    """What stands below the verdict: losses, what was corrected, what the generators saw, how far it reaches."""
+    found: Sequence[Difference],
+    treatments: Sequence[Treatment],
+    generators: Sequence[Generator],
+    seeds: int,
+    test_images: int,
+    noun: str,
+) -> list[str]:
+    """What stands below the verdict: losses, what was corrected, what the generators saw, how far
+    it reaches."""
     names, said = called(generators), []
     for g in generators:
-        lost = [(t, d) for t, d in zip(treatments, found, strict=True) if t.generator == g.key and d.kind == "hurts"]
+        lost = [
+            (t, d)
+            for t, d in zip(treatments, found, strict=True)
+            if t.generator == g.key and d.kind == "hurts"
+        ]
         if lost:
             whose = f" with the generator {names[g.key]}" if len(generators) > 1 else ""
-            said.append(f"Shown to lose{whose}: " + ", ".join(f"{t.arm} {d.mean:+.1f} points" for t, d in lost) + ".")
+            said.append(
+                f"Shown to lose{whose}: "
+                + ", ".join(f"{t.arm} {d.mean:+.1f} points" for t, d in lost)
+                + "."
+            )
     arms = (
         f"corrected for {len(treatments)} comparisons (Holm), the intervals too"
         if len(treatments) > 1
         else "one comparison"
     )
     said.append(
-        f"Paired over {seeds} seeds and the same {test_images:,} real test images, {arms}: the intervals are about new"
-        " trainings of the classifier and new test images of the same kind."
+        f"Paired over {seeds} seeds and the same {test_images:,} real test images, {arms}: the"
+        " intervals are about new trainings of the classifier and new test images of the same"
+        " kind."
     )
     for g in generators:
         if g.extra:
             said.append(
-                f"The generator {names[g.key]} knows {g.extra:,} real {noun} that no classifier may use: what it brings may come from these alone."
+                f"The generator {names[g.key]} knows {g.extra:,} real {noun} that no classifier may"
+                " use: what it brings may come from these alone."
             )
         if g.saw is None:
             said.append(
-                f"It is not known which real images {g.name} was made from: what it brings may come from real images that no classifier may use."
+                f"It is not known which real images {g.name} was made from: what it brings may come"
+                " from real images that no classifier may use."
             )
     if any(t.form == "replace" for t in treatments) and any(
         not (g.extra or g.per_arm or g.saw is None) for g in generators
     ):
-        said.append("Where real images are replaced, the generator has still seen the replaced ones.")
+        said.append(
+            "Where real images are replaced, the generator has still seen the replaced ones."
+        )
     which, it = ("this generator", "it") if len(generators) == 1 else ("these generators", "them")
-    said.append(f"It holds for {which} and the images drawn from {it}; another training may give another answer.")
+    said.append(
+        f"It holds for {which} and the images drawn from {it}; another training may give another"
+        " answer."
+    )
     return said

@@ -7,6 +7,18 @@ from dreamlab.store.runs import Folders, Record, Run, RunError, RunStore
 from dreamlab.store.status import RunStatus, StatusReader
 
 __all__ = [
-    "ArtefactCache", "EventReader", "EventWriter", "Folders", "Record", "Run", "RunError", "RunStatus", "RunStore",
-    "StatusReader", "disk_use", "read_json", "write_bytes", "write_json",
-]  # fmt: skip
+    "ArtefactCache",
+    "EventReader",
+    "EventWriter",
+    "Folders",
+    "Record",
+    "Run",
+    "RunError",
+    "RunStatus",
+    "RunStore",
+    "StatusReader",
+    "disk_use",
+    "read_json",
+    "write_bytes",
+    "write_json",
+]

@@ -1,4 +1,5 @@
-"""Things that are never computed twice: arrays by content hash, held by diskcache as plain bytes (no pickle)."""
+"""Things that are never computed twice: arrays by content hash, held by diskcache as plain bytes
+(no pickle)."""
 
 from __future__ import annotations
 
@@ -7,7 +8,9 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # the engine imports this room and shall stay small: numpy and diskcache load when they are used
+if (
+    TYPE_CHECKING
+):  # the engine imports this room and shall stay small: numpy and diskcache load when they are used
     import numpy as np
 
 

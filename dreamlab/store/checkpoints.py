@@ -1,4 +1,5 @@
-"""Checkpoints of a run, read without torch: what is kept, and whether a file is whole and what it says of itself."""
+"""Checkpoints of a run, read without torch: what is kept, and whether a file is whole and what it
+says of itself."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ class CheckpointError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Header:
-    """What a safetensors file says before its numbers: metadata, and how many numbers its tensors hold."""
+    """What a safetensors file says before its numbers: metadata, and how many numbers its tensors
+    hold."""
 
     metadata: dict[str, str]
     numbers: int
@@ -45,12 +47,15 @@ def name_at(step: int) -> str:
 def kept(run: Path) -> list[str]:
     """Names of the checkpoints that were kept on the way, the newest first."""
     found = (p.stem for p in (run / FOLDER).glob("step-*.safetensors"))
-    return sorted((name for name in found if KEPT_CHECKPOINT.fullmatch(name)), key=lambda name: -int(name[5:]))
+    return sorted(
+        (name for name in found if KEPT_CHECKPOINT.fullmatch(name)), key=lambda name: -int(name[5:])
+    )
 
 
 def read_header(path: Path) -> Header:
-    """Header of a checkpoint; the tensors themselves are not read. Raises CheckpointError where the file is missing,
-    truncated or something else (format: https://github.com/huggingface/safetensors, 'Format')."""
+    """Header of a checkpoint; the tensors themselves are not read. Raises CheckpointError where the
+    file is missing, truncated or something else (format:
+    https://github.com/huggingface/safetensors, 'Format')."""
     try:
         status = path.stat()
         return _read_header(path, status.st_size, status.st_mtime_ns)
@@ -74,7 +79,8 @@ def _read_header(path: Path, size: int, stamp: int) -> Header:
         raise CheckpointError(f"{_name(path)} is damaged or not a checkpoint.") from None
     if max(ends, default=0) + 8 + length != size:
         raise CheckpointError(
-            f"{_name(path)} is cut off: it holds {size:,} bytes of {max(ends, default=0) + 8 + length:,}."
+            f"{_name(path)} is cut off: it holds {size:,} bytes of"
+            f" {max(ends, default=0) + 8 + length:,}."
         )
     return Header(metadata, numbers)
 

@@ -1,4 +1,5 @@
-"""The event log of a run: one JSON object a line, appended by its worker alone, read from a byte cursor.
+"""The event log of a run: one JSON object a line, appended by its worker alone, read from a byte
+cursor.
 
 Every event has `t` (unix seconds), `attempt` (1, 2, ...) and `type`:
   state     state=running|stopping|stopped|done|failed, error=one sentence or ""
@@ -35,12 +36,17 @@ class EventWriter:
         self._file = open(path, "ab", buffering=0)
 
     def write(self, type: str, **fields: Any) -> None:
-        """Appends one event of the module's list. Raises OSError where the disk is full, with the log left whole."""
+        """Appends one event of the module's list. Raises OSError where the disk is full, with the
+        log left whole."""
         if type == "metric":
-            bad = sorted(name for name, value in fields["values"].items() if not math.isfinite(value))
+            bad = sorted(
+                name for name, value in fields["values"].items() if not math.isfinite(value)
+            )
             if bad:
                 self.write(
-                    "message", level="error", text=f"{', '.join(bad)} is not a finite number at step {fields['step']}."
+                    "message",
+                    level="error",
+                    text=f"{', '.join(bad)} is not a finite number at step {fields['step']}.",
                 )
                 fields["values"] = {n: v for n, v in fields["values"].items() if n not in bad}
         event = {"t": round(time.time(), 3), "attempt": self.attempt, "type": type, **fields}
@@ -56,13 +62,15 @@ class EventWriter:
 
 
 class EventReader:
-    """Reads only whole lines, from a byte cursor; lines that are not JSON objects are passed over."""
+    """Reads only whole lines, from a byte cursor; lines that are not JSON objects are passed
+    over."""
 
     def __init__(self, path: Path, cursor: int = 0):
         self.path, self.cursor = path, cursor
 
     def read(self) -> list[Event]:
-        """Events since the last call. A file that has shrunk (a torn line was cut) is read on from its new end."""
+        """Events since the last call. A file that has shrunk (a torn line was cut) is read on from
+        its new end."""
         try:
             size = os.stat(self.path).st_size
             if size <= self.cursor:

@@ -22,7 +22,8 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes JSON atomically; NaN and infinity are refused (ValueError), they would be silent errors."""
+    """Writes JSON atomically; NaN and infinity are refused (ValueError), they would be silent
+    errors."""
     write_bytes(path, json.dumps(value, indent=1, allow_nan=False).encode())
 
 

@@ -18,7 +18,9 @@ CUDA_SLOTS = 4
 
 def cores() -> int:
     """Cores that this process may use: what the scheduler allows and, in a container, its quota."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    count = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     try:
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
     except (OSError, ValueError):
@@ -36,7 +38,8 @@ class Device:
 
 
 def find_devices() -> list[Device]:
-    """CUDA devices (of CUDA_VISIBLE_DEVICES where that is set), then the CPU with one slot per core."""
+    """CUDA devices (of CUDA_VISIBLE_DEVICES where that is set), then the CPU with one slot per
+    core."""
     return [*_cuda_devices(), Device("cpu", cores())]
 
 
@@ -67,7 +70,8 @@ def _cuda_devices() -> list[Device]:
 
 @functools.cache
 def has_cuda() -> bool:
-    """Whether there is a CUDA device; asked once, as the answer takes nvidia-smi and pages ask with every key."""
+    """Whether there is a CUDA device; asked once, as the answer takes nvidia-smi and pages ask with
+    every key."""
     return any(d.name != "cpu" for d in find_devices())
 
 

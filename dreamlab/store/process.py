@@ -50,13 +50,15 @@ def kill_group(pid: int, pid_started: float) -> None:
 
 
 def detach_session() -> None:
-    """Makes this process the leader of a group of its own, so that it can be ended with all it starts."""
+    """Makes this process the leader of a group of its own, so that it can be ended with all it
+    starts."""
     if os.getpgid(0) != os.getpid():
         os.setsid()
 
 
 def kill_leftovers(group: int) -> None:
-    """Ends what a dead group leader has left behind; its log's lock would keep the next worker out."""
+    """Ends what a dead group leader has left behind; its log's lock would keep the next worker
+    out."""
     if started(group):
         return  # the number belongs to somebody else by now
     try:

@@ -101,7 +101,8 @@ class Run:
         return self.record.kind in GROUPS
 
     def status(self) -> RunStatus:
-        """The state and the fold of all events, read afresh. A page keeps a StatusReader instead."""
+        """The state and the fold of all events, read afresh. A page keeps a StatusReader
+        instead."""
         return StatusReader(self.path).refresh()
 
     def result(self) -> dict[str, Any] | None:
@@ -134,7 +135,8 @@ class RunStore:
         except OSError as error:
             reason = error.strerror or str(error)
             raise RunError(
-                f"The runs folder {self.folder} cannot be used ({reason}); give another one with --runs."
+                f"The runs folder {self.folder} cannot be used ({reason}); give another one with"
+                " --runs."
             ) from None
 
     def new_id(self, kind: str, label: str) -> str:
@@ -156,12 +158,15 @@ class RunStore:
         """Ids by time, newest first."""
         try:
             with os.scandir(self.folder) as entries:
-                return sorted((e.name for e in entries if _ID.fullmatch(e.name) and e.is_dir()), reverse=True)
+                return sorted(
+                    (e.name for e in entries if _ID.fullmatch(e.name) and e.is_dir()), reverse=True
+                )
         except FileNotFoundError:
             return []
 
     def __iter__(self) -> Iterator[Run]:
-        """Readable runs, newest first; a damaged directory is passed over here and named by `get`."""
+        """Readable runs, newest first; a damaged directory is passed over here and named by
+        `get`."""
         for run_id in self.ids():
             run = Run(self.folder / run_id)
             try:
@@ -176,12 +181,20 @@ class RunStore:
         ids = self.ids()
         found = [i for i in ids if i == wanted] or [i for i in ids if wanted and wanted in i]
         if not found:
-            raise RunError(f"There is no run {name!r} in {self.folder}; `python -m dreamlab runs list` names them.")
+            raise RunError(
+                f"There is no run {name!r} in {self.folder}; `python -m dreamlab runs list` names"
+                " them."
+            )
         if len(found) > 1:
-            raise RunError(f"{name!r} fits {len(found)} runs ({', '.join(found[:3])}, ...); give more of the id.")
+            raise RunError(
+                f"{name!r} fits {len(found)} runs ({', '.join(found[:3])}, ...); give more of"
+                " the id."
+            )
         return Run(self.folder / found[0])
 
-    def find_hash(self, content_hash: str, states: frozenset[str] = frozenset({"done"})) -> Run | None:
+    def find_hash(
+        self, content_hash: str, states: frozenset[str] = frozenset({"done"})
+    ) -> Run | None:
         """The newest run of this content hash in one of these states."""
         for run in self:
             if run.record.hash == content_hash and run.status().state in states:
@@ -190,7 +203,9 @@ class RunStore:
 
     def users_of(self, run_id: str) -> list[Run]:
         """Runs that were made from this one."""
-        return [run for run in self if run_id in run.record.parents or run_id in run.record.children]
+        return [
+            run for run in self if run_id in run.record.parents or run_id in run.record.children
+        ]
 
     def trash(self, run: Run) -> Path:
         """Moves a run out of sight; `restore` brings it back."""

@@ -1,4 +1,5 @@
-"""A run's events folded into what a page shows; reads forward from a cursor, so a tick with nothing new is cheap."""
+"""A run's events folded into what a page shows; reads forward from a cursor, so a tick with nothing
+new is cheap."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from dreamlab.store.states import ACTIVE
 
 @dataclasses.dataclass
 class RunStatus:
-    """The fold of one run's events. `metrics` holds one dict per metric event: {"step": n, "t": unix, **values}."""
+    """The fold of one run's events. `metrics` holds one dict per metric event: {"step": n, "t":
+    unix, **values}."""
 
     state: str = "queued"
     attempt: int = 0
@@ -46,8 +48,8 @@ class StatusReader:
 
     def refresh(self) -> RunStatus:
         """The status with what was written since the last call; always the same object."""
-        # the state is read before the events: a worker that ends in between leaves a state that is too old, never
-        # a final state with events missing
+        # the state is read before the events: a worker that ends in between leaves a state that is
+        # too old, never a final state with events missing
         stamp = _stamp(self.path / "job.json")
         changed = stamp != self._job_stamp
         if changed:
@@ -64,8 +66,8 @@ class StatusReader:
         return self.status
 
     def _state(self) -> str:
-        # job.json speaks for its attempt until that attempt's worker has written something; after that it has
-        # only the states that no worker can write about its own end
+        # job.json speaks for its attempt until that attempt's worker has written something; after
+        # that it has only the states that no worker can write about its own end
         job, s = self._job, self.status
         own, attempt = str(job.get("state", "")), int(job.get("attempt", 1))
         begun = bool(self._worker_state) and s.attempt >= attempt
@@ -89,13 +91,23 @@ class StatusReader:
             s.ended = e["t"] if self._worker_state in ("done", "stopped", "failed") else None
         elif kind == "progress":
             s.step, s.total = int(e["step"]), int(e["total"])
-            s.unit, s.eta_seconds, s.text = e.get("unit", s.unit), e.get("eta_seconds"), e.get("text", "")
+            s.unit, s.eta_seconds, s.text = (
+                e.get("unit", s.unit),
+                e.get("eta_seconds"),
+                e.get("text", ""),
+            )
         elif kind == "metric":
-            while s.metrics and s.metrics[-1]["attempt"] < attempt and s.metrics[-1]["step"] >= e["step"]:
+            while (
+                s.metrics
+                and s.metrics[-1]["attempt"] < attempt
+                and s.metrics[-1]["step"] >= e["step"]
+            ):
                 s.metrics.pop()
             s.metrics.append({"step": e["step"], "t": e["t"], "attempt": attempt, **e["values"]})
         elif kind == "image":
-            while s.images and s.images[-1]["attempt"] < attempt and s.images[-1]["step"] >= e["step"]:
+            while (
+                s.images and s.images[-1]["attempt"] < attempt and s.images[-1]["step"] >= e["step"]
+            ):
                 s.images.pop()
             s.images.append(e)
         elif kind == "message":
@@ -113,8 +125,8 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 
 def group_state(children: Iterable[str], own: RunStatus) -> str:
-    """A group's state from its children's states; `own` is the fold of the group's own directory, which decides
-    once all children are done."""
+    """A group's state from its children's states; `own` is the fold of the group's own directory,
+    which decides once all children are done."""
     states = list(children)
     if states and all(state == "queued" for state in states) and own.state in ("queued", "running"):
         return "queued"

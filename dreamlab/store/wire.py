@@ -18,10 +18,13 @@ class WireError(ConnectionError):
 
 
 def send(connection: socket.socket, message: dict[str, Any]) -> None:
-    """Values that are bytes travel as they are, after the rest as JSON. Raises OSError where nobody listens."""
+    """Values that are bytes travel as they are, after the rest as JSON. Raises OSError where nobody
+    listens."""
     blobs = {name: value for name, value in message.items() if isinstance(value, bytes)}
     rest = {name: value for name, value in message.items() if name not in blobs}
-    header = json.dumps({"values": rest, "blobs": [[n, len(b)] for n, b in blobs.items()]}, allow_nan=False).encode()
+    header = json.dumps(
+        {"values": rest, "blobs": [[n, len(b)] for n, b in blobs.items()]}, allow_nan=False
+    ).encode()
     connection.sendall(_LENGTH.pack(len(header)) + header + b"".join(blobs.values()))
 
 
@@ -48,7 +51,9 @@ def receive(connection: socket.socket) -> dict[str, Any] | None:
 
 def hung_up(connection: socket.socket) -> bool:
     """Whether the other side has closed. It is not expected to say anything."""
-    readable, _, _ = select.select([connection], [], [], 0)  # a recv would wait for the socket's timeout
+    readable, _, _ = select.select(
+        [connection], [], [], 0
+    )  # a recv would wait for the socket's timeout
     try:
         return bool(readable) and connection.recv(1, socket.MSG_PEEK) == b""
     except OSError:

@@ -1,10 +1,13 @@
-"""Reads study files: templates are filled, blocks of settings merged, and what a file gets wrong is said with its name.
+"""Reads study files: templates are filled, blocks of settings merged, and what a file gets wrong is
+said with its name.
 
-A scale's `parts` and `rows` may carry `for`, names of lists in `[lists]`: the entry is repeated for every combination, and
-"{name}" in its texts is replaced (a text that is nothing else takes the value with its type). An item of a list that is a table
-gives several names at once. What a part sets wins over the scale's `defaults` of its kind, these over the blocks of settings that
-`like` names, which are in `shared.toml`. `extends` takes over what a scale does not say itself, from a scale of this file or of
-another (`s0-mnist/paper`). "{column}" in a row is left for the data set to decide (see `Scale.columns`).
+A scale's `parts` and `rows` may carry `for`, names of lists in `[lists]`: the entry is repeated for
+every combination, and "{name}" in its texts is replaced (a text that is nothing else takes the
+value with its type). An item of a list that is a table gives several names at once. What a part
+sets wins over the scale's `defaults` of its kind, these over the blocks of settings that `like`
+names, which are in `shared.toml`. `extends` takes over what a scale does not say itself, from a
+scale of this file or of another (`s0-mnist/paper`). "{column}" in a row is left for the data set to
+decide (see `Scale.columns`).
 """
 
 from __future__ import annotations
@@ -23,10 +26,33 @@ from dreamlab.studies.model import Cell, Check, Comparison, Measure, Part, Scale
 
 FOLDER = Path(__file__).parent
 SHARED = "shared"
-KEYS = {"study", "title", "question", "source", "settings", "notes", "published", "flags", "checks", "lists", "scale"}
+KEYS = {
+    "study",
+    "title",
+    "question",
+    "source",
+    "settings",
+    "notes",
+    "published",
+    "flags",
+    "checks",
+    "lists",
+    "scale",
+}
 SCALE_KEYS = {
-    "extends", "summary", "data", "dataset", "assumptions", "lists", "stand_in", "defaults", "parts", "rows", "compare", "columns",
-}  # fmt: skip
+    "extends",
+    "summary",
+    "data",
+    "dataset",
+    "assumptions",
+    "lists",
+    "stand_in",
+    "defaults",
+    "parts",
+    "rows",
+    "compare",
+    "columns",
+}
 NAME = re.compile(r"\{(\w+)\}")
 
 
@@ -37,7 +63,8 @@ def names() -> tuple[str, ...]:
 
 @functools.cache
 def load(name: str) -> Study:
-    """A study by its id. Raises KeyError for a name that is none, ValueError that names the file where it is malformed."""
+    """A study by its id. Raises KeyError for a name that is none, ValueError that names the file
+    where it is malformed."""
     if name not in names():
         raise KeyError(f"There is no study {name!r}; there are {', '.join(names())}.")
     try:
@@ -53,18 +80,36 @@ def _read(name: str) -> dict[str, Any]:
 
 def _study(name: str, raw: dict[str, Any]) -> Study:
     _known(raw, KEYS, "the file")
-    cells = {cell.id: cell for block in raw.get("published", []) for cell in _cells(block, raw.get("flags", {}))}
+    cells = {
+        cell.id: cell
+        for block in raw.get("published", [])
+        for cell in _cells(block, raw.get("flags", {}))
+    }
     if unknown := set(raw.get("flags", {})) - set(cells):
         raise ValueError(f"flags name no published cell: {sorted(unknown)}")
     lists = raw.get("lists", {})
-    scales = {s: _scale(s, _extended(raw, s), cells) for s in typing.get_args(ScaleName) if s in raw["scale"]}
+    scales = {
+        s: _scale(s, _extended(raw, s), cells)
+        for s in typing.get_args(ScaleName)
+        if s in raw["scale"]
+    }
     checks = [_check(e) for entry in raw.get("checks", []) for e in _repeated(entry, lists)]
-    if lost := {c for check in checks for c in (*check.cells, *check.ends, *check.difference)} - set(cells):
+    if lost := {
+        c for check in checks for c in (*check.cells, *check.ends, *check.difference)
+    } - set(cells):
         raise ValueError(f"checks name no published cell: {sorted(lost)}")
     return Study(
-        name, raw["study"], raw["title"], raw["question"], raw["source"], raw["settings"], tuple(raw["notes"]),
-        tuple(cells.values()), tuple(checks), scales,
-    )  # fmt: skip
+        name,
+        raw["study"],
+        raw["title"],
+        raw["question"],
+        raw["source"],
+        raw["settings"],
+        tuple(raw["notes"]),
+        tuple(cells.values()),
+        tuple(checks),
+        scales,
+    )
 
 
 def _check(entry: Mapping[str, Any]) -> Check:
@@ -75,17 +120,28 @@ def _check(entry: Mapping[str, Any]) -> Check:
 
 
 def _cells(block: Mapping[str, Any], flags: Mapping[str, str]) -> Iterator[Cell]:
-    """A block holds rows [id, arm, number], or [id, arm, one number per column] where it has `columns`, each [key, text after
-    the arm, metric, unit]. A number is one, a text such as "76.39±0.21", or missing where the paper has a picture only."""
+    """A block holds rows [id, arm, number], or [id, arm, one number per column] where it has
+    `columns`, each [key, text after the arm, metric, unit]. A number is one, a text such as
+    "76.39±0.21", or missing where the paper has a picture only."""
     columns = block.get("columns", [["", "", block.get("metric"), block.get("unit")]])
     for row, arm, *numbers in block["cells"]:
         if len(numbers) not in (0, len(columns)):
             raise ValueError(f"row {row} has {len(numbers)} numbers for {len(columns)} columns")
-        for (key, after, metric, unit), number in zip(columns, numbers or [""] * len(columns), strict=True):
+        for (key, after, metric, unit), number in zip(
+            columns, numbers or [""] * len(columns), strict=True
+        ):
             cell = f"{row}-{key}" if key else row
             if number == "" and numbers:
                 continue
-            yield Cell(cell, arm + after, metric, unit, *_number(number), block["setting"], flags.get(cell, ""))
+            yield Cell(
+                cell,
+                arm + after,
+                metric,
+                unit,
+                *_number(number),
+                block["setting"],
+                flags.get(cell, ""),
+            )
 
 
 def _number(value: float | str) -> tuple[float | None, float | None, float | None]:
@@ -107,7 +163,10 @@ def _extended(raw: Mapping[str, Any], name: str) -> dict[str, Any]:
         return own
     file, _, scale = own["extends"].rpartition("/")
     base = _extended(_read(file) if file else raw, scale)
-    defaults = {kind: {**base.get("defaults", {}).get(kind, {}), **v} for kind, v in own.get("defaults", {}).items()}
+    defaults = {
+        kind: {**base.get("defaults", {}).get(kind, {}), **v}
+        for kind, v in own.get("defaults", {}).items()
+    }
     # a list of the file does not undo the one of the scale that is extended
     lists = {**raw.get("lists", {}), **base["lists"], **raw["scale"][name].get("lists", {})}
     return {**base, **own, "defaults": {**base.get("defaults", {}), **defaults}, "lists": lists}
@@ -115,22 +174,37 @@ def _extended(raw: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 def _scale(name: str, raw: dict[str, Any], cells: Mapping[str, Cell]) -> Scale:
     lists, columns = raw["lists"], raw.get("columns", {})
-    parts = [_part(e, raw.get("defaults", {})) for entry in raw["parts"] for e in _repeated(entry, lists)]
+    parts = [
+        _part(e, raw.get("defaults", {})) for entry in raw["parts"] for e in _repeated(entry, lists)
+    ]
     roles = [p.role for p in parts]
     if len(set(roles)) < len(roles):
-        raise ValueError(f"scale {name} has two parts of one role: {sorted(r for r in roles if roles.count(r) > 1)[0]}")
+        raise ValueError(
+            f"scale {name} has two parts of one role:"
+            f" {sorted(r for r in roles if roles.count(r) > 1)[0]}"
+        )
     rows = [e for entry in raw["rows"] for e in _repeated(entry, lists)]
     measures = [_measure(e, cells, raw.get("stand_in", ""), columns) for e in rows]
     compared = [e for entry in raw.get("compare", []) for e in _repeated(entry, lists)]
-    comparisons = [Comparison(c["control"], _listed(c["treatments"]), _listed(c.get("controls", []))) for c in compared]
+    comparisons = [
+        Comparison(c["control"], _listed(c["treatments"]), _listed(c.get("controls", [])))
+        for c in compared
+    ]
     read = {m.child for m in measures} | {m.minus for m in measures if m.minus}
     read |= {role for c in comparisons for role in (c.control, *c.treatments, *c.controls)}
     if absent := read - set(roles):
         raise ValueError(f"scale {name} reads parts that it lacks: {sorted(absent)}")
     return Scale(
-        name, raw["summary"], raw["data"], raw.get("dataset", ""), tuple(raw.get("assumptions", [])), tuple(parts), tuple(measures),
-        tuple(comparisons), columns,
-    )  # fmt: skip
+        name,
+        raw["summary"],
+        raw["data"],
+        raw.get("dataset", ""),
+        tuple(raw.get("assumptions", [])),
+        tuple(parts),
+        tuple(measures),
+        tuple(comparisons),
+        columns,
+    )
 
 
 def _part(entry: dict[str, Any], defaults: Mapping[str, Any]) -> Part:
@@ -148,7 +222,9 @@ def _merged(likes: tuple[str, ...]) -> dict[str, Any]:
     return values
 
 
-def _measure(entry: dict[str, Any], cells: Mapping[str, Cell], stand_in: str, columns: Mapping[str, str]) -> Measure:
+def _measure(
+    entry: dict[str, Any], cells: Mapping[str, Cell], stand_in: str, columns: Mapping[str, str]
+) -> Measure:
     """A row of a published cell, or, with `arm`, `metric` and `unit`, of one of our own."""
     name = entry["cell"]
     if "arm" in entry and name in cells:
@@ -156,15 +232,26 @@ def _measure(entry: dict[str, Any], cells: Mapping[str, Cell], stand_in: str, co
     meant = [name.replace("{column}", c) for c in columns] if "{column}" in name else [name]
     if "arm" not in entry and (unknown := [c for c in meant if c not in cells]):
         raise ValueError(f"row {unknown[0]} is no published cell")
-    cell = cells.get(name) or Cell(name, entry.get("arm", ""), entry.get("metric", ""), entry.get("unit", ""))
-    return Measure(cell, entry["child"], entry["value"], entry.get("minus", ""), entry.get("stand_in", stand_in))
+    cell = cells.get(name) or Cell(
+        name, entry.get("arm", ""), entry.get("metric", ""), entry.get("unit", "")
+    )
+    return Measure(
+        cell,
+        entry["child"],
+        entry["value"],
+        entry.get("minus", ""),
+        entry.get("stand_in", stand_in),
+    )
 
 
 def _repeated(entry: Mapping[str, Any], lists: Mapping[str, Any]) -> list[dict[str, Any]]:
     """An entry once for every combination of the lists that its `for` names."""
     plain = {k: v for k, v in entry.items() if k != "for"}
     wanted = _listed(entry.get("for", []))
-    choices = [[item if isinstance(item, dict) else {name: item} for item in lists[name]] for name in wanted]
+    choices = [
+        [item if isinstance(item, dict) else {name: item} for item in lists[name]]
+        for name in wanted
+    ]
     found = []
     for combination in itertools.product(*choices):
         names = {k: v for item in combination for k, v in item.items()}

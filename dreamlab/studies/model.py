@@ -39,7 +39,8 @@ class Part:
 
 @dataclasses.dataclass(frozen=True)
 class Measure:
-    """Where our number of a cell comes from: `value` of the result of part `child`, less that of part `minus` if given."""
+    """Where our number of a cell comes from: `value` of the result of part `child`, less that of
+    part `minus` if given."""
 
     cell: Cell
     child: str
@@ -50,7 +51,8 @@ class Measure:
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """Classifiers that are held against one control, paired on their predictions; `controls` explain a gain, they are no mixes."""
+    """Classifiers that are held against one control, paired on their predictions; `controls`
+    explain a gain, they are no mixes."""
 
     control: str
     treatments: tuple[str, ...]
@@ -71,7 +73,8 @@ class Scale:
     measures: tuple[Measure, ...]
     comparisons: tuple[Comparison, ...]
     columns: Mapping[str, str]
-    """Column of the published table -> a word in the title of the data set that it is about; empty where there is one column."""
+    """Column of the published table -> a word in the title of the data set that it is about; empty
+    where there is one column."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +96,8 @@ class Check:
 
 @dataclasses.dataclass(frozen=True)
 class Study:
-    """A published study: its settings, its numbers, the mistakes in them, and the scales at which it can be run."""
+    """A published study: its settings, its numbers, the mistakes in them, and the scales at which
+    it can be run."""
 
     id: str
     study: str

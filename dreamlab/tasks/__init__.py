@@ -1,4 +1,5 @@
-"""One module per kind of run: a generator that yields events. Modules are imported when their task is asked for."""
+"""One module per kind of run: a generator that yields events. Modules are imported when their task
+is asked for."""
 
 from __future__ import annotations
 
@@ -26,7 +27,9 @@ Task = Callable[[TaskContext], Iterator[dict[str, Any]]]
 def find_task(kind: str) -> Task:
     """The task of a kind of run. Raises TaskError for a kind that has none."""
     if kind not in TASKS:
-        raise TaskError(f"There is no task for runs of kind {kind!r}; there are {', '.join(TASKS)}.")
+        raise TaskError(
+            f"There is no task for runs of kind {kind!r}; there are {', '.join(TASKS)}."
+        )
     module, function = TASKS[kind].split(":")
     task: Task = getattr(importlib.import_module(module), function)
     return task

@@ -14,7 +14,8 @@ BF16_MUST_SAVE = 0.08
 
 
 def has_fast_bf16(device: torch.device) -> bool:
-    """Whether bf16 may pay here. A CPU without these instructions emulates it, five times slower than fp32."""
+    """Whether bf16 may pay here. A CPU without these instructions emulates it, five times slower
+    than fp32."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device)[0] >= 8
     capabilities = torch.cpu.get_capabilities()
@@ -29,11 +30,13 @@ def autocast(device: torch.device, precision: str) -> contextlib.AbstractContext
 
 
 class PrecisionProbe:
-    """Chooses fp32 or bf16 while the first training steps run, which take turns: two of each load kernels, then each pair
-    of neighbours is one ratio, so that a machine that grows busy changes both sides alike. The median ratio decides; it
-    does so early where all pairs so far are far on one side.
+    """Chooses fp32 or bf16 while the first training steps run, which take turns: two of each load
+    kernels, then each pair of neighbours is one ratio, so that a machine that grows busy changes
+    both sides alike. The median ratio decides; it does so early where all pairs so far are far on
+    one side.
 
-    An answer is kept in the cache for this kind of machine and network, so that later runs begin with it.
+    An answer is kept in the cache for this kind of machine and network, so that later runs begin
+    with it.
     """
 
     WARM_UP, FEWEST, MOST = 4, 4, 8

@@ -25,8 +25,9 @@ class TaskError(ValueError):
 class TaskContext:
     """A run and the means it has been given.
 
-    `device` is "cpu" or "cuda:0" (the worker sees the CUDA devices of its run and no other), `threads` the CPU threads that torch
-    already uses, `attempt` 1 for the first start and one more for every resumption.
+    `device` is "cpu" or "cuda:0" (the worker sees the CUDA devices of its run and no other),
+    `threads` the CPU threads that torch already uses, `attempt` 1 for the first start and one more
+    for every resumption.
     """
 
     run: Run
@@ -46,7 +47,8 @@ class TaskContext:
         return self.run.spec
 
     def stopping(self) -> bool:
-        """Whether a stop was asked for. Looks at the disk at most once in 50 ms: cheap enough for every step."""
+        """Whether a stop was asked for. Looks at the disk at most once in 50 ms: cheap enough for
+        every step."""
         now = time.monotonic()
         if not self._stopping and now - self._looked >= STAT_EVERY:
             self._looked = now
@@ -55,6 +57,10 @@ class TaskContext:
 
 
 def resize_message(made_at: int, size: int) -> dict[str, Any]:
-    """The event that says why synthetic images are not compared as they were made; sides in pixels."""
-    text = f"The synthetic images were made at {made_at}x{made_at} pixels and resized to {size}x{size}, the size of the real ones."
+    """The event that says why synthetic images are not compared as they were made; sides in
+    pixels."""
+    text = (
+        f"The synthetic images were made at {made_at}x{made_at} pixels and resized to"
+        f" {size}x{size}, the size of the real ones."
+    )
     return {"type": "message", "level": "info", "text": text}

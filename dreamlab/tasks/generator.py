@@ -1,4 +1,5 @@
-"""A trained generator: a network with its training's spec, written to and read from `checkpoints/*.safetensors`."""
+"""A trained generator: a network with its training's spec, written to and read from
+`checkpoints/*.safetensors`."""
 
 from __future__ import annotations
 
@@ -24,8 +25,8 @@ from dreamlab.tasks.context import TaskError
 
 @dataclasses.dataclass
 class Generator:
-    """A network with all that sampling needs; images are image_size x image_size x channels in [-1, 1]. `classes` is how
-    many can be drawn, 1 where it knows none."""
+    """A network with all that sampling needs; images are image_size x image_size x channels in [-1,
+    1]. `classes` is how many can be drawn, 1 where it knows none."""
 
     network: UNet
     spec: TrainSpec
@@ -35,17 +36,29 @@ class Generator:
 
     def __post_init__(self) -> None:
         shape: Network = self.network.network
-        self.channels, self.image_size, self.classes = shape.channels, shape.image_size, shape.classes or 1
+        self.channels, self.image_size, self.classes = (
+            shape.channels,
+            shape.image_size,
+            shape.classes or 1,
+        )
         self.alpha_bar = schedules.alpha_bar(
             self.spec.schedule, self.spec.num_train_timesteps, self.spec.zero_terminal_snr
         )
         self.model = Model(
-            self.predict, self.spec.target, self.alpha_bar, shape.classes, learns_variance=shape.learn_variance
+            self.predict,
+            self.spec.target,
+            self.alpha_bar,
+            shape.classes,
+            learns_variance=shape.learn_variance,
         )
 
     @torch.inference_mode()
     def predict(
-        self, x: torch.Tensor, t: torch.Tensor, labels: torch.Tensor, low_t: torch.Tensor | None = None
+        self,
+        x: torch.Tensor,
+        t: torch.Tensor,
+        labels: torch.Tensor,
+        low_t: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """The network's output in float32."""
         with autocast(self.device, self.precision):
@@ -69,20 +82,27 @@ def from_uint8(images: torch.Tensor) -> torch.Tensor:
 
 
 def save_generator(run: Path, generator: Generator, checkpoint: str = "") -> None:
-    """Writes a checkpoint that is kept, such as step-000400, or the last one; whole or not at all."""
-    tensors = {name: value.contiguous().cpu() for name, value in generator.network.state_dict().items()}
+    """Writes a checkpoint that is kept, such as step-000400, or the last one; whole or not at
+    all."""
+    tensors = {
+        name: value.contiguous().cpu() for name, value in generator.network.state_dict().items()
+    }
     shape = generator.network.network
     metadata = {
-        "format": checkpoints.FORMAT, "spec": generator.spec.model_dump_json(), "step": str(generator.step),
-        "image_size": str(shape.image_size), "channels": str(shape.channels), "classes": str(shape.classes),
+        "format": checkpoints.FORMAT,
+        "spec": generator.spec.model_dump_json(),
+        "step": str(generator.step),
+        "image_size": str(shape.image_size),
+        "channels": str(shape.channels),
+        "classes": str(shape.classes),
         "precision": generator.precision,
-    }  # fmt: skip
+    }
     write_bytes(checkpoints.path_of(run, checkpoint), to_bytes(tensors, metadata))
 
 
 def load_generator(run: Path, device: torch.device, checkpoint: str = "") -> Generator:
-    """Reads a kept checkpoint of a run directory, such as step-000400, or the last one. Raises TaskError with one sentence
-    where that cannot be done."""
+    """Reads a kept checkpoint of a run directory, such as step-000400, or the last one. Raises
+    TaskError with one sentence where that cannot be done."""
     path = checkpoints.path_of(run, checkpoint)
     name = f"{run.name}/{path.parent.name}/{path.name}"
     if not path.exists():
@@ -90,11 +110,14 @@ def load_generator(run: Path, device: torch.device, checkpoint: str = "") -> Gen
     metadata, tensors = read_safetensors(path)
     if metadata.get("format") != checkpoints.FORMAT:
         raise TaskError(
-            f"{name} is not a generator of DreamLab (its format is {metadata.get('format', 'not named')!r})."
+            f"{name} is not a generator of DreamLab (its format is"
+            f" {metadata.get('format', 'not named')!r})."
         )
     try:
         spec = make(TrainSpec, json.loads(metadata["spec"]))
-        size, channels, classes, step = (int(metadata[k]) for k in ("image_size", "channels", "classes", "step"))
+        size, channels, classes, step = (
+            int(metadata[k]) for k in ("image_size", "channels", "classes", "step")
+        )
         with torch.random.fork_rng(devices=[]):
             network = UNet(network_on(spec, size, channels, classes))
         network.load_state_dict(tensors)
@@ -108,9 +131,15 @@ def load_generator(run: Path, device: torch.device, checkpoint: str = "") -> Gen
 
 def _absent(run: Path, checkpoint: str) -> str:
     if not checkpoint:
-        return f"The generator {run.name} has no checkpoint yet ({checkpoints.LAST}); train it first."
+        return (
+            f"The generator {run.name} has no checkpoint yet ({checkpoints.LAST}); train it first."
+        )
     kept = checkpoints.kept(run)
-    there = f"it has {', '.join(kept)}" if kept else "it has kept none; leave the checkpoint empty for its last one"
+    there = (
+        f"it has {', '.join(kept)}"
+        if kept
+        else "it has kept none; leave the checkpoint empty for its last one"
+    )
     return f"The generator {run.name} has no checkpoint {checkpoint}; {there}."
 
 
@@ -121,5 +150,6 @@ def read_safetensors(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor
             return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}
     except (SafetensorError, OSError) as error:
         raise TaskError(
-            f"{path.parent.parent.name}/{path.parent.name}/{path.name} is damaged or not a checkpoint: {error}."
+            f"{path.parent.parent.name}/{path.parent.name}/{path.name} is damaged or not a"
+            f" checkpoint: {error}."
         ) from None

@@ -9,10 +9,12 @@ import torch
 
 
 class ThreadChoice:
-    """Uses fewer threads while others want the cores: oneDNN's threads wait for each other by spinning, so that a busy
-    browser beside a training with all threads slows it three- to tenfold, one thread hardly at all.
+    """Uses fewer threads while others want the cores: oneDNN's threads wait for each other by
+    spinning, so that a busy browser beside a training with all threads slows it three- to tenfold,
+    one thread hardly at all.
 
-    One thread is tried once early, then whenever steps take longer than they did; all of them again after a while.
+    One thread is tried once early, then whenever steps take longer than they did; all of them again
+    after a while.
     """
 
     FIRST, WORSE, BETTER, RETRY = 12, 1.5, 0.85, (2.0, 30.0)
@@ -24,7 +26,8 @@ class ThreadChoice:
         self._best = float("inf")
 
     def record(self, seconds: float, clock: float) -> None:
-        """After every step: how long it took, and the time by a monotonic clock; sets torch's number of threads."""
+        """After every step: how long it took, and the time by a monotonic clock; sets torch's
+        number of threads."""
         if self.full == 1:
             return
         self._step += 1
@@ -34,7 +37,9 @@ class ThreadChoice:
         self._recent.append(seconds)
         if self.now == self.full and len(self._recent) == self._recent.maxlen:
             self._best = min(self._best, statistics.median(self._recent))
-        if self._step == self.FIRST or (self._step > self.FIRST and clock >= self._next and self._suspicious()):
+        if self._step == self.FIRST or (
+            self._step > self.FIRST and clock >= self._next and self._suspicious()
+        ):
             self._trial = 2
             self._use(1 if self.now == self.full else self.full)
 

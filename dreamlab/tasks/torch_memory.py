@@ -8,7 +8,8 @@ import torch
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error of a device's or the host's allocator says that there is too little memory."""
+    """Whether an error of a device's or the host's allocator says that there is too little
+    memory."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     text = str(error)

@@ -1,4 +1,5 @@
-"""The frame around all tabs: header, tabs, dock, notices, the one tick, and the one handler of every button in our HTML."""
+"""The frame around all tabs: header, tabs, dock, notices, the one tick, and the one handler of
+every button in our HTML."""
 
 from __future__ import annotations
 
@@ -29,27 +30,40 @@ MODULES = {
     "studies": studies,
     "runs": runs,
 }
-HEAD = '<script src="/look/app.js?v={stamp}"></script><link rel="icon" href="data:,"><meta name="viewport" content="width=device-width, initial-scale=1">'
+HEAD = (
+    '<script src="/look/app.js?v={stamp}"></script><link rel="icon" href="data:,"><meta'
+    ' name="viewport" content="width=device-width, initial-scale=1">'
+)
 ASKED = {
     "preview": "Asked for: the preview appears with the next step.",
     "snapshot": "Asked for: the checkpoint of the next step is kept; Sample lists it under Stages.",
 }
 """What a training can be asked for while it runs, and what the page says then."""
-READY = "const ready = (then) => (window.dreamlab ? then(window.dreamlab) : setTimeout(ready, 20, then)); "
+READY = (
+    "const ready = (then) => (window.dreamlab ? then(window.dreamlab) : setTimeout(ready, 20,"
+    " then)); "
+)
 """Gradio loads our script beside the page, in no order that can be relied upon."""
 CONNECT = READY + "ready((d) => d.connect((data) => trigger('click', data)));"
 LOCATE = READY + "watch('value', () => ready((d) => d.locate(element.textContent.trim())));"
-BOOT = "async () => { " + READY + "return [await new Promise((then) => ready((d) => then(d.boot())))]; }"
+BOOT = (
+    "async () => { "
+    + READY
+    + "return [await new Promise((then) => ready((d) => then(d.boot())))]; }"
+)
 
 
 def head() -> str:
-    """What goes into the page's <head>; the stamp changes with the files, so that no browser keeps old ones."""
+    """What goes into the page's <head>; the stamp changes with the files, so that no browser keeps
+    old ones."""
     stamp = f"{disk_use(ASSETS):x}{int((ASSETS / 'app.js').stat().st_mtime):x}"
     return HEAD.format(stamp=stamp)
 
 
 def css() -> str:
-    return (ASSETS / "tokens.css").read_text(encoding="utf-8") + (ASSETS / "app.css").read_text(encoding="utf-8")
+    return (ASSETS / "tokens.css").read_text(encoding="utf-8") + (ASSETS / "app.css").read_text(
+        encoding="utf-8"
+    )
 
 
 def build(service: Service) -> gr.Blocks:
@@ -83,7 +97,9 @@ def build(service: Service) -> gr.Blocks:
     return demo
 
 
-def _wire(demo: gr.Blocks, pages: Pages, tabs: Any, view: Any, seen: Any, boot: Any, bridge: Any) -> None:
+def _wire(
+    demo: gr.Blocks, pages: Pages, tabs: Any, view: Any, seen: Any, boot: Any, bridge: Any
+) -> None:
     everything = [view, seen, tabs, *pages.outputs]
 
     def redraw(now: View, known: dict[Any, Any], **also: Any) -> dict[Any, Any]:
@@ -102,7 +118,9 @@ def _wire(demo: gr.Blocks, pages: Pages, tabs: Any, view: Any, seen: Any, boot: 
         return {seen: fresh, **updates}
 
     def on_tab(now: View, known: dict[Any, Any], event: gr.SelectData) -> dict[Any, Any]:
-        return redraw(dataclasses.replace(now, tab=str(event.value).lower(), notice="", undo=""), known)
+        return redraw(
+            dataclasses.replace(now, tab=str(event.value).lower(), notice="", undo=""), known
+        )
 
     def on_action(now: View, known: dict[Any, Any], event: gr.EventData) -> dict[Any, Any]:
         data = {str(k): v for k, v in (event._data or {}).items()}
@@ -117,11 +135,14 @@ def _wire(demo: gr.Blocks, pages: Pages, tabs: Any, view: Any, seen: Any, boot: 
 
 
 def act(pages: Pages, view: View, data: dict[str, Any]) -> View:
-    """Does what a button in our HTML asks for and returns the page as it is then. Values come from a browser: anything is possible."""
+    """Does what a button in our HTML asks for and returns the page as it is then. Values come from
+    a browser: anything is possible."""
     service, name, run = pages.service, str(data.get("act", "")), str(data.get("run", ""))
     try:
         if name == "theme":
-            return dataclasses.replace(view, theme="dark" if data.get("theme") == "dark" else "light")
+            return dataclasses.replace(
+                view, theme="dark" if data.get("theme") == "dark" else "light"
+            )
         if name == "open":
             return open_run(pages, view, run, str(data.get("tab", "")))
         if name in ("stop", "stop-now"):
@@ -149,9 +170,15 @@ def act(pages: Pages, view: View, data: dict[str, Any]) -> View:
         if name == "pick":
             return view.with_pick(str(data.get("name", "")), str(data.get("value", "")))
         if name in ("look", "use"):
-            return with_set(view, str(data.get("set", "")), "data" if name == "look" else str(data.get("tab", "")))
+            return with_set(
+                view,
+                str(data.get("set", "")),
+                "data" if name == "look" else str(data.get("tab", "")),
+            )
         if name == "compare":
-            return view.with_pick("compare", tuple(str(r) for r in list(data.get("runs") or [])[:8]))
+            return view.with_pick(
+                "compare", tuple(str(r) for r in list(data.get("runs") or [])[:8])
+            )
         if name == "card":
             submitted = service.submit(service.card())
             return dataclasses.replace(view, tab="mix", notice="").at("mix", submitted.run)
@@ -161,15 +188,23 @@ def act(pages: Pages, view: View, data: dict[str, Any]) -> View:
 
 
 def with_set(view: View, name: str, tab: str) -> View:
-    """The Data page that shows a data set, or the form of another page (train, mix) with this set chosen."""
+    """The Data page that shows a data set, or the form of another page (train, mix) with this set
+    chosen."""
     if tab == "data":
-        return dataclasses.replace(view, tab=tab, notice="", undo="").at(tab, name).with_pick("data-page", 1)
+        return (
+            dataclasses.replace(view, tab=tab, notice="", undo="")
+            .at(tab, name)
+            .with_pick("data-page", 1)
+        )
     there = tab if tab in ("train", "mix") else view.tab
-    return dataclasses.replace(view, tab=there, notice="", undo="").with_pick(f"{there}-dataset", name)
+    return dataclasses.replace(view, tab=there, notice="", undo="").with_pick(
+        f"{there}-dataset", name
+    )
 
 
 def open_run(pages: Pages, view: View, run: str, tab: str) -> View:
-    """The page that shows a run: in the tab asked for, else in the one of its kind. Without a run, only the tab."""
+    """The page that shows a run: in the tab asked for, else in the one of its kind. Without a run,
+    only the tab."""
     if not run:
         return dataclasses.replace(view, tab=tab if tab in TABS else view.tab, notice="", undo="")
     row = pages.service.row(run, disk=False)
@@ -199,11 +234,14 @@ def header(facts: dict[str, Any]) -> str:
         bf16 = {"bf16": ", bf16 on", "fp32": ", bf16 off"}.get(str(facts.get("bf16")), "")
         words = (
             f"<span>{html.esc(device + bf16)}</span>"
-            f'<span class="wider">{facts["memory_used"] / 1e9:.1f} GB of {facts["memory_total"] / 1e9:.0f} GB</span>'
+            f'<span class="wider">{facts["memory_used"] / 1e9:.1f} GB of'
+            f" {facts['memory_total'] / 1e9:.0f} GB</span>"
         )
     return (
-        '<div class="bar-in"><a class="brand" href="?tab=home" data-act="open" data-tab="home">Dream<i>Lab</i></a>'
-        f'<div class="machine">{words}<button type="button" class="btn small" id="theme-toggle" aria-label="Light or dark">Theme</button></div></div>'
+        '<div class="bar-in"><a class="brand" href="?tab=home" data-act="open"'
+        f' data-tab="home">Dream<i>Lab</i></a><div class="machine">{words}<button type="button"'
+        ' class="btn small" id="theme-toggle" aria-label="Light or'
+        ' dark">Theme</button></div></div>'
     )
 
 
@@ -212,7 +250,9 @@ def notice(view: View) -> str:
         return ""
     undo = html.button("Undo", "restore", small=True, id="undo", run=view.undo) if view.undo else ""
     close = html.button("Close", "dismiss", small=True)
-    return f'<div class="notice" role="status"><span>{html.esc(view.notice)}</span>{undo}{close}</div>'
+    return (
+        f'<div class="notice" role="status"><span>{html.esc(view.notice)}</span>{undo}{close}</div>'
+    )
 
 
 def _thumbnail(service: Service) -> str:
@@ -227,30 +267,46 @@ def _thumbnail(service: Service) -> str:
 
 def dock(active: list[RunRow], thumbnail: str) -> str:
     """What runs, how far it is, what waits, and the way to stop it. active: running first."""
-    picture = f'<span class="thumb"><img src="{html.esc(thumbnail)}" alt=""></span>' if thumbnail else ""
+    picture = (
+        f'<span class="thumb"><img src="{html.esc(thumbnail)}" alt=""></span>' if thumbnail else ""
+    )
     if not active:
         return f'<div class="dock">{picture}<span class="mut">Nothing runs.</span></div>'
     first, waiting = active[0], [r for r in active[1:]]
     tab = html.KIND_TAB.get(first.kind, "runs")
     share = first.step / first.total if first.total else 0.0
-    count = f"{first.step:,} of {first.total:,} {first.unit}" if first.total else (first.text or first.state)
+    count = (
+        f"{first.step:,} of {first.total:,} {first.unit}"
+        if first.total
+        else (first.text or first.state)
+    )
     left = (
-        f", {html.clock(first.eta_seconds)} left" if first.eta_seconds is not None and first.state == "running" else ""
+        f", {html.clock(first.eta_seconds)} left"
+        if first.eta_seconds is not None and first.state == "running"
+        else ""
     )
     state = "" if first.state == "running" else f" {html.state_chip(first.state)}"
     chips = "".join(
-        html.chip(f"{'queued' if r.state == 'queued' else r.state}: {r.kind} {r.name}") for r in waiting[:3]
+        html.chip(f"{'queued' if r.state == 'queued' else r.state}: {r.kind} {r.name}")
+        for r in waiting[:3]
     )
     more = html.chip(f"{len(waiting) - 3} more") if len(waiting) > 3 else ""
     stop = (
         html.button(
-            "Stop" if first.kind == "import" else "Stop and keep", "stop", small=True, id="dock-stop", run=first.id
+            "Stop" if first.kind == "import" else "Stop and keep",
+            "stop",
+            small=True,
+            id="dock-stop",
+            run=first.id,
         )
         if first.state != "stopping"
         else ""
     )
     return (
-        f'<div class="dock">{picture}<a class="name run" href="?tab={tab}&amp;run={html.esc(first.id)}" data-act="open" data-run="{html.esc(first.id)}">'
-        f"{html.esc(first.kind)} {html.esc(first.name)}</a>{html.track(share)}<span class='mut' id='dock-count'>{html.esc(count + left)}</span>{state}{chips}{more}"
+        f'<div class="dock">{picture}<a class="name run"'
+        f' href="?tab={tab}&amp;run={html.esc(first.id)}" data-act="open"'
+        f' data-run="{html.esc(first.id)}">'
+        f"{html.esc(first.kind)} {html.esc(first.name)}</a>{html.track(share)}<span class='mut'"
+        f" id='dock-count'>{html.esc(count + left)}</span>{state}{chips}{more}"
         f'<span class="right">{stop}</span></div>'
     )

@@ -1,4 +1,5 @@
-"""What one browser page looks at, and the parts that draw it: each a pure function of the store and the view."""
+"""What one browser page looks at, and the parts that draw it: each a pure function of the store and
+the view."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibil
 
 @dataclasses.dataclass(frozen=True)
 class View:
-    """One page: its tab, theme, the run chosen in each tab, other choices, and a notice with what Undo would restore."""
+    """One page: its tab, theme, the run chosen in each tab, other choices, and a notice with what
+    Undo would restore."""
 
     tab: str = "home"
     theme: str = "light"
@@ -43,7 +45,9 @@ class View:
         return dataclasses.replace(self, runs=tuple(sorted({**dict(self.runs), tab: run}.items())))
 
     def with_pick(self, name: str, value: Any) -> View:
-        return dataclasses.replace(self, picks=tuple(sorted({**dict(self.picks), name: value}.items())))
+        return dataclasses.replace(
+            self, picks=tuple(sorted({**dict(self.picks), name: value}.items()))
+        )
 
     def saying(self, notice: str, undo: str = "") -> View:
         return dataclasses.replace(self, notice=notice, undo=undo)
@@ -64,7 +68,8 @@ def from_query(search: str, theme: str) -> View:
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """One component: drawn again only when its key has changed. `key` must be cheap, `draw` may read files."""
+    """One component: drawn again only when its key has changed. `key` must be cheap, `draw` may
+    read files."""
 
     component: Any
     key: Callable[[View], Hashable]
@@ -83,7 +88,9 @@ class Pages:
         """How a tab shows a run that it is asked to open, where that is more than choosing it."""
         self._reports: dict[str, tuple[Hashable, dict[str, Any]]] = {}
 
-    def add(self, tab: str, component: Any, key: Callable[[View], Hashable], draw: Callable[[View], Any]) -> Any:
+    def add(
+        self, tab: str, component: Any, key: Callable[[View], Hashable], draw: Callable[[View], Any]
+    ) -> Any:
         self.parts.append(Part(component, key, draw, tab))
         return component
 
@@ -92,7 +99,8 @@ class Pages:
         return [part.component for part in self.parts]
 
     def refresh(self, view: View, seen: dict[Any, Any]) -> tuple[dict[Any, Any], dict[Any, Any]]:
-        """(updates by component, the new `seen`); both as they were where nothing changed: the cheap tick."""
+        """(updates by component, the new `seen`); both as they were where nothing changed: the
+        cheap tick."""
         gate = (self.service.version(), self.service.estimate_version(), view, int(time.time() / 5))
         if seen.get("gate") == gate:
             return {}, seen
@@ -123,7 +131,8 @@ class Pages:
         return (row.id, self.service.status(row.id).version, row.state) if row else None
 
     def report(self, row: RunRow | None) -> dict[str, Any]:
-        """What a group's runs say so far, computed once for all parts that show it; empty without a run."""
+        """What a group's runs say so far, computed once for all parts that show it; empty without a
+        run."""
         if row is None:
             return {}
         version = self.version_of(row)
@@ -134,10 +143,15 @@ class Pages:
         return known[1]
 
     def chosen(
-        self, view: View, tab: str, kinds: Sequence[str], fits: Callable[[RunRow], bool] = lambda row: True
+        self,
+        view: View,
+        tab: str,
+        kinds: Sequence[str],
+        fits: Callable[[RunRow], bool] = lambda row: True,
     ) -> RunRow | None:
-        """The run that a tab shows: the one chosen, else the first active one of its kinds, else the newest, the demo's last.
-        `fits` passes over runs of these kinds that the tab has nothing to say of."""
+        """The run that a tab shows: the one chosen, else the first active one of its kinds, else
+        the newest, the demo's last. `fits` passes over runs of these kinds that the tab has nothing
+        to say of."""
         asked = view.run(tab)
         if asked:
             try:

@@ -1,4 +1,5 @@
-"""Classifiers of a mix: two processes with one thread each, as the engine runs them on two cores."""
+"""Classifiers of a mix: two processes with one thread each, as the engine runs them on two
+cores."""
 
 from __future__ import annotations
 
@@ -41,13 +42,18 @@ def _work(folder: str, ids: Any, results: Any) -> None:
     results.put(None)  # imports are not measured: workers are forked from a warm server
     while (run_id := ids.get()) is not None:
         # a cache of its own: arms that are alike must not help each other
-        context = TaskContext(store.get(run_id), store, ArtefactCache(Path(folder) / "caches" / run_id))
+        context = TaskContext(
+            store.get(run_id), store, ArtefactCache(Path(folder) / "caches" / run_id)
+        )
         *_, last = classify(context)
         results.put(last["values"])
 
 
-def measure(arms: list[str], images_per_class: int, seeds: int, steps: int) -> tuple[float, list[dict[str, Any]]]:
-    """Seconds for all arms, and their results. Real images stand in for synthetic ones: the time is the same."""
+def measure(
+    arms: list[str], images_per_class: int, seeds: int, steps: int
+) -> tuple[float, list[dict[str, Any]]]:
+    """Seconds for all arms, and their results. Real images stand in for synthetic ones: the time is
+    the same."""
     with tempfile.TemporaryDirectory() as folder:
         store = RunStore(folder)
         store.prepare()
@@ -57,7 +63,11 @@ def measure(arms: list[str], images_per_class: int, seeds: int, steps: int) -> t
         values = {"images_per_class": images_per_class, "seeds": seeds, "steps": steps}
         runs = [
             new_run(
-                store, make(ClassifySpec, {**values, "arm": arm, "synthetic": "" if arm == "real" else synthetic.id})
+                store,
+                make(
+                    ClassifySpec,
+                    {**values, "arm": arm, "synthetic": "" if arm == "real" else synthetic.id},
+                ),
             )
             for arm in arms
         ]
@@ -82,7 +92,8 @@ def measure(arms: list[str], images_per_class: int, seeds: int, steps: int) -> t
 
 
 def costs(size: int, channels: int, images: int = 16) -> dict[str, float]:
-    """Milliseconds that one image costs in a training step of every network on one thread: the best of three."""
+    """Milliseconds that one image costs in a training step of every network on one thread: the best
+    of three."""
     import numpy as np
     import torch
 
@@ -91,7 +102,10 @@ def costs(size: int, channels: int, images: int = 16) -> dict[str, float]:
 
     torch.set_num_threads(1)
     rng, found = np.random.default_rng(0), {}
-    pixels, labels = rng.integers(0, 256, (images, size, size, channels), np.uint8), rng.integers(0, 10, images)
+    pixels, labels = (
+        rng.integers(0, 256, (images, size, size, channels), np.uint8),
+        rng.integers(0, 10, images),
+    )
     for name in CLASSIFIERS:
         taken, began = [], time.process_time()
         for _ in Fit(Recipe(name, 4, images, 1e-3), pixels, labels, 10, 0, "cpu"):
@@ -105,15 +119,26 @@ def costs(size: int, channels: int, images: int = 16) -> dict[str, float]:
 def main() -> None:
     for size, channels in ((28, 1), (32, 3)):
         found = costs(size, channels)
-        shown = ", ".join(f"{name} {ms:.2g} ({ms / found['small_cnn']:.3g})" for name, ms in found.items())
+        shown = ", ".join(
+            f"{name} {ms:.2g} ({ms / found['small_cnn']:.3g})" for name, ms in found.items()
+        )
         print(f"training, ms an image at {size}x{size} on one thread (times small_cnn): {shown}")
     seconds, found = measure(CARD_ARMS, 10, 5, 200)
     real = next(r for r in found if r["arm"] == "real")
-    print(f"9 arms x 5 seeds, small CNN, 100 digits, 200 steps: {seconds / 60:.2f} min, target 2.5 min")
-    print(f"  real only: {100 * real['interval']['mean']:.1f} % +- {100 * statistics.stdev(real['accuracies']):.1f}")
+    print(
+        f"9 arms x 5 seeds, small CNN, 100 digits, 200 steps: {seconds / 60:.2f} min, target"
+        " 2.5 min"
+    )
+    print(
+        f"  real only: {100 * real['interval']['mean']:.1f} % +-"
+        f" {100 * statistics.stdev(real['accuracies']):.1f}"
+    )
     seconds, found = measure(MIX_ARMS, 0, 3, 400)
     real = next(r for r in found if r["arm"] == "real")
-    print(f"6 arms x 3 seeds, small CNN, 3,000 digits, 400 steps: {seconds / 60:.2f} min, target 2 min")
+    print(
+        f"6 arms x 3 seeds, small CNN, 3,000 digits, 400 steps: {seconds / 60:.2f} min, target"
+        " 2 min"
+    )
     print(f"  real only: {100 * real['interval']['mean']:.1f} %")
 
 

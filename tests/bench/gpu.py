@@ -1,11 +1,12 @@
-"""What one NVIDIA GPU makes of the generator, and in what is left of the time a CIFAR-10 generator and S0's five arms with it.
+"""What one NVIDIA GPU makes of the generator, and in what is left of the time a CIFAR-10 generator
+and S0's five arms with it.
 
 python -m tests.bench.gpu pack CIFAR DIR                  CIFAR-10 as lossless sheets in DIR/0 and DIR/1, each below 64 MiB
 python -m tests.bench.gpu all --minutes 10 --out DIR [--data DIR]     measure, then train (with --data) until the time is up
 python -m tests.bench.gpu all --device cpu --smoke --out DIR          the same commands in small, to see that they run
 
-Training throughput is given as MFU: 3 (forward and backward) x 2 x multiply-adds of one image x images/s, as a share of the
-card's own bf16 rate in an 8192 x 8192 matrix product.
+Training throughput is given as MFU: 3 (forward and backward) x 2 x multiply-adds of one image x
+images/s, as a share of the card's own bf16 rate in an 8192 x 8192 matrix product.
 """
 
 from __future__ import annotations
@@ -41,8 +42,10 @@ SHEET, COLUMNS, SHARD = 2500, 50, 16 * 10**6
 ARMS_SECONDS = 240
 """Kept for the synthetic set and fifteen classifiers."""
 MODES: dict[str, dict[str, Any] | None] = {
-    "eager": None, "compile": {}, "compile, reduce-overhead": {"mode": "reduce-overhead"},
-}  # fmt: skip
+    "eager": None,
+    "compile": {},
+    "compile, reduce-overhead": {"mode": "reduce-overhead"},
+}
 """Settings of torch.compile; reduce-overhead records CUDA graphs."""
 TRAININGS = {
     "S0 at 32x32": {"preset": "s0", "batch_size": 256, "optimizer": "adamw", "label_dropout": 0.1},
@@ -59,12 +62,15 @@ SMOKE: dict[str, Any] = {
 
 
 def pack(source: str, folder: Path) -> None:
-    """Training images as sheets of lossless WebP, half of them in each folder, with their labels."""
+    """Training images as sheets of lossless WebP, half of them in each folder, with their
+    labels."""
     data = catalog.load("cifar10", source)
     for half in (0, 1):
         part = folder / str(half)
         part.mkdir(parents=True, exist_ok=True)
-        rows = np.arange(half * len(data.train_images) // 2, (half + 1) * len(data.train_images) // 2)
+        rows = np.arange(
+            half * len(data.train_images) // 2, (half + 1) * len(data.train_images) // 2
+        )
         np.save(part / "labels.npy", data.train_labels[rows].astype(np.uint8))
         for k, start in enumerate(range(0, len(rows), SHEET)):
             sheet = imageset.sheet(data.train_images[rows[start : start + SHEET]], COLUMNS)
@@ -73,7 +79,8 @@ def pack(source: str, folder: Path) -> None:
 
 
 def unpack(folder: Path, target: Path) -> Path:
-    """The .npz that the catalog reads; the first 100 training images stand in for the test images, which nobody asks for."""
+    """The .npz that the catalog reads; the first 100 training images stand in for the test images,
+    which nobody asks for."""
     images, labels = [], []
     for part in sorted(p for p in folder.iterdir() if p.is_dir()):
         own = np.load(part / "labels.npy").astype(np.int64)
@@ -82,7 +89,11 @@ def unpack(folder: Path, target: Path) -> Path:
         for path in sorted(part.glob("*.webp")):
             sheet = np.asarray(Image.open(path).convert("RGB"))
             rows = sheet.shape[0] // 32
-            cells.append(sheet.reshape(rows, 32, COLUMNS, 32, 3).transpose(0, 2, 1, 3, 4).reshape(-1, 32, 32, 3))
+            cells.append(
+                sheet.reshape(rows, 32, COLUMNS, 32, 3)
+                .transpose(0, 2, 1, 3, 4)
+                .reshape(-1, 32, 32, 3)
+            )
         images.append(np.concatenate(cells)[: len(own)])
     x, y = np.concatenate(images), np.concatenate(labels)
     np.savez(target, x_train=x, y_train=y, x_test=x[:100], y_test=y[:100])
@@ -91,13 +102,17 @@ def unpack(folder: Path, target: Path) -> Path:
 
 def noise_images(target: Path) -> Path:
     """Random images in the shape of CIFAR-10: speed does not depend on what they show."""
-    x, y = np.random.default_rng(0).integers(0, 256, (600, 32, 32, 3), dtype=np.uint8), np.arange(600) % 10
+    x, y = (
+        np.random.default_rng(0).integers(0, 256, (600, 32, 32, 3), dtype=np.uint8),
+        np.arange(600) % 10,
+    )
     np.savez(target, x_train=x[:500], y_train=y[:500], x_test=x[500:], y_test=y[500:])
     return target
 
 
 def seconds_of(work: Callable[[], Any], device: torch.device, least: float) -> float:
-    """Seconds that one call takes, from as many as fill `least` seconds; the first three compile and load."""
+    """Seconds that one call takes, from as many as fill `least` seconds; the first three compile
+    and load."""
     for _ in range(3):
         work()
     synchronise(device)
@@ -112,7 +127,8 @@ def seconds_of(work: Callable[[], Any], device: torch.device, least: float) -> f
 
 
 def wrapped(network: torch.nn.Module, mode: str, smoke: bool) -> Any:
-    """The network as a mode runs it; in small it is traced but no code is made, which takes a CPU minutes."""
+    """The network as a mode runs it; in small it is traced but no code is made, which takes a CPU
+    minutes."""
     options = MODES[mode]
     if options is None:
         return network
@@ -131,7 +147,13 @@ def measure(data: Path, device: torch.device, smoke: bool, say: Callable[..., No
     say("matrix product", bf16_tflops=rate / 1e12)
     loaded, least = catalog.load("cifar10", str(data)), 0.1 if smoke else 4.0
     for name, settings in TRAININGS.items():
-        values = {**settings, "dataset": "cifar10", "data_dir": str(data), "steps": 10**6, **(SMOKE if smoke else {})}
+        values = {
+            **settings,
+            "dataset": "cifar10",
+            "data_dir": str(data),
+            "steps": 10**6,
+            **(SMOKE if smoke else {}),
+        }
         spec = make(TrainSpec, values)
         work = 6 * multiply_adds(network_of(spec))
         for mode in MODES:
@@ -155,33 +177,62 @@ def measure(data: Path, device: torch.device, smoke: bool, say: Callable[..., No
             torch.compiler.reset()
 
 
-def sampling(trainer: Trainer, mode: str, device: torch.device, smoke: bool, say: Callable[..., None]) -> None:
+def sampling(
+    trainer: Trainer, mode: str, device: torch.device, smoke: bool, say: Callable[..., None]
+) -> None:
     """50 steps with guidance; two forward passes of an image a step, in one batch."""
     n, steps = (4, 3) if smoke else (1000, 50)
     generator = trainer.generator
     whole, generator.network = generator.network, wrapped(generator.network, mode, smoke)
-    settings = {"source": "x", "num_steps": steps, "guidance_weight": 1.0, "precision": "bf16", "batch_size": n}
+    settings = {
+        "source": "x",
+        "num_steps": steps,
+        "guidance_weight": 1.0,
+        "precision": "bf16",
+        "batch_size": n,
+    }
     pipeline = Pipeline(generator, make(SynthesizeSpec, settings))
     work = lambda: pipeline.images([i % 10 for i in range(n)], list(range(n)))  # noqa: E731
     work()
     began = time.perf_counter()
     work()
-    say(f"sampling, S0 at 32x32, {mode}, {steps} steps, w = 1", images_per_second=n / (time.perf_counter() - began))
+    say(
+        f"sampling, S0 at 32x32, {mode}, {steps} steps, w = 1",
+        images_per_second=n / (time.perf_counter() - began),
+    )
     generator.network = whole
 
 
 def generator(
-    data: Path, device: torch.device, seconds: float, smoke: bool, out: Path, say: Callable[..., None]
+    data: Path,
+    device: torch.device,
+    seconds: float,
+    smoke: bool,
+    out: Path,
+    say: Callable[..., None],
 ) -> None:
     """A generator of S0's kind on CIFAR-10 with our recipe; its averaged
     weights go back in half precision in shards of 16 MB."""
     store = RunStore(out / "runs")
     store.prepare()
     values = {
-        "preset": "s0", "dataset": "cifar10", "data_dir": str(data), "seconds": max(1.0, seconds), "batch_size": 256, "flip": True,
-        "target": "v", "schedule": "cosine", "weighting": "simple", "optimizer": "muon", "learning_rate_schedule": "cosine",
-        "learning_rate": 1e-3, "num_train_timesteps": 1000, "precision": "bf16", "compile": not smoke, **(SMOKE if smoke else {}),
-    }  # fmt: skip
+        "preset": "s0",
+        "dataset": "cifar10",
+        "data_dir": str(data),
+        "seconds": max(1.0, seconds),
+        "batch_size": 256,
+        "flip": True,
+        "target": "v",
+        "schedule": "cosine",
+        "weighting": "simple",
+        "optimizer": "muon",
+        "learning_rate_schedule": "cosine",
+        "learning_rate": 1e-3,
+        "num_train_timesteps": 1000,
+        "precision": "bf16",
+        "compile": not smoke,
+        **(SMOKE if smoke else {}),
+    }
     spec = make(TrainSpec, values)
     run, result = done(store, spec, device)
     say("CIFAR-10 generator", **result)
@@ -207,9 +258,13 @@ def generator(
 def done(store: RunStore, spec: Spec, device: torch.device) -> tuple[Run, dict[str, Any]]:
     """A run of this spec, made in this process, and its result."""
     record = Record(
-        id=store.new_id(spec.kind, "cifar10"), kind=spec.kind, name="cifar10", created="", hash=spec.content_hash(),
+        id=store.new_id(spec.kind, "cifar10"),
+        kind=spec.kind,
+        name="cifar10",
+        created="",
+        hash=spec.content_hash(),
         spec=spec.model_dump(mode="json"),
-    )  # fmt: skip
+    )
     run, cache = store.create(record), ArtefactCache(store.folders.cache)
     ctx = TaskContext(run, store, cache, threads=torch.get_num_threads(), device=str(device))
     result = next(e["values"] for e in find_task(spec.kind)(ctx) if e["type"] == "result")
@@ -217,10 +272,25 @@ def done(store: RunStore, spec: Spec, device: torch.device) -> tuple[Run, dict[s
     return run, result
 
 
-def arms(store: RunStore, source: Run, data: Path, device: torch.device, smoke: bool, say: Callable[..., None]) -> None:
-    """S0's five arms on CIFAR-10, three seeds each, with the strong recipe in fewer steps; synthetic only is the CAS."""
-    drawing = {"source": source.id, "guidance_weight": 0.5, "num_steps": 3 if smoke else 20, "precision": "bf16"}
-    made, result = done(store, make(SynthesizeSpec, {**drawing, "per_class": 20 if smoke else 5000}), device)
+def arms(
+    store: RunStore,
+    source: Run,
+    data: Path,
+    device: torch.device,
+    smoke: bool,
+    say: Callable[..., None],
+) -> None:
+    """S0's five arms on CIFAR-10, three seeds each, with the strong recipe in fewer steps;
+    synthetic only is the CAS."""
+    drawing = {
+        "source": source.id,
+        "guidance_weight": 0.5,
+        "num_steps": 3 if smoke else 20,
+        "precision": "bf16",
+    }
+    made, result = done(
+        store, make(SynthesizeSpec, {**drawing, "per_class": 20 if smoke else 5000}), device
+    )
     say("synthetic set", **{k: result[k] for k in ("images", "seconds", "images_per_second")})
     real = {"dataset": "cifar10", "data_dir": str(data), "images_per_class": 20 if smoke else 5000}
     recipe = {"recipe": "strong", "steps": 4 if smoke else 4000, "seeds": 2 if smoke else 3}
@@ -229,14 +299,20 @@ def arms(store: RunStore, source: Run, data: Path, device: torch.device, smoke: 
     for arm in ("real", "90/10", "50/50", "10/90", "synthetic"):
         mixed = {} if arm == "real" else {"synthetic": made.id}
         _, found = done(store, make(ClassifySpec, {**real, **recipe, **mixed, "arm": arm}), device)
-        say(f"S0 arm {arm}", interval=found["interval"], accuracies=found["accuracies"], seconds=found["seconds"])
+        say(
+            f"S0 arm {arm}",
+            interval=found["interval"],
+            accuracies=found["accuracies"],
+            seconds=found["seconds"],
+        )
 
 
 def everything(args: argparse.Namespace) -> int:
     ends = time.monotonic() + 60 * args.minutes - 20
     if args.device != "cpu" and not torch.cuda.is_available():
         print(
-            "There is no NVIDIA GPU here that torch can use; --device cpu --smoke shows that the commands run.",
+            "There is no NVIDIA GPU here that torch can use; --device cpu --smoke shows that the"
+            " commands run.",
             file=sys.stderr,
         )
         return 1
@@ -252,10 +328,19 @@ def everything(args: argparse.Namespace) -> int:
             file.write(line + "\n")
 
     with tempfile.TemporaryDirectory() as folder:
-        made = unpack(args.data, Path(folder) / "data.npz") if args.data else noise_images(Path(folder) / "data.npz")
+        made = (
+            unpack(args.data, Path(folder) / "data.npz")
+            if args.data
+            else noise_images(Path(folder) / "data.npz")
+        )
         spec = make(TrainSpec, {"preset": "s0", "dataset": "cifar10", "data_dir": str(made)})
         name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
-        say("machine", device=name, torch=torch.__version__, s0_parameters=parameter_count(network_of(spec)))
+        say(
+            "machine",
+            device=name,
+            torch=torch.__version__,
+            s0_parameters=parameter_count(network_of(spec)),
+        )
         if not args.train_only:
             measure(made, device, args.smoke, say)
         if args.data or args.smoke:
@@ -278,7 +363,9 @@ def main(argv: list[str] | None = None) -> int:
     running.add_argument("--out", type=Path, required=True)
     running.add_argument("--data", type=Path, help="a folder made with pack")
     running.add_argument("--smoke", action="store_true", help="everything in small")
-    running.add_argument("--train-only", action="store_true", help="all of the time for the generator")
+    running.add_argument(
+        "--train-only", action="store_true", help="all of the time for the generator"
+    )
     args = parser.parse_args(argv)
     if args.command == "pack":
         pack(args.source, args.folder)

@@ -1,4 +1,5 @@
-"""What a person waits for: the start of a run, the page, the card on Home; and what it costs in memory."""
+"""What a person waits for: the start of a run, the page, the card on Home; and what it costs in
+memory."""
 
 from __future__ import annotations
 
@@ -42,7 +43,8 @@ def _wait(service: Service, run_id: str) -> None:
 
 
 def start() -> None:
-    """Seconds from the submission of a training to its first step, when the engine is warm; memory of the worker."""
+    """Seconds from the submission of a training to its first step, when the engine is warm; memory
+    of the worker."""
     with lab() as service:
         first = service.submit(make(TrainSpec, {"steps": 2, "seed": 99}), fresh=True)
         _wait(service, first.run)
@@ -54,7 +56,10 @@ def start() -> None:
             _wait(service, run)
             waits.append(service.status(run).metrics[0]["t"] - clicked)
             peaks.append((service.get(run).result() or {})["peak_memory_bytes"])
-        print(f"start to first training step, warm: {statistics.median(waits):.2f} s (median of 5), target 1.5 s")
+        print(
+            f"start to first training step, warm: {statistics.median(waits):.2f} s (median of 5),"
+            " target 1.5 s"
+        )
         print(f"peak memory of a digits training: {max(peaks) / 1e9:.2f} GB, target 2 GB")
         ticks = []
         for _ in range(50):
@@ -62,7 +67,8 @@ def start() -> None:
             service.version()
             ticks.append(time.perf_counter() - begin)
         print(
-            f"a tick with nothing new, {len(service.rows(top_level=False))} runs: {1e3 * statistics.median(ticks):.1f} ms, target 50 ms"
+            f"a tick with nothing new, {len(service.rows(top_level=False))} runs:"
+            f" {1e3 * statistics.median(ticks):.1f} ms, target 50 ms"
         )
 
 
@@ -70,8 +76,18 @@ def app() -> None:
     """Seconds from `python app.py` to a page, and the memory of that process."""
     with tempfile.TemporaryDirectory() as folder:
         begin = time.monotonic()
-        line = [sys.executable, "app.py", "--no-browser", "--port", str(PORT), "--runs", f"{folder}/runs"]
-        process = subprocess.Popen(line, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        line = [
+            sys.executable,
+            "app.py",
+            "--no-browser",
+            "--port",
+            str(PORT),
+            "--runs",
+            f"{folder}/runs",
+        ]
+        process = subprocess.Popen(
+            line, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         try:
             while True:
                 try:
@@ -84,7 +100,10 @@ def app() -> None:
                     time.sleep(0.1)
             print(f"app.py to a page: {time.monotonic() - begin:.1f} s, target 10 s")
             time.sleep(5)
-            print(f"memory of the app: {psutil.Process(process.pid).memory_info().rss / 1e6:.0f} MB, target 600 MB")
+            print(
+                f"memory of the app: {psutil.Process(process.pid).memory_info().rss / 1e6:.0f} MB,"
+                " target 600 MB"
+            )
         finally:
             process.terminate()
             process.wait(20)
@@ -101,4 +120,7 @@ def card() -> None:
         print(f"card, click to verdict: {(time.monotonic() - begin) / 60:.2f} min, target 5 min")
         print(result["verdict"]["text"])
         for arm in result["arms"]:
-            print(f"  {arm['generator'][-4:] or 'both':<5} {arm['label']:<22} {100 * arm['interval']['mean']:.1f} %")
+            print(
+                f"  {arm['generator'][-4:] or 'both':<5} {arm['label']:<22}"
+                f" {100 * arm['interval']['mean']:.1f} %"
+            )

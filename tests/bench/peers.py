@@ -1,12 +1,14 @@
-"""Training and guided sampling against denoising-diffusion-pytorch and diffusers: the same widths, image size and batch.
+"""Training and guided sampling against denoising-diffusion-pytorch and diffusers: the same widths,
+image size and batch.
 
 python -m tests.bench peers               about 5 minutes on two cores without other load
 python -m tests.bench.peers --full        about 20: eleven rounds instead of five
 
-Every round measures every contender once, in turn, so that whatever else the machine does meets them all; a figure is the
-median of the rounds after the first. Ours goes through Trainer.step and Pipeline, with EMA and the reading of uint8
-images; a peer does what its own tutorial or trainer does. Memory is what a process of its own gains from the moment that
-the network is built to the end of three training steps (largest resident size; Linux).
+Every round measures every contender once, in turn, so that whatever else the machine does meets
+them all; a figure is the median of the rounds after the first. Ours goes through Trainer.step and
+Pipeline, with EMA and the reading of uint8 images; a peer does what its own tutorial or trainer
+does. Memory is what a process of its own gains from the moment that the network is built to the end
+of three training steps (largest resident size; Linux).
 """
 
 from __future__ import annotations
@@ -26,45 +28,53 @@ from unittest import mock
 os.environ["TQDM_DISABLE"] = "1"
 # as our workers set it, for all: threads that spin while they wait lose most to whatever else runs
 os.environ |= {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "10000"}
-# four networks in two precisions are more kernels than oneDNN keeps: without this each is generated anew in every round
+# four networks in two precisions are more kernels than oneDNN keeps: without this each is generated
+# anew in every round
 os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] = "20000"
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
 from dreamlab.architecture.cost import parameter_count  # noqa: E402
-from dreamlab.architecture.network import (
-    Network,
-    network_on,  # noqa: E402
-)
+from dreamlab.architecture.network import Network, network_on  # noqa: E402
 from dreamlab.data import catalog  # noqa: E402
-from dreamlab.diffusion.optim import (
-    FlatOptimizer,
-    is_matrix,  # noqa: E402
-)
+from dreamlab.diffusion.optim import FlatOptimizer, is_matrix  # noqa: E402
 from dreamlab.diffusion.unet import UNet  # noqa: E402
-from dreamlab.settings import (
-    SynthesizeSpec,
-    TrainSpec,
-    make,  # noqa: E402
-)
+from dreamlab.settings import SynthesizeSpec, TrainSpec, make  # noqa: E402
 from dreamlab.tasks.synthesize.pipeline import Pipeline  # noqa: E402
 from dreamlab.tasks.train.trainer import Trainer  # noqa: E402
 
 DDPM = {
-    "wiring": "ddpm", "stem_patch": 1, "blocks_per_level": 2, "target": "eps", "weighting": "simple", "schedule": "linear",
-    "optimizer": "adamw", "learning_rate": 1e-4,
-}  # fmt: skip
+    "wiring": "ddpm",
+    "stem_patch": 1,
+    "blocks_per_level": 2,
+    "target": "eps",
+    "weighting": "simple",
+    "schedule": "linear",
+    "optimizer": "adamw",
+    "learning_rate": 1e-4,
+}
 SMALL = {**DDPM, "base_width": 32, "multipliers": (1, 2, 2), "attention": (8,), "heads": 8}
 CASES: dict[str, dict[str, Any]] = {
-    "CPU network, 16x16": {"spec": {**SMALL, "image_size": 16, "batch_size": 32}, "compact": {"multipliers": (1, 2)}},
-    "CPU network, 32x32": {"spec": {**SMALL, "image_size": 32, "batch_size": 32}, "compact": {"multipliers": (1, 2)}},
+    "CPU network, 16x16": {
+        "spec": {**SMALL, "image_size": 16, "batch_size": 32},
+        "compact": {"multipliers": (1, 2)},
+    },
+    "CPU network, 32x32": {
+        "spec": {**SMALL, "image_size": 32, "batch_size": 32},
+        "compact": {"multipliers": (1, 2)},
+    },
     "S0 network, 32x32": {
         "spec": {"preset": "s0", "optimizer": "adamw", "learning_rate": 1e-4, "batch_size": 8},
         # Muon's iteration does not pay for a batch of eight
-        "compact": {"multipliers": (1, 2, 4), "blocks_per_level": 2, "optimizer": "adamw", "learning_rate": 1e-4},
+        "compact": {
+            "multipliers": (1, 2, 4),
+            "blocks_per_level": 2,
+            "optimizer": "adamw",
+            "learning_rate": 1e-4,
+        },
     },
-}  # fmt: skip
+}
 STEPS, WEIGHT = 2, 1.0
 PRECISIONS = ("fp32", "bf16")
 
@@ -74,7 +84,9 @@ def colour_images(folder: Path) -> Path:
     chance = np.random.default_rng(0)
     x = chance.integers(0, 256, (600, 32, 32, 3), dtype=np.uint8)
     y = np.arange(600) % 10
-    np.savez(folder / "colour.npz", x_train=x[:500], y_train=y[:500], x_test=x[500:], y_test=y[500:])
+    np.savez(
+        folder / "colour.npz", x_train=x[:500], y_train=y[:500], x_test=x[500:], y_test=y[500:]
+    )
     return folder / "colour.npz"
 
 
@@ -82,7 +94,9 @@ class Ours:
     """Trainer.step and Pipeline."""
 
     def __init__(self, settings: dict[str, Any], data: Path):
-        self.spec = make(TrainSpec, {**settings, "dataset": "cifar10", "data_dir": str(data), "steps": 1000})
+        self.spec = make(
+            TrainSpec, {**settings, "dataset": "cifar10", "data_dir": str(data), "steps": 1000}
+        )
         self.trainer = Trainer(self.spec, catalog.load("cifar10", str(data)), torch.device("cpu"))
         self.parameters = sum(p.numel() for p in self.trainer.network.parameters())
 
@@ -118,7 +132,8 @@ class Peer:
 
 
 class Diffusers(Peer):
-    """UNet2DModel, DDPMScheduler, fused AdamW and clipping as in its tutorial on training; guidance in one batch."""
+    """UNet2DModel, DDPMScheduler, fused AdamW and clipping as in its tutorial on training; guidance
+    in one batch."""
 
     def __init__(self, network: Network, batch_size: int):
         super().__init__(network, batch_size)
@@ -126,11 +141,17 @@ class Diffusers(Peer):
 
         kinds = ["Attn" if side in network.attention else "" for side in network.sides]
         self.model = UNet2DModel(
-            sample_size=network.image_size, block_out_channels=network.widths, layers_per_block=network.blocks_per_level,
-            down_block_types=tuple(f"{k}DownBlock2D" for k in kinds), up_block_types=tuple(f"{k}UpBlock2D" for k in kinds[::-1]),
+            sample_size=network.image_size,
+            block_out_channels=network.widths,
+            layers_per_block=network.blocks_per_level,
+            down_block_types=tuple(f"{k}DownBlock2D" for k in kinds),
+            up_block_types=tuple(f"{k}UpBlock2D" for k in kinds[::-1]),
             num_class_embeds=network.classes + 1,
-        )  # fmt: skip
-        self.noise, self.sampler = DDPMScheduler(num_train_timesteps=1000), DDIMScheduler(num_train_timesteps=1000)
+        )
+        self.noise, self.sampler = (
+            DDPMScheduler(num_train_timesteps=1000),
+            DDIMScheduler(num_train_timesteps=1000),
+        )
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-4, fused=True)
         self.parameters, self.null = self.model.num_parameters(), network.classes
 
@@ -139,7 +160,9 @@ class Diffusers(Peer):
         noise, t = torch.randn_like(clean), torch.randint(0, 1000, (len(clean),))
         labels = self.labels.masked_fill(torch.rand(len(clean)) < 0.1, self.null)
         with self.autocast(precision):
-            found = self.model(self.noise.add_noise(clean, noise, t), t, labels, return_dict=False)[0]
+            found = self.model(self.noise.add_noise(clean, noise, t), t, labels, return_dict=False)[
+                0
+            ]
         torch.nn.functional.mse_loss(found.float(), noise).backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizer.step()
@@ -160,13 +183,19 @@ class Diffusers(Peer):
 
 
 class Lucidrains(Peer):
-    """denoising-diffusion-pytorch, classifier_free_guidance: its Unet, GaussianDiffusion, Adam and DDIM sampling."""
+    """denoising-diffusion-pytorch, classifier_free_guidance: its Unet, GaussianDiffusion, Adam and
+    DDIM sampling."""
 
     def __init__(self, network: Network, batch_size: int):
         super().__init__(network, batch_size)
         from denoising_diffusion_pytorch.classifier_free_guidance import GaussianDiffusion, Unet
 
-        model = Unet(dim=network.base_width, dim_mults=network.multipliers, num_classes=10, cond_drop_prob=0.1)
+        model = Unet(
+            dim=network.base_width,
+            dim_mults=network.multipliers,
+            num_classes=10,
+            cond_drop_prob=0.1,
+        )
         self.diffusion = GaussianDiffusion(
             model, image_size=network.image_size, timesteps=1000, sampling_timesteps=STEPS
         )
@@ -193,7 +222,9 @@ def contenders(case: str, data: Path) -> dict[str, Callable[[], Any]]:
     settings, compact = CASES[case]["spec"], CASES[case]["compact"]
     network = network_on(make(TrainSpec, settings), 32, 3, 10)
     size, batch = network.image_size, make(TrainSpec, settings).batch_size
-    equal = _of_equal_size({**compact, "image_size": size, "batch_size": batch}, parameter_count(network))
+    equal = _of_equal_size(
+        {**compact, "image_size": size, "batch_size": batch}, parameter_count(network)
+    )
     return {
         "denoising-diffusion-pytorch": lambda: Lucidrains(network, batch),
         "diffusers": lambda: Diffusers(network, batch),
@@ -211,7 +242,8 @@ def _of_equal_size(settings: dict[str, Any], wanted: int) -> dict[str, Any]:
 
 
 def speeds(case: str, data: Path, rounds: int) -> dict[tuple[str, str, str], float]:
-    """Units a second by (contender, work, precision): images in training, images x steps in sampling."""
+    """Units a second by (contender, work, precision): images in training, images x steps in
+    sampling."""
     made = {name: make_one() for name, make_one in contenders(case, data).items()}
     times: dict[tuple[str, str, str], list[float]] = {}
     for number in range(rounds + 1):
@@ -221,7 +253,9 @@ def speeds(case: str, data: Path, rounds: int) -> dict[tuple[str, str, str], flo
                     began = time.perf_counter()
                     done = getattr(one, work)(precision)
                     if number:  # the first round loads kernels
-                        times.setdefault((name, work, precision), []).append(done / (time.perf_counter() - began))
+                        times.setdefault((name, work, precision), []).append(
+                            done / (time.perf_counter() - began)
+                        )
     found = {key: statistics.median(values) for key, values in times.items()}
     return found | {(name, "parameters", ""): one.parameters for name, one in made.items()}
 
@@ -236,7 +270,9 @@ def memory(case: str, name: str, precision: str = "fp32") -> int:
 def _gain(case: str, name: str, precision: str) -> int:
     with tempfile.TemporaryDirectory() as folder:
         one = contenders(case, colour_images(Path(folder)))[name]()
-        Path("/proc/self/clear_refs").write_text("5")  # the peak so far, of the imports, is forgotten
+        Path("/proc/self/clear_refs").write_text(
+            "5"
+        )  # the peak so far, of the imports, is forgotten
         before = _kilobytes("VmRSS")
         for _ in range(3):
             one.train(precision)
@@ -249,12 +285,15 @@ def _kilobytes(name: str) -> int:
 
 
 def muon(repeats: int) -> tuple[float, float, float]:
-    """Seconds a step of our Muon on one flat buffer (float32, with AdamW for the rest), of torch's on the same matrices as
-    it is (its iteration is in bf16), and of torch's in float32; three iterations each."""
+    """Seconds a step of our Muon on one flat buffer (float32, with AdamW for the rest), of torch's
+    on the same matrices as it is (its iteration is in bf16), and of torch's in float32; three
+    iterations each."""
     network = UNet(network_on(make(TrainSpec, {"base_width": 56}), 32, 3, 10))
     other = UNet(network.network)
     flat = FlatOptimizer(network, "muon")
-    matrices = [p.detach().reshape(p.shape[0], -1) for n, p in other.named_parameters() if is_matrix(n, p)]
+    matrices = [
+        p.detach().reshape(p.shape[0], -1) for n, p in other.named_parameters() if is_matrix(n, p)
+    ]
     flattened = [torch.nn.Parameter(p) for p in matrices]
     theirs = torch.optim.Muon(flattened, lr=1e-3, ns_steps=3)
 
@@ -267,7 +306,9 @@ def muon(repeats: int) -> tuple[float, float, float]:
         flat.grad.normal_()
         for p in flattened:
             p.grad = torch.randn_like(p)
-        for spent, step in zip(times, (lambda n=number: flat.step(n, 1e-3, 1e-3), theirs.step, exactly), strict=True):
+        for spent, step in zip(
+            times, (lambda n=number: flat.step(n, 1e-3, 1e-3), theirs.step, exactly), strict=True
+        ):
             began = time.perf_counter()
             step()
             spent.append(time.perf_counter() - began)
@@ -276,12 +317,15 @@ def muon(repeats: int) -> tuple[float, float, float]:
 
 
 def table(full: bool) -> None:
-    """Prints one Markdown table; a ratio says how many times as fast as diffusers at the same precision."""
+    """Prints one Markdown table; a ratio says how many times as fast as diffusers at the same
+    precision."""
     print(
-        f"torch {torch.__version__}, {torch.get_num_threads()} threads, {'eleven' if full else 'five'} rounds; DDIM, w = {WEIGHT:g}\n"
+        f"torch {torch.__version__}, {torch.get_num_threads()} threads,"
+        f" {'eleven' if full else 'five'} rounds; DDIM, w = {WEIGHT:g}\n"
     )
     print(
-        "| case | contender | parameters | training images/s fp32 | bf16 | guided images x steps/s fp32 | bf16 | training memory, fp32 |"
+        "| case | contender | parameters | training images/s fp32 | bf16 | guided images x steps/s"
+        " fp32 | bf16 | training memory, fp32 |"
     )
     print("|---|---|---|---|---|---|---|---|", flush=True)
     with tempfile.TemporaryDirectory() as folder:
@@ -290,21 +334,25 @@ def table(full: bool) -> None:
             found = speeds(case, data, 11 if full else 5)
             for name in contenders(case, data):
                 cells = [
-                    f"{found[name, work, p]:.1f} ({found[name, work, p] / found['diffusers', work, p]:.2f})"
-                    for work in ("train", "sample") for p in PRECISIONS
-                ]  # fmt: skip
+                    f"{found[name, work, p]:.1f}"
+                    f" ({found[name, work, p] / found['diffusers', work, p]:.2f})"
+                    for work in ("train", "sample")
+                    for p in PRECISIONS
+                ]
                 held = (
                     f"{memory(case, name) / 1e6:.0f} MB"
                     if full or case.startswith("CPU network, 32")
                     else "with --full"
                 )
                 print(
-                    f"| {case} | {name} | {found[name, 'parameters', '']:,} | {' | '.join(cells)} | {held} |",
+                    f"| {case} | {name} | {found[name, 'parameters', '']:,} | {' | '.join(cells)} |"
+                    f" {held} |",
                     flush=True,
                 )
     own, theirs, exact = (1e3 * t for t in muon(21 if full else 7))
     print(
-        f"\nMuon: {own:.1f} ms a step on a flat buffer; torch.optim.Muon {theirs:.1f} ms (bf16), in float32 {exact:.1f} ms."
+        f"\nMuon: {own:.1f} ms a step on a flat buffer; torch.optim.Muon {theirs:.1f} ms (bf16), in"
+        f" float32 {exact:.1f} ms."
     )
 
 
@@ -314,8 +362,12 @@ def main() -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m tests.bench.peers")
-    parser.add_argument("--full", action="store_true", help="eleven rounds instead of five, memory of every case")
-    parser.add_argument("--memory", nargs=3, metavar=("CASE", "NAME", "PRECISION"), help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--full", action="store_true", help="eleven rounds instead of five, memory of every case"
+    )
+    parser.add_argument(
+        "--memory", nargs=3, metavar=("CASE", "NAME", "PRECISION"), help=argparse.SUPPRESS
+    )
     arguments = parser.parse_args()
     if arguments.memory:
         print(_gain(*arguments.memory))

@@ -60,18 +60,22 @@ def address(runs: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Any]:
-    """Chromium: the machine's own or Playwright's. Without one these tests fail on CI and are skipped, with a word, elsewhere."""
+    """Chromium: the machine's own or Playwright's. Without one these tests fail on CI and are
+    skipped, with a word, elsewhere."""
     try:
         from playwright.sync_api import Error, sync_playwright
     except ImportError:
         missing("Playwright is not installed: `make setup-dev`.")
-    own = os.environ.get("DREAMLAB_CHROMIUM") or next((p for p in map(shutil.which, BROWSERS) if p), None)
+    own = os.environ.get("DREAMLAB_CHROMIUM") or next(
+        (p for p in map(shutil.which, BROWSERS) if p), None
+    )
     with sync_playwright() as playwright:
         try:
             chromium = playwright.chromium.launch(executable_path=own, args=FLAGS)
         except Error as error:
             missing(
-                f"No Chromium was found ({str(error).splitlines()[0]}): `python -m playwright install chromium`, or name one in DREAMLAB_CHROMIUM."
+                f"No Chromium was found ({str(error).splitlines()[0]}): `python -m playwright"
+                " install chromium`, or name one in DREAMLAB_CHROMIUM."
             )
         yield chromium
         chromium.close()
@@ -91,10 +95,17 @@ def page(browser: Any, address: str) -> Iterator[Any]:
     found = context.new_page()
     complaints: list[str] = []
     found.on("pageerror", lambda error: complaints.append(str(error)))
-    found.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    found.on(
+        "console",
+        lambda message: complaints.append(message.text) if message.type == "error" else None,
+    )
     found.on(
         "request",
-        lambda request: None if request.url.startswith((address, "data:", "blob:")) else complaints.append(request.url),
+        lambda request: (
+            None
+            if request.url.startswith((address, "data:", "blob:"))
+            else complaints.append(request.url)
+        ),
     )
     yield found
     context.close()

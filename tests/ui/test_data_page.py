@@ -1,4 +1,5 @@
-"""The Data page by clicking: the catalogue, an import of one's own pictures with its report, and where it can be taken."""
+"""The Data page by clicking: the catalogue, an import of one's own pictures with its report, and
+where it can be taken."""
 
 from __future__ import annotations
 
@@ -32,7 +33,11 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Cats and dogs of 16x16 pixels, a note, a picture twice and half of one."""
     files = class_files(each=8)
     first = next(iter(files.values()))
-    files |= {"cat/note.png": b"no picture", "dog/again.png": first, "dog/half.png": encoded(picture(1))[:100]}
+    files |= {
+        "cat/note.png": b"no picture",
+        "dog/again.png": first,
+        "dog/half.png": encoded(picture(1))[:100],
+    }
     return written(tmp_path_factory.mktemp("own") / "pets", files)
 
 
@@ -40,7 +45,11 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def synthetic(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     """An import of synthetic 8x8 digits that were made elsewhere."""
     rng = np.random.default_rng(0)
-    files = {f"{c}/{i}.png": encoded(rng.integers(0, 256, (8, 8, 1), np.uint8)) for c in range(10) for i in range(12)}
+    files = {
+        f"{c}/{i}.png": encoded(rng.integers(0, 256, (8, 8, 1), np.uint8))
+        for c in range(10)
+        for i in range(12)
+    }
     folder = written(tmp_path_factory.mktemp("made") / "elsewhere", files)
     words = ("import", "--from", str(folder), "--role", "synthetic", "--dataset", "digits")
     status, answer, err = dreamlab(runs, *words)
@@ -110,10 +119,15 @@ def test_an_import_that_fails_says_why(page: Any, runs: Path, tmp_path: Path) ->
     assert status == 1 and answer["error"]
     page.goto(f"/?tab=data&run={answer['run']}")
     says(page, "#data-set", r"is failed: it has no images\.")
-    assert answer["error"] in page.inner_text("#data-set") and page.locator("#data-resume").count() == 1
+    assert (
+        answer["error"] in page.inner_text("#data-set")
+        and page.locator("#data-resume").count() == 1
+    )
 
 
-def test_imported_synthetic_images_are_where_sets_are_chosen(page: Any, runs: Path, synthetic: str) -> None:
+def test_imported_synthetic_images_are_where_sets_are_chosen(
+    page: Any, runs: Path, synthetic: str
+) -> None:
     page.goto(f"/?tab=gallery&run={synthetic}")
     says(page, "#gallery-sheets", "Synthetic, rows are classes")
     says(page, "#gallery-about", r"imported from .*elsewhere, for the classes of digits")

@@ -1,4 +1,5 @@
-"""What a generator can be, as the pages show it: without classes, fine-tuned, a cascade, a kept trajectory, fine images."""
+"""What a generator can be, as the pages show it: without classes, fine-tuned, a cascade, a kept
+trajectory, fine images."""
 
 from __future__ import annotations
 
@@ -11,7 +12,18 @@ from tests.conftest import dreamlab
 from tests.ui.test_story import fill, go, pick, says
 
 pytestmark = pytest.mark.ui
-TINY = ("--dataset", "digits", "--preset", "tiny", "--steps", "30", "--precision", "fp32", "--batch-size", "16")
+TINY = (
+    "--dataset",
+    "digits",
+    "--preset",
+    "tiny",
+    "--steps",
+    "30",
+    "--precision",
+    "fp32",
+    "--batch-size",
+    "16",
+)
 
 
 def made(runs: Path, *words: str) -> str:
@@ -22,9 +34,21 @@ def made(runs: Path, *words: str) -> str:
 
 @pytest.fixture(scope="module")
 def models(runs: Path) -> dict[str, str]:
-    """A base model of 4x4 digits, one without classes, a super-resolution model from 4 to 8 pixels, and a kept set."""
-    base = made(runs, "train", *TINY, "--image-size", "4", "--stem-patch", "1", "--name", "base of 4 pixels")
-    plain = made(runs, "train", *TINY, "--no-conditional", "--label-dropout", "0", "--name", "without classes")
+    """A base model of 4x4 digits, one without classes, a super-resolution model from 4 to 8 pixels,
+    and a kept set."""
+    base = made(
+        runs, "train", *TINY, "--image-size", "4", "--stem-patch", "1", "--name", "base of 4 pixels"
+    )
+    plain = made(
+        runs,
+        "train",
+        *TINY,
+        "--no-conditional",
+        "--label-dropout",
+        "0",
+        "--name",
+        "without classes",
+    )
     fine = made(runs, "train", *TINY, "--low-size", "4", "--name", "4 to 8 pixels")
     kept = made(
         runs,
@@ -58,7 +82,9 @@ def test_a_run_to_start_from_fills_what_is_taken_over(page: Any, models: dict[st
     pick(page, "train-init_from", "without classes")
     says(page, "#train-network button", "changed")
     page.click("#train-network button")
-    page.wait_for_function("() => document.querySelector('#train-conditional input')?.checked === false")
+    page.wait_for_function(
+        "() => document.querySelector('#train-conditional input')?.checked === false"
+    )
     says(page, "#train-command", rf"--init-from {models['plain']}")
     assert page.locator("#train-refusal .refusal").count() == 0
 
@@ -67,7 +93,9 @@ def test_a_cascade_is_sampled_and_gone_back_through(page: Any, models: dict[str,
     page.goto(f"/?tab=sample&run={models['base']}")
     says(page, "#sample-command", models["base"])
     page.click("#sample-source input")
-    assert "4 to 8 pixels" not in page.inner_text("ul[role=listbox]"), "it has nothing to start from"
+    assert "4 to 8 pixels" not in page.inner_text("ul[role=listbox]"), (
+        "it has nothing to start from"
+    )
     page.keyboard.press("Escape")
     fill(page, sample__num_steps=4, sample__per_class=3)
     page.click("#sample-stages button")
@@ -89,7 +117,11 @@ def test_without_classes_there_is_no_guidance_and_there_are_no_names_beside_the_
     page.goto(f"/?tab=sample&run={models['plain']}")
     says(page, "#sample-command", rf"{models['plain']} --guidance-weight 0")
     page.locator("#sample-guidance_weight input[type=number]").fill("1")
-    says(page, "#sample-refusal", r"Guidance weight w \(--guidance-weight\): 1 cannot be used.*it has no classes")
+    says(
+        page,
+        "#sample-refusal",
+        r"Guidance weight w \(--guidance-weight\): 1 cannot be used.*it has no classes",
+    )
     page.locator("#sample-guidance_weight input[type=number]").fill("0")
     says(page, "#sample-refusal", "^$")
     fill(page, sample__num_steps=3, sample__per_class=5)
@@ -114,7 +146,9 @@ def test_a_kept_trajectory_is_a_film_in_the_gallery(page: Any, models: dict[str,
     says(page, "#gallery-sheets", "Synthetic, rows are classes")
 
 
-def test_a_set_without_classes_is_beside_real_images_of_all_of_them(page: Any, models: dict[str, str]) -> None:
+def test_a_set_without_classes_is_beside_real_images_of_all_of_them(
+    page: Any, models: dict[str, str]
+) -> None:
     page.goto(f"/?tab=gallery&run={models['mixed']}")
     says(page, "#gallery-sheets", "Synthetic, all classes")
     says(page, "#gallery-sheets", "Real, all classes")

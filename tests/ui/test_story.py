@@ -1,4 +1,5 @@
-"""The five-minute story by clicking, against the real engine, on the small 8x8 digits. The tests build on one another in order."""
+"""The five-minute story by clicking, against the real engine, on the small 8x8 digits. The tests
+build on one another in order."""
 
 from __future__ import annotations
 
@@ -111,9 +112,13 @@ def test_train_watch_reload_stop_resume(page: Any, runs: Path) -> None:
     page.wait_for_selector("dl-film img")
     says(page, "#train-stats", "running")
     assert page.url == before
-    page.wait_for_function("() => document.querySelectorAll('#train-loss .plotly .scatterlayer path').length > 0")
+    page.wait_for_function(
+        "() => document.querySelectorAll('#train-loss .plotly .scatterlayer path').length > 0"
+    )
     says(page, "#train-film", r"Samples at step ([2-9]|\d\d)")
-    page.wait_for_function("() => document.querySelectorAll('#train-bands .plotly .scatterlayer .trace').length == 4")
+    page.wait_for_function(
+        "() => document.querySelectorAll('#train-bands .plotly .scatterlayer .trace').length == 4"
+    )
     before_asking = len(list((runs / run / "samples").glob("*.png")))
     page.click("#train-preview")
     says(page, "#notice", "the preview appears")
@@ -130,7 +135,8 @@ def test_train_watch_reload_stop_resume(page: Any, runs: Path) -> None:
     page.click("#train-resume")
     says(page, "#train-stats", "running", 60)
     page.wait_for_function(
-        f"() => +document.querySelector('#train-stats .stat b').textContent.replace(',', '') > {steps}"
+        "() => +document.querySelector('#train-stats .stat b').textContent.replace(',', '') >"
+        f" {steps}"
     )
     page.click("#dock-stop")
     says(page, "#train-stats", "stopped and kept", 30)
@@ -149,7 +155,9 @@ def test_sample_streams_and_keep_makes_a_set(page: Any, runs: Path) -> None:
     assert frames >= 3 and title == "Step 8 of 8"
     page.locator("#sample-frames input[type=range]").fill("0")
     says(page, "#sample-frames .film-title", r"Step [01] of 8")
-    assert all(a != b for a, b in zip(pictures(page), last, strict=True)), "x_t and x0 go back together"
+    assert all(a != b for a, b in zip(pictures(page), last, strict=True)), (
+        "x_t and x0 go back together"
+    )
     page.locator("#sample-frames input[type=range]").fill(str(frames - 1))
     says(page, "#sample-frames .film-title", title)
     assert pictures(page) == last
@@ -173,7 +181,9 @@ def test_gallery_is_pixel_exact(page: Any, runs: Path) -> None:
         image = page.locator(f"#gallery-sheets dl-sheet.{kind} img")
         source = image.get_attribute("src")
         shown[kind] = np.asarray(Image.open(io.BytesIO(base64.b64decode(source.split(",")[1]))))
-        zoom = image.evaluate("e => e.getBoundingClientRect().width / e.naturalWidth * devicePixelRatio")
+        zoom = image.evaluate(
+            "e => e.getBoundingClientRect().width / e.naturalWidth * devicePixelRatio"
+        )
         assert zoom == pytest.approx(round(zoom)) and zoom >= 1
         assert image.evaluate("e => getComputedStyle(e).imageRendering") == "pixelated"
     run = next(r for r in RunStore(runs) if r.kind == "synthesize")
@@ -183,7 +193,9 @@ def test_gallery_is_pixel_exact(page: Any, runs: Path) -> None:
     real = digits.train_images[digits.train_labels == 3]
     assert (shown["real"][8:16, 16:24] == real[12, ..., 0]).all()
     colours = [
-        page.locator(f"#gallery-sheets dl-sheet.{k} .clip").evaluate("e => getComputedStyle(e).borderTopColor")
+        page.locator(f"#gallery-sheets dl-sheet.{k} .clip").evaluate(
+            "e => getComputedStyle(e).borderTopColor"
+        )
         for k in shown
     ]
     assert colours[0] != colours[1]
@@ -205,7 +217,9 @@ def test_mix_to_its_verdict(page: Any, runs: Path) -> None:
     says(page, "#mix-verdict", r"points")
     says(page, "#mix-table", r"Real only\s+100\s+0")
     says(page, "#mix-table", "generator saw")
-    page.wait_for_function("() => document.querySelectorAll('#mix-chart .plotly .scatterlayer .point').length >= 9")
+    page.wait_for_function(
+        "() => document.querySelectorAll('#mix-chart .plotly .scatterlayer .point').length >= 9"
+    )
     assert page.locator("#mix-gains .gain").count() == 10
     assert page.locator("#mix-gains table.matrix").count() == 2
     says(page, "#mix-table", r"Controls(.|\n)*Real \+ 1x noise")
@@ -216,7 +230,10 @@ def test_mix_to_its_verdict(page: Any, runs: Path) -> None:
     with page.expect_download() as taken:
         page.click("#mix-run-command a:has-text('.npz')")
     with np.load(taken.value.path()) as arrays:
-        assert len(arrays["images"]) == len(arrays["labels"]) == 100 and set(arrays["role"]) == {"real", "synthetic"}
+        assert len(arrays["images"]) == len(arrays["labels"]) == 100 and set(arrays["role"]) == {
+            "real",
+            "synthetic",
+        }
 
 
 def test_runs_compare_delete_and_undo(page: Any, runs: Path) -> None:
@@ -256,4 +273,6 @@ def test_both_themes_are_worn_and_remembered(page: Any, size: tuple[int, int]) -
     page.reload()
     page.wait_for_selector("#mix-chart .plotly")
     assert page.evaluate(ground) != first
-    assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth"), "nothing is wider than the window"
+    assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth"), (
+        "nothing is wider than the window"
+    )

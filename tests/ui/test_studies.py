@@ -1,4 +1,5 @@
-"""The Studies page by clicking: the list, what was published, a finished run beside it, and what the form would start."""
+"""The Studies page by clicking: the list, what was published, a finished run beside it, and what
+the form would start."""
 
 from __future__ import annotations
 
@@ -26,29 +27,61 @@ def finished(runs: Path) -> str:
     for i, row in enumerate(rows):
         mean = 0.9 - 0.1 * i
         row |= {
-            "ours": mean, "low": mean - 0.02, "high": mean + 0.02, "seeds": 3, "images": 2000, "stand_in": "digits", "state": "done", "child": "x",
-            "our_metric": "", "difference": {"mean": -10.0 * i, "low": -10.0 * i - 2, "high": -10.0 * i + 2, "p_holm": 0.01} if i else None,
-        }  # fmt: skip
+            "ours": mean,
+            "low": mean - 0.02,
+            "high": mean + 0.02,
+            "seeds": 3,
+            "images": 2000,
+            "stand_in": "digits",
+            "state": "done",
+            "child": "x",
+            "our_metric": "",
+            "difference": (
+                {"mean": -10.0 * i, "low": -10.0 * i - 2, "high": -10.0 * i + 2, "p_holm": 0.01}
+                if i
+                else None
+            ),
+        }
     run = new_run(RunStore(runs), "study", {"study": STUDY})
     text = "Synthetic data hurts in every mix: -10.0 points (95 % interval -12.0 to -8.0)."
-    finish(run, {
-        "study": STUDY, "scale": "laptop", "title": study.title, "question": study.question, "summary": "", "data": "Digits of 28x28 pixels.",
-        "assumptions": [], "notes": list(study.notes), "rows": rows, "verdict": {"text": text, "kind": "hurts", "effect": -10, "low": -12, "high": -8},
-        "remarks": ["Paired t over 3 seeds."], "anomalies": ["0.36 lies below both its ends."], "seconds": 130.0, "complete": True,
-    })  # fmt: skip
+    finish(
+        run,
+        {
+            "study": STUDY,
+            "scale": "laptop",
+            "title": study.title,
+            "question": study.question,
+            "summary": "",
+            "data": "Digits of 28x28 pixels.",
+            "assumptions": [],
+            "notes": list(study.notes),
+            "rows": rows,
+            "verdict": {"text": text, "kind": "hurts", "effect": -10, "low": -12, "high": -8},
+            "remarks": ["Paired t over 3 seeds."],
+            "anomalies": ["0.36 lies below both its ends."],
+            "seconds": 130.0,
+            "complete": True,
+        },
+    )
     return run.id
 
 
 def test_all_studies_are_listed_and_one_is_shown(page: Any, runs: Path) -> None:
     go(page, "studies")
     page.wait_for_selector("nav.studies a")
-    assert [a.get_attribute("data-value") for a in page.locator("nav.studies a").all()] == list(studies.names())
+    assert [a.get_attribute("data-value") for a in page.locator("nav.studies a").all()] == list(
+        studies.names()
+    )
     page.click("nav.studies a[data-value=s3-replacement]")
     says(page, "#studies-question", "replac")
     says(page, "#studies-table", r"77\.37(.|\n)*76\.65(.|\n)*73\.49")
     says(page, "#studies-about", "What is wrong or unclear in it")
-    assert page.locator("#studies-about ul.amber li").count() == len(studies.load("s3-replacement").notes)
-    page.wait_for_function("() => document.querySelectorAll('#studies-chart .plotly .scatterlayer .point').length >= 6")
+    assert page.locator("#studies-about ul.amber li").count() == len(
+        studies.load("s3-replacement").notes
+    )
+    page.wait_for_function(
+        "() => document.querySelectorAll('#studies-chart .plotly .scatterlayer .point').length >= 6"
+    )
     says(page, "#study-command", "dreamlab study s3-replacement")
     says(page, "#study-cost", "about .*memory.*disk")
 
@@ -64,18 +97,24 @@ def test_a_scale_without_its_data_says_what_to_put_where(page: Any, runs: Path) 
     assert [r.kind for r in RunStore(runs)].count("study") == 0
 
 
-def test_a_finished_study_sets_its_verdict_on_top_and_its_numbers_beside(page: Any, finished: str) -> None:
+def test_a_finished_study_sets_its_verdict_on_top_and_its_numbers_beside(
+    page: Any, finished: str
+) -> None:
     page.goto(f"/?tab=studies&run={finished}")
     page.wait_for_selector("#studies-head .verdict[data-kind=hurts]")
     says(page, "#studies-head", "Paired t over 3 seeds")
     says(page, "#studies-table", r"0\.69\s+0\.900 0\.880 to 0\.920\s+3")
     says(page, "#studies-about", "0.36 lies below both its ends")
-    assert page.locator("#studies-table tr.flag").count() == sum(bool(c.flag) for c in studies.load(STUDY).cells)
+    assert page.locator("#studies-table tr.flag").count() == sum(
+        bool(c.flag) for c in studies.load(STUDY).cells
+    )
     with page.expect_download() as taken:
         page.click("#studies-command a:has-text('CSV')")
     with open(taken.value.path(), newline="") as file:
         lines = list(csv.DictReader(file))
-    assert len(lines) == len(studies.load(STUDY).cells) and any("0.69" in str(line.values()) for line in lines)
+    assert len(lines) == len(studies.load(STUDY).cells) and any(
+        "0.69" in str(line.values()) for line in lines
+    )
     with page.expect_download() as taken:
         page.click("#studies-command a:has-text('LaTeX')")
     assert "tabular" in Path(taken.value.path()).read_text()

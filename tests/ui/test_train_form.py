@@ -1,4 +1,5 @@
-"""The form of a training in a browser: presets, the schedule and its warning, refusals, cost. Nothing is started."""
+"""The form of a training in a browser: presets, the schedule and its warning, refusals, cost.
+Nothing is started."""
 
 from __future__ import annotations
 
@@ -21,14 +22,19 @@ def form(page: Any) -> Any:
 
 
 def value(page: Any, field: str) -> str:
-    return str(page.locator(f"#{field}").locator("input[type=number], textarea, input").first.input_value())
+    return str(
+        page.locator(f"#{field}").locator("input[type=number], textarea, input").first.input_value()
+    )
 
 
 def test_a_preset_fills_the_form_and_the_next_one_puts_it_back(form: Any, runs: Path) -> None:
     form.click("#train-network button")
     pick(form, "train-preset", "S0")
     says(form, "#train-command", r"dreamlab train --preset s0$|--preset s0\s+Copy")
-    assert value(form, "train-num_train_timesteps") == "400" and value(form, "train-multipliers") == "1, 2, 4, 8"
+    assert (
+        value(form, "train-num_train_timesteps") == "400"
+        and value(form, "train-multipliers") == "1, 2, 4, 8"
+    )
     assert "eps" in value(form, "train-target")
     says(form, "#train-network button", r"Network, \d+ settings\s+.$")
     says(form, "#train-cost", r"58,225,\d{3} parameters|5\d,\d{3},\d{3} parameters")
@@ -37,7 +43,10 @@ def test_a_preset_fills_the_form_and_the_next_one_puts_it_back(form: Any, runs: 
     says(form, "#train-command", "--preset s0 --base-width 32")
     pick(form, "train-preset", "tiny")
     says(form, "#train-command", r"--preset tiny\s+Copy")
-    assert value(form, "train-num_train_timesteps") == "1000" and value(form, "train-base_width") == "16"
+    assert (
+        value(form, "train-num_train_timesteps") == "1000"
+        and value(form, "train-base_width") == "16"
+    )
     assert kinds(runs) == []
 
 
@@ -64,7 +73,11 @@ def test_what_cannot_work_together_is_refused_and_starts_nothing(form: Any, runs
     form.click("#train-noise button")
     form.check("#train-zero_terminal_snr input")
     pick(form, "train-target", "eps")
-    says(form, "#train-refusal", r"Target \(--target\): eps cannot be used with zero terminal SNR.*use v or x0")
+    says(
+        form,
+        "#train-refusal",
+        r"Target \(--target\): eps cannot be used with zero terminal SNR.*use v or x0",
+    )
     form.click("#train-start")
     form.wait_for_timeout(1500)
     says(form, "#train-refusal", "cannot be used")

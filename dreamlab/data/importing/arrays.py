@@ -1,4 +1,5 @@
-"""Imports whose pictures are rows of arrays: an .npz, read row by row, and data sets in the layout that torchvision gives them."""
+"""Imports whose pictures are rows of arrays: an .npz, read row by row, and data sets in the layout
+that torchvision gives them."""
 
 from __future__ import annotations
 
@@ -18,8 +19,16 @@ from dreamlab.data.importing.pictures import Raw, Unusable
 from dreamlab.data.importing.sources import Fetch, FolderSource, ListedSource, Source, ZipSource
 from dreamlab.data.readers import MARKERS
 
-KEYS = (("x_train", "y_train", "x_test", "y_test"), ("images", "labels"), ("x", "y"), ("arr_0", "arr_1"))
-ACCEPTED = "x_train, y_train, x_test, y_test or images, labels (or x, y; arr_0, arr_1): uint8 images (N, H, W), (N, H, W, 3) or (N, 3, H, W)"
+KEYS = (
+    ("x_train", "y_train", "x_test", "y_test"),
+    ("images", "labels"),
+    ("x", "y"),
+    ("arr_0", "arr_1"),
+)
+ACCEPTED = (
+    "x_train, y_train, x_test, y_test or images, labels (or x, y; arr_0, arr_1): uint8 images (N,"
+    " H, W), (N, H, W, 3) or (N, 3, H, W)"
+)
 FLOWERS = "flowers-102"
 DOWNLOADS = ("mnist", "fashion_mnist", "cifar10", "flowers102")
 """Data sets that torchvision downloads, as torchvision:NAME."""
@@ -32,22 +41,30 @@ def is_download(source: str) -> bool:
 
 
 def check_source(source: str) -> None:
-    """Raises DataError where an import could not even begin; no network is asked and no image read."""
+    """Raises DataError where an import could not even begin; no network is asked and no image
+    read."""
     scheme, _, name = source.partition(":")
     if scheme == "torchvision" and name not in DOWNLOADS:
         raise DataError(
-            f"From (--from): {source} is not known; there are torchvision:{', torchvision:'.join(DOWNLOADS)}."
+            f"From (--from): {source} is not known; there are"
+            f" torchvision:{', torchvision:'.join(DOWNLOADS)}."
         )
     if scheme == "huggingface" and not HUB_NAME.fullmatch(name):
-        raise DataError(f"From (--from): {source} cannot be used; it must be huggingface:OWNER/NAME.")
+        raise DataError(
+            f"From (--from): {source} cannot be used; it must be huggingface:OWNER/NAME."
+        )
     if scheme == "huggingface" and Path(name).exists():
-        raise DataError(f"From (--from): {name} is a folder here, not a name on the hub: give it without huggingface:.")
+        raise DataError(
+            f"From (--from): {name} is a folder here, not a name on the hub: give it without"
+            " huggingface:."
+        )
     if not is_download(source):
         _path(source)
 
 
 def _path(source: str) -> Path:
-    """The folder or file of a source. Raises DataError where there is none, or a file that is neither ZIP nor .npz."""
+    """The folder or file of a source. Raises DataError where there is none, or a file that is
+    neither ZIP nor .npz."""
     try:
         path = Path(source).expanduser()
         there = path.exists()
@@ -55,7 +72,8 @@ def _path(source: str) -> Path:
         there = False
     if not there:
         raise DataError(
-            f"From (--from): {source!r} does not exist; give a folder of class folders, a ZIP or an .npz file."
+            f"From (--from): {source!r} does not exist; give a folder of class folders, a ZIP or an"
+            " .npz file."
         )
     if not path.is_dir() and not (path.is_file() and zipfile.is_zipfile(path)):
         what = (
@@ -63,7 +81,9 @@ def _path(source: str) -> Path:
             if path.is_file() and not path.stat().st_size
             else "is no folder, no whole ZIP and no whole .npz file"
         )
-        raise DataError(f"From (--from): {path.name} {what}; unpack other archives and give the folder.")
+        raise DataError(
+            f"From (--from): {path.name} {what}; unpack other archives and give the folder."
+        )
     return path
 
 
@@ -90,12 +110,22 @@ class _Rows:
             or len(shape) not in (3, 4)
             or (len(shape) == 4 and not self.channels_first and shape[3] not in (1, 3, 4))
         ):
-            raise DataError(f"{self._name} has shape {shape}{' in Fortran order' * fortran}; needed are {ACCEPTED}.")
-        self._shape, self._bytes, self.count = shape[1:], int(np.prod(shape[1:], dtype=object)), shape[0]
+            raise DataError(
+                f"{self._name} has shape {shape}{' in Fortran order' * fortran}; needed are"
+                f" {ACCEPTED}."
+            )
+        self._shape, self._bytes, self.count = (
+            shape[1:],
+            int(np.prod(shape[1:], dtype=object)),
+            shape[0],
+        )
         h, w = self._shape[1:] if self.channels_first else self._shape[:2]
         self.size = min(h, w), max(h, w)
         if h * w > limits.pixels or h * w == 0:
-            raise DataError(f"{self._name} holds images of {w}x{h} pixels; 1 to {limits.pixels:,} pixels are taken.")
+            raise DataError(
+                f"{self._name} holds images of {w}x{h} pixels; 1 to {limits.pixels:,} pixels are"
+                " taken."
+            )
 
     def __getitem__(self, row: int) -> np.ndarray:
         try:
@@ -125,29 +155,46 @@ class NpzSource(Source):
         except DataError:
             self.close()
             raise
-        except (OSError, zipfile.BadZipFile, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
+        except (
+            OSError,
+            zipfile.BadZipFile,
+            EOFError,
+            ValueError,
+            NotImplementedError,
+            RuntimeError,
+        ) as error:
             raise DataError(f"{file.name} cannot be read: {error}.") from None
 
     def _open(self, file: Path, limits: Limits) -> None:
         held = {n.removesuffix(".npy") for n in self._zip.namelist() if n.endswith(".npy")}
         keys = next((k for k in KEYS if set(k) <= held), ())
         if not keys:
-            raise DataError(f"{file.name} holds {', '.join(sorted(held)) or 'no arrays'}; needed are {ACCEPTED}.")
+            raise DataError(
+                f"{file.name} holds {', '.join(sorted(held)) or 'no arrays'}; needed are"
+                f" {ACCEPTED}."
+            )
         self._parts = [_Rows(self._zip, key, file.name, limits) for key in keys[::2]]
         labels = [self._small(key, file.name, limits.files) for key in keys[1::2]]
         total = sum(part.count for part in self._parts)
         if total > limits.files:
-            raise DataError(f"{file.name} holds {total:,} images; at most {limits.files:,} are taken.")
+            raise DataError(
+                f"{file.name} holds {total:,} images; at most {limits.files:,} are taken."
+            )
         for key, part, y in zip(keys[1::2], self._parts, labels, strict=True):
             if y.shape not in ((part.count,), (part.count, 1)):
                 raise DataError(
-                    f"{file.name}: {key} has shape {y.shape} for {part.count:,} images; one label for each is needed."
+                    f"{file.name}: {key} has shape {y.shape} for {part.count:,} images; one label"
+                    " for each is needed."
                 )
             if y.dtype.kind not in "iuU":
-                raise DataError(f"{file.name}: {key} is {y.dtype}; labels are whole numbers or names.")
+                raise DataError(
+                    f"{file.name}: {key} is {y.dtype}; labels are whole numbers or names."
+                )
         names = self._small("classes", file.name, limits.classes) if "classes" in held else None
         left = LeftOut()
-        rows, found, classes = _numbered(np.concatenate([y.reshape(-1) for y in labels]), names, left)
+        rows, found, classes = _numbered(
+            np.concatenate([y.reshape(-1) for y in labels]), names, left
+        )
         test = rows >= self._parts[0].count
         split = "its own arrays" if len(self._parts) == 2 and self._parts[1].count else ""
         shown = [f"image {row}" for row in rows] if len(rows) <= 10_000 else _Numbered(rows)
@@ -192,7 +239,11 @@ class _Numbered(Sequence[str]):
 def _header(stream: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.dtype]:
     try:
         version = np.lib.format.read_magic(stream)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        read = (
+            np.lib.format.read_array_header_1_0
+            if version == (1, 0)
+            else np.lib.format.read_array_header_2_0
+        )
         shape, fortran, dtype = read(stream)
     except ValueError as error:
         raise DataError(f"{name} is no array: {error}.") from None
@@ -201,11 +252,16 @@ def _header(stream: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.dty
     return shape, fortran, dtype
 
 
-def _numbered(y: np.ndarray, names: np.ndarray | None, left: LeftOut) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-    """(rows that have a class, its number, names of the classes) of labels that are numbers or names."""
+def _numbered(
+    y: np.ndarray, names: np.ndarray | None, left: LeftOut
+) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """(rows that have a class, its number, names of the classes) of labels that are numbers or
+    names."""
     if y.dtype.kind == "U":
         values, found = np.unique(y, return_inverse=True)
-        order = np.array(sorted(range(len(values)), key=lambda i: natural(str(values[i]))), np.int64)
+        order = np.array(
+            sorted(range(len(values)), key=lambda i: natural(str(values[i]))), np.int64
+        )
         return np.arange(len(y)), np.argsort(order)[found], tuple(str(values[i]) for i in order)
     good = (y >= 0) if names is None else (y >= 0) & (y < len(names))
     for row in np.flatnonzero(~good):
@@ -220,7 +276,8 @@ def _numbered(y: np.ndarray, names: np.ndarray | None, left: LeftOut) -> tuple[n
 
 
 def open_known(folder: Path) -> Source | None:
-    """A folder in torchvision's layout of MNIST, Fashion-MNIST, CIFAR-10 or Flowers 102; None where it is none of them.
+    """A folder in torchvision's layout of MNIST, Fashion-MNIST, CIFAR-10 or Flowers 102; None where
+    it is none of them.
 
     Raises DataError where it is one of them, and not whole.
     """
@@ -228,7 +285,9 @@ def open_known(folder: Path) -> Source | None:
         if all((flowers / part).exists() for part in ("jpg", "imagelabels.mat", "setid.mat")):
             return _flowers(flowers)
     for name in ("fashion_mnist", "mnist", "cifar10"):
-        markers = [m for m in MARKERS[name] if name != "fashion_mnist" or m.startswith("FashionMNIST/")]
+        markers = [
+            m for m in MARKERS[name] if name != "fashion_mnist" or m.startswith("FashionMNIST/")
+        ]
         if any((folder / marker).is_file() for marker in markers):
             return _official(catalog.load(name, str(folder)))
     return None
@@ -239,24 +298,39 @@ def _official(data: catalog.DataSet) -> Source:
     n, total = len(data.train_labels), len(data.train_labels) + len(data.test_labels)
     labels = np.concatenate([data.train_labels, data.test_labels])
     listing = Listing(
-        data.info.title, [f"image {i}" for i in range(total)], labels, np.arange(total) >= n, data.info.classes,
-        "the official one", data.info.mirror,
-    )  # fmt: skip
-    return ListedSource(listing, LeftOut(), lambda i: data.train_images[i] if i < n else data.test_images[i - n])
+        data.info.title,
+        [f"image {i}" for i in range(total)],
+        labels,
+        np.arange(total) >= n,
+        data.info.classes,
+        "the official one",
+        data.info.mirror,
+    )
+    return ListedSource(
+        listing, LeftOut(), lambda i: data.train_images[i] if i < n else data.test_images[i - n]
+    )
 
 
 def _flowers(folder: Path) -> Source:
-    """Oxford 102 Flowers as published: 1,020 images for training, 1,020 for validation (trained on here), 6,149 for the test."""
+    """Oxford 102 Flowers as published: 1,020 images for training, 1,020 for validation (trained on
+    here), 6,149 for the test."""
     import scipy.io
 
     try:
-        labels = scipy.io.loadmat(str(folder / "imagelabels.mat"), squeeze_me=True)["labels"].astype(np.int64) - 1
+        labels = (
+            scipy.io.loadmat(str(folder / "imagelabels.mat"), squeeze_me=True)["labels"].astype(
+                np.int64
+            )
+            - 1
+        )
         parts = scipy.io.loadmat(str(folder / "setid.mat"), squeeze_me=True)
         train, test = np.concatenate([parts["trnid"], parts["valid"]]) - 1, parts["tstid"] - 1
         chosen = np.concatenate([np.sort(train), np.sort(test)]).astype(np.int64)
         found = labels[chosen]
     except Exception as error:  # the reader of these tables raises what it likes
-        raise DataError(f"{folder} does not hold the tables of Oxford 102 Flowers: {error}.") from None
+        raise DataError(
+            f"{folder} does not hold the tables of Oxford 102 Flowers: {error}."
+        ) from None
     names = [f"jpg/image_{i + 1:05d}.jpg" for i in chosen]
 
     def read(row: int) -> Raw:
@@ -267,6 +341,11 @@ def _flowers(folder: Path) -> Source:
 
     shown = tuple(str(c + 1) for c in range(102))
     listing = Listing(
-        "Oxford 102 Flowers", names, found, np.arange(len(chosen)) >= len(train), shown, "the official one"
+        "Oxford 102 Flowers",
+        names,
+        found,
+        np.arange(len(chosen)) >= len(train),
+        shown,
+        "the official one",
     )
     return ListedSource(listing, LeftOut(), read)

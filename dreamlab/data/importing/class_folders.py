@@ -1,4 +1,5 @@
-"""What the names of files say: class folders, and which of them are for training and which for the test. No file is read."""
+"""What the names of files say: class folders, and which of them are for training and which for the
+test. No file is read."""
 
 from __future__ import annotations
 
@@ -40,13 +41,16 @@ class LeftOut:
             self.files.append({"file": file.encode("utf-8", "replace").decode(), "reason": reason})
 
     def __str__(self) -> str:
-        said = ", ".join(f"{count:,} {reason}" for reason, count in self.counts.most_common(4) if count)
+        said = ", ".join(
+            f"{count:,} {reason}" for reason, count in self.counts.most_common(4) if count
+        )
         return f"left out: {said}" if said else "nothing was left out"
 
 
 @dataclasses.dataclass(frozen=True)
 class Listing:
-    """What a source holds, before a pixel is read: for each picture its name, class, and whether it is kept for the test."""
+    """What a source holds, before a pixel is read: for each picture its name, class, and whether it
+    is kept for the test."""
 
     title: str
     names: Sequence[str]
@@ -60,12 +64,18 @@ class Listing:
 
 
 def listed(
-    title: str, names: list[str], folders: Iterable[str], read: Callable[[str], bytes], left: LeftOut
+    title: str,
+    names: list[str],
+    folders: Iterable[str],
+    read: Callable[[str], bytes],
+    left: LeftOut,
 ) -> Listing:
-    """The class folders among relative POSIX `names`: the training part first, then by class and name.
+    """The class folders among relative POSIX `names`: the training part first, then by class and
+    name.
 
-    A class is the first folder, or the first below train/ and test/ (or val/). `folders` are all folders, so that an empty class is
-    noticed; `read` gives the contents of a card.json or labels.csv beside the class folders. Raises DataError where there are none.
+    A class is the first folder, or the first below train/ and test/ (or val/). `folders` are all
+    folders, so that an empty class is noticed; `read` gives the contents of a card.json or
+    labels.csv beside the class folders. Raises DataError where there are none.
     """
     names = sorted(names)
     top = _common_folder(names)
@@ -89,13 +99,22 @@ def listed(
             test.append(part)
     if not numbers:
         raise DataError(
-            f"{title} holds no class folders: put the images of each class into a folder of its own, such as cat/1.png and dog/1.png."
+            f"{title} holds no class folders: put the images of each class into a folder of its"
+            " own, such as cat/1.png and dog/1.png."
         )
     for folder in sorted(folders):
         inner = folder[len(top) :].split("/") if folder.startswith(top) else []
-        if len(inner) == depth + 1 and inner[-1] not in numbers and (not parts or inner[0].lower() in parts):
+        if (
+            len(inner) == depth + 1
+            and inner[-1] not in numbers
+            and (not parts or inner[0].lower() in parts)
+        ):
             left.add(folder + "/", "class without images")
-    chosen, marks, split = np.array(kept, np.int64), np.array(test, bool), "its own folders" if parts else ""
+    chosen, marks, split = (
+        np.array(kept, np.int64),
+        np.array(test, bool),
+        "its own folders" if parts else "",
+    )
     if not parts and TABLE in side:
         marks, split = _table_split(side[TABLE], [names[i][len(top) :] for i in kept])
     order, shown = _class_order(list(numbers), side.get(CARD))
@@ -103,7 +122,9 @@ def listed(
     rank[order] = np.arange(len(order))
     found = rank[np.array(labels, np.int64)]
     by_class = np.lexsort((chosen, found, marks))
-    return Listing(title, [names[chosen[i]] for i in by_class], found[by_class], marks[by_class], shown, split)
+    return Listing(
+        title, [names[chosen[i]] for i in by_class], found[by_class], marks[by_class], shown, split
+    )
 
 
 def natural(name: str) -> tuple[int, int, str]:
@@ -118,23 +139,30 @@ def _common_folder(names: Sequence[str]) -> str:
         inner = [n[len(top) :] for n in names if n.startswith(top)]
         first = {n.split("/", 1)[0] for n in inner if "/" in n}
         deeper = any(n.count("/") >= 2 for n in inner)
-        if len(first) != 1 or not deeper or any(n.count("/") == 1 and PICTURE.search(n) for n in inner):
+        if (
+            len(first) != 1
+            or not deeper
+            or any(n.count("/") == 1 and PICTURE.search(n) for n in inner)
+        ):
             return top
         top += next(iter(first)) + "/"
 
 
 def _parts(paths: Iterable[list[str]]) -> dict[str, bool]:
-    """Top folder -> whether it is the test part, where there are a training and a test part with class folders."""
+    """Top folder -> whether it is the test part, where there are a training and a test part with
+    class folders."""
     tops = {p[0].lower() for p in paths if len(p) >= 3}
     found = {PARTS[t]: t for t in sorted(tops) if t in PARTS}
     if 0 not in found or len(found) < 2:
         return {}
-    # with a test part of its own, val/ is for training: what is set aside for validation is chosen by each run
+    # with a test part of its own, val/ is for training: what is set aside for validation is chosen
+    # by each run
     return {name: part == 2 or (part == 1 and 2 not in found) for part, name in found.items()}
 
 
 def _table_split(table: bytes, files: list[str]) -> tuple[np.ndarray, str]:
-    """The split of a labels.csv with columns `file` and `split` (or one that ends in _split), where it has one."""
+    """The split of a labels.csv with columns `file` and `split` (or one that ends in _split), where
+    it has one."""
     rows = csv.DictReader(io.StringIO(table.decode("utf-8", "replace")))
     column = next((c for c in rows.fieldnames or () if c == "split" or c.endswith("_split")), "")
     none = np.zeros(len(files), bool)
@@ -145,24 +173,32 @@ def _table_split(table: bytes, files: list[str]) -> tuple[np.ndarray, str]:
     present = set(parts)
     if None in present or 0 not in present or len(present) < 2:
         return none, ""
-    return np.array([p == 2 or (p == 1 and 2 not in present) for p in parts]), f"column {column} of {TABLE}"
+    return (
+        np.array([p == 2 or (p == 1 and 2 not in present) for p in parts]),
+        f"column {column} of {TABLE}",
+    )
 
 
 def _named_by(card: bytes | None) -> tuple[list[str], list[str]]:
-    """Folders and class names as the card of an exported set pairs them; two empty lists where the file is no such card: any
-    folder of images may hold a card.json of somebody else's."""
+    """Folders and class names as the card of an exported set pairs them; two empty lists where the
+    file is no such card: any folder of images may hold a card.json of somebody else's."""
     try:
         value = json.loads(card) if card else None
     except ValueError:
         return [], []
-    folders, shown = (value.get(key) for key in ("folders", "classes")) if isinstance(value, dict) else (None, None)
+    folders, shown = (
+        (value.get(key) for key in ("folders", "classes"))
+        if isinstance(value, dict)
+        else (None, None)
+    )
     if not isinstance(folders, list) or not isinstance(shown, list) or len(folders) != len(shown):
         return [], []
     return list(map(str, folders)), list(map(str, shown))
 
 
 def _class_order(found: list[str], card: bytes | None) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Order and names of class folders: those of the card of an exported set, else numbers and then words."""
+    """Order and names of class folders: those of the card of an exported set, else numbers and then
+    words."""
     folders, shown = _named_by(card)
     if folders and set(found) <= set(folders):
         keys = [folders.index(f) for f in found]

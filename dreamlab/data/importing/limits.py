@@ -7,7 +7,8 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """Bounds of an import: files, pixels and bytes of one picture, bytes that a ZIP unpacks to, classes."""
+    """Bounds of an import: files, pixels and bytes of one picture, bytes that a ZIP unpacks to,
+    classes."""
 
     files: int = 2_000_000
     pixels: int = 64 * 2**20

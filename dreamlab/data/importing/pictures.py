@@ -11,17 +11,22 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from dreamlab.data.importing.limits import Limits
 
 Raw = bytes | np.ndarray | Image.Image
-"""A file's bytes, a uint8 array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), or a picture that something else has opened."""
+"""A file's bytes, a uint8 array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), or a picture that
+something else has opened."""
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
 MOVING = {"PNG", "GIF", "WEBP", "TIFF"}
-"""Formats whose further frames are other pictures; the second frame of a telephone's JPEG is a thumbnail or the like."""
+"""Formats whose further frames are other pictures; the second frame of a telephone's JPEG is a
+thumbnail or the like."""
 DEEP_GREY = {"I", "I;16", "I;16L", "I;16B", "I;16N"}
 MIN_SIDE = 4
 RULES = {
-    "resampling": "bicubic with antialiasing", "orientation": "as EXIF says", "transparency": "over white",
-    "grey_of_16_bits": "divided by 257", "border": "black",
-}  # fmt: skip
+    "resampling": "bicubic with antialiasing",
+    "orientation": "as EXIF says",
+    "transparency": "over white",
+    "grey_of_16_bits": "divided by 257",
+    "border": "black",
+}
 """What is done to every picture, for the card."""
 
 
@@ -31,7 +36,8 @@ class Unusable(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Preparation:
-    """How pictures are made alike: `size` pixels a side, `fit` crop, pad or stretch, grey or colour."""
+    """How pictures are made alike: `size` pixels a side, `fit` crop, pad or stretch, grey or
+    colour."""
 
     size: int
     fit: str
@@ -53,7 +59,11 @@ class Preparation:
         except Exception as error:  # decoders of damaged data raise anything
             if isinstance(error, MemoryError):
                 raise Unusable("too many pixels") from None
-            cut = isinstance(error, EOFError) or "truncated" in str(error) or "incomplete" in str(error).lower()
+            cut = (
+                isinstance(error, EOFError)
+                or "truncated" in str(error)
+                or "incomplete" in str(error).lower()
+            )
             raise Unusable("truncated" if cut else "damaged") from None
 
     def _made(self, raw: Raw) -> np.ndarray:
@@ -75,7 +85,8 @@ def size_of(raw: Raw) -> tuple[int, int] | None:
 
 
 def _opened(raw: Raw, limits: Limits, enough: int) -> Image.Image:
-    """The picture with its header read. Pixels beyond what `enough` a side needs may be left undecoded (JPEG)."""
+    """The picture with its header read. Pixels beyond what `enough` a side needs may be left
+    undecoded (JPEG)."""
     if isinstance(raw, np.ndarray):
         picture = Image.fromarray(raw[..., 0] if raw.ndim == 3 and raw.shape[2] == 1 else raw)
     elif isinstance(raw, bytes):
@@ -101,7 +112,8 @@ def _opened(raw: Raw, limits: Limits, enough: int) -> Image.Image:
 
 
 def _eight_bits(picture: Image.Image) -> Image.Image:
-    """Without transparency, palette and depth. Raises Unusable for a mode that has no one meaning as a picture."""
+    """Without transparency, palette and depth. Raises Unusable for a mode that has no one meaning
+    as a picture."""
     if picture.mode in DEEP_GREY:
         values = np.asarray(picture).astype(np.int64)
         if values.min() < 0 or values.max() > 65535:

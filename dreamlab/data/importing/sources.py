@@ -1,4 +1,5 @@
-"""Where an import's pictures come from: folders, ZIP files, arrays, lists. Nothing is unpacked to disk or read whole."""
+"""Where an import's pictures come from: folders, ZIP files, arrays, lists. Nothing is unpacked to
+disk or read whole."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ Fetch = Callable[[], Raw]
 
 
 class Source(abc.ABC):
-    """A listing of pictures, and the way to each of them. Rows are fetched in increasing order, by one thread."""
+    """A listing of pictures, and the way to each of them. Rows are fetched in increasing order, by
+    one thread."""
 
     unpacked = 0
     """Bytes of files that `fetch` itself has read so far."""
@@ -28,7 +30,8 @@ class Source(abc.ABC):
 
     @abc.abstractmethod
     def fetch(self, row: int) -> Fetch:
-        """What gives the picture of a row of the listing; it may be called in another thread, and raises Unusable."""
+        """What gives the picture of a row of the listing; it may be called in another thread, and
+        raises Unusable."""
 
     def size_of(self, row: int) -> tuple[int, int] | None:
         """(shorter, longer) side of a row's picture; None where it is not usable."""
@@ -54,13 +57,16 @@ class ListedSource(Source):
 
 
 class FolderSource(Source):
-    """Class folders on disk. Links that leave the folder, hidden files and what is no file are left out."""
+    """Class folders on disk. Links that leave the folder, hidden files and what is no file are left
+    out."""
 
     def __init__(self, folder: Path, limits: Limits):
         self.folder, self.limits = folder.resolve(), limits
         left = LeftOut()
         names, folders = self._walk(left)
-        super().__init__(listed(folder.name or str(folder), names, folders, _beside(self._read), left), left)
+        super().__init__(
+            listed(folder.name or str(folder), names, folders, _beside(self._read), left), left
+        )
 
     def _walk(self, left: LeftOut) -> tuple[list[str], list[str]]:
         names: list[str] = []
@@ -72,7 +78,9 @@ class FolderSource(Source):
                 entries = list(os.scandir(self.folder / inside))
             except OSError as error:
                 if not inside:
-                    raise DataError(f"The folder {self.folder} cannot be read: {error.strerror}.") from None
+                    raise DataError(
+                        f"The folder {self.folder} cannot be read: {error.strerror}."
+                    ) from None
                 left.add(inside + "/", "unreadable")
                 continue
             for entry in entries:
@@ -87,7 +95,8 @@ class FolderSource(Source):
                     names.append(name)
             if len(names) > self.limits.files:
                 raise DataError(
-                    f"The folder {self.folder} holds more than {self.limits.files:,} files; give one that holds the data set alone."
+                    f"The folder {self.folder} holds more than {self.limits.files:,} files; give"
+                    " one that holds the data set alone."
                 )
         return names, folders
 
@@ -118,7 +127,8 @@ class FolderSource(Source):
 
 
 class ZipSource(Source):
-    """Class folders inside a ZIP, read member by member; the bytes that come out are counted as they come."""
+    """Class folders inside a ZIP, read member by member; the bytes that come out are counted as
+    they come."""
 
     def __init__(self, file: Path, limits: Limits):
         self.limits = limits
@@ -128,11 +138,15 @@ class ZipSource(Source):
         try:
             self._zip = zipfile.ZipFile(file)
         except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-            raise DataError(f"{file.name} cannot be read as a ZIP: {error}; make it anew.") from None
+            raise DataError(
+                f"{file.name} cannot be read as a ZIP: {error}; make it anew."
+            ) from None
         self._members: dict[str, zipfile.ZipInfo] = {}
         try:
             folders = self._list(left)
-            super().__init__(listed(file.stem, list(self._members), folders, _beside(self._read), left), left)
+            super().__init__(
+                listed(file.stem, list(self._members), folders, _beside(self._read), left), left
+            )
         except BaseException:
             self._zip.close()
             raise
@@ -140,7 +154,9 @@ class ZipSource(Source):
     def _list(self, left: LeftOut) -> list[str]:
         infos = self._zip.infolist()
         if len(infos) > self.limits.files:
-            raise DataError(f"The ZIP names {len(infos):,} files; at most {self.limits.files:,} are taken.")
+            raise DataError(
+                f"The ZIP names {len(infos):,} files; at most {self.limits.files:,} are taken."
+            )
         folders = []
         for info in infos:
             name = info.filename
@@ -155,7 +171,9 @@ class ZipSource(Source):
                 self._members[name] = info
         if self._members or not left.counts["encrypted"]:
             return folders
-        raise DataError("The ZIP is encrypted: unpack it and give the folder, or make one without a password.")
+        raise DataError(
+            "The ZIP is encrypted: unpack it and give the folder, or make one without a password."
+        )
 
     def _read(self, name: str) -> bytes:
         most = self.limits.file_bytes
@@ -169,7 +187,8 @@ class ZipSource(Source):
         self.unpacked += len(data)
         if self.unpacked > self.most:
             raise DataError(
-                f"The ZIP unpacks to more than {self.most / 2**20:,.0f} MiB, far more than pictures would: it is not read further."
+                f"The ZIP unpacks to more than {self.most / 2**20:,.0f} MiB, far more than pictures"
+                " would: it is not read further."
             )
         if len(data) > most:
             raise Unusable("too large a file")
@@ -212,7 +231,13 @@ def _beside(read: Callable[[str], bytes]) -> Callable[[str], bytes]:
 def _suspicious(info: zipfile.ZipInfo) -> str:
     """Why a member of a ZIP is not read, or ""."""
     name = info.filename
-    if name.startswith("/") or "\\" in name or ":" in name.split("/")[0] or ".." in name.split("/") or "\0" in name:
+    if (
+        name.startswith("/")
+        or "\\" in name
+        or ":" in name.split("/")[0]
+        or ".." in name.split("/")
+        or "\0" in name
+    ):
         return "path outside the folder"
     if stat.S_ISLNK(info.external_attr >> 16):
         return "symbolic link"

@@ -1,4 +1,5 @@
-"""Which imported images are trained on and which are kept for the test, and which are there twice. Pure."""
+"""Which imported images are trained on and which are kept for the test, and which are there twice.
+Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True)
 class Arranged:
-    """Sorted positions of the training and of the test images, what is left out by its reason, and two counts."""
+    """Sorted positions of the training and of the test images, what is left out by its reason, and
+    two counts."""
 
     train: np.ndarray
     test: np.ndarray
@@ -20,12 +22,15 @@ class Arranged:
     """Images of the training part that are test images as well."""
 
 
-def arranged(labels: np.ndarray, test: np.ndarray, digests: np.ndarray, share: float | None, seed: int) -> Arranged:
+def arranged(
+    labels: np.ndarray, test: np.ndarray, digests: np.ndarray, share: float | None, seed: int
+) -> Arranged:
     """labels (N,), test (N,) bool, digests (N,) equal for equal pixels.
 
-    With `share` None the split is the one that `test` says: test images stay, training images that are test images too or that
-    occur earlier in the training part are left out. Otherwise duplicates are left out first and `share` of every class, at least
-    one image, is drawn for the test. A class may end with no images in a part; who asked decides what that means.
+    With `share` None the split is the one that `test` says: test images stay, training images that
+    are test images too or that occur earlier in the training part are left out. Otherwise
+    duplicates are left out first and `share` of every class, at least one image, is drawn for the
+    test. A class may end with no images in a part; who asked decides what that means.
     """
     here = np.arange(len(labels))
     held_out = here[test] if share is None else here[:0]
@@ -56,7 +61,8 @@ def _drawn(pool: np.ndarray, labels: np.ndarray, share: float, seed: int) -> np.
 
 
 def match_class(name: str, classes: tuple[str, ...]) -> int:
-    """The class of this name, whatever its case, else the one of this number; -1 where there is none."""
+    """The class of this name, whatever its case, else the one of this number; -1 where there is
+    none."""
     plain = [_plain(c) for c in classes]
     if _plain(name) in plain:
         return plain.index(_plain(name))

@@ -1,7 +1,9 @@
-"""An import: pictures of any source made alike, without duplicates, split, and written as an image set with a card.
+"""An import: pictures of any source made alike, without duplicates, split, and written as an image
+set with a card.
 
-Only one batch of pictures and a few bytes for each image are held in memory. The set appears whole or not at all: the images lie
-in a scratch file while they are decoded, and the card, without which a folder is no data set, is written last.
+Only one batch of pictures and a few bytes for each image are held in memory. The set appears whole
+or not at all: the images lie in a scratch file while they are decoded, and the card, without which
+a folder is no data set, is written last.
 """
 
 from __future__ import annotations
@@ -56,8 +58,8 @@ def clean(folder: Path) -> None:
 def import_images(
     source: Source, spec: ImportSpec, folder: Path, threads: int = 1, limits: Limits | None = None
 ) -> Generator[Progress, None, dict[str, Any]]:
-    """Reads `source` into `folder`; returns the result. Raises DataError with one sentence, and leaves nothing behind then,
-    nor where the generator is closed early."""
+    """Reads `source` into `folder`; returns the result. Raises DataError with one sentence, and
+    leaves nothing behind then, nor where the generator is closed early."""
     (folder / catalog.CARD).unlink(missing_ok=True)
     clean(folder)
     try:
@@ -68,24 +70,39 @@ def import_images(
 
 
 class _Import:
-    """One import. Rows of the listing are chosen, decoded into the scratch file, put in order and written."""
+    """One import. Rows of the listing are chosen, decoded into the scratch file, put in order and
+    written."""
 
-    def __init__(self, source: Source, spec: ImportSpec, folder: Path, threads: int, limits: Limits):
-        self.source, self.spec, self.folder, self.threads, self.limits = source, spec, folder, threads, limits
+    def __init__(
+        self, source: Source, spec: ImportSpec, folder: Path, threads: int, limits: Limits
+    ):
+        self.source, self.spec, self.folder, self.threads, self.limits = (
+            source,
+            spec,
+            folder,
+            threads,
+            limits,
+        )
         self.left, self.listing, self.began = source.left_out, source.listing, time.monotonic()
         self.target = catalog.info(spec.dataset) if spec.role == "synthetic" else None
         self.labels, self.classes = self._classes()
         self.rows = self._chosen(np.flatnonzero(self.labels >= 0))
         if len(self.classes) > limits.classes:
-            raise DataError(f"{self.title} has {len(self.classes):,} classes; at most {limits.classes:,} are taken.")
+            raise DataError(
+                f"{self.title} has {len(self.classes):,} classes; at most {limits.classes:,} are"
+                " taken."
+            )
 
     @property
     def title(self) -> str:
         return self.listing.title
 
     def run(self) -> Generator[Progress, None, dict[str, Any]]:
-        """Decodes, drops duplicates, splits, writes; yields progress and returns the result. Raises DataError."""
-        size = self.spec.image_size or (self.target.size if self.target else (yield from self._common_size()))
+        """Decodes, drops duplicates, splits, writes; yields progress and returns the result. Raises
+        DataError."""
+        size = self.spec.image_size or (
+            self.target.size if self.target else (yield from self._common_size())
+        )
         color = {1: "grey", 3: "rgb"}[self.target.channels] if self.target else self.spec.color
         prepare = Preparation(size, self.spec.fit, color == "grey", self.limits)
         with open(self.folder / SCRATCH[0], "wb") as scratch:
@@ -105,19 +122,22 @@ class _Import:
         return self._result(card, labels)
 
     def _classes(self) -> tuple[np.ndarray, tuple[str, ...]]:
-        """The class of every row, -1 where it has none, and their names; synthetic images take those of their data set."""
+        """The class of every row, -1 where it has none, and their names; synthetic images take
+        those of their data set."""
         names = self.listing.classes
         if self.target is None:
             if len(names) < 2:
                 raise DataError(
-                    f"{self.title} has one class, {names[0] if names else 'none'}: a classifier needs at least 2."
+                    f"{self.title} has one class, {names[0] if names else 'none'}: a classifier"
+                    " needs at least 2."
                 )
             return self.listing.labels, names
         match = np.array([match_class(name, self.target.classes) for name in names], np.int64)
         if not (match >= 0).any():
             raise DataError(
-                f"None of the classes of {self.title} ({_some(names)}) is a class of {self.target.title} ({_some(self.target.classes)});"
-                " name the folders or labels like these, or by their numbers."
+                f"None of the classes of {self.title} ({_some(names)}) is a class of"
+                f" {self.target.title} ({_some(self.target.classes)}); name the folders or labels"
+                " like these, or by their numbers."
             )
         labels = match[self.listing.labels]
         for row in np.flatnonzero(labels < 0).tolist():
@@ -125,7 +145,8 @@ class _Import:
         return labels, self.target.classes
 
     def _chosen(self, rows: np.ndarray) -> np.ndarray:
-        """At most `max_images` rows, the same share of every class and part, at least one of each."""
+        """At most `max_images` rows, the same share of every class and part, at least one of
+        each."""
         most = self.spec.max_images
         if not most or len(rows) <= most:
             return rows
@@ -158,7 +179,8 @@ class _Import:
     def _decode(
         self, prepare: Preparation, scratch: BinaryIO
     ) -> Generator[Progress, None, tuple[np.ndarray, np.ndarray, bool]]:
-        """(rows that are images, their digests, whether any has colour); the images go to the scratch file."""
+        """(rows that are images, their digests, whether any has colour); the images go to the
+        scratch file."""
         kept, digests, colored, tried = [], [], False, 0
         reported = 0.0
         for rows, done in self._in_parallel(prepare):
@@ -178,7 +200,8 @@ class _Import:
         return np.array(kept, np.int64), np.array(digests, "S16"), colored
 
     def _in_parallel(self, prepare: Preparation) -> Iterator[tuple[list[int], list[Any]]]:
-        """Batches of rows with what became of them, in order; a few batches are under way at once."""
+        """Batches of rows with what became of them, in order; a few batches are under way at
+        once."""
         waiting: collections.deque[tuple[list[int], Future[list[Any]]]] = collections.deque()
         with ThreadPoolExecutor(self.threads, thread_name_prefix="import") as pool:
             try:
@@ -208,14 +231,16 @@ class _Import:
     def _write(
         self, decoded: tuple[int, ...], order: np.ndarray, labels: np.ndarray, channels: int
     ) -> Generator[Progress, None, str]:
-        """images.npy and labels.npy from the scratch file, of shape `decoded`; returns the content hash, that of `store.cache.array_hash` over the two."""
+        """images.npy and labels.npy from the scratch file, of shape `decoded`; returns the content
+        hash, that of `store.cache.array_hash` over the two."""
         shape = (*decoded[1:3], channels)
         digest = hashlib.sha256(f"{np.dtype(np.uint8).str}{(len(order), *shape)}".encode())
         step = max(1, COPIED // int(np.prod(decoded[1:])))
 
         def chunks() -> Iterator[np.ndarray]:
             for start in range(0, len(order), step):
-                # mapped anew for every chunk: pages that were read would stay with this process as long as the map
+                # mapped anew for every chunk: pages that were read would stay with this process as
+                # long as the map
                 images = np.memmap(self.folder / SCRATCH[0], np.uint8, "r", shape=decoded)
                 chunk = np.ascontiguousarray(images[order[start : start + step]][..., :channels])
                 digest.update(chunk.data)
@@ -251,8 +276,9 @@ class _Import:
                 c = int(np.argmin(counts))
                 usable = int((labels == c).sum())
                 raise DataError(
-                    f"Class {self.classes[c]} of {self.title} is left without {part} images: {usable:,} of its files can be used, and a"
-                    f" class needs one to train and one to test ({self.left}); give it more images, or leave it out."
+                    f"Class {self.classes[c]} of {self.title} is left without {part} images:"
+                    f" {usable:,} of its files can be used, and a class needs one to train and one"
+                    f" to test ({self.left}); give it more images, or leave it out."
                 )
         return found
 
@@ -270,32 +296,65 @@ class _Import:
         return Progress(len(labels), len(labels), "writing", (len(shown), cols))
 
     def _card(self, size: int, channels: int, parts: Arranged, content: str) -> dict[str, Any]:
-        spec, mirror = self.spec, self.target.mirror if self.target else self.spec.mirror and self.listing.mirror
-        split = self.listing.split or f"{spec.test_share:g} of every class, drawn with seed {spec.split_seed}"
+        spec, mirror = (
+            self.spec,
+            self.target.mirror if self.target else self.spec.mirror and self.listing.mirror,
+        )
+        split = (
+            self.listing.split
+            or f"{spec.test_share:g} of every class, drawn with seed {spec.split_seed}"
+        )
         preprocessing = {
-            "image_size": size, "fit": spec.fit, "color": "grey" if channels == 1 else "rgb", **RULES,
-            "split": split if self.target is None else "none", "max_images": spec.max_images, "duplicates": parts.duplicates,
+            "image_size": size,
+            "fit": spec.fit,
+            "color": "grey" if channels == 1 else "rgb",
+            **RULES,
+            "split": split if self.target is None else "none",
+            "max_images": spec.max_images,
+            "duplicates": parts.duplicates,
             "overlap_removed": parts.overlapping,
-        }  # fmt: skip
+        }
         return {
-            "title": self.title, "role": spec.role, "source": spec.source, "dataset": spec.dataset, "size": size,
-            "channels": channels, "classes": list(self.classes), "train": len(parts.train), "test": len(parts.test),
-            "mirror": mirror, "overlap": 0,  # what overlapped was taken out of the training part
-            "content_hash": content, "preprocessing": preprocessing,
-        }  # fmt: skip
+            "title": self.title,
+            "role": spec.role,
+            "source": spec.source,
+            "dataset": spec.dataset,
+            "size": size,
+            "channels": channels,
+            "classes": list(self.classes),
+            "train": len(parts.train),
+            "test": len(parts.test),
+            "mirror": mirror,
+            "overlap": 0,  # what overlapped was taken out of the training part
+            "content_hash": content,
+            "preprocessing": preprocessing,
+        }
 
     def _result(self, card: dict[str, Any], labels: np.ndarray) -> dict[str, Any]:
         return {
-            "title": card["title"], "role": card["role"], "images": len(labels), "train": card["train"], "test": card["test"],
-            "classes": card["classes"], "per_class": np.bincount(labels, minlength=len(self.classes)).tolist(),
-            "image_size": card["size"], "channels": card["channels"], "content_hash": card["content_hash"],
-            "preprocessing": card["preprocessing"], "seconds": round(time.monotonic() - self.began, 3),
-            "left_out": self.left.files, "left_out_counts": dict(self.left.counts.most_common()), "grid": GRID,
-        }  # fmt: skip
+            "title": card["title"],
+            "role": card["role"],
+            "images": len(labels),
+            "train": card["train"],
+            "test": card["test"],
+            "classes": card["classes"],
+            "per_class": np.bincount(labels, minlength=len(self.classes)).tolist(),
+            "image_size": card["size"],
+            "channels": card["channels"],
+            "content_hash": card["content_hash"],
+            "preprocessing": card["preprocessing"],
+            "seconds": round(time.monotonic() - self.began, 3),
+            "left_out": self.left.files,
+            "left_out_counts": dict(self.left.counts.most_common()),
+            "grid": GRID,
+        }
 
 
-def _decoded(fetches: list[Fetch], prepare: Preparation) -> list[tuple[np.ndarray, bytes, bool] | str]:
-    """(image, digest, whether it has colour) of every picture, or the reason why it cannot be used."""
+def _decoded(
+    fetches: list[Fetch], prepare: Preparation
+) -> list[tuple[np.ndarray, bytes, bool] | str]:
+    """(image, digest, whether it has colour) of every picture, or the reason why it cannot be
+    used."""
     results: list[tuple[np.ndarray, bytes, bool] | str] = []
     for fetch in fetches:
         try:

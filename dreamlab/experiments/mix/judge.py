@@ -27,17 +27,30 @@ Values = dict[str, Any]
 
 
 def judge_mix(
-    answer: Values, listed: list[Cell], origins: dict[str, Origin], spec: MixSpec, children: Children
+    answer: Values,
+    listed: list[Cell],
+    origins: dict[str, Origin],
+    spec: MixSpec,
+    children: Children,
 ) -> None:
-    """Fills verdicts, differences, best mix, exchange rate, cost and notes into a complete report."""
-    lost = [o.name for o in origins.values() if not o.foreign and o.leakage(real_data(spec)) is None]
+    """Fills verdicts, differences, best mix, exchange rate, cost and notes into a complete
+    report."""
+    lost = [
+        o.name for o in origins.values() if not o.foreign and o.leakage(real_data(spec)) is None
+    ]
     found = {cell.role: _predicted(cell, children, spec.seeds) for cell in listed}
     if lost or any(p is None for p in found.values()):
         answer["notes"] = [
-            f"No verdict: what {', '.join(lost)} saw cannot be told, its settings or those of the run it started from are gone or"
-            " are about other data."
-            if lost else "No verdict: the predictions of an arm cannot be read; resume this run, and they are computed again."
-        ]  # fmt: skip
+            (
+                f"No verdict: what {', '.join(lost)} saw cannot be told, its settings or those of"
+                " the run it started from are gone or are about other data."
+                if lost
+                else (
+                    "No verdict: the predictions of an arm cannot be read; resume this run, and"
+                    " they are computed again."
+                )
+            )
+        ]
         return
     data = catalog.load(spec.dataset, spec.data_dir)
     by_role = cast(dict[str, np.ndarray], found)
@@ -46,11 +59,18 @@ def judge_mix(
     others = [(c, a) for c, a in rows if a["role"] == "control"]
     minutes = {(a["generator"], a["arm"]): _minutes(c, a, origins, children) for c, a in treated}
     judged = judge(
-        [_treatment(c, a, by_role) for c, a in treated], by_role[listed[0].role], [_facts(o, spec) for o in origins.values()],
-        labels=data.test_labels, class_names=data.info.classes, noun=data.info.noun,
-        controls=[_treatment(c, a, by_role) for c, a in others], cost={k: v for k, v in minutes.items() if v is not None} or None,
-    )  # fmt: skip
-    for (_, arm), difference in zip([*treated, *others], [*judged.differences, *judged.controls], strict=True):
+        [_treatment(c, a, by_role) for c, a in treated],
+        by_role[listed[0].role],
+        [_facts(o, spec) for o in origins.values()],
+        labels=data.test_labels,
+        class_names=data.info.classes,
+        noun=data.info.noun,
+        controls=[_treatment(c, a, by_role) for c, a in others],
+        cost={k: v for k, v in minutes.items() if v is not None} or None,
+    )
+    for (_, arm), difference in zip(
+        [*treated, *others], [*judged.differences, *judged.controls], strict=True
+    ):
         arm["difference"] = dataclasses.asdict(difference)
     for g in answer["generators"]:
         g["verdict"] = dataclasses.asdict(judged.by_generator[g["key"]])
@@ -67,21 +87,34 @@ def _predicted(cell: Cell, children: Children, seeds: int) -> np.ndarray | None:
 def _treatment(cell: Cell, arm: Values, predicted: dict[str, np.ndarray]) -> Treatment:
     parsed = mixing.parse(cell.arm)
     return Treatment(
-        generator=cell.key, arm=cell.arm, form=parsed.form, real=arm["real"], synthetic=arm["synthetic"],
-        predicted=predicted[cell.role], other=arm["other"], label=arm["label"], classes=parsed.classes,
-    )  # fmt: skip
+        generator=cell.key,
+        arm=cell.arm,
+        form=parsed.form,
+        real=arm["real"],
+        synthetic=arm["synthetic"],
+        predicted=predicted[cell.role],
+        other=arm["other"],
+        label=arm["label"],
+        classes=parsed.classes,
+    )
 
 
 def _facts(o: Origin, spec: MixSpec) -> Generator:
     data = real_data(spec)
     leak = o.leakage(data)
     return Generator(
-        key=o.key, name=o.name, saw=leak.generator_saw if leak else None, extra=leak.extra if leak else 0,
-        pool=len(roles(data).pool), per_arm=o.key == ARM,
-    )  # fmt: skip
+        key=o.key,
+        name=o.name,
+        saw=leak.generator_saw if leak else None,
+        extra=leak.extra if leak else 0,
+        pool=len(roles(data).pool),
+        per_arm=o.key == ARM,
+    )
 
 
-def _minutes(cell: Cell, arm: Values, origins: dict[str, Origin], children: Children) -> float | None:
+def _minutes(
+    cell: Cell, arm: Values, origins: dict[str, Origin], children: Children
+) -> float | None:
     """Training of the generator (where that is known), sampling, and the classifiers of one arm."""
     made = children.result(set_role(cell))
     trained = children.result(set_role(cell).replace("set", "generator", 1))
@@ -90,7 +123,11 @@ def _minutes(cell: Cell, arm: Values, origins: dict[str, Origin], children: Chil
         made["seconds"] if made else None,
         arm["seconds"],
     ]
-    return sum(s for s in seconds if s is not None) / 60 if any(s is not None for s in seconds) else None
+    return (
+        sum(s for s in seconds if s is not None) / 60
+        if any(s is not None for s in seconds)
+        else None
+    )
 
 
 def _summary(answer: Values, judged: Judgement, spec: MixSpec) -> None:
@@ -100,21 +137,32 @@ def _summary(answer: Values, judged: Judgement, spec: MixSpec) -> None:
     answer["extra_data"] = [dataclasses.asdict(x) for x in judged.extra_data]
     answer["notes"] = [*judged.notes, _budget(spec)]
     if (minutes := judged.overall.minutes) is not None:
-        text = f"{minutes:.1f} minutes of computing for the arm of the verdict: generator, images and classifiers."
+        text = (
+            f"{minutes:.1f} minutes of computing for the arm of the verdict: generator, images and"
+            " classifiers."
+        )
         answer["cost"] = {"minutes": minutes, "text": text}
 
 
-def _best(rows: list[tuple[Cell, Values]], right: dict[str, np.ndarray], judged: Judgement) -> Values | None:
-    """Where the best mix lies, among real only and the mixes of the generator that the verdict speaks of."""
+def _best(
+    rows: list[tuple[Cell, Values]], right: dict[str, np.ndarray], judged: Judgement
+) -> Values | None:
+    """Where the best mix lies, among real only and the mixes of the generator that the verdict
+    speaks of."""
     key = judged.overall.generator
     mine = [(c, a) for c, a in rows if a["role"] != "control" and c.key in ("", key)]
     labels = {c.arm: a["label"] for c, a in mine}
-    found = best_mix({c.arm: right[c.role] for c, _ in mine}, {c.arm: a["synthetic_fraction"] for c, a in mine}, labels)
+    found = best_mix(
+        {c.arm: right[c.role] for c, _ in mine},
+        {c.arm: a["synthetic_fraction"] for c, a in mine},
+        labels,
+    )
     return {"label": labels[found.arm], **dataclasses.asdict(found)} if found else None
 
 
 def _exchange(answer: Values, key: str) -> Values | None:
-    """What a synthetic image is worth, from the surface of real sizes and amounts of one generator."""
+    """What a synthetic image is worth, from the surface of real sizes and amounts of one
+    generator."""
     if not answer["surface"]:
         return None
     used = [
@@ -129,4 +177,7 @@ def _exchange(answer: Values, key: str) -> Values | None:
 def _budget(spec: MixSpec) -> str:
     if spec.budget == "steps":
         return f"Every classifier took the same {spec.steps:,} optimiser steps."
-    return f"Every classifier took {spec.epochs:,} epochs: larger arms trained longer, which may be what a gain comes from."
+    return (
+        f"Every classifier took {spec.epochs:,} epochs: larger arms trained longer, which may be"
+        " what a gain comes from."
+    )

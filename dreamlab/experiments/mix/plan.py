@@ -1,4 +1,5 @@
-"""Mix: what it is made of. Arms of real and synthetic images for one or several sources of synthetic images, controls, sizes."""
+"""Mix: what it is made of. Arms of real and synthetic images for one or several sources of
+synthetic images, controls, sizes."""
 
 from __future__ import annotations
 
@@ -10,24 +11,23 @@ from dreamlab.checks.synthetic_set import _check_generator, check_set
 from dreamlab.data import mixing
 from dreamlab.data.available import available, real_data
 from dreamlab.experiments.children import Child
-from dreamlab.settings import (
-    ClassifierRecipe,
-    MixSpec,
-    RealData,
-    SpecError,
-)
+from dreamlab.settings import ClassifierRecipe, MixSpec, RealData, SpecError
 from dreamlab.store import RunStore
 
 OWN, ARM, ALL = "own", "arm", "all"
 TRAINED_HERE = {
-    OWN: "trained here on the same images", ARM: "trained here per arm", ALL: "trained here on all images",
-}  # fmt: skip
-"""Generators that a mix trains: on exactly its real images, on those of each arm alone, on the whole training split."""
+    OWN: "trained here on the same images",
+    ARM: "trained here per arm",
+    ALL: "trained here on all images",
+}
+"""Generators that a mix trains: on exactly its real images, on those of each arm alone, on the
+whole training split."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """One classifier run of a mix. `treatment` arms are judged, the others are what they are held against."""
+    """One classifier run of a mix. `treatment` arms are judged, the others are what they are held
+    against."""
 
     role: str
     arm: str
@@ -41,32 +41,41 @@ class Cell:
 
 
 def keys(spec: MixSpec) -> list[str]:
-    """The sources of synthetic images: generators trained here, runs of generators, sets as they are."""
-    # an arm that replaces nothing uses every real image: the generator of such an arm is the mix's own
+    """The sources of synthetic images: generators trained here, runs of generators, sets as they
+    are."""
+    # an arm that replaces nothing uses every real image: the generator of such an arm is the mix's
+    # own
     own = spec.train_own or (spec.train_arm and any(a.form != "replace" for a in arms(spec)))
-    asked = [key for key, wanted in ((OWN, own), (ARM, spec.train_arm), (ALL, spec.train_all)) if wanted]
+    asked = [
+        key for key, wanted in ((OWN, own), (ARM, spec.train_arm), (ALL, spec.train_all)) if wanted
+    ]
     named = list(dict.fromkeys((*spec.sources, *spec.sets)))
     return asked + named or [OWN]
 
 
 def arms(spec: MixSpec) -> list[mixing.Arm]:
-    """The arms with synthetic images, in the order asked for. Raises SpecError where there is none."""
+    """The arms with synthetic images, in the order asked for. Raises SpecError where there is
+    none."""
     found = [a for a in map(mixing.parse, dict.fromkeys(spec.arms)) if a.needs_set]
     if not found:
         raise SpecError(
-            f"Arms (--arms): {', '.join(spec.arms)} holds no synthetic images; name at least one arm that does, to compare it"
-            " with real images alone.", "arms",
-        )  # fmt: skip
+            f"Arms (--arms): {', '.join(spec.arms)} holds no synthetic images; name at least one"
+            " arm that does, to compare it with real images alone.",
+            "arms",
+        )
     return found
 
 
 def controls(spec: MixSpec) -> list[str]:
-    """The arms without a generator that treatments are held against: those asked for by name, then the usual ones."""
+    """The arms without a generator that treatments are held against: those asked for by name, then
+    the usual ones."""
     factor = max([a.amount for a in map(mixing.parse, spec.arms) if a.form == "add"], default=1.0)
     usual = {
-        "augmented": [] if spec.augment else ["augmented"], "duplicated": [f"duplicated+{factor:g}x"],
-        "noise": [f"noise+{factor:g}x"], "synthetic": [],
-    }  # fmt: skip
+        "augmented": [] if spec.augment else ["augmented"],
+        "duplicated": [f"duplicated+{factor:g}x"],
+        "noise": [f"noise+{factor:g}x"],
+        "synthetic": [],
+    }
     named = [a.name for a in map(mixing.parse, spec.arms) if not a.needs_set and a.form != "real"]
     return list(dict.fromkeys([*named, *(arm for name in spec.controls for arm in usual[name])]))
 
@@ -82,9 +91,10 @@ def cells(spec: MixSpec) -> list[Cell]:
             found.append(Cell(f"arm:{key}:synthetic", "synthetic", key, False, {}, "synthetic"))
     if spec.train_arm and not any(c.key == ARM for c in found):
         raise SpecError(
-            "A generator per arm (--train-arm): no arm replaces real images, so every arm has the same ones; add one such as 50/50,"
-            " or use --train-own.", "train_arm",
-        )  # fmt: skip
+            "A generator per arm (--train-arm): no arm replaces real images, so every arm has the"
+            " same ones; add one such as 50/50, or use --train-own.",
+            "train_arm",
+        )
     return found
 
 
@@ -100,7 +110,8 @@ def surface(spec: MixSpec) -> list[Cell]:
     adds = [a for a in map(mixing.parse, dict.fromkeys(spec.arms)) if a.form == "add"]
     if spec.real_sizes and not adds:
         raise SpecError(
-            "Real sizes (--real-sizes): an exchange rate needs arms that add synthetic images; add one such as real+1x.",
+            "Real sizes (--real-sizes): an exchange rate needs arms that add synthetic images; add"
+            " one such as real+1x.",
             "arms",
         )
     found = []
@@ -109,7 +120,14 @@ def surface(spec: MixSpec) -> list[Cell]:
         for key in keys(spec):
             if key != ARM:
                 found += [
-                    Cell(f"surface:{n}:{key}:{a.name}", a.name, key, False, {"images_per_class": n}, a.name)
+                    Cell(
+                        f"surface:{n}:{key}:{a.name}",
+                        a.name,
+                        key,
+                        False,
+                        {"images_per_class": n},
+                        a.name,
+                    )
                     for a in adds
                 ]
     return found
@@ -120,17 +138,22 @@ def training(spec: MixSpec, key: str, cell: Cell | None = None) -> dict[str, Any
     changes: dict[str, Any] = cell.data if cell else {}
     if key == ALL:
         changes = {"images_per_class": 0, "long_tail": 0.0, "share": 1.0}
-    return {**real_data(spec, **changes).model_dump(), "seconds": spec.train_seconds, "device": spec.device}
+    return {
+        **real_data(spec, **changes).model_dump(),
+        "seconds": spec.train_seconds,
+        "device": spec.device,
+    }
 
 
 def set_role(cell: Cell) -> str:
-    """The role of the synthetic set that a cell draws from; with a generator per arm there is a set per arm."""
+    """The role of the synthetic set that a cell draws from; with a generator per arm there is a set
+    per arm."""
     return f"set:{cell.key}:{cell.arm}" if cell.key == ARM else f"set:{cell.key}"
 
 
 def plan(spec: MixSpec, store: RunStore) -> list[Child]:
-    """Children: `generator:<key>` where it trains one, `set:<key>`, `arm:real`, `control:<arm>`, `arm:<key>:<arm>`, and
-    `surface:<size>:...`. Raises SpecError."""
+    """Children: `generator:<key>` where it trains one, `set:<key>`, `arm:real`, `control:<arm>`,
+    `arm:<key>:<arm>`, and `surface:<size>:...`. Raises SpecError."""
     listed = cells(spec) + surface(spec)
     needed = _needed(spec, listed)
     children: list[Child] = []
@@ -153,15 +176,21 @@ def plan(spec: MixSpec, store: RunStore) -> list[Child]:
 
 
 def _needed(spec: MixSpec, listed: list[Cell]) -> dict[str, list[int]]:
-    """Synthetic images of every class that each set must hold to serve all its cells. Raises SpecError."""
+    """Synthetic images of every class that each set must hold to serve all its cells. Raises
+    SpecError."""
     needed: dict[str, list[int]] = {}
     for cell in listed:
         try:
-            found = [c.synthetic for c in mixing.counts(cell.taught, available(real_data(spec, **cell.data)))]
+            found = [
+                c.synthetic
+                for c in mixing.counts(cell.taught, available(real_data(spec, **cell.data)))
+            ]
         except ValueError as error:
             if isinstance(error, SpecError):
                 raise
-            raise SpecError(f"Arms (--arms): {error}; use more real images or leave that arm out.", "arms") from None
+            raise SpecError(
+                f"Arms (--arms): {error}; use more real images or leave that arm out.", "arms"
+            ) from None
         if cell.key:
             role = set_role(cell)
             needed[role] = [max(pair) for pair in zip(needed.get(role, found), found, strict=True)]
@@ -171,9 +200,14 @@ def _needed(spec: MixSpec, listed: list[Cell]) -> dict[str, list[int]]:
 def _sampling(spec: MixSpec, source: str, needed: Sequence[int]) -> dict[str, Any]:
     classes = [c for c, n in enumerate(needed) if n]
     return {
-        "source": source, "per_class": max(needed), "guidance_weight": spec.guidance_weight, "num_steps": spec.num_steps,
-        "sampler": spec.sampler, "device": spec.device, **({"classes": tuple(classes)} if len(classes) < len(needed) else {}),
-    }  # fmt: skip
+        "source": source,
+        "per_class": max(needed),
+        "guidance_weight": spec.guidance_weight,
+        "num_steps": spec.num_steps,
+        "sampler": spec.sampler,
+        "device": spec.device,
+        **({"classes": tuple(classes)} if len(classes) < len(needed) else {}),
+    }
 
 
 def _classify_values(spec: MixSpec, cell: Cell) -> dict[str, Any]:
@@ -181,6 +215,8 @@ def _classify_values(spec: MixSpec, cell: Cell) -> dict[str, Any]:
     values = {**{name: getattr(spec, name) for name in names}, **cell.data, "arm": cell.taught}
     if cell.key:
         values["synthetic"] = (
-            cell.key if cell.key in spec.sets and cell.key not in spec.sources else f"@{set_role(cell)}"
+            cell.key
+            if cell.key in spec.sets and cell.key not in spec.sources
+            else f"@{set_role(cell)}"
         )
     return values

@@ -26,12 +26,28 @@ def report(run: Run, store: RunStore, status: Status | None = None) -> Values:
     listed = cells(spec)
     arms = [_arm(spec, cell, origins, children, info.classes) for cell in listed]
     answer: Values = {
-        "verdict": None, "generators": [_generator(o, spec) for o in origins.values()], "arms": arms, "test_images": info.test,
-        "budget": spec.budget, "steps": spec.steps, "notes": [], "detectable": None, "seeds_needed": None, "images_needed": None,
-        "classes": list(info.classes), "histogram": _histogram(arms), "best": None, "extra_data": [], "exchange": None, "cost": None,
+        "verdict": None,
+        "generators": [_generator(o, spec) for o in origins.values()],
+        "arms": arms,
+        "test_images": info.test,
+        "budget": spec.budget,
+        "steps": spec.steps,
+        "notes": [],
+        "detectable": None,
+        "seeds_needed": None,
+        "images_needed": None,
+        "classes": list(info.classes),
+        "histogram": _histogram(arms),
+        "best": None,
+        "extra_data": [],
+        "exchange": None,
+        "cost": None,
         "surface": [_surface_cell(spec, cell, children, info.classes) for cell in surface(spec)],
-    }  # fmt: skip
-    done = [c["state"] == "done" and len(c["accuracies"]) == spec.seeds for c in (*arms, *answer["surface"])]
+    }
+    done = [
+        c["state"] == "done" and len(c["accuracies"]) == spec.seeds
+        for c in (*arms, *answer["surface"])
+    ]
     if all(done):
         judge_mix(answer, listed, origins, spec, children)
     return answer
@@ -40,9 +56,14 @@ def report(run: Run, store: RunStore, status: Status | None = None) -> Values:
 def _generator(o: Origin, spec: MixSpec) -> Values:
     leak = o.leakage(real_data(spec))
     return {
-        "key": o.key, "run": o.run, "name": o.name, "saw": leak.generator_saw if leak else None,
-        "badge": leak.badge if leak else o.why, "seconds": o.seconds, "verdict": None,
-    }  # fmt: skip
+        "key": o.key,
+        "run": o.run,
+        "name": o.name,
+        "saw": leak.generator_saw if leak else None,
+        "badge": leak.badge if leak else o.why,
+        "seconds": o.seconds,
+        "verdict": None,
+    }
 
 
 def _counts(spec: MixSpec, cell: Cell) -> list[mixing.Counts]:
@@ -54,39 +75,71 @@ def _measured(cell: Cell, children: Children) -> Values:
     status, result = children.status(cell.role), children.result(cell.role)
     if result is not None:
         found = {
-            k: result.get(k) for k in ("seeds", "accuracies", "macro_f1", "per_class", "steps", "confusion", "top5")
+            k: result.get(k)
+            for k in ("seeds", "accuracies", "macro_f1", "per_class", "steps", "confusion", "top5")
         }
         found |= {"interval": result["interval"], "macro_f1_interval": result["macro_f1_interval"]}
         found["seconds"] = result.get("train_seconds", result["seconds"])
     else:
-        by_seed = {m["step"]: m for m in status.metrics if "accuracy" in m and "macro_f1" in m} if status else {}
+        by_seed = (
+            {m["step"]: m for m in status.metrics if "accuracy" in m and "macro_f1" in m}
+            if status
+            else {}
+        )
         seeds = sorted(by_seed)
-        found = {"seeds": seeds, "per_class": [], "steps": None, "confusion": None, "top5": None, "seconds": None}
+        found = {
+            "seeds": seeds,
+            "per_class": [],
+            "steps": None,
+            "confusion": None,
+            "top5": None,
+            "seconds": None,
+        }
         for name, metric, interval in (
             ("accuracies", "accuracy", "interval"),
             ("macro_f1", "macro_f1", "macro_f1_interval"),
         ):
             values = [by_seed[seed][metric] for seed in seeds]
             found[name] = values
-            found[interval] = {"mean": float(np.mean(values)), "low": None, "high": None} if values else None
+            found[interval] = (
+                {"mean": float(np.mean(values)), "low": None, "high": None} if values else None
+            )
     return {
-        "run": children.ids.get(cell.role, ""), "state": status.state if status else "missing", "error": status.error if status else "",
+        "run": children.ids.get(cell.role, ""),
+        "state": status.state if status else "missing",
+        "error": status.error if status else "",
         **found,
-    }  # fmt: skip
+    }
 
 
-def _arm(spec: MixSpec, cell: Cell, origins: dict[str, Origin], children: Children, names: tuple[str, ...]) -> Values:
+def _arm(
+    spec: MixSpec,
+    cell: Cell,
+    origins: dict[str, Origin],
+    children: Children,
+    names: tuple[str, ...],
+) -> Values:
     counts = _counts(spec, cell)
-    real, synthetic, other = (sum(getattr(c, kind) for c in counts) for kind in ("real", "synthetic", "other"))
+    real, synthetic, other = (
+        sum(getattr(c, kind) for c in counts) for kind in ("real", "synthetic", "other")
+    )
     leak = origins[cell.key].leakage(real_data(spec, **cell.data)) if cell.key else None
     return {
-        "arm": cell.arm, "label": mixing.label(cell.arm, names), "generator": cell.key,
+        "arm": cell.arm,
+        "label": mixing.label(cell.arm, names),
+        "generator": cell.key,
         "role": "reference" if cell.arm == "real" else "treatment" if cell.treatment else "control",
-        "real": real, "synthetic": synthetic, "other": other, "synthetic_fraction": synthetic / (real + synthetic + other),
-        "counts_per_class": {kind: [getattr(c, kind) for c in counts] for kind in ("real", "synthetic", "other")},
-        "difference": None, "leakage": {**dataclasses.asdict(leak), "badge": leak.badge} if leak else None,
+        "real": real,
+        "synthetic": synthetic,
+        "other": other,
+        "synthetic_fraction": synthetic / (real + synthetic + other),
+        "counts_per_class": {
+            kind: [getattr(c, kind) for c in counts] for kind in ("real", "synthetic", "other")
+        },
+        "difference": None,
+        "leakage": {**dataclasses.asdict(leak), "badge": leak.badge} if leak else None,
         **_measured(cell, children),
-    }  # fmt: skip
+    }
 
 
 def _surface_cell(spec: MixSpec, cell: Cell, children: Children, names: tuple[str, ...]) -> Values:
@@ -94,12 +147,20 @@ def _surface_cell(spec: MixSpec, cell: Cell, children: Children, names: tuple[st
     kept = ("run", "state", "error", "accuracies", "interval")
     measured = _measured(cell, children)
     return {
-        "size": cell.data["images_per_class"], "arm": cell.arm, "label": mixing.label(cell.arm, names), "generator": cell.key,
-        "real": sum(c.real for c in counts), "synthetic": sum(c.synthetic for c in counts), **{k: measured[k] for k in kept},
-    }  # fmt: skip
+        "size": cell.data["images_per_class"],
+        "arm": cell.arm,
+        "label": mixing.label(cell.arm, names),
+        "generator": cell.key,
+        "real": sum(c.real for c in counts),
+        "synthetic": sum(c.synthetic for c in counts),
+        **{k: measured[k] for k in kept},
+    }
 
 
 def _histogram(arms: list[Values]) -> Values:
     """Images per class before any mixing and in every arm."""
-    after = {f"{a['generator']}:{a['arm']}" if a["generator"] else a["arm"]: a["counts_per_class"] for a in arms}
+    after = {
+        f"{a['generator']}:{a['arm']}" if a["generator"] else a["arm"]: a["counts_per_class"]
+        for a in arms
+    }
     return {"before": arms[0]["counts_per_class"]["real"], "after": after}

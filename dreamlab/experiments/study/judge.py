@@ -1,4 +1,5 @@
-"""Study: does synthetic data help here? Judged like a mix, on the predictions of the arms that the study file compares."""
+"""Study: does synthetic data help here? Judged like a mix, on the predictions of the arms that the
+study file compares."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ PER_ARM = "per arm"
 
 @dataclasses.dataclass
 class Judged:
-    """What was decided: differences to the control in points of accuracy by role, the verdict, and remarks on how."""
+    """What was decided: differences to the control in points of accuracy by role, the verdict, and
+    remarks on how."""
 
     differences: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
     verdict: dict[str, Any] | None = None
@@ -32,20 +34,28 @@ class Judged:
 
 
 def judge_study(scale: Scale, work: Work) -> Judged:
-    """The verdict of a scale whose parts are all done; without one where nothing is compared or predictions are gone."""
+    """The verdict of a scale whose parts are all done; without one where nothing is compared or
+    predictions are gone."""
     wanted = {role for c in scale.comparisons for role in (c.control, *c.treatments, *c.controls)}
     predicted = {role: work.predicted(role) for role in wanted}
     if not wanted:
         return Judged()
     if any(p is None for p in predicted.values()):
         return Judged(
-            notes=["No verdict: the predictions of an arm cannot be read; resume its run, and they are computed again."]
+            notes=[
+                "No verdict: the predictions of an arm cannot be read; resume its run, and they are"
+                " computed again."
+            ]
         )
     known = cast(dict[str, np.ndarray], predicted)
     one = len(scale.comparisons) == 1
-    judged = _one(scale.comparisons[0], known, work) if one else _several(scale.comparisons, known, work)
+    judged = (
+        _one(scale.comparisons[0], known, work) if one else _several(scale.comparisons, known, work)
+    )
     if any(m.value == "macro_f1" for m in scale.measures):
-        judged.notes.append("Verdict and differences are in points of accuracy, the cells in macro-F1.")
+        judged.notes.append(
+            "Verdict and differences are in points of accuracy, the cells in macro-F1."
+        )
     return judged
 
 
@@ -60,11 +70,28 @@ def _one(comparison: Comparison, predicted: dict[str, np.ndarray], work: Work) -
         for key in dict.fromkeys(t.generator for t in treatments)
     ]
     found = judge(
-        treatments, predicted[comparison.control], facts, labels=work.labels, class_names=work.info.classes, noun=work.info.noun,
-        controls=others, cost={(t.generator, t.arm): _minutes(role, work) for role, t in zip(comparison.treatments, treatments, strict=True)},
-    )  # fmt: skip
-    named = zip((*comparison.treatments, *comparison.controls), (*found.differences, *found.controls), strict=True)
-    return Judged({role: dataclasses.asdict(d) for role, d in named}, dataclasses.asdict(found.overall), found.notes)
+        treatments,
+        predicted[comparison.control],
+        facts,
+        labels=work.labels,
+        class_names=work.info.classes,
+        noun=work.info.noun,
+        controls=others,
+        cost={
+            (t.generator, t.arm): _minutes(role, work)
+            for role, t in zip(comparison.treatments, treatments, strict=True)
+        },
+    )
+    named = zip(
+        (*comparison.treatments, *comparison.controls),
+        (*found.differences, *found.controls),
+        strict=True,
+    )
+    return Judged(
+        {role: dataclasses.asdict(d) for role, d in named},
+        dataclasses.asdict(found.overall),
+        found.notes,
+    )
 
 
 def _run(work: Work, role: str) -> Run:
@@ -72,7 +99,8 @@ def _run(work: Work, role: str) -> Run:
 
 
 def _set_of(run: Run, work: Work) -> tuple[str, object]:
-    """(generator, spec of the set) behind a classifier, or an empty name where it has no synthetic images."""
+    """(generator, spec of the set) behind a classifier, or an empty name where it has no synthetic
+    images."""
     name = cast(ClassifySpec, run.spec).synthetic
     if not name:
         return "", None
@@ -81,21 +109,33 @@ def _set_of(run: Run, work: Work) -> tuple[str, object]:
 
 
 def _treatment(role: str, predicted: np.ndarray, share: float, work: Work) -> Treatment:
-    """An arm; one over a smaller share of the real images than the control's has a generator of its own and replaces."""
+    """An arm; one over a smaller share of the real images than the control's has a generator of its
+    own and replaces."""
     run = _run(work, role)
-    spec, counts = cast(ClassifySpec, run.spec), cast(dict[str, Any], work.children.result(role))["counts"]
+    spec, counts = (
+        cast(ClassifySpec, run.spec),
+        cast(dict[str, Any], work.children.result(role))["counts"],
+    )
     arm = mixing.parse(spec.arm)
     if spec.share < share:
         kept = 100 * spec.share / share
         arm = mixing.parse(f"{kept:g}/{100 - kept:g}")
     return Treatment(
-        generator=PER_ARM if spec.share < share else _set_of(run, work)[0], arm=arm.name, form=arm.form, real=counts["real"],
-        synthetic=counts["synthetic"], predicted=predicted, other=counts.get("other", 0),
-        label=mixing.label(arm.name, work.info.classes), classes=arm.classes,
-    )  # fmt: skip
+        generator=PER_ARM if spec.share < share else _set_of(run, work)[0],
+        arm=arm.name,
+        form=arm.form,
+        real=counts["real"],
+        synthetic=counts["synthetic"],
+        predicted=predicted,
+        other=counts.get("other", 0),
+        label=mixing.label(arm.name, work.info.classes),
+        classes=arm.classes,
+    )
 
 
-def _generator(key: str, names: Sequence[str], treatments: Sequence[Treatment], control: Run, work: Work) -> Generator:
+def _generator(
+    key: str, names: Sequence[str], treatments: Sequence[Treatment], control: Run, work: Work
+) -> Generator:
     """What a generator saw against the real images of the control, counted from the indices."""
     spec = cast(ClassifySpec, control.spec)
     own = roles(spec)
@@ -104,7 +144,9 @@ def _generator(key: str, names: Sequence[str], treatments: Sequence[Treatment], 
     role = next(role for role, t in zip(names, treatments, strict=True) if t.generator == key)
     saw = behind(_set_of(_run(work, role), work)[1], spec, work.children.store)
     leak = mixing.leakage(saw, own.pool, own.validation) if saw is not None else None
-    return Generator(key, key, leak.generator_saw if leak else None, leak.extra if leak else 0, len(own.pool))
+    return Generator(
+        key, key, leak.generator_saw if leak else None, leak.extra if leak else 0, len(own.pool)
+    )
 
 
 def _minutes(role: str, work: Work) -> float:
@@ -121,7 +163,9 @@ def _minutes(role: str, work: Work) -> float:
     return seconds / 60
 
 
-def _several(comparisons: Sequence[Comparison], predicted: dict[str, np.ndarray], work: Work) -> Judged:
+def _several(
+    comparisons: Sequence[Comparison], predicted: dict[str, np.ndarray], work: Work
+) -> Judged:
     """Every network against its own control, Holm over all of them: for how many does it help?"""
     right = {role: components.correct(p, work.labels) for role, p in predicted.items()}
     answer = Judged()
@@ -129,26 +173,40 @@ def _several(comparisons: Sequence[Comparison], predicted: dict[str, np.ndarray]
         compared = [(role, c.control) for c in comparisons for role in getattr(c, kind)]
         pairs = [components.paired(right[role], right[control]) for role, control in compared]
         p = [pair.p for pair in pairs]
-        for (role, _), pair, adjusted, level in zip(compared, pairs, holm(p), holm_levels(p, ALPHA), strict=True):
+        for (role, _), pair, adjusted, level in zip(
+            compared, pairs, holm(p), holm_levels(p, ALPHA), strict=True
+        ):
             interval = pair.interval(level)
             answer.differences[role] = {
-                "mean": 100 * pair.mean, "low": max(100 * interval.low, -100.0), "high": min(100 * interval.high, 100.0),
-                "level": level, "p": pair.p, "p_holm": adjusted,
-            }  # fmt: skip
-    named = {role: cast(ClassifySpec, _run(work, role).spec).classifier for c in comparisons for role in c.treatments}
+                "mean": 100 * pair.mean,
+                "low": max(100 * interval.low, -100.0),
+                "high": min(100 * interval.high, 100.0),
+                "level": level,
+                "p": pair.p,
+                "p_holm": adjusted,
+            }
+    named = {
+        role: cast(ClassifySpec, _run(work, role).spec).classifier
+        for c in comparisons
+        for role in c.treatments
+    }
     answer.verdict = _summary({named[role]: answer.differences[role] for role in named})
     seeds, images = next(iter(right.values())).shape
     answer.notes = [
-        f"Paired over {seeds} seeds on the same {images:,} test images, corrected for {len(named)} comparisons (Holm)."
+        f"Paired over {seeds} seeds on the same {images:,} test images, corrected for {len(named)}"
+        " comparisons (Holm)."
     ]
     return answer
 
 
 def _summary(found: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """One sentence on all networks; kind is helps or hurts only where none says the opposite. Effect: the largest of its kind."""
+    """One sentence on all networks; kind is helps or hurts only where none says the opposite.
+    Effect: the largest of its kind."""
     by_kind: dict[str, list[str]] = {"helps": [], "hurts": [], "undecided": []}
     for name, d in found.items():
-        by_kind["undecided" if d["p_holm"] > ALPHA else "helps" if d["mean"] > 0 else "hurts"].append(name)
+        by_kind[
+            "undecided" if d["p_holm"] > ALPHA else "helps" if d["mean"] > 0 else "hurts"
+        ].append(name)
     decided = [kind for kind in ("helps", "hurts") if by_kind[kind]]
     kind = decided[0] if len(decided) == 1 else "undecided"
     lead = max(by_kind[kind] or found, key=lambda name: abs(found[name]["mean"]))
@@ -158,9 +216,15 @@ def _summary(found: dict[str, dict[str, Any]]) -> dict[str, Any]:
         return f"{name} ({d['mean']:+.1f} points, {d['low']:+.1f} to {d['high']:+.1f})"
 
     words = {"helps": "helps", "hurts": "hurts", "undecided": "is undecided for"}
-    text = "; ".join(f"{words[k]} {', '.join(map(said, names))}" for k, names in by_kind.items() if names)
+    text = "; ".join(
+        f"{words[k]} {', '.join(map(said, names))}" for k, names in by_kind.items() if names
+    )
     d = found[lead]
     return {
-        "text": f"Of {len(found)} networks, adding synthetic images {text}.", "kind": kind, "effect": d["mean"], "low": d["low"],
-        "high": d["high"], "arm": lead,
-    }  # fmt: skip
+        "text": f"Of {len(found)} networks, adding synthetic images {text}.",
+        "kind": kind,
+        "effect": d["mean"],
+        "low": d["low"],
+        "high": d["high"],
+        "arm": lead,
+    }

@@ -15,11 +15,14 @@ from dreamlab.studies.model import NEEDED, Part, Scale, Study
 
 
 def chosen(spec: StudySpec) -> tuple[Study, Scale]:
-    """The study and the scale that a spec names. Raises SpecError where the study has no such scale."""
+    """The study and the scale that a spec names. Raises SpecError where the study has no such
+    scale."""
     study = studies.load(spec.study)
     if spec.scale not in study.scales:
         raise SpecError(
-            f"Scale (--scale): {spec.study} has no {spec.scale} scale; it has {', '.join(study.scales)}.", "scale"
+            f"Scale (--scale): {spec.study} has no {spec.scale} scale; it has"
+            f" {', '.join(study.scales)}.",
+            "scale",
         )
     return study, study.scales[spec.scale]
 
@@ -28,17 +31,22 @@ def dataset_of(spec: StudySpec) -> str:
     """The data set that a study runs on. Raises SpecError where the scale needs one to be named."""
     _, scale = chosen(spec)
     if not (spec.dataset or scale.dataset):
-        raise SpecError(f"Data (--dataset): {spec.study} at the {spec.scale} scale has none. {scale.data}", "dataset")
+        raise SpecError(
+            f"Data (--dataset): {spec.study} at the {spec.scale} scale has none. {scale.data}",
+            "dataset",
+        )
     return spec.dataset or scale.dataset
 
 
 def plan(spec: StudySpec, store: RunStore) -> list[Child]:
-    """The parts of the scale as children, siblings before those that need them. Raises SpecError."""
+    """The parts of the scale as children, siblings before those that need them. Raises
+    SpecError."""
     _, scale = chosen(spec)
     compared = scale.comparisons or any(m.minus for m in scale.measures)
     if spec.seeds == 1 and compared:
         raise SpecError(
-            "Seeds (--seeds): 1 cannot be used; this study compares classifiers, which needs at least 2, better 5.",
+            "Seeds (--seeds): 1 cannot be used; this study compares classifiers, which needs at"
+            " least 2, better 5.",
             "seeds",
         )
     values = {part.role: _values(part, spec, dataset_of(spec)) for part in scale.parts}
@@ -58,8 +66,11 @@ def _values(part: Part, spec: StudySpec, dataset: str) -> dict[str, Any]:
     return values
 
 
-def _needed(role: str, parts: Iterable[Part], values: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Images per class, and classes where not all are needed, of a set that serves every arm that draws from it."""
+def _needed(
+    role: str, parts: Iterable[Part], values: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Images per class, and classes where not all are needed, of a set that serves every arm that
+    draws from it."""
     most: list[int] = []
     for part in parts:
         if part.kind == "classify" and part.values.get("synthetic") == f"@{role}":
@@ -78,4 +89,6 @@ def _counts(classify: ClassifySpec) -> list[mixing.Counts]:
     except SpecError:
         raise
     except ValueError as error:
-        raise SpecError(f"Data (--dataset): {classify.dataset} does not suit this study: {error}.", "dataset") from None
+        raise SpecError(
+            f"Data (--dataset): {classify.dataset} does not suit this study: {error}.", "dataset"
+        ) from None

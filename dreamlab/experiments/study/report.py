@@ -1,4 +1,5 @@
-"""Study: published numbers beside ours, cell by cell, and the verdict where the question is whether synthetic data helps."""
+"""Study: published numbers beside ours, cell by cell, and the verdict where the question is whether
+synthetic data helps."""
 
 from __future__ import annotations
 
@@ -32,30 +33,55 @@ def report(run: Run, store: RunStore, status: Status | None = None) -> Values:
     work = Work(Children(run, store, status), spec)
     measures = {_cell_id(m, scale, work.title): m for m in scale.measures}
     cells = {cell.id: cell for cell in study.cells}
-    cells |= {name: dataclasses.replace(m.cell, id=name) for name, m in measures.items() if name not in cells}
+    cells |= {
+        name: dataclasses.replace(m.cell, id=name)
+        for name, m in measures.items()
+        if name not in cells
+    }
     complete = all(work.children.result(part.role) is not None for part in scale.parts)
     judged = judge_study(scale, work) if complete else Judged()
-    seconds = [r["seconds"] for part in scale.parts if (r := work.children.result(part.role)) and "seconds" in r]
+    seconds = [
+        r["seconds"]
+        for part in scale.parts
+        if (r := work.children.result(part.role)) and "seconds" in r
+    ]
     return {
-        "study": study.id, "scale": scale.name, "title": study.title, "question": study.question, "source": study.source,
-        "settings": dict(study.settings), "summary": scale.summary, "data": _data(scale, spec, work.title),
-        "assumptions": list(scale.assumptions), "notes": list(study.notes), "complete": complete,
-        "rows": [_row(cell, measures.get(name), work, judged) for name, cell in cells.items()], "verdict": judged.verdict,
-        "remarks": judged.notes, "anomalies": published_anomalies(study), "seconds": round(sum(seconds), 3),
-    }  # fmt: skip
+        "study": study.id,
+        "scale": scale.name,
+        "title": study.title,
+        "question": study.question,
+        "source": study.source,
+        "settings": dict(study.settings),
+        "summary": scale.summary,
+        "data": _data(scale, spec, work.title),
+        "assumptions": list(scale.assumptions),
+        "notes": list(study.notes),
+        "complete": complete,
+        "rows": [_row(cell, measures.get(name), work, judged) for name, cell in cells.items()],
+        "verdict": judged.verdict,
+        "remarks": judged.notes,
+        "anomalies": published_anomalies(study),
+        "seconds": round(sum(seconds), 3),
+    }
 
 
 def published_anomalies(study: Study) -> list[str]:
-    """What is doubtful about the published numbers, found by rule: see `dreamlab.stats.anomalies`."""
+    """What is doubtful about the published numbers, found by rule: see
+    `dreamlab.stats.anomalies`."""
     rows = {cell.id: _published_row(cell) for cell in study.cells if cell.published is not None}
     said = anomalies.impossible(list(rows.values()))
     for check in study.checks:
         if check.difference:
             stated, before, after = (rows[name] for name in check.difference)
-            said += anomalies.wrong_difference(stated["label"], before["value"], after["value"], stated["value"])
+            said += anomalies.wrong_difference(
+                stated["label"], before["value"], after["value"], stated["value"]
+            )
             continue
         places = [{"x": x} for x in check.x] or [{}] * len(check.cells)
-        listed = [{**rows[name], **at, "images": check.images} for name, at in zip(check.cells, places, strict=True)]
+        listed = [
+            {**rows[name], **at, "images": check.images}
+            for name, at in zip(check.cells, places, strict=True)
+        ]
         ends = (rows[check.ends[0]]["label"], rows[check.ends[1]]["label"]) if check.ends else None
         said += anomalies.flags(listed, check.claim, ends)
     return list(dict.fromkeys(said))
@@ -70,29 +96,52 @@ def _published_row(cell: Cell) -> Values:
 
 
 def _cell_id(measure: Measure, scale: Scale, title: str) -> str:
-    """The cell that a measure is about; where a table has a column per data set, the one that is about this data set."""
-    fitting = [c for c, word in scale.columns.items() if word in title.lower()] or list(scale.columns)[:1]
+    """The cell that a measure is about; where a table has a column per data set, the one that is
+    about this data set."""
+    fitting = [c for c, word in scale.columns.items() if word in title.lower()] or list(
+        scale.columns
+    )[:1]
     return measure.cell.id.replace("{column}", fitting[0] if fitting else "")
 
 
 def _data(scale: Scale, spec: StudySpec, title: str) -> str:
-    return scale.data if spec.dataset in ("", scale.dataset) else f"{title} instead of what this scale is made for."
+    return (
+        scale.data
+        if spec.dataset in ("", scale.dataset)
+        else f"{title} instead of what this scale is made for."
+    )
 
 
 def _row(cell: Cell, measure: Measure | None, work: Work, judged: Judged) -> Values:
     row: Values = {
-        "id": cell.id, "arm": cell.arm, "metric": cell.metric, "unit": cell.unit, "published": cell.published,
-        "published_low": cell.low, "published_high": cell.high, "setting": cell.setting, "flag": cell.flag, "ours": None, "low": None,
-        "high": None, "our_metric": "", "seeds": None, "images": None, "stand_in": "", "difference": None, "state": PUBLISHED_ONLY,
+        "id": cell.id,
+        "arm": cell.arm,
+        "metric": cell.metric,
+        "unit": cell.unit,
+        "published": cell.published,
+        "published_low": cell.low,
+        "published_high": cell.high,
+        "setting": cell.setting,
+        "flag": cell.flag,
+        "ours": None,
+        "low": None,
+        "high": None,
+        "our_metric": "",
+        "seeds": None,
+        "images": None,
+        "stand_in": "",
+        "difference": None,
+        "state": PUBLISHED_ONLY,
         "child": "",
-    }  # fmt: skip
+    }
     if measure is None:
         return row
     status = work.children.status(measure.child)
     row |= {
-        "state": status.state if status else "missing", "child": work.children.ids.get(measure.child, ""),
+        "state": status.state if status else "missing",
+        "child": work.children.ids.get(measure.child, ""),
         "stand_in": measure.stand_in,
-    }  # fmt: skip
+    }
     if all(work.children.result(role) for role in (measure.child, measure.minus) if role):
         row |= _measured(measure, work, 100.0 if cell.unit in ("%", "points") else 1.0)
         if measure.value in ("accuracy", "macro_f1") and not measure.minus:
@@ -101,13 +150,17 @@ def _row(cell: Cell, measure: Measure | None, work: Work, judged: Judged) -> Val
 
 
 def _measured(measure: Measure, work: Work, scale: float) -> Values:
-    """ours, low and high in the unit of the cell, and how many seeds and images they rest on. Empty where the predictions
-    cannot be read."""
+    """ours, low and high in the unit of the cell, and how many seeds and images they rest on. Empty
+    where the predictions cannot be read."""
     name, _, rest = measure.value.partition(".")
     if name in OF_RUN:
         return OF_RUN[name](cast(Values, work.children.result(measure.child)), rest)
-    values = [_seeds_by_images(role, name, rest, work) for role in (measure.child, measure.minus) if role]
-    if any(v is None or v.shape[1] < 2 for v in values):  # a class that these test images lack has nothing to measure
+    values = [
+        _seeds_by_images(role, name, rest, work) for role in (measure.child, measure.minus) if role
+    ]
+    if any(
+        v is None or v.shape[1] < 2 for v in values
+    ):  # a class that these test images lack has nothing to measure
         return {}
     found = cast(list[np.ndarray], values)
     if len(found) == 2:
@@ -136,8 +189,12 @@ def _seeds_by_images(role: str, name: str, rest: str, work: Work) -> np.ndarray 
 def _distance(result: Values, rest: str) -> Values:
     found = result["metrics"][0]
     return {
-        "ours": found["value"], "low": found["low"], "high": found["high"], "our_metric": found["name"], "images": result["images"],
-    }  # fmt: skip
+        "ours": found["value"],
+        "low": found["low"],
+        "high": found["high"],
+        "our_metric": found["name"],
+        "images": result["images"],
+    }
 
 
 def _seconds(result: Values, rest: str) -> Values:
@@ -153,8 +210,11 @@ def _appearance(result: Values, rest: str) -> Values:
 
 
 OF_RUN: dict[str, Callable[[Values, str], Values]] = {
-    "fd": _distance, "seconds_per_128": _seconds, "appearance": _appearance,
-}  # fmt: skip
-"""Measures that a run's result holds with their interval, by the first word of their name; the others come from predictions."""
+    "fd": _distance,
+    "seconds_per_128": _seconds,
+    "appearance": _appearance,
+}
+"""Measures that a run's result holds with their interval, by the first word of their name; the
+others come from predictions."""
 CLASSIFIED = ("accuracy", "macro_f1", "top5", "per_class")
 """Measures of a classifier's predictions."""

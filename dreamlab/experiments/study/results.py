@@ -1,4 +1,5 @@
-"""What the report of a study and its judgement read: results, predictions and test labels, each once."""
+"""What the report of a study and its judgement read: results, predictions and test labels, each
+once."""
 
 from __future__ import annotations
 
@@ -35,7 +36,8 @@ class Work:
         return self._labels
 
     def predicted(self, role: str, name: str = "class") -> np.ndarray | None:
-        """(seeds, n) predicted classes, or (seeds, n, 5) `top5`, of a classifier that is done; None where they are not there."""
+        """(seeds, n) predicted classes, or (seeds, n, 5) `top5`, of a classifier that is done; None
+        where they are not there."""
         result = self.children.result(role)
         if result is not None and (role, name) not in self._predicted:
             folder = self.children.store.folder / self.children.ids[role]

@@ -16,25 +16,48 @@ def plan(spec: SweepSpec, store: RunStore) -> list[Child]:
         at = {"guidance_weight": spec.guidance_weight, "num_steps": spec.num_steps}
         source = run.id
         if spec.axis == "num_train_timesteps":
-            children.append(Child(f"generator:{x:g}", "train", {**trained.model_dump(), "num_train_timesteps": int(x)}))
+            children.append(
+                Child(
+                    f"generator:{x:g}",
+                    "train",
+                    {**trained.model_dump(), "num_train_timesteps": int(x)},
+                )
+            )
             source = f"@generator:{x:g}"
         else:
             at[spec.axis] = x if spec.axis == "guidance_weight" else int(x)
         children.append(
-            Child(f"set:{x:g}", "synthesize", {
-                "source": source, "per_class": spec.per_class, "sampler": spec.sampler, "seed": spec.seed, "device": spec.device, **at,
-            })
-        )  # fmt: skip
+            Child(
+                f"set:{x:g}",
+                "synthesize",
+                {
+                    "source": source,
+                    "per_class": spec.per_class,
+                    "sampler": spec.sampler,
+                    "seed": spec.seed,
+                    "device": spec.device,
+                    **at,
+                },
+            )
+        )
         children.append(
-            Child(f"fidelity:{x:g}", "fidelity", {
-                "images": f"@set:{x:g}", "extractor": spec.extractor, "inception_weights": spec.inception_weights, "device": spec.device,
-            })
-        )  # fmt: skip
+            Child(
+                f"fidelity:{x:g}",
+                "fidelity",
+                {
+                    "images": f"@set:{x:g}",
+                    "extractor": spec.extractor,
+                    "inception_weights": spec.inception_weights,
+                    "device": spec.device,
+                },
+            )
+        )
     return children
 
 
 def points(spec: SweepSpec, trained: TrainSpec) -> list[float]:
-    """The points of the curve, sorted. Raises SpecError where one is impossible with this generator."""
+    """The points of the curve, sorted. Raises SpecError where one is impossible with this
+    generator."""
     # a usual point that this generator cannot do is left out; one that was asked for is refused
     usual = DEFAULT_VALUES[spec.axis]
     if not spec.values and spec.axis == "num_steps":
@@ -45,12 +68,20 @@ def points(spec: SweepSpec, trained: TrainSpec) -> list[float]:
         raise _unguided()
     values = sorted(set(spec.values or usual))
     if not values:
-        raise SpecError(f"Values (--values): none of the usual points of {spec.axis} can be used; give some.", "values")
+        raise SpecError(
+            f"Values (--values): none of the usual points of {spec.axis} can be used; give some.",
+            "values",
+        )
     for x in values:
         _check(spec, trained, x)
-    if spec.axis != "num_steps" and spec.axis != "num_train_timesteps" and spec.num_steps > trained.num_train_timesteps:
+    if (
+        spec.axis != "num_steps"
+        and spec.axis != "num_train_timesteps"
+        and spec.num_steps > trained.num_train_timesteps
+    ):
         raise SpecError(
-            f"Sampler steps (--num-steps): {spec.num_steps} cannot be used; the generator was trained with T = {trained.num_train_timesteps}.",
+            f"Sampler steps (--num-steps): {spec.num_steps} cannot be used; the generator was"
+            f" trained with T = {trained.num_train_timesteps}.",
             "num_steps",
         )
     if spec.axis != "guidance_weight" and spec.guidance_weight > 0 and not can_be_guided(trained):
@@ -60,7 +91,8 @@ def points(spec: SweepSpec, trained: TrainSpec) -> list[float]:
 
 def _unguided() -> SpecError:
     return SpecError(
-        "Guidance weight w (--guidance-weight): the generator was trained without labels or without label dropout and cannot be guided; use 0.",
+        "Guidance weight w (--guidance-weight): the generator was trained without labels or without"
+        " label dropout and cannot be guided; use 0.",
         "guidance_weight",
     )
 
@@ -68,19 +100,27 @@ def _unguided() -> SpecError:
 def _check(spec: SweepSpec, trained: TrainSpec, x: float) -> None:
     if spec.axis == "guidance_weight":
         if x > 20:
-            raise SpecError(f"Values (--values): guidance weight {x:g} cannot be used; it must be 0 to 20.", "values")
+            raise SpecError(
+                f"Values (--values): guidance weight {x:g} cannot be used; it must be 0 to 20.",
+                "values",
+            )
         if x > 0 and not can_be_guided(trained):
             raise _unguided()
         return
     if x != int(x):
-        raise SpecError(f"Values (--values): {x:g} cannot be used; {spec.axis} takes whole numbers.", "values")
+        raise SpecError(
+            f"Values (--values): {x:g} cannot be used; {spec.axis} takes whole numbers.", "values"
+        )
     if spec.axis == "num_steps" and not 1 <= x <= trained.num_train_timesteps:
         raise SpecError(
-            f"Values (--values): {x:g} sampler steps cannot be used; the generator was trained with T = {trained.num_train_timesteps},"
-            f" so it must be 1 to {trained.num_train_timesteps}.", "values",
-        )  # fmt: skip
+            f"Values (--values): {x:g} sampler steps cannot be used; the generator was trained with"
+            f" T = {trained.num_train_timesteps}, so it must be 1 to"
+            f" {trained.num_train_timesteps}.",
+            "values",
+        )
     if spec.axis == "num_train_timesteps" and not max(10, spec.num_steps) <= x <= 4000:
         raise SpecError(
-            f"Values (--values): T = {x:g} cannot be used with {spec.num_steps} sampler steps; it must be {max(10, spec.num_steps)} to 4,000.",
+            f"Values (--values): T = {x:g} cannot be used with {spec.num_steps} sampler steps; it"
+            f" must be {max(10, spec.num_steps)} to 4,000.",
             "values",
         )

@@ -1,4 +1,5 @@
-"""Classical augmentation that leaves the class as it is: images (N, C, H, W) on any device, from a generator there."""
+"""Classical augmentation that leaves the class as it is: images (N, C, H, W) on any device, from a
+generator there."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ Augment = Callable[[Tensor, torch.Generator], Tensor]
 
 
 def shift(x: Tensor, noise: torch.Generator) -> Tensor:
-    """Moves every image by up to 2 pixels (1 below 16 pixels, a sixteenth of large ones) each way; the edge is repeated."""
+    """Moves every image by up to 2 pixels (1 below 16 pixels, a sixteenth of large ones) each way;
+    the edge is repeated."""
     most = max(2, x.shape[-1] // 16) if x.shape[-1] >= 16 else 1
     padded = F.pad(x, (most, most, most, most), mode="replicate")
     moves = torch.randint(0, 2 * most + 1, (len(x), 2), generator=noise, device=x.device)
@@ -20,7 +22,9 @@ def shift(x: Tensor, noise: torch.Generator) -> Tensor:
     columns = torch.arange(x.shape[3], device=x.device)[None] + moves[:, 1:]
     each = torch.arange(len(x), device=x.device)[:, None, None]
     # indexing channels-last memory gathers whole pixels and keeps the layout
-    return padded.permute(0, 2, 3, 1)[each, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+    return padded.permute(0, 2, 3, 1)[each, rows[:, :, None], columns[:, None, :]].permute(
+        0, 3, 1, 2
+    )
 
 
 def shift_and_mirror(x: Tensor, noise: torch.Generator) -> Tensor:
@@ -34,5 +38,6 @@ AUGMENTS: dict[str, Augment] = {"shift": shift, "shift_and_mirror": shift_and_mi
 
 
 def fit_for(mirror: bool) -> str:
-    """The augmentation of a data set; `mirror`: whether a mirrored image is still one of its class."""
+    """The augmentation of a data set; `mirror`: whether a mirrored image is still one of its
+    class."""
     return "shift_and_mirror" if mirror else "shift"

@@ -1,4 +1,5 @@
-"""Images where they lie: selections of arrays, of files in memory, and of images that are made when they are read."""
+"""Images where they lie: selections of arrays, of files in memory, and of images that are made when
+they are read."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ from dreamlab.tasks.context import TaskContext
 
 
 class Selection:
-    """Some images of several sources, one after the other, as one: uint8 (N, H, W, C). Nothing is copied before it is read."""
+    """Some images of several sources, one after the other, as one: uint8 (N, H, W, C). Nothing is
+    copied before it is read."""
 
     def __init__(self, parts: Sequence[tuple[Images, np.ndarray]]):
         self._parts = list(parts)
@@ -41,14 +43,18 @@ class Selection:
 
 
 class Noise:
-    """Endless images of uniform noise of one shape (H, W, C): image i depends on the seed and i alone."""
+    """Endless images of uniform noise of one shape (H, W, C): image i depends on the seed and i
+    alone."""
 
     def __init__(self, shape: tuple[int, ...], seed: int):
         self.shape, self._seed = (0, *shape), seed
 
     def __getitem__(self, index: Any) -> np.ndarray:
         draw = [
-            np.random.default_rng([self._seed, int(i), 5]).integers(0, 256, self.shape[1:], np.uint8) for i in index
+            np.random.default_rng([self._seed, int(i), 5]).integers(
+                0, 256, self.shape[1:], np.uint8
+            )
+            for i in index
         ]
         return np.stack(draw)
 
@@ -70,7 +76,8 @@ def at_size(source: Images, size: int) -> Images:
 
 
 def data_hash(name: str, data_dir: str) -> str:
-    """What identifies a data set by its content, both splits: of an imported one, what its card says."""
+    """What identifies a data set by its content, both splits: of an imported one, what its card
+    says."""
     if name in catalog.INFO:
         return _hash_of(name, data_dir)
     card = json.loads((catalog.folder_of(name) / catalog.CARD).read_text())

@@ -1,4 +1,5 @@
-"""One classifier recipe on one mix over several seeds; every seed's predictions are kept under a key of their own."""
+"""One classifier recipe on one mix over several seeds; every seed's predictions are kept under a
+key of their own."""
 
 from __future__ import annotations
 
@@ -32,7 +33,8 @@ from dreamlab.tasks.context import Stopped, TaskContext, TaskError, resize_messa
 
 Event = dict[str, Any]
 RECIPE_VERSION = 2
-"""Part of every cache key: raised when the training loop changes what it computes, or what is kept of it."""
+"""Part of every cache key: raised when the training loop changes what it computes, or what is kept
+of it."""
 TOP = 5
 """Classes that are kept of every prediction, where there are more."""
 
@@ -52,7 +54,8 @@ class Work:
 
 
 def classify(ctx: TaskContext) -> Iterator[Event]:
-    """Trains the missing seeds, one after the other; a stop ends after the step, and finished seeds are kept."""
+    """Trains the missing seeds, one after the other; a stop ends after the step, and finished seeds
+    are kept."""
     began = time.monotonic()
     spec = cast(ClassifySpec, ctx.spec)
     try:
@@ -78,7 +81,11 @@ def classify(ctx: TaskContext) -> Iterator[Event]:
             ctx.cache.put(key, **found)
         scores = score(found, data.test_labels, work.classes)
         done.append(scores)
-        arrays |= {f"seed_{seed}_{name}": found[name] for name in ("class", "probability", "top5") if name in found}
+        arrays |= {
+            f"seed_{seed}_{name}": found[name]
+            for name in ("class", "probability", "top5")
+            if name in found
+        }
         values = {name: scores[name] for name in ("accuracy", "macro_f1", "seconds")}
         yield {"type": "metric", "step": seed, "values": values}
     buffer = io.BytesIO()
@@ -90,21 +97,27 @@ def classify(ctx: TaskContext) -> Iterator[Event]:
 
 
 def seed_key(work: Work, seed: int, drawn: Drawn) -> str:
-    """The cache key of one seed: everything that its predictions depend on, the images by their content."""
+    """The cache key of one seed: everything that its predictions depend on, the images by their
+    content."""
     aside = array_hash(work.mix.roles.validation)
     settings = [RECIPE_VERSION, dataclasses.asdict(work.recipe), seed, drawn.identity, aside]
-    return "classify/" + hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:32]
+    return (
+        "classify/" + hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:32]
+    )
 
 
 def score(found: dict[str, np.ndarray], labels: np.ndarray, classes: int) -> dict[str, Any]:
-    """What one seed's predictions on the test images (labels (n,)) are worth, 0 to 1, and its confusion matrix, rows the
-    truth; `top5` and `validation` are None where there is no such thing."""
+    """What one seed's predictions on the test images (labels (n,)) are worth, 0 to 1, and its
+    confusion matrix, rows the truth; `top5` and `validation` are None where there is no such thing.
+    """
     p, y = torch.from_numpy(found["class"].astype(np.int64)), torch.from_numpy(np.array(labels))
     top5 = float((found["top5"] == labels[:, None]).any(1).mean()) if "top5" in found else None
     return {
         "accuracy": float((p == y).double().mean()),
         "macro_f1": float(multiclass_f1_score(p, y, num_classes=classes, average="macro")),
-        "per_class": [float(a) for a in multiclass_accuracy(p, y, num_classes=classes, average=None)],
+        "per_class": [
+            float(a) for a in multiclass_accuracy(p, y, num_classes=classes, average=None)
+        ],
         "confusion": multiclass_confusion_matrix(p, y, num_classes=classes).numpy(),
         "top5": top5,
         "validation": float(found["validation"]) if "validation" in found else None,
@@ -126,24 +139,36 @@ def _fit(ctx: TaskContext, work: Work, seed: int, drawn: Drawn) -> Iterator[Even
             said = now
             left = (seeds - seed) * steps - step
             yield {
-                "type": "progress", "step": seed * steps + step, "total": seeds * steps, "unit": "steps",
-                "eta_seconds": round(left * (now - began) / step, 1), "text": f"seed {seed + 1} of {seeds}",
-            }  # fmt: skip
+                "type": "progress",
+                "step": seed * steps + step,
+                "total": seeds * steps,
+                "unit": "steps",
+                "eta_seconds": round(left * (now - began) / step, 1),
+                "text": f"seed {seed + 1} of {seeds}",
+            }
     found = _predictions(fit.network, work.data.test_images, ctx.device)
     aside = work.mix.roles.validation
     if len(aside):
-        guessed = _predictions(fit.network, Selection([(work.data.train_images, aside)]), ctx.device)["class"]
+        guessed = _predictions(
+            fit.network, Selection([(work.data.train_images, aside)]), ctx.device
+        )["class"]
         found["validation"] = np.asarray((guessed == work.data.train_labels[aside]).mean())
     return {**found, "seconds": np.asarray(time.monotonic() - began)}
 
 
 def _predictions(network: Classifier, images: Images, device: str) -> dict[str, np.ndarray]:
-    """The class of every image, its probability, and the five most probable classes where there are more."""
-    at_once = 500 if parameters(network) < 10**6 else 100  # deep networks hold hundreds of maps of every image
+    """The class of every image, its probability, and the five most probable classes where there are
+    more."""
+    at_once = (
+        500 if parameters(network) < 10**6 else 100
+    )  # deep networks hold hundreds of maps of every image
     probabilities = torch.cat([p for _, p in outputs(network, images, device, at_once)])
     best, classes = probabilities.max(1), probabilities.shape[1]
     small = np.uint8 if classes <= 256 else np.int16
-    found = {"class": best.indices.numpy().astype(small), "probability": best.values.numpy().astype(np.float16)}
+    found = {
+        "class": best.indices.numpy().astype(small),
+        "probability": best.values.numpy().astype(np.float16),
+    }
     if classes > TOP:
         found["top5"] = probabilities.topk(TOP).indices.numpy().astype(small)
     return found
@@ -151,7 +176,9 @@ def _predictions(network: Classifier, images: Images, device: str) -> dict[str, 
 
 def _result(work: Work, done: list[dict[str, Any]], cached: int, seconds: float) -> dict[str, Any]:
     spec, mix, recipe, info = work.spec, work.mix, work.recipe, work.data.info
-    of_each = {name: [s[name] for s in done] for name in ("accuracy", "macro_f1", "top5", "validation")}
+    of_each = {
+        name: [s[name] for s in done] for name in ("accuracy", "macro_f1", "top5", "validation")
+    }
     truth, predicted = work.data.test_labels, np.array([s["class"] for s in done])
     with torch.device("meta"):
         network = CLASSIFIERS[recipe.classifier](info.channels, info.size, work.classes)
@@ -168,8 +195,14 @@ def _result(work: Work, done: list[dict[str, Any]], cached: int, seconds: float)
         "validation": of_each["validation"] if len(mix.roles.validation) else None,
         "interval": cell(correct(predicted, truth)) if done else None,
         "macro_f1_interval": cell(macro_f1(predicted, truth, work.classes)) if done else None,
-        "per_class": [float(x) for x in np.mean([s["per_class"] for s in done], axis=0)] if done else [],
-        "confusion": sum((s["confusion"] for s in done), np.zeros((work.classes, work.classes), np.int64)).tolist(),
+        "per_class": (
+            [float(x) for x in np.mean([s["per_class"] for s in done], axis=0)] if done else []
+        ),
+        "confusion": (
+            sum(
+                (s["confusion"] for s in done), np.zeros((work.classes, work.classes), np.int64)
+            ).tolist()
+        ),
         "parameters": parameters(network),
         "test_images": len(truth),
         "steps": recipe.steps,

@@ -23,18 +23,22 @@ from dreamlab.tasks.train.batches import fits
 
 WARM_UP, MOMENTUM = 0.1, 0.9
 RESIDENT_BYTES = 2**30
-"""Images above this stay where they are (on a disk, perhaps) when a CPU trains; a GPU takes what fits into its memory."""
+"""Images above this stay where they are (on a disk, perhaps) when a CPU trains; a GPU takes what
+fits into its memory."""
 AT_ONCE = 4096
 """Images gathered at once."""
 INDICES_AHEAD = 32
-"""Batches whose indices go to the device together: one transfer each would make a GPU wait for the host."""
+"""Batches whose indices go to the device together: one transfer each would make a GPU wait for the
+host."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """How a classifier is trained. By default AdamW (Loshchilov & Hutter 2019), linear warm-up, then cosine to zero.
+    """How a classifier is trained. By default AdamW (Loshchilov & Hutter 2019), linear warm-up,
+    then cosine to zero.
 
-    Adam and SGD (Nesterov momentum 0.9) add the weight decay to the gradient. `augment` is a name in AUGMENTS or empty.
+    Adam and SGD (Nesterov momentum 0.9) add the weight decay to the gradient. `augment` is a name
+    in AUGMENTS or empty.
     """
 
     classifier: str
@@ -49,12 +53,22 @@ class Recipe:
     @classmethod
     def of(cls, spec: ClassifySpec, images: int) -> Recipe:
         """The recipe of a spec for an arm of this many images."""
-        steps = spec.steps if spec.budget == "steps" else max(1, round(spec.epochs * images / spec.batch_size))
+        steps = (
+            spec.steps
+            if spec.budget == "steps"
+            else max(1, round(spec.epochs * images / spec.batch_size))
+        )
         augmented = spec.augment or spec.arm == "augmented"
         return cls(
-            spec.classifier, steps, spec.batch_size, spec.learning_rate, spec.weight_decay, spec.optimizer,
-            spec.learning_rate_schedule, fit_for(catalog.info(spec.dataset).mirror) if augmented else "",
-        )  # fmt: skip
+            spec.classifier,
+            steps,
+            spec.batch_size,
+            spec.learning_rate,
+            spec.weight_decay,
+            spec.optimizer,
+            spec.learning_rate_schedule,
+            fit_for(catalog.info(spec.dataset).mirror) if augmented else "",
+        )
 
     def rate(self, step: int) -> float:
         """The learning rate of step 0, 1, ..."""
@@ -65,22 +79,32 @@ class Recipe:
             return self.learning_rate * (done / WARM_UP)
         if step / self.steps <= WARM_UP:
             return self.learning_rate
-        return self.learning_rate * (0.5 * (1 + math.cos(math.pi * (step / self.steps - WARM_UP) / (1 - WARM_UP))))
+        return self.learning_rate * (
+            0.5 * (1 + math.cos(math.pi * (step / self.steps - WARM_UP) / (1 - WARM_UP)))
+        )
 
 
 class Fit:
     """One classifier in training. Iterate to take steps; the network is in `network` at any time.
 
-    images uint8 (N, H, W, C), labels int64 (N,). The same recipe, data, seed, device and threads give the same network.
-    On a GPU the arithmetic is bf16 where the device is fast at it.
+    images uint8 (N, H, W, C), labels int64 (N,). The same recipe, data, seed, device and threads
+    give the same network. On a GPU the arithmetic is bf16 where the device is fast at it.
     """
 
     def __init__(
-        self, recipe: Recipe, images: Images, labels: np.ndarray, classes: int, seed: int, device: str,
+        self,
+        recipe: Recipe,
+        images: Images,
+        labels: np.ndarray,
+        classes: int,
+        seed: int,
+        device: str,
         resident: bool | None = None,
-    ):  # fmt: skip
+    ):
         self.recipe, self.seed, self.device = recipe, seed, prepare(device)
-        self.precision = "bf16" if self.device.type == "cuda" and has_fast_bf16(self.device) else "fp32"
+        self.precision = (
+            "bf16" if self.device.type == "cuda" and has_fast_bf16(self.device) else "fp32"
+        )
         self.source = images
         self.resident = self._may_lie_there() if resident is None else resident
         self.labels = torch.from_numpy(labels.copy()).to(self.device)
@@ -116,7 +140,8 @@ class Fit:
 
     @contextlib.contextmanager
     def _chance(self, step: int) -> Iterator[None]:
-        """Dropout and stochastic depth draw from torch's global generators: for a step they are the fit's own."""
+        """Dropout and stochastic depth draw from torch's global generators: for a step they are the
+        fit's own."""
         if not self.has_chance:
             yield
             return
@@ -126,7 +151,9 @@ class Fit:
 
     def _may_lie_there(self) -> bool:
         nbytes = math.prod(self.source.shape)
-        return fits(nbytes, self.device) and (self.device.type == "cuda" or nbytes <= RESIDENT_BYTES)
+        return fits(nbytes, self.device) and (
+            self.device.type == "cuda" or nbytes <= RESIDENT_BYTES
+        )
 
     def _resident_batches(self) -> Generator[tuple[Tensor, Tensor], None, None]:
         images = torch.empty(tuple(self.source.shape), dtype=torch.uint8, device=self.device)
@@ -135,7 +162,9 @@ class Fit:
             images[start : start + len(part)] = part
         stream = self._batches()
         while True:
-            for index in torch.from_numpy(np.stack([next(stream) for _ in range(INDICES_AHEAD)])).to(self.device):
+            for index in torch.from_numpy(
+                np.stack([next(stream) for _ in range(INDICES_AHEAD)])
+            ).to(self.device):
                 yield images[index], self.labels[index]
 
     def _streamed_batches(self) -> Generator[tuple[Tensor, Tensor], None, None]:
@@ -143,7 +172,9 @@ class Fit:
 
         def read(index: np.ndarray) -> tuple[Tensor, Tensor]:
             images = torch.from_numpy(np.asarray(self.source[index]))
-            return (images.pin_memory() if self.device.type == "cuda" else images), torch.from_numpy(index)
+            return (
+                images.pin_memory() if self.device.type == "cuda" else images
+            ), torch.from_numpy(index)
 
         stream = self._batches()
         with ThreadPoolExecutor(1, thread_name_prefix="images") as reader:
@@ -154,8 +185,8 @@ class Fit:
                 yield images.to(self.device, non_blocking=True), self.labels[index.to(self.device)]
 
     def _batches(self) -> Iterator[np.ndarray]:
-        # an endless stream of permutations cut into equal batches: every image is seen equally often, and a batch
-        # norm never meets a nearly empty last batch
+        # an endless stream of permutations cut into equal batches: every image is seen equally
+        # often, and a batch norm never meets a nearly empty last batch
         rng = np.random.default_rng([self.seed, 2])
         left = np.zeros(0, dtype=np.int64)
         while True:
@@ -168,10 +199,15 @@ class Fit:
 def _optimizer(recipe: Recipe, network: Classifier) -> torch.optim.Optimizer:
     """Weight decay is for matrices alone: biases and norms are left as they are."""
     groups = [
-        {"params": [p for p in network.parameters() if p.ndim > 1], "weight_decay": recipe.weight_decay},
+        {
+            "params": [p for p in network.parameters() if p.ndim > 1],
+            "weight_decay": recipe.weight_decay,
+        },
         {"params": [p for p in network.parameters() if p.ndim <= 1], "weight_decay": 0.0},
     ]
     if recipe.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=MOMENTUM, nesterov=True, fused=True)
+        return torch.optim.SGD(
+            groups, lr=recipe.learning_rate, momentum=MOMENTUM, nesterov=True, fused=True
+        )
     kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[recipe.optimizer]
     return kind(groups, lr=recipe.learning_rate, fused=True)

@@ -1,4 +1,5 @@
-"""An arm of a mix as sources and indices: what a classifier of each seed is trained on, without a copy of any image."""
+"""An arm of a mix as sources and indices: what a classifier of each seed is trained on, without a
+copy of any image."""
 
 from __future__ import annotations
 
@@ -27,9 +28,10 @@ class Drawn:
 
 @dataclasses.dataclass(frozen=True)
 class Mix:
-    """What an arm may draw from, and how many of each class. `real` and `synthetic` are sources with labels (N,) int64,
-    of which `roles.pool` may be trained on. `made_at` is the side of the synthetic images before they were resized to that
-    of the real ones; 0 where they were not. `hashes` identify the sources."""
+    """What an arm may draw from, and how many of each class. `real` and `synthetic` are sources
+    with labels (N,) int64, of which `roles.pool` may be trained on. `made_at` is the side of the
+    synthetic images before they were resized to that of the real ones; 0 where they were not.
+    `hashes` identify the sources."""
 
     arm: mixing.Arm
     real: Images
@@ -53,7 +55,9 @@ class Mix:
     def draw(self, seed: int) -> Drawn:
         """The training set of one seed, real images first, in the order of the sources."""
         classes = len(self.counts)
-        held = mixing.contents(self.arm.name, self.real_labels, self.roles.pool, self.synthetic_labels, classes, seed)
+        held = mixing.contents(
+            self.arm.name, self.real_labels, self.roles.pool, self.synthetic_labels, classes, seed
+        )
         parts = [(self.real, held.real), (self.synthetic, held.synthetic)]
         if len(held.duplicated):
             parts.append((self.real, held.duplicated))
@@ -61,23 +65,32 @@ class Mix:
             parts.append((Noise(self.real.shape[1:], seed), np.arange(len(held.noise))))
         real, again = self.real_labels[held.real], self.real_labels[held.duplicated]
         drawn = np.concatenate([real, self.synthetic_labels[held.synthetic], again, held.noise])
-        identity = [*self.hashes, self.arm.form == "noise", array_hash(*(i for _, i in parts), drawn)]
+        identity = [
+            *self.hashes,
+            self.arm.form == "noise",
+            array_hash(*(i for _, i in parts), drawn),
+        ]
         return Drawn(Selection(parts), drawn, identity)
 
 
 def mixed(ctx: TaskContext, spec: ClassifySpec, data: catalog.DataSet) -> Mix:
-    """The sources and counts of an arm. Raises TaskError where the synthetic set does not fit or is too small."""
+    """The sources and counts of an arm. Raises TaskError where the synthetic set does not fit or is
+    too small."""
     classes, arm = len(data.info.classes), mixing.parse(spec.arm)
     try:
         roles = selection.select(data.train_labels, spec, classes)
-        counts = mixing.counts(spec.arm, np.bincount(data.train_labels[roles.pool], minlength=classes).tolist())
+        counts = mixing.counts(
+            spec.arm, np.bincount(data.train_labels[roles.pool], minlength=classes).tolist()
+        )
     except ValueError as error:
         raise TaskError(f"{data.info.title}: {error}.") from None
     synthetic, labels = data.train_images[:0], data.train_labels[:0]
     hashes = [data_hash(spec.dataset, spec.data_dir)]
     if arm.needs_set:
         if not spec.synthetic:
-            raise TaskError(f"Arm {spec.arm} needs synthetic images: name a synthetic set (--synthetic).")
+            raise TaskError(
+                f"Arm {spec.arm} needs synthetic images: name a synthetic set (--synthetic)."
+            )
         run, synthetic, labels = synthetic_set(ctx, spec.synthetic)
         _check(spec, data, synthetic, labels, counts)
         hashes.append(set_hash(ctx, run))
@@ -96,17 +109,22 @@ def mixed(ctx: TaskContext, spec: ClassifySpec, data: catalog.DataSet) -> Mix:
 
 
 def synthetic_set(ctx: TaskContext, run_id: str) -> tuple[Run, np.ndarray, np.ndarray]:
-    """The run of a labelled synthetic set, its images (memory-mapped) and its labels. Raises TaskError."""
+    """The run of a labelled synthetic set, its images (memory-mapped) and its labels. Raises
+    TaskError."""
     try:
         run = ctx.store.get(run_id)
         made = run.spec
-        if not isinstance(made, SynthesizeSpec) and not (isinstance(made, ImportSpec) and made.role == "synthetic"):
+        if not isinstance(made, SynthesizeSpec) and not (
+            isinstance(made, ImportSpec) and made.role == "synthetic"
+        ):
             raise TaskError(
-                f"{run_id} is no synthetic set: name a synthesize run, or an import with the role synthetic."
+                f"{run_id} is no synthetic set: name a synthesize run, or an import with the role"
+                " synthetic."
             )
         if isinstance(made, SynthesizeSpec) and not has_labels(ctx, made):
             raise TaskError(
-                f"The images of {run_id} have no labels, its generator knows no classes: sample it with --labeller own or all."
+                f"The images of {run_id} have no labels, its generator knows no classes: sample it"
+                " with --labeller own or all."
             )
         return run, *imageset.load(run.path)
     except TaskError:
@@ -118,7 +136,8 @@ def synthetic_set(ctx: TaskContext, run_id: str) -> tuple[Run, np.ndarray, np.nd
 
 
 def has_labels(ctx: TaskContext, made: SynthesizeSpec) -> bool:
-    """Whether the labels of a sampled set are classes. A generator that is gone is taken to have known them."""
+    """Whether the labels of a sampled set are classes. A generator that is gone is taken to have
+    known them."""
     try:
         trained = ctx.store.get(made.source).spec
     except RunError:
@@ -127,22 +146,29 @@ def has_labels(ctx: TaskContext, made: SynthesizeSpec) -> bool:
 
 
 def _check(
-    spec: ClassifySpec, data: catalog.DataSet, images: np.ndarray, labels: np.ndarray, counts: list[mixing.Counts]
+    spec: ClassifySpec,
+    data: catalog.DataSet,
+    images: np.ndarray,
+    labels: np.ndarray,
+    counts: list[mixing.Counts],
 ) -> None:
     name, info = f"The synthetic set {spec.synthetic}", data.info
     if images.shape[3] != info.channels:
         raise TaskError(
-            f"{name} has {images.shape[3]} colour channels, {info.title} has {info.channels}; choose a set of the same data."
+            f"{name} has {images.shape[3]} colour channels, {info.title} has {info.channels};"
+            " choose a set of the same data."
         )
     held = np.bincount(labels, minlength=len(info.classes))
     if len(held) > len(info.classes):
         raise TaskError(
-            f"{name} has images of class {len(held) - 1}, {info.title} has the classes 0 to {len(info.classes) - 1}."
+            f"{name} has images of class {len(held) - 1}, {info.title} has the classes 0 to"
+            f" {len(info.classes) - 1}."
         )
     lacking = [c for c, count in enumerate(counts) if held[c] < count.synthetic]
     if lacking:
         c = lacking[0]
         more = f" (so it is with {len(lacking)} classes)" if len(lacking) > 1 else ""
         raise TaskError(
-            f"{name} has {held[c]} images of class {c}, arm {spec.arm} needs {counts[c].synthetic}{more}; sample more."
+            f"{name} has {held[c]} images of class {c}, arm {spec.arm} needs"
+            f" {counts[c].synthetic}{more}; sample more."
         )

@@ -1,4 +1,5 @@
-"""The reference classifier of a data set: trained here once on its real training images, then kept in the cache."""
+"""The reference classifier of a data set: trained here once on its real training images, then kept
+in the cache."""
 
 from __future__ import annotations
 
@@ -33,7 +34,8 @@ MOST_IMAGES = 60_000
 
 
 def spread_over(labels: np.ndarray, most: int) -> np.ndarray:
-    """Sorted indices of at most `most` images, drawn with the same share of every class and at least one of each."""
+    """Sorted indices of at most `most` images, drawn with the same share of every class and at
+    least one of each."""
     if len(labels) <= most:
         return np.arange(len(labels))
     rng, chosen = np.random.default_rng(0), []
@@ -46,10 +48,12 @@ def spread_over(labels: np.ndarray, most: int) -> np.ndarray:
 def reference_classifier(
     ctx: TaskContext, data: catalog.DataSet, data_dir: str = "", pool: np.ndarray | None = None
 ) -> Generator[Event, None, tuple[ClassifierExtractor, float]]:
-    """Yields progress while it trains; returns the extractor and its accuracy on the real test images.
+    """Yields progress while it trains; returns the extractor and its accuracy on the real test
+    images.
 
-    `pool`: sorted indices of the training images that it may use, all of them where it is None. Raises Stopped. One run
-    trains, others of the same folder wait for it: all must compare with the same network.
+    `pool`: sorted indices of the training images that it may use, all of them where it is None.
+    Raises Stopped. One run trains, others of the same folder wait for it: all must compare with the
+    same network.
     """
     recipe = _recipe(data)
     key = _key(data, data_dir, recipe, pool)
@@ -64,26 +68,36 @@ def reference_classifier(
                 ctx.cache.put(key, **found)
         finally:
             lock.release()
-    network = CLASSIFIERS[recipe.classifier](data.info.channels, data.info.size, len(data.info.classes))
+    network = CLASSIFIERS[recipe.classifier](
+        data.info.channels, data.info.size, len(data.info.classes)
+    )
     network.load_state_dict({k: torch.from_numpy(v) for k, v in found.items() if k != "accuracy"})
     network.to(ctx.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return ClassifierExtractor(network.eval(), ctx.device), float(found["accuracy"])
 
 
 def _recipe(data: catalog.DataSet) -> Recipe:
-    return dataclasses.replace(RECIPES.get(data.info.name, DEFAULT_RECIPE), augment=fit_for(data.info.mirror))
+    return dataclasses.replace(
+        RECIPES.get(data.info.name, DEFAULT_RECIPE), augment=fit_for(data.info.mirror)
+    )
 
 
 def _key(data: catalog.DataSet, data_dir: str, recipe: Recipe, pool: np.ndarray | None) -> str:
-    # the first five settings are written as when they were all: what the demo run brings along is found under this key
+    # the first five settings are written as when they were all: what the demo run brings along is
+    # found under this key
     r = recipe
     settings = (
-        f"Recipe(classifier={r.classifier!r}, steps={r.steps}, batch_size={r.batch_size}, learning_rate={r.learning_rate},"
-        f" weight_decay={r.weight_decay})"
+        f"Recipe(classifier={r.classifier!r}, steps={r.steps}, batch_size={r.batch_size},"
+        f" learning_rate={r.learning_rate}, weight_decay={r.weight_decay})"
     )
     name = data.info.name
     if name in catalog.INFO:
-        content: list[Any] = [VERSION, name, settings, array_hash(data.train_images, data.train_labels)]
+        content: list[Any] = [
+            VERSION,
+            name,
+            settings,
+            array_hash(data.train_images, data.train_labels),
+        ]
     else:
         content = [VERSION, "import", settings, data_hash(name, data_dir)]
     if r.augment != "shift":
@@ -126,9 +140,13 @@ def _train(
         if now - said > 0.5:
             said = now
             yield {
-                "type": "progress", "step": step, "total": recipe.steps, "unit": "steps",
-                "eta_seconds": round((recipe.steps - step) * (now - began) / step, 1), "text": "training the reference classifier",
-            }  # fmt: skip
+                "type": "progress",
+                "step": step,
+                "total": recipe.steps,
+                "unit": "steps",
+                "eta_seconds": round((recipe.steps - step) * (now - began) / step, 1),
+                "text": "training the reference classifier",
+            }
     accuracy, tested = accuracy_on_test(fit.network, data, ctx.device)
     yield {
         "type": "message",
@@ -140,7 +158,8 @@ def _train(
 
 
 def accuracy_on_test(network: Classifier, data: catalog.DataSet, device: str) -> tuple[float, int]:
-    """Share of the real test images that it gets right, and how many they are (at most MOST_IMAGES)."""
+    """Share of the real test images that it gets right, and how many they are (at most
+    MOST_IMAGES)."""
     index = spread_over(data.test_labels, MOST_IMAGES)
     probabilities = outputs(network, Selection([(data.test_images, index)]), device)
     predicted = torch.cat([p.argmax(1) for _, p in probabilities]).numpy()

@@ -1,4 +1,5 @@
-"""Frechet distance and KID of a synthetic set against real images, with the same distances of other real images."""
+"""Frechet distance and KID of a synthetic set against real images, with the same distances of other
+real images."""
 
 from __future__ import annotations
 
@@ -11,7 +12,12 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from dreamlab.data import catalog, imageset
-from dreamlab.fidelity.extractors import ClassifierExtractor, Extractor, ExtractorError, InceptionExtractor
+from dreamlab.fidelity.extractors import (
+    ClassifierExtractor,
+    Extractor,
+    ExtractorError,
+    InceptionExtractor,
+)
 from dreamlab.fidelity.frechet import Statistics, frechet_interval, statistics
 from dreamlab.fidelity.kid import kid
 from dreamlab.settings import FidelitySpec, ImportSpec, SynthesizeSpec, TrainSpec
@@ -19,7 +25,11 @@ from dreamlab.store import RunError
 from dreamlab.store.cache import array_hash
 from dreamlab.tasks.classify.training_set import has_labels
 from dreamlab.tasks.context import Stopped, TaskContext, TaskError, resize_message
-from dreamlab.tasks.fidelity.reference_classifier import MOST_IMAGES, reference_classifier, spread_over
+from dreamlab.tasks.fidelity.reference_classifier import (
+    MOST_IMAGES,
+    reference_classifier,
+    spread_over,
+)
 
 Event = dict[str, Any]
 NAMES = {"classifier": ("fd_classifier", "kid_classifier"), "inception": ("fid", "kid")}
@@ -30,9 +40,10 @@ FEWEST = 10
 
 @dataclasses.dataclass(frozen=True)
 class Sets:
-    """What is compared: synthetic images with labels, and the real split that is the reference; `floor` is other real
-    images. `made_at` is the side of the synthetic ones before they were resized to that of the real ones, `labelled`
-    whether their labels are classes. Of a large data set the real images are a part, see `reference.MOST_IMAGES`."""
+    """What is compared: synthetic images with labels, and the real split that is the reference;
+    `floor` is other real images. `made_at` is the side of the synthetic ones before they were
+    resized to that of the real ones, `labelled` whether their labels are classes. Of a large data
+    set the real images are a part, see `reference.MOST_IMAGES`."""
 
     data: catalog.DataSet
     data_dir: str
@@ -58,24 +69,43 @@ def fidelity(ctx: TaskContext) -> Iterator[Event]:
     yield _progress(1, 2, "comparing", "distances")
     metrics = _metrics(ctx, extractor, synthetic, reference)
     for metric in metrics:
-        yield {"type": "metric", "step": len(sets.images), "values": {metric["name"]: metric["value"]}}
+        yield {
+            "type": "metric",
+            "step": len(sets.images),
+            "values": {metric["name"]: metric["value"]},
+        }
     if ctx.stopping():
         raise Stopped
     real_floor = _metrics(ctx, extractor, other, reference)
     recognised = None
     if isinstance(extractor, ClassifierExtractor) and sets.labelled:
         recognised = float((extractor.predict(synthetic) == sets.labels).mean())
-    yield {"type": "result", "values": {
-        "metrics": metrics,
-        "images": len(sets.images),
-        "reference": {"dataset": sets.data.info.name, "split": spec.reference, "images": len(sets.reference)},
-        "extractor": {"name": extractor.name, "accuracy": accuracy, "dimensions": extractor.dimensions, "id": extractor.id},
-        "recognised": recognised,
-        "real_floor": real_floor,
-        "real_floor_images": len(sets.floor),
-        "appearance": {"real": appearance(sets.reference), "synthetic": appearance(sets.images)},
-        "seconds": round(time.monotonic() - began, 3),
-    }}  # fmt: skip
+    yield {
+        "type": "result",
+        "values": {
+            "metrics": metrics,
+            "images": len(sets.images),
+            "reference": {
+                "dataset": sets.data.info.name,
+                "split": spec.reference,
+                "images": len(sets.reference),
+            },
+            "extractor": {
+                "name": extractor.name,
+                "accuracy": accuracy,
+                "dimensions": extractor.dimensions,
+                "id": extractor.id,
+            },
+            "recognised": recognised,
+            "real_floor": real_floor,
+            "real_floor_images": len(sets.floor),
+            "appearance": {
+                "real": appearance(sets.reference),
+                "synthetic": appearance(sets.images),
+            },
+            "seconds": round(time.monotonic() - began, 3),
+        },
+    }
 
 
 def _sets(ctx: TaskContext, spec: FidelitySpec) -> Sets:
@@ -89,7 +119,8 @@ def _sets(ctx: TaskContext, spec: FidelitySpec) -> Sets:
             dataset, data_dir = made.dataset, spec.data_dir
         else:
             raise TaskError(
-                f"{run.id} is no synthetic set: name a synthesize run, or an import with the role synthetic."
+                f"{run.id} is no synthetic set: name a synthesize run, or an import with the role"
+                " synthetic."
             )
         data = catalog.load(dataset, data_dir)
         images, labels = imageset.load(run.path)
@@ -101,11 +132,13 @@ def _sets(ctx: TaskContext, spec: FidelitySpec) -> Sets:
         raise TaskError(f"The images of {spec.images} cannot be read: {error}.") from None
     if len(images) < FEWEST:
         raise TaskError(
-            f"The synthetic set has {len(images)} images; a distance needs at least {FEWEST}, and says little below 1,000."
+            f"The synthetic set has {len(images)} images; a distance needs at least {FEWEST}, and"
+            " says little below 1,000."
         )
     if images.shape[3] != data.info.channels:
         raise TaskError(
-            f"The synthetic set has {images.shape[3]} colour channels, {data.info.title} has {data.info.channels}; they must be the same."
+            f"The synthetic set has {images.shape[3]} colour channels, {data.info.title} has"
+            f" {data.info.channels}; they must be the same."
         )
     made_at = images.shape[1]
     images = np.asarray(imageset.resized(images, data.info.size))
@@ -114,14 +147,16 @@ def _sets(ctx: TaskContext, spec: FidelitySpec) -> Sets:
         "train": _bounded(data.train_images, data.train_labels),
     }
     other = parts["train" if spec.reference == "test" else "test"]
-    # as many as there are synthetic ones: a distance falls with the number of images, so only equal numbers compare
+    # as many as there are synthetic ones: a distance falls with the number of images, so only equal
+    # numbers compare
     drawn = np.random.default_rng(0).permutation(len(other))[: len(images)]
     floor = other[np.sort(drawn)]
     return Sets(data, data_dir, images, labels, parts[spec.reference], floor, made_at, labelled)
 
 
 def _bounded(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The images themselves where they are few enough to be compared, else a part of every class."""
+    """The images themselves where they are few enough to be compared, else a part of every
+    class."""
     return images if len(images) <= MOST_IMAGES else images[spread_over(labels, MOST_IMAGES)]
 
 
@@ -137,8 +172,11 @@ def _extractor(
         raise TaskError(str(error)) from None
 
 
-def features(ctx: TaskContext, extractor: Extractor, images: np.ndarray, of: str) -> Generator[Event, None, np.ndarray]:
-    """Features (n, dimensions) float32, cached under the extractor's id and the images' content. Raises Stopped."""
+def features(
+    ctx: TaskContext, extractor: Extractor, images: np.ndarray, of: str
+) -> Generator[Event, None, np.ndarray]:
+    """Features (n, dimensions) float32, cached under the extractor's id and the images' content.
+    Raises Stopped."""
     key = f"features/{extractor.id}/{array_hash(images)}"
     found = ctx.cache.get(key)
     if found is not None:
@@ -154,7 +192,11 @@ def features(ctx: TaskContext, extractor: Extractor, images: np.ndarray, of: str
         if now - said > 0.5:
             said = now
             yield _progress(
-                done, len(images), f"features of {of}", "images", (len(images) - done) * (now - began) / done
+                done,
+                len(images),
+                f"features of {of}",
+                "images",
+                (len(images) - done) * (now - began) / done,
             )
     together = np.concatenate(parts)
     if not np.isfinite(together).all():
@@ -164,18 +206,23 @@ def features(ctx: TaskContext, extractor: Extractor, images: np.ndarray, of: str
 
 
 def appearance(images: np.ndarray) -> dict[str, dict[str, float]]:
-    """Mean grey level (ITU-R BT.601, 0 black to 1 white) of the whole images and of their outermost pixels, each with
-    its standard error over the images: whether backgrounds are darker than they should be (study S3)."""
+    """Mean grey level (ITU-R BT.601, 0 black to 1 white) of the whole images and of their outermost
+    pixels, each with its standard error over the images: whether backgrounds are darker than they
+    should be (study S3)."""
     means = np.empty((2, len(images)))
     for start in range(0, len(images), AT_ONCE):
         part = np.asarray(images[start : start + AT_ONCE], np.float32) / 255
         grey = part @ LUMA if part.shape[-1] == 3 else part[..., 0]
-        border = np.concatenate([grey[:, 0], grey[:, -1], grey[:, 1:-1, 0], grey[:, 1:-1, -1]], axis=1)
+        border = np.concatenate(
+            [grey[:, 0], grey[:, -1], grey[:, 1:-1, 0], grey[:, 1:-1, -1]], axis=1
+        )
         means[:, start : start + len(part)] = grey.mean((1, 2)), border.mean(1)
     errors = means.std(axis=1, ddof=1) / np.sqrt(len(images))
     return {
         name: {"mean": float(mean), "error": float(error)}
-        for name, mean, error in zip(("brightness", "border"), means.mean(axis=1), errors, strict=True)
+        for name, mean, error in zip(
+            ("brightness", "border"), means.mean(axis=1), errors, strict=True
+        )
     }
 
 
@@ -189,18 +236,26 @@ def _kept_statistics(ctx: TaskContext, extractor: Extractor, reference: np.ndarr
     return made
 
 
-def _metrics(ctx: TaskContext, extractor: Extractor, x: np.ndarray, y: np.ndarray) -> list[dict[str, Any]]:
-    """Both distances with intervals; a pair of sets that was compared before is not compared again."""
+def _metrics(
+    ctx: TaskContext, extractor: Extractor, x: np.ndarray, y: np.ndarray
+) -> list[dict[str, Any]]:
+    """Both distances with intervals; a pair of sets that was compared before is not compared
+    again."""
     fd, mmd = NAMES[extractor.name]
     key = f"distances/{extractor.id}/{array_hash(x, y)}"
     found = ctx.cache.get(key)
     if found is None:
-        with threadpool_limits(ctx.threads):  # numpy's own threads would fight those of other workers
+        with threadpool_limits(
+            ctx.threads
+        ):  # numpy's own threads would fight those of other workers
             intervals = frechet_interval(x, y, of_y=_kept_statistics(ctx, extractor, y)), kid(x, y)
         found = {"values": np.array([[i.mean, i.low, i.high] for i in intervals])}
         ctx.cache.put(key, **found)
     rows = zip((fd, mmd), found["values"].tolist(), strict=True)
-    return [{"name": name, "value": value, "low": low, "high": high, "unit": ""} for name, (value, low, high) in rows]
+    return [
+        {"name": name, "value": value, "low": low, "high": high, "unit": ""}
+        for name, (value, low, high) in rows
+    ]
 
 
 def _progress(step: int, total: int, text: str, unit: str, eta: float | None = None) -> Event:

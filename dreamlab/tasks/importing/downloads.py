@@ -1,4 +1,5 @@
-"""Data sets from elsewhere: fetched by torchvision or the `datasets` package into the cache beside the runs, once."""
+"""Data sets from elsewhere: fetched by torchvision or the `datasets` package into the cache beside
+the runs, once."""
 
 from __future__ import annotations
 
@@ -25,19 +26,38 @@ Stopping = Callable[[], bool]
 # name -> (title, torchvision's class, bytes of its files, the files, where they go, where they are)
 TORCHVISION = {
     "mnist": (
-        "MNIST", "MNIST", 11_594_722, "the four IDX files ({train,t10k}-{images-idx3,labels-idx1}-ubyte.gz)", "MNIST/raw",
+        "MNIST",
+        "MNIST",
+        11_594_722,
+        "the four IDX files ({train,t10k}-{images-idx3,labels-idx1}-ubyte.gz)",
+        "MNIST/raw",
         "https://ossci-datasets.s3.amazonaws.com/mnist/",
     ),
     "fashion_mnist": (
-        "Fashion-MNIST", "FashionMNIST", 30_878_645, "the four IDX files ({train,t10k}-{images-idx3,labels-idx1}-ubyte.gz)",
-        "FashionMNIST/raw", "https://github.com/zalandoresearch/fashion-mnist",
+        "Fashion-MNIST",
+        "FashionMNIST",
+        30_878_645,
+        "the four IDX files ({train,t10k}-{images-idx3,labels-idx1}-ubyte.gz)",
+        "FashionMNIST/raw",
+        "https://github.com/zalandoresearch/fashion-mnist",
     ),
-    "cifar10": ("CIFAR-10", "CIFAR10", 170_498_071, "cifar-10-python.tar.gz", "", "https://www.cs.toronto.edu/~kriz/cifar.html"),
+    "cifar10": (
+        "CIFAR-10",
+        "CIFAR10",
+        170_498_071,
+        "cifar-10-python.tar.gz",
+        "",
+        "https://www.cs.toronto.edu/~kriz/cifar.html",
+    ),
     "flowers102": (
-        "Oxford 102 Flowers", "Flowers102", 344_878_000, "102flowers.tgz, imagelabels.mat and setid.mat", "flowers-102",
+        "Oxford 102 Flowers",
+        "Flowers102",
+        344_878_000,
+        "102flowers.tgz, imagelabels.mat and setid.mat",
+        "flowers-102",
         "https://www.robots.ox.ac.uk/~vgg/data/flowers/102/",
     ),
-}  # fmt: skip
+}
 ARCHIVES = ("*.gz", "*.tgz", "*.mat")
 LABELS = ("label", "labels", "class", "target", "species", "category")
 WAIT = 0.5
@@ -45,7 +65,8 @@ WAIT = 0.5
 
 
 def torchvision(name: str, cache: Path, stopping: Stopping) -> Generator[Event, None, Source]:
-    """A data set of TORCHVISION, downloaded where the cache does not hold it. Raises TaskError with what to put where."""
+    """A data set of TORCHVISION, downloaded where the cache does not hold it. Raises TaskError with
+    what to put where."""
     title, class_name, size, files, inner, address = TORCHVISION[name]
     folder = cache / name
     held = _held(folder)
@@ -60,14 +81,16 @@ def torchvision(name: str, cache: Path, stopping: Stopping) -> Generator[Event, 
         getattr(torchvision.datasets, class_name)(str(folder), download=True)
 
     try:
-        yield from _in_background(fetch, lambda: _downloaded(folder), size, f"downloading {title}", stopping)
+        yield from _in_background(
+            fetch, lambda: _downloaded(folder), size, f"downloading {title}", stopping
+        )
         return open_known(folder) or _missing(folder)
     except Stopped:
         raise
     except Exception as error:
         raise TaskError(
-            f"{title} could not be downloaded ({_reason(error)}): put {files} from {address} into {folder / inner} and resume this run,"
-            " or import a folder that holds it."
+            f"{title} could not be downloaded ({_reason(error)}): put {files} from {address} into"
+            f" {folder / inner} and resume this run, or import a folder that holds it."
         ) from None
 
 
@@ -79,52 +102,67 @@ def huggingface(name: str, cache: Path, stopping: Stopping) -> Generator[Event, 
         import datasets
     except ImportError:
         raise TaskError(
-            f"From (--from): huggingface:{name} needs the package `datasets`: run `pip install datasets`, or download the data set and"
-            " give its folder."
+            f"From (--from): huggingface:{name} needs the package `datasets`: run `pip install"
+            " datasets`, or download the data set and give its folder."
         ) from None
     yield _message(f"Downloading {name} from the Hugging Face hub into {cache}.")
     found: list[Any] = []
     try:
         yield from _in_background(
             lambda: found.append(datasets.load_dataset(name, cache_dir=str(cache / "huggingface"))),
-            lambda: _downloaded(cache / "huggingface", "*"), 0, f"downloading {name}", stopping,
-        )  # fmt: skip
+            lambda: _downloaded(cache / "huggingface", "*"),
+            0,
+            f"downloading {name}",
+            stopping,
+        )
     except Stopped:
         raise
     except Exception as error:
         raise TaskError(
-            f"{name} could not be had from the Hugging Face hub ({_reason(error)}): check its name and the network, or give a folder that"
-            " holds the images."
+            f"{name} could not be had from the Hugging Face hub ({_reason(error)}): check its name"
+            " and the network, or give a folder that holds the images."
         ) from None
     return hub_source(name, found[0])
 
 
 def hub_source(name: str, splits: Any) -> Source:
-    """A loaded hub data set: its training part, its test (or validation) part where it has one, its image and its label column.
+    """A loaded hub data set: its training part, its test (or validation) part where it has one, its
+    image and its label column.
 
     Raises DataError where there is no column of images or none of labels.
     """
     train = splits["train"] if "train" in splits else splits[next(iter(splits))]
-    held_out = next((splits[s] for s in ("test", "validation") if s in splits and splits[s] is not train), None)
+    held_out = next(
+        (splits[s] for s in ("test", "validation") if s in splits and splits[s] is not train), None
+    )
     features = train.features
     image = next((c for c, f in features.items() if type(f).__name__ == "Image"), None)
     label = next((c for c, f in features.items() if type(f).__name__ == "ClassLabel"), None)
     label = label or next((c for c in LABELS if c in features), None)
     if image is None or label is None:
-        raise DataError(f"{name} has the columns {', '.join(features)}: one of images and one of labels are needed.")
+        raise DataError(
+            f"{name} has the columns {', '.join(features)}: one of images and one of labels are"
+            " needed."
+        )
     parts = [train] if held_out is None else [train, held_out]
     raw = [value for part in parts for value in part[label]]
     named = getattr(features[label], "names", None)
     left, rows, chosen = LeftOut(), [], []
     for row, value in enumerate(raw):
-        good = value is not None and (named is None or (isinstance(value, int) and 0 <= value < len(named)))
+        good = value is not None and (
+            named is None or (isinstance(value, int) and 0 <= value < len(named))
+        )
         if good:
             rows.append(row)
             chosen.append(named[value] if named is not None else str(value))
         else:
             left.add(f"image {row}", "label out of range")
     present = set(chosen)
-    classes = tuple(n for n in named if n in present) if named is not None else tuple(sorted(present, key=natural))
+    classes = (
+        tuple(n for n in named if n in present)
+        if named is not None
+        else tuple(sorted(present, key=natural))
+    )
     number = {c: i for i, c in enumerate(classes)}
     at = np.array(rows, np.int64)
     labels = np.array([number[c] for c in chosen], np.int64)
@@ -165,7 +203,14 @@ def _in_background(
         rate = (now - first) / (time.monotonic() - began)
         eta = round(max(total - now, 0) / rate, 1) if total and rate > 0 else None
         mb = max(total, now) // 10**6
-        yield {"type": "progress", "step": now // 10**6, "total": mb, "unit": "MB", "text": text, "eta_seconds": eta}
+        yield {
+            "type": "progress",
+            "step": now // 10**6,
+            "total": mb,
+            "unit": "MB",
+            "text": text,
+            "eta_seconds": eta,
+        }
     if failed:
         raise failed[0]
 

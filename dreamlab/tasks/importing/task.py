@@ -1,4 +1,5 @@
-"""Task `import`: images from a folder, a ZIP, an .npz or a download, made into a set that every other run can use."""
+"""Task `import`: images from a folder, a ZIP, an .npz or a download, made into a set that every
+other run can use."""
 
 from __future__ import annotations
 
@@ -18,13 +19,16 @@ Event = dict[str, Any]
 
 
 def import_task(ctx: TaskContext) -> Iterator[Event]:
-    """Writes images.npy, labels.npy, card.json and samples/grid.png. An import that is stopped leaves none of them and starts again."""
+    """Writes images.npy, labels.npy, card.json and samples/grid.png. An import that is stopped
+    leaves none of them and starts again."""
     spec = cast(ImportSpec, ctx.spec)
     try:
         clean(ctx.run.path)
         source = yield from _source(ctx, spec)
         found = len(source.listing.names)
-        text = f"{source.listing.title}: {found:,} files in {len(source.listing.classes):,} classes."
+        text = (
+            f"{source.listing.title}: {found:,} files in {len(source.listing.classes):,} classes."
+        )
         yield {"type": "message", "level": "info", "text": text}
         yield from _imported(ctx, spec, source)
     except DataError as error:
@@ -36,9 +40,17 @@ def _source(ctx: TaskContext, spec: ImportSpec) -> Generator[Event, None, Source
     check_source(spec.source)
     scheme, _, name = spec.source.partition(":")
     if scheme == "torchvision":
-        return (yield from downloads.torchvision(name, ctx.store.folders.cache / "downloads", ctx.stopping))
+        return (
+            yield from downloads.torchvision(
+                name, ctx.store.folders.cache / "downloads", ctx.stopping
+            )
+        )
     if scheme == "huggingface":
-        return (yield from downloads.huggingface(name, ctx.store.folders.cache / "downloads", ctx.stopping))
+        return (
+            yield from downloads.huggingface(
+                name, ctx.store.folders.cache / "downloads", ctx.stopping
+            )
+        )
     return open_source(spec.source)
 
 
@@ -60,22 +72,37 @@ def _imported(ctx: TaskContext, spec: ImportSpec, source: Source) -> Iterator[Ev
     taken = result["images"]
     left = sum(result["left_out_counts"].values())
     if left:
-        reasons = ", ".join(f"{count:,} {reason}" for reason, count in result["left_out_counts"].items())
-        yield {"type": "message", "level": "info", "text": f"{taken:,} images taken, {left:,} left out: {reasons}."}
+        reasons = ", ".join(
+            f"{count:,} {reason}" for reason, count in result["left_out_counts"].items()
+        )
+        yield {
+            "type": "message",
+            "level": "info",
+            "text": f"{taken:,} images taken, {left:,} left out: {reasons}.",
+        }
     yield {"type": "result", "values": result}
 
 
 def _progress(step: Progress, seconds: float) -> Event:
     left = seconds / step.done * (step.total - step.done) if step.done else None
     return {
-        "type": "progress", "step": step.done, "total": step.total, "unit": "images", "text": step.text,
+        "type": "progress",
+        "step": step.done,
+        "total": step.total,
+        "unit": "images",
+        "text": step.text,
         "eta_seconds": None if left is None else round(left, 1),
-    }  # fmt: skip
+    }
 
 
 def _grid(step: Progress) -> Event:
     rows, cols = step.grid or (0, 0)
     return {
-        "type": "image", "step": step.total, "name": "grid", "path": GRID, "rows": rows, "cols": cols,
+        "type": "image",
+        "step": step.total,
+        "name": "grid",
+        "path": GRID,
+        "rows": rows,
+        "cols": cols,
         "caption": f"the first {cols} training images of {rows} classes",
-    }  # fmt: skip
+    }

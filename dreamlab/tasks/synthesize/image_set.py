@@ -1,4 +1,5 @@
-"""The image set of one synthesize run: what is done of it, what a killed worker left, its pictures and its result."""
+"""The image set of one synthesize run: what is done of it, what a killed worker left, its pictures
+and its result."""
 
 from __future__ import annotations
 
@@ -22,11 +23,13 @@ GRID, GRID_COLUMNS = "samples/grid.png", 16
 TRAJECTORY_COLUMNS = 8
 PARTIAL, PARTIAL_DONE = "partial.npy", "partial.json"
 SAVE_EVERY, REPORT_EVERY = 10.0, 0.5
-"""Seconds between two looks at the disk, what a killed worker loses; and between two reports within a batch."""
+"""Seconds between two looks at the disk, what a killed worker loses; and between two reports within
+a batch."""
 
 
 class SampledSet:
-    """The images of one run, class by class, those that are done, and the seconds that they took."""
+    """The images of one run, class by class, those that are done, and the seconds that they
+    took."""
 
     def __init__(self, ctx: TaskContext, spec: SynthesizeSpec):
         self.ctx, self.spec = ctx, spec
@@ -34,12 +37,19 @@ class SampledSet:
             paths = {name: ctx.store.get(name).path for name in spec.references()}
         except RunError as error:
             raise TaskError(str(error)) from None
-        self.pipeline: Pipeline = load_pipeline(paths.__getitem__, spec, prepare(ctx.device), ctx.cache)
+        self.pipeline: Pipeline = load_pipeline(
+            paths.__getitem__, spec, prepare(ctx.device), ctx.cache
+        )
         (ctx.run.path / "samples").mkdir(exist_ok=True)
         self.classes = self.all_classes()
         self.labels = np.repeat(np.array(self.classes, np.int64), spec.per_class)
-        self.images, self.known = _open_partial(ctx.run.path, (len(self.labels), *self.pipeline.image_shape))
-        self.done, self.seconds = int(self.known.get("done", 0)), float(self.known.get("seconds", 0.0))
+        self.images, self.known = _open_partial(
+            ctx.run.path, (len(self.labels), *self.pipeline.image_shape)
+        )
+        self.done, self.seconds = (
+            int(self.known.get("done", 0)),
+            float(self.known.get("seconds", 0.0)),
+        )
         self._before, self._first = self.seconds, self.done
         self._began = self._saved = self._reported = time.perf_counter()
 
@@ -48,7 +58,8 @@ class SampledSet:
         return self.spec.classes or tuple(range(self.pipeline.classes))
 
     def sample(self) -> Iterator[Event]:
-        """All images that are not done yet, a batch at a time. A stop ends within a batch, whose images are lost."""
+        """All images that are not done yet, a batch at a time. A stop ends within a batch, whose
+        images are lost."""
         indices = np.tile(np.arange(self.spec.per_class), len(self.classes))
         self.start_clock()
         while self.done < len(self.labels):
@@ -61,8 +72,11 @@ class SampledSet:
         """What comes now is the time that the images take."""
         self._began = self._saved = self._reported = time.perf_counter()
 
-    def batch(self, labels: Sequence[int], indices: Sequence[int], worth: float) -> Generator[Event, None, np.ndarray]:
-        """Draws images, uint8 (N, H, W, C), of which about `worth` will count. Raises Stopped after it has saved."""
+    def batch(
+        self, labels: Sequence[int], indices: Sequence[int], worth: float
+    ) -> Generator[Event, None, np.ndarray]:
+        """Draws images, uint8 (N, H, W, C), of which about `worth` will count. Raises Stopped after
+        it has saved."""
         for step in self.pipeline.frames(labels, indices):
             if self.ctx.stopping():
                 self.save()
@@ -87,15 +101,22 @@ class SampledSet:
         reached, new = self.done + more, self.done + more - self._first
         left = (len(self.labels) - reached) * (self._reported - self._began) / new if new else None
         return {
-            "type": "progress", "step": int(reached), "total": len(self.labels), "unit": "images", "text": "sampling",
+            "type": "progress",
+            "step": int(reached),
+            "total": len(self.labels),
+            "unit": "images",
+            "text": "sampling",
             "eta_seconds": None if left is None else round(left, 1),
-        }  # fmt: skip
+        }
 
     def save(self) -> None:
         """Keeps what is done for the next attempt."""
         if isinstance(self.images, np.memmap):
             self.images.flush()
-        write_json(self.ctx.run.path / PARTIAL_DONE, {"done": self.done, "seconds": self.seconds, **self.state()})
+        write_json(
+            self.ctx.run.path / PARTIAL_DONE,
+            {"done": self.done, "seconds": self.seconds, **self.state()},
+        )
 
     def state(self) -> dict[str, Any]:
         """What else the next attempt must know."""
@@ -103,10 +124,13 @@ class SampledSet:
 
     def firsts(self, cols: int) -> tuple[list[int], list[int]]:
         """What the first `cols` images of every class were drawn from: labels and indices."""
-        return [c for c in self.classes for _ in range(cols)], [i for _ in self.classes for i in range(cols)]
+        return [c for c in self.classes for _ in range(cols)], [
+            i for _ in self.classes for i in range(cols)
+        ]
 
     def trajectory(self) -> Iterator[Event]:
-        """x_t and the predicted x0 of the first images of every class, sampled once more: they are the same images."""
+        """x_t and the predicted x0 of the first images of every class, sampled once more: they are
+        the same images."""
         self.save()
         cols = min(TRAJECTORY_COLUMNS, self.spec.per_class)
         wanted = spread(0, self.pipeline.total, self.spec.trajectory)
@@ -124,11 +148,18 @@ class SampledSet:
         shown = "x_t" if name == "x_t" else "predicted x0"
         caption = f"{shown} after step {picture.index} of {picture.total}, t = {picture.t}"
         if not picture.index:
-            caption = f"x_T, pure noise, t = {picture.t}" if name == "x_t" else "nothing is predicted yet"
+            caption = (
+                f"x_T, pure noise, t = {picture.t}" if name == "x_t" else "nothing is predicted yet"
+            )
         return {
-            "type": "image", "step": picture.index, "name": name, "path": path, "rows": len(self.classes), "cols": cols,
+            "type": "image",
+            "step": picture.index,
+            "name": name,
+            "path": path,
+            "rows": len(self.classes),
+            "cols": cols,
             "caption": caption + (f", stage {picture.stage + 1}" if picture.stage else ""),
-        }  # fmt: skip
+        }
 
     def finish(self) -> Iterator[Event]:
         """The set itself, its grid and the result."""
@@ -142,11 +173,21 @@ class SampledSet:
     def result(self) -> dict[str, Any]:
         spec, p, images = self.spec, self.pipeline, len(self.labels)
         return {
-            "images": images, "seconds": round(self.seconds, 3), "images_per_second": images / self.seconds,
-            "guidance_weight": spec.guidance_weight, "guidance_scale": 1 + spec.guidance_weight, "num_steps": spec.num_steps,
-            "sampler": spec.sampler, "network_calls": p.network_calls, "grid": GRID, "image_size": p.image_shape[0],
-            "channels": p.image_shape[2], "stages": len(p.models), "precision": p.precision, "device": str(p.models[0].device),
-        }  # fmt: skip
+            "images": images,
+            "seconds": round(self.seconds, 3),
+            "images_per_second": images / self.seconds,
+            "guidance_weight": spec.guidance_weight,
+            "guidance_scale": 1 + spec.guidance_weight,
+            "num_steps": spec.num_steps,
+            "sampler": spec.sampler,
+            "network_calls": p.network_calls,
+            "grid": GRID,
+            "image_size": p.image_shape[0],
+            "channels": p.image_shape[2],
+            "stages": len(p.models),
+            "precision": p.precision,
+            "device": str(p.models[0].device),
+        }
 
 
 def _open_partial(run: Path, shape: tuple[int, int, int, int]) -> tuple[np.ndarray, dict[str, Any]]:
@@ -163,8 +204,15 @@ def _grid(run: Path, images: np.ndarray, classes: int, per_class: int) -> Event:
     """The first images of every class as a lossless grid, one class a row."""
     cols = min(GRID_COLUMNS, per_class)
     first = np.asarray(images).reshape(classes, per_class, *images.shape[1:])[:, :cols]
-    write_bytes(run / GRID, imageset.png(imageset.sheet(first.reshape(-1, *images.shape[1:]), cols)))
+    write_bytes(
+        run / GRID, imageset.png(imageset.sheet(first.reshape(-1, *images.shape[1:]), cols))
+    )
     return {
-        "type": "image", "step": len(images), "name": "grid", "path": GRID, "rows": classes, "cols": cols,
+        "type": "image",
+        "step": len(images),
+        "name": "grid",
+        "path": GRID,
+        "rows": classes,
+        "cols": cols,
         "caption": f"the first {cols} of {per_class:,} images per class",
-    }  # fmt: skip
+    }

@@ -30,7 +30,8 @@ class LiveSampler:
         self._caches: dict[Path, ArtefactCache] = {}
 
     def generator(self, run: Path, device: torch.device, checkpoint: str = "") -> Generator:
-        """The generator of a run directory, read again where its checkpoint has changed. Raises TaskError."""
+        """The generator of a run directory, read again where its checkpoint has changed. Raises
+        TaskError."""
         path = checkpoints.path_of(run, checkpoint)
         stamp = path.stat().st_mtime_ns if path.exists() else 0
         held = self._held.pop(path, None)
@@ -46,13 +47,17 @@ class LiveSampler:
             torch.cuda.empty_cache()
 
     def frames(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """Frames of one request: the noise at once, then up to `frames` of the steps, the last with done = True.
+        """Frames of one request: the noise at once, then up to `frames` of the steps, the last with
+        done = True.
 
-        The request holds the settings of a synthesize spec, `paths` (the directory of every run that they name) and
-        `frames`. Image i of class c is that of a `synthesize` run with the same settings. Raises TaskError or SpecError.
+        The request holds the settings of a synthesize spec, `paths` (the directory of every run
+        that they name) and `frames`. Image i of class c is that of a `synthesize` run with the same
+        settings. Raises TaskError or SpecError.
         """
         paths, shown = request["paths"], int(request.get("frames", 8))
-        spec = make(SynthesizeSpec, {k: v for k, v in request.items() if k not in ("paths", "frames")})
+        spec = make(
+            SynthesizeSpec, {k: v for k, v in request.items() if k not in ("paths", "frames")}
+        )
         pipeline = self._pipeline(spec, {name: Path(path) for name, path in paths.items()})
         classes = spec.classes or tuple(range(pipeline.classes))
         labels = [c for c in classes for _ in range(spec.per_class)]
@@ -61,10 +66,15 @@ class LiveSampler:
         for picture in pipeline.pictures(labels, indices, wanted):
             if picture is not None:
                 yield {
-                    "step": picture.index, "total": picture.total, "rows": len(classes), "cols": spec.per_class,
-                    "png": _png(picture.x, spec.per_class), "x0_png": _png(picture.x0, spec.per_class),
-                    "stage": picture.stage, "done": picture.index == picture.total,
-                }  # fmt: skip
+                    "step": picture.index,
+                    "total": picture.total,
+                    "rows": len(classes),
+                    "cols": spec.per_class,
+                    "png": _png(picture.x, spec.per_class),
+                    "x0_png": _png(picture.x0, spec.per_class),
+                    "stage": picture.stage,
+                    "done": picture.index == picture.total,
+                }
 
     def _pipeline(self, spec: SynthesizeSpec, paths: dict[str, Path]) -> Pipeline:
         store = RunStore(paths[spec.source].parent)

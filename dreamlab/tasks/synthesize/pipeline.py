@@ -1,4 +1,5 @@
-"""From models and the settings of a sampling to images: the base generator, its guide, and the stages that upsample."""
+"""From models and the settings of a sampling to images: the base generator, its guide, and the
+stages that upsample."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ from dreamlab.tasks.synthesize.precision import choose
 
 @dataclasses.dataclass(frozen=True)
 class Picture:
-    """One step as pictures, uint8 (N, H, W, C): x_t after the step and the x0 predicted in it; see `Step`."""
+    """One step as pictures, uint8 (N, H, W, C): x_t after the step and the x0 predicted in it; see
+    `Step`."""
 
     index: int
     total: int
@@ -37,16 +39,22 @@ class Picture:
 class Pipeline:
     """Samples by the settings of a spec; which run they came from does not matter here.
 
-    `stages` are super-resolution models that take over in order. With precision `auto` every model keeps its own, see
-    `precision.choose`.
+    `stages` are super-resolution models that take over in order. With precision `auto` every model
+    keeps its own, see `precision.choose`.
     """
 
     def __init__(
-        self, generator: Generator, spec: SynthesizeSpec, *, guide: Generator | None = None,
+        self,
+        generator: Generator,
+        spec: SynthesizeSpec,
+        *,
+        guide: Generator | None = None,
         stages: Sequence[Generator] = (),
-    ):  # fmt: skip
+    ):
         def set_up(g: Generator) -> Generator:
-            return g if spec.precision == "auto" else dataclasses.replace(g, precision=spec.precision)
+            return (
+                g if spec.precision == "auto" else dataclasses.replace(g, precision=spec.precision)
+            )
 
         self.spec = spec
         self.models = [set_up(g) for g in (generator, *stages)]
@@ -79,9 +87,12 @@ class Pipeline:
             calls += sum(1 + guidance.acts(t, T) for t in asked)
         return calls
 
-    def frames(self, labels: Sequence[int], indices: Sequence[int], low: torch.Tensor | None = None) -> Iterator[Step]:
-        """The noise as step 0, then one Step per sampler step; the steps of all stages are counted on, `total` in all.
-        Image k depends on the seed, labels[k], indices[k] and the settings alone.
+    def frames(
+        self, labels: Sequence[int], indices: Sequence[int], low: torch.Tensor | None = None
+    ) -> Iterator[Step]:
+        """The noise as step 0, then one Step per sampler step; the steps of all stages are counted
+        on, `total` in all. Image k depends on the seed, labels[k], indices[k] and the settings
+        alone.
 
         `low` (N, C, low_size, low_size) in [-1, 1] is for a first model that upsamples.
         """
@@ -90,11 +101,15 @@ class Pipeline:
             step = None
             for step in self._stage(stage, labels, indices, low):
                 if step.index or not stage:
-                    yield dataclasses.replace(step, index=done + step.index, total=self.total, stage=stage)
+                    yield dataclasses.replace(
+                        step, index=done + step.index, total=self.total, stage=stage
+                    )
             assert step is not None
             low, done = step.x0.clamp(-1, 1), done + self.spec.num_steps
 
-    def images(self, labels: Sequence[int], indices: Sequence[int], low: torch.Tensor | None = None) -> np.ndarray:
+    def images(
+        self, labels: Sequence[int], indices: Sequence[int], low: torch.Tensor | None = None
+    ) -> np.ndarray:
         """Finished images, uint8 (N, H, W, C)."""
         *_, last = self.frames(labels, indices, low)
         return to_uint8(last.x)
@@ -102,13 +117,17 @@ class Pipeline:
     def pictures(
         self, labels: Sequence[int], indices: Sequence[int], steps: Collection[int]
     ) -> Iterator[Picture | None]:
-        """The wanted steps as pictures, None for the others; no more than batch_size images are computed at once."""
+        """The wanted steps as pictures, None for the others; no more than batch_size images are
+        computed at once."""
         size = self.spec.batch_size
         parts = [slice(i, i + size) for i in range(0, len(labels), size)]
         for at_once in zip(*(self.frames(labels[p], indices[p]) for p in parts), strict=True):
             s: Step = at_once[0]
             if s.index in steps:
-                x, x0 = (np.concatenate([to_uint8(getattr(part, name)) for part in at_once]) for name in ("x", "x0"))
+                x, x0 = (
+                    np.concatenate([to_uint8(getattr(part, name)) for part in at_once])
+                    for name in ("x", "x0")
+                )
                 yield Picture(s.index, s.total, s.t, s.stage, x, x0)
             else:
                 yield None
@@ -116,7 +135,9 @@ class Pipeline:
     def _guidance(self, stage: int) -> Guidance:
         spec = self.spec
         weight = guidance_weight(spec, self.models[stage].spec, stage)
-        return Guidance(weight, spec.guidance_t_min, spec.guidance_t_max, spec.clip, spec.clip_percentile)
+        return Guidance(
+            weight, spec.guidance_t_min, spec.guidance_t_max, spec.clip, spec.clip_percentile
+        )
 
     def _stage(
         self, stage: int, labels: Sequence[int], indices: Sequence[int], low: torch.Tensor | None
@@ -133,12 +154,14 @@ class Pipeline:
         yield from SAMPLERS[spec.sampler](denoise, x, g.alpha_bar, spec.num_steps, noise, reverse)
 
     def _low(self, g: Generator, low: torch.Tensor | None, noise: Noise) -> Low | None:
-        """What a super-resolution model starts from, with noise of its own stream (Ho et al. 2022, section 4.2)."""
+        """What a super-resolution model starts from, with noise of its own stream (Ho et al. 2022,
+        section 4.2)."""
         if not g.spec.low_size:
             return None
         if low is None:
             raise TaskError(
-                f"This generator makes {g.spec.low_size}x{g.spec.low_size} pixels larger and has nothing to start from."
+                f"This generator makes {g.spec.low_size}x{g.spec.low_size} pixels larger and has"
+                " nothing to start from."
             )
         t = noise_level(self.spec.upsample_noise, len(g.alpha_bar))
         image = upsample(low.to(g.device), g.image_size)
@@ -149,11 +172,14 @@ Load = Callable[[Path, torch.device, str], Generator]
 
 
 def load_pipeline(
-    find: Callable[[str], Path], spec: SynthesizeSpec, device: torch.device, cache: ArtefactCache,
+    find: Callable[[str], Path],
+    spec: SynthesizeSpec,
+    device: torch.device,
+    cache: ArtefactCache,
     load: Load = load_generator,
-) -> Pipeline:  # fmt: skip
-    """The pipeline of a spec; `find` gives the directory of a run. Raises TaskError with one sentence where a checkpoint
-    cannot be read or the models do not fit together.
+) -> Pipeline:
+    """The pipeline of a spec; `find` gives the directory of a run. Raises TaskError with one
+    sentence where a checkpoint cannot be read or the models do not fit together.
     """
     base = load(find(spec.source), device, spec.checkpoint)
     guide = load(find(spec.guide), device, spec.guide_checkpoint) if spec.guide else None
@@ -168,11 +194,14 @@ def load_pipeline(
         raise TaskError(str(error)) from None
 
     if spec.precision == "auto":
-        base, *stages = (dataclasses.replace(g, precision=choose(g, cache)) for g in (base, *stages))
+        base, *stages = (
+            dataclasses.replace(g, precision=choose(g, cache)) for g in (base, *stages)
+        )
         guide = dataclasses.replace(guide, precision=choose(guide, cache)) if guide else None
     return Pipeline(base, spec, guide=guide, stages=stages)
 
 
 def spread(first: int, last: int, count: int) -> list[int]:
-    """At most `count` whole numbers evenly from first to last, both included where count is 2 or more."""
+    """At most `count` whole numbers evenly from first to last, both included where count is 2 or
+    more."""
     return sorted({round(v) for v in np.linspace(first, last, count)}) if count > 1 else [last]

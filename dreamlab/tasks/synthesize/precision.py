@@ -1,4 +1,5 @@
-"""Which arithmetic `auto` samples in: an image shall depend on its seed and settings, not on what is computed beside it."""
+"""Which arithmetic `auto` samples in: an image shall depend on its seed and settings, not on what
+is computed beside it."""
 
 from __future__ import annotations
 
@@ -18,8 +19,8 @@ from dreamlab.tasks.torch_device import synchronise
 BATCHES = (1, 3, 8)
 """Sizes whose outputs are compared with those of a larger batch."""
 SAME = 1e-4
-"""Difference, as a share of the largest output, that fp32 stays below too and that no sampler turns into a grey level;
-one rounding of bf16 is 4e-3."""
+"""Difference, as a share of the largest output, that fp32 stays below too and that no sampler turns
+into a grey level; one rounding of bf16 is 4e-3."""
 WORK, FEWEST_IMAGES, MOST_IMAGES = 1e9, 4, 32
 """Multiply-adds and images of a probed pass: large networks are asked for fewer images."""
 REPEATS, LONGEST = 5, 0.5
@@ -27,15 +28,20 @@ REPEATS, LONGEST = 5, 0.5
 
 
 def choose(generator: Generator, cache: ArtefactCache) -> str:
-    """bf16 where this machine computes the network faster in it and its output does not depend on the batch; otherwise
-    fp32. The size of a set does not decide, so that small sets, large ones and live images are the same.
+    """bf16 where this machine computes the network faster in it and its output does not depend on
+    the batch; otherwise fp32. The size of a set does not decide, so that small sets, large ones and
+    live images are the same.
 
     Probed once for a kind of machine and a shape of network, some ten passes; then the cache knows.
     """
     device, shape = generator.device, generator.network.network
     if not has_fast_bf16(device):
         return "fp32"
-    kind = torch.cuda.get_device_name(device) if device.type == "cuda" else torch.cpu.get_capabilities()
+    kind = (
+        torch.cuda.get_device_name(device)
+        if device.type == "cuda"
+        else torch.cpu.get_capabilities()
+    )
     key = f"sampling-bf16/{torch.__version__}/{kind}/{shape}"
     known = cache.get(key)
     if known is None:
@@ -46,8 +52,8 @@ def choose(generator: Generator, cache: ArtefactCache) -> str:
 
 
 def batch_difference(generator: Generator) -> float:
-    """Largest difference between outputs for the same images in batches of 1, 3, 8 and more (large networks: 1, 3 and 4),
-    as a share of the largest output; over noise levels and labels."""
+    """Largest difference between outputs for the same images in batches of 1, 3, 8 and more (large
+    networks: 1, 3 and 4), as a share of the largest output; over noise levels and labels."""
     inputs = _inputs(generator)
     large = generator.predict(*inputs)
     differences = [
@@ -77,12 +83,17 @@ def pays(fp32: Generator, bf16: Generator) -> bool:
     return ratio < 1 - BF16_MUST_SAVE
 
 
-def _inputs(generator: Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor | None]:
-    """x, t, labels and the noise level of the low-resolution image for a few images; the same every time."""
+def _inputs(
+    generator: Generator,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor | None]:
+    """x, t, labels and the noise level of the low-resolution image for a few images; the same every
+    time."""
     shape = generator.network.network
     n = int(min(MOST_IMAGES, max(FEWEST_IMAGES, WORK // multiply_adds(shape))))
     chance = torch.Generator().manual_seed(0)
-    x = torch.randn(n, shape.in_channels, shape.image_size, shape.image_size, generator=chance).to(generator.device)
+    x = torch.randn(n, shape.in_channels, shape.image_size, shape.image_size, generator=chance).to(
+        generator.device
+    )
     t = torch.arange(n, device=generator.device) * shape.num_train_timesteps // n
     labels = torch.arange(n, device=generator.device) % generator.classes
     return x, t, labels, t if shape.low_size else None

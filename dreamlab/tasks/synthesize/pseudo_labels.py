@@ -1,5 +1,6 @@
-"""Labels for a generator without classes: a classifier of real images looks at what it draws, and what it is sure of is
-kept until every class has its number (as study S3 did; Lee 2013 calls such labels pseudo-labels)."""
+"""Labels for a generator without classes: a classifier of real images looks at what it draws, and
+what it is sure of is kept until every class has its number (as study S3 did; Lee 2013 calls such
+labels pseudo-labels)."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ MOST_DRAWS = 20
 
 @dataclasses.dataclass
 class Quota:
-    """Who is kept of a stream of images: the first `per_class` of every class whose label is at least this probable."""
+    """Who is kept of a stream of images: the first `per_class` of every class whose label is at
+    least this probable."""
 
     per_class: int
     confidence: float
@@ -48,8 +50,9 @@ class Quota:
         return min(self.labelled) >= self.per_class
 
     def take(self, labels: np.ndarray, probability: np.ndarray) -> list[tuple[int, int]]:
-        """(position among these, place in the set) of those that are kept. The set is sorted by class. What comes after
-        the last image that was missing is not counted: the same whatever came together."""
+        """(position among these, place in the set) of those that are kept. The set is sorted by
+        class. What comes after the last image that was missing is not counted: the same whatever
+        came together."""
         taken = []
         for position, (c, p) in enumerate(zip(labels.tolist(), probability.tolist(), strict=True)):
             if self.full:
@@ -69,33 +72,41 @@ class Quota:
         """Which classes lack how many, in words."""
         few = [(c, self.per_class - n) for c, n in enumerate(self.kept) if n < self.per_class]
         words = [f"class {c} lacks {n:,}" for c, n in few[:5]]
-        return ", ".join(words) + (f" and {len(few) - 5} more classes lack some" if len(few) > 5 else "")
+        return ", ".join(words) + (
+            f" and {len(few) - 5} more classes lack some" if len(few) > 5 else ""
+        )
 
 
 class LabelledSet(SampledSet):
-    """Image i of the stream depends on the seed and i alone; the labels are those of the labeller."""
+    """Image i of the stream depends on the seed and i alone; the labels are those of the
+    labeller."""
 
     def __init__(self, ctx: TaskContext, spec: SynthesizeSpec):
         super().__init__(ctx, spec)
         kept = {f.name for f in dataclasses.fields(Quota)}
         known = {name: value for name, value in self.known.items() if name in kept}
         classes = len(self.classes)
-        self.quota = Quota(**known) if known else Quota.of(classes, spec.per_class, spec.label_confidence)
+        self.quota = (
+            Quota(**known) if known else Quota.of(classes, spec.per_class, spec.label_confidence)
+        )
         self.size, self.accuracy = self.pipeline.image_shape[0], 0.0
 
     def all_classes(self) -> tuple[int, ...]:
         trained = self.pipeline.models[0].spec
         if trained.conditional:
             raise TaskError(
-                f"Pseudo-labels (--labeller): the generator {self.spec.source} was trained with classes, so that its images have"
-                " labels already; use none."
+                f"Pseudo-labels (--labeller): the generator {self.spec.source} was trained with"
+                " classes, so that its images have labels already; use none."
             )
         if self.spec.classes:
-            raise TaskError("Classes (--classes): a labeller fills all classes; leave the list empty.")
+            raise TaskError(
+                "Classes (--classes): a labeller fills all classes; leave the list empty."
+            )
         return tuple(range(len(catalog.info(trained.dataset).classes)))
 
     def sample(self) -> Iterator[Event]:
-        """Draws a batch at a time until every class is full. Raises TaskError where one does not fill."""
+        """Draws a batch at a time until every class is full. Raises TaskError where one does not
+        fill."""
         labeller = yield from self.labeller()
         most = MOST_DRAWS * len(self.labels)
         self.start_clock()
@@ -103,14 +114,18 @@ class LabelledSet(SampledSet):
             drawn = self.quota.drawn
             if drawn >= most:
                 raise TaskError(
-                    f"After {most:,} images {self.quota.lacking()} of {self.spec.per_class:,}: the generator draws too few that the"
-                    f" labeller is sure of; give a --label-confidence below {self.spec.label_confidence:g}, or train the generator longer."
+                    f"After {most:,} images {self.quota.lacking()} of {self.spec.per_class:,}: the"
+                    " generator draws too few that the labeller is sure of; give a"
+                    f" --label-confidence below {self.spec.label_confidence:g}, or train the"
+                    " generator longer."
                 )
             numbers = range(drawn, min(drawn + self.spec.batch_size, most))
             images = yield from self.batch(
                 [0] * len(numbers), numbers, len(numbers) * self.done / drawn if drawn else 0.0
             )
-            for position, place in self.quota.take(*_labels(labeller, imageset.resized(images, self.size))):
+            for position, place in self.quota.take(
+                *_labels(labeller, imageset.resized(images, self.size))
+            ):
                 self.images[place] = images[position]
             yield from self.count(sum(self.quota.kept))
 
@@ -124,7 +139,9 @@ class LabelledSet(SampledSet):
             raise TaskError(f"{error}") from None
         self.size = data.info.size
         own = self.spec.labeller == "own" and len(pool) < len(data.train_labels)
-        found = yield from reference_classifier(self.ctx, data, trained.data_dir, pool if own else None)
+        found = yield from reference_classifier(
+            self.ctx, data, trained.data_dir, pool if own else None
+        )
         extractor, self.accuracy = found
         return extractor
 
@@ -138,9 +155,15 @@ class LabelledSet(SampledSet):
     def result(self) -> dict[str, Any]:
         q = self.quota
         labelling = {
-            "labeller": self.spec.labeller, "confidence": q.confidence, "accuracy": self.accuracy, "drawn": q.drawn,
-            "kept": q.kept, "unsure": q.unsure, "surplus": sum(q.labelled) - sum(q.kept), "labelled": q.labelled,
-        }  # fmt: skip
+            "labeller": self.spec.labeller,
+            "confidence": q.confidence,
+            "accuracy": self.accuracy,
+            "drawn": q.drawn,
+            "kept": q.kept,
+            "unsure": q.unsure,
+            "surplus": sum(q.labelled) - sum(q.kept),
+            "labelled": q.labelled,
+        }
         return {**super().result(), "labelling": labelling}
 
 

@@ -12,7 +12,8 @@ from dreamlab.tasks.synthesize.pseudo_labels import LabelledSet
 
 
 def synthesize(ctx: TaskContext) -> Iterator[dict[str, Any]]:
-    """Samples images.npy and labels.npy; a stopped or killed run goes on after the images that it has."""
+    """Samples images.npy and labels.npy; a stopped or killed run goes on after the images that it
+    has."""
     if not isinstance(ctx.spec, SynthesizeSpec):
         raise TaskError(f"{ctx.run.id} is not a synthesize run.")
     work = SampledSet(ctx, ctx.spec) if ctx.spec.labeller == "none" else LabelledSet(ctx, ctx.spec)

@@ -1,4 +1,5 @@
-"""The images of a training: uint8 on the device where they fit, else streamed to it one batch ahead."""
+"""The images of a training: uint8 on the device where they fit, else streamed to it one batch
+ahead."""
 
 from __future__ import annotations
 
@@ -12,12 +13,13 @@ from dreamlab.data import imageset
 from dreamlab.tasks.generator import to_tensor
 
 RESIDENT_SHARE = 0.25
-"""Most of a device's free memory that images may take; the rest is for the network and its activations."""
+"""Most of a device's free memory that images may take; the rest is for the network and its
+activations."""
 
 
 class Chosen:
-    """Some images of a set, at `size` pixels a side. The set may lie on disk (memory-mapped): it is never copied whole here,
-    what is read is resized as it is read."""
+    """Some images of a set, at `size` pixels a side. The set may lie on disk (memory-mapped): it is
+    never copied whole here, what is read is resized as it is read."""
 
     def __init__(self, images: np.ndarray, indices: np.ndarray, size: int):
         self._images, self._indices, self._size = images, indices, size
@@ -36,14 +38,19 @@ class Chosen:
 class Images:
     """Batches of uint8 images (n, C, H, W) and labels (n,) int64 on a device.
 
-    Batch number 0, 1, ... goes through permutations of all images, one after the other, drawn from (seed, epoch): the
-    same batches whether they are streamed or not.
+    Batch number 0, 1, ... goes through permutations of all images, one after the other, drawn from
+    (seed, epoch): the same batches whether they are streamed or not.
     """
 
     def __init__(
-        self, images: Chosen, labels: np.ndarray, device: torch.device, batch_size: int, seed: int,
+        self,
+        images: Chosen,
+        labels: np.ndarray,
+        device: torch.device,
+        batch_size: int,
+        seed: int,
         resident: bool | None = None,
-    ):  # fmt: skip
+    ):
         self.count, self._size, self._seed, self._device = len(labels), batch_size, seed, device
         self.resident = fits(images.nbytes, device) if resident is None else resident
         self._host = images
@@ -69,14 +76,17 @@ class Images:
         return images.to(self._device, non_blocking=True), labels
 
     def first_of_each(self, classes: int, per_class: int) -> torch.Tensor:
-        """uint8 (classes * per_class, C, H, W) on the device: the first images of every class in turn, from the start
-        again where a class has fewer; of all images where there is one class."""
+        """uint8 (classes * per_class, C, H, W) on the device: the first images of every class in
+        turn, from the start again where a class has fewer; of all images where there is one class.
+        """
         labels = self._labels.cpu().numpy()
         chosen = []
         for c in range(classes):
             members = np.flatnonzero(labels == c) if classes > 1 else np.arange(self.count)
             chosen.append(
-                members[np.arange(per_class) % len(members)] if len(members) else np.zeros(per_class, np.int64)
+                members[np.arange(per_class) % len(members)]
+                if len(members)
+                else np.zeros(per_class, np.int64)
             )
         return to_tensor(self._host[np.concatenate(chosen)], self._device)
 
@@ -92,17 +102,23 @@ class Images:
 
     def _permutation(self, epoch: int) -> np.ndarray:
         if self._order[0] != epoch:
-            self._order = (epoch, np.random.default_rng([self._seed, epoch]).permutation(self.count))
+            self._order = (
+                epoch,
+                np.random.default_rng([self._seed, epoch]).permutation(self.count),
+            )
         return self._order[1]
 
     def _there(self, epoch: int) -> torch.Tensor:
-        # on the device once an epoch: an index sent with every batch would make the host wait for the device
+        # on the device once an epoch: an index sent with every batch would make the host wait for
+        # the device
         if self._order_there[0] != epoch:
             self._order_there = (epoch, torch.from_numpy(self._permutation(epoch)).to(self._device))
         return self._order_there[1]
 
     def _indices(self, number: int) -> np.ndarray:
-        return np.concatenate([self._permutation(epoch)[where] for epoch, where in self._spans(number)])
+        return np.concatenate(
+            [self._permutation(epoch)[where] for epoch, where in self._spans(number)]
+        )
 
     def _read(self, index: np.ndarray) -> torch.Tensor:
         batch = torch.from_numpy(np.ascontiguousarray(self._host[index].transpose(0, 3, 1, 2)))
@@ -111,5 +127,9 @@ class Images:
 
 def fits(nbytes: int, device: torch.device) -> bool:
     """Whether images of this size may lie on the device whole."""
-    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
+    free = (
+        torch.cuda.mem_get_info(device)[0]
+        if device.type == "cuda"
+        else psutil.virtual_memory().available
+    )
     return bool(nbytes <= RESIDENT_SHARE * free)

@@ -1,7 +1,9 @@
-"""Data-parallel training: several processes compute their shares of every batch and add up one flat gradient.
+"""Data-parallel training: several processes compute their shares of every batch and add up one flat
+gradient.
 
-The worker is process 0: it starts the others (`python -m dreamlab.tasks.train.parallel_process RUN_DIR ...`), tells them through a pipe to
-take each step, and alone writes events and files. accelerate sets up their communication (gloo, or nccl on CUDA).
+The worker is process 0: it starts the others (`python -m dreamlab.tasks.train.parallel_process
+RUN_DIR ...`), tells them through a pipe to take each step, and alone writes events and files.
+accelerate sets up their communication (gloo, or nccl on CUDA).
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ log = logging.getLogger("dreamlab.ranks")
 
 
 class Ranks:
-    """One of `count` processes of a training, the `index`-th from 0. `Ranks.alone()` is a training in one process."""
+    """One of `count` processes of a training, the `index`-th from 0. `Ranks.alone()` is a training
+    in one process."""
 
     def __init__(self, index: int, count: int):
         self.index, self.count = index, count
@@ -49,7 +52,9 @@ class Ranks:
     def connect(self, device: torch.device) -> None:
         """Waits until every process is there. Raises TaskError where one is not."""
         if self.count > 1:
-            from accelerate import PartialState  # half a second that a training on one device shall not wait for
+            from accelerate import (
+                PartialState,
+            )  # half a second that a training on one device shall not wait for
 
             self._group = PartialState(cpu=device.type == "cpu")
 
@@ -57,7 +62,8 @@ class Ranks:
         """Process 0 calls this once before every step: the others take it too."""
 
     def reduce(self, flat: torch.Tensor) -> None:
-        """Sums a tensor over all processes, in place. Raises TaskError where one of them is gone."""
+        """Sums a tensor over all processes, in place. Raises TaskError where one of them is
+        gone."""
         if self.count > 1:
             try:
                 torch.distributed.all_reduce(flat)
@@ -87,7 +93,8 @@ class Leader(Ranks):
     """Process 0. Everything is created by `start`; `close` ends the other processes."""
 
     GRACE = 60.0
-    """Seconds after which a training that does not notice its loss is ended from outside, as nccl may wait for ever."""
+    """Seconds after which a training that does not notice its loss is ended from outside, as nccl
+    may wait for ever."""
 
     def __init__(self, ctx: TaskContext, count: int):
         super().__init__(0, count)
@@ -102,9 +109,22 @@ class Leader(Ranks):
     def _spawn(self, ctx: TaskContext, rank: int) -> subprocess.Popen[bytes]:
         device = f"cuda:{rank}" if ctx.device.startswith("cuda") else "cpu"
         command = [
-            sys.executable, "-P", "-m", "dreamlab.tasks.train.parallel_process", str(ctx.run.path), "--rank", str(rank), "--count", str(self.count),
-            "--device", device, "--threads", str(ctx.threads), "--attempt", str(ctx.attempt),
-        ]  # fmt: skip
+            sys.executable,
+            "-P",
+            "-m",
+            "dreamlab.tasks.train.parallel_process",
+            str(ctx.run.path),
+            "--rank",
+            str(rank),
+            "--count",
+            str(self.count),
+            "--device",
+            device,
+            "--threads",
+            str(ctx.threads),
+            "--attempt",
+            str(ctx.attempt),
+        ]
         # in the session of this process, so that whoever ends it ends them all
         env = {**os.environ, **self._environment, "RANK": str(rank), "LOCAL_RANK": str(rank)}
         child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env)
@@ -137,17 +157,22 @@ class Leader(Ranks):
                 if said
                 else f"is gone (status {status})"
             )
-            self._lost[rank] = f"Process {rank + 1} of {self.count} of this training {how.rstrip('.')}"
+            self._lost[rank] = (
+                f"Process {rank + 1} of {self.count} of this training {how.rstrip('.')}"
+            )
             self._changed.notify_all()
         self._watch_the_end()
 
     def _watch_the_end(self) -> None:
-        """After a loss: frees a training that waits for the lost process, or ends it, so that the engine resumes it."""
+        """After a loss: frees a training that waits for the lost process, or ends it, so that the
+        engine resumes it."""
         if self._group is not None and self._group.device.type == "cuda":
             with contextlib.suppress(Exception):
                 torch.distributed.distributed_c10d._abort_process_group()
         if not self._noticed.wait(self.GRACE) and not self._closing.is_set():
-            log.error("%s; this process does not notice and is ended.", next(iter(self._lost.values())))
+            log.error(
+                "%s; this process does not notice and is ended.", next(iter(self._lost.values()))
+            )
             os._exit(EXIT_ALONE)
 
     def connect(self, device: torch.device) -> None:
@@ -177,7 +202,9 @@ class Leader(Ranks):
             self._changed.wait_for(lambda: bool(self._lost), timeout=5.0)
         self._check()
         self._noticed.set()
-        raise TaskError(f"The processes of this training have lost each other ({error}); {self._outlook()}") from None
+        raise TaskError(
+            f"The processes of this training have lost each other ({error}); {self._outlook()}"
+        ) from None
 
     def _check(self) -> None:
         if self._lost:
@@ -218,14 +245,15 @@ class Leader(Ranks):
 
 @contextlib.contextmanager
 def together(ctx: TaskContext, devices: int) -> Iterator[Ranks]:
-    """The processes of a training for as long as it lasts; on a CPU they share its threads. Raises TaskError where the
-    machine has fewer CUDA devices."""
+    """The processes of a training for as long as it lasts; on a CPU they share its threads. Raises
+    TaskError where the machine has fewer CUDA devices."""
     if devices == 1:
         yield Ranks.alone()
         return
     if ctx.device.startswith("cuda") and torch.cuda.device_count() < devices:
         raise TaskError(
-            f"Devices (--devices): {devices} cannot be used, this worker sees {torch.cuda.device_count()} CUDA devices; use at most that many."
+            f"Devices (--devices): {devices} cannot be used, this worker sees"
+            f" {torch.cuda.device_count()} CUDA devices; use at most that many."
         )
     if ctx.device == "cpu":
         ctx.threads = max(1, ctx.threads // devices)
@@ -243,6 +271,12 @@ def _environment(count: int, threads: int) -> dict[str, str]:
         port = probe.getsockname()[1]
     path = os.pathsep.join(p for p in (str(ROOT), os.environ.get("PYTHONPATH", "")) if p)
     return {
-        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count),
-        "RANK": "0", "LOCAL_RANK": "0", "OMP_NUM_THREADS": str(threads), "PYTHONPATH": path,
-    }  # fmt: skip
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "WORLD_SIZE": str(count),
+        "LOCAL_WORLD_SIZE": str(count),
+        "RANK": "0",
+        "LOCAL_RANK": "0",
+        "OMP_NUM_THREADS": str(threads),
+        "PYTHONPATH": path,
+    }

@@ -1,4 +1,5 @@
-"""Where a training starts from another one: which weights are taken over, which parts stay as they are."""
+"""Where a training starts from another one: which weights are taken over, which parts stay as they
+are."""
 
 from __future__ import annotations
 
@@ -11,9 +12,13 @@ from dreamlab.tasks.generator import Generator
 
 CLASS_TABLE = "condition.classes.weight"
 PARTS: dict[str, tuple[str, ...]] = {
-    "stem": ("stem.",), "condition": ("condition.",), "down": ("down.", "shrink."), "middle": ("middle.",),
-    "up": ("up.", "grow."), "head": ("norm.", "head."),
-}  # fmt: skip
+    "stem": ("stem.",),
+    "condition": ("condition.",),
+    "down": ("down.", "shrink."),
+    "middle": ("middle.",),
+    "up": ("up.", "grow."),
+    "head": ("norm.", "head."),
+}
 """Part of the network -> how the names of its parameters begin."""
 
 
@@ -21,8 +26,8 @@ PARTS: dict[str, tuple[str, ...]] = {
 def start_from(network: UNet, spec: TrainSpec, source: Generator) -> None:
     """Copies the averaged weights of a trained generator into a network for new data.
 
-    The class table is taken over whole where both have the same data; otherwise the null class alone, and the other
-    classes start afresh. SpecError where the two do not fit.
+    The class table is taken over whole where both have the same data; otherwise the null class
+    alone, and the other classes start afresh. SpecError where the two do not fit.
     """
     check_fine_tuning(spec, source.spec, network.network, source.network.network)
     same_classes = spec.dataset == source.spec.dataset

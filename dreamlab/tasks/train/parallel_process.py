@@ -1,4 +1,5 @@
-"""`python -m dreamlab.tasks.train.parallel_process RUN_DIR ...`: a further process of a data-parallel training; see `ranks`."""
+"""`python -m dreamlab.tasks.train.parallel_process RUN_DIR ...`: a further process of a
+data-parallel training; see `ranks`."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ PR_SET_PDEATHSIG = 1
 
 
 def follow(ctx: TaskContext, ranks: Ranks, orders: IO[bytes], answers: IO[bytes]) -> None:
-    """What every process but the first does: the same steps with its own share of the images, until the orders end."""
+    """What every process but the first does: the same steps with its own share of the images, until
+    the orders end."""
     trainer = make_trainer(ctx, ranks)
     answers.write(b'{"ready": true}\n')
     answers.flush()
@@ -36,9 +38,11 @@ def follow(ctx: TaskContext, ranks: Ranks, orders: IO[bytes], answers: IO[bytes]
 
 
 def main(argv: list[str] | None = None) -> int:
-    """0: the orders ended; 1: failed, with a sentence in the answers; EXIT_ALONE: another process is gone."""
+    """0: the orders ended; 1: failed, with a sentence in the answers; EXIT_ALONE: another process
+    is gone."""
     parser = argparse.ArgumentParser(
-        prog="python -m dreamlab.tasks.train.parallel_process", description="A further process of a training."
+        prog="python -m dreamlab.tasks.train.parallel_process",
+        description="A further process of a training.",
     )
     parser.add_argument("run", type=Path, help="run directory")
     parser.add_argument("--device", default="cpu", help="cpu or cuda:N")
@@ -53,9 +57,13 @@ def main(argv: list[str] | None = None) -> int:
     torch.set_num_threads(args.threads)
     store = RunStore(args.run.parent)
     ctx = TaskContext(
-        run=Run(args.run), store=store, cache=ArtefactCache(store.folders.cache), attempt=args.attempt, threads=args.threads,
+        run=Run(args.run),
+        store=store,
+        cache=ArtefactCache(store.folders.cache),
+        attempt=args.attempt,
+        threads=args.threads,
         device=args.device,
-    )  # fmt: skip
+    )
     ranks = Ranks(args.rank, args.count)
     try:
         follow(ctx, ranks, orders, answers)

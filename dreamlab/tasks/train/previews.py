@@ -1,4 +1,5 @@
-"""The picture of a training: fixed seeds x classes from the averaged weights, the same noise every time."""
+"""The picture of a training: fixed seeds x classes from the averaged weights, the same noise every
+time."""
 
 from __future__ import annotations
 
@@ -26,9 +27,15 @@ class Previews:
         g, T = trainer.generator, trainer.spec.num_train_timesteps
         self.steps = min(PREVIEW_STEPS, T)
         settings = {
-            "source": run.id, "guidance_weight": 0.0, "num_steps": self.steps, "sampler": SAMPLER, "seed": trainer.spec.seed,
-        }  # fmt: skip
-        if trainer.spec.low_size:  # no more noise on the low image than the model has been trained with
+            "source": run.id,
+            "guidance_weight": 0.0,
+            "num_steps": self.steps,
+            "sampler": SAMPLER,
+            "seed": trainer.spec.seed,
+        }
+        if (
+            trainer.spec.low_size
+        ):  # no more noise on the low image than the model has been trained with
             usual = SynthesizeSpec.model_fields["upsample_noise"].default
             settings["upsample_noise"] = min(usual, trainer.spec.low_noise)
         self._pipeline = Pipeline(g, make(SynthesizeSpec, settings))
@@ -46,9 +53,14 @@ class Previews:
         write_bytes(self.run.path / path, imageset.png(imageset.sheet(images, self.columns)))
         how = f"step {t.step_count:,}, {t.elapsed:.0f} s, w = 0, {self.steps} steps of {SAMPLER}"
         return {
-            "type": "image", "step": t.step_count, "name": "preview", "path": path, "rows": t.generator.classes,
-            "cols": self.columns, "caption": "noise" if noise_only else how,
-        }  # fmt: skip
+            "type": "image",
+            "step": t.step_count,
+            "name": "preview",
+            "path": path,
+            "rows": t.generator.classes,
+            "cols": self.columns,
+            "caption": "noise" if noise_only else how,
+        }
 
     def _parts(self) -> list[slice]:
         # where a batch had to be divided, a preview must be too

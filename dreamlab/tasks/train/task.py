@@ -34,7 +34,8 @@ SPEED_OVER = 8
 
 
 def train(ctx: TaskContext) -> Iterator[dict[str, Any]]:
-    """Trains until the budget is used up; goes on from `checkpoints/state.safetensors` where there is one."""
+    """Trains until the budget is used up; goes on from `checkpoints/state.safetensors` where there
+    is one."""
     with together(ctx, _spec(ctx).devices) as ranks:
         trainer = make_trainer(ctx, ranks)
         ranks.connect(trainer.device)
@@ -53,8 +54,8 @@ def train(ctx: TaskContext) -> Iterator[dict[str, Any]]:
 
 
 def make_trainer(ctx: TaskContext, ranks: Ranks) -> Trainer:
-    """The trainer of a run as it stands: fresh, from the run that it is to be fine-tuned from, or where it was left.
-    Raises TaskError."""
+    """The trainer of a run as it stands: fresh, from the run that it is to be fine-tuned from, or
+    where it was left. Raises TaskError."""
     spec = _spec(ctx)
     try:
         network = network_of(spec)
@@ -93,7 +94,8 @@ class _Loop:
         """How many; 0 where the time decides."""
         self.probe = PrecisionProbe(spec.precision, trainer.device, ctx.cache, trainer.shape)
         self.probe.choice = trainer.precision or self.probe.choice
-        # a number of steps is asked for to be repeated bit for bit, which needs the same threads throughout
+        # a number of steps is asked for to be repeated bit for bit, which needs the same threads
+        # throughout
         free = trainer.device.type == "cpu" and not self.steps and spec.devices == 1
         self.threads = ThreadChoice(ctx.threads if free else 1)
         self.previews = Previews(ctx.run, trainer)
@@ -126,11 +128,14 @@ class _Loop:
         return done + (math.ceil(left / each) if each else 0), left
 
     def steps_per_second(self) -> float:
-        steps, seconds = (sum(column) for column in zip(*self.speeds, strict=True)) if self.speeds else (0, 0.0)
+        steps, seconds = (
+            (sum(column) for column in zip(*self.speeds, strict=True)) if self.speeds else (0, 0.0)
+        )
         return steps / seconds if seconds else 0.0
 
     def events(self) -> Iterator[dict[str, Any]]:
-        """Trains to the end and yields what there is to say on the way. Raises Stopped after saving."""
+        """Trains to the end and yields what there is to say on the way. Raises Stopped after
+        saving."""
         t, spec = self.trainer, self.spec
         start = time.perf_counter()
         reported, shown, show_after = -math.inf, -math.inf, 0.0
@@ -142,7 +147,9 @@ class _Loop:
             number += 1
             began = time.perf_counter()
             now = self.step(number, began)
-            if spec.compile and number <= 2:  # one compilation for each arithmetic: not what the budget is for
+            if (
+                spec.compile and number <= 2
+            ):  # one compilation for each arithmetic: not what the budget is for
                 start += now - began
             t.elapsed = self.before + now - start
             while t.notes:
@@ -153,7 +160,9 @@ class _Loop:
                 yield from self.report()
             if wanted or now - shown >= show_after:
                 before = time.perf_counter()
-                yield self.previews.event(self.precision, noise_only=t.step_count == 1 and not wanted)
+                yield self.previews.event(
+                    self.precision, noise_only=t.step_count == 1 and not wanted
+                )
                 shown = time.perf_counter()
                 show_after = max(spec.preview_every, (shown - before) / PREVIEW_SHARE)
             if keep or (self.progress() < 1 and self._share_done() > self.kept):
@@ -180,8 +189,8 @@ class _Loop:
         return now
 
     def asked(self, now: float) -> tuple[bool, bool]:
-        """Whether a preview and a kept checkpoint were asked for by a file, which is then deleted; looked for at most
-        once in 50 ms."""
+        """Whether a preview and a kept checkpoint were asked for by a file, which is then deleted;
+        looked for at most once in 50 ms."""
         if now - self.looked < STAT_EVERY:
             return False, False
         self.looked = now
@@ -207,25 +216,36 @@ class _Loop:
             self.timed = (0, 0.0)
         total, left = self.remaining()
         speed = self.spec.batch_size * self.steps_per_second()
-        values = {"loss": self.loss, "images_per_second": speed, "learning_rate": t.learning_rate, **t.loss_bands()}
+        values = {
+            "loss": self.loss,
+            "images_per_second": speed,
+            "learning_rate": t.learning_rate,
+            **t.loss_bands(),
+        }
         if t.grad_norm is not None:
             values["grad_norm"] = float(t.grad_norm)
         yield {"type": "metric", "step": t.step_count, "values": values}
         yield {
-            "type": "progress", "step": t.step_count, "total": max(total, t.step_count), "unit": "steps",
-            "eta_seconds": round(left, 1), "text": "training",
-        }  # fmt: skip
+            "type": "progress",
+            "step": t.step_count,
+            "total": max(total, t.step_count),
+            "unit": "steps",
+            "eta_seconds": round(left, 1),
+            "text": "training",
+        }
 
     def check(self) -> None:
-        """Takes the mean of the losses so far; TaskError where it is not finite, before anything is saved over."""
+        """Takes the mean of the losses so far; TaskError where it is not finite, before anything is
+        saved over."""
         if not self.losses:
             return
         self.loss = float(torch.stack(self.losses).mean())
         self.losses.clear()
         if not math.isfinite(self.loss):
             raise TaskError(
-                f"Training diverged: the loss is not a finite number at step {self.trainer.step_count:,}; a lower learning rate"
-                f" (--learning-rate {self.spec.learning_rate / 4:g}) may help."
+                "Training diverged: the loss is not a finite number at step"
+                f" {self.trainer.step_count:,}; a lower learning rate (--learning-rate"
+                f" {self.spec.learning_rate / 4:g}) may help."
             )
 
     def save(self) -> None:
@@ -249,21 +269,36 @@ class _Loop:
         t, spec = self.trainer, self.spec
         if self.losses:
             yield from self.report()
-        wanted, keep = self._taken("preview"), self._taken("snapshot")  # asked for with the last step
+        wanted, keep = (
+            self._taken("preview"),
+            self._taken("snapshot"),
+        )  # asked for with the last step
         if t.step_count:
             self.save()
             if keep:
                 yield self.keep()
             yield self.previews.event(self.precision)
         elif wanted or keep:
-            yield _message("info", "No step has been done yet: there is nothing to show or to keep.")
+            yield _message(
+                "info", "No step has been done yet: there is nothing to show or to keep."
+            )
         seen, g = t.step_count * spec.batch_size, t.generator
         values = {
-            "parameters": sum(p.numel() for p in t.network.parameters()), "steps": t.step_count, "images_seen": seen,
-            "seconds": round(t.elapsed, 3), "images_per_second": seen / t.elapsed if t.elapsed else 0.0,
-            "peak_memory_bytes": peak_memory_bytes(t.device), "loss": self.loss if math.isfinite(self.loss) else None,
-            "image_size": g.image_size, "channels": g.channels, "classes": g.classes, "real_images": t.images.count,
-            "device": str(t.device), "devices": spec.devices, "accumulate": t.parts, "precision": self.precision,
+            "parameters": sum(p.numel() for p in t.network.parameters()),
+            "steps": t.step_count,
+            "images_seen": seen,
+            "seconds": round(t.elapsed, 3),
+            "images_per_second": seen / t.elapsed if t.elapsed else 0.0,
+            "peak_memory_bytes": peak_memory_bytes(t.device),
+            "loss": self.loss if math.isfinite(self.loss) else None,
+            "image_size": g.image_size,
+            "channels": g.channels,
+            "classes": g.classes,
+            "real_images": t.images.count,
+            "device": str(t.device),
+            "devices": spec.devices,
+            "accumulate": t.parts,
+            "precision": self.precision,
             "checkpoint": checkpoints.LAST,
-        }  # fmt: skip
+        }
         yield {"type": "result", "values": values}

@@ -23,7 +23,7 @@ from dreamlab.diffusion.losses import (
     squared_errors,
     stratified_t,
     target_of,
-    variance_loss,  # fmt: skip
+    variance_loss,
 )
 from dreamlab.diffusion.optim import FlatOptimizer, LossScale, learning_rate_factor
 from dreamlab.diffusion.process import diffuse, noise_level, upsample, x0_from
@@ -46,8 +46,9 @@ BANDS = 4
 
 @dataclasses.dataclass
 class Batch:
-    """What one step is computed from. uint8 images (n, C, H, W); labels already dropped; `mirrored` (n,) bool or None;
-    of a super-resolution model the noise level and the noise of the low-resolution image."""
+    """What one step is computed from. uint8 images (n, C, H, W); labels already dropped; `mirrored`
+    (n,) bool or None; of a super-resolution model the noise level and the noise of the
+    low-resolution image."""
 
     images: torch.Tensor
     labels: torch.Tensor
@@ -65,19 +66,28 @@ class Batch:
 class Trainer:
     """Network, optimiser, averaged weights and data of one run.
 
-    All chance of step n comes from (seed, n), so a resumed run draws what an uninterrupted one would have drawn. Every
-    process of `ranks` draws the whole batch, computes its share of it in `parts`, and adds up the gradient.
+    All chance of step n comes from (seed, n), so a resumed run draws what an uninterrupted one
+    would have drawn. Every process of `ranks` draws the whole batch, computes its share of it in
+    `parts`, and adds up the gradient.
     """
 
     def __init__(
-        self, spec: TrainSpec, data: DataSet, device: torch.device, *, source: Generator | None = None,
-        ranks: Ranks | None = None, resident: bool | None = None,
-    ):  # fmt: skip
+        self,
+        spec: TrainSpec,
+        data: DataSet,
+        device: torch.device,
+        *,
+        source: Generator | None = None,
+        ranks: Ranks | None = None,
+        resident: bool | None = None,
+    ):
         self.spec, self.device, self.ranks = spec, device, ranks or Ranks.alone()
         shape = network_of(spec)
         chosen = select(data.train_labels, spec, len(data.info.classes)).pool
         pixels = Chosen(data.train_images, chosen, shape.image_size)
-        self.images = Images(pixels, data.train_labels[chosen], device, spec.batch_size, spec.seed, resident)
+        self.images = Images(
+            pixels, data.train_labels[chosen], device, spec.batch_size, spec.seed, resident
+        )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(spec.seed)
             network = UNet(shape)
@@ -85,14 +95,18 @@ class Trainer:
             start_from(network, spec, source)
         freeze(network, spec.freeze)
         self.network = network.to(device=device, memory_format=torch.channels_last)
-        self.optimizer = FlatOptimizer(self.network, spec.optimizer, spec.weight_decay, extra=1 + 2 * BANDS)
+        self.optimizer = FlatOptimizer(
+            self.network, spec.optimizer, spec.weight_decay, extra=1 + 2 * BANDS
+        )
         self.average = self.optimizer.weights.clone()
         self.generator = Generator(self._averaged(), spec, 0, device)
         self._alpha_bar64 = torch.tensor(self.generator.alpha_bar, device=device)
         self._weight = loss_weights(spec.target, spec.weighting, self._alpha_bar64).float()
         self._alpha_bar = self._alpha_bar64.float()
         self._forward = torch.compile(self.network) if spec.compile else self.network
-        self._proven = False  # whether a step has worked: what cannot be compiled fails in the first
+        self._proven = (
+            False  # whether a step has worked: what cannot be compiled fails in the first
+        )
         self._chance = torch.Generator(device)
         self._scale = LossScale()
         self.share = self.ranks.share(spec.batch_size)
@@ -121,8 +135,9 @@ class Trainer:
         return -(-(self.share.stop - self.share.start) // self.parts)
 
     def step(self, progress: float, precision: str) -> torch.Tensor:
-        """One update; `progress` is the share of the run that is done. Returns the loss of the whole batch, a scalar
-        tensor. Raises TaskError where even a single image does not fit into memory."""
+        """One update; `progress` is the share of the run that is done. Returns the loss of the
+        whole batch, a scalar tensor. Raises TaskError where even a single image does not fit into
+        memory."""
         self.ranks.announce(progress, precision)
         self.step_count += 1
         batch = self._draw()
@@ -154,11 +169,15 @@ class Trainer:
 
     def _seed(self, *more: int) -> int:
         return int(
-            np.random.SeedSequence([self.spec.seed, self.step_count, *more]).generate_state(1, np.uint64)[0] >> 1
+            np.random.SeedSequence([self.spec.seed, self.step_count, *more]).generate_state(
+                1, np.uint64
+            )[0]
+            >> 1
         )
 
     def _gradient(self, batch: Batch, precision: str) -> bool:
-        """Adds up the gradient of this process's share; False where it has to be done again in another way."""
+        """Adds up the gradient of this process's share; False where it has to be done again in
+        another way."""
         first, size = self.share.start, self.share.stop - self.share.start
         try:
             for k in range(self.parts):
@@ -174,7 +193,9 @@ class Trainer:
             elif self._forward is not self.network and not self._proven:
                 self._forward = self.network
                 reason = " ".join(str(error).split())[:200] or type(error).__name__
-                self.notes.append(f"The network cannot be compiled here and trains as it is: {reason}")
+                self.notes.append(
+                    f"The network cannot be compiled here and trains as it is: {reason}"
+                )
             else:
                 raise
         # only here, after the handler, has the traceback let go of the activations
@@ -186,12 +207,13 @@ class Trainer:
         before = self.at_once
         if before == 1:
             raise TaskError(
-                "There is too little free memory for a single image of this network at a time; a smaller network or image"
-                " size needs less (--base-width, --image-size)."
+                "There is too little free memory for a single image of this network at a time; a"
+                " smaller network or image size needs less (--base-width, --image-size)."
             ) from None
         self.parts = min(2 * self.parts, self.share.stop - self.share.start)
         self.notes.append(
-            f"Out of memory with {before} images at once: the batch is now computed in {self.parts} parts of {self.at_once}."
+            f"Out of memory with {before} images at once: the batch is now computed in {self.parts}"
+            f" parts of {self.at_once}."
         )
 
     def _backward(self, b: Batch, precision: str) -> None:
@@ -205,14 +227,24 @@ class Trainer:
         x = x_t
         if b.low_t is not None and b.low_eps is not None:
             low = upsample(downsample(x0, spec.low_size), x0.shape[-1])
-            x = torch.cat([x_t, diffuse(low, b.low_eps, self._alpha_bar[b.low_t][:, None, None, None])], dim=1)
+            x = torch.cat(
+                [x_t, diffuse(low, b.low_eps, self._alpha_bar[b.low_t][:, None, None, None])], dim=1
+            )
         with autocast(self.device, precision):
-            output = self._forward(x, b.t, b.labels) if b.low_t is None else self._forward(x, b.t, b.labels, b.low_t)
+            output = (
+                self._forward(x, b.t, b.labels)
+                if b.low_t is None
+                else self._forward(x, b.t, b.labels, b.low_t)
+            )
         said = output[:, :c]
-        losses = self._weight[b.t] * squared_errors(said, target_of(spec.target, x0, b.eps, alpha_bar_t))
+        losses = self._weight[b.t] * squared_errors(
+            said, target_of(spec.target, x0, b.eps, alpha_bar_t)
+        )
         if spec.learn_variance:
             clean = x0_from(spec.target, said.detach().float(), x_t, alpha_bar_t)
-            losses = losses + VLB_WEIGHT * variance_loss(output[:, c:], clean, x0, x_t, b.t, self._alpha_bar64)
+            losses = losses + VLB_WEIGHT * variance_loss(
+                output[:, c:], clean, x0, x_t, b.t, self._alpha_bar64
+            )
         loss = losses.sum() / spec.batch_size
         (loss * self._scale.value if precision == "fp16" else loss).backward()
         with torch.no_grad():
@@ -235,21 +267,25 @@ class Trainer:
         self.generator.step = self.step_count
 
     def loss_bands(self) -> dict[str, float]:
-        """Mean loss in each quarter of t since the last call, as loss_band_0 (least noise) to loss_band_3."""
+        """Mean loss in each quarter of t since the last call, as loss_band_0 (least noise) to
+        loss_band_3."""
         sums, counts = self.bands.tolist()[:BANDS], self.bands.tolist()[BANDS:]
         self.bands.zero_()
-        return {f"loss_band_{i}": s / n for i, (s, n) in enumerate(zip(sums, counts, strict=True)) if n}
+        return {
+            f"loss_band_{i}": s / n for i, (s, n) in enumerate(zip(sums, counts, strict=True)) if n
+        }
 
     def preview_low(self, per_class: int) -> torch.Tensor | None:
-        """Of a super-resolution model, the low-resolution images (classes * per_class, C, low, low) in [-1, 1] that its
-        previews start from: real ones of every class in turn."""
+        """Of a super-resolution model, the low-resolution images (classes * per_class, C, low, low)
+        in [-1, 1] that its previews start from: real ones of every class in turn."""
         if not self.spec.low_size:
             return None
         images = self.images.first_of_each(self.generator.classes, per_class)
         return downsample(from_uint8(images), self.spec.low_size)
 
     def _averaged(self) -> UNet:
-        """A second network whose parameters are views of `average`: previews and checkpoints need no copy."""
+        """A second network whose parameters are views of `average`: previews and checkpoints need
+        no copy."""
         shadow = copy.deepcopy(self.network).requires_grad_(False).eval()
         averaged = dict(zip(self.optimizer.names, self.optimizer.views(self.average), strict=True))
         frozen = dict(self.network.named_parameters())
@@ -258,21 +294,30 @@ class Trainer:
         return shadow
 
     def _state(self) -> dict[str, torch.Tensor]:
-        frozen = {f"frozen.{n}": p.data for n, p in self.network.named_parameters() if not p.requires_grad}
+        frozen = {
+            f"frozen.{n}": p.data for n, p in self.network.named_parameters() if not p.requires_grad
+        }
         own = {f"optimizer.{name}": value for name, value in self.optimizer.state.items()}
         return {"weights": self.optimizer.weights, "average": self.average, **own, **frozen}
 
     def _layout(self) -> str:
         parameters = zip(self.optimizer.names, self.optimizer.parameters(), strict=True)
-        about = [[(n, *p.shape) for n, p in parameters], [(n, *v.shape) for n, v in self._state().items()]]
+        about = [
+            [(n, *p.shape) for n, p in parameters],
+            [(n, *v.shape) for n, v in self._state().items()],
+        ]
         return hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]
 
     def save(self, run: Path, precision: str) -> None:
         """Writes the resume state, whole or not at all; it loads without executing code."""
         numbers = {
-            "step": self.step_count, "updates": self.updates, "elapsed": self.elapsed, "parts": self.parts,
-            "scale": self._scale.value, "good": self._scale.good,
-        }  # fmt: skip
+            "step": self.step_count,
+            "updates": self.updates,
+            "elapsed": self.elapsed,
+            "parts": self.parts,
+            "scale": self._scale.value,
+            "good": self._scale.good,
+        }
         metadata = {"format": FORMAT, "layout": self._layout(), "precision": precision}
         metadata |= {name: repr(value) for name, value in numbers.items()}
         tensors = {name: value.contiguous().cpu() for name, value in self._state().items()}
@@ -282,7 +327,9 @@ class Trainer:
         """Goes on from the saved state. Raises TaskError."""
         metadata, tensors = read_safetensors(run / STATE)
         if metadata.get("format") != FORMAT or metadata.get("layout") != self._layout():
-            raise TaskError(f"{run.name}/{STATE} is not a training state of this spec; start the run afresh.")
+            raise TaskError(
+                f"{run.name}/{STATE} is not a training state of this spec; start the run afresh."
+            )
         with torch.no_grad():
             for name, own in self._state().items():
                 own.copy_(tensors[name])
@@ -294,5 +341,6 @@ class Trainer:
 
 
 def downsample(x: torch.Tensor, size: int) -> torch.Tensor:
-    """(N, C, H, W) to (N, C, size, size) by area: the low-resolution image of a cascade (Ho et al. 2022)."""
+    """(N, C, H, W) to (N, C, size, size) by area: the low-resolution image of a cascade (Ho et al.
+    2022)."""
     return F.interpolate(x, size=(size, size), mode="area")

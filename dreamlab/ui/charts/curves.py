@@ -1,4 +1,5 @@
-"""Plotly figures as pure functions of data and theme ("light" or "dark"). Values are plain lists: Gradio's bundle reads them safely."""
+"""Plotly figures as pure functions of data and theme ("light" or "dark"). Values are plain lists:
+Gradio's bundle reads them safely."""
 
 from __future__ import annotations
 
@@ -23,17 +24,34 @@ def base(theme: str, height: int, revision: str) -> go.Figure:
     """An empty figure: transparent, hairline grid, the zoom kept as long as `revision` stays."""
     c = palette(theme)
     axis = {
-        "gridcolor": c["line"], "linecolor": c["line"], "zeroline": False, "tickfont": {"color": c["ink-3"], "size": 12}, "automargin": True,
+        "gridcolor": c["line"],
+        "linecolor": c["line"],
+        "zeroline": False,
+        "tickfont": {"color": c["ink-3"], "size": 12},
+        "automargin": True,
         "title": {"font": {"color": c["ink-3"], "size": 12}, "standoff": 8},
-    }  # fmt: skip
+    }
     return go.Figure(
         layout={
-            "height": height, "uirevision": revision, "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)", "showlegend": False,
-            "font": {"family": FONT, "color": c["ink"], "size": 12}, "margin": {"l": 36, "r": 12, "t": 8, "b": 28}, "hovermode": "closest",
-            "hoverlabel": {"bgcolor": c["panel"], "bordercolor": c["line-2"], "font": {"color": c["ink"], "family": FONT}},
-            "xaxis": {**axis, "showgrid": False}, "yaxis": axis, "dragmode": "zoom", "modebar": {"remove": ["toImage", "lasso2d", "select2d"]},
+            "height": height,
+            "uirevision": revision,
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "showlegend": False,
+            "font": {"family": FONT, "color": c["ink"], "size": 12},
+            "margin": {"l": 36, "r": 12, "t": 8, "b": 28},
+            "hovermode": "closest",
+            "hoverlabel": {
+                "bgcolor": c["panel"],
+                "bordercolor": c["line-2"],
+                "font": {"color": c["ink"], "family": FONT},
+            },
+            "xaxis": {**axis, "showgrid": False},
+            "yaxis": axis,
+            "dragmode": "zoom",
+            "modebar": {"remove": ["toImage", "lasso2d", "select2d"]},
         }
-    )  # fmt: skip
+    )
 
 
 def empty(theme: str, height: int, text: str) -> go.Figure:
@@ -57,10 +75,17 @@ def empty(theme: str, height: int, text: str) -> go.Figure:
 def log_ticks(low: float, high: float) -> list[float]:
     """Round values (1, 2, 5) that a log axis from low to high shows; both positive."""
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-    return [m * 10.0**e for e in range(first, last + 1) for m in (1, 2, 5) if low * 0.8 <= m * 10.0**e <= high * 1.25]
+    return [
+        m * 10.0**e
+        for e in range(first, last + 1)
+        for m in (1, 2, 5)
+        if low * 0.8 <= m * 10.0**e <= high * 1.25
+    ]
 
 
-def decimate(xs: Sequence[float], ys: Sequence[float], most: int = MOST_POINTS) -> tuple[list[float], list[float]]:
+def decimate(
+    xs: Sequence[float], ys: Sequence[float], most: int = MOST_POINTS
+) -> tuple[list[float], list[float]]:
     """At most about `most` points: first, last, and the lowest and highest of every stretch."""
     n = len(xs)
     if n <= most:
@@ -79,7 +104,11 @@ def running_mean(values: Sequence[float]) -> list[float]:
     smooth: list[float] = []
     for i, v in enumerate(values):
         weight = max(1 / (i + 1), 0.1)
-        smooth.append(v if not smooth else math.exp((1 - weight) * math.log(smooth[-1]) + weight * math.log(v)))
+        smooth.append(
+            v
+            if not smooth
+            else math.exp((1 - weight) * math.log(smooth[-1]) + weight * math.log(v))
+        )
     return smooth
 
 
@@ -95,11 +124,23 @@ def loss(steps: Sequence[float], values: Sequence[float], theme: str, revision: 
     hover = "step %{x:,}<br>loss %{y:.4f}<extra></extra>"
     rx, ry = decimate(xs, ys)
     sx, sy = decimate(xs, smooth)
-    figure.add_scatter(x=rx, y=ry, mode="lines", line={"color": faded(c["ink-3"], 0.45), "width": 1}, hoverinfo="skip")
-    figure.add_scatter(x=sx, y=sy, mode="lines", line={"color": c["ink"], "width": 1.8}, hovertemplate=hover)
+    figure.add_scatter(
+        x=rx,
+        y=ry,
+        mode="lines",
+        line={"color": faded(c["ink-3"], 0.45), "width": 1},
+        hoverinfo="skip",
+    )
+    figure.add_scatter(
+        x=sx, y=sy, mode="lines", line={"color": c["ink"], "width": 1.8}, hovertemplate=hover
+    )
     ticks = log_ticks(min(smooth), max(smooth))
     figure.update_yaxes(type="log", tickvals=ticks, ticktext=[f"{t:g}" for t in ticks])
-    figure.update_xaxes(title_text="step", tickformat=",d", **({"dtick": 1} if xs[-1] - xs[0] < 6 else {"nticks": 5}))
+    figure.update_xaxes(
+        title_text="step",
+        tickformat=",d",
+        **({"dtick": 1} if xs[-1] - xs[0] < 6 else {"nticks": 5}),
+    )
     return figure
 
 
@@ -112,7 +153,8 @@ BAND_INK = (0.25, 0.5, 0.75, 1.0)
 def bands(points: Sequence[dict[str, Any]], theme: str, revision: str) -> go.Figure:
     """The mean loss in each quarter of t on a log scale, the lightest line for the least noise.
 
-    points: metric events with "step" and "loss_band_0" to "loss_band_3"; a band without a sample is absent.
+    points: metric events with "step" and "loss_band_0" to "loss_band_3"; a band without a sample is
+    absent.
     """
     names = [f"loss_band_{i}" for i in range(len(BANDS))]
     if not any(p.get(name, 0) > 0 for p in points for name in names):
@@ -126,9 +168,13 @@ def bands(points: Sequence[dict[str, Any]], theme: str, revision: str) -> go.Fig
         xs, ys = decimate([s for s, _ in mine], smooth)
         seen += ys
         figure.add_scatter(
-            x=xs, y=ys, mode="lines", name=words, line={"color": faded(ink, BAND_INK[i]), "width": 1.6},
+            x=xs,
+            y=ys,
+            mode="lines",
+            name=words,
+            line={"color": faded(ink, BAND_INK[i]), "width": 1.6},
             hovertemplate=f"t/T {words}<br>step %{{x:,}}<br>loss %{{y:.4f}}<extra></extra>",
-        )  # fmt: skip
+        )
     ticks = log_ticks(min(seen), max(seen))
     ticks = ticks if len(ticks) < 8 else ticks[::2]
     figure.update_yaxes(type="log", tickvals=ticks, ticktext=[f"{t:g}" for t in ticks])
@@ -136,8 +182,11 @@ def bands(points: Sequence[dict[str, Any]], theme: str, revision: str) -> go.Fig
     return figure
 
 
-def curve(points: Sequence[dict[str, Any]], axis: str, metric: str, theme: str, revision: str) -> go.Figure:
-    """A metric (lower is better) against the axis, with intervals; the floor is what real images reach.
+def curve(
+    points: Sequence[dict[str, Any]], axis: str, metric: str, theme: str, revision: str
+) -> go.Figure:
+    """A metric (lower is better) against the axis, with intervals; the floor is what real images
+    reach.
 
     points: {"x", "value", "low", "high", "floor"}, low, high and floor may be None.
     """
@@ -149,19 +198,44 @@ def curve(points: Sequence[dict[str, Any]], axis: str, metric: str, theme: str, 
     floors = [p["floor"] for p in done if p.get("floor") is not None]
     if floors:
         floor = sum(floors) / len(floors)
-        figure.add_hline(y=floor, line={"color": c["real"], "width": 1, "dash": "dot"}, annotation={
-            "text": "real images against real images", "font": {"color": c["real"], "size": 12}, "xanchor": "right", "yanchor": "bottom"})  # fmt: skip
+        figure.add_hline(
+            y=floor,
+            line={"color": c["real"], "width": 1, "dash": "dot"},
+            annotation={
+                "text": "real images against real images",
+                "font": {"color": c["real"], "size": 12},
+                "xanchor": "right",
+                "yanchor": "bottom",
+            },
+        )
     xs, ys = [p["x"] for p in done], [p["value"] for p in done]
     up = [(p["high"] - p["value"]) if p.get("high") is not None else 0 for p in done]
     down = [(p["value"] - p["low"]) if p.get("low") is not None else 0 for p in done]
     figure.add_scatter(
-        x=xs, y=ys, mode="lines+markers+text", line={"color": faded(c["synthetic"], 0.5), "width": 1.5}, marker={"color": c["synthetic"], "size": 9},
-        error_y={"type": "data", "array": up, "arrayminus": down, "symmetric": False, "color": c["synthetic"], "thickness": 1.5, "width": 0},
-        text=[f" {y:.3g}" for y in ys], textposition="middle right", textfont={"color": c["ink"], "size": 12}, cliponaxis=False,
+        x=xs,
+        y=ys,
+        mode="lines+markers+text",
+        line={"color": faded(c["synthetic"], 0.5), "width": 1.5},
+        marker={"color": c["synthetic"], "size": 9},
+        error_y={
+            "type": "data",
+            "array": up,
+            "arrayminus": down,
+            "symmetric": False,
+            "color": c["synthetic"],
+            "thickness": 1.5,
+            "width": 0,
+        },
+        text=[f" {y:.3g}" for y in ys],
+        textposition="middle right",
+        textfont={"color": c["ink"], "size": 12},
+        cliponaxis=False,
         hovertemplate="%{x:g}: %{y:.4g}<extra></extra>",
-    )  # fmt: skip
+    )
     figure.update_yaxes(title_text=f"{metric}, lower is better", rangemode="tozero", nticks=6)
-    figure.update_xaxes(title_text=AXIS_WORDS.get(axis, axis), tickvals=xs, ticktext=[f"{x:g}" for x in xs])
+    figure.update_xaxes(
+        title_text=AXIS_WORDS.get(axis, axis), tickvals=xs, ticktext=[f"{x:g}" for x in xs]
+    )
     if axis in ("num_steps", "num_train_timesteps") and xs:
         figure.update_xaxes(type="log")
     figure.update_layout(margin={"r": 48})

@@ -14,10 +14,12 @@ from dreamlab.ui.theme import faded, mix_colour, palette
 
 
 def mix(report: dict[str, Any], theme: str, revision: str) -> go.Figure:
-    """Accuracy of every arm: seeds as small points, mean and interval, the reference as a band, colour by synthetic fraction.
+    """Accuracy of every arm: seeds as small points, mean and interval, the reference as a band,
+    colour by synthetic fraction.
 
-    The reference comes first, then each generator's arms by their synthetic fraction (under a heading that names what it saw
-    where there are several), then the controls, with hollow marks. A second band stands behind the arms that may be the best.
+    The reference comes first, then each generator's arms by their synthetic fraction (under a
+    heading that names what it saw where there are several), then the controls, with hollow marks. A
+    second band stands behind the arms that may be the best.
     """
     listed = tables.ordered(report)
     if not listed:
@@ -31,14 +33,19 @@ def mix(report: dict[str, Any], theme: str, revision: str) -> go.Figure:
     for arm, x in zip(listed, places, strict=True):
         seen += _arm(figure, arm, x, mix_colour(arm.get("synthetic_fraction", 0.0), theme), c)
     figure.update_xaxes(
-        tickvals=places, ticktext=[_tick(a, crowded) for a in listed], range=[-0.6, max(places) + 0.6],
-        tickfont={"color": c["ink"], "size": 12}, tickangle=-35 if crowded else 0,
-    )  # fmt: skip
+        tickvals=places,
+        ticktext=[_tick(a, crowded) for a in listed],
+        range=[-0.6, max(places) + 0.6],
+        tickfont={"color": c["ink"], "size": 12},
+        tickangle=-35 if crowded else 0,
+    )
     if seen:
         pad = max((max(seen) - min(seen)) * 0.12, 0.3)
         figure.update_yaxes(range=[min(seen) - pad, min(100.2, max(seen) + pad)], nticks=7)
     else:
-        figure.update_yaxes(showticklabels=False, showgrid=False)  # before the first cell there is no scale to show
+        figure.update_yaxes(
+            showticklabels=False, showgrid=False
+        )  # before the first cell there is no scale to show
     for x, text, first in heads:
         figure.add_annotation(
             x=x,
@@ -56,31 +63,57 @@ def mix(report: dict[str, Any], theme: str, revision: str) -> go.Figure:
 
 
 def _bands(
-    figure: go.Figure, report: dict[str, Any], listed: Sequence[dict[str, Any]], places: Sequence[float], c: dict[str, str]
-) -> None:  # fmt: skip
+    figure: go.Figure,
+    report: dict[str, Any],
+    listed: Sequence[dict[str, Any]],
+    places: Sequence[float],
+    c: dict[str, str],
+) -> None:
     """The reference across the chart, and what may be the best mix behind its arms."""
-    reference = next((a for a in listed if tables.role(a) == "reference" and a.get("interval")), None)
+    reference = next(
+        (a for a in listed if tables.role(a) == "reference" and a.get("interval")), None
+    )
     if reference and reference["interval"].get("low") is not None:
-        low, high = 100 * max(reference["interval"]["low"], 0.0), 100 * min(reference["interval"]["high"], 1.0)
-        figure.add_hrect(y0=low, y1=high, fillcolor=faded(c["real"], 0.09), line_width=0, layer="below")
+        low, high = (
+            100 * max(reference["interval"]["low"], 0.0),
+            100 * min(reference["interval"]["high"], 1.0),
+        )
+        figure.add_hrect(
+            y0=low, y1=high, fillcolor=faded(c["real"], 0.09), line_width=0, layer="below"
+        )
     mine = tables.best_arms(report)
     for arm, x in zip(listed, places, strict=True):
         if tables.key(arm) in mine:
-            figure.add_vrect(x0=x - 0.5, x1=x + 0.5, fillcolor=faded(c["ink"], 0.05), line_width=0, layer="below")
+            figure.add_vrect(
+                x0=x - 0.5, x1=x + 0.5, fillcolor=faded(c["ink"], 0.05), line_width=0, layer="below"
+            )
 
 
-def _arm(figure: go.Figure, arm: dict[str, Any], x: float, colour: str, c: dict[str, str]) -> list[float]:
+def _arm(
+    figure: go.Figure, arm: dict[str, Any], x: float, colour: str, c: dict[str, str]
+) -> list[float]:
     values = [100 * v for v in arm.get("accuracies") or []]
     if not values:
         figure.add_annotation(
-            x=x, y=0.5, yref="paper", text="to come", showarrow=False, font={"color": c["ink-3"], "size": 12}
+            x=x,
+            y=0.5,
+            yref="paper",
+            text="to come",
+            showarrow=False,
+            font={"color": c["ink-3"], "size": 12},
         )
         return []
-    spread = [x - 0.12 - 0.05 * (i % 5) for i in range(len(values))]  # beside the mean, away from its label
+    spread = [
+        x - 0.12 - 0.05 * (i % 5) for i in range(len(values))
+    ]  # beside the mean, away from its label
     figure.add_scatter(
-        x=spread, y=values, mode="markers", marker={"color": faded(colour, 0.45), "size": 6}, hovertemplate="seed %{text}: %{y:.2f} %<extra></extra>",
+        x=spread,
+        y=values,
+        mode="markers",
+        marker={"color": faded(colour, 0.45), "size": 6},
+        hovertemplate="seed %{text}: %{y:.2f} %<extra></extra>",
         text=[str(s) for s in arm.get("seeds") or range(len(values))],
-    )  # fmt: skip
+    )
     mean = sum(values) / len(values)
     interval = arm.get("interval") or {}
     low, high = interval.get("low"), interval.get("high")
@@ -89,23 +122,37 @@ def _arm(figure: go.Figure, arm: dict[str, Any], x: float, colour: str, c: dict[
     sure = low is not None and high is not None and len(values) > 1
     if sure:
         figure.add_scatter(
-            x=[x, x], y=[100 * low, 100 * high], mode="lines", line={"color": colour, "width": 2}, hoverinfo="skip"
+            x=[x, x],
+            y=[100 * low, 100 * high],
+            mode="lines",
+            line={"color": colour, "width": 2},
+            hoverinfo="skip",
         )
     hollow = tables.role(arm) == "control"
-    mark = {"color": c["panel"], "size": 11, "line": {"color": colour, "width": 2}} if hollow else {
-        "color": colour, "size": 12, "line": {"color": c["panel"], "width": 2},
-    }  # fmt: skip
+    mark = (
+        {"color": c["panel"], "size": 11, "line": {"color": colour, "width": 2}}
+        if hollow
+        else {"color": colour, "size": 12, "line": {"color": c["panel"], "width": 2}}
+    )
     figure.add_scatter(
-        x=[x], y=[mean], mode="markers+text", marker=mark, text=[f"  {mean:.1f}"], textposition="middle right",
-        textfont={"color": c["ink"], "size": 13}, cliponaxis=False, hovertemplate=f"{plain(arm['label'])}: %{{y:.2f}} %<extra></extra>",
-    )  # fmt: skip
+        x=[x],
+        y=[mean],
+        mode="markers+text",
+        marker=mark,
+        text=[f"  {mean:.1f}"],
+        textposition="middle right",
+        textfont={"color": c["ink"], "size": 13},
+        cliponaxis=False,
+        hovertemplate=f"{plain(arm['label'])}: %{{y:.2f}} %<extra></extra>",
+    )
     return [*values, *([100 * low, 100 * high] if sure else [])]
 
 
 def _places(
     listed: Sequence[dict[str, Any]], generators: Sequence[dict[str, Any]]
 ) -> tuple[list[float], list[tuple[float, str, float]]]:
-    """x of every arm, with a gap before each group; of every heading its middle, its words and where its group begins."""
+    """x of every arm, with a gap before each group; of every heading its middle, its words and
+    where its group begins."""
     several = len(generators) > 1
     x, places, last = -1.0, [], None
     groups: dict[str, list[float]] = {}
@@ -115,19 +162,30 @@ def _places(
         last = group
         places.append(x)
         groups.setdefault(group, []).append(x)
-    words = {g["key"]: f"<b>{plain(g['name'])}</b><br>{plain(g['badge'])}" for g in generators} if several else {}
+    words = (
+        {g["key"]: f"<b>{plain(g['name'])}</b><br>{plain(g['badge'])}" for g in generators}
+        if several
+        else {}
+    )
     words[tables.CONTROLS] = "<b>Controls</b>"
-    heads = [(sum(xs) / len(xs), words[group], min(xs)) for group, xs in groups.items() if group in words]
+    heads = [
+        (sum(xs) / len(xs), words[group], min(xs)) for group, xs in groups.items() if group in words
+    ]
     return places, heads
 
 
 def _tick(arm: dict[str, Any], crowded: bool) -> str:
     label = plain(arm["label"])
-    return label if crowded else label.replace(" synthetic", "<br>synthetic").replace(" only", "<br>only")
+    return (
+        label
+        if crowded
+        else label.replace(" synthetic", "<br>synthetic").replace(" only", "<br>only")
+    )
 
 
 def surface(report: dict[str, Any], theme: str, revision: str) -> go.Figure:
-    """Accuracy against the number of real images, one line for every amount of synthetic ones: the data of the exchange rate."""
+    """Accuracy against the number of real images, one line for every amount of synthetic ones: the
+    data of the exchange rate."""
     cells = [c for c in tables.surface_cells(report) if c.get("accuracies")]
     if not cells:
         return empty(theme, 60, "The learning curves appear here, cell by cell.")
@@ -145,19 +203,42 @@ def surface(report: dict[str, Any], theme: str, revision: str) -> go.Figure:
             [100 * sum(cell["accuracies"]) / len(cell["accuracies"]) for cell in mine],
         )
         ends = [(cell.get("interval") or {}) for cell in mine]
-        up = [100 * e["high"] - y if e.get("high") is not None else 0 for e, y in zip(ends, ys, strict=True)]
-        down = [y - 100 * e["low"] if e.get("low") is not None else 0 for e, y in zip(ends, ys, strict=True)]
+        up = [
+            100 * e["high"] - y if e.get("high") is not None else 0
+            for e, y in zip(ends, ys, strict=True)
+        ]
+        down = [
+            y - 100 * e["low"] if e.get("low") is not None else 0
+            for e, y in zip(ends, ys, strict=True)
+        ]
         name = plain(mine[0].get("label") or mine[0]["arm"])
         ends_at.append((ys[-1], xs[-1], name, colour))
         figure.add_scatter(
-            x=xs, y=ys, mode="lines+markers", name=name, line={"color": faded(colour, 0.6), "width": 1.6},
-            marker={"color": colour, "size": 8}, cliponaxis=False, hovertemplate=f"{name}, %{{x:,}} real: %{{y:.2f}} %<extra></extra>",
-            error_y={"type": "data", "array": up, "arrayminus": down, "symmetric": False, "color": colour, "thickness": 1.5, "width": 0},
-        )  # fmt: skip
+            x=xs,
+            y=ys,
+            mode="lines+markers",
+            name=name,
+            line={"color": faded(colour, 0.6), "width": 1.6},
+            marker={"color": colour, "size": 8},
+            cliponaxis=False,
+            hovertemplate=f"{name}, %{{x:,}} real: %{{y:.2f}} %<extra></extra>",
+            error_y={
+                "type": "data",
+                "array": up,
+                "arrayminus": down,
+                "symmetric": False,
+                "color": colour,
+                "thickness": 1.5,
+                "width": 0,
+            },
+        )
     _name_ends(figure, ends_at)
     sizes = sorted({cell["real"] for cell in cells})
     figure.update_xaxes(
-        type="log", title_text="real images (log scale)", tickvals=sizes, ticktext=[f"{n:,}" for n in sizes]
+        type="log",
+        title_text="real images (log scale)",
+        tickvals=sizes,
+        ticktext=[f"{n:,}" for n in sizes],
     )
     figure.update_yaxes(title_text="accuracy on real test images, %", nticks=6)
     figure.update_layout(margin={"r": 130, "b": 40})
@@ -165,7 +246,8 @@ def surface(report: dict[str, Any], theme: str, revision: str) -> go.Figure:
 
 
 def _name_ends(figure: go.Figure, ends: list[tuple[float, float, str, str]]) -> None:
-    """The name of every line behind its last point (y, x, name, colour), moved apart where they would lie on one another."""
+    """The name of every line behind its last point (y, x, name, colour), moved apart where they
+    would lie on one another."""
     values = [y for trace in figure.data for y in trace.y]
     gap = (max(values) - min(values)) * 0.08 or 1.0
     last = -float("inf")

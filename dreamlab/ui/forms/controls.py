@@ -1,4 +1,5 @@
-"""Controls made from spec fields: one Gradio component per setting, the advanced ones folded away by section."""
+"""Controls made from spec fields: one Gradio component per setting, the advanced ones folded away
+by section."""
 
 from __future__ import annotations
 
@@ -19,35 +20,82 @@ FILLERS: dict[str, dict[str, dict[str, Any]]] = {"preset": PRESETS, "recipe": RE
 
 
 def _studies() -> dict[str, str]:
-    """Presets of studies: S4, or S2 (1, 2, 2, 2) where several of one study differ in their multipliers."""
+    """Presets of studies: S4, or S2 (1, 2, 2, 2) where several of one study differ in their
+    multipliers."""
     of_study = [name.split("-")[0] for name in PRESETS]
     words = {}
     for name, study in zip(PRESETS, of_study, strict=True):
         if study[1:].isdigit():
-            widths = f" ({', '.join(map(str, PRESETS[name]['multipliers']))})" if of_study.count(study) > 1 else ""
+            widths = (
+                f" ({', '.join(map(str, PRESETS[name]['multipliers']))})"
+                if of_study.count(study) > 1
+                else ""
+            )
             words[name] = study.upper() + widths
     return words
 
 
 WORDS = {
-    "dpmpp_2m": "DPM-Solver++(2M)", "ddim": "DDIM", "sampler=ddpm": "DDPM (ancestral)", "heun": "Heun", "small_cnn": "small CNN", "cnn": "CNN",
-    "mlp": "MLP", "unet_encoder": "U-Net encoder", "unet_encoder_small": "U-Net encoder, small", "resnet18": "ResNet-18", "resnet50": "ResNet-50",
-    "resnet101": "ResNet-101", "resnet152": "ResNet-152", "vgg16": "VGG-16", "vit_s": "ViT-S", "vit_b": "ViT-B", "swin_t": "Swin-T",
-    "recipe=fast": "fast, for small sets", "recipe=strong": "strong, for ResNets on whole sets",
-    "budget=steps": "equal optimiser steps", "budget=epochs": "equal epochs, as the studies",
-    "controls=duplicated": "real images repeated", "controls=augmented": "classical augmentation", "controls=synthetic": "synthetic only (CAS)",
-    "controls=noise": "noise images", "role=real": "real: a data set of its own", "role=synthetic": "synthetic: made elsewhere",
-    "fit=crop": "crop to the middle", "fit=pad": "pad with a border", "fit=stretch": "stretch", "color=rgb": "colour",
-    "color=auto": "as the images are", "labeller=none": "nobody", "labeller=own": "a classifier of the same real images",
-    "labeller=all": "a classifier of the whole training split", "scale=laptop": "laptop: minutes", "scale=middle": "middle: about an hour",
-    "scale=corrected": "corrected: its size without its mistakes", "scale=paper": "paper: as published",
-    "classifier": "trained here (fd_classifier)", "inception": "Inception-v3 (FID)",
-    "guidance_weight": "guidance weight w", "num_steps": "sampler steps", "num_train_timesteps": "noise steps T (retrains)",
-    "test": "test images", "train": "training images", "linear": "linear (fixed betas)", "linear_scaled": "linear_scaled (to T)",
-    "adamw": "AdamW", "adam": "Adam", "adafactor": "Adafactor", "sgd": "SGD", "muon": "Muon", "sqrt_snr": "sqrt-SNR", "min_snr": "min-SNR",
-    **{name: info.title for name, info in INFO.items()}, **_studies(),
-}  # fmt: skip
-"""What choices are called on the pages; `field=choice` where the same word means another thing elsewhere."""
+    "dpmpp_2m": "DPM-Solver++(2M)",
+    "ddim": "DDIM",
+    "sampler=ddpm": "DDPM (ancestral)",
+    "heun": "Heun",
+    "small_cnn": "small CNN",
+    "cnn": "CNN",
+    "mlp": "MLP",
+    "unet_encoder": "U-Net encoder",
+    "unet_encoder_small": "U-Net encoder, small",
+    "resnet18": "ResNet-18",
+    "resnet50": "ResNet-50",
+    "resnet101": "ResNet-101",
+    "resnet152": "ResNet-152",
+    "vgg16": "VGG-16",
+    "vit_s": "ViT-S",
+    "vit_b": "ViT-B",
+    "swin_t": "Swin-T",
+    "recipe=fast": "fast, for small sets",
+    "recipe=strong": "strong, for ResNets on whole sets",
+    "budget=steps": "equal optimiser steps",
+    "budget=epochs": "equal epochs, as the studies",
+    "controls=duplicated": "real images repeated",
+    "controls=augmented": "classical augmentation",
+    "controls=synthetic": "synthetic only (CAS)",
+    "controls=noise": "noise images",
+    "role=real": "real: a data set of its own",
+    "role=synthetic": "synthetic: made elsewhere",
+    "fit=crop": "crop to the middle",
+    "fit=pad": "pad with a border",
+    "fit=stretch": "stretch",
+    "color=rgb": "colour",
+    "color=auto": "as the images are",
+    "labeller=none": "nobody",
+    "labeller=own": "a classifier of the same real images",
+    "labeller=all": "a classifier of the whole training split",
+    "scale=laptop": "laptop: minutes",
+    "scale=middle": "middle: about an hour",
+    "scale=corrected": "corrected: its size without its mistakes",
+    "scale=paper": "paper: as published",
+    "classifier": "trained here (fd_classifier)",
+    "inception": "Inception-v3 (FID)",
+    "guidance_weight": "guidance weight w",
+    "num_steps": "sampler steps",
+    "num_train_timesteps": "noise steps T (retrains)",
+    "test": "test images",
+    "train": "training images",
+    "linear": "linear (fixed betas)",
+    "linear_scaled": "linear_scaled (to T)",
+    "adamw": "AdamW",
+    "adam": "Adam",
+    "adafactor": "Adafactor",
+    "sgd": "SGD",
+    "muon": "Muon",
+    "sqrt_snr": "sqrt-SNR",
+    "min_snr": "min-SNR",
+    **{name: info.title for name, info in INFO.items()},
+    **_studies(),
+}
+"""What choices are called on the pages; `field=choice` where the same word means another thing
+elsewhere."""
 NONE = ("none", "")
 
 
@@ -65,29 +113,48 @@ def optional_run(k: Setting) -> bool:
 
 
 def run_choices(k: Setting, choices: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """What a drop-down of runs offers: "none" first where it may stay empty, then what has a name, then the runs."""
+    """What a drop-down of runs offers: "none" first where it may stay empty, then what has a name,
+    then the runs."""
     return [*([NONE] if optional_run(k) else []), *((word(k, c), c) for c in k.choices), *choices]
 
 
 def usual_run(k: Setting, offered: Sequence[tuple[str, str]]) -> str | None:
     """What a drop-down of runs stands on: its default where that is offered, else the first."""
-    return k.default if k.default in {run for _, run in offered} else (offered[0][1] if offered else None)
+    return (
+        k.default
+        if k.default in {run for _, run in offered}
+        else (offered[0][1] if offered else None)
+    )
 
 
 def control(k: Setting, choices: Sequence[tuple[str, str]], elem_id: str) -> Any:
-    """One Gradio component for one setting. Bounds are left to the spec, which says what would be right."""
-    common: dict[str, Any] = {"label": label(k), "info": k.help, "elem_id": elem_id, "show_label": True}
+    """One Gradio component for one setting. Bounds are left to the spec, which says what would be
+    right."""
+    common: dict[str, Any] = {
+        "label": label(k),
+        "info": k.help,
+        "elem_id": elem_id,
+        "show_label": True,
+    }
     if k.run_kind:
         many, offered = k.type == "list", run_choices(k, choices)
         first = [] if many else usual_run(k, offered)
         return gr.Dropdown(
-            choices=offered, value=first, multiselect=many, allow_custom_value=True, filterable=True, **common
+            choices=offered,
+            value=first,
+            multiselect=many,
+            allow_custom_value=True,
+            filterable=True,
+            **common,
         )
     if k.choices:
         return gr.Dropdown(
-            choices=[(word(k, c), c) for c in k.choices], value=shown(k, k.default), filterable=False,
-            multiselect=k.type == "list", **common,
-        )  # fmt: skip
+            choices=[(word(k, c), c) for c in k.choices],
+            value=shown(k, k.default),
+            filterable=False,
+            multiselect=k.type == "list",
+            **common,
+        )
     if k.type == "bool":
         return gr.Checkbox(value=bool(k.default), **common)
     if k.type == "list":
@@ -96,7 +163,8 @@ def control(k: Setting, choices: Sequence[tuple[str, str]], elem_id: str) -> Any
         if k.low is not None and k.high is not None and not k.log:
             step = k.step or (1 if k.type == "int" else (k.high - k.low) / 100)
             slider = gr.Slider(k.low, k.high, value=k.default, step=step, buttons=[], **common)
-            # hand on what was typed: the spec refuses it with a sentence beside the form, Gradio with a passing toast
+            # hand on what was typed: the spec refuses it with a sentence beside the form, Gradio
+            # with a passing toast
             slider.preprocess = _as_typed  # type: ignore[method-assign]
             return slider
         return gr.Number(value=k.default, **common)
@@ -133,14 +201,16 @@ def fillers(cls: type[Spec]) -> list[str]:
 
 
 def filled_by(cls: type[Spec], filler: str, choice: str) -> dict[str, Any]:
-    """Every field that some choice of this filler sets, as this choice has it: its own value or the default."""
+    """Every field that some choice of this filler sets, as this choice has it: its own value or the
+    default."""
     defaults = {k.name: k.default for k in settings_of(cls)}
     touched = sorted({name for fields in FILLERS[filler].values() for name in fields})
     return {name: FILLERS[filler].get(choice, {}).get(name, defaults[name]) for name in touched}
 
 
 def changed(cls: type[Spec], values: dict[str, Any]) -> set[str]:
-    """Names of the values (as `read` gives them) that are neither the default nor what the chosen preset or recipe says."""
+    """Names of the values (as `read` gives them) that are neither the default nor what the chosen
+    preset or recipe says."""
     own: dict[str, Any] = {}
     for filler in fillers(cls):
         own |= FILLERS[filler].get(str(values.get(filler, "")), {})
@@ -182,11 +252,16 @@ def header(title: str, settings: int, differing: int = 0) -> str:
 
 
 def folded(
-    service: Service, shown_settings: Sequence[Setting], prefix: str, special: dict[str, Any] | None = None
+    service: Service,
+    shown_settings: Sequence[Setting],
+    prefix: str,
+    special: dict[str, Any] | None = None,
 ) -> tuple[dict[str, Any], list[Section]]:
-    """Lays the advanced settings out in closed accordions by section, in the current column: (components by name, sections).
+    """Lays the advanced settings out in closed accordions by section, in the current column:
+    (components by name, sections).
 
-    `special` has functions (setting, elem_id) -> component for settings that need more than `control`.
+    `special` has functions (setting, elem_id) -> component for settings that need more than
+    `control`.
     """
     fields: dict[str, Any] = {}
     sections: list[Section] = []
@@ -194,14 +269,19 @@ def folded(
     for title in dict.fromkeys(k.section for k in advanced):
         mine = [k for k in advanced if k.section == title]
         with gr.Accordion(
-            header(title, len(mine)), open=False, elem_id=f"{prefix}-{title.lower() or 'more'}", elem_classes="fold"
+            header(title, len(mine)),
+            open=False,
+            elem_id=f"{prefix}-{title.lower() or 'more'}",
+            elem_classes="fold",
         ) as accordion:
             for k in mine:
                 make = (special or {}).get(k.name)
                 fields[k.name] = (
                     make(k, f"{prefix}-{k.name}")
                     if make
-                    else control(k, service.choices(k.run_kind) if k.run_kind else [], f"{prefix}-{k.name}")
+                    else control(
+                        k, service.choices(k.run_kind) if k.run_kind else [], f"{prefix}-{k.name}"
+                    )
                 )
         sections.append(Section(title, tuple(k.name for k in mine), accordion))
     return fields, sections

@@ -1,4 +1,5 @@
-"""Forms made from spec fields: a control per setting, what it would cost, the command that does the same."""
+"""Forms made from spec fields: a control per setting, what it would cost, the command that does the
+same."""
 
 from __future__ import annotations
 
@@ -25,8 +26,9 @@ SOURCES = {
 
 @dataclasses.dataclass(frozen=True)
 class Form:
-    """The components of one spec's form. `extra` is what `describe` says of a valid spec (the counts of a mix, ...), and
-    `caution` a sentence beside the button about one that works but may not be meant."""
+    """The components of one spec's form. `extra` is what `describe` says of a valid spec (the
+    counts of a mix, ...), and `caution` a sentence beside the button about one that works but may
+    not be meant."""
 
     cls: type[Spec]
     fields: dict[str, Any]
@@ -46,24 +48,42 @@ class Form:
 
     @property
     def replies(self) -> list[Any]:
-        return [self.command, self.cost, self.refusal, self.extra, *(s.accordion for s in self.sections)]
+        return [
+            self.command,
+            self.cost,
+            self.refusal,
+            self.extra,
+            *(s.accordion for s in self.sections),
+        ]
 
     def values(self, data: dict[Any, Any]) -> dict[str, Any]:
         by_name = {k.name: k for k in settings_of(self.cls)}
-        return {name: controls.read(by_name[name], data[c]) for name, c in self.fields.items() if c in data}
+        return {
+            name: controls.read(by_name[name], data[c])
+            for name, c in self.fields.items()
+            if c in data
+        }
 
     def filled(self, values: dict[str, Any]) -> dict[Any, Any]:
-        """Updates that put these values into the form; names that it does not show are passed over."""
+        """Updates that put these values into the form; names that it does not show are passed
+        over."""
         by_name = {k.name: k for k in settings_of(self.cls)}
-        return {self.fields[n]: controls.shown(by_name[n], v) for n, v in values.items() if n in self.fields}
+        return {
+            self.fields[n]: controls.shown(by_name[n], v)
+            for n, v in values.items()
+            if n in self.fields
+        }
 
     def submit(self, service: Service, data: dict[Any, Any]) -> tuple[str, bool]:
         """Starts the run of these values; (id, reused). Raises Refused."""
-        submitted = service.submit(service.check(self.cls.kind, self.values(data)), fresh=bool(data.get(self.fresh)))
+        submitted = service.submit(
+            service.check(self.cls.kind, self.values(data)), fresh=bool(data.get(self.fresh))
+        )
         return submitted.run, submitted.reused
 
     def look(self, service: Service, data: dict[Any, Any]) -> dict[Any, Any]:
-        """What the values mean, before anything is started: command, cost, counts, or the sentence of a refusal."""
+        """What the values mean, before anything is started: command, cost, counts, or the sentence
+        of a refusal."""
         values = self.values(data)
         differing = controls.changed(self.cls, values)
         heads = {s.accordion: gr.update(label=s.header(differing)) for s in self.sections}
@@ -84,7 +104,10 @@ class Form:
 def cost_note(service: Service, spec: Spec) -> str:
     """What a run of this spec would cost, and where the figures are from."""
     found = service.estimate(spec)
-    return f'<p class="note" title="{SOURCES[found.source]}">{html.esc(found.text)} ({html.esc(found.source)})</p>'
+    return (
+        f'<p class="note" title="{SOURCES[found.source]}">{html.esc(found.text)}'
+        f" ({html.esc(found.source)})</p>"
+    )
 
 
 def terminal(spec: Spec) -> str:
@@ -101,11 +124,17 @@ def caution(sentence: str) -> str:
 
 
 def build(
-    service: Service, cls: type[Spec], button: str, prefix: str, *, describe: Callable[[Spec], str] = lambda spec: "",
-    caution: Callable[[Spec], str] = lambda spec: "", after: str = "",
-) -> Form:  # fmt: skip
-    """Lays the form out in the current column; ids are `prefix-field`. What `describe` says stands after the field `after`,
-    else below the plain ones."""
+    service: Service,
+    cls: type[Spec],
+    button: str,
+    prefix: str,
+    *,
+    describe: Callable[[Spec], str] = lambda spec: "",
+    caution: Callable[[Spec], str] = lambda spec: "",
+    after: str = "",
+) -> Form:
+    """Lays the form out in the current column; ids are `prefix-field`. What `describe` says stands
+    after the field `after`, else below the plain ones."""
     shown = settings_of(cls)
     fields: dict[str, Any] = {}
     plain = [k for k in shown if not k.advanced]
@@ -127,7 +156,9 @@ def build(
         refused = gr.HTML("", elem_id=f"{prefix}-refusal")
         cost = gr.HTML("", elem_id=f"{prefix}-cost")
     line = gr.HTML("", elem_id=f"{prefix}-command")
-    form = Form(cls, fields | more, sections, fresh, start, cost, refused, line, extra, describe, caution)
+    form = Form(
+        cls, fields | more, sections, fresh, start, cost, refused, line, extra, describe, caution
+    )
 
     def look(data: dict[Any, Any]) -> dict[Any, Any]:
         return form.look(service, data)
@@ -144,9 +175,11 @@ def _fill(form: Form, filler: str) -> None:
     """A preset or a recipe fills in what its kind sets."""
     names = controls.filled_by(form.cls, filler, "")
     form.fields[filler].input(
-        lambda choice: form.filled(controls.filled_by(form.cls, filler, choice)), form.fields[filler],
-        [form.fields[n] for n in names], **QUIET,
-    )  # fmt: skip
+        lambda choice: form.filled(controls.filled_by(form.cls, filler, choice)),
+        form.fields[filler],
+        [form.fields[n] for n in names],
+        **QUIET,
+    )
 
 
 def _first_look(form: Form, service: Service) -> None:
@@ -158,22 +191,34 @@ def _first_look(form: Form, service: Service) -> None:
 
 
 def refine(
-    pages: Pages, tab: str, cost: Any, inputs: set[Any], look: Callable[[dict[Any, Any]], dict[Any, Any]]
+    pages: Pages,
+    tab: str,
+    cost: Any,
+    inputs: set[Any],
+    look: Callable[[dict[Any, Any]], dict[Any, Any]],
 ) -> None:
-    """Says the cost anew when a measurement in the background has made the estimate better. A hidden element carries the news:
-    its change is an event of the page, which then hands in what the form holds."""
+    """Says the cost anew when a measurement in the background has made the estimate better. A
+    hidden element carries the news: its change is an event of the page, which then hands in what
+    the form holds."""
     measured = gr.HTML("0", elem_classes="bridge")
 
     def version(view: View) -> str:
         return str(pages.service.estimate_version())
 
     pages.add(tab, measured, version, version)
-    measured.change(lambda data: {cost: look(data).get(cost, "")}, inputs, [cost], trigger_mode="always_last", **QUIET)
+    measured.change(
+        lambda data: {cost: look(data).get(cost, "")},
+        inputs,
+        [cost],
+        trigger_mode="always_last",
+        **QUIET,
+    )
 
 
 def add_choices(pages: Pages, tab: str, form: Form, name: str, view: Any) -> None:
-    """Keeps a drop-down of runs or data sets fresh: on what was chosen here or what the page was asked to use, else on its usual
-    choice (none where it may stay empty, its default, else the newest run)."""
+    """Keeps a drop-down of runs or data sets fresh: on what was chosen here or what the page was
+    asked to use, else on its usual choice (none where it may stay empty, its default, else the
+    newest run)."""
     k = next(k for k in settings_of(form.cls) if k.name == name)
     service = pages.service
     field, chosen = form.fields[name], f"{form.cls.kind}-{name}"
@@ -184,7 +229,10 @@ def add_choices(pages: Pages, tab: str, form: Form, name: str, view: Any) -> Non
             return gr.Dropdown(choices=choices)
         wanted = now.pick(chosen)
         return gr.Dropdown(
-            choices=choices, value=wanted if wanted in {run for _, run in choices} else controls.usual_run(k, choices)
+            choices=choices,
+            value=(
+                wanted if wanted in {run for _, run in choices} else controls.usual_run(k, choices)
+            ),
         )
 
     pages.add(tab, field, lambda now: (tuple(service.choices(k.run_kind)), now.pick(chosen)), draw)

@@ -1,4 +1,5 @@
-"""Data: what there is to train and test on and where it comes from, a look at each set, and the import of one's own images."""
+"""Data: what there is to train and test on and where it comes from, a look at each set, and the
+import of one's own images."""
 
 from __future__ import annotations
 
@@ -25,10 +26,12 @@ ROWS = 12
 WIDTH = 900
 """Pixels that a row of real images has at about 40 pixels an image."""
 FETCH = {name: f"torchvision:{name}" for name in ("mnist", "fashion_mnist", "cifar10")}
-"""What an import fetches from where torchvision finds it; Flowers 102 is one more, which has no name in the catalogue."""
+"""What an import fetches from where torchvision finds it; Flowers 102 is one more, which has no
+name in the catalogue."""
 ALSO = (
-    "An import also takes torchvision:flowers102 (Oxford Flowers, 345 MB), any huggingface:OWNER/NAME where the datasets package"
-    " is installed, ImageNet from its folders, and class folders, a ZIP or an .npz of your own."
+    "An import also takes torchvision:flowers102 (Oxford Flowers, 345 MB), any"
+    " huggingface:OWNER/NAME where the datasets package is installed, ImageNet from its folders,"
+    " and class folders, a ZIP or an .npz of your own."
 )
 
 
@@ -49,7 +52,8 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
     gr.HTML(
         html.page_head(
             "Data",
-            "What there is to train and test on, and where it comes from. No generator or classifier ever trains on a test image.",
+            "What there is to train and test on, and where it comes from. No generator or"
+            " classifier ever trains on a test image.",
         )
     )
     with gr.Row(elem_classes="columns"):
@@ -63,9 +67,14 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
             with gr.Column(elem_classes="dl-panel"):
                 with gr.Row(elem_id="data-pickers"):
                     split = gr.Dropdown(
-                        [("training images", "train"), ("test images", "test")], value="train", label="Real images", scale=0,
-                        elem_id="data-split", filterable=False, min_width=200,
-                    )  # fmt: skip
+                        [("training images", "train"), ("test images", "test")],
+                        value="train",
+                        label="Real images",
+                        scale=0,
+                        elem_id="data-split",
+                        filterable=False,
+                        min_width=200,
+                    )
                     folder = gr.Textbox(
                         "",
                         label="Data folder",
@@ -77,7 +86,9 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
             report = gr.HTML("", elem_id="data-report", visible=False)
     _draw(pages, Panels(running, listed, folder, split, looked, report))
     split.input(lambda now, part: now.with_pick("data-split", part), [view, split], view, **QUIET)
-    folder.change(lambda now, path: now.with_pick("data-folder", path or ""), [view, folder], view, **QUIET)
+    folder.change(
+        lambda now, path: now.with_pick("data-folder", path or ""), [view, folder], view, **QUIET
+    )
     _fill_source(pages, form)
     spec_form.add_choices(pages, "data", form, "dataset", view)
     start(pages, form, view, seen, "data")
@@ -179,7 +190,8 @@ def catalogue_html(pages: Pages, looked: str) -> str:
             unread.append(f'<p class="refusal">{html.esc(error)}</p>')
             continue
         origin = (
-            f"imported from {html.esc(getattr(pages.service.get(run.id).spec, 'source', ''))}{html.demo_chip(run.demo)}"
+            "imported from"
+            f" {html.esc(getattr(pages.service.get(run.id).spec, 'source', ''))}{html.demo_chip(run.demo)}"
         )
         if is_synthetic(pages, run.id):
             synthetic.append(_row(known, looked, origin, synthetic=True))
@@ -188,14 +200,18 @@ def catalogue_html(pages: Pages, looked: str) -> str:
     heads = ["Set", "pixels", "classes", "training", "test", "where it comes from", ""]
     body = "".join(rows)
     if synthetic:
-        body += f'<tr class="group"><td colspan="{len(heads)}">Synthetic images made elsewhere</td></tr>' + "".join(
-            synthetic
+        body += (
+            f'<tr class="group"><td colspan="{len(heads)}">Synthetic images made'
+            " elsewhere</td></tr>" + "".join(synthetic)
         )
     left = (0, 5)
-    top = "".join(f'<th scope="col"{" class=left" if i in left else ""}>{h}</th>' for i, h in enumerate(heads))
+    top = "".join(
+        f'<th scope="col"{" class=left" if i in left else ""}>{h}</th>' for i, h in enumerate(heads)
+    )
     return (
-        html.panel_head("Data sets")
-        + f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>{"".join(unread)}<p class="note">{ALSO}</p>'
+        html.panel_head("Data sets") + "<div"
+        f' class="wide"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>{"".join(unread)}<p'
+        f' class="note">{ALSO}</p>'
     )
 
 
@@ -213,27 +229,36 @@ def _origin(known: catalog.Info) -> str:
 def _row(known: catalog.Info, looked: str, origin: str, synthetic: bool = False) -> str:
     mark = "synthetic" if synthetic else "real"
     name = (
-        f'<i class="mark {mark}"></i><a class="run" href="?tab=data&amp;run={html.esc(known.name)}" data-act="look"'
-        f' data-set="{html.esc(known.name)}">{html.esc(known.title)}</a>'
+        f'<i class="mark {mark}"></i><a class="run" href="?tab=data&amp;run={html.esc(known.name)}"'
+        f' data-act="look" data-set="{html.esc(known.name)}">{html.esc(known.title)}</a>'
     )
     if synthetic:
         acts = html.button("Gallery", "open", small=True, run=known.name, tab="gallery")
     else:
         acts = "".join(
-            html.button(tab.capitalize(), "use", small=True, set=known.name, tab=tab) for tab in ("train", "mix")
+            html.button(tab.capitalize(), "use", small=True, set=known.name, tab=tab)
+            for tab in ("train", "mix")
         )
     cells = [
-        name, f"{known.size} x {known.size} {'grey' if known.channels == 1 else 'colour'}", f"{len(known.classes):,}", f"{known.train:,}",
-        f"{known.test:,}" if known.test else "", f'<span class="mut">{origin}</span>', f'<span class="acts tight">{acts}</span>',
-    ]  # fmt: skip
+        name,
+        f"{known.size} x {known.size} {'grey' if known.channels == 1 else 'colour'}",
+        f"{len(known.classes):,}",
+        f"{known.train:,}",
+        f"{known.test:,}" if known.test else "",
+        f'<span class="mut">{origin}</span>',
+        f'<span class="acts tight">{acts}</span>',
+    ]
     lit = ' class="chosen"' if known.name == looked else ""
     return (
-        f"<tr{lit}>" + "".join(f"<td{' class=left' if i == 5 else ''}>{c}</td>" for i, c in enumerate(cells)) + "</tr>"
+        f"<tr{lit}>"
+        + "".join(f"<td{' class=left' if i == 5 else ''}>{c}</td>" for i, c in enumerate(cells))
+        + "</tr>"
     )
 
 
 def set_html(pages: Pages, view: View, name: str) -> str:
-    """Images of a set, rows are classes, pixel-exact; below them how many of each class there are."""
+    """Images of a set, rows are classes, pixel-exact; below them how many of each class there
+    are."""
     row = row_of(pages, name)
     if row is not None and row.state != "done":
         return unfinished_html(row)
@@ -253,8 +278,9 @@ def set_html(pages: Pages, view: View, name: str) -> str:
         return html.panel_head(info.title) + f'<p class="note warn">{html.esc(error)}</p>'
     page = max(1, int(view.pick("data-page", 1) or 1))
     listed = [
-        (f"{words}: {len(held):,}", {kind: np.bincount(held, minlength=len(info.classes)).tolist()}) for words, kind, held in counts
-    ]  # fmt: skip
+        (f"{words}: {len(held):,}", {kind: np.bincount(held, minlength=len(info.classes)).tolist()})
+        for words, kind, held in counts
+    ]
     return (
         sheet_html(info, images, labels, page, counts[0][1])
         + '<div class="block-apart">'
@@ -265,17 +291,26 @@ def set_html(pages: Pages, view: View, name: str) -> str:
 
 
 def unfinished_html(row: RunRow) -> str:
-    """An import that has no images (yet), with the reason where it failed and a way to try it again."""
+    """An import that has no images (yet), with the reason where it failed and a way to try it
+    again."""
     why = spec_form.refusal(row.error) if row.error else ""
-    again = html.button("Try again", "resume", small=True, id="data-resume", run=row.id) if row.resumable else ""
+    again = (
+        html.button("Try again", "resume", small=True, id="data-resume", run=row.id)
+        if row.resumable
+        else ""
+    )
     word = html.STATE_WORDS.get(row.state, row.state)
     return (
-        f'<p class="sub">{html.esc(row.name)} is {html.esc(word)}: it has no images.</p>{why}<p class="sub">{again}</p>'
+        f'<p class="sub">{html.esc(row.name)} is {html.esc(word)}: it has no images.</p>{why}<p'
+        f' class="sub">{again}</p>'
     )
 
 
-def sheet_html(info: catalog.Info, images: np.ndarray, labels: np.ndarray, page: int, kind: str) -> str:
-    """One page of classes, the first images of each in stored order; a class with fewer leaves its places empty."""
+def sheet_html(
+    info: catalog.Info, images: np.ndarray, labels: np.ndarray, page: int, kind: str
+) -> str:
+    """One page of classes, the first images of each in stored order; a class with fewer leaves its
+    places empty."""
     pages = -(-len(info.classes) // ROWS)
     page = min(page, pages)
     rows = range((page - 1) * ROWS, min(page * ROWS, len(info.classes)))
@@ -287,9 +322,14 @@ def sheet_html(info: catalog.Info, images: np.ndarray, labels: np.ndarray, page:
         cells[i * cols : i * cols + len(members)] = images[members]
     sheet = imageset.sheet(cells, cols)
     picture = html.sheet(
-        html.data_uri(imageset.png(sheet)), sheet.shape[1], sheet.shape[0], side, frame=kind, alt=f"{kind} images, rows are classes",
+        html.data_uri(imageset.png(sheet)),
+        sheet.shape[1],
+        sheet.shape[0],
+        side,
+        frame=kind,
+        alt=f"{kind} images, rows are classes",
         rows=[info.classes[c] for c in rows],
-    )  # fmt: skip
+    )
     colour = "grey" if info.channels == 1 else "colour"
     note = f"rows are classes, in stored order; {side} x {side} pixels, {colour}"
     return html.panel_head(info.title, note) + picture + (turner(page, pages) if pages > 1 else "")
@@ -297,6 +337,17 @@ def sheet_html(info: catalog.Info, images: np.ndarray, labels: np.ndarray, page:
 
 def turner(page: int, pages: int) -> str:
     """Buttons to the classes before and after."""
-    back = html.button("Previous classes", "pick", small=True, name="data-page", value=page - 1) if page > 1 else ""
-    on = html.button("More classes", "pick", small=True, name="data-page", value=page + 1) if page < pages else ""
-    return f'<div class="acts" style="margin:12px 0;align-items:center">{back}{on}<span class="mut">page {page} of {pages}</span></div>'
+    back = (
+        html.button("Previous classes", "pick", small=True, name="data-page", value=page - 1)
+        if page > 1
+        else ""
+    )
+    on = (
+        html.button("More classes", "pick", small=True, name="data-page", value=page + 1)
+        if page < pages
+        else ""
+    )
+    return (
+        f'<div class="acts" style="margin:12px 0;align-items:center">{back}{on}<span'
+        f' class="mut">page {page} of {pages}</span></div>'
+    )

@@ -1,4 +1,5 @@
-"""Fidelity: how far a synthetic set is from real images, and a curve of that against guidance, steps or T."""
+"""Fidelity: how far a synthetic set is from real images, and a curve of that against guidance,
+steps or T."""
 
 from __future__ import annotations
 
@@ -24,13 +25,19 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
     gr.HTML(
         html.page_head(
             "How close to real?",
-            "Distances of feature distributions: lower is closer. Every number names its images, its reference, its extractor and its interval.",
+            "Distances of feature distributions: lower is closer. Every number names its images,"
+            " its reference, its extractor and its interval.",
         )
     )
     with gr.Row(elem_classes="columns"):
         with gr.Column(elem_classes="formcol"), gr.Column(elem_classes="dl-panel"):
             which = gr.Radio(
-                [ONE, CURVE], value=ONE, show_label=False, label="What to do", elem_id="fidelity-which", container=False
+                [ONE, CURVE],
+                value=ONE,
+                show_label=False,
+                label="What to do",
+                elem_id="fidelity-which",
+                container=False,
             )
             with gr.Column(visible=True) as one_column:
                 one = spec_form.build(service, FidelitySpec, "Measure", "fidelity")
@@ -54,7 +61,8 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
 
 
 def _draw(pages: Pages, numbers: Any, head: Any, chart: Any, table: Any) -> None:
-    """What is shown of the chosen measurement and of the chosen curve, and when it is drawn anew."""
+    """What is shown of the chosen measurement and of the chosen curve, and when it is drawn
+    anew."""
     service = pages.service
 
     def shown(now: View, kind: str) -> RunRow | None:
@@ -71,10 +79,18 @@ def _draw(pages: Pages, numbers: Any, head: Any, chart: Any, table: Any) -> None
         row = shown(now, "sweep")
         return row, service.report(row.id) if row else {}
 
-    pages.add("fidelity", numbers, key("fidelity"), lambda now: numbers_html(pages, shown(now, "fidelity")))
+    pages.add(
+        "fidelity",
+        numbers,
+        key("fidelity"),
+        lambda now: numbers_html(pages, shown(now, "fidelity")),
+    )
     pages.add("fidelity", head, key("sweep"), lambda now: sweep_head(pages, *points(now)))
     pages.add(
-        "fidelity", chart, lambda now: (key("sweep")(now), now.theme), lambda now: sweep_figure(*points(now), now.theme)
+        "fidelity",
+        chart,
+        lambda now: (key("sweep")(now), now.theme),
+        lambda now: sweep_figure(*points(now), now.theme),
     )
     pages.add("fidelity", table, key("sweep"), lambda now: sweep_table(pages, *points(now)))
 
@@ -93,14 +109,20 @@ def _switch(pages: Pages, view: Any, which: Any, one_column: Any, curve_column: 
         [one_column, curve_column],
         **QUIET,
     )
-    which.input(lambda now, word: now.with_pick("fidelity-which", word), [view, which], view, **QUIET)
+    which.input(
+        lambda now, word: now.with_pick("fidelity-which", word), [view, which], view, **QUIET
+    )
 
 
 def opened(pages: Pages, view: View, run: str) -> View:
     """A synthetic set that is opened here is one to be measured; a curve shows its form."""
     kind = pages.service.row(run, disk=False).kind
     if kind in ("synthesize", "import"):
-        return view.at("fidelity", "").with_pick("fidelity-images", run).with_pick("fidelity-which", ONE)
+        return (
+            view.at("fidelity", "")
+            .with_pick("fidelity-images", run)
+            .with_pick("fidelity-which", ONE)
+        )
     return view.with_pick("fidelity-which", CURVE if kind == "sweep" else ONE)
 
 
@@ -115,7 +137,10 @@ def numbers_html(pages: Pages, row: RunRow | None) -> str:
     if row is None:
         return html.panel_head("One set") + '<p class="empty">Nothing measured yet.</p>'
     result = pages.service.get(row.id).result() or {}
-    head = f'<h2 class="head"><b>One set</b>{html.demo_chip(row.demo)}<span>{html.state_chip(row.state)}</span></h2>'
+    head = (
+        '<h2 class="head"><b>One'
+        f" set</b>{html.demo_chip(row.demo)}<span>{html.state_chip(row.state)}</span></h2>"
+    )
     if not result.get("metrics"):
         words = (
             row.error
@@ -132,10 +157,15 @@ def numbers_html(pages: Pages, row: RunRow | None) -> str:
     rows = []
     for m in result["metrics"]:
         base = floor.get(m["name"])
-        rows.append([
-            f"<b>{html.esc(m['name'])}</b>", f"{m['value']:.3g}", f'<span class="mut">{interval(m)}</span>', f"{result['images']:,}",
-            f'{base["value"]:.3g} <span class="mut">{interval(base)}</span>' if base else "",
-        ])  # fmt: skip
+        rows.append(
+            [
+                f"<b>{html.esc(m['name'])}</b>",
+                f"{m['value']:.3g}",
+                f'<span class="mut">{interval(m)}</span>',
+                f"{result['images']:,}",
+                f'{base["value"]:.3g} <span class="mut">{interval(base)}</span>' if base else "",
+            ]
+        )
     heads = ["Metric, lower is closer", "value", "95 % interval", "images", "real images reach"]
     return (
         head
@@ -154,29 +184,45 @@ def set_line(pages: Pages, row: RunRow) -> str:
             source = pages.service.row(parent, disk=False)
         except Refused:
             continue
-        links.append(f"{html.run_link(source.id, source.name, 'gallery')} ({html.esc(source.headline)})")
+        links.append(
+            f"{html.run_link(source.id, source.name, 'gallery')} ({html.esc(source.headline)})"
+        )
     return f'<p class="sub">{"; ".join(links)}</p>' if links else ""
 
 
 def about(result: dict[str, Any]) -> str:
-    """Reference and extractor in words, with the extractor's accuracy and the share recognised as their class."""
+    """Reference and extractor in words, with the extractor's accuracy and the share recognised as
+    their class."""
     reference, extractor = result.get("reference") or {}, result.get("extractor") or {}
     words = [
-        f"Reference: {reference.get('images', 0):,} real images of the {reference.get('split', '')} split of {reference.get('dataset', '')}."
+        f"Reference: {reference.get('images', 0):,} real images of the {reference.get('split', '')}"
+        f" split of {reference.get('dataset', '')}."
     ]
     accuracy = extractor.get("accuracy")
-    right = f", right on {100 * accuracy:.1f} % of the real test images" if accuracy is not None else ""
-    words.append(f"Features: {extractor.get('name', '')}, {extractor.get('dimensions', '')} dimensions{right}.")
-    if result.get("recognised") is not None:
-        words.append(f"{100 * result['recognised']:.1f} % of the synthetic images are recognised as their class.")
+    right = (
+        f", right on {100 * accuracy:.1f} % of the real test images" if accuracy is not None else ""
+    )
     words.append(
-        "The last column is the same measurement for as many real training images: no set can be expected much below it."
+        f"Features: {extractor.get('name', '')}, {extractor.get('dimensions', '')}"
+        f" dimensions{right}."
+    )
+    if result.get("recognised") is not None:
+        words.append(
+            f"{100 * result['recognised']:.1f} % of the synthetic images are recognised as their"
+            " class."
+        )
+    words.append(
+        "The last column is the same measurement for as many real training images: no set can be"
+        " expected much below it."
     )
     return f'<p class="note" style="margin-bottom:12px">{html.esc(" ".join(words))}</p>'
 
 
 def metric_names(report: dict[str, Any]) -> list[str]:
-    return next(([m["name"] for m in p["metrics"]] for p in report.get("points", []) if p.get("metrics")), [])
+    return next(
+        ([m["name"] for m in p["metrics"]] for p in report.get("points", []) if p.get("metrics")),
+        [],
+    )
 
 
 def sweep_head(pages: Pages, row: RunRow | None, report: dict[str, Any]) -> str:
@@ -184,7 +230,8 @@ def sweep_head(pages: Pages, row: RunRow | None, report: dict[str, Any]) -> str:
     if row is None:
         return (
             html.panel_head("Curve")
-            + '<p class="empty">No curve yet: "Draw a curve" varies guidance, sampler steps or T.</p>'
+            + '<p class="empty">No curve yet: "Draw a curve" varies guidance, sampler steps or'
+            " T.</p>"
         )
     axis = curves.AXIS_WORDS.get(str(report.get("axis", "")), str(report.get("axis", "")))
     points = report.get("points", [])
@@ -196,13 +243,23 @@ def sweep_head(pages: Pages, row: RunRow | None, report: dict[str, Any]) -> str:
         + ([f"{report['images']:,} images each"] if report.get("images") else [])
         + ([f"features: {name}"] if name else [])
     )
-    head = f'<h2 class="head"><b>Curve against {html.esc(axis)}</b>{html.demo_chip(row.demo)}<span>{html.esc(", ".join(facts))} {html.state_chip(row.state)}</span></h2>'
+    head = (
+        '<h2 class="head"><b>Curve against'
+        f" {html.esc(axis)}</b>{html.demo_chip(row.demo)}<span>{html.esc(', '.join(facts))}"
+        f" {html.state_chip(row.state)}</span></h2>"
+    )
     best = report.get("best")
     if row.state == "done" and best:
-        head += f'<p class="verdict small">Lowest {html.esc(best["metric"])} at {html.esc(axis.split(" (")[0])} = {best["x"]:g}.</p>'
+        head += (
+            f'<p class="verdict small">Lowest {html.esc(best["metric"])} at'
+            f" {html.esc(axis.split(' (')[0])} = {best['x']:g}.</p>"
+        )
     elif row.state in ACTIVE:
         stop = html.button("Stop and keep", "stop", small=True, run=row.id)
-        head += f'<p class="sub">{html.track(row.step / row.total if row.total else 0)} {html.esc(row.text)} {stop}</p>'
+        head += (
+            f'<p class="sub">{html.track(row.step / row.total if row.total else 0)}'
+            f" {html.esc(row.text)} {stop}</p>"
+        )
     elif row.error:
         head += f'<p class="refusal">{html.esc(row.error)}</p>'
     return head
@@ -213,8 +270,16 @@ def sweep_figure(row: RunRow | None, report: dict[str, Any], theme: str) -> Any:
     names = metric_names(report)
     points = []
     for p in report.get("points", []):
-        m = next((m for m in p.get("metrics") or [] if m["name"] == names[0]), None) if names else None
-        floor = next((f["value"] for f in p.get("real_floor") or [] if f["name"] == names[0]), None) if names else None
+        m = (
+            next((m for m in p.get("metrics") or [] if m["name"] == names[0]), None)
+            if names
+            else None
+        )
+        floor = (
+            next((f["value"] for f in p.get("real_floor") or [] if f["name"] == names[0]), None)
+            if names
+            else None
+        )
         points.append(
             {
                 "x": p["x"],
@@ -225,7 +290,11 @@ def sweep_figure(row: RunRow | None, report: dict[str, Any], theme: str) -> Any:
             }
         )
     return curves.curve(
-        points, str(report.get("axis", "")), names[0] if names else "distance", theme, row.id if row else "none"
+        points,
+        str(report.get("axis", "")),
+        names[0] if names else "distance",
+        theme,
+        row.id if row else "none",
     )
 
 
@@ -236,13 +305,19 @@ def sweep_table(pages: Pages, row: RunRow | None, report: dict[str, Any]) -> str
     for p in report.get("points", []):
         by_name = {m["name"]: m for m in p.get("metrics") or []}
         cells = [
-            f'{by_name[n]["value"]:.3g} <span class="mut">{interval(by_name[n])}</span>'
-            if n in by_name
-            else '<span class="mut">to come</span>'
+            (
+                f'{by_name[n]["value"]:.3g} <span class="mut">{interval(by_name[n])}</span>'
+                if n in by_name
+                else '<span class="mut">to come</span>'
+            )
             for n in names
         ]
         recognised = f"{100 * p['recognised']:.1f}" if p.get("recognised") is not None else ""
-        link = html.run_link(p["synthesize"], "see them", "gallery") if p.get("synthesize") and by_name else ""
+        link = (
+            html.run_link(p["synthesize"], "see them", "gallery")
+            if p.get("synthesize") and by_name
+            else ""
+        )
         rows.append([f"{p['x']:g}", *cells, recognised, html.duration(p.get("seconds")), link])
     if not rows or row is None:
         return ""

@@ -1,4 +1,5 @@
-"""Gallery: real and synthetic images of the same class side by side, lossless and pixel-exact, page by page."""
+"""Gallery: real and synthetic images of the same class side by side, lossless and pixel-exact, page
+by page."""
 
 from __future__ import annotations
 
@@ -38,7 +39,8 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
     gr.HTML(
         html.page_head(
             "Real and synthetic, side by side",
-            "Every pixel as it is stored: lossless, at whole-number zoom. Blue frames are real images, vermilion ones synthetic.",
+            "Every pixel as it is stored: lossless, at whole-number zoom. Blue frames are real"
+            " images, vermilion ones synthetic.",
         )
     )
     pickers = _pickers(pages)
@@ -49,11 +51,18 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
         about = gr.HTML("", elem_id="gallery-about")
 
     def shown(now: View) -> RunRow | None:
-        return pages.chosen(now, "gallery", ("synthesize", "import"), lambda row: is_set(pages, row))
+        return pages.chosen(
+            now, "gallery", ("synthesize", "import"), lambda row: is_set(pages, row)
+        )
 
     def sheet_key(now: View) -> Any:
         row = shown(now)
-        return (row and (row.id, row.state), now.pick("class", EVERY), now.pick("split", "train"), now.pick("page", 1))
+        return (
+            row and (row.id, row.state),
+            now.pick("class", EVERY),
+            now.pick("split", "train"),
+            now.pick("page", 1),
+        )
 
     def sheet_draw(now: View) -> str:
         picked, split = now.pick("class", EVERY), now.pick("split", "train")
@@ -70,7 +79,9 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
     _draw_pickers(pages, pickers, shown)
     pages.add("gallery", sheets, sheet_key, sheet_draw)
     pages.add("gallery", steps, steps_key, steps_draw)
-    pages.add("gallery", about, lambda now: row_key(shown(now)), lambda now: about_html(pages, shown(now)))
+    pages.add(
+        "gallery", about, lambda now: row_key(shown(now)), lambda now: about_html(pages, shown(now))
+    )
     _wire(pickers, view)
 
 
@@ -86,7 +97,12 @@ def _pickers(pages: Pages) -> Pickers:
             min_width=280,
         )
         klass = gr.Dropdown(
-            choices=[EVERY], value=EVERY, label="Class", elem_id="gallery-class", scale=1, min_width=120
+            choices=[EVERY],
+            value=EVERY,
+            label="Class",
+            elem_id="gallery-class",
+            scale=1,
+            min_width=120,
         )
         split = gr.Dropdown(
             choices=[("training images", "train"), ("test images", "test")],
@@ -125,7 +141,9 @@ def _draw_pickers(pages: Pages, pickers: Pickers, shown: Callable[[View], RunRow
 
     pages.add("gallery", pickers.chosen, set_key, set_draw)
     pages.add("gallery", pickers.klass, class_key, class_draw)
-    pages.add("gallery", pickers.page, lambda now: now.pick("page", 1), lambda now: now.pick("page", 1))
+    pages.add(
+        "gallery", pickers.page, lambda now: now.pick("page", 1), lambda now: now.pick("page", 1)
+    )
 
 
 def _wire(pickers: Pickers, view: Any) -> None:
@@ -160,7 +178,8 @@ def is_set(pages: Pages, row: RunRow) -> bool:
 
 
 def belongs(pages: Pages, run: str) -> tuple[str, str, tuple[str, ...]]:
-    """(data set, its folder, names of the classes) of a synthetic set; no names where its generator knows none."""
+    """(data set, its folder, names of the classes) of a synthetic set; no names where its generator
+    knows none."""
     spec = pages.service.get(run).spec
     if isinstance(spec, ImportSpec):
         return spec.dataset, "", catalog.info(spec.dataset).classes
@@ -177,8 +196,11 @@ def class_names(pages: Pages, run: str) -> tuple[str, ...]:
     return belongs(pages, run)[2]
 
 
-def pick(images: np.ndarray, labels: np.ndarray, classes: int, klass: int | None, page: int) -> np.ndarray:
-    """Indices of one page: of one class in stored order, or as many columns of every class (rows are classes)."""
+def pick(
+    images: np.ndarray, labels: np.ndarray, classes: int, klass: int | None, page: int
+) -> np.ndarray:
+    """Indices of one page: of one class in stored order, or as many columns of every class (rows
+    are classes)."""
     if klass is not None:
         return np.flatnonzero(labels == klass)[(page - 1) * PER_PAGE : page * PER_PAGE]
     parts = [np.flatnonzero(labels == c)[(page - 1) * COLS : page * COLS] for c in range(classes)]
@@ -198,7 +220,10 @@ def sheets_html(pages: Pages, row: RunRow | None, picked: str, split: str, page:
     if row is None:
         return '<p class="empty">No synthetic set yet. Keep one on Sample, or start a mix.</p>'
     if row.state != "done":
-        return f'<p class="empty">This set is {html.esc(html.STATE_WORDS.get(row.state, row.state))}: {row.step:,} of {row.total:,} {html.esc(row.unit)}.</p>'
+        return (
+            f'<p class="empty">This set is {html.esc(html.STATE_WORDS.get(row.state, row.state))}:'
+            f" {row.step:,} of {row.total:,} {html.esc(row.unit)}.</p>"
+        )
     service = pages.service
     dataset, folder, names = belongs(pages, row.id)
     fake, fake_labels = service.images(row.id)
@@ -219,33 +244,73 @@ def sheets_html(pages: Pages, row: RunRow | None, picked: str, split: str, page:
     right = one(fake, fake_labels, names, klass, page, "synthetic", row.name, side)
     last = max(page_count(real_labels, klass), page_count(fake_labels, klass))
     back = (
-        html.button("Previous", "pick", small=True, id="gallery-previous", name="page", value=page - 1)
+        html.button(
+            "Previous", "pick", small=True, id="gallery-previous", name="page", value=page - 1
+        )
         if page > 1
         else ""
     )
-    on = html.button("Next", "pick", small=True, id="gallery-next", name="page", value=page + 1) if page < last else ""
-    return f'<div class="pair">{left}{right}</div><div class="acts" style="margin-top:12px;align-items:center">{back}{on}<span class="mut">page {min(page, last):,} of {last:,}</span></div>'
+    on = (
+        html.button("Next", "pick", small=True, id="gallery-next", name="page", value=page + 1)
+        if page < last
+        else ""
+    )
+    return (
+        f'<div class="pair">{left}{right}</div><div class="acts"'
+        f' style="margin-top:12px;align-items:center">{back}{on}<span class="mut">page'
+        f" {min(page, last):,} of {last:,}</span></div>"
+    )
 
 
 def one(
-    images: np.ndarray, labels: np.ndarray, names: tuple[str, ...], klass: int | None, page: int, kind: str, about: str, side: int
-) -> str:  # fmt: skip
-    """One sheet with its head; images are shown at `side` pixels, resized as for training where they are stored larger."""
+    images: np.ndarray,
+    labels: np.ndarray,
+    names: tuple[str, ...],
+    klass: int | None,
+    page: int,
+    kind: str,
+    about: str,
+    side: int,
+) -> str:
+    """One sheet with its head; images are shown at `side` pixels, resized as for training where
+    they are stored larger."""
     index = pick(images, labels, len(names), klass, page)
     word = "Real" if kind == "real" else "Synthetic"
-    what = "rows are classes" if klass is None else f"class {names[klass]}" if len(names) > 1 else "all classes"
-    head = f'<h2 class="head"><b><i class="mark {kind}"></i>{word}, {html.esc(what)}</b><span>{html.esc(about)}, {len(labels):,} images</span></h2>'
+    what = (
+        "rows are classes"
+        if klass is None
+        else f"class {names[klass]}"
+        if len(names) > 1
+        else "all classes"
+    )
+    head = (
+        f'<h2 class="head"><b><i class="mark {kind}"></i>{word},'
+        f" {html.esc(what)}</b><span>{html.esc(about)}, {len(labels):,} images</span></h2>"
+    )
     if not len(index):
         return f'<div>{head}<p class="empty">No more images on this page.</p></div>'
     sheet = imageset.sheet(imageset.resized(np.asarray(images[index]), side), COLS)
     uri = html.data_uri(imageset.png(sheet))
     rows = names if klass is None and len(index) == COLS * len(names) else ()
-    picture = html.sheet(uri, sheet.shape[1], sheet.shape[0], side, frame=kind, alt=f"{word} images, {what}", rows=rows)
-    return f'<div>{head}{picture}<p class="note"><a download="{kind}-{html.esc(what.replace(" ", "-"))}-{page}.png" href="{uri}">Download this sheet (PNG, lossless)</a></p></div>'
+    picture = html.sheet(
+        uri,
+        sheet.shape[1],
+        sheet.shape[0],
+        side,
+        frame=kind,
+        alt=f"{word} images, {what}",
+        rows=rows,
+    )
+    return (
+        f'<div>{head}{picture}<p class="note"><a'
+        f' download="{kind}-{html.esc(what.replace(" ", "-"))}-{page}.png" href="{uri}">Download'
+        " this sheet (PNG, lossless)</a></p></div>"
+    )
 
 
 def steps_html(pages: Pages, row: RunRow | None) -> str:
-    """The kept steps of a sampling: x_t and the predicted x0 of the first images of every class, with a timeline."""
+    """The kept steps of a sampling: x_t and the predicted x0 of the first images of every class,
+    with a timeline."""
     if row is None:
         return ""
     by_step: dict[int, dict[str, dict[str, Any]]] = {}
@@ -259,14 +324,24 @@ def steps_html(pages: Pages, row: RunRow | None) -> str:
     frames = []
     for pair in whole:
         width, height = picture_size(run.path / pair["x_t"]["path"])
-        frames.append({
-            "srcs": [f"/media/{row.id}/{pair[name]['path']}?v={pair[name]['t']}" for name in ("x_t", "x0")],
-            "w": width, "h": height, "cell": width // max(1, int(pair["x_t"].get("cols", 8))),
-            "title": f"Denoising, step {int(pair['x_t']['step'])}", "caption": str(pair["x_t"].get("caption", "")),
-        })  # fmt: skip
+        frames.append(
+            {
+                "srcs": [
+                    f"/media/{row.id}/{pair[name]['path']}?v={pair[name]['t']}"
+                    for name in ("x_t", "x0")
+                ],
+                "w": width,
+                "h": height,
+                "cell": width // max(1, int(pair["x_t"].get("cols", 8))),
+                "title": f"Denoising, step {int(pair['x_t']['step'])}",
+                "caption": str(pair["x_t"].get("caption", "")),
+            }
+        )
     names = class_names(pages, row.id)
     chosen = getattr(run.spec, "classes", ()) or range(len(names))
-    rows = [names[c] for c in chosen if c < len(names)][: int(whole[-1]["x_t"].get("rows", len(names)))]
+    rows = [names[c] for c in chosen if c < len(names)][
+        : int(whole[-1]["x_t"].get("rows", len(names)))
+    ]
     panels = [("x_t", "what the sampler holds"), ("Predicted x0", "what the network believes")]
     return html.film(row.id, frames, panels, rows, ends=("noise", "image"))
 
@@ -280,12 +355,15 @@ def about_html(pages: Pages, row: RunRow | None) -> str:
     except Refused:
         origin = "made by a generator that is no longer here"
     record = pages.service.get(row.id).record
-    measure = html.button("Measure its fidelity", "open", run=row.id, tab="fidelity", id="gallery-measure")
+    measure = html.button(
+        "Measure its fidelity", "open", run=row.id, tab="fidelity", id="gallery-measure"
+    )
     links = html.export_links(row.id, "Its images") if row.state == "done" else ""
     return (
         html.panel_head("The set", row.id)
-        + f'<p class="sub">{html.esc(row.headline)}{html.demo_chip(row.demo)}; {origin}. {html.state_chip(row.state)}</p>'
-        f'{html.command_line(record.command)}<div class="acts" style="margin-top:12px;align-items:center">{measure}{links}</div>'
+        + f'<p class="sub">{html.esc(row.headline)}{html.demo_chip(row.demo)}; {origin}.'
+        f' {html.state_chip(row.state)}</p>{html.command_line(record.command)}<div class="acts"'
+        f' style="margin-top:12px;align-items:center">{measure}{links}</div>'
     )
 
 
@@ -294,11 +372,17 @@ def imported(pages: Pages, row: RunRow) -> str:
     spec = pages.service.get(row.id).spec
     if not isinstance(spec, ImportSpec):
         return ""
-    return f"{html.run_link(row.id, 'imported', 'data')} from {html.esc(spec.source)}, for the classes of {html.esc(spec.dataset)}"
+    return (
+        f"{html.run_link(row.id, 'imported', 'data')} from {html.esc(spec.source)}, for the classes"
+        f" of {html.esc(spec.dataset)}"
+    )
 
 
 def made(pages: Pages, row: RunRow) -> str:
     """Which generator made a set, and what that had seen. Raises Refused where it is gone."""
     generator, spec = pages.service.generator_of(row.id)
     saw = f"{sum(pages.service.available(spec)):,} real images of {spec.dataset}"
-    return f"made by {html.run_link(generator.id, generator.record.name, 'train')}, which saw {html.esc(saw)}"
+    return (
+        f"made by {html.run_link(generator.id, generator.record.name, 'train')}, which saw"
+        f" {html.esc(saw)}"
+    )

@@ -45,13 +45,22 @@ def card_html(pages: Pages) -> str:
         spec = service.card()
         estimate = service.estimate(spec).text
     except (Refused, ValueError) as error:
-        return f'<div class="card"><h2>Does synthetic data help?</h2><p class="refusal">{html.esc(error)}</p></div>'
-    running = next((r for r in service.rows("mix") if r.state in ACTIVE and service.get(r.id).spec == spec), None)
+        return (
+            '<div class="card"><h2>Does synthetic data help?</h2><p'
+            f' class="refusal">{html.esc(error)}</p></div>'
+        )
+    running = next(
+        (r for r in service.rows("mix") if r.state in ACTIVE and service.get(r.id).spec == spec),
+        None,
+    )
     if running:
         share = running.step / running.total if running.total else 0.0
-        left = f", {html.clock(running.eta_seconds)} left" if running.eta_seconds is not None else ""
+        left = (
+            f", {html.clock(running.eta_seconds)} left" if running.eta_seconds is not None else ""
+        )
         below = (
-            f'<p class="sub" id="card-progress">{html.track(share)} {running.step} of {running.total} {html.esc(running.unit)}{left}; {html.esc(running.text)}</p>'
+            f'<p class="sub" id="card-progress">{html.track(share)} {running.step} of'
+            f" {running.total} {html.esc(running.unit)}{left}; {html.esc(running.text)}</p>"
             + html.button("Watch it", "open", main=True, id="card-watch", run=running.id, tab="mix")
         )
     else:
@@ -60,8 +69,10 @@ def card_html(pages: Pages) -> str:
             + f'<p class="note">{html.esc(estimate)}</p>'
         )
     return (
-        '<div class="card"><h2>Does synthetic data help?</h2><p class="sub" style="font-size:16px">Handwritten digits, about 4 minutes, offline</p>'
-        f'<p class="sub">{html.esc(question(spec))}</p>{below}<div style="margin-top:16px">{html.command_line(command(spec))}</div></div>'
+        '<div class="card"><h2>Does synthetic data help?</h2><p class="sub"'
+        ' style="font-size:16px">Handwritten digits, about 4 minutes, offline</p><p'
+        f' class="sub">{html.esc(question(spec))}</p>{below}<div'
+        f' style="margin-top:16px">{html.command_line(command(spec))}</div></div>'
     )
 
 
@@ -71,9 +82,11 @@ def question(spec: MixSpec) -> str:
     n = spec.images_per_class * len(info.classes)
     wide = f" and one that saw all {info.train:,} training digits" if spec.sources else ""
     return (
-        f"You have {n} labelled digits, {spec.images_per_class} of each. A small classifier is trained on mixes of these and of generated ones"
-        f" (50/50, only generated, 1x and 3x added), {spec.seeds} times each, and tested on {info.test:,} real digits that nothing ever trained on."
-        f" The generated ones come from a generator trained here on the same {n}{wide}: what a generator has seen decides the answer."
+        f"You have {n} labelled digits, {spec.images_per_class} of each. A small classifier is"
+        " trained on mixes of these and of generated ones (50/50, only generated, 1x and 3x"
+        f" added), {spec.seeds} times each, and tested on {info.test:,} real digits that nothing"
+        " ever trained on. The generated ones come from a generator trained here on the same"
+        f" {n}{wide}: what a generator has seen decides the answer."
     )
 
 
@@ -90,8 +103,10 @@ def demo_html(pages: Pages) -> str:
         return ""
     head = "A finished answer" if row.demo else "Your newest answer"
     return (
-        f'<div class="card" style="margin-top:8px"><p class="quiet">{head}{html.demo_chip(row.demo)}</p>{mix.verdict_html(report["verdict"], "small")}'
-        f'{mix.quiet_line(spec, report)}<p class="sub">{html.run_link(row.id, "See the arms, the seeds and the intervals", "mix")}</p></div>'
+        '<div class="card" style="margin-top:8px"><p'
+        f' class="quiet">{head}{html.demo_chip(row.demo)}</p>{mix.verdict_html(report["verdict"], "small")}'
+        f"{mix.quiet_line(spec, report)}<p"
+        f' class="sub">{html.run_link(row.id, "See the arms, the seeds and the intervals", "mix")}</p></div>'
     )
 
 
@@ -101,13 +116,17 @@ def active_html(pages: Pages) -> str:
     if not rows:
         return (
             html.panel_head("Running")
-            + '<p class="note">Nothing runs. The button starts the whole story; Train starts only a generator.</p>'
+            + '<p class="note">Nothing runs. The button starts the whole story; Train starts only a'
+            " generator.</p>"
         )
     items = []
     for row in rows[:6]:
         share = row.step / row.total if row.total else 0.0
         link = html.run_link(row.id, f"{row.kind} {row.name}", html.KIND_TAB.get(row.kind, "runs"))
-        items.append(f'<p style="margin:0 0 10px">{link}<br>{html.track(share)} {html.state_chip(row.state)}</p>')
+        items.append(
+            f'<p style="margin:0 0 10px">{link}<br>{html.track(share)}'
+            f" {html.state_chip(row.state)}</p>"
+        )
     return html.panel_head("Running", f"{len(rows)}") + "".join(items)
 
 
@@ -117,8 +136,10 @@ def recent_html(pages: Pages) -> str:
     if not rows:
         return html.panel_head("Recent runs") + '<p class="note">Finished runs are listed here.</p>'
     items = [
-        f'<p style="margin:0 0 8px">{html.run_link(r.id, f"{r.kind} {r.name}", html.KIND_TAB.get(r.kind, "runs"))}{html.demo_chip(r.demo)}'
-        f'<br><span class="note">{html.state_chip(r.state)} {html.esc(r.headline if r.kind not in ("mix", "study") else "")}</span></p>'
+        '<p style="margin:0 0'
+        f' 8px">{html.run_link(r.id, f"{r.kind} {r.name}", html.KIND_TAB.get(r.kind, "runs"))}{html.demo_chip(r.demo)}<br><span'
+        f' class="note">{html.state_chip(r.state)}'
+        f" {html.esc(r.headline if r.kind not in ('mix', 'study') else '')}</span></p>"
         for r in rows
     ]
     return html.panel_head("Recent runs") + "".join(items)

@@ -1,4 +1,5 @@
-"""Runs: every run with its state, settings, lineage and disk use; open, compare, stop, resume, delete."""
+"""Runs: every run with its state, settings, lineage and disk use; open, compare, stop, resume,
+delete."""
 
 from __future__ import annotations
 
@@ -32,7 +33,10 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
         lambda now: table_html(pages, now),
     )
     pages.add(
-        "runs", compared, lambda now: now.pick("compare", ()), lambda now: compare_html(pages, now.pick("compare", ()))
+        "runs",
+        compared,
+        lambda now: now.pick("compare", ()),
+        lambda now: compare_html(pages, now.pick("compare", ())),
     )
     pages.add(
         "runs",
@@ -59,10 +63,13 @@ def table_html(pages: Pages, view: View) -> str:
         value="" if inside else "yes",
     )
     tools = (
-        '<div class="runs-tools"><input type="search" data-filter="text" placeholder="Filter by name, id, setting" aria-label="Filter runs">'
-        f'<select data-filter="kind" aria-label="Kind"><option value="">every kind</option>{kinds}</select>'
-        f'<select data-filter="state" aria-label="State"><option value="">every state</option>{states}</select>'
-        f'{both}<button type="button" class="btn small" data-act="compare" id="runs-compare-button" disabled>Compare</button><span class="mut count"></span></div>'
+        '<div class="runs-tools"><input type="search" data-filter="text" placeholder="Filter by'
+        ' name, id, setting" aria-label="Filter runs"><select data-filter="kind"'
+        f' aria-label="Kind"><option value="">every kind</option>{kinds}</select><select'
+        ' data-filter="state" aria-label="State"><option value="">every'
+        f' state</option>{states}</select>{both}<button type="button" class="btn small"'
+        ' data-act="compare" id="runs-compare-button" disabled>Compare</button><span class="mut'
+        ' count"></span></div>'
     )
     head = "".join(
         f'<th scope="col" class="{c}">{h}</th>'
@@ -80,28 +87,47 @@ def table_html(pages: Pages, view: View) -> str:
     )
     body = "".join(row_html(r, r.id == view.run("runs")) for r in rows[:MOST_ROWS])
     more = (
-        f'<p class="note">{len(rows) - MOST_ROWS} older runs are not drawn; `python -m dreamlab runs list` names them all.</p>'
+        f'<p class="note">{len(rows) - MOST_ROWS} older runs are not drawn; `python -m dreamlab'
+        " runs list` names them all.</p>"
         if len(rows) > MOST_ROWS
         else ""
     )
-    return f'<dl-runs>{tools}<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>{more}</dl-runs>'
+    return (
+        f"<dl-runs>{tools}<div"
+        f' class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>{more}</dl-runs>'
+    )
 
 
 def row_html(r: RunRow, selected: bool) -> str:
     search = html.esc(f"{r.id} {r.name} {r.kind} {r.state} {r.headline}".lower())
-    name = f'<a class="run" href="?tab=runs&amp;run={html.esc(r.id)}" data-act="open" data-tab="runs" data-run="{html.esc(r.id)}" title="{html.esc(r.id)}">{html.esc(r.name)}</a>{html.demo_chip(r.demo)}'
+    name = (
+        f'<a class="run" href="?tab=runs&amp;run={html.esc(r.id)}" data-act="open" data-tab="runs"'
+        f' data-run="{html.esc(r.id)}"'
+        f' title="{html.esc(r.id)}">{html.esc(r.name)}</a>{html.demo_chip(r.demo)}'
+    )
     done = (
         f"{r.step:,} of {r.total:,} {r.unit}"
         if r.state in ("running", "stopping") and r.total
         else r.headline or r.error
     )
     cells = [
-        f'<td><input type="checkbox" value="{html.esc(r.id)}" aria-label="Choose {html.esc(r.name)} to compare"></td>', f'<td class="left name">{name}</td>',
-        f'<td class="left">{html.esc(r.kind)}</td>', f'<td class="left">{html.state_chip(r.state)}</td>', f'<td class="left fill" title="{html.esc(done)}">{html.esc(done)}</td>',
-        f"<td>{html.esc(html.when(r.created))}</td>", f"<td>{html.duration(r.seconds)}</td>", f"<td>{html.size(r.disk_bytes)}</td>",
-        f'<td>{html.button("Open", "open", small=True, run=r.id)}</td>',
-    ]  # fmt: skip
-    return f'<tr data-search="{search}" data-kind="{r.kind}" data-state="{r.state}" aria-selected="{str(selected).lower()}">{"".join(cells)}</tr>'
+        (
+            f'<td><input type="checkbox" value="{html.esc(r.id)}" aria-label="Choose'
+            f' {html.esc(r.name)} to compare"></td>'
+        ),
+        f'<td class="left name">{name}</td>',
+        f'<td class="left">{html.esc(r.kind)}</td>',
+        f'<td class="left">{html.state_chip(r.state)}</td>',
+        f'<td class="left fill" title="{html.esc(done)}">{html.esc(done)}</td>',
+        f"<td>{html.esc(html.when(r.created))}</td>",
+        f"<td>{html.duration(r.seconds)}</td>",
+        f"<td>{html.size(r.disk_bytes)}</td>",
+        f"<td>{html.button('Open', 'open', small=True, run=r.id)}</td>",
+    ]
+    return (
+        f'<tr data-search="{search}" data-kind="{r.kind}" data-state="{r.state}"'
+        f' aria-selected="{str(selected).lower()}">{"".join(cells)}</tr>'
+    )
 
 
 def detail_html(pages: Pages, run: str) -> str:
@@ -109,7 +135,8 @@ def detail_html(pages: Pages, run: str) -> str:
     if not run:
         return (
             html.panel_head("One run")
-            + '<p class="note">Choose a name in the table: its settings, where it comes from and what was made from it appear here.</p>'
+            + '<p class="note">Choose a name in the table: its settings, where it comes from and'
+            " what was made from it appear here.</p>"
         )
     try:
         row = pages.service.row(run)
@@ -128,8 +155,10 @@ def detail_html(pages: Pages, run: str) -> str:
     ]
     return (
         f'<h2 class="head"><b>{html.esc(row.name)}</b>{html.demo_chip(row.demo)}<span>{html.state_chip(row.state)}</span></h2>{result}{error}{messages}'
-        f'<div class="acts" style="margin-bottom:12px">{buttons(row)}</div>{key_values(facts)}{lineage_html(pages, row.id)}'
-        f"{html.panel_head('Settings', 'bold: not the default')}{settings(record.kind, record.spec)}<div style='height:12px'></div>{html.command_line(record.command)}"
+        '<div class="acts"'
+        f' style="margin-bottom:12px">{buttons(row)}</div>{key_values(facts)}{lineage_html(pages, row.id)}'
+        f"{html.panel_head('Settings', 'bold: not the default')}{settings(record.kind, record.spec)}<div"
+        f" style='height:12px'></div>{html.command_line(record.command)}"
     )
 
 
@@ -141,7 +170,14 @@ def buttons(row: RunRow) -> str:
         found.append(html.button("Resume", "resume", small=True, run=row.id, id="runs-resume"))
     if row.state in ("done", "stopped", "failed"):
         found.append(
-            html.button("Delete", "delete", small=True, run=row.id, id="runs-delete", confirm="Really delete?")
+            html.button(
+                "Delete",
+                "delete",
+                small=True,
+                run=row.id,
+                id="runs-delete",
+                confirm="Really delete?",
+            )
         )
     return "".join(found)
 
@@ -160,7 +196,10 @@ def lineage_html(pages: Pages, run: str) -> str:
     if not found:
         return ""
     items = [
-        [html.esc(how), html.run_link(r.id, f"{r.kind} {r.name}", "runs") + " " + html.state_chip(r.state)]
+        [
+            html.esc(how),
+            html.run_link(r.id, f"{r.kind} {r.name}", "runs") + " " + html.state_chip(r.state),
+        ]
         for how, r in found[:14]
     ]
     if len(found) > 14:
@@ -194,7 +233,10 @@ def compare_html(pages: Pages, ids: tuple[str, ...]) -> str:
     body = [
         [
             html.esc(label),
-            *[html.esc("" if v is None else ", ".join(map(str, v)) if isinstance(v, tuple) else v) for v in values],
+            *[
+                html.esc("" if v is None else ", ".join(map(str, v)) if isinstance(v, tuple) else v)
+                for v in values
+            ],
         ]
         for label, values in pages.service.differences(list(ids))
     ]
@@ -205,4 +247,8 @@ def compare_html(pages: Pages, ids: tuple[str, ...]) -> str:
         *body,
     ]
     close = html.button("Close", "pick", small=True, id="compare-close", name="compare", value="")
-    return f'<div class="dl-panel">{html.panel_head("Comparison", "only the settings that differ")}{html.table(heads, body, kind="plain")}<div class="acts" style="margin-top:8px">{close}</div></div>'
+    return (
+        "<div"
+        f' class="dl-panel">{html.panel_head("Comparison", "only the settings that differ")}{html.table(heads, body, kind="plain")}<div'
+        f' class="acts" style="margin-top:8px">{close}</div></div>'
+    )

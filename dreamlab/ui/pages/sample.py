@@ -1,4 +1,5 @@
-"""Sample: pictures from a generator, streamed while they are denoised. Not a run; Keep makes one."""
+"""Sample: pictures from a generator, streamed while they are denoised. Not a run; Keep makes
+one."""
 
 from __future__ import annotations
 
@@ -53,7 +54,13 @@ class Controls:
 
     @property
     def replies(self) -> list[Any]:
-        return [self.scale, self.refusal, self.cost, self.line, *(s.accordion for s in self.sections)]
+        return [
+            self.scale,
+            self.refusal,
+            self.cost,
+            self.line,
+            *(s.accordion for s in self.sections),
+        ]
 
     def values(self, data: dict[Any, Any], per_class: Any) -> dict[str, Any]:
         """Settings of a synthesize spec."""
@@ -67,24 +74,37 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
     gr.HTML(
         html.page_head(
             "Sample from a generator",
-            "Noise becomes images step by step: left what the sampler holds, right what the network believes is behind it.",
+            "Noise becomes images step by step: left what the sampler holds, right what the network"
+            " believes is behind it.",
         )
     )
     with gr.Row(elem_classes="columns"):
         with gr.Column(elem_classes="formcol"), gr.Column(elem_classes="dl-panel"):
-            fields = {"source": controls.control(SETTINGS["source"], generators(pages), "sample-source")}
+            fields = {
+                "source": controls.control(SETTINGS["source"], generators(pages), "sample-source")
+            }
             source = str(fields["source"].value or "")
             weight = SETTINGS["guidance_weight"].default if guidable(pages, source) else 0
-            fields["guidance_weight"] = controls.control(SETTINGS["guidance_weight"], [], "sample-guidance_weight")
+            fields["guidance_weight"] = controls.control(
+                SETTINGS["guidance_weight"], [], "sample-guidance_weight"
+            )
             fields["guidance_weight"].value = weight
             scale = gr.HTML(scale_note(weight), elem_id="sample-scale")
-            fields |= {name: controls.control(SETTINGS[name], [], f"sample-{name}") for name in PLAIN}
+            fields |= {
+                name: controls.control(SETTINGS[name], [], f"sample-{name}") for name in PLAIN
+            }
             fields["classes"] = gr.Dropdown(
-                choices=class_choices(pages, source), value=[], multiselect=True, label="Classes", info="Empty samples all.",
+                choices=class_choices(pages, source),
+                value=[],
+                multiselect=True,
+                label="Classes",
+                info="Empty samples all.",
                 elem_id="sample-classes",
-            )  # fmt: skip
+            )
             shown_count = gr.Number(
-                page_count(pages, source), label="Images per class, on this page", elem_id="sample-per_class"
+                page_count(pages, source),
+                label="Images per class, on this page",
+                elem_id="sample-per_class",
             )
             kept_of = {
                 "checkpoint": lambda k, name: checkpoint_control(pages, k, name, source),
@@ -107,14 +127,17 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
             with gr.Column(elem_classes="dl-panel"):
                 picture = gr.HTML(before(pages, source), elem_id="sample-picture")
             line = gr.HTML("", elem_id="sample-command")
-    found = Controls(fields | more, sections, shown_count, keep_count, scale, refusal, cost, kept, line, picture)
+    found = Controls(
+        fields | more, sections, shown_count, keep_count, scale, refusal, cost, kept, line, picture
+    )
     _follow(pages, found)
     _wire_settings(pages, found, view)
     _wire_buttons(pages, found, view, go, keep)
 
 
 def _follow(pages: Pages, found: Controls) -> None:
-    """Keeps the generators fresh, selects the one that the page was opened with, and looks again after a measurement."""
+    """Keeps the generators fresh, selects the one that the page was opened with, and looks again
+    after a measurement."""
     service = pages.service
 
     def key(view: View) -> Any:
@@ -123,25 +146,34 @@ def _follow(pages: Pages, found: Controls) -> None:
     def source(view: View) -> Any:
         choices, asked = generators(pages), view.run("sample")
         known = {run for _, run in choices}
-        return gr.Dropdown(choices=choices, value=asked if asked in known else (choices[0][1] if choices else None))
+        return gr.Dropdown(
+            choices=choices, value=asked if asked in known else (choices[0][1] if choices else None)
+        )
 
     def guide(view: View) -> Any:
-        return gr.Dropdown(choices=controls.run_choices(SETTINGS["guide"], service.choices("train")))
+        return gr.Dropdown(
+            choices=controls.run_choices(SETTINGS["guide"], service.choices("train"))
+        )
 
     def stages(view: View) -> Any:
         return gr.Dropdown(choices=generators(pages, stages=True))
 
-    pages.add("sample", found.fields["source"], lambda view: (key(view), view.run("sample")), source)
+    pages.add(
+        "sample", found.fields["source"], lambda view: (key(view), view.run("sample")), source
+    )
     pages.add("sample", found.fields["guide"], key, guide)
     pages.add("sample", found.fields["upsample"], key, stages)
     spec_form.refine(pages, "sample", found.cost, found.all, lambda data: look(pages, found, data))
 
 
 def look(pages: Pages, found: Controls, data: dict[Any, Any]) -> dict[Any, Any]:
-    """What the settings mean for a kept set: both conventions of guidance, the command, the cost, or a refusal."""
+    """What the settings mean for a kept set: both conventions of guidance, the command, the cost,
+    or a refusal."""
     values = found.values(data, found.keep_per_class)
     differing = controls.changed(SynthesizeSpec, values)
-    replies: dict[Any, Any] = {s.accordion: gr.update(label=s.header(differing)) for s in found.sections}
+    replies: dict[Any, Any] = {
+        s.accordion: gr.update(label=s.header(differing)) for s in found.sections
+    }
     replies[found.scale] = scale_note(values["guidance_weight"])
     try:
         spec = pages.service.check("synthesize", values)
@@ -178,7 +210,9 @@ def _wire_settings(pages: Pages, found: Controls, view: Any) -> None:
     ]
     fields["source"].change(on_source, fields["source"], new_source, **QUIET)
     fields["guide"].change(on_guide, fields["guide"], fields["guide_checkpoint"], **QUIET)
-    fields["source"].input(lambda now, run: now.at("sample", run or ""), [view, fields["source"]], view, **QUIET)
+    fields["source"].input(
+        lambda now, run: now.at("sample", run or ""), [view, fields["source"]], view, **QUIET
+    )
 
 
 def _wire_buttons(pages: Pages, found: Controls, view: Any, go: Any, keep: Any) -> None:
@@ -200,7 +234,9 @@ def _wire_buttons(pages: Pages, found: Controls, view: Any, go: Any, keep: Any) 
 
     def on_keep(data: dict[Any, Any]) -> dict[Any, Any]:
         try:
-            submitted = service.submit(service.check("synthesize", found.values(data, found.keep_per_class)))
+            submitted = service.submit(
+                service.check("synthesize", found.values(data, found.keep_per_class))
+            )
         except Exception as error:
             return {found.kept: spec_form.refusal(spec_form.refused(error))}
         words = "This set is there already" if submitted.reused else "The set is being made"
@@ -234,7 +270,8 @@ def guidable(pages: Pages, source: str) -> bool:
 
 
 def generators(pages: Pages, stages: bool = False) -> list[tuple[str, str]]:
-    """(label, id) of the trained models that start from noise, or of those that make images larger."""
+    """(label, id) of the trained models that start from noise, or of those that make images
+    larger."""
     found = [(words, run, trained(pages, run)) for words, run in pages.service.choices("train")]
     return [(words, run) for words, run, spec in found if spec and bool(spec.low_size) == stages]
 
@@ -270,7 +307,8 @@ def checkpoint_control(pages: Pages, k: Setting, elem_id: str, run: str) -> Any:
 
 
 def before(pages: Pages, source: str | None) -> str:
-    """What the generator drew last while it was trained: something to look at before the first sample."""
+    """What the generator drew last while it was trained: something to look at before the first
+    sample."""
     try:
         run = pages.service.get(source or "")
         events = [e for e in pages.service.status(run.id).images if e.get("name") == "preview"]
@@ -282,16 +320,29 @@ def before(pages: Pages, source: str | None) -> str:
     width, height = picture_size(run.path / event["path"])
     names = drawn_names(run.spec)[: int(event.get("rows", 10))]
     picture = html.sheet(
-        f"/media/{run.id}/{event['path']}?v={event['t']}", width, height, width // max(1, int(event.get("cols", 16))), frame="synthetic",
-        alt="the last preview of this generator", rows=names,
-    )  # fmt: skip
-    return html.panel_head("The last preview of its training", "press Sample for new ones, step by step") + picture
+        f"/media/{run.id}/{event['path']}?v={event['t']}",
+        width,
+        height,
+        width // max(1, int(event.get("cols", 16))),
+        frame="synthetic",
+        alt="the last preview of this generator",
+        rows=names,
+    )
+    return (
+        html.panel_head(
+            "The last preview of its training", "press Sample for new ones, step by step"
+        )
+        + picture
+    )
 
 
 def scale_note(weight: Any) -> str:
     if not isinstance(weight, (int, float)):
         return ""
-    return f'<p class="note">w = {weight:g} is scale s = 1 + w = {1 + weight:g} in most other tools.</p>'
+    return (
+        f'<p class="note">w = {weight:g} is scale s = 1 + w = {1 + weight:g} in most other'
+        " tools.</p>"
+    )
 
 
 def waiting(
@@ -301,13 +352,18 @@ def waiting(
 
 
 def frame_html(frame: LiveFrame, key: str, rows: list[str]) -> str:
-    """x_t and the predicted x0 side by side at the same zoom; the page keeps the frames of one stream to go back through."""
+    """x_t and the predicted x0 side by side at the same zoom; the page keeps the frames of one
+    stream to go back through."""
     width, height = png_size(frame.png)
     note = f"step {frame.step} of {frame.total}"
     shown = {
-        "srcs": [html.data_uri(frame.png), html.data_uri(frame.x0_png)], "w": width, "h": height, "cell": width // max(1, frame.cols),
-        "title": f"Stage {frame.stage + 1}, {note}" if frame.stage else note.capitalize(), "caption": f"{frame.seconds:.1f} s",
-    }  # fmt: skip
+        "srcs": [html.data_uri(frame.png), html.data_uri(frame.x0_png)],
+        "w": width,
+        "h": height,
+        "cell": width // max(1, frame.cols),
+        "title": f"Stage {frame.stage + 1}, {note}" if frame.stage else note.capitalize(),
+        "caption": f"{frame.seconds:.1f} s",
+    }
     film = html.film(key, [shown], PANELS, rows, ends=("noise", "image"), append=True)
     return f'<div id="sample-frames" data-done="{int(frame.done)}">{film}</div>'
 

@@ -1,4 +1,5 @@
-"""Studies: the published studies as recipes. Their question, their numbers beside ours, their mistakes, and one button that runs them."""
+"""Studies: the published studies as recipes. Their question, their numbers beside ours, their
+mistakes, and one button that runs them."""
 
 from __future__ import annotations
 
@@ -40,7 +41,11 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
         with gr.Column(elem_classes="formcol"), gr.Column(elem_classes="dl-panel"):
             listed = gr.HTML("", elem_id="studies-list")
             form = spec_form.build(
-                pages.service, StudySpec, "Run this study", "study", describe=lambda spec: describe(pages, spec)
+                pages.service,
+                StudySpec,
+                "Run this study",
+                "study",
+                describe=lambda spec: describe(pages, spec),
             )
         with gr.Column(elem_classes="maincol"):
             head = gr.HTML("", elem_id="studies-head")
@@ -74,7 +79,8 @@ def find(pages: Pages, name: str) -> Study:
 
 
 def chosen(pages: Pages, view: View) -> Study:
-    """The study that is looked at: the one picked, that of the run in the address or of the newest run, else the first."""
+    """The study that is looked at: the one picked, that of the run in the address or of the newest
+    run, else the first."""
     name = view.pick("study")
     if not name and (row := pages.chosen(view, "studies", ("study",))) is not None:
         name = spec_of(pages, row).study
@@ -88,7 +94,8 @@ def spec_of(pages: Pages, row: RunRow) -> StudySpec:
 
 
 def shown(pages: Pages, view: View) -> RunRow | None:
-    """The run of the chosen study: the one asked for, else one that is active, else the newest, the demo's last."""
+    """The run of the chosen study: the one asked for, else one that is active, else the newest, the
+    demo's last."""
     name = chosen(pages, view).id
     rows = [r for r in pages.service.rows("study") if spec_of(pages, r).study == name]
     asked = [r for r in rows if r.id == view.run("studies")]
@@ -116,14 +123,18 @@ def _draw(pages: Pages, panels: Panels) -> None:
         return tuple((r.id, r.state) for r in service.rows("study"))
 
     pages.add(
-        "studies", panels.listed, lambda now: (chosen(pages, now).id, states(now)),
+        "studies",
+        panels.listed,
+        lambda now: (chosen(pages, now).id, states(now)),
         lambda now: list_html(service.studies(), chosen(pages, now).id, run_states(pages)),
-    )  # fmt: skip
+    )
     pages.add(
         "studies",
         panels.head,
         key,
-        lambda now: head_html(chosen(pages, now), shown(pages, now), pages.report(shown(pages, now))),
+        lambda now: head_html(
+            chosen(pages, now), shown(pages, now), pages.report(shown(pages, now))
+        ),
     )
     pages.add(
         "studies",
@@ -132,16 +143,24 @@ def _draw(pages: Pages, panels: Panels) -> None:
         lambda now: study_chart.study(rows(now), now.theme, revision(now)),
     )
     pages.add("studies", panels.table, key, lambda now: table_html(rows(now), shown(pages, now)))
-    pages.add("studies", panels.about, key, lambda now: about_html(chosen(pages, now), pages.report(shown(pages, now))))
+    pages.add(
+        "studies",
+        panels.about,
+        key,
+        lambda now: about_html(chosen(pages, now), pages.report(shown(pages, now))),
+    )
     pages.add("studies", panels.taken, key, lambda now: taken_html(pages, shown(pages, now)))
 
 
 def _follow(pages: Pages, form: spec_form.Form, view: Any) -> None:
-    """The list chooses what the form runs: its hidden study field, and the scales that this study has."""
+    """The list chooses what the form runs: its hidden study field, and the scales that this study
+    has."""
 
     def scales(now: View) -> Any:
         names = list(chosen(pages, now).scales)
-        return gr.Dropdown(choices=[(name.capitalize(), name) for name in names], value=names[0] if names else None)
+        return gr.Dropdown(
+            choices=[(name.capitalize(), name) for name in names], value=names[0] if names else None
+        )
 
     pages.add(
         "studies",
@@ -163,11 +182,28 @@ def run_states(pages: Pages) -> dict[str, str]:
 
 def published_rows(study: Study) -> list[dict[str, Any]]:
     """The rows of a study that has not been run: the paper's numbers alone."""
-    return [{
-        "id": c.id, "arm": c.arm, "metric": c.metric, "unit": c.unit, "published": c.published, "setting": c.setting, "flag": c.flag,
-        "published_low": c.low, "published_high": c.high, "ours": None, "low": None, "high": None, "seeds": None, "stand_in": "",
-        "difference": None, "state": "", "child": "",
-    } for c in study.cells]  # fmt: skip
+    return [
+        {
+            "id": c.id,
+            "arm": c.arm,
+            "metric": c.metric,
+            "unit": c.unit,
+            "published": c.published,
+            "setting": c.setting,
+            "flag": c.flag,
+            "published_low": c.low,
+            "published_high": c.high,
+            "ours": None,
+            "low": None,
+            "high": None,
+            "seeds": None,
+            "stand_in": "",
+            "difference": None,
+            "state": "",
+            "child": "",
+        }
+        for c in study.cells
+    ]
 
 
 def head_html(study: Study, row: RunRow | None, report: dict[str, Any]) -> str:
@@ -176,7 +212,10 @@ def head_html(study: Study, row: RunRow | None, report: dict[str, Any]) -> str:
     chips = ""
     if row is not None:
         chips = (
-            html.chip(f"{report.get('scale', '')} scale") + " " + html.state_chip(row.state) + html.demo_chip(row.demo)
+            html.chip(f"{report.get('scale', '')} scale")
+            + " "
+            + html.state_chip(row.state)
+            + html.demo_chip(row.demo)
         )
     top = f'<p class="quiet"><span style="margin-right:8px">{html.esc(line)}</span> {chips}</p>'
     title = html.esc(study.question)
@@ -184,17 +223,27 @@ def head_html(study: Study, row: RunRow | None, report: dict[str, Any]) -> str:
         asked = f'<p class="sub">{html.esc(study.title)}: {title}</p>'
         remarks = f'<p class="sub">{html.esc(" ".join(report.get("remarks") or []))}</p>'
         return top + verdict_html(report["verdict"]) + asked + remarks + data_line(report)
-    top += f'<p class="verdict" id="studies-question">{title}</p><p class="sub">{html.esc(study.title)}</p>'
+    top += (
+        f'<p class="verdict" id="studies-question">{title}</p><p'
+        f' class="sub">{html.esc(study.title)}</p>'
+    )
     if row is None:
         return top + '<p class="sub">Not run here yet: the table holds what was published.</p>'
     if row.state == "done":
         return top + data_line(report)
-    return top + f'<div class="running">{progress(row, "Our numbers come one by one", "studies", small=True)}</div>'
+    return (
+        top + "<div"
+        f' class="running">{progress(row, "Our numbers come one by one", "studies", small=True)}</div>'
+    )
 
 
 def data_line(report: dict[str, Any]) -> str:
     """What ours ran on and how long it took."""
-    took = f" It took {html.duration(report['seconds'])} of computing." if report.get("seconds") else ""
+    took = (
+        f" It took {html.duration(report['seconds'])} of computing."
+        if report.get("seconds")
+        else ""
+    )
     return f'<p class="sub">{html.esc(str(report.get("data") or "") + took)}</p>'
 
 
@@ -202,7 +251,11 @@ def taken_html(pages: Pages, row: RunRow | None) -> str:
     """The command of the run and its table as files."""
     if row is None:
         return ""
-    made = html.panel_head("This run from a terminal") + html.command_line(pages.service.get(row.id).record.command)
+    made = html.panel_head("This run from a terminal") + html.command_line(
+        pages.service.get(row.id).record.command
+    )
     return made + (
-        f'<div class="acts" style="margin-top:12px">{table_links(pages, row)}</div>' if row.state == "done" else ""
+        f'<div class="acts" style="margin-top:12px">{table_links(pages, row)}</div>'
+        if row.state == "done"
+        else ""
     )

@@ -99,19 +99,32 @@ def _draw(pages: Pages, panels: Panels) -> None:
 
     def loss_key(now: View) -> Any:
         row = shown(now)
-        return (row.id, len(service.status(row.id).metrics), now.theme) if row else (None, now.theme)
+        return (
+            (row.id, len(service.status(row.id).metrics), now.theme) if row else (None, now.theme)
+        )
 
     def data_key(now: View) -> Any:
         row = shown(now)
         spec = service.get(row.id).spec if row else None
-        return (spec.dataset, spec.data_dir, spec.image_size) if isinstance(spec, TrainSpec) else ("mnist5k", "", 0)
+        return (
+            (spec.dataset, spec.data_dir, spec.image_size)
+            if isinstance(spec, TrainSpec)
+            else ("mnist5k", "", 0)
+        )
 
     pages.add("train", panels.numbers, status_key, lambda now: run_panel(pages, shown(now)))
     pages.add("train", panels.film, film_key, lambda now: film_panel(pages, shown(now)))
     pages.add("train", panels.loss, loss_key, lambda now: loss_figure(pages, shown(now), now.theme))
-    pages.add("train", panels.bands, loss_key, lambda now: bands_figure(pages, shown(now), now.theme))
+    pages.add(
+        "train", panels.bands, loss_key, lambda now: bands_figure(pages, shown(now), now.theme)
+    )
     pages.add("train", panels.real, data_key, lambda now: real_panel(pages, *data_key(now)))
-    pages.add("train", panels.command, lambda now: status_id(shown(now)), lambda now: command_panel(pages, shown(now)))
+    pages.add(
+        "train",
+        panels.command,
+        lambda now: status_id(shown(now)),
+        lambda now: command_panel(pages, shown(now)),
+    )
 
 
 def _fill(pages: Pages, form: spec_form.Form) -> None:
@@ -122,7 +135,11 @@ def _fill(pages: Pages, form: spec_form.Form) -> None:
             spec = pages.service.get(run).spec if run else None
         except Refused:  # the look at the form says why
             spec = None
-        return form.filled({n: getattr(spec, n) for n in INHERITED}) if isinstance(spec, TrainSpec) else {}
+        return (
+            form.filled({n: getattr(spec, n) for n in INHERITED})
+            if isinstance(spec, TrainSpec)
+            else {}
+        )
 
     source = form.fields["init_from"]
     source.input(from_run, source, [form.fields[n] for n in INHERITED], **QUIET)
@@ -141,7 +158,11 @@ def start(pages: Pages, form: spec_form.Form, view: Any, seen: Any, tab: str) ->
             run, reused = form.submit(pages.service, data)
         except Exception as error:
             return {spec_form.refusal: spec_form.refusal(spec_form.refused(error))}
-        words = "This very run is there already; it is shown. Check Compute anew to run it again." if reused else ""
+        words = (
+            "This very run is there already; it is shown. Check Compute anew to run it again."
+            if reused
+            else ""
+        )
         return {view: now.at(tab, run).saying(words), spec_form.refusal: ""}
 
     form.start.click(on_start, {*form.inputs, view}, [view, spec_form.refusal], **QUIET)
@@ -150,7 +171,10 @@ def start(pages: Pages, form: spec_form.Form, view: Any, seen: Any, tab: str) ->
 def run_panel(pages: Pages, row: RunRow | None) -> str:
     """State, numbers and what can be done with the run."""
     if row is None:
-        return '<p class="empty">No training yet. Start one: the first pictures come within seconds.</p>'
+        return (
+            '<p class="empty">No training yet. Start one: the first pictures come within'
+            " seconds.</p>"
+        )
     s = pages.service.status(row.id)
     last = s.metrics[-1] if s.metrics else {}
     result = s.result or {}
@@ -158,17 +182,27 @@ def run_panel(pages: Pages, row: RunRow | None) -> str:
     loss = result.get("loss") if result.get("loss") is not None else last.get("loss")
     running = row.state in ("running", "stopping")
     third = (
-        (html.clock(s.eta_seconds) or "\u2013", "left") if running else (html.duration(row.seconds) or "\u2013", "took")
+        (html.clock(s.eta_seconds) or "\u2013", "left")
+        if running
+        else (html.duration(row.seconds) or "\u2013", "took")
     )
     pairs = [
-        (f"{s.step:,}", f"of {s.total:,} steps" if s.total else "steps"), (f"{loss:.3f}" if loss is not None else "\u2013", "loss"),
-        (f"{rate:,.0f}" if rate else "\u2013", "images / s"), third,
-    ]  # fmt: skip
+        (f"{s.step:,}", f"of {s.total:,} steps" if s.total else "steps"),
+        (f"{loss:.3f}" if loss is not None else "\u2013", "loss"),
+        (f"{rate:,.0f}" if rate else "\u2013", "images / s"),
+        third,
+    ]
     share = s.step / s.total if s.total else 0.0
     head = f'<h2 class="head"><b>{html.esc(row.name)}</b>{html.demo_chip(row.demo)}<span>{html.state_chip(row.state)}</span></h2>'
-    bar = f"<p class='note' style='margin:8px 0 0'>{html.track(share)} {html.esc(s.text)}</p>" if running else ""
+    bar = (
+        f"<p class='note' style='margin:8px 0 0'>{html.track(share)} {html.esc(s.text)}</p>"
+        if running
+        else ""
+    )
     error = (
-        f'<p class="refusal">{html.esc(row.error)}</p>' if row.error and row.state in ("failed", "interrupted") else ""
+        f'<p class="refusal">{html.esc(row.error)}</p>'
+        if row.error and row.state in ("failed", "interrupted")
+        else ""
     )
     warnings = "".join(
         f'<p class="note warn">{html.esc(m["text"])}</p>'
@@ -178,18 +212,14 @@ def run_panel(pages: Pages, row: RunRow | None) -> str:
     names = pages.service.checkpoints(row.id)
     kept = f'<p class="note">Kept: {html.esc(", ".join(names))}.</p>' if names else ""
     return (
-        head
-        + html.stats(pairs)
-        + bar
-        + error
-        + warnings
-        + kept
-        + f'<div class="acts" style="margin-top:12px">{actions(row, pages.service.get(row.id).spec)}</div>'
+        head + html.stats(pairs) + bar + error + warnings + kept + '<div class="acts"'
+        f' style="margin-top:12px">{actions(row, pages.service.get(row.id).spec)}</div>'
     )
 
 
 def actions(row: RunRow, spec: Spec) -> str:
-    """The buttons of a training run in its state; one that upsamples has nothing to sample from alone."""
+    """The buttons of a training run in its state; one that upsamples has nothing to sample from
+    alone."""
     buttons = []
     if row.state in ("queued", "running", "interrupted"):
         buttons.append(html.button("Stop and keep", "stop", id="train-stop", run=row.id))
@@ -198,12 +228,20 @@ def actions(row: RunRow, spec: Spec) -> str:
         buttons.append(html.button("Keep checkpoint", "snapshot", id="train-snapshot", run=row.id))
     if row.state in ("running", "stopping"):
         buttons.append(
-            html.button("Stop now", "stop-now", id="train-stop-now", run=row.id, confirm="Lose what is unsaved?")
+            html.button(
+                "Stop now",
+                "stop-now",
+                id="train-stop-now",
+                run=row.id,
+                confirm="Lose what is unsaved?",
+            )
         )
     if row.resumable:
         buttons.append(html.button("Resume", "resume", id="train-resume", run=row.id))
     if row.state in ("done", "stopped") and not getattr(spec, "low_size", 0):
-        buttons.append(html.button("Sample now", "open", id="train-sample", run=row.id, tab="sample"))
+        buttons.append(
+            html.button("Sample now", "open", id="train-sample", run=row.id, tab="sample")
+        )
     return "".join(buttons)
 
 
@@ -215,23 +253,34 @@ def film_panel(pages: Pages, row: RunRow | None) -> str:
     status, run = service.status(row.id), service.get(row.id)
     events = [e for e in status.images if e.get("name") == "preview"]
     if not events:
-        waiting = "The first preview is on its way." if row.state in ACTIVE else "This run has no previews."
+        waiting = (
+            "The first preview is on its way."
+            if row.state in ACTIVE
+            else "This run has no previews."
+        )
         return html.panel_head("Samples") + f'<p class="empty">{waiting}</p>'
     rows, cols = int(events[-1].get("rows", 10)), max(1, int(events[-1].get("cols", 16)))
     width, height = picture_size(run.path / events[-1]["path"])
     frames = [
         {
-            "srcs": [f"/media/{row.id}/{e['path']}?v={e['t']}"], "w": width, "h": height, "cell": width // cols,
-            "title": f"Samples at step {int(e['step']):,}", "caption": str(e.get("caption", "")),
+            "srcs": [f"/media/{row.id}/{e['path']}?v={e['t']}"],
+            "w": width,
+            "h": height,
+            "cell": width // cols,
+            "title": f"Samples at step {int(e['step']):,}",
+            "caption": str(e.get("caption", "")),
         }
         for e in events
-    ]  # fmt: skip
+    ]
     ends = (f"{int(events[0]['step']):,}", f"{max(status.total, int(events[-1]['step'])):,}")
-    return html.film(row.id, frames, [("", "samples of the generator")], drawn_names(run.spec)[:rows], ends=ends)
+    return html.film(
+        row.id, frames, [("", "samples of the generator")], drawn_names(run.spec)[:rows], ends=ends
+    )
 
 
 def drawn_names(spec: Any) -> tuple[str, ...]:
-    """Names beside the rows of what a generator draws: its classes, none where it draws all alike."""
+    """Names beside the rows of what a generator draws: its classes, none where it draws all
+    alike."""
     return catalog.drawn_classes(spec) if isinstance(spec, TrainSpec) and spec.conditional else ()
 
 
@@ -242,15 +291,20 @@ def picture_size(path: Any) -> tuple[int, int]:
 
 def loss_figure(pages: Pages, row: RunRow | None, theme: str) -> Any:
     points = [m for m in pages.service.status(row.id).metrics if "loss" in m] if row else []
-    return curves.loss([m["step"] for m in points], [m["loss"] for m in points], theme, row.id if row else "none")
+    return curves.loss(
+        [m["step"] for m in points], [m["loss"] for m in points], theme, row.id if row else "none"
+    )
 
 
 def bands_figure(pages: Pages, row: RunRow | None, theme: str) -> Any:
-    return curves.bands(pages.service.status(row.id).metrics if row else [], theme, row.id if row else "none")
+    return curves.bands(
+        pages.service.status(row.id).metrics if row else [], theme, row.id if row else "none"
+    )
 
 
 def real_panel(pages: Pages, dataset: str, data_dir: str, image_size: int) -> str:
-    """Real training images of the same classes in the real colour, at the size that is trained on, as many a class as fit."""
+    """Real training images of the same classes in the real colour, at the size that is trained on,
+    as many a class as fit."""
     images, labels, classes = pages.service.real_images(dataset, data_dir)
     side = image_size or int(images.shape[1])
     cols = min(10, max(2, REAL_WIDTH // side))

@@ -1,4 +1,5 @@
-"""The arms of a mix as tables: counts, accuracy with intervals, differences, and every test behind them. Pure functions of a report."""
+"""The arms of a mix as tables: counts, accuracy with intervals, differences, and every test behind
+them. Pure functions of a report."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ def key(arm: dict[str, Any]) -> str:
 
 
 def role(arm: dict[str, Any]) -> str:
-    """reference, treatment or control; results of an earlier version say it by the arm's name alone."""
+    """reference, treatment or control; results of an earlier version say it by the arm's name
+    alone."""
     return str(arm.get("role") or ("reference" if arm["arm"] == "real" else "treatment"))
 
 
@@ -29,7 +31,8 @@ def group(arm: dict[str, Any], several: bool) -> str:
 
 
 def ordered(report: dict[str, Any]) -> list[dict[str, Any]]:
-    """Reference, treatments by generator and synthetic fraction, controls; the surface's further sizes are not among them."""
+    """Reference, treatments by generator and synthetic fraction, controls; the surface's further
+    sizes are not among them."""
     listed: list[dict[str, Any]] = list(report.get("arms") or [])
     generators = [g["key"] for g in report.get("generators") or []]
     turn = {"reference": 0, "treatment": 1, "control": 2}
@@ -53,13 +56,17 @@ def best_arms(report: dict[str, Any]) -> set[str]:
     own = best.get("generator", (report.get("verdict") or {}).get("generator", ""))
     names = set(best.get("arms") or [])
     return {
-        key(a) for a in report.get("arms") or []
-        if a["arm"] in names and role(a) != "control" and (role(a) == "reference" or not own or a.get("generator") == own)
-    }  # fmt: skip
+        key(a)
+        for a in report.get("arms") or []
+        if a["arm"] in names
+        and role(a) != "control"
+        and (role(a) == "reference" or not own or a.get("generator") == own)
+    }
 
 
 def surface_cells(report: dict[str, Any]) -> list[dict[str, Any]]:
-    """Cells of the real-size by amount surface of the generator that the verdict speaks of: the further sizes, and the mix's own."""
+    """Cells of the real-size by amount surface of the generator that the verdict speaks of: the
+    further sizes, and the mix's own."""
     further = report.get("surface") or []
     names = {c["arm"] for c in further}
     own = (report.get("verdict") or {}).get("generator") or next(
@@ -86,24 +93,37 @@ def measured(interval: dict[str, Any] | None, seeds: int) -> str:
         return '<span class="mut">to come</span>'
     mean, low, high = interval["mean"], interval.get("low"), interval.get("high")
     if low is None or high is None or seeds < 2:
-        return f'{100 * mean:.1f} <span class="mut">({seeds} seed{"s" if seeds != 1 else ""})</span>'
-    return f'{100 * mean:.1f} <span class="mut">{100 * max(low, 0):.1f} to {100 * min(high, 1):.1f}</span>'
+        return (
+            f'{100 * mean:.1f} <span class="mut">({seeds} seed{"s" if seeds != 1 else ""})</span>'
+        )
+    return (
+        f'{100 * mean:.1f} <span class="mut">{100 * max(low, 0):.1f} to'
+        f" {100 * min(high, 1):.1f}</span>"
+    )
 
 
 def points(d: dict[str, Any] | None) -> str:
-    """A difference with its interval: a colour only where the interval leaves zero, always with a sign."""
+    """A difference with its interval: a colour only where the interval leaves zero, always with a
+    sign."""
     if not d or d.get("mean") is None:
         return '<span class="mut">to come</span>'
     low, high = d.get("low"), d.get("high")
     if low is None or high is None:
         return f'<span class="mut">{html.signed(d["mean"])}</span>'
     word = ("good" if d["mean"] > 0 else "bad") if low > 0 or high < 0 else "mut"
-    return f'<span class="{word}">{html.signed(d["mean"])}</span> <span class="mut">{html.signed(low)} to {html.signed(high)}</span>'
+    return (
+        f'<span class="{word}">{html.signed(d["mean"])}</span> <span class="mut">{html.signed(low)}'
+        f" to {html.signed(high)}</span>"
+    )
 
 
 def difference(arm: dict[str, Any]) -> str:
     """Points against the reference."""
-    return '<span class="mut">reference</span>' if role(arm) == "reference" else points(arm.get("difference"))
+    return (
+        '<span class="mut">reference</span>'
+        if role(arm) == "reference"
+        else points(arm.get("difference"))
+    )
 
 
 def arms_html(report: dict[str, Any]) -> str:
@@ -123,18 +143,25 @@ def arms_html(report: dict[str, Any]) -> str:
             body += f'<tr class="group"><td colspan="{len(heads)}">{heading(own, names)}</td></tr>'
         last = own
         badge = names[own]["badge"] if own in names else ""
-        body += "<tr>" + "".join(f"<td>{c}</td>" for c in arm_cells(arm, largest, badge, heads, names)) + "</tr>"
+        body += (
+            "<tr>"
+            + "".join(f"<td>{c}</td>" for c in arm_cells(arm, largest, badge, heads, names))
+            + "</tr>"
+        )
     top = "".join(f'<th scope="col">{h}</th>' for h in heads)
     return (
-        html.panel_head("Arms", budget(report))
-        + f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+        html.panel_head("Arms", budget(report)) + "<div"
+        f' class="wide"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
         + tests_html(listed)
     )
 
 
 def heading(own: str, names: dict[str, dict[str, Any]]) -> str:
     if own == CONTROLS:
-        return 'Controls <span class="mut" style="font-weight:400">what a gain must be held against; they are no mixes</span>'
+        return (
+            'Controls <span class="mut" style="font-weight:400">what a gain must be held against;'
+            " they are no mixes</span>"
+        )
     g = names.get(own, {"name": own, "badge": ""})
     return html.esc(g["name"]) + (" " + html.chip(g["badge"]) if g["badge"] else "")
 
@@ -151,9 +178,14 @@ def other(arm: dict[str, Any]) -> int:
 
 
 def arm_cells(
-    arm: dict[str, Any], largest: int, known_badge: str, heads: list[str], names: dict[str, dict[str, Any]]
+    arm: dict[str, Any],
+    largest: int,
+    known_badge: str,
+    heads: list[str],
+    names: dict[str, dict[str, Any]],
 ) -> list[str]:
-    """The cells of one arm under these heads; what the generator saw is named where the group's heading has not said it."""
+    """The cells of one arm under these heads; what the generator saw is named where the group's
+    heading has not said it."""
     badge = (arm.get("leakage") or {}).get("badge", "") if arm.get("synthetic") else ""
     own = names.get(arm.get("generator", "")) if role(arm) == "control" and len(names) > 1 else None
     notes = [n for n in (own["name"] if own else "", badge if badge != known_badge else "") if n]
@@ -161,16 +193,22 @@ def arm_cells(
     name += f'<br><span class="note">{html.esc(", ".join(notes))}</span>' if notes else ""
     seeds = len(arm.get("accuracies") or [])
     cells = {
-        "Arm": name, "real": f"{arm['real']:,}", "synthetic": f"{arm['synthetic']:,}", "other": f"{other(arm):,}" if other(arm) else "",
-        "": html.mix_bar(arm["real"], arm["synthetic"], largest, other(arm)), "accuracy, %": measured(arm.get("interval"), seeds),
+        "Arm": name,
+        "real": f"{arm['real']:,}",
+        "synthetic": f"{arm['synthetic']:,}",
+        "other": f"{other(arm):,}" if other(arm) else "",
+        "": html.mix_bar(arm["real"], arm["synthetic"], largest, other(arm)),
+        "accuracy, %": measured(arm.get("interval"), seeds),
         "macro-F1, %": measured(arm.get("macro_f1_interval"), seeds),
-        "against real only, points": difference(arm), "p (Holm)": p_value((arm.get("difference") or {}).get("p_holm")),
-    }  # fmt: skip
+        "against real only, points": difference(arm),
+        "p (Holm)": p_value((arm.get("difference") or {}).get("p_holm")),
+    }
     return [cells[h] for h in heads]
 
 
 def tests_html(listed: list[dict[str, Any]]) -> str:
-    """Every test behind the differences: paired t with and without Holm's correction, sign flips over seeds, McNemar a seed."""
+    """Every test behind the differences: paired t with and without Holm's correction, sign flips
+    over seeds, McNemar a seed."""
     rows = []
     wide = any(arm.get("top5") for arm in listed)
     for arm in listed:
@@ -178,10 +216,17 @@ def tests_html(listed: list[dict[str, Any]]) -> str:
         if d.get("p") is None:
             continue
         seeds = ", ".join(p_value(p) for p in d.get("mcnemar") or [])
-        rows.append([
-            dot(arm.get("synthetic_fraction", 0.0), role(arm) == "control") + html.esc(arm["label"]), *([top5(arm)] if wide else []), p_value(d["p"]),
-            p_value(d.get("p_holm")), p_value(d.get("sign_flip")), seeds,
-        ])  # fmt: skip
+        rows.append(
+            [
+                dot(arm.get("synthetic_fraction", 0.0), role(arm) == "control")
+                + html.esc(arm["label"]),
+                *([top5(arm)] if wide else []),
+                p_value(d["p"]),
+                p_value(d.get("p_holm")),
+                p_value(d.get("sign_flip")),
+                seeds,
+            ]
+        )
     if not rows:
         return ""
     heads = [
@@ -195,8 +240,9 @@ def tests_html(listed: list[dict[str, Any]]) -> str:
     return (
         '<details class="more"><summary>The tests behind it</summary>'
         + html.table(heads, rows)
-        + '<p class="note">The paired t test, which knows the spread of seeds and of test images, decides, corrected by Holm over the mixes;'
-        " the others stand beside it. McNemar's test speaks about one pair of trained classifiers, not about new seeds.</p></details>"
+        + '<p class="note">The paired t test, which knows the spread of seeds and of test images,'
+        " decides, corrected by Holm over the mixes; the others stand beside it. McNemar's test"
+        " speaks about one pair of trained classifiers, not about new seeds.</p></details>"
     )
 
 
@@ -207,15 +253,32 @@ def top5(arm: dict[str, Any]) -> str:
 
 
 def worth_html(report: dict[str, Any]) -> str:
-    """What the further real images of a generator are worth: one that saw more against one that saw the same."""
+    """What the further real images of a generator are worth: one that saw more against one that saw
+    the same."""
     found = report.get("extra_data") or []
     if not found:
         return ""
     names = {g["key"]: g["name"] for g in report.get("generators") or []}
     rows = [
-        [html.esc(x["label"]), html.esc(names.get(x["more"], x["more"])), html.esc(names.get(x["same"], x["same"])), points(x), p_value(x.get("p_holm"))]
+        [
+            html.esc(x["label"]),
+            html.esc(names.get(x["more"], x["more"])),
+            html.esc(names.get(x["same"], x["same"])),
+            points(x),
+            p_value(x.get("p_holm")),
+        ]
         for x in found
-    ]  # fmt: skip
+    ]
     said = "".join(f'<p class="sub">{html.esc(x["text"])}</p>' for x in found[:1] if x.get("text"))
-    heads = ["Arm", "generator that saw more", "against one that saw the same", "worth, points", "p (Holm)"]
-    return html.panel_head("What the generator's extra real images are worth") + said + html.table(heads, rows)
+    heads = [
+        "Arm",
+        "generator that saw more",
+        "against one that saw the same",
+        "worth, points",
+        "p (Holm)",
+    ]
+    return (
+        html.panel_head("What the generator's extra real images are worth")
+        + said
+        + html.table(heads, rows)
+    )

@@ -1,4 +1,5 @@
-"""What the Studies page says of a study: the list, the table of published and own numbers, settings, notes. Pure functions."""
+"""What the Studies page says of a study: the list, the table of published and own numbers,
+settings, notes. Pure functions."""
 
 from __future__ import annotations
 
@@ -27,7 +28,8 @@ def list_html(studies: Sequence[Study], chosen: str, states: Mapping[str, str]) 
         state = html.state_chip(states[s.id]) if s.id in states else ""
         mark = ' aria-current="true"' if s.id == chosen else ""
         parts.append(
-            f'<a href="?tab=studies" data-act="pick" data-name="study" data-value="{html.esc(s.id)}"{mark} title="{html.esc(s.question)}">'
+            '<a href="?tab=studies" data-act="pick" data-name="study"'
+            f' data-value="{html.esc(s.id)}"{mark} title="{html.esc(s.question)}">'
             f"<span>{html.esc(s.title)}</span><code>{html.esc(s.id)}</code>{state}</a>"
         )
     return f'<nav class="studies" aria-label="Studies">{"".join(parts)}</nav>'
@@ -38,11 +40,14 @@ def scale_note(study: Study, name: str) -> str:
     scale = study.scales.get(name)
     if scale is None:
         return ""
-    return f'<p class="note">{html.esc(scale.summary)}</p><p class="note">{html.esc(scale.data)}</p>'
+    return (
+        f'<p class="note">{html.esc(scale.summary)}</p><p class="note">{html.esc(scale.data)}</p>'
+    )
 
 
 def number(value: float, low: float | None = None, high: float | None = None) -> str:
-    """A measured number with no more digits than its interval supports; three that count where there is none."""
+    """A measured number with no more digits than its interval supports; three that count where
+    there is none."""
     width = high - low if low is not None and high is not None else 0.0
     if width > 0:
         digits = max(0, min(4, 1 - math.floor(math.log10(width))))
@@ -54,7 +59,11 @@ def number(value: float, low: float | None = None, high: float | None = None) ->
 def decimals(rows: Sequence[Mapping[str, Any]]) -> int:
     """Decimals that the paper prints in one column: as many as its longest number needs."""
     return max(
-        (len(f"{r['published']:.6f}".rstrip("0").partition(".")[2]) for r in rows if r.get("published") is not None),
+        (
+            len(f"{r['published']:.6f}".rstrip("0").partition(".")[2])
+            for r in rows
+            if r.get("published") is not None
+        ),
         default=0,
     )
 
@@ -66,10 +75,17 @@ def published_cell(r: Mapping[str, Any], setting: bool, digits: int) -> str:
     else:
         value = f"{r['published']:,.{digits}f}".replace("-", html.MINUS)
         if r.get("published_low") is not None and r.get("published_high") is not None:
-            value += f' <span class="mut">{r["published_low"]:,.{digits}f} to {r["published_high"]:,.{digits}f}</span>'
+            value += (
+                f' <span class="mut">{r["published_low"]:,.{digits}f} to'
+                f" {r['published_high']:,.{digits}f}</span>"
+            )
     if r.get("flag"):
         value = f'<span class="warn">{value}</span>'
-    below = f'<br><span class="note">{html.esc(r["setting"])}</span>' if setting and r.get("setting") else ""
+    below = (
+        f'<br><span class="note">{html.esc(r["setting"])}</span>'
+        if setting and r.get("setting")
+        else ""
+    )
     return value + below
 
 
@@ -80,7 +96,10 @@ def ours_cell(r: Mapping[str, Any], running: bool) -> str:
         if state in ("failed", "stopped", "running"):
             return f'<span class="mut">{state}</span>'
         coming = running and bool(r.get("child"))
-        return f'<span class="mut">{"to come" if coming else "published only" if r.get("published") is not None else "not run"}</span>'
+        return (
+            "<span"
+            f' class="mut">{"to come" if coming else "published only" if r.get("published") is not None else "not run"}</span>'
+        )
     low, high = r.get("low"), r.get("high")
     own = str(r.get("our_metric") or "")
     named = f' <span class="mut">{html.esc(own)}</span>' if own and own != r["metric"] else ""
@@ -91,16 +110,22 @@ def ours_cell(r: Mapping[str, Any], running: bool) -> str:
 
 
 def table_html(rows: Sequence[Mapping[str, Any]], row: RunRow | None) -> str:
-    """One line an arm under a head per metric: published, ours, seeds, difference, and what stands in for the paper's."""
+    """One line an arm under a head per metric: published, ours, seeds, difference, and what stands
+    in for the paper's."""
     if not rows:
-        return html.panel_head("Numbers") + '<p class="empty">The rows of this study appear when it is run.</p>'
+        return (
+            html.panel_head("Numbers")
+            + '<p class="empty">The rows of this study appear when it is run.</p>'
+        )
     running = row is not None and row.state in ACTIVE
     printed = any(r.get("published") is not None for r in rows)
     heads = ["Arm", *(["published"] if printed else []), "ours, 95 % interval", "seeds"]
     differ = any(r.get("difference") for r in rows)
     stand_ins = {str(r["stand_in"]) for r in rows if r.get("child") and r.get("stand_in")}
     own_column = len(stand_ins) > 1
-    heads += (["difference, points", "p (Holm)"] if differ else []) + (["ours ran on"] if own_column else [])
+    heads += (["difference, points", "p (Holm)"] if differ else []) + (
+        ["ours ran on"] if own_column else []
+    )
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for r in rows:
         groups.setdefault(axis_title(dict(r)), []).append(r)
@@ -108,25 +133,36 @@ def table_html(rows: Sequence[Mapping[str, Any]], row: RunRow | None) -> str:
     for title, mine in groups.items():
         settings = {str(r.get("setting") or "") for r in mine}
         alone = next(iter(settings)) if len(settings) == 1 else ""
-        said = f' <span class="mut" style="font-weight:400">{html.esc(alone)}</span>' if alone else ""
-        body += f'<tr class="group"><td colspan="{len(heads)}" class="wrap">{html.esc(title)}{said}</td></tr>'
+        said = (
+            f' <span class="mut" style="font-weight:400">{html.esc(alone)}</span>' if alone else ""
+        )
+        body += (
+            f'<tr class="group"><td colspan="{len(heads)}"'
+            f' class="wrap">{html.esc(title)}{said}</td></tr>'
+        )
         for r in mine:
             cells = _cells(r, running, not alone, differ, own_column, decimals(mine))
             cells = cells if printed else [cells[0], *cells[2:]]
             body += (
                 "<tr>"
-                + "".join(f"<td{' class=wrap' if i == 1 and printed else ''}>{c}</td>" for i, c in enumerate(cells))
+                + "".join(
+                    f"<td{' class=wrap' if i == 1 and printed else ''}>{c}</td>"
+                    for i, c in enumerate(cells)
+                )
                 + "</tr>"
             )
             if r.get("flag"):
-                body += f'<tr class="flag"><td colspan="{len(heads)}" class="wrap warn">{html.esc(r["arm"])}: {html.esc(r["flag"])}</td></tr>'
+                body += (
+                    f'<tr class="flag"><td colspan="{len(heads)}" class="wrap'
+                    f' warn">{html.esc(r["arm"])}: {html.esc(r["flag"])}</td></tr>'
+                )
     top = "".join(f'<th scope="col">{h}</th>' for h in heads)
     one = next(iter(stand_ins)) if len(stand_ins) == 1 else ""
     note = f"ours ran on {one}" if one else ""
     tall = " tall" if len(rows) > LONG else ""
     return (
-        html.panel_head("Numbers", note)
-        + f'<div class="wide{tall}"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+        html.panel_head("Numbers", note) + "<div"
+        f' class="wide{tall}"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
     )
 
 
@@ -149,18 +185,25 @@ def bullets(sentences: Iterable[str], kind: str = "") -> str:
 
 
 def about_html(study: Study, report: Mapping[str, Any]) -> str:
-    """Settings as published; its mistakes and doubtful numbers in amber; how every scale fills what it leaves open."""
+    """Settings as published; its mistakes and doubtful numbers in amber; how every scale fills what
+    it leaves open."""
     left = html.panel_head("Settings as published") + html.facts(study.settings.items())
     doubtful = report.get("anomalies") or []
     right = html.panel_head("What is wrong or unclear in it") + bullets(study.notes, "amber")
     if doubtful:
-        right += html.panel_head("Found by rule in the published numbers") + bullets(doubtful, "amber")
-    panels = f'<div class="pair"><div class="dl-panel">{left}</div><div class="dl-panel">{right}</div></div>'
+        right += html.panel_head("Found by rule in the published numbers") + bullets(
+            doubtful, "amber"
+        )
+    panels = (
+        f'<div class="pair"><div class="dl-panel">{left}</div><div'
+        f' class="dl-panel">{right}</div></div>'
+    )
     scales = "".join(
-        f'<div><h3 class="scale">{html.esc(name.capitalize())}</h3><p class="sub">{html.esc(s.summary)} {html.esc(s.data)}</p>{bullets(s.assumptions)}</div>'
+        f'<div><h3 class="scale">{html.esc(name.capitalize())}</h3><p'
+        f' class="sub">{html.esc(s.summary)} {html.esc(s.data)}</p>{bullets(s.assumptions)}</div>'
         for name, s in study.scales.items()
     )
     return (
-        panels
-        + f'<div class="dl-panel" style="margin-top:16px">{html.panel_head("How it is run here", "scale by scale, with what was assumed")}{scales}</div>'
+        panels + '<div class="dl-panel"'
+        f' style="margin-top:16px">{html.panel_head("How it is run here", "scale by scale, with what was assumed")}{scales}</div>'
     )
