@@ -53,7 +53,7 @@ def new_import(
             **card,
         },
     )
-    catalog.add_shelf(store.folder)
+    catalog.add_runs_folder(store.folder)
     return run
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dreamlab.stats import Cell, best_mix, exchange_rate, paired
+from dreamlab.stats import SurfacePoint, best_mix, exchange_rate, paired
 from tests.stats_simulation import World, coverage, exact_coverage, experiments, surface, verdicts
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "statistics.md"
@@ -212,7 +212,7 @@ def _exchange(task: tuple[float, int, int, int]) -> tuple[float, float, float]:
     for right in experiments(World(cells[0][2], 0.5), gains, seeds, images, count, 3):
         rows = right.mean(axis=2)
         found = exchange_rate(
-            [Cell(r, s, list(x)) for (r, s, _), x in zip(cells, rows, strict=True)], images
+            [SurfacePoint(r, s, list(x)) for (r, s, _), x in zip(cells, rows, strict=True)], images
         )
         if found is not None:
             covered += found.worth_low <= worth <= found.worth_high

@@ -10,7 +10,7 @@ from dreamlab.architecture.network import network_of
 from dreamlab.diffusion.unet import UNet
 from dreamlab.settings import TrainSpec, make
 from dreamlab.store import Run, RunStore, checkpoints
-from dreamlab.tasks.generator import Generator, save_generator
+from dreamlab.tasks.generator import TrainedGenerator, save_generator
 from tests.task_helpers import CPU, new_run
 
 TINY: dict[str, Any] = {
@@ -22,7 +22,7 @@ TINY: dict[str, Any] = {
 """With v images follow their noise, whatever the weights."""
 
 
-def random_generator(weights: int = 0, step: int = 1, **values: Any) -> Generator:
+def random_generator(weights: int = 0, step: int = 1, **values: Any) -> TrainedGenerator:
     """Random weights everywhere, the zero ones too: the output depends on t, the label and the
     low-resolution image."""
     spec = make(TrainSpec, {**TINY, **values})
@@ -31,7 +31,7 @@ def random_generator(weights: int = 0, step: int = 1, **values: Any) -> Generato
         network = UNet(network_of(spec))
         for name, p in network.named_parameters():
             torch.nn.init.normal_(p, std=1.5 if "classes" in name else 0.15)
-    return Generator(network.requires_grad_(False).eval(), spec, step, CPU)
+    return TrainedGenerator(network.requires_grad_(False).eval(), spec, step, CPU)
 
 
 def trained_run(store: RunStore, weights: int = 0, **values: Any) -> Run:

@@ -19,7 +19,7 @@ import numpy as np
 from scipy import special
 
 from dreamlab.stats.components import mean_interval, paired
-from dreamlab.stats.findings import Generator, Judgement, Treatment
+from dreamlab.stats.findings import GeneratorRecord, Judgement, Treatment
 from dreamlab.stats.student import degrees, limit
 from dreamlab.stats.verdict import judge
 
@@ -149,7 +149,7 @@ def judged(right: np.ndarray, labels: np.ndarray, generators: int, arms: int) ->
         for k in range(arms)
     ]
     known = [
-        Generator(f"g{g}", f"generator {g}", 1000 * (g + 1), 1000 * g, 1000)
+        GeneratorRecord(f"g{g}", f"generator {g}", 1000 * (g + 1), 1000 * g, 1000)
         for g in range(generators)
     ]
     controls = [

@@ -39,7 +39,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch) -> None:
 def imported(
     folder: Path, name: str, title: str, size: int, classes: int, per_class: int, test: int
 ) -> str:
-    """An imported set of black images on a shelf of its own; gives its run id."""
+    """An imported set of black images in a runs folder of its own; gives its run id."""
     path = folder / name
     path.mkdir(parents=True)
     labels = np.concatenate([np.repeat(np.arange(classes), n) for n in (per_class, test)])
@@ -64,7 +64,7 @@ def imported(
             "preprocessing": {},
         },
     )
-    catalog.add_shelf(folder)
+    catalog.add_runs_folder(folder)
     return name
 
 

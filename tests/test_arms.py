@@ -15,8 +15,8 @@ from dreamlab.settings import make
 from dreamlab.settings.classify import ClassifySpec
 from dreamlab.store import RunStore
 from dreamlab.tasks.classify import image_sources
-from dreamlab.tasks.classify.image_sources import Noise, Resized, Selection
-from dreamlab.tasks.classify.training_set import Drawn, Mix, mixed
+from dreamlab.tasks.classify.image_sources import JoinedImages, NoiseImages, Resized
+from dreamlab.tasks.classify.training_set import Drawn, TrainingSet, mixed
 from dreamlab.tasks.context import TaskError
 from tests.arm_helpers import colour_digits, new_import, run_task, synthetic_set
 from tests.evidence_helpers import context, new_run, new_set, new_store
@@ -29,7 +29,7 @@ def store(tmp_path: Path) -> RunStore:
     return new_store(tmp_path)
 
 
-def mix_of(store: RunStore, **values: Any) -> Mix:
+def mix_of(store: RunStore, **values: Any) -> TrainingSet:
     run = new_run(store, "classify", {"dataset": "digits", "images_per_class": 10, **values})
     spec = make(ClassifySpec, run.spec.model_dump())
     return mixed(context(store, run), spec, catalog.load(spec.dataset))
@@ -44,7 +44,7 @@ def test_a_selection_reads_several_sources_as_one() -> None:
         np.arange(24, dtype=np.uint8).reshape(6, 2, 2, 1),
         np.arange(100, 112, dtype=np.uint8).reshape(3, 2, 2, 1),
     )
-    joined = Selection(
+    joined = JoinedImages(
         [(a, np.array([5, 0])), (b, np.zeros(0, np.int64)), (b, np.array([2, 2, 1]))]
     )
     expected = np.concatenate([a[[5, 0]], b[[2, 2, 1]]])
@@ -54,12 +54,12 @@ def test_a_selection_reads_several_sources_as_one() -> None:
 
 
 def test_noise_and_resized_images_are_made_when_they_are_read() -> None:
-    noise = Noise((8, 8, 3), 1)
+    noise = NoiseImages((8, 8, 3), 1)
     assert np.array_equal(noise[np.array([7, 3])][0], noise[[7]][0])
     many = noise[np.arange(200)]
     assert abs(many.mean() - 127.5) < 2 and many.min() == 0 and many.max() == 255
     assert not np.array_equal(many[0], many[1]) and not np.array_equal(
-        many[0], Noise((8, 8, 3), 2)[[0]][0]
+        many[0], NoiseImages((8, 8, 3), 2)[[0]][0]
     )
     images = catalog.load("digits").test_images[:20]
     assert np.array_equal(

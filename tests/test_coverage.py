@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dreamlab.stats import Cell, best_mix, exchange_rate
+from dreamlab.stats import SurfacePoint, best_mix, exchange_rate
 from tests.stats_simulation import World, coverage, exact_coverage, experiments, surface, verdicts
 
 pytestmark = pytest.mark.slow
@@ -81,7 +81,7 @@ def test_the_exchange_rate_covers(
     for right in experiments(World(cells[0][2], 0.5), gains, 5, 1000, 400, 3):
         rows = right.mean(axis=2)
         found = exchange_rate(
-            [Cell(r, s, list(x)) for (r, s, _), x in zip(cells, rows, strict=True)], 1000
+            [SurfacePoint(r, s, list(x)) for (r, s, _), x in zip(cells, rows, strict=True)], 1000
         )
         assert found is not None
         covered += found.worth_low <= worth <= found.worth_high

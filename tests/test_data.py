@@ -177,7 +177,7 @@ def test_a_test_set_that_overlaps_the_training_set_is_counted(tmp_path: Path) ->
 
 def _imported(store: RunStore, tmp_path: Path, **files: int) -> Path:
     """The directory of an import run of class folders with so many images each."""
-    catalog.add_shelf(store.folder)
+    catalog.add_runs_folder(store.folder)
     source = folder_of(
         tmp_path / "pets",
         {n: d for c, k in files.items() for n, d in class_files((c,), k, "", len(c)).items()},
@@ -228,13 +228,13 @@ def test_an_import_made_anew_is_read_anew(store: RunStore, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("name", ["../runs", "..", ".", "", "/etc", "nothing"])
 def test_a_name_that_is_no_data_set_is_refused(store: RunStore, name: str) -> None:
-    catalog.add_shelf(store.folder)
+    catalog.add_runs_folder(store.folder)
     with pytest.raises(catalog.DataError, match="There is no data set"):
         catalog.info(name)
 
 
 def test_a_run_of_another_kind_is_no_data_set(store: RunStore) -> None:
-    catalog.add_shelf(store.folder)
+    catalog.add_runs_folder(store.folder)
     run = context(store, "train").run
     with pytest.raises(catalog.DataError, match=f"{run.id} is a train run; a data set is a name"):
         catalog.load(run.id)
@@ -280,7 +280,7 @@ from dreamlab.data import catalog, mixing, splits
 from dreamlab.settings import RealData, make
 from tests.import_helpers import peak_mb
 began = time.monotonic()
-catalog.add_shelf(Path(sys.argv[1]))
+catalog.add_runs_folder(Path(sys.argv[1]))
 data = catalog.load(sys.argv[2])
 classes = len(data.info.classes)
 roles = splits.select(data.train_labels, make(RealData, {"dataset": sys.argv[2], "validation": 0.1, "long_tail": 0.1}), classes)

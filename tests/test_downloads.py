@@ -174,7 +174,7 @@ def test_digits_are_never_mirrored_whatever_the_form_says(fresh: RunStore) -> No
     _write_mnist(fresh.folders.cache / "downloads" / "mnist" / "MNIST" / "raw")
     ctx = context(fresh, "import", source="torchvision:mnist")
     list(find_task("import")(ctx))
-    catalog.add_shelf(fresh.folder)
+    catalog.add_runs_folder(fresh.folder)
     assert (
         isinstance(ctx.spec, ImportSpec) and ctx.spec.mirror and not catalog.info(ctx.run.id).mirror
     )

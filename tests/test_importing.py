@@ -306,7 +306,7 @@ def test_synthetic_images_of_other_classes_are_refused_with_both_lists(tmp_path:
 
 
 def test_the_task_reports_writes_and_can_be_used_by_others(store: RunStore, tmp_path: Path) -> None:
-    catalog.add_shelf(store.folder)
+    catalog.add_runs_folder(store.folder)
     ctx = context(
         store,
         "import",
@@ -345,7 +345,7 @@ def test_an_import_that_is_stopped_leaves_nothing_behind(
     ctx = context(store, "import", source=str(folder_of(tmp_path / "pets", class_files(each=80))))
     stop_after(ctx, find_task("import"), lambda e: e["type"] == "progress" and e["text"] == text)
     assert {p.name for p in ctx.run.path.rglob("*") if p.is_file()} == {"spec.json", "stop"}
-    catalog.add_shelf(store.folder)
+    catalog.add_runs_folder(store.folder)
     with pytest.raises(
         catalog.DataError, match="has no images: wait until it is done, or resume it"
     ):

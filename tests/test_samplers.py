@@ -13,7 +13,7 @@ import torch
 
 from dreamlab.diffusion import process
 from dreamlab.diffusion.guidance import Denoiser, Prediction
-from dreamlab.diffusion.samplers import PLAIN, SAMPLERS, Noise, Reverse
+from dreamlab.diffusion.samplers import PLAIN, SAMPLERS, NoiseStream, Reverse
 from dreamlab.noise import schedules, timesteps
 from dreamlab.noise.timesteps import evaluations
 
@@ -328,12 +328,12 @@ def test_heun_is_that_of_diffusers_on_the_same_timesteps(theirs: Any, target: st
 
 
 def test_noise_is_of_seed_class_index_and_stage() -> None:
-    first = Noise(1, [0, 0, 1], [0, 1, 0], (1, 4, 4))
+    first = NoiseStream(1, [0, 0, 1], [0, 1, 0], (1, 4, 4))
     a, b = first(), first()
     assert not torch.equal(a, b) and not torch.equal(a[0], a[1]) and not torch.equal(a[0], a[2])
-    torch.testing.assert_close(Noise(1, [1], [0], (1, 4, 4))()[0], a[2], rtol=0, atol=0)
-    assert not torch.equal(Noise(2, [0], [0], (1, 4, 4))()[0], a[0])
-    stages = [Noise(1, [1], [0], (1, 4, 4), stage)()[0] for stage in (0, 1, 2)]
+    torch.testing.assert_close(NoiseStream(1, [1], [0], (1, 4, 4))()[0], a[2], rtol=0, atol=0)
+    assert not torch.equal(NoiseStream(2, [0], [0], (1, 4, 4))()[0], a[0])
+    stages = [NoiseStream(1, [1], [0], (1, 4, 4), stage)()[0] for stage in (0, 1, 2)]
     assert (
         torch.equal(stages[0], a[2])
         and not torch.equal(stages[0], stages[1])
@@ -343,6 +343,6 @@ def test_noise_is_of_seed_class_index_and_stage() -> None:
 
 def test_the_stream_of_an_image_has_not_moved() -> None:
     """Seeds keep their images: the first numbers of class 3, index 5, seed 7."""
-    found = Noise(7, [3], [5], (1, 1, 4))().flatten()
+    found = NoiseStream(7, [3], [5], (1, 1, 4))().flatten()
     wanted = np.random.Generator(np.random.PCG64([7, 3, 5])).standard_normal(4, dtype=np.float32)
     assert np.array_equal(found.numpy(), wanted)

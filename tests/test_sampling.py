@@ -15,7 +15,7 @@ from dreamlab.estimates import estimate
 from dreamlab.settings import SynthesizeSpec, make
 from dreamlab.store import ArtefactCache, RunStore, checkpoints
 from dreamlab.tasks.context import TaskError
-from dreamlab.tasks.generator import Generator, load_generator, save_generator
+from dreamlab.tasks.generator import TrainedGenerator, load_generator, save_generator
 from dreamlab.tasks.synthesize import pipeline as pipeline_module
 from dreamlab.tasks.synthesize import precision
 from dreamlab.tasks.synthesize.pipeline import Pipeline, load_pipeline, spread
@@ -126,7 +126,7 @@ def test_the_noise_on_the_low_resolution_image_follows_its_setting() -> None:
 class Counted:
     """Counts the images that go through a network."""
 
-    def __init__(self, g: Generator):
+    def __init__(self, g: TrainedGenerator):
         self.images = 0
         g.network.register_forward_hook(lambda module, inputs, output: self.add(len(inputs[0])))
 
@@ -304,7 +304,7 @@ def test_a_generator_survives_being_written(store: RunStore, settings_: dict[str
 def test_auto_takes_bf16_only_where_it_is_faster_and_no_image_depends_on_its_batch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, faster: bool, difference: float, choice: str
 ) -> None:
-    probes: list[Generator] = []
+    probes: list[TrainedGenerator] = []
     monkeypatch.setattr(precision, "has_fast_bf16", lambda device: True)
     monkeypatch.setattr(precision, "pays", lambda fp32, bf16: probes.append(bf16) or faster)
     monkeypatch.setattr(precision, "batch_difference", lambda generator: difference)

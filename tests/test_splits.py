@@ -12,11 +12,11 @@ from dreamlab.settings import RealData, make
 LABELS = np.tile(np.repeat(np.arange(3), [20, 30, 40]), 2)  # 40, 60 and 80 images
 
 
-def _select(labels: np.ndarray = LABELS, classes: int = 3, **values: object) -> selection.Roles:
+def _select(labels: np.ndarray = LABELS, classes: int = 3, **values: object) -> selection.Selected:
     return selection.select(labels, make(RealData, values), classes)
 
 
-def _counts(roles: selection.Roles) -> list[int]:
+def _counts(roles: selection.Selected) -> list[int]:
     return np.bincount(LABELS[roles.pool], minlength=3).tolist()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dreamlab.stats import Cell, best_mix, exchange_rate
+from dreamlab.stats import SurfacePoint, best_mix, exchange_rate
 from dreamlab.stats.anomalies import (
     below_both,
     duplicates,
@@ -51,11 +51,11 @@ def test_the_best_mix_is_a_set_and_a_span() -> None:
 
 def cells(
     worth: float, sizes: tuple[int, ...] = (100, 300, 1000), factors: tuple[float, ...] = (0, 1, 3)
-) -> list[Cell]:
+) -> list[SurfacePoint]:
     rng = np.random.default_rng(0)
     seed = rng.normal(0, 0.003, 5)
     return [
-        Cell(r, s, list(a + seed + rng.normal(0, 0.001, 5)))
+        SurfacePoint(r, s, list(a + seed + rng.normal(0, 0.001, 5)))
         for r, s, a in surface(worth, sizes, factors)
     ]
 
@@ -103,14 +103,16 @@ def test_a_surface_that_cannot_answer_gives_none() -> None:
     assert exchange_rate(cells(0.2, sizes=(100,)), 2000) is None
     assert exchange_rate(cells(0.2, factors=(0,), sizes=(100, 200, 300, 400)), 2000) is None
     assert exchange_rate(cells(0.2)[:3], 2000) is None
-    falling = [Cell(c.real, c.synthetic, [0.9 - c.real / 1e4] * 5) for c in cells(0.2)]
+    falling = [SurfacePoint(c.real, c.synthetic, [0.9 - c.real / 1e4] * 5) for c in cells(0.2)]
     assert exchange_rate(falling, 2000) is None
     with pytest.raises(ValueError, match="same seeds"):
-        exchange_rate([*cells(0.2), Cell(5, 5, [0.5])], 2000)
+        exchange_rate([*cells(0.2), SurfacePoint(5, 5, [0.5])], 2000)
     with pytest.raises(ValueError, match="0 and 1"):
-        exchange_rate([Cell(c.real, c.synthetic, [71.0] * 5) for c in cells(0.2)], 2000)
+        exchange_rate([SurfacePoint(c.real, c.synthetic, [71.0] * 5) for c in cells(0.2)], 2000)
     assert (
-        exchange_rate([Cell(c.real, c.synthetic, c.accuracies[:1]) for c in cells(0.2)], 2000)
+        exchange_rate(
+            [SurfacePoint(c.real, c.synthetic, c.accuracies[:1]) for c in cells(0.2)], 2000
+        )
         is not None
     )
 

@@ -9,12 +9,12 @@ import time
 import numpy as np
 import pytest
 
-from dreamlab.stats.findings import Generator, Judgement, Treatment
+from dreamlab.stats.findings import GeneratorRecord, Judgement, Treatment
 from dreamlab.stats.verdict import judge
 from tests.stats_simulation import World, experiments, judged
 
-SAME = Generator("own", "trained here", saw=100, extra=0, pool=100)
-WIDE = Generator("wide", "demo", saw=3000, extra=2900, pool=100)
+SAME = GeneratorRecord("own", "trained here", saw=100, extra=0, pool=100)
+WIDE = GeneratorRecord("wide", "demo", saw=3000, extra=2900, pool=100)
 IMAGES, SEEDS = 2000, 5
 LABELS = np.arange(IMAGES) % 10
 NAMES = tuple("zero one two three four five six seven eight nine".split())
@@ -55,7 +55,9 @@ def control(name: str, accuracy: float, random: int = 7) -> Treatment:
 REAL = rows(0.90, 0)
 
 
-def verdict(treatments: list[Treatment], generators: list[Generator], **more: object) -> Judgement:
+def verdict(
+    treatments: list[Treatment], generators: list[GeneratorRecord], **more: object
+) -> Judgement:
     return judge(
         treatments, REAL, generators, labels=LABELS, class_names=NAMES, noun="digits", **more
     )  # type: ignore[arg-type]
@@ -164,7 +166,7 @@ def test_the_headline_names_the_generator_that_knows_more_and_what_that_is_worth
 
 
 def test_generators_are_told_apart_by_what_they_saw() -> None:
-    fewer = Generator("wide", "demo", saw=50, extra=0, pool=100)
+    fewer = GeneratorRecord("wide", "demo", saw=50, extra=0, pool=100)
     arms = [arm("own", "real+1x", 0.90), arm("wide", "real+1x", 0.93, 2)]
     found = verdict(arms, [SAME, fewer])
     assert found.overall.text.startswith("Synthetic data helps with 1 of 2 generators: +")
@@ -176,7 +178,7 @@ def test_generators_are_told_apart_by_what_they_saw() -> None:
     twin = dataclasses.replace(SAME, key="wide", name="second try")
     text = verdict([arm("own", "real+1x", 0.93), arms[1]], [SAME, twin]).overall.text
     assert "(second try)" in text and "(trained here)" in text
-    unknown = Generator("wide", "bought", saw=None, extra=0, pool=100)
+    unknown = GeneratorRecord("wide", "bought", saw=None, extra=0, pool=100)
     found = verdict(arms, [SAME, unknown])
     assert "of unknown training (bought)" in found.overall.text and found.extra_data == []
     assert any(note.startswith("It is not known which real images bought") for note in found.notes)

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from dreamlab.checks.warnings import caution
+from dreamlab.checks.warnings import warning
 from dreamlab.settings import ImportSpec, MixSpec, SynthesizeSpec, TrainSpec, make, settings_of
 from dreamlab.settings.classifier_recipe import RECIPES
 from dreamlab.settings.presets import PRESETS
@@ -125,11 +125,11 @@ def train(**values: Any) -> TrainSpec:
 
 
 def test_the_confound_of_s4_is_said() -> None:
-    said = caution(train(schedule="linear", num_train_timesteps=100))
+    said = warning(train(schedule="linear", num_train_timesteps=100))
     assert "off-distribution" in said and "60 %" in said and "linear_scaled" in said
-    assert caution(train(schedule="linear_scaled", num_train_timesteps=100)) == ""
-    assert caution(train(schedule="linear")) == "" and caution(train()) == ""
-    assert caution(train(schedule="linear", num_train_timesteps=100, zero_terminal_snr=True)) == ""
+    assert warning(train(schedule="linear_scaled", num_train_timesteps=100)) == ""
+    assert warning(train(schedule="linear")) == "" and warning(train()) == ""
+    assert warning(train(schedule="linear", num_train_timesteps=100, zero_terminal_snr=True)) == ""
 
 
 @pytest.mark.parametrize("name", BY_NAME["schedule"].choices)

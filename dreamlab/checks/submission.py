@@ -11,7 +11,7 @@ from typing import Any
 from dreamlab.checks import generator
 from dreamlab.checks.synthetic_set import check_set
 from dreamlab.data import catalog, imageset, mixing
-from dreamlab.data.available import available, roles
+from dreamlab.data.available import available, selected
 from dreamlab.data.importing.arrays import check_source, is_download
 from dreamlab.experiments import plan
 from dreamlab.experiments.children import train_run
@@ -163,7 +163,7 @@ def check(spec: Spec, store: RunStore) -> None:
         elif isinstance(spec, ClassifySpec):
             _check_classify(spec, store)
         elif isinstance(spec, MixSpec):
-            roles(spec)
+            selected(spec)
             _check_test(spec)
             plan(spec, store)
             for name in spec.sets:
@@ -198,7 +198,7 @@ def _check_device(spec: Spec) -> None:
 
 
 def _check_train(spec: TrainSpec, store: RunStore) -> None:
-    roles(spec)
+    selected(spec)
     generator.check_train(spec, store)
     if spec.devices > 1:
         _check_devices(spec)

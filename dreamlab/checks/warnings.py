@@ -8,7 +8,7 @@ from dreamlab.noise import schedules
 from dreamlab.settings import Spec, TrainSpec
 
 
-def caution(spec: Spec) -> str:
+def warning(spec: Spec) -> str:
     """What is wrong with a schedule that ends before the image is gone, and what mends it; empty
     where nothing is."""
     if not isinstance(spec, TrainSpec) or not schedules.off_distribution(

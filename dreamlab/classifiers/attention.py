@@ -11,7 +11,7 @@ from dreamlab.classifiers.base import Classifier
 GROUPS, HEAD_WIDTH = 8, 32
 
 
-class Block(nn.Module):
+class TransformerBlock(nn.Module):
     """Norm, SiLU, 3x3 convolution, twice, beside a shortcut (He et al. 2016; Ho et al. 2020,
     appendix B, without time)."""
 
@@ -27,7 +27,7 @@ class Block(nn.Module):
         return out
 
 
-class Attention(nn.Module):
+class TokenAttention(nn.Module):
     """Self-attention over the positions of a map (N, C, H, W), heads of 32 channels (Vaswani et al.
     2017), added to it."""
 
@@ -67,10 +67,10 @@ class UNetEncoder(Classifier):
             if level:
                 layers.append(nn.Conv2d(width, width, 3, stride=2, padding=1))
             for _ in range(blocks):
-                layers.append(Block(width, wider))
+                layers.append(TransformerBlock(width, wider))
                 width = wider
             if level >= len(widths) - attended:
-                layers.append(Attention(width))
+                layers.append(TokenAttention(width))
         self.levels = nn.Sequential(*layers)
         self.norm = nn.GroupNorm(GROUPS, width)
         self.dimensions = width

@@ -33,8 +33,8 @@ CLASSIFIERS: dict[str, Callable[[int, int, int], Classifier]] = {
 }
 
 
-class Images(Protocol):
-    """Images uint8 (N, H, W, C) that may lie anywhere: an array, or a selection of several that is
+class ImageSource(Protocol):
+    """ImageSource uint8 (N, H, W, C) that may lie anywhere: an array, or a selection of several that is
     read in parts."""
 
     @property
@@ -55,7 +55,7 @@ def normalise(images: Tensor) -> Tensor:
 
 
 def outputs(
-    network: Classifier, images: Images, device: str, batch_size: int = 500
+    network: Classifier, images: ImageSource, device: str, batch_size: int = 500
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Batches of (features (n, dimensions), probabilities (n, classes)) of uint8 NHWC images, in
     order, on the CPU."""

@@ -8,12 +8,12 @@ import sys
 import time
 from typing import Any, TextIO
 
-from dreamlab.checks.warnings import caution
+from dreamlab.checks.warnings import warning
 from dreamlab.cli.export import list_studies
 from dreamlab.cli.options import DONE, FAILED, Answer, Parser, add_option
 from dreamlab.estimates.estimate import duration
 from dreamlab.service import RunRow, Service
-from dreamlab.settings import GROUPS, Spec, command, settings_of
+from dreamlab.settings import EXPERIMENT_KINDS, Spec, command, settings_of
 from dreamlab.store import EventReader
 from dreamlab.store.states import ACTIVE
 
@@ -61,7 +61,7 @@ def _submit(service: Service, arguments: argparse.Namespace) -> Answer:
         return list_studies(service, arguments.json)
     service.start(engine=False)  # a refusal starts nothing, not even an engine
     spec = service.check(arguments.cls.kind, values)
-    if sentence := caution(spec):
+    if sentence := warning(spec):
         print(sentence, file=sys.stderr)
     if arguments.dry_run:
         return _dry_run(service, spec, arguments.json), DONE
@@ -193,7 +193,7 @@ class _Follower:
 
     def __init__(self, service: Service, run_id: str, out: TextIO):
         run = service.get(run_id)
-        names = [*run.record.children, run_id] if run.kind in GROUPS else [run_id]
+        names = [*run.record.children, run_id] if run.kind in EXPERIMENT_KINDS else [run_id]
         self._readers = {
             name: EventReader(service.get(name).path / "events.jsonl") for name in names
         }

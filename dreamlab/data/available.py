@@ -27,7 +27,7 @@ def classes_of(data: RealData) -> tuple[str, ...]:
         raise SpecError(str(error), "dataset") from None
 
 
-def roles(data: RealData) -> selection.Roles:
+def selected(data: RealData) -> selection.Selected:
     """Indices of the real training images that a spec may use. Raises SpecError where a class has
     too few."""
     return _roles(real_data(data))
@@ -41,7 +41,7 @@ def real_data(data: RealData, **changes: Any) -> RealData:
 
 
 @functools.lru_cache(maxsize=64)
-def _roles(data: RealData) -> selection.Roles:
+def _roles(data: RealData) -> selection.Selected:
     try:
         return selection.select(train_labels(data), data, len(classes_of(data)))
     except selection.SplitError as error:

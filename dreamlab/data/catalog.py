@@ -120,34 +120,34 @@ INFO: dict[str, Info] = {
 }
 CARD = "card.json"
 """What an imported set says of itself, written last: a folder without one is no data set (yet)."""
-_shelves: dict[Path, None] = {}
+_runs_folders: dict[Path, None] = {}
 
 
-def add_shelf(folder: Path) -> None:
+def add_runs_folder(folder: Path) -> None:
     """Makes the imported sets of a runs folder known by their run ids, which are unique whatever
     the folder."""
-    _shelves[Path(folder)] = None
+    _runs_folders[Path(folder)] = None
 
 
 def folder_of(name: str) -> Path:
     """The directory of an imported set. Raises DataError where there is none of this name, or none
     that is finished."""
-    for shelf in _shelves if Path(name).name == name not in ("", "..") else ():
-        if (shelf / name / CARD).is_file():
-            return shelf / name
-        if (shelf / name).is_dir():
-            kind = (read_json(shelf / name / "spec.json") or {}).get("kind", "unreadable")
+    for runs in _runs_folders if Path(name).name == name not in ("", "..") else ():
+        if (runs / name / CARD).is_file():
+            return runs / name
+        if (runs / name).is_dir():
+            kind = (read_json(runs / name / "spec.json") or {}).get("kind", "unreadable")
             if kind != "import":
                 raise DataError(
                     f"{name} is a {kind} run; a data set is a name ({', '.join(INFO)}) or an import"
                     " run."
                 )
-            state = StatusReader(shelf / name).refresh().state
+            state = StatusReader(runs / name).refresh().state
             raise DataError(
                 f"The import {name} is {state} and has no images: wait until it is done, or"
                 " resume it."
             )
-        if (Folders(shelf).trash / name).is_dir():
+        if (Folders(runs).trash / name).is_dir():
             raise DataError(
                 f"The import {name} was deleted: restore it, or choose another data set."
             )

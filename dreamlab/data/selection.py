@@ -19,7 +19,7 @@ class SplitError(ValueError):
 
 
 @dataclasses.dataclass(frozen=True)
-class Roles:
+class Selected:
     """Sorted indices into one training split: what may be trained on, and what is set aside for
     validation."""
 
@@ -47,7 +47,7 @@ def part_of(count: int, share: float) -> int:
     return count - min(max(round(count * (1 - share)), 1), count - 1)
 
 
-def select(labels: np.ndarray, data: RealData, classes: int) -> Roles:
+def select(labels: np.ndarray, data: RealData, classes: int) -> Selected:
     """The images that a spec may use, drawn class by class from one permutation each: the end of it
     is the validation part, its beginning the pool, so that with one seed a smaller selection lies
     inside a larger one.
@@ -86,4 +86,4 @@ def select(labels: np.ndarray, data: RealData, classes: int) -> Roles:
             "long_tail",
         )
     chosen = [members[: part_of(n, data.share)] for members, n in zip(order, counts, strict=True)]
-    return Roles(np.sort(np.concatenate(chosen)), np.sort(np.concatenate(validation)))
+    return Selected(np.sort(np.concatenate(chosen)), np.sort(np.concatenate(validation)))

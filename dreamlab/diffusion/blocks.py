@@ -86,7 +86,7 @@ def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
     return F.scaled_dot_product_attention(q, k, v)
 
 
-class Attention(nn.Module):
+class SelfAttention(nn.Module):
     """Self-attention over all positions, added to its input (N, C, H, W); starts as the
     identity."""
 
@@ -106,7 +106,7 @@ class Attention(nn.Module):
         return x + self.out(mixed).view(n, h, w, c).permute(0, 3, 1, 2)
 
 
-class Block(nn.Module):
+class CompactBlock(nn.Module):
     """Residual block: norm, conv, norm with scale and shift from the condition (Nichol & Dhariwal
     2021), conv."""
 
@@ -122,7 +122,7 @@ class Block(nn.Module):
             nn.Conv2d(out, out, 3, padding=1),
         )
         self.skip = nn.Conv2d(channels, out, 1) if channels != out else None
-        self.attention = Attention(out, heads, ChannelNorm(out)) if heads else None
+        self.attention = SelfAttention(out, heads, ChannelNorm(out)) if heads else None
         zero(self.conv_out)
 
     def forward(self, x: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
@@ -147,7 +147,7 @@ class DDPMBlock(nn.Module):
         self.modulation = nn.Linear(condition, out)
         self.norm_out, self.conv_out = GroupNorm(out), nn.Conv2d(out, out, 3, padding=1)
         self.skip = nn.Conv2d(channels, out, 1) if channels != out else None
-        self.attention = Attention(out, heads, GroupNorm(out)) if heads else None
+        self.attention = SelfAttention(out, heads, GroupNorm(out)) if heads else None
         zero(self.conv_out)
 
     def forward(self, x: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:

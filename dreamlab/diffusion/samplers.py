@@ -46,7 +46,7 @@ class Reverse:
 PLAIN = Reverse()
 
 
-class Noise:
+class NoiseStream:
     """Unit noise for a batch, image by image: image k is drawn from (seed, class, index) of k
     alone, and the stage of a cascade, on the host, so that it depends neither on the batch nor on
     the device."""

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from dreamlab.architecture.network import Network
 from dreamlab.architecture.plan import BlockPlan, plan
-from dreamlab.diffusion.blocks import Block, ChannelNorm, DDPMBlock, GroupNorm, Nearest, zero
+from dreamlab.diffusion.blocks import ChannelNorm, CompactBlock, DDPMBlock, GroupNorm, Nearest, zero
 from dreamlab.diffusion.embeddings import Condition
 
 
@@ -48,7 +48,7 @@ class UNet(nn.Module):
 
     def _blocks(self, level: Iterable[BlockPlan]) -> nn.ModuleList:
         n = self.network
-        kind = DDPMBlock if n.wiring == "ddpm" else Block
+        kind = DDPMBlock if n.wiring == "ddpm" else CompactBlock
         return nn.ModuleList(
             kind(b.channels, b.out, 4 * n.base_width, n.dropout, n.heads if b.attention else 0)
             for b in level

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any, Literal
 
-from dreamlab.settings import GROUPS
+from dreamlab.settings import EXPERIMENT_KINDS
 from dreamlab.store import EventReader, Run, read_json, write_json
 from dreamlab.store.events import Event
 from dreamlab.store.process import alive, host
@@ -55,7 +55,7 @@ class Entry:
 
     def __init__(self, run: Run):
         self.run, self.id, self.record = run, run.id, run.record
-        self.kind, self.is_group = self.record.kind, self.record.kind in GROUPS
+        self.kind, self.is_group = self.record.kind, self.record.kind in EXPERIMENT_KINDS
         self.device_wanted = str(self.record.spec.get("device", "cpu"))  # an import needs none
         self.devices_wanted = int(self.record.spec.get("devices", 1))
         self.seen = time.monotonic()

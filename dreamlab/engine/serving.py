@@ -37,7 +37,7 @@ def serve(runs: Path, linger: float, engine: Engine | None = None) -> None:
         engine = engine or Engine(runs)
         try:
             engine.store.empty_trash(TRASH_DAYS)
-            _Loop(engine, linger).run()
+            _EngineLoop(engine, linger).run()
         finally:
             (folder / "engine.json").unlink(missing_ok=True)
             engine.close()
@@ -58,7 +58,7 @@ def _acquire(runs: Path, path: Path) -> filelock.BaseFileLock:
                 raise LockHeld(f"Another engine holds {runs}.") from None
 
 
-class _Loop:
+class _EngineLoop:
     def __init__(self, engine: Engine, linger: float):
         self.engine, self.linger = engine, linger
         self.ending = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dreamlab.settings import GROUPS
+from dreamlab.settings import EXPERIMENT_KINDS
 from dreamlab.store.machine import Device, cores
 
 MOST_THREADS = 16  # networks of this size get slower with more
@@ -11,7 +11,7 @@ WHOLE_DEVICE = frozenset({"train", "synthesize", "fidelity"})
 
 def slots_needed(kind: str, device: Device) -> int:
     """Slots that a run of this kind takes on a device; groups take none."""
-    if kind in GROUPS:
+    if kind in EXPERIMENT_KINDS:
         return 0
     return device.slots if kind in WHOLE_DEVICE else 1
 

@@ -8,7 +8,7 @@ import dataclasses
 import numpy as np
 
 from dreamlab.data import mixing
-from dreamlab.data.available import roles
+from dreamlab.data.available import selected
 from dreamlab.experiments.children import Children
 from dreamlab.experiments.mix.plan import ALL, ARM, OWN, TRAINED_HERE, training
 from dreamlab.settings import (
@@ -38,7 +38,7 @@ class Origin:
 
     def leakage(self, data: RealData) -> mixing.Leakage | None:
         """Against what a classifier may use. A generator per arm saw exactly its arm's images."""
-        own = roles(data)
+        own = selected(data)
         if self.key == ARM:
             return mixing.leakage(own.pool, own.pool, own.validation)
         return None if self.saw is None else mixing.leakage(self.saw, own.pool, own.validation)
@@ -90,7 +90,7 @@ def behind(made: object, data: RealData, store: RunStore) -> np.ndarray | None:
         parts.append(found)
     if made.labeller == "all":
         parts.append(
-            roles(make(RealData, {"dataset": data.dataset, "data_dir": data.data_dir})).pool
+            selected(make(RealData, {"dataset": data.dataset, "data_dir": data.data_dir})).pool
         )
     return np.unique(np.concatenate(parts))
 
@@ -104,7 +104,7 @@ def seen(trained: TrainSpec, data: RealData, store: RunStore) -> np.ndarray | No
         if trained.dataset != data.dataset:
             return None
         try:
-            found.append(roles(trained.model_copy(update={"data_dir": data.data_dir})).pool)
+            found.append(selected(trained.model_copy(update={"data_dir": data.data_dir})).pool)
             if not trained.init_from:
                 return np.unique(np.concatenate(found))
             source = store.get(trained.init_from).spec

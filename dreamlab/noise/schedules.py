@@ -52,7 +52,8 @@ def cosine_betas(num_train_timesteps: int, s: float = 0.008) -> np.ndarray:
     Returns (T,) float64."""
     t = np.arange(num_train_timesteps + 1, dtype=np.float64) / num_train_timesteps
     f = np.cos((t + s) / (1 + s) * np.pi / 2) ** 2
-    return np.minimum(1 - f[1:] / f[:-1], BETA_MAX)
+    betas: np.ndarray = np.minimum(1 - f[1:] / f[:-1], BETA_MAX)
+    return betas
 
 
 def quadratic_betas(num_train_timesteps: int) -> np.ndarray:
@@ -90,20 +91,23 @@ def rescale_zero_terminal_snr(alpha_bar: np.ndarray) -> np.ndarray:
     """sqrt(alpha_bar) moved and stretched so that it begins as before and ends at 0 (Lin et al.
     2023, Algorithm 1)."""
     root = np.sqrt(alpha_bar)
-    return ((root - root[-1]) * (root[0] / (root[0] - root[-1]))) ** 2
+    rescaled: np.ndarray = ((root - root[-1]) * (root[0] / (root[0] - root[-1]))) ** 2
+    return rescaled
 
 
 def snr(alpha_bar: np.ndarray) -> np.ndarray:
     """Signal-to-noise ratio alpha_bar / (1 - alpha_bar) of variances (Kingma et al. 2021, Eq.
     4)."""
-    return alpha_bar / (1 - alpha_bar)
+    ratio: np.ndarray = alpha_bar / (1 - alpha_bar)
+    return ratio
 
 
 def half_log_snr(alpha_bar: np.ndarray) -> np.ndarray:
     """lambda = log(sqrt(alpha_bar) / sqrt(1 - alpha_bar)) = -log sigma (Lu et al. 2022, section 2);
     -inf at alpha_bar 0."""
     with np.errstate(divide="ignore"):
-        return 0.5 * np.log(snr(alpha_bar))
+        half: np.ndarray = 0.5 * np.log(snr(alpha_bar))
+    return half
 
 
 def terminal_snr(alpha_bar: np.ndarray) -> float:

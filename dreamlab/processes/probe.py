@@ -132,7 +132,7 @@ def main() -> int:
     output = os.dup(1)
     os.dup2(2, 1)  # whatever libraries print goes to stderr
     try:
-        catalog.add_shelf(Path(request["runs"]))
+        catalog.add_runs_folder(Path(request["runs"]))
         answer = measure(make(TrainSpec, request["spec"]), ArtefactCache(Path(request["cache"])))
     except Exception as error:
         answer = {"error": explain(error, Path(request["cache"]))}

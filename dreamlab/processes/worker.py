@@ -20,7 +20,7 @@ from typing import Any
 
 from dreamlab.processes.cuda_visibility import show_device
 from dreamlab.processes.errors import explain
-from dreamlab.settings import GROUPS
+from dreamlab.settings import EXPERIMENT_KINDS
 from dreamlab.store import ArtefactCache, EventWriter, Run, RunStore, write_json
 from dreamlab.store.process import EXIT_DISK, EXIT_HELD, detach_session, started
 from dreamlab.tasks import Stopped, TaskContext, find_task
@@ -80,7 +80,7 @@ def _do(path: Path, events: EventWriter, threads: int, device: str, attempt: int
     run = Run(path)
     store = RunStore(path.parent)
     task = find_task(run.kind)
-    if run.kind not in GROUPS:
+    if run.kind not in EXPERIMENT_KINDS:
         import torch
 
         torch.set_num_threads(threads)

@@ -12,7 +12,7 @@ import numpy as np
 
 from dreamlab.checks.submission import Refused
 from dreamlab.data import catalog, exporting, imageset, mixing
-from dreamlab.data.available import roles
+from dreamlab.data.available import selected
 from dreamlab.service import tables
 from dreamlab.service.reader import Reader
 from dreamlab.settings import ClassifySpec, ImportSpec, MixSpec, SpecError, SynthesizeSpec
@@ -139,7 +139,7 @@ def _arm_of(reader: Reader, run: Run, arm: str) -> Run:
 def _mixed(reader: Reader, run: Run, spec: ClassifySpec, seed: int) -> Contents:
     try:
         data = catalog.load(spec.dataset, spec.data_dir)
-        pool = roles(spec).pool
+        pool = selected(spec).pool
         synthetic = (
             reader.images(spec.synthetic)
             if spec.synthetic

@@ -24,7 +24,7 @@ class Reader:
     """One folder of runs, read. Raises Refused, with one sentence, and nothing else."""
 
     def __init__(self, store: RunStore):
-        catalog.add_shelf(store.folder)
+        catalog.add_runs_folder(store.folder)
         self.store, self.library = store, Library(store)
 
     def get(self, run_id: str) -> Run:

@@ -25,7 +25,7 @@ from dreamlab.service.library import LiveFrame
 from dreamlab.service.reader import Reader
 from dreamlab.service.run_names import label
 from dreamlab.settings import (
-    GROUPS,
+    EXPERIMENT_KINDS,
     KINDS,
     ImportSpec,
     MixSpec,
@@ -155,7 +155,7 @@ class Service(Reader):
             submission.check_disk(self.store, self._estimate(spec).disk_bytes or 0)
             run = (
                 self._create_group(spec, name, fresh)
-                if spec.kind in GROUPS
+                if spec.kind in EXPERIMENT_KINDS
                 else self._create(spec, name)
             )
         self.keep_engine()
@@ -197,7 +197,7 @@ class Service(Reader):
             parents=references,
             needs=(
                 [r for r in references if self.library.status(r).state in ACTIVE]
-                if spec.kind not in GROUPS
+                if spec.kind not in EXPERIMENT_KINDS
                 else []
             ),
             group=group,

@@ -27,12 +27,12 @@ KINDS: dict[str, type[Spec]] = {
         StudySpec,
     )
 }
-GROUPS: frozenset[str] = frozenset({"mix", "sweep", "study"})
+EXPERIMENT_KINDS: frozenset[str] = frozenset({"mix", "sweep", "study"})
 
 __all__ = [
     "DATASETS",
     "DEFAULT_VALUES",
-    "GROUPS",
+    "EXPERIMENT_KINDS",
     "KINDS",
     "ClassifierRecipe",
     "ClassifySpec",

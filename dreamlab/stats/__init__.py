@@ -3,14 +3,14 @@
 from dreamlab.stats.best import Best, best_mix
 from dreamlab.stats.components import Paired, cell, correct, macro_f1, mean_interval, paired
 from dreamlab.stats.correction import holm, holm_levels
-from dreamlab.stats.exchange import Cell, Exchange, exchange_rate
+from dreamlab.stats.exchange import Exchange, SurfacePoint, exchange_rate
 from dreamlab.stats.intervals import Interval, t_interval
 from dreamlab.stats.power import detectable, images_needed, power, seeds_needed
 from dreamlab.stats.tests import mcnemar, sign_flip
 
 __all__ = [
     "Best",
-    "Cell",
+    "SurfacePoint",
     "Exchange",
     "Interval",
     "Paired",

@@ -17,7 +17,7 @@ more variance covers it."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Cell:
+class SurfacePoint:
     """One point of the surface: images in all, and the accuracies (0 to 1) of its seeds, in the
     same order in every cell."""
 
@@ -44,7 +44,9 @@ class Exchange:
     text: str
 
 
-def exchange_rate(cells: Sequence[Cell], images: int, level: float = 0.95) -> Exchange | None:
+def exchange_rate(
+    cells: Sequence[SurfacePoint], images: int, level: float = 0.95
+) -> Exchange | None:
     """Fits log(error) = a - b log(n_real + rho n_synthetic), b >= 0, by least squares over the
     means of the cells.
 

@@ -13,7 +13,7 @@ ALPHA = 0.05
 
 
 @dataclasses.dataclass(frozen=True)
-class Generator:
+class GeneratorRecord:
     """A generator as the verdict speaks of it, in counts of real images."""
 
     key: str

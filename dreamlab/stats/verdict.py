@@ -21,7 +21,7 @@ from dreamlab.stats.findings import (
     ClassDifference,
     Difference,
     ExtraData,
-    Generator,
+    GeneratorRecord,
     Judgement,
     Kind,
     Treatment,
@@ -95,7 +95,7 @@ class _Experiment:
 def judge(
     treatments: Sequence[Treatment],
     control: np.ndarray,
-    generators: Sequence[Generator],
+    generators: Sequence[GeneratorRecord],
     *,
     labels: np.ndarray,
     class_names: Sequence[str] = (),
@@ -162,7 +162,9 @@ def judge(
 
 
 def extra_data(
-    treatments: Sequence[Treatment], generators: Sequence[Generator], right: Sequence[np.ndarray]
+    treatments: Sequence[Treatment],
+    generators: Sequence[GeneratorRecord],
+    right: Sequence[np.ndarray],
 ) -> list[ExtraData]:
     """What further real images in the generator are worth: every arm that a generator which saw
     more and one which saw the same images have in common, Holm over all of these. Beside generators

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-from dreamlab.stats.findings import ClassDifference, Difference, Generator, Treatment, Verdict
+from dreamlab.stats.findings import ClassDifference, Difference, GeneratorRecord, Treatment, Verdict
 
 Rival = tuple[Treatment, Difference]
 LARGE = 20.0
@@ -42,7 +42,7 @@ def _effect(mean: float, low: float, high: float, decided: bool) -> str:
     return f"{shown[0]} points (95 % interval {shown[1]} to {shown[2]})"
 
 
-def mix(t: Treatment, noun: str, generator: Generator | None = None) -> str:
+def mix(t: Treatment, noun: str, generator: GeneratorRecord | None = None) -> str:
     """`when 300 synthetic digits are added to all 100 real ones`; names what the generator saw
     where that was more."""
     more = (
@@ -88,7 +88,7 @@ def single(
     kind: str,
     d: Difference,
     t: Treatment,
-    generator: Generator,
+    generator: GeneratorRecord,
     noun: str,
     how: Settle,
     rivals: Sequence[Rival],
@@ -154,7 +154,7 @@ def _of(count: int, word: str) -> str:
     return f"{count:,} {word}" + ("" if count == 1 else "es" if word.endswith("s") else "s")
 
 
-def called(generators: Sequence[Generator]) -> dict[str, str]:
+def called(generators: Sequence[GeneratorRecord]) -> dict[str, str]:
     """How a sentence tells the generators apart: by what they saw, by name too where that is the
     same."""
     said = {}
@@ -178,7 +178,7 @@ def called(generators: Sequence[Generator]) -> dict[str, str]:
 
 def several(
     verdicts: Mapping[str, Verdict],
-    generators: Sequence[Generator],
+    generators: Sequence[GeneratorRecord],
     lead: Treatment,
     noun: str,
     how: Settle,
@@ -254,7 +254,7 @@ def control_notes(found: Sequence[Difference], controls: Sequence[Treatment]) ->
 def notes(
     found: Sequence[Difference],
     treatments: Sequence[Treatment],
-    generators: Sequence[Generator],
+    generators: Sequence[GeneratorRecord],
     seeds: int,
     test_images: int,
     noun: str,

@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from dreamlab.settings import GROUPS, KINDS, Spec, make
+from dreamlab.settings import EXPERIMENT_KINDS, KINDS, Spec, make
 from dreamlab.settings.base import SCHEMA_VERSION
 from dreamlab.store.files import disk_use, read_json, write_json
 from dreamlab.store.status import RunStatus, StatusReader
@@ -98,7 +98,7 @@ class Run:
 
     @property
     def is_group(self) -> bool:
-        return self.record.kind in GROUPS
+        return self.record.kind in EXPERIMENT_KINDS
 
     def status(self) -> RunStatus:
         """The state and the fold of all events, read afresh. A page keeps a StatusReader

@@ -1,6 +1,6 @@
 """The published studies as data: one TOML file each, read by `load`."""
 
 from dreamlab.studies.loader import load, names
-from dreamlab.studies.model import Cell, Comparison, Measure, Part, Scale, Study
+from dreamlab.studies.model import Comparison, Measure, PublishedCell, Scale, Study, StudyPart
 
-__all__ = ["Cell", "Comparison", "Measure", "Part", "Scale", "Study", "load", "names"]
+__all__ = ["PublishedCell", "Comparison", "Measure", "StudyPart", "Scale", "Study", "load", "names"]

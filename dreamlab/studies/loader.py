@@ -22,7 +22,15 @@ from pathlib import Path
 from typing import Any
 
 from dreamlab.settings.names import ScaleName, StudyName
-from dreamlab.studies.model import Cell, Check, Comparison, Measure, Part, Scale, Study
+from dreamlab.studies.model import (
+    Check,
+    Comparison,
+    Measure,
+    PublishedCell,
+    Scale,
+    Study,
+    StudyPart,
+)
 
 FOLDER = Path(__file__).parent
 SHARED = "shared"
@@ -119,7 +127,7 @@ def _check(entry: Mapping[str, Any]) -> Check:
     return Check(**values)
 
 
-def _cells(block: Mapping[str, Any], flags: Mapping[str, str]) -> Iterator[Cell]:
+def _cells(block: Mapping[str, Any], flags: Mapping[str, str]) -> Iterator[PublishedCell]:
     """A block holds rows [id, arm, number], or [id, arm, one number per column] where it has
     `columns`, each [key, text after the arm, metric, unit]. A number is one, a text such as
     "76.39±0.21", or missing where the paper has a picture only."""
@@ -133,7 +141,7 @@ def _cells(block: Mapping[str, Any], flags: Mapping[str, str]) -> Iterator[Cell]
             cell = f"{row}-{key}" if key else row
             if number == "" and numbers:
                 continue
-            yield Cell(
+            yield PublishedCell(
                 cell,
                 arm + after,
                 metric,
@@ -172,7 +180,7 @@ def _extended(raw: Mapping[str, Any], name: str) -> dict[str, Any]:
     return {**base, **own, "defaults": {**base.get("defaults", {}), **defaults}, "lists": lists}
 
 
-def _scale(name: str, raw: dict[str, Any], cells: Mapping[str, Cell]) -> Scale:
+def _scale(name: str, raw: dict[str, Any], cells: Mapping[str, PublishedCell]) -> Scale:
     lists, columns = raw["lists"], raw.get("columns", {})
     parts = [
         _part(e, raw.get("defaults", {})) for entry in raw["parts"] for e in _repeated(entry, lists)
@@ -207,11 +215,11 @@ def _scale(name: str, raw: dict[str, Any], cells: Mapping[str, Cell]) -> Scale:
     )
 
 
-def _part(entry: dict[str, Any], defaults: Mapping[str, Any]) -> Part:
+def _part(entry: dict[str, Any], defaults: Mapping[str, Any]) -> StudyPart:
     role, kind = entry.pop("role"), entry.pop("kind")
     own = dict(defaults.get(kind, {}))
     likes = (*_listed(own.pop("like", [])), *_listed(entry.pop("like", [])))
-    return Part(role, kind, {**_merged(likes), **own, **entry})
+    return StudyPart(role, kind, {**_merged(likes), **own, **entry})
 
 
 def _merged(likes: tuple[str, ...]) -> dict[str, Any]:
@@ -223,7 +231,10 @@ def _merged(likes: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _measure(
-    entry: dict[str, Any], cells: Mapping[str, Cell], stand_in: str, columns: Mapping[str, str]
+    entry: dict[str, Any],
+    cells: Mapping[str, PublishedCell],
+    stand_in: str,
+    columns: Mapping[str, str],
 ) -> Measure:
     """A row of a published cell, or, with `arm`, `metric` and `unit`, of one of our own."""
     name = entry["cell"]
@@ -232,7 +243,7 @@ def _measure(
     meant = [name.replace("{column}", c) for c in columns] if "{column}" in name else [name]
     if "arm" not in entry and (unknown := [c for c in meant if c not in cells]):
         raise ValueError(f"row {unknown[0]} is no published cell")
-    cell = cells.get(name) or Cell(
+    cell = cells.get(name) or PublishedCell(
         name, entry.get("arm", ""), entry.get("metric", ""), entry.get("unit", "")
     )
     return Measure(

@@ -11,7 +11,7 @@ NEEDED = "needed"
 
 
 @dataclasses.dataclass(frozen=True)
-class Cell:
+class PublishedCell:
     """One number of a published table, or a place for one of ours (`published` is then None)."""
 
     id: str
@@ -29,7 +29,7 @@ class Cell:
 
 
 @dataclasses.dataclass(frozen=True)
-class Part:
+class StudyPart:
     """A run that a scale is made of; "@role" as a value stands for a part before it."""
 
     role: str
@@ -42,7 +42,7 @@ class Measure:
     """Where our number of a cell comes from: `value` of the result of part `child`, less that of
     part `minus` if given."""
 
-    cell: Cell
+    cell: PublishedCell
     child: str
     value: str
     minus: str = ""
@@ -69,7 +69,7 @@ class Scale:
     dataset: str
     """The data set that it runs on; empty where the user has to name one."""
     assumptions: tuple[str, ...]
-    parts: tuple[Part, ...]
+    parts: tuple[StudyPart, ...]
     measures: tuple[Measure, ...]
     comparisons: tuple[Comparison, ...]
     columns: Mapping[str, str]
@@ -106,6 +106,6 @@ class Study:
     source: str
     settings: Mapping[str, str]
     notes: tuple[str, ...]
-    cells: tuple[Cell, ...]
+    cells: tuple[PublishedCell, ...]
     checks: tuple[Check, ...]
     scales: Mapping[str, Scale]

@@ -40,7 +40,7 @@ class TaskContext:
     _stopping: bool = dataclasses.field(default=False, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        catalog.add_shelf(self.store.folder)
+        catalog.add_runs_folder(self.store.folder)
 
     @property
     def spec(self) -> Spec:

@@ -24,7 +24,7 @@ from dreamlab.tasks.context import TaskError
 
 
 @dataclasses.dataclass
-class Generator:
+class TrainedGenerator:
     """A network with all that sampling needs; images are image_size x image_size x channels in [-1,
     1]. `classes` is how many can be drawn, 1 where it knows none."""
 
@@ -81,7 +81,7 @@ def from_uint8(images: torch.Tensor) -> torch.Tensor:
     return images.float().mul_(1 / 127.5).sub_(1)
 
 
-def save_generator(run: Path, generator: Generator, checkpoint: str = "") -> None:
+def save_generator(run: Path, generator: TrainedGenerator, checkpoint: str = "") -> None:
     """Writes a checkpoint that is kept, such as step-000400, or the last one; whole or not at
     all."""
     tensors = {
@@ -100,7 +100,7 @@ def save_generator(run: Path, generator: Generator, checkpoint: str = "") -> Non
     write_bytes(checkpoints.path_of(run, checkpoint), to_bytes(tensors, metadata))
 
 
-def load_generator(run: Path, device: torch.device, checkpoint: str = "") -> Generator:
+def load_generator(run: Path, device: torch.device, checkpoint: str = "") -> TrainedGenerator:
     """Reads a kept checkpoint of a run directory, such as step-000400, or the last one. Raises
     TaskError with one sentence where that cannot be done."""
     path = checkpoints.path_of(run, checkpoint)
@@ -126,7 +126,7 @@ def load_generator(run: Path, device: torch.device, checkpoint: str = "") -> Gen
         raise TaskError(f"{name} does not fit this version of DreamLab: {reason}") from None
     network.requires_grad_(False).eval()
     network = network.to(device=device, memory_format=torch.channels_last)
-    return Generator(network, spec, step, device, metadata.get("precision", "fp32"))
+    return TrainedGenerator(network, spec, step, device, metadata.get("precision", "fp32"))
 
 
 def _absent(run: Path, checkpoint: str) -> str:

@@ -67,7 +67,7 @@ def from_query(search: str, theme: str) -> View:
 
 
 @dataclasses.dataclass(frozen=True)
-class Part:
+class PagePart:
     """One component: drawn again only when its key has changed. `key` must be cheap, `draw` may
     read files."""
 
@@ -83,7 +83,7 @@ class Pages:
 
     def __init__(self, service: Service):
         self.service = service
-        self.parts: list[Part] = []
+        self.parts: list[PagePart] = []
         self.openers: dict[str, Callable[[View, str], View]] = {}
         """How a tab shows a run that it is asked to open, where that is more than choosing it."""
         self._reports: dict[str, tuple[Hashable, dict[str, Any]]] = {}
@@ -91,7 +91,7 @@ class Pages:
     def add(
         self, tab: str, component: Any, key: Callable[[View], Hashable], draw: Callable[[View], Any]
     ) -> Any:
-        self.parts.append(Part(component, key, draw, tab))
+        self.parts.append(PagePart(component, key, draw, tab))
         return component
 
     @property

@@ -8,17 +8,16 @@ from typing import Any, cast
 import numpy as np
 
 from dreamlab.data import catalog, mixing
-from dreamlab.data.available import real_data, roles
+from dreamlab.data.available import real_data, selected
 from dreamlab.experiments.children import Children
-from dreamlab.experiments.mix.plan import ARM, Cell, set_role
+from dreamlab.experiments.mix.plan import ARM, MixArm, set_role
 from dreamlab.experiments.predictions import predictions
 from dreamlab.experiments.provenance import Origin
 from dreamlab.settings import MixSpec
 from dreamlab.stats import components
 from dreamlab.stats.best import best_mix
-from dreamlab.stats.exchange import Cell as AmountCell
-from dreamlab.stats.exchange import exchange_rate
-from dreamlab.stats.findings import Generator, Judgement, Treatment
+from dreamlab.stats.exchange import SurfacePoint, exchange_rate
+from dreamlab.stats.findings import GeneratorRecord, Judgement, Treatment
 from dreamlab.stats.verdict import judge
 
 # ---- the judgement of a complete mix
@@ -28,7 +27,7 @@ Values = dict[str, Any]
 
 def judge_mix(
     answer: Values,
-    listed: list[Cell],
+    listed: list[MixArm],
     origins: dict[str, Origin],
     spec: MixSpec,
     children: Children,
@@ -80,11 +79,11 @@ def judge_mix(
     answer["exchange"] = _exchange(answer, judged.overall.generator)
 
 
-def _predicted(cell: Cell, children: Children, seeds: int) -> np.ndarray | None:
+def _predicted(cell: MixArm, children: Children, seeds: int) -> np.ndarray | None:
     return predictions(children.store.folder / children.ids.get(cell.role, ""), seeds)
 
 
-def _treatment(cell: Cell, arm: Values, predicted: dict[str, np.ndarray]) -> Treatment:
+def _treatment(cell: MixArm, arm: Values, predicted: dict[str, np.ndarray]) -> Treatment:
     parsed = mixing.parse(cell.arm)
     return Treatment(
         generator=cell.key,
@@ -99,21 +98,21 @@ def _treatment(cell: Cell, arm: Values, predicted: dict[str, np.ndarray]) -> Tre
     )
 
 
-def _facts(o: Origin, spec: MixSpec) -> Generator:
+def _facts(o: Origin, spec: MixSpec) -> GeneratorRecord:
     data = real_data(spec)
     leak = o.leakage(data)
-    return Generator(
+    return GeneratorRecord(
         key=o.key,
         name=o.name,
         saw=leak.generator_saw if leak else None,
         extra=leak.extra if leak else 0,
-        pool=len(roles(data).pool),
+        pool=len(selected(data).pool),
         per_arm=o.key == ARM,
     )
 
 
 def _minutes(
-    cell: Cell, arm: Values, origins: dict[str, Origin], children: Children
+    cell: MixArm, arm: Values, origins: dict[str, Origin], children: Children
 ) -> float | None:
     """Training of the generator (where that is known), sampling, and the classifiers of one arm."""
     made = children.result(set_role(cell))
@@ -145,7 +144,7 @@ def _summary(answer: Values, judged: Judgement, spec: MixSpec) -> None:
 
 
 def _best(
-    rows: list[tuple[Cell, Values]], right: dict[str, np.ndarray], judged: Judgement
+    rows: list[tuple[MixArm, Values]], right: dict[str, np.ndarray], judged: Judgement
 ) -> Values | None:
     """Where the best mix lies, among real only and the mixes of the generator that the verdict
     speaks of."""
@@ -166,7 +165,7 @@ def _exchange(answer: Values, key: str) -> Values | None:
     if not answer["surface"]:
         return None
     used = [
-        AmountCell(a["real"], a["synthetic"], a["accuracies"])
+        SurfacePoint(a["real"], a["synthetic"], a["accuracies"])
         for a in (*answer["arms"], *answer["surface"])
         if a["generator"] in ("", key) and mixing.parse(a["arm"]).form in ("real", "add")
     ]

@@ -25,7 +25,7 @@ whole training split."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Cell:
+class MixArm:
     """One classifier run of a mix. `treatment` arms are judged, the others are what they are held
     against."""
 
@@ -80,15 +80,15 @@ def controls(spec: MixSpec) -> list[str]:
     return list(dict.fromkeys([*named, *(arm for name in spec.controls for arm in usual[name])]))
 
 
-def cells(spec: MixSpec) -> list[Cell]:
+def cells(spec: MixSpec) -> list[MixArm]:
     """Every arm of a mix, the control `real` first. Raises SpecError."""
     listed = arms(spec)
-    found = [Cell("arm:real", "real", "", False, {}, "real")]
-    found += [Cell(f"control:{arm}", arm, "", False, {}, arm) for arm in controls(spec)]
+    found = [MixArm("arm:real", "real", "", False, {}, "real")]
+    found += [MixArm(f"control:{arm}", arm, "", False, {}, arm) for arm in controls(spec)]
     for key in keys(spec):
         found += [_cell(spec, key, arm) for arm in listed if key != ARM or arm.form == "replace"]
         if "synthetic" in spec.controls and "synthetic" not in spec.arms and key != ARM:
-            found.append(Cell(f"arm:{key}:synthetic", "synthetic", key, False, {}, "synthetic"))
+            found.append(MixArm(f"arm:{key}:synthetic", "synthetic", key, False, {}, "synthetic"))
     if spec.train_arm and not any(c.key == ARM for c in found):
         raise SpecError(
             "A generator per arm (--train-arm): no arm replaces real images, so every arm has the"
@@ -98,13 +98,13 @@ def cells(spec: MixSpec) -> list[Cell]:
     return found
 
 
-def _cell(spec: MixSpec, key: str, arm: mixing.Arm) -> Cell:
+def _cell(spec: MixSpec, key: str, arm: mixing.Arm) -> MixArm:
     part = mixing.per_arm(arm.name) if key == ARM else None
     data = {"share": round(spec.share * part[0], 9)} if part else {}
-    return Cell(f"arm:{key}:{arm.name}", arm.name, key, True, data, part[1] if part else arm.name)
+    return MixArm(f"arm:{key}:{arm.name}", arm.name, key, True, data, part[1] if part else arm.name)
 
 
-def surface(spec: MixSpec) -> list[Cell]:
+def surface(spec: MixSpec) -> list[MixArm]:
     """The further cells of the real-size by amount surface, where real sizes were given."""
     sizes = [n for n in dict.fromkeys(spec.real_sizes) if n != spec.images_per_class]
     adds = [a for a in map(mixing.parse, dict.fromkeys(spec.arms)) if a.form == "add"]
@@ -116,11 +116,13 @@ def surface(spec: MixSpec) -> list[Cell]:
         )
     found = []
     for n in sizes:
-        found.append(Cell(f"surface:{n}:real", "real", "", False, {"images_per_class": n}, "real"))
+        found.append(
+            MixArm(f"surface:{n}:real", "real", "", False, {"images_per_class": n}, "real")
+        )
         for key in keys(spec):
             if key != ARM:
                 found += [
-                    Cell(
+                    MixArm(
                         f"surface:{n}:{key}:{a.name}",
                         a.name,
                         key,
@@ -133,7 +135,7 @@ def surface(spec: MixSpec) -> list[Cell]:
     return found
 
 
-def training(spec: MixSpec, key: str, cell: Cell | None = None) -> dict[str, Any]:
+def training(spec: MixSpec, key: str, cell: MixArm | None = None) -> dict[str, Any]:
     """Settings of a generator that the mix trains."""
     changes: dict[str, Any] = cell.data if cell else {}
     if key == ALL:
@@ -145,7 +147,7 @@ def training(spec: MixSpec, key: str, cell: Cell | None = None) -> dict[str, Any
     }
 
 
-def set_role(cell: Cell) -> str:
+def set_role(cell: MixArm) -> str:
     """The role of the synthetic set that a cell draws from; with a generator per arm there is a set
     per arm."""
     return f"set:{cell.key}:{cell.arm}" if cell.key == ARM else f"set:{cell.key}"
@@ -175,7 +177,7 @@ def plan(spec: MixSpec, store: RunStore) -> list[Child]:
     return children
 
 
-def _needed(spec: MixSpec, listed: list[Cell]) -> dict[str, list[int]]:
+def _needed(spec: MixSpec, listed: list[MixArm]) -> dict[str, list[int]]:
     """Synthetic images of every class that each set must hold to serve all its cells. Raises
     SpecError."""
     needed: dict[str, list[int]] = {}
@@ -210,7 +212,7 @@ def _sampling(spec: MixSpec, source: str, needed: Sequence[int]) -> dict[str, An
     }
 
 
-def _classify_values(spec: MixSpec, cell: Cell) -> dict[str, Any]:
+def _classify_values(spec: MixSpec, cell: MixArm) -> dict[str, Any]:
     names = [*ClassifierRecipe.model_fields, *RealData.model_fields]
     values = {**{name: getattr(spec, name) for name in names}, **cell.data, "arm": cell.taught}
     if cell.key:

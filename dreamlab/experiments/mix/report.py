@@ -11,7 +11,7 @@ from dreamlab.data import catalog, mixing
 from dreamlab.data.available import available, real_data
 from dreamlab.experiments.children import Children, Status
 from dreamlab.experiments.mix.judge import Values, judge_mix
-from dreamlab.experiments.mix.plan import Cell, cells, keys, surface
+from dreamlab.experiments.mix.plan import MixArm, cells, keys, surface
 from dreamlab.experiments.provenance import Origin, origin
 from dreamlab.settings import MixSpec
 from dreamlab.store import Run, RunStore
@@ -66,11 +66,11 @@ def _generator(o: Origin, spec: MixSpec) -> Values:
     }
 
 
-def _counts(spec: MixSpec, cell: Cell) -> list[mixing.Counts]:
+def _counts(spec: MixSpec, cell: MixArm) -> list[mixing.Counts]:
     return mixing.counts(cell.taught, available(real_data(spec, **cell.data)))
 
 
-def _measured(cell: Cell, children: Children) -> Values:
+def _measured(cell: MixArm, children: Children) -> Values:
     """What is known of a classifier run: its result, or what it has said so far."""
     status, result = children.status(cell.role), children.result(cell.role)
     if result is not None:
@@ -114,7 +114,7 @@ def _measured(cell: Cell, children: Children) -> Values:
 
 def _arm(
     spec: MixSpec,
-    cell: Cell,
+    cell: MixArm,
     origins: dict[str, Origin],
     children: Children,
     names: tuple[str, ...],
@@ -142,7 +142,9 @@ def _arm(
     }
 
 
-def _surface_cell(spec: MixSpec, cell: Cell, children: Children, names: tuple[str, ...]) -> Values:
+def _surface_cell(
+    spec: MixSpec, cell: MixArm, children: Children, names: tuple[str, ...]
+) -> Values:
     counts = _counts(spec, cell)
     kept = ("run", "state", "error", "accuracies", "interval")
     measured = _measured(cell, children)

@@ -10,12 +10,12 @@ from typing import Any, cast
 import numpy as np
 
 from dreamlab.data import mixing
-from dreamlab.data.available import roles
+from dreamlab.data.available import selected
 from dreamlab.experiments.provenance import behind
-from dreamlab.experiments.study.results import Work
+from dreamlab.experiments.study.results import StudyResults
 from dreamlab.settings import ClassifySpec, SynthesizeSpec
 from dreamlab.stats import components, holm, holm_levels
-from dreamlab.stats.findings import ALPHA, Generator, Treatment
+from dreamlab.stats.findings import ALPHA, GeneratorRecord, Treatment
 from dreamlab.stats.verdict import judge
 from dreamlab.store import Run, RunError
 from dreamlab.studies.model import Comparison, Scale
@@ -33,7 +33,7 @@ class Judged:
     notes: list[str] = dataclasses.field(default_factory=list)
 
 
-def judge_study(scale: Scale, work: Work) -> Judged:
+def judge_study(scale: Scale, work: StudyResults) -> Judged:
     """The verdict of a scale whose parts are all done; without one where nothing is compared or
     predictions are gone."""
     wanted = {role for c in scale.comparisons for role in (c.control, *c.treatments, *c.controls)}
@@ -59,7 +59,7 @@ def judge_study(scale: Scale, work: Work) -> Judged:
     return judged
 
 
-def _one(comparison: Comparison, predicted: dict[str, np.ndarray], work: Work) -> Judged:
+def _one(comparison: Comparison, predicted: dict[str, np.ndarray], work: StudyResults) -> Judged:
     """Several arms against one control: what a mix says."""
     control = _run(work, comparison.control)
     share = cast(ClassifySpec, control.spec).share
@@ -94,11 +94,11 @@ def _one(comparison: Comparison, predicted: dict[str, np.ndarray], work: Work) -
     )
 
 
-def _run(work: Work, role: str) -> Run:
+def _run(work: StudyResults, role: str) -> Run:
     return work.children.store.get(work.children.ids[role])
 
 
-def _set_of(run: Run, work: Work) -> tuple[str, object]:
+def _set_of(run: Run, work: StudyResults) -> tuple[str, object]:
     """(generator, spec of the set) behind a classifier, or an empty name where it has no synthetic
     images."""
     name = cast(ClassifySpec, run.spec).synthetic
@@ -108,7 +108,7 @@ def _set_of(run: Run, work: Work) -> tuple[str, object]:
     return (made.source if isinstance(made, SynthesizeSpec) else name), made
 
 
-def _treatment(role: str, predicted: np.ndarray, share: float, work: Work) -> Treatment:
+def _treatment(role: str, predicted: np.ndarray, share: float, work: StudyResults) -> Treatment:
     """An arm; one over a smaller share of the real images than the control's has a generator of its
     own and replaces."""
     run = _run(work, role)
@@ -134,22 +134,28 @@ def _treatment(role: str, predicted: np.ndarray, share: float, work: Work) -> Tr
 
 
 def _generator(
-    key: str, names: Sequence[str], treatments: Sequence[Treatment], control: Run, work: Work
-) -> Generator:
+    key: str,
+    names: Sequence[str],
+    treatments: Sequence[Treatment],
+    control: Run,
+    work: StudyResults,
+) -> GeneratorRecord:
     """What a generator saw against the real images of the control, counted from the indices."""
     spec = cast(ClassifySpec, control.spec)
-    own = roles(spec)
+    own = selected(spec)
     if key == PER_ARM:
-        return Generator(key, "trained here per arm", len(own.pool), 0, len(own.pool), per_arm=True)
+        return GeneratorRecord(
+            key, "trained here per arm", len(own.pool), 0, len(own.pool), per_arm=True
+        )
     role = next(role for role, t in zip(names, treatments, strict=True) if t.generator == key)
     saw = behind(_set_of(_run(work, role), work)[1], spec, work.children.store)
     leak = mixing.leakage(saw, own.pool, own.validation) if saw is not None else None
-    return Generator(
+    return GeneratorRecord(
         key, key, leak.generator_saw if leak else None, leak.extra if leak else 0, len(own.pool)
     )
 
 
-def _minutes(role: str, work: Work) -> float:
+def _minutes(role: str, work: StudyResults) -> float:
     """Training of the generator, sampling and classifiers of one arm."""
     run = _run(work, role)
     source, _ = _set_of(run, work)
@@ -164,7 +170,7 @@ def _minutes(role: str, work: Work) -> float:
 
 
 def _several(
-    comparisons: Sequence[Comparison], predicted: dict[str, np.ndarray], work: Work
+    comparisons: Sequence[Comparison], predicted: dict[str, np.ndarray], work: StudyResults
 ) -> Judged:
     """Every network against its own control, Holm over all of them: for how many does it help?"""
     right = {role: components.correct(p, work.labels) for role, p in predicted.items()}

@@ -11,7 +11,7 @@ from dreamlab.data.available import available, real_data
 from dreamlab.experiments.children import Child
 from dreamlab.settings import ClassifySpec, SpecError, StudySpec, make
 from dreamlab.store import RunStore
-from dreamlab.studies.model import NEEDED, Part, Scale, Study
+from dreamlab.studies.model import NEEDED, Scale, Study, StudyPart
 
 
 def chosen(spec: StudySpec) -> tuple[Study, Scale]:
@@ -56,7 +56,7 @@ def plan(spec: StudySpec, store: RunStore) -> list[Child]:
     return [Child(part.role, part.kind, values[part.role]) for part in scale.parts]
 
 
-def _values(part: Part, spec: StudySpec, dataset: str) -> dict[str, Any]:
+def _values(part: StudyPart, spec: StudySpec, dataset: str) -> dict[str, Any]:
     """A part's settings with what the user says: data, seeds and device."""
     values = {**part.values, "device": spec.device}
     if part.kind in ("train", "classify"):
@@ -67,7 +67,7 @@ def _values(part: Part, spec: StudySpec, dataset: str) -> dict[str, Any]:
 
 
 def _needed(
-    role: str, parts: Iterable[Part], values: Mapping[str, Mapping[str, Any]]
+    role: str, parts: Iterable[StudyPart], values: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
     """Images per class, and classes where not all are needed, of a set that serves every arm that
     draws from it."""

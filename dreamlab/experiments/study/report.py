@@ -12,11 +12,11 @@ import numpy as np
 from dreamlab.experiments.children import Children, Status
 from dreamlab.experiments.study.judge import Judged, judge_study
 from dreamlab.experiments.study.plan import chosen
-from dreamlab.experiments.study.results import Work
+from dreamlab.experiments.study.results import StudyResults
 from dreamlab.settings import StudySpec
 from dreamlab.stats import anomalies, components
 from dreamlab.store import Run, RunStore
-from dreamlab.studies.model import Cell, Measure, Scale, Study
+from dreamlab.studies.model import Measure, PublishedCell, Scale, Study
 
 Values = dict[str, Any]
 PUBLISHED_ONLY = "published"
@@ -30,7 +30,7 @@ def report(run: Run, store: RunStore, status: Status | None = None) -> Values:
     """
     spec = cast(StudySpec, run.spec)
     study, scale = chosen(spec)
-    work = Work(Children(run, store, status), spec)
+    work = StudyResults(Children(run, store, status), spec)
     measures = {_cell_id(m, scale, work.title): m for m in scale.measures}
     cells = {cell.id: cell for cell in study.cells}
     cells |= {
@@ -87,7 +87,7 @@ def published_anomalies(study: Study) -> list[str]:
     return list(dict.fromkeys(said))
 
 
-def _published_row(cell: Cell) -> Values:
+def _published_row(cell: PublishedCell) -> Values:
     unit = cell.unit or ("share" if cell.metric == "macro-F1" else "distance")
     row: Values = {"label": cell.arm, "value": cell.published, "unit": unit}
     if cell.high is not None and cell.published is not None:
@@ -112,7 +112,9 @@ def _data(scale: Scale, spec: StudySpec, title: str) -> str:
     )
 
 
-def _row(cell: Cell, measure: Measure | None, work: Work, judged: Judged) -> Values:
+def _row(
+    cell: PublishedCell, measure: Measure | None, work: StudyResults, judged: Judged
+) -> Values:
     row: Values = {
         "id": cell.id,
         "arm": cell.arm,
@@ -149,7 +151,7 @@ def _row(cell: Cell, measure: Measure | None, work: Work, judged: Judged) -> Val
     return row
 
 
-def _measured(measure: Measure, work: Work, scale: float) -> Values:
+def _measured(measure: Measure, work: StudyResults, scale: float) -> Values:
     """ours, low and high in the unit of the cell, and how many seeds and images they rest on. Empty
     where the predictions cannot be read."""
     name, _, rest = measure.value.partition(".")
@@ -173,7 +175,7 @@ def _measured(measure: Measure, work: Work, scale: float) -> Values:
     return {**ours, "seeds": len(found[0]), "images": found[0].shape[1]}
 
 
-def _seeds_by_images(role: str, name: str, rest: str, work: Work) -> np.ndarray | None:
+def _seeds_by_images(role: str, name: str, rest: str, work: StudyResults) -> np.ndarray | None:
     """(seeds, images) values of a classifier whose mean is the measure, 0 to 1."""
     predicted = work.predicted(role, "top5" if name == "top5" else "class")
     if predicted is None:

@@ -12,7 +12,7 @@ from dreamlab.experiments.study.plan import dataset_of
 from dreamlab.settings import SpecError, StudySpec
 
 
-class Work:
+class StudyResults:
     """The children of a study and the test labels of its data, read when asked."""
 
     def __init__(self, children: Children, spec: StudySpec):

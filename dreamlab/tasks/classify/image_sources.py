@@ -1,4 +1,4 @@
-"""Images where they lie: selections of arrays, of files in memory, and of images that are made when
+"""ImageSource where they lie: selections of arrays, of files in memory, and of images that are made when
 they are read."""
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from dreamlab.classifiers.networks import Images
+from dreamlab.classifiers.networks import ImageSource
 from dreamlab.data import catalog, imageset
 from dreamlab.store import Run
 from dreamlab.store.cache import array_hash
 from dreamlab.tasks.context import TaskContext
 
 
-class Selection:
+class JoinedImages:
     """Some images of several sources, one after the other, as one: uint8 (N, H, W, C). Nothing is
     copied before it is read."""
 
-    def __init__(self, parts: Sequence[tuple[Images, np.ndarray]]):
+    def __init__(self, parts: Sequence[tuple[ImageSource, np.ndarray]]):
         self._parts = list(parts)
         self._ends = np.cumsum([len(index) for _, index in self._parts])
         self.shape = (int(self._ends[-1]), *self._parts[0][0].shape[1:])
@@ -42,7 +42,7 @@ class Selection:
         return out
 
 
-class Noise:
+class NoiseImages:
     """Endless images of uniform noise of one shape (H, W, C): image i depends on the seed and i
     alone."""
 
@@ -62,7 +62,7 @@ class Noise:
 class Resized:
     """A source at another size, made so when it is read."""
 
-    def __init__(self, source: Images, size: int):
+    def __init__(self, source: ImageSource, size: int):
         self._source, self._size = source, size
         self.shape = (source.shape[0], size, size, source.shape[3])
 
@@ -70,7 +70,7 @@ class Resized:
         return imageset.resized(self._source[index], self._size)
 
 
-def at_size(source: Images, size: int) -> Images:
+def at_size(source: ImageSource, size: int) -> ImageSource:
     """The source itself where its images have this size already."""
     return source if source.shape[1] == size else Resized(source, size)
 

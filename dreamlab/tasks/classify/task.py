@@ -20,15 +20,15 @@ from torchmetrics.functional.classification import (
 )
 
 from dreamlab.classifiers import CLASSIFIERS, Classifier, parameters
-from dreamlab.classifiers.networks import Images, outputs
+from dreamlab.classifiers.networks import ImageSource, outputs
 from dreamlab.data import catalog, mixing
 from dreamlab.settings import ClassifySpec
 from dreamlab.stats import cell, correct, macro_f1
 from dreamlab.store import write_bytes
 from dreamlab.store.cache import array_hash
-from dreamlab.tasks.classify.image_sources import Selection
+from dreamlab.tasks.classify.image_sources import JoinedImages
 from dreamlab.tasks.classify.training import Fit, Recipe
-from dreamlab.tasks.classify.training_set import Drawn, Mix, mixed
+from dreamlab.tasks.classify.training_set import Drawn, TrainingSet, mixed
 from dreamlab.tasks.context import Stopped, TaskContext, TaskError, resize_message
 
 Event = dict[str, Any]
@@ -40,12 +40,12 @@ TOP = 5
 
 
 @dataclasses.dataclass(frozen=True)
-class Work:
+class PreparedArm:
     """All that the seeds of a run have in common."""
 
     spec: ClassifySpec
     data: catalog.DataSet
-    mix: Mix
+    mix: TrainingSet
     recipe: Recipe
 
     @property
@@ -65,7 +65,7 @@ def classify(ctx: TaskContext) -> Iterator[Event]:
         raise TaskError(str(error)) from None
     if mix.made_at:
         yield resize_message(mix.made_at, data.info.size)
-    work = Work(spec, data, mix, Recipe.of(spec, mix.size))
+    work = PreparedArm(spec, data, mix, Recipe.of(spec, mix.size))
     done: list[dict[str, Any]] = []
     arrays: dict[str, np.ndarray] = {}
     cached = 0
@@ -96,7 +96,7 @@ def classify(ctx: TaskContext) -> Iterator[Event]:
         raise Stopped
 
 
-def seed_key(work: Work, seed: int, drawn: Drawn) -> str:
+def seed_key(work: PreparedArm, seed: int, drawn: Drawn) -> str:
     """The cache key of one seed: everything that its predictions depend on, the images by their
     content."""
     aside = array_hash(work.mix.roles.validation)
@@ -126,7 +126,7 @@ def score(found: dict[str, np.ndarray], labels: np.ndarray, classes: int) -> dic
     }
 
 
-def _fit(ctx: TaskContext, work: Work, seed: int, drawn: Drawn) -> Iterator[Event]:
+def _fit(ctx: TaskContext, work: PreparedArm, seed: int, drawn: Drawn) -> Iterator[Event]:
     """Trains one seed and gives its predictions, or None where a stop came first."""
     steps, seeds = work.recipe.steps, work.spec.seeds
     began, said = time.monotonic(), 0.0
@@ -150,13 +150,13 @@ def _fit(ctx: TaskContext, work: Work, seed: int, drawn: Drawn) -> Iterator[Even
     aside = work.mix.roles.validation
     if len(aside):
         guessed = _predictions(
-            fit.network, Selection([(work.data.train_images, aside)]), ctx.device
+            fit.network, JoinedImages([(work.data.train_images, aside)]), ctx.device
         )["class"]
         found["validation"] = np.asarray((guessed == work.data.train_labels[aside]).mean())
     return {**found, "seconds": np.asarray(time.monotonic() - began)}
 
 
-def _predictions(network: Classifier, images: Images, device: str) -> dict[str, np.ndarray]:
+def _predictions(network: Classifier, images: ImageSource, device: str) -> dict[str, np.ndarray]:
     """The class of every image, its probability, and the five most probable classes where there are
     more."""
     at_once = (
@@ -174,7 +174,9 @@ def _predictions(network: Classifier, images: Images, device: str) -> dict[str, 
     return found
 
 
-def _result(work: Work, done: list[dict[str, Any]], cached: int, seconds: float) -> dict[str, Any]:
+def _result(
+    work: PreparedArm, done: list[dict[str, Any]], cached: int, seconds: float
+) -> dict[str, Any]:
     spec, mix, recipe, info = work.spec, work.mix, work.recipe, work.data.info
     of_each = {
         name: [s[name] for s in done] for name in ("accuracy", "macro_f1", "top5", "validation")

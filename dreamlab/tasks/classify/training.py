@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dreamlab.classifiers.networks import CLASSIFIERS, Classifier, Images, normalise
+from dreamlab.classifiers.networks import CLASSIFIERS, Classifier, ImageSource, normalise
 from dreamlab.data import catalog
 from dreamlab.settings import ClassifySpec
 from dreamlab.tasks.arithmetic import autocast, has_fast_bf16
@@ -23,10 +23,10 @@ from dreamlab.tasks.train.batches import fits
 
 WARM_UP, MOMENTUM = 0.1, 0.9
 RESIDENT_BYTES = 2**30
-"""Images above this stay where they are (on a disk, perhaps) when a CPU trains; a GPU takes what
+"""ImageSource above this stay where they are (on a disk, perhaps) when a CPU trains; a GPU takes what
 fits into its memory."""
 AT_ONCE = 4096
-"""Images gathered at once."""
+"""ImageSource gathered at once."""
 INDICES_AHEAD = 32
 """Batches whose indices go to the device together: one transfer each would make a GPU wait for the
 host."""
@@ -94,7 +94,7 @@ class Fit:
     def __init__(
         self,
         recipe: Recipe,
-        images: Images,
+        images: ImageSource,
         labels: np.ndarray,
         classes: int,
         seed: int,

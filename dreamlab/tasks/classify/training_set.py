@@ -8,12 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from dreamlab.classifiers.networks import Images
+from dreamlab.classifiers.networks import ImageSource
 from dreamlab.data import catalog, imageset, mixing, selection
 from dreamlab.settings import ClassifySpec, ImportSpec, SynthesizeSpec, TrainSpec
 from dreamlab.store import Run, RunError
 from dreamlab.store.cache import array_hash
-from dreamlab.tasks.classify.image_sources import Noise, Selection, at_size, data_hash, set_hash
+from dreamlab.tasks.classify.image_sources import (
+    JoinedImages,
+    NoiseImages,
+    at_size,
+    data_hash,
+    set_hash,
+)
 from dreamlab.tasks.context import TaskContext, TaskError
 
 
@@ -21,23 +27,23 @@ from dreamlab.tasks.context import TaskContext, TaskError
 class Drawn:
     """The training set of one seed: images and labels (N,) int64, and what identifies it."""
 
-    images: Selection
+    images: JoinedImages
     labels: np.ndarray
     identity: list[Any]
 
 
 @dataclasses.dataclass(frozen=True)
-class Mix:
+class TrainingSet:
     """What an arm may draw from, and how many of each class. `real` and `synthetic` are sources
     with labels (N,) int64, of which `roles.pool` may be trained on. `made_at` is the side of the
     synthetic images before they were resized to that of the real ones; 0 where they were not.
     `hashes` identify the sources."""
 
     arm: mixing.Arm
-    real: Images
+    real: ImageSource
     real_labels: np.ndarray
-    roles: selection.Roles
-    synthetic: Images
+    roles: selection.Selected
+    synthetic: ImageSource
     synthetic_labels: np.ndarray
     counts: list[mixing.Counts]
     hashes: tuple[str, ...]
@@ -45,11 +51,11 @@ class Mix:
 
     @property
     def size(self) -> int:
-        """Images of the arm."""
+        """ImageSource of the arm."""
         return sum(c.total for c in self.counts)
 
     def total(self, sort: str) -> list[int]:
-        """Images of every class of one sort: real, synthetic or other."""
+        """ImageSource of every class of one sort: real, synthetic or other."""
         return [getattr(c, sort) for c in self.counts]
 
     def draw(self, seed: int) -> Drawn:
@@ -62,7 +68,7 @@ class Mix:
         if len(held.duplicated):
             parts.append((self.real, held.duplicated))
         if len(held.noise):
-            parts.append((Noise(self.real.shape[1:], seed), np.arange(len(held.noise))))
+            parts.append((NoiseImages(self.real.shape[1:], seed), np.arange(len(held.noise))))
         real, again = self.real_labels[held.real], self.real_labels[held.duplicated]
         drawn = np.concatenate([real, self.synthetic_labels[held.synthetic], again, held.noise])
         identity = [
@@ -70,10 +76,10 @@ class Mix:
             self.arm.form == "noise",
             array_hash(*(i for _, i in parts), drawn),
         ]
-        return Drawn(Selection(parts), drawn, identity)
+        return Drawn(JoinedImages(parts), drawn, identity)
 
 
-def mixed(ctx: TaskContext, spec: ClassifySpec, data: catalog.DataSet) -> Mix:
+def mixed(ctx: TaskContext, spec: ClassifySpec, data: catalog.DataSet) -> TrainingSet:
     """The sources and counts of an arm. Raises TaskError where the synthetic set does not fit or is
     too small."""
     classes, arm = len(data.info.classes), mixing.parse(spec.arm)
@@ -95,7 +101,7 @@ def mixed(ctx: TaskContext, spec: ClassifySpec, data: catalog.DataSet) -> Mix:
         _check(spec, data, synthetic, labels, counts)
         hashes.append(set_hash(ctx, run))
     made_at = 0 if synthetic.shape[1] == data.info.size else synthetic.shape[1]
-    return Mix(
+    return TrainingSet(
         arm,
         data.train_images,
         data.train_labels,

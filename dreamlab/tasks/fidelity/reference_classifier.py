@@ -20,7 +20,7 @@ from dreamlab.data import catalog
 from dreamlab.fidelity.extractors import ClassifierExtractor
 from dreamlab.store.cache import array_hash
 from dreamlab.tasks.classify.augmentation import fit_for
-from dreamlab.tasks.classify.image_sources import Selection, data_hash
+from dreamlab.tasks.classify.image_sources import JoinedImages, data_hash
 from dreamlab.tasks.classify.training import Fit, Recipe
 from dreamlab.tasks.context import Stopped, TaskContext
 
@@ -130,7 +130,7 @@ def _train(
 ) -> Generator[Event, None, dict[str, np.ndarray]]:
     allowed = np.arange(len(data.train_labels)) if pool is None else pool
     index = allowed[spread_over(data.train_labels[allowed], MOST_IMAGES)]
-    images = Selection([(data.train_images, index)])
+    images = JoinedImages([(data.train_images, index)])
     fit = Fit(recipe, images, data.train_labels[index], len(data.info.classes), 0, ctx.device)
     began, said = time.monotonic(), 0.0
     for step in fit:
@@ -161,6 +161,6 @@ def accuracy_on_test(network: Classifier, data: catalog.DataSet, device: str) ->
     """Share of the real test images that it gets right, and how many they are (at most
     MOST_IMAGES)."""
     index = spread_over(data.test_labels, MOST_IMAGES)
-    probabilities = outputs(network, Selection([(data.test_images, index)]), device)
+    probabilities = outputs(network, JoinedImages([(data.test_images, index)]), device)
     predicted = torch.cat([p.argmax(1) for _, p in probabilities]).numpy()
     return float((predicted == data.test_labels[index]).mean()), len(index)

@@ -13,7 +13,7 @@ import torch
 from dreamlab.data import catalog, imageset
 from dreamlab.settings import SynthesizeSpec, make
 from dreamlab.store import ArtefactCache, RunStore, checkpoints
-from dreamlab.tasks.generator import Generator, load_generator
+from dreamlab.tasks.generator import TrainedGenerator, load_generator
 from dreamlab.tasks.synthesize.pipeline import Pipeline, load_pipeline, spread
 from dreamlab.tasks.torch_device import prepare
 
@@ -26,10 +26,10 @@ class LiveSampler:
 
     def __init__(self, device: str = "auto"):
         self._device_name = device
-        self._held: OrderedDict[Path, tuple[int, Generator]] = OrderedDict()
+        self._held: OrderedDict[Path, tuple[int, TrainedGenerator]] = OrderedDict()
         self._caches: dict[Path, ArtefactCache] = {}
 
-    def generator(self, run: Path, device: torch.device, checkpoint: str = "") -> Generator:
+    def generator(self, run: Path, device: torch.device, checkpoint: str = "") -> TrainedGenerator:
         """The generator of a run directory, read again where its checkpoint has changed. Raises
         TaskError."""
         path = checkpoints.path_of(run, checkpoint)
@@ -78,7 +78,7 @@ class LiveSampler:
 
     def _pipeline(self, spec: SynthesizeSpec, paths: dict[str, Path]) -> Pipeline:
         store = RunStore(paths[spec.source].parent)
-        catalog.add_shelf(store.folder)
+        catalog.add_runs_folder(store.folder)
         folder = store.folders.cache
         if folder not in self._caches:
             self._caches[folder] = ArtefactCache(folder)

@@ -13,13 +13,13 @@ import torch
 from dreamlab.checks.sampling import check_cascade, check_guide, check_sampling
 from dreamlab.diffusion.guidance import Guidance, Low, denoiser
 from dreamlab.diffusion.process import diffuse, noise_level, upsample
-from dreamlab.diffusion.samplers import SAMPLERS, Noise, Reverse, Step
+from dreamlab.diffusion.samplers import SAMPLERS, NoiseStream, Reverse, Step
 from dreamlab.noise.timesteps import evaluations
 from dreamlab.settings import SpecError, SynthesizeSpec
 from dreamlab.settings.guidance import guidance_weight
 from dreamlab.store import ArtefactCache
 from dreamlab.tasks.context import TaskError
-from dreamlab.tasks.generator import Generator, load_generator, to_uint8
+from dreamlab.tasks.generator import TrainedGenerator, load_generator, to_uint8
 from dreamlab.tasks.synthesize.precision import choose
 
 
@@ -45,13 +45,13 @@ class Pipeline:
 
     def __init__(
         self,
-        generator: Generator,
+        generator: TrainedGenerator,
         spec: SynthesizeSpec,
         *,
-        guide: Generator | None = None,
-        stages: Sequence[Generator] = (),
+        guide: TrainedGenerator | None = None,
+        stages: Sequence[TrainedGenerator] = (),
     ):
-        def set_up(g: Generator) -> Generator:
+        def set_up(g: TrainedGenerator) -> TrainedGenerator:
             return (
                 g if spec.precision == "auto" else dataclasses.replace(g, precision=spec.precision)
             )
@@ -144,7 +144,9 @@ class Pipeline:
     ) -> Iterator[Step]:
         g, spec = self.models[stage], self.spec
         shape = (g.channels, g.image_size, g.image_size)
-        noise = Noise(spec.seed, labels, indices, shape, stage, pinned=g.device.type == "cuda")
+        noise = NoiseStream(
+            spec.seed, labels, indices, shape, stage, pinned=g.device.type == "cuda"
+        )
         x = noise().to(g.device, non_blocking=True)
         y = torch.tensor(list(labels), dtype=torch.int64, device=g.device)
         guide = self.guide.model if self.guide and not stage else None
@@ -153,7 +155,7 @@ class Pipeline:
         reverse = Reverse(spec.eta, spec.variance, spec.logvar_coefficient)
         yield from SAMPLERS[spec.sampler](denoise, x, g.alpha_bar, spec.num_steps, noise, reverse)
 
-    def _low(self, g: Generator, low: torch.Tensor | None, noise: Noise) -> Low | None:
+    def _low(self, g: TrainedGenerator, low: torch.Tensor | None, noise: NoiseStream) -> Low | None:
         """What a super-resolution model starts from, with noise of its own stream (Ho et al. 2022,
         section 4.2)."""
         if not g.spec.low_size:
@@ -168,7 +170,7 @@ class Pipeline:
         return Low(diffuse(image, noise().to(image), float(g.alpha_bar[t])), t)
 
 
-Load = Callable[[Path, torch.device, str], Generator]
+Load = Callable[[Path, torch.device, str], TrainedGenerator]
 
 
 def load_pipeline(

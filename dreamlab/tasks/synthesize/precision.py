@@ -13,7 +13,7 @@ import torch
 from dreamlab.architecture.cost import multiply_adds
 from dreamlab.store import ArtefactCache
 from dreamlab.tasks.arithmetic import BF16_MUST_SAVE, has_fast_bf16
-from dreamlab.tasks.generator import Generator
+from dreamlab.tasks.generator import TrainedGenerator
 from dreamlab.tasks.torch_device import synchronise
 
 BATCHES = (1, 3, 8)
@@ -27,7 +27,7 @@ REPEATS, LONGEST = 5, 0.5
 """Timed passes in each arithmetic, and the seconds after which two will do."""
 
 
-def choose(generator: Generator, cache: ArtefactCache) -> str:
+def choose(generator: TrainedGenerator, cache: ArtefactCache) -> str:
     """bf16 where this machine computes the network faster in it and its output does not depend on
     the batch; otherwise fp32. The size of a set does not decide, so that small sets, large ones and
     live images are the same.
@@ -51,7 +51,7 @@ def choose(generator: Generator, cache: ArtefactCache) -> str:
     return "bf16" if bool(known["bf16"]) else "fp32"
 
 
-def batch_difference(generator: Generator) -> float:
+def batch_difference(generator: TrainedGenerator) -> float:
     """Largest difference between outputs for the same images in batches of 1, 3, 8 and more (large
     networks: 1, 3 and 4), as a share of the largest output; over noise levels and labels."""
     inputs = _inputs(generator)
@@ -64,7 +64,7 @@ def batch_difference(generator: Generator) -> float:
     return float(torch.stack(differences).max() / large.abs().max().clamp(min=1e-6))
 
 
-def pays(fp32: Generator, bf16: Generator) -> bool:
+def pays(fp32: TrainedGenerator, bf16: TrainedGenerator) -> bool:
     """Whether a forward pass is faster in bf16, by as much as training asks for."""
     times: tuple[list[float], list[float]] = ([], [])
     inputs, started = _inputs(fp32), time.perf_counter()
@@ -84,7 +84,7 @@ def pays(fp32: Generator, bf16: Generator) -> bool:
 
 
 def _inputs(
-    generator: Generator,
+    generator: TrainedGenerator,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor | None]:
     """x, t, labels and the noise level of the low-resolution image for a few images; the same every
     time."""

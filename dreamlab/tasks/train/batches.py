@@ -17,7 +17,7 @@ RESIDENT_SHARE = 0.25
 activations."""
 
 
-class Chosen:
+class ChosenImages:
     """Some images of a set, at `size` pixels a side. The set may lie on disk (memory-mapped): it is
     never copied whole here, what is read is resized as it is read."""
 
@@ -35,7 +35,7 @@ class Chosen:
         return len(self) * self._size**2 * self._images.shape[3]
 
 
-class Images:
+class TrainingBatches:
     """Batches of uint8 images (n, C, H, W) and labels (n,) int64 on a device.
 
     Batch number 0, 1, ... goes through permutations of all images, one after the other, drawn from
@@ -44,7 +44,7 @@ class Images:
 
     def __init__(
         self,
-        images: Chosen,
+        images: ChosenImages,
         labels: np.ndarray,
         device: torch.device,
         batch_size: int,
@@ -62,7 +62,7 @@ class Images:
         self._reader = None if self.resident else ThreadPoolExecutor(1, thread_name_prefix="images")
 
     def batch(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Images and labels of a batch, on the device."""
+        """TrainingBatches and labels of a batch, on the device."""
         index = torch.cat([self._there(epoch)[where] for epoch, where in self._spans(number)])
         labels = self._labels[index]
         if self._images is not None:

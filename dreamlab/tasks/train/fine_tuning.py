@@ -8,7 +8,7 @@ import torch
 from dreamlab.checks.network import check_fine_tuning
 from dreamlab.diffusion.unet import UNet
 from dreamlab.settings import TrainSpec
-from dreamlab.tasks.generator import Generator
+from dreamlab.tasks.generator import TrainedGenerator
 
 CLASS_TABLE = "condition.classes.weight"
 PARTS: dict[str, tuple[str, ...]] = {
@@ -23,7 +23,7 @@ PARTS: dict[str, tuple[str, ...]] = {
 
 
 @torch.no_grad()
-def start_from(network: UNet, spec: TrainSpec, source: Generator) -> None:
+def start_from(network: UNet, spec: TrainSpec, source: TrainedGenerator) -> None:
     """Copies the averaged weights of a trained generator into a network for new data.
 
     The class table is taken over whole where both have the same data; otherwise the null class

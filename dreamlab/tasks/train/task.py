@@ -46,7 +46,7 @@ def train(ctx: TaskContext) -> Iterator[dict[str, Any]]:
         if trainer.spec.compile:
             slow = "; on a CPU this takes minutes" if trainer.device.type == "cpu" else ""
             yield _message("info", f"Compiling the network{slow}.")
-        loop = _Loop(ctx, trainer)
+        loop = _TrainingLoop(ctx, trainer)
         try:
             yield from loop.events()
         finally:
@@ -84,7 +84,7 @@ def _message(level: str, text: str) -> dict[str, Any]:
     return {"type": "message", "level": level, "text": text}
 
 
-class _Loop:
+class _TrainingLoop:
     """The clock around a trainer: when to report, to show, to save and to end."""
 
     def __init__(self, ctx: TaskContext, trainer: Trainer):

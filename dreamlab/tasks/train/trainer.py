@@ -33,9 +33,9 @@ from dreamlab.store import write_bytes
 from dreamlab.store.checkpoints import STATE
 from dreamlab.tasks.arithmetic import autocast
 from dreamlab.tasks.context import TaskError
-from dreamlab.tasks.generator import Generator, from_uint8, read_safetensors
+from dreamlab.tasks.generator import TrainedGenerator, from_uint8, read_safetensors
 from dreamlab.tasks.torch_memory import is_out_of_memory, release_memory
-from dreamlab.tasks.train.batches import Chosen, Images
+from dreamlab.tasks.train.batches import ChosenImages, TrainingBatches
 from dreamlab.tasks.train.data_parallel import Ranks
 from dreamlab.tasks.train.fine_tuning import freeze, start_from
 
@@ -77,15 +77,15 @@ class Trainer:
         data: DataSet,
         device: torch.device,
         *,
-        source: Generator | None = None,
+        source: TrainedGenerator | None = None,
         ranks: Ranks | None = None,
         resident: bool | None = None,
     ):
         self.spec, self.device, self.ranks = spec, device, ranks or Ranks.alone()
         shape = network_of(spec)
         chosen = select(data.train_labels, spec, len(data.info.classes)).pool
-        pixels = Chosen(data.train_images, chosen, shape.image_size)
-        self.images = Images(
+        pixels = ChosenImages(data.train_images, chosen, shape.image_size)
+        self.images = TrainingBatches(
             pixels, data.train_labels[chosen], device, spec.batch_size, spec.seed, resident
         )
         with torch.random.fork_rng(devices=[]):
@@ -99,7 +99,7 @@ class Trainer:
             self.network, spec.optimizer, spec.weight_decay, extra=1 + 2 * BANDS
         )
         self.average = self.optimizer.weights.clone()
-        self.generator = Generator(self._averaged(), spec, 0, device)
+        self.generator = TrainedGenerator(self._averaged(), spec, 0, device)
         self._alpha_bar64 = torch.tensor(self.generator.alpha_bar, device=device)
         self._weight = loss_weights(spec.target, spec.weighting, self._alpha_bar64).float()
         self._alpha_bar = self._alpha_bar64.float()
@@ -131,7 +131,7 @@ class Trainer:
 
     @property
     def at_once(self) -> int:
-        """Images that are computed at once."""
+        """TrainingBatches that are computed at once."""
         return -(-(self.share.stop - self.share.start) // self.parts)
 
     def step(self, progress: float, precision: str) -> torch.Tensor:

@@ -27,7 +27,7 @@ SOURCES = {
 @dataclasses.dataclass(frozen=True)
 class Form:
     """The components of one spec's form. `extra` is what `describe` says of a valid spec (the
-    counts of a mix, ...), and `caution` a sentence beside the button about one that works but may
+    counts of a mix, ...), and `warning` a sentence beside the button about one that works but may
     not be meant."""
 
     cls: type[Spec]
@@ -40,7 +40,7 @@ class Form:
     command: gr.HTML
     extra: gr.HTML
     describe: Callable[[Spec], str]
-    caution: Callable[[Spec], str]
+    warning: Callable[[Spec], str]
 
     @property
     def inputs(self) -> set[Any]:
@@ -95,7 +95,7 @@ class Form:
         return {
             self.command: terminal(spec),
             self.cost: cost,
-            self.refusal: caution(self.caution(spec)),
+            self.refusal: warning(self.warning(spec)),
             self.extra: extra,
             **heads,
         }
@@ -119,7 +119,7 @@ def refusal(sentence: str) -> str:
     return f'<p class="refusal" role="alert">{html.esc(sentence)}</p>' if sentence else ""
 
 
-def caution(sentence: str) -> str:
+def warning(sentence: str) -> str:
     return f'<p class="note warn" role="status">{html.esc(sentence)}</p>' if sentence else ""
 
 
@@ -130,7 +130,7 @@ def build(
     prefix: str,
     *,
     describe: Callable[[Spec], str] = lambda spec: "",
-    caution: Callable[[Spec], str] = lambda spec: "",
+    warning: Callable[[Spec], str] = lambda spec: "",
     after: str = "",
 ) -> Form:
     """Lays the form out in the current column; ids are `prefix-field`. What `describe` says stands
@@ -157,7 +157,7 @@ def build(
         cost = gr.HTML("", elem_id=f"{prefix}-cost")
     line = gr.HTML("", elem_id=f"{prefix}-command")
     form = Form(
-        cls, fields | more, sections, fresh, start, cost, refused, line, extra, describe, caution
+        cls, fields | more, sections, fresh, start, cost, refused, line, extra, describe, warning
     )
 
     def look(data: dict[Any, Any]) -> dict[Any, Any]:

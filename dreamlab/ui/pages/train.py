@@ -9,7 +9,7 @@ import gradio as gr
 import numpy as np
 from PIL import Image
 
-from dreamlab.checks.warnings import caution
+from dreamlab.checks.warnings import warning
 from dreamlab.data import catalog, imageset
 from dreamlab.service import Refused, RunRow
 from dreamlab.settings import Spec, TrainSpec
@@ -51,7 +51,7 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
                 "Start training",
                 "train",
                 describe=noise_schedule.describe,
-                caution=caution,
+                warning=warning,
                 after="target",
             )
         with gr.Column(elem_classes="maincol"):
