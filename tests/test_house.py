@@ -120,18 +120,23 @@ def test_the_page_side_leaves_torch_out(module: str) -> None:
 def test_names_in_the_spec_are_the_names_of_the_registries() -> None:
     from dreamlab.classifiers import CLASSIFIERS
     from dreamlab.data.catalog import INFO
+    from dreamlab.diffusion.losses import WEIGHTINGS
     from dreamlab.diffusion.optim import OPTIMIZERS
-    from dreamlab.diffusion.samplers import SAMPLERS
+    from dreamlab.diffusion.process import TARGETS
+    from dreamlab.estimates.estimate import CLASSIFIER_COST, OPTIMIZER_NUMBERS
     from dreamlab.noise.schedules import SCHEDULES
+    from dreamlab.noise.timesteps import SAMPLERS
     from dreamlab.settings.presets import PRESETS
     from dreamlab.tasks import TASKS
 
     assert set(typing.get_args(names.DatasetName)) == set(INFO)
     assert set(typing.get_args(names.SamplerName)) == set(SAMPLERS)
     assert set(typing.get_args(names.ScheduleName)) == set(SCHEDULES)
-    assert set(typing.get_args(names.OptimizerName)) == set(OPTIMIZERS)
+    assert set(typing.get_args(names.TargetName)) == set(TARGETS)
+    assert set(typing.get_args(names.WeightingName)) == set(WEIGHTINGS)
+    assert set(typing.get_args(names.OptimizerName)) == set(OPTIMIZERS) == set(OPTIMIZER_NUMBERS)
     assert set(typing.get_args(names.PresetName)) == set(PRESETS)
-    assert set(typing.get_args(names.ClassifierName)) == set(CLASSIFIERS)
+    assert set(typing.get_args(names.ClassifierName)) == set(CLASSIFIERS) == set(CLASSIFIER_COST)
     assert set(KINDS) == set(TASKS)
 
 

@@ -4,7 +4,6 @@ alike, else by arithmetic."""
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -28,8 +27,9 @@ from dreamlab.settings import (
     TrainSpec,
     make,
 )
+from dreamlab.settings.budget import classifier_steps, training_steps
 from dreamlab.settings.guidance import guidance_weight
-from dreamlab.settings.names import ClassifierName
+from dreamlab.settings.names import ClassifierName, OptimizerName
 from dreamlab.store import Run, RunError, RunStore
 from dreamlab.store.machine import cores, has_cuda
 
@@ -57,7 +57,13 @@ CLASSIFIER_COST: dict[ClassifierName, float] = {
 """Time of a training step at 28x28 beside small_cnn's; `tests.bench.classifiers.costs` measures
 it."""
 EXTRACTOR_SECONDS, FIDELITY_SECONDS = 25.0, 1.5
-OPTIMIZER_NUMBERS = {"muon": 1.3, "adamw": 2.0, "adam": 2.0, "sgd": 1.0, "adafactor": 0.1}
+OPTIMIZER_NUMBERS: dict[OptimizerName, float] = {
+    "muon": 1.3,
+    "adamw": 2.0,
+    "adam": 2.0,
+    "sgd": 1.0,
+    "adafactor": 0.1,
+}
 """Numbers of state that an optimiser keeps per parameter; about, for Muon and Adafactor."""
 
 Known = Callable[[TrainSpec], Measurement | None]
@@ -147,13 +153,10 @@ def estimate(
 def classifying(spec: ClassifySpec) -> float:
     """Seconds of all seeds of one arm on one core."""
     info = catalog.info(spec.dataset)
-    steps = spec.steps
+    images = 0
     if spec.budget == "epochs":
-        steps = math.ceil(
-            spec.epochs
-            * sum(c.total for c in mixing.counts(spec.arm, available(spec)))
-            / spec.batch_size
-        )
+        images = sum(c.total for c in mixing.counts(spec.arm, available(spec)))
+    steps = classifier_steps(spec, images)
     cost = CLASSIFIER_COST[spec.classifier] * (info.size / 28) ** 2 * CLASSIFY_SECONDS_PER_IMAGE
     return spec.seeds * (steps * spec.batch_size + info.test / 3) * cost
 
@@ -255,7 +258,7 @@ def _train(spec: TrainSpec, past: Past) -> Estimate:
     busy = (
         1 - min(shown / (spec.preview_every + shown), PREVIEW_SHARE) if source != "history" else 1.0
     )
-    steps = spec.steps or math.ceil(spec.epochs * train_images(spec) / spec.batch_size)
+    steps = training_steps(spec, train_images(spec))
     seconds = steps * step / busy if steps else spec.seconds
     steps = steps or max(1, int(spec.seconds * busy / step))
     pixels = preview_images * network.image_size**2 * network.channels
