@@ -7,7 +7,6 @@ Sizes are sides of square images in pixels, from 8 upwards.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 
 from dreamlab.classifiers import attention, plain, published
 from dreamlab.classifiers.base import Classifier
+from dreamlab.data.imageset import ImageSource
 
 CLASSIFIERS: dict[str, Callable[[int, int, int], Classifier]] = {
     "small_cnn": plain.small_cnn,
@@ -31,16 +31,6 @@ CLASSIFIERS: dict[str, Callable[[int, int, int], Classifier]] = {
     "vit_b": published.vit_b,
     "swin_t": published.SwinT,
 }
-
-
-class ImageSource(Protocol):
-    """ImageSource uint8 (N, H, W, C) that may lie anywhere: an array, or a selection of several that is
-    read in parts."""
-
-    @property
-    def shape(self) -> tuple[int, ...]: ...
-
-    def __getitem__(self, index: Any, /) -> np.ndarray: ...
 
 
 def parameters(network: nn.Module) -> int:

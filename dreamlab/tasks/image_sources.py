@@ -1,4 +1,4 @@
-"""ImageSource where they lie: selections of arrays, of files in memory, and of images that are made when
+"""Images where they lie: selections of arrays and of files in memory, and images that are made when
 they are read."""
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from dreamlab.classifiers.networks import ImageSource
 from dreamlab.data import catalog, imageset
+from dreamlab.data.imageset import ImageSource
 from dreamlab.store import Run
 from dreamlab.store.cache import array_hash
 from dreamlab.tasks.context import TaskContext
