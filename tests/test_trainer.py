@@ -136,7 +136,7 @@ def test_a_mirrored_image_is_learned_mirrored(monkeypatch: pytest.MonkeyPatch) -
 
 def test_images_are_resized_once() -> None:
     t = trainer(image_size=12)
-    assert t.images.batch(0)[0].shape == (16, 1, 12, 12) and t.generator.image_size == 12
+    assert t.images.batch(0)[0].shape == (16, 12, 12, 1) and t.generator.image_size == 12
     assert np.isfinite(steps(t, 2)).all()
 
 
