@@ -4,6 +4,7 @@ every arm."""
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -32,6 +33,7 @@ class Arm:
         return self.form in ("replace", "add", "targeted", "synthetic")
 
 
+@functools.lru_cache(maxsize=1024)  # a form asks for every arm with every key press
 def parse(name: str) -> Arm:
     """An arm from its name. Raises SpecError where the name has no form."""
     name = check_arm(name)
@@ -77,12 +79,17 @@ def counts(arm: str, available: Sequence[int]) -> list[Counts]:
     or noise images. At least one image of each sort that the arm names. Raises ValueError where n
     is too small for that or a class does not exist.
     """
+    return list(_counts_of(arm, tuple(int(n) for n in available)))
+
+
+@functools.lru_cache(maxsize=1024)
+def _counts_of(arm: str, available: tuple[int, ...]) -> tuple[Counts, ...]:
     a = parse(arm)
     if a.form == "targeted" and max(a.classes) >= len(available):
         raise ValueError(
             f"arm {arm} names class {max(a.classes)}, the classes are 0 to {len(available) - 1}"
         )
-    return [_counts(a, c, int(n)) for c, n in enumerate(available)]
+    return tuple(_counts(a, c, n) for c, n in enumerate(available))
 
 
 def _counts(a: Arm, c: int, n: int) -> Counts:

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from dreamlab.checks.synthesize import check_pseudo_labels
 from dreamlab.classifiers.networks import outputs
 from dreamlab.data import catalog, imageset, selection
 from dreamlab.fidelity.extractors import ClassifierExtractor
-from dreamlab.settings import SynthesizeSpec
+from dreamlab.settings import SpecError, SynthesizeSpec
 from dreamlab.tasks.context import TaskContext, TaskError
 from dreamlab.tasks.fidelity.reference_classifier import reference_classifier
 from dreamlab.tasks.synthesize.image_set import TRAJECTORY_COLUMNS, Event, SampledSet
@@ -93,15 +94,10 @@ class LabelledSet(SampledSet):
 
     def all_classes(self) -> tuple[int, ...]:
         trained = self.pipeline.models[0].spec
-        if trained.conditional:
-            raise TaskError(
-                f"Pseudo-labels (--labeller): the generator {self.spec.source} was trained with"
-                " classes, so that its images have labels already; use none."
-            )
-        if self.spec.classes:
-            raise TaskError(
-                "Classes (--classes): a labeller fills all classes; leave the list empty."
-            )
+        try:
+            check_pseudo_labels(self.spec, trained)
+        except SpecError as error:
+            raise TaskError(str(error)) from None
         return tuple(range(len(catalog.info(trained.dataset).classes)))
 
     def sample(self) -> Iterator[Event]:
