@@ -9,7 +9,7 @@ from pydantic import model_validator
 
 from dreamlab.settings.base import Spec
 from dreamlab.settings.names import ClassifierName, DeviceName, LearningRateName, RecipeName
-from dreamlab.settings.real_data import DEVICE_HELP
+from dreamlab.settings.real_data import DEVICE_DETAIL, DEVICE_HELP
 from dreamlab.settings.setting import setting
 
 CLASSIFIER = "Classifier"
@@ -80,27 +80,30 @@ class ClassifierRecipe(Spec):
 
     recipe: RecipeName = setting(
         "fast",
-        "Training to start from: fast for small sets, strong for ResNets on whole sets, or that of"
-        " study S0, S2, S3 or S4; what is given beside it wins.",
+        "Training recipe to start from.",
+        detail="fast is for small sets, strong for ResNets on whole data sets; the others repeat"
+        " studies S0, S2, S3 and S4. Settings given beside the recipe win.",
         affects_result=False,
     )
     classifier: ClassifierName = setting("small_cnn", "Network of the classifier.")
     seeds: int = setting(
         5,
-        "Classifiers per arm, each with its own seed; a verdict needs at least 2, five are the"
-        " default.",
+        "Number of classifiers per arm, one per seed.",
+        detail="A verdict needs at least 2; more give narrower intervals.",
         ge=1,
         le=100,
     )
     budget: Literal["steps", "epochs"] = setting(
         "steps",
-        "steps: the same optimiser steps for every arm; epochs: the same epochs, so bigger arms"
-        " train longer (as the studies did).",
+        "What the length of a training is counted in.",
+        detail="steps: the same number of optimiser steps for every arm. epochs: the same number"
+        " of epochs, so that larger arms train longer (as in the studies).",
         label="Training budget",
     )
     steps: int = setting(
         400,
-        "Optimiser steps of every classifier, the same for every arm.",
+        "Optimiser steps of every classifier.",
+        detail="The same for every arm; used where the budget is steps.",
         label="Optimiser steps",
         ge=1,
         le=1_000_000,
@@ -108,58 +111,50 @@ class ClassifierRecipe(Spec):
     )
     epochs: int = setting(
         10,
-        "Passes over the arm's images where the budget is epochs.",
+        "Passes over the images of the arm.",
+        detail="Used where the budget is epochs.",
         ge=1,
         le=10_000,
         log=True,
         section=CLASSIFIER,
-        advanced=True,
     )
     augment: bool = setting(
         False,
-        "Classical augmentation fit for the data: shifted by a few pixels, mirrored only where that"
-        " keeps the class.",
+        "Use classical data augmentation.",
+        detail="Images are shifted by a few pixels, and mirrored where that keeps the class.",
         label="Classical augmentation",
         section=CLASSIFIER,
-        advanced=True,
     )
     batch_size: int = setting(
-        32,
-        "Images per optimiser step.",
-        unit="images",
-        ge=1,
-        le=8192,
-        log=True,
-        section=CLASSIFIER,
-        advanced=True,
+        32, "Images per optimiser step.", unit="images", ge=1, le=8192, log=True, section=CLASSIFIER
     )
     optimizer: Literal["adamw", "adam", "sgd"] = setting(
         "adamw",
-        "Optimiser of the classifier: AdamW, Adam, or SGD with momentum 0.9.",
+        "Optimiser of the classifier.",
+        detail="sgd: with momentum 0.9.",
         section=CLASSIFIER,
-        advanced=True,
     )
     learning_rate: float = setting(
-        4e-3, "Peak learning rate.", gt=0, le=10, log=True, section=CLASSIFIER, advanced=True
+        4e-3, "Peak learning rate.", gt=0, le=10, log=True, section=CLASSIFIER
     )
     learning_rate_schedule: LearningRateName = setting(
         "cosine",
-        "Course of the learning rate: a tenth of warm-up and a cosine to zero, or constant from the"
-        " start.",
+        "How the learning rate changes during training.",
+        detail="cosine: it rises over the first tenth and then falls to zero. constant: it stays"
+        " the same.",
         section=CLASSIFIER,
-        advanced=True,
     )
     weight_decay: float = setting(
         0.05,
-        "Weight decay of matrices: decoupled for AdamW, added to the gradient for Adam and SGD.",
+        "Strength of weight decay on matrices; 0 is off.",
+        detail="Decoupled for AdamW, added to the gradient for Adam and SGD.",
         ge=0,
         le=1,
         log=True,
         section=CLASSIFIER,
-        advanced=True,
     )
     device: DeviceName = setting(
-        "auto", DEVICE_HELP, section="Machine", advanced=True, affects_result=False
+        "auto", DEVICE_HELP, detail=DEVICE_DETAIL, section="Machine", affects_result=False
     )
 
     @model_validator(mode="before")
