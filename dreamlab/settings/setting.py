@@ -4,6 +4,7 @@ documents are made from it."""
 from __future__ import annotations
 
 import dataclasses
+import functools
 import typing
 from typing import Any, Literal
 
@@ -117,8 +118,9 @@ class Setting:
         return ""
 
 
-def settings_of(cls: type[BaseModel]) -> list[Setting]:
-    """The fields of a spec class in the order in which they are declared."""
+@functools.cache
+def settings_of(cls: type[BaseModel]) -> tuple[Setting, ...]:
+    """The fields of a spec class in the order in which they are declared; built once."""
     found = []
     kind_of = getattr(cls, "kind", "")
     for name, field in cls.model_fields.items():
@@ -155,7 +157,7 @@ def settings_of(cls: type[BaseModel]) -> list[Setting]:
                 is_positional=name == kind_of,
             )
         )
-    return found
+    return tuple(found)
 
 
 def _a(kinds: tuple[str, ...]) -> str:
