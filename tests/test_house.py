@@ -154,12 +154,34 @@ def test_every_setting_has_a_sentence_of_help_and_bounds(kind: str) -> None:
             )
 
 
-def test_the_readme_names_every_room_and_command() -> None:
+def test_the_readme_names_how_to_start_and_every_verb() -> None:
     readme = (ROOT / "README.md").read_text()
-    for room in MAY_IMPORT:
-        assert room in readme or room == "__main__", f"README does not name {room}"
     for text in ("make run", "make test", *(f"dreamlab {kind}" for kind in KINDS)):
         assert text in readme, f"README does not name `{text}`"
+
+
+def test_the_picture_and_the_table_of_rooms_are_what_the_code_says() -> None:
+    from tests.make_architecture import PAGE, PICTURE, page, picture
+
+    assert PAGE.read_text() == page(), "run `python -m tests.make_architecture`"
+    assert PICTURE.read_text() == picture(), "run `python -m tests.make_architecture`"
+
+
+@pytest.mark.parametrize("document", sorted((ROOT / "docs").glob("*.md")), ids=lambda p: p.name)
+def test_documents_name_functions_that_are_there(document: Path) -> None:
+    """`path/file.py: name` or `path/file.py: Class.method`."""
+    for file, path in re.findall(r"`(dreamlab/[\w/]+\.py): ([\w.]+)`", document.read_text()):
+        inside: ast.AST = ast.parse((ROOT / file).read_text())
+        for name in path.split("."):
+            inside = next((n for n in ast.walk(inside) if name in names_of(n)), None)
+            assert inside, f"{document.name} names {path} in {file}, where it is not"
+
+
+def names_of(node: ast.AST) -> set[str]:
+    if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+        return {node.name}
+    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+    return {t.id for t in targets if isinstance(t, ast.Name)}
 
 
 def test_the_page_of_settings_is_what_the_specs_say() -> None:
