@@ -1,5 +1,5 @@
-"""How classifiers are trained: what the specs of one classifier and of a mix share, and the recipes
-to start from."""
+"""How classifiers are trained: the settings that `classify` and `mix` share, and recipes to start
+from."""
 
 from __future__ import annotations
 
@@ -72,11 +72,11 @@ RECIPES: dict[str, dict[str, Any]] = {
         "epochs": 50,
     },
 }
-"""Name -> fields of a classifier's training that differ from the defaults."""
+"""Name -> the settings that differ from the defaults."""
 
 
 class ClassifierRecipe(Spec):
-    """The classifier and its training; `recipe` fills what is not given."""
+    """The classifier and its training. `recipe` sets whatever is not given."""
 
     recipe: RecipeName = setting(
         "fast",

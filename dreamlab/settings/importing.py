@@ -1,5 +1,4 @@
-"""Spec of an import: images from elsewhere, real or synthetic, made into a set that every other run
-can use."""
+"""Settings of an import: images from elsewhere, real or synthetic."""
 
 from __future__ import annotations
 

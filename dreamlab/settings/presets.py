@@ -1,5 +1,5 @@
-"""Settings to start from. What a study does not say is filled with the assumption beside it (docs
-of the studies say more)."""
+"""Presets of a training. Where a study does not state a value, the comment says what is assumed
+(docs/studies has more)."""
 
 from __future__ import annotations
 
@@ -63,4 +63,4 @@ PRESETS: dict[str, dict[str, Any]] = {
         "learning_rate_schedule": "cosine",
     },
 }
-"""Name -> fields of a training that differ from the defaults."""
+"""Name -> the settings that differ from the defaults."""

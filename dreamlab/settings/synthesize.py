@@ -1,4 +1,4 @@
-"""Spec of a synthetic set: which generator, how it is guided, how it is sampled."""
+"""Settings of a synthetic set: which generator, guidance and sampler."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dreamlab.settings.train import MACHINE, STAGES
 
 GUIDANCE, LABELS, SAMPLER = "Guidance", "Pseudo-labels", "Sampler"
 KEPT_CHECKPOINT = re.compile(r"step-\d{6,}")
-"""Names of checkpoints that were kept on the way."""
+"""Names of the checkpoints that a training keeps on the way."""
 
 
 class SynthesizeSpec(Spec):
