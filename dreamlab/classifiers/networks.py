@@ -1,7 +1,6 @@
-"""The registry of classifiers: (channels, size, classes) -> network that gives logits and the
-features before its last layer.
+"""The registry of classifiers: (channels, size, classes) -> network.
 
-Sizes are sides of square images in pixels, from 8 upwards.
+`size` is the side of square images in pixels, 8 or more.
 """
 
 from __future__ import annotations
@@ -34,8 +33,8 @@ CLASSIFIERS: dict[str, Callable[[int, int, int], Classifier]] = {
 
 
 class ImageSource(Protocol):
-    """ImageSource uint8 (N, H, W, C) that may lie anywhere: an array, or a selection of several that is
-    read in parts."""
+    """uint8 images (N, H, W, C), wherever they are stored: an array, or a selection that is read in
+    parts."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...
@@ -44,13 +43,13 @@ class ImageSource(Protocol):
 
 
 def parameters(network: nn.Module) -> int:
-    """Weights that are trained."""
+    """Number of trained parameters."""
     return sum(p.numel() for p in network.parameters())
 
 
 def normalise(images: Tensor) -> Tensor:
-    """uint8 (N, H, W, C) to float32 (N, C, H, W) in [-1, 1]; NHWC memory becomes channels-last
-    without a copy."""
+    """uint8 (N, H, W, C) to float32 (N, C, H, W) in [-1, 1]. The memory layout becomes
+    channels-last without a copy."""
     return images.permute(0, 3, 1, 2).to(torch.float32).div_(127.5).sub_(1.0)
 
 

@@ -1,4 +1,4 @@
-"""Sweep: the runs of a curve against guidance weight, sampler steps, or T."""
+"""The runs of a curve against guidance weight, sampler steps, or T."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def plan(spec: SweepSpec, store: RunStore) -> list[Child]:
 
 
 def points(spec: SweepSpec, trained: TrainSpec) -> list[float]:
-    """The points of the curve, sorted. Raises SpecError where one is impossible with this
+    """The points of the curve, sorted. Raises SpecError if one is impossible with this
     generator."""
     # a usual point that this generator cannot do is left out; one that was asked for is refused
     usual = DEFAULT_VALUES[spec.axis]
