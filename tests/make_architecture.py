@@ -29,8 +29,8 @@ PLACE = {
     "diffusion": 5.2,
     "experiments": 1.6,
     "architecture": 4.45,
-    "data": 1.8,
-    "engine": 2.8,
+    "data": 2.0,
+    "engine": 2.9,
     "studies": 1.1,
     "store": 2.2,
     "fidelity": 6.0,
@@ -86,26 +86,23 @@ def reach(uses: dict[str, set[str]], room: str) -> set[str]:
     return found
 
 
-def downward(uses: dict[str, set[str]]) -> dict[str, set[str]]:
-    """The imports without those that close a circle."""
-    return {r: {u for u in uses[r] if r not in reach(uses, u)} for r in uses}
-
-
-def levels(below: dict[str, set[str]]) -> list[list[str]]:
-    """Rooms by the longest chain of imports below them: the first list imports nothing."""
+def levels(uses: dict[str, set[str]]) -> list[list[str]]:
+    """Rooms by the longest chain of imports below them: the first list imports nothing. Raises
+    ValueError if rooms import each other in a circle."""
     depth: dict[str, int] = {}
-    while len(depth) < len(below):
-        ready = [r for r in below if r not in depth and below[r] <= depth.keys()]
-        depth |= {r: 1 + max((depth[u] for u in below[r]), default=-1) for r in ready}
-    return [sorted(r for r in below if depth[r] == i) for i in range(max(depth.values()) + 1)]
+    while len(depth) < len(uses):
+        ready = [r for r in uses if r not in depth and uses[r] <= depth.keys()]
+        if not ready:
+            raise ValueError(f"circle of imports: {', '.join(sorted(uses.keys() - depth.keys()))}")
+        depth |= {r: 1 + max((depth[u] for u in uses[r]), default=-1) for r in ready}
+    return [sorted(r for r in uses if depth[r] == i) for i in range(max(depth.values()) + 1)]
 
 
 def picture() -> str:
     """The rooms as an SVG: a room stands above all that it imports. A line is left out where a
     longer chain says the same."""
     uses, heavy = graph()
-    below = downward(uses)
-    rows = levels(below)[::-1]
+    rows = levels(uses)[::-1]
     width = round(max(PLACE.values()) * COLUMN + WIDTH + 2 * MARGIN)
     height = (len(rows) - 1) * ROW + HEIGHT + 2 * MARGIN + 26
     at = {
@@ -119,7 +116,7 @@ def picture() -> str:
         f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
     ]
     for room in sorted(uses):
-        direct = below[room] - {x for other in below[room] for x in reach(below, other)}
+        direct = uses[room] - {x for other in uses[room] for x in reach(uses, other)}
         for other in sorted(direct):
             (x, y), (to_x, to_y) = at[room], at[other]
             parts.append(
@@ -146,7 +143,7 @@ def picture() -> str:
 def table() -> str:
     """The rooms with the first sentences of their docstrings, between the markers of the page."""
     rows = []
-    for room in [room for level in levels(downward(graph()[0])) for room in level]:
+    for room in [room for level in levels(graph()[0]) for room in level]:
         tree = ast.parse((ROOT / "dreamlab" / room / "__init__.py").read_text())
         text = (ast.get_docstring(tree) or "").split("\n\n")[0].replace("\n", " ")
         rows.append(f"| `dreamlab/{room}` | {text} |")

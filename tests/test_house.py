@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "architecture": {"settings", "data"},
     "stats": set(),
     "studies": {"settings"},
-    "experiments": COMMON | {"stats", "studies", "checks"},
+    "experiments": COMMON | {"stats", "studies"},
     "checks": PLANNING,
     "estimates": PLANNING | {"engine"},
     "diffusion": {"settings", "architecture", "noise"},

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dreamlab.checks import Known, check
 from dreamlab.data import catalog
 from dreamlab.experiments import Child, plan, report
 from dreamlab.settings import (
@@ -193,18 +194,16 @@ def test_a_set_is_taken_as_it_is(store: RunStore, labels: np.ndarray) -> None:
     )
     assert by_role[f"arm:{made.id}:real+1x"].values["synthetic"] == made.id and "set" not in by_role
     with pytest.raises(
-        SpecError, match=r"has 20 images of class 0 \(0\), the arms need 30"
+        SpecError, match=r"has 20 images of class 0 \(0\), 30 are needed"
     ) as refused:
-        plan(make(MixSpec, {**BARE, "sets": (made.id,), "arms": ("real+3x", "50/50")}), store)
+        check(
+            make(MixSpec, {**BARE, "sets": (made.id,), "arms": ("real+3x", "50/50")}), Known(store)
+        )
     assert refused.value.field == "sets"
     other = new_run(store, "train", {"dataset": "digits"})
     with pytest.raises(SpecError, match="holds digits images; a set of mnist5k is needed"):
-        plan(
-            make(
-                MixSpec, {**BARE, "sets": (new_set(store, other, images, np.arange(200) % 10).id,)}
-            ),
-            store,
-        )
+        made = new_set(store, other, images, np.arange(200) % 10)
+        check(make(MixSpec, {**BARE, "sets": (made.id,)}), Known(store))
 
 
 @pytest.mark.parametrize(
@@ -236,7 +235,7 @@ def test_impossible_mixes_are_refused(
 ) -> None:
     source = new_run(store, "train", train)
     with pytest.raises(SpecError, match=words) as refused:
-        plan(make(MixSpec, {"sources": (source.id,), **values}), store)
+        check(make(MixSpec, {"sources": (source.id,), **values}), Known(store))
     assert refused.value.field == field
 
 
@@ -244,9 +243,9 @@ def test_a_source_that_is_no_generator_is_refused(store: RunStore) -> None:
     source = new_run(store, "train", {})
     made = new_run(store, "synthesize", {"source": source.id})
     with pytest.raises(SpecError, match="a train run is needed"):
-        plan(make(MixSpec, {"sources": (made.id,)}), store)
+        check(make(MixSpec, {"sources": (made.id,)}), Known(store))
     with pytest.raises(SpecError, match="There is no run"):
-        plan(make(MixSpec, {"sources": ("nobody",)}), store)
+        check(make(MixSpec, {"sources": ("nobody",)}), Known(store))
     with pytest.raises(SpecError, match="seeds"):
         make(MixSpec, {"seeds": 1})
     with pytest.raises(RunError, match="has no parts"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dreamlab.experiments.children import Child, Status
+from dreamlab.experiments.children import Child, Runs, Status
 from dreamlab.experiments.mix.plan import plan as plan_mix
 from dreamlab.experiments.mix.report import report as report_mix
 from dreamlab.experiments.study.plan import plan as plan_study
@@ -15,18 +15,18 @@ from dreamlab.experiments.sweep.report import report as report_sweep
 from dreamlab.settings import MixSpec, Spec, StudySpec, SweepSpec
 from dreamlab.store import Run, RunError, RunStore
 
-__all__ = ["Child", "Status", "plan", "report"]
+__all__ = ["Child", "Runs", "Status", "plan", "report"]
 
 
-def plan(spec: Spec, store: RunStore) -> list[Child]:
+def plan(spec: Spec, runs: Runs) -> list[Child]:
     """The runs that an experiment needs, each after those that it depends on. Raises SpecError or
     RunError."""
     if isinstance(spec, MixSpec):
-        return plan_mix(spec, store)
+        return plan_mix(spec)
     if isinstance(spec, SweepSpec):
-        return plan_sweep(spec, store)
+        return plan_sweep(spec, runs)
     if isinstance(spec, StudySpec):
-        return plan_study(spec, store)
+        return plan_study(spec)
     raise RunError(f"A {spec.kind} run has no parts; mix, sweep and study have.")
 
 

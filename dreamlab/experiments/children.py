@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from dreamlab.settings import SpecError, TrainSpec
 from dreamlab.store import Run, RunError, RunStatus, RunStore
@@ -20,6 +20,13 @@ class Child:
     role: str
     kind: str
     values: dict[str, Any]
+
+
+class Runs(Protocol):
+    """What finds runs: a store, or the record of the checks."""
+
+    def get(self, name: str) -> Run:
+        """A run by its id. Raises RunError."""
 
 
 class Children:
@@ -51,11 +58,11 @@ class Children:
 
 
 def train_run(
-    store: RunStore, name: str, field: str, words: str = "Generator (--from)"
+    runs: Runs, name: str, field: str, words: str = "Generator (--from)"
 ) -> tuple[Run, TrainSpec]:
     """A train run and its spec. Raises SpecError for `field`, named as in `words`."""
     try:
-        run = store.get(name)
+        run = runs.get(name)
         spec = run.spec
     except RunError as error:
         raise SpecError(f"{words}: {error}", field) from None

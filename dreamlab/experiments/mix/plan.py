@@ -7,12 +7,10 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from dreamlab.checks.synthetic_set import _check_generator, check_set
 from dreamlab.data import mixing
 from dreamlab.data.available import available, real_data
 from dreamlab.experiments.children import Child
 from dreamlab.settings import ClassifierRecipe, MixSpec, RealData, SpecError
-from dreamlab.store import RunStore
 
 OWN, ARM, ALL = "own", "arm", "all"
 TRAINED_HERE = {
@@ -153,22 +151,19 @@ def set_role(cell: MixArm) -> str:
     return f"set:{cell.key}:{cell.arm}" if cell.key == ARM else f"set:{cell.key}"
 
 
-def plan(spec: MixSpec, store: RunStore) -> list[Child]:
+def plan(spec: MixSpec) -> list[Child]:
     """Children: `generator:<key>` if the mix trains one, `set:<key>`, `arm:real`, `control:<arm>`,
     `arm:<key>:<arm>`, and `surface:<size>:...`. Raises SpecError."""
     listed = cells(spec) + surface(spec)
-    needed = _needed(spec, listed)
+    needed = needed_images(spec)
     children: list[Child] = []
     for role, cell in {set_role(c): c for c in listed if c.key}.items():
         if cell.key in TRAINED_HERE:
             values = training(spec, cell.key, cell if cell.key == ARM else None)
             children.append(Child(role.replace("set", "generator", 1), "train", values))
-        elif cell.key in spec.sources:
-            _check_generator(spec, store, cell.key)
     for role in needed:
         key = role.split(":")[1]
         if key in spec.sets and key not in spec.sources:
-            check_set(spec, store, key, needed[role], "sets")
             continue
         source = f"@{role.replace('set', 'generator', 1)}" if key in TRAINED_HERE else key
         children.append(Child(role, "synthesize", _sampling(spec, source, needed[role])))
@@ -177,11 +172,11 @@ def plan(spec: MixSpec, store: RunStore) -> list[Child]:
     return children
 
 
-def _needed(spec: MixSpec, listed: list[MixArm]) -> dict[str, list[int]]:
-    """Number of synthetic images per class that each set needs for all its cells.
-    Raises SpecError."""
+def needed_images(spec: MixSpec) -> dict[str, list[int]]:
+    """Role of a synthetic set -> number of images per class that all its arms need. Raises
+    SpecError if an arm is impossible with the available real images."""
     needed: dict[str, list[int]] = {}
-    for cell in listed:
+    for cell in cells(spec) + surface(spec):
         try:
             found = [
                 c.synthetic

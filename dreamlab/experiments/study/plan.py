@@ -10,7 +10,6 @@ from dreamlab.data import mixing
 from dreamlab.data.available import available, real_data
 from dreamlab.experiments.children import Child
 from dreamlab.settings import ClassifySpec, SpecError, StudySpec, make
-from dreamlab.store import RunStore
 from dreamlab.studies.model import NEEDED, Scale, Study, StudyPart
 
 
@@ -38,7 +37,7 @@ def dataset_of(spec: StudySpec) -> str:
     return spec.dataset or scale.dataset
 
 
-def plan(spec: StudySpec, store: RunStore) -> list[Child]:
+def plan(spec: StudySpec) -> list[Child]:
     """The parts of the scale as children, each after those that it depends on. Raises SpecError."""
     _, scale = chosen(spec)
     compared = scale.comparisons or any(m.minus for m in scale.measures)

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from dreamlab.checks.synthetic_set import check_images
 from dreamlab.classifiers.networks import ImageSource
 from dreamlab.data import catalog, imageset, mixing, selection
-from dreamlab.settings import ClassifySpec, ImportSpec, SynthesizeSpec, TrainSpec
+from dreamlab.settings import ClassifySpec, ImportSpec, SpecError, SynthesizeSpec, TrainSpec
 from dreamlab.store import Run, RunError
 from dreamlab.store.cache import array_hash
 from dreamlab.tasks.classify.image_sources import (
@@ -98,7 +99,11 @@ def mixed(ctx: TaskContext, spec: ClassifySpec, data: catalog.DataSet) -> Traini
                 f"Arm {spec.arm} needs synthetic images: name a synthetic set (--synthetic)."
             )
         run, synthetic, labels = synthetic_set(ctx, spec.synthetic)
-        _check(spec, data, synthetic, labels, counts)
+        try:
+            needed = [c.synthetic for c in counts]
+            check_images(spec.synthetic, synthetic, labels, needed, data.info, "synthetic")
+        except SpecError as error:
+            raise TaskError(str(error)) from None
         hashes.append(set_hash(ctx, run))
     made_at = 0 if synthetic.shape[1] == data.info.size else synthetic.shape[1]
     return TrainingSet(
@@ -149,32 +154,3 @@ def has_labels(ctx: TaskContext, made: SynthesizeSpec) -> bool:
     except RunError:
         return True
     return made.labeller != "none" or not isinstance(trained, TrainSpec) or trained.conditional
-
-
-def _check(
-    spec: ClassifySpec,
-    data: catalog.DataSet,
-    images: np.ndarray,
-    labels: np.ndarray,
-    counts: list[mixing.Counts],
-) -> None:
-    name, info = f"The synthetic set {spec.synthetic}", data.info
-    if images.shape[3] != info.channels:
-        raise TaskError(
-            f"{name} has {images.shape[3]} colour channels, {info.title} has {info.channels};"
-            " choose a set of the same data."
-        )
-    held = np.bincount(labels, minlength=len(info.classes))
-    if len(held) > len(info.classes):
-        raise TaskError(
-            f"{name} has images of class {len(held) - 1}, {info.title} has the classes 0 to"
-            f" {len(info.classes) - 1}."
-        )
-    lacking = [c for c, count in enumerate(counts) if held[c] < count.synthetic]
-    if lacking:
-        c = lacking[0]
-        more = f" (so it is with {len(lacking)} classes)" if len(lacking) > 1 else ""
-        raise TaskError(
-            f"{name} has {held[c]} images of class {c}, arm {spec.arm} needs"
-            f" {counts[c].synthetic}{more}; sample more."
-        )
