@@ -1,4 +1,4 @@
-"""What went wrong in a process, in one sentence."""
+"""Errors of a worker as one sentence for the user."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 def explain(error: BaseException, path: Path) -> str:
-    """One sentence for the page; the traceback is in worker.log."""
+    """One sentence for the page. The traceback is in worker.log."""
     text = " ".join(str(error).split())
     if isinstance(error, (TaskError, SpecError, RunError)):
         return text
