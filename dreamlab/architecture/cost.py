@@ -82,7 +82,7 @@ def _block(network: Network, b: BlockPlan, dim: int) -> int:
     ddpm = network.wiring == "ddpm"
     total = 2 * b.channels + (
         2 * b.out if ddpm else 0
-    )  # norms: the second one of compact has no weights of its own
+    )  # the second norm of the compact layout has no weights
     total += (
         _conv(b.channels, b.out) + _linear(dim, b.out if ddpm else 2 * b.out) + _conv(b.out, b.out)
     )

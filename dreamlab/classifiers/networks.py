@@ -59,7 +59,7 @@ def outputs(
     """Batches of (features (n, dimensions), probabilities (n, classes)) of uint8 NHWC images, in
     order, on the CPU."""
     network.eval()
-    # the activations of large images and deep networks are what fills the memory
+    # memory is filled by the activations of large images and deep networks
     batch_size = max(1, min(batch_size, batch_size * 64**2 // (images.shape[1] * images.shape[2])))
     with torch.inference_mode():
         for start in range(0, images.shape[0], batch_size):

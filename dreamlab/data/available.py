@@ -61,6 +61,6 @@ def available(data: RealData) -> list[int]:
 
 @functools.lru_cache(maxsize=64)
 def _available(data: RealData) -> tuple[int, ...]:
-    # a form asks for it with every key press, once per arm
+    # a form calls this for every arm at every key press
     found = np.bincount(train_labels(data)[_roles(data).pool], minlength=len(classes_of(data)))
     return tuple(int(n) for n in found)

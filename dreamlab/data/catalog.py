@@ -300,5 +300,5 @@ def _load(name: str, data_dir: str) -> DataSet:
                 f" labels; images of {shape} with labels 0 to {len(known.classes) - 1} are needed."
             )
     for array in (train_x, train_y, test_x, test_y):
-        array.setflags(write=False)  # the cache hands the same arrays to everybody
+        array.setflags(write=False)  # the cached arrays are shared
     return DataSet(known, train_x, train_y, test_x, test_y)

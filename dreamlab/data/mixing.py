@@ -209,11 +209,11 @@ class Leakage:
     @property
     def badge(self) -> str:
         if self.extra == 0:
-            return f"generator saw the same {self.generator_saw:,} images"
+            return f"generator trained on the same {self.generator_saw:,} images"
         aside = f", {self.validation:,} of them set aside for validation" if self.validation else ""
         if self.generator_saw > self.extra:
-            return f"generator saw {self.extra:,} more real images{aside}"
-        return f"generator saw {self.generator_saw:,} others{aside}"
+            return f"generator trained on {self.extra:,} more real images{aside}"
+        return f"generator trained on {self.generator_saw:,} other images{aside}"
 
 
 def leakage(generator: np.ndarray, arm: np.ndarray, validation: np.ndarray) -> Leakage:

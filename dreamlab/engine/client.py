@@ -153,7 +153,7 @@ def living_clients(runs: Path | str) -> list[int]:
             continue
         value = read_json(file)
         if not isinstance(value, dict) or value.get("host") != host():
-            continue  # somebody on another machine has an engine there
+            continue  # this client runs on another machine, with an engine there
         if alive(int(file.name), float(value.get("pid_started", 0.0))):
             found.append(int(file.name))
         else:

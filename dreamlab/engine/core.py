@@ -102,7 +102,7 @@ class Engine:
             if entry.id in self.active:
                 action(entry)
         except Exception as error:
-            if self._said.get(entry.id) != repr(error):  # once, not ten times a second
+            if self._said.get(entry.id) != repr(error):  # logged once, not in every round
                 self._said[entry.id] = repr(error)
                 log.exception("%s", entry.id)
 
@@ -115,8 +115,7 @@ class Engine:
             return
         now = time.monotonic()
         again = [i for i, when in self._unreadable.items() if now - when > RETRY_UNREADABLE]
-        # a directory that came within the clock's grain of the last scan would be missed by the
-        # stamp alone
+        # the time stamp alone could miss a directory that was created just after the last scan
         if stamp == self._folder_stamp and time.time_ns() - stamp > 10**9 and not again:
             return
         self._folder_stamp = stamp
@@ -160,7 +159,7 @@ class Engine:
         elif entry.job["state"] == "interrupted":
             entry.phase, entry.until = "interrupted", time.monotonic() + transitions.INTERRUPTED_FOR
         elif entry.job["state"] == "queued" and entry.events_attempt >= entry.attempt:
-            self._ended(entry)  # a worker that nobody noted, and that is gone
+            self._ended(entry)  # a worker that was never noted, and has ended
 
     def _attach(self, entry: Entry, pid: int, pid_started: float) -> None:
         device = str(entry.job.get("device", "cpu"))
@@ -184,7 +183,7 @@ class Engine:
                     running.exit_status = notice.status
         elif entry is None or entry.phase != "launching":
             if notice.what == "started" and notice.key not in ("live", *self.active):
-                kill_group(notice.pid, started(notice.pid))  # its run was deleted in between
+                kill_group(notice.pid, started(notice.pid))  # its run was deleted meanwhile
         elif notice.what == "started":
             entry.phase = "running"
             entry.write_job("running", pid=notice.pid, pid_started=started(notice.pid), host=host())
@@ -220,7 +219,7 @@ class Engine:
             kill_group(pid, pid_started)
         elif (
             stop is None and not entry.final()
-        ):  # one that follows a stop or an end waits until the worker is gone
+        ):  # a resume after a stop or an end waits until the worker has ended
             (entry.run.path / "resume").unlink(missing_ok=True)
         if entry.final() and entry.until == 0.0:
             entry.until = time.monotonic() + LONGEST_GOODBYE

@@ -56,7 +56,9 @@ class Entry:
     def __init__(self, run: Run):
         self.run, self.id, self.record = run, run.id, run.record
         self.kind, self.is_group = self.record.kind, self.record.kind in EXPERIMENT_KINDS
-        self.device_wanted = str(self.record.spec.get("device", "cpu"))  # an import needs none
+        self.device_wanted = str(
+            self.record.spec.get("device", "cpu")
+        )  # an import has no such setting
         self.devices_wanted = int(self.record.spec.get("devices", 1))
         self.seen = time.monotonic()
         self.submitted = (run.path / "spec.json").stat().st_mtime

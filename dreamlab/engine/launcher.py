@@ -246,7 +246,7 @@ class SpawnLauncher:
     def start(self, request: Request) -> None:
         """Starts the worker at once. A notice says so, or why it failed."""
         env = environment()
-        if request.device != "cpu":  # the worker counts from the first of what it sees
+        if request.device != "cpu":  # the worker numbers only the devices that it sees
             env["CUDA_VISIBLE_DEVICES"] = request.visible
             names = ",".join(f"cuda:{i}" for i in range(len(request.device.split(","))))
             request = dataclasses.replace(request, device=names)

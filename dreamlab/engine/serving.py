@@ -93,8 +93,8 @@ class _EngineLoop:
             self.needed = time.monotonic()
         if time.monotonic() - self.needed < self.linger:
             return True
-        # whoever comes now finds no engine.json and starts an engine that waits for the lock;
-        # whoever came just before is seen by one last look
+        # a client that comes now finds no engine.json and starts an engine that waits for the
+        # lock; one that came just before is found by one last look
         (self.engine.store.folders.engine / "engine.json").unlink(missing_ok=True)
         self.engine.tick()
         if self._busy():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dreamlab.settings import EXPERIMENT_KINDS
 from dreamlab.store.machine import Device, cores
 
-MOST_THREADS = 16  # networks of this size get slower with more
+MOST_THREADS = 16  # with more, networks of this size become slower
 WHOLE_DEVICE = frozenset({"train", "synthesize", "fidelity"})
 
 

@@ -48,9 +48,9 @@ class Origin:
     def why(self) -> str:
         """The text shown if the leakage is unknown."""
         return (
-            "made elsewhere: what its generator saw is not known"
+            "made elsewhere: its training images are not known"
             if self.foreign
-            else "it is not known what this generator saw"
+            else "the training images of this generator are not known"
         )
 
 

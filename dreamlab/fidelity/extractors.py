@@ -82,8 +82,7 @@ class InceptionExtractor:
         state = _read(path)
         self.device, self.batch_size = device, batch_size
         self.id = weights_id({k: v.numpy() for k, v in state.items()})
-        # torch-fidelity unpickles whatever the file holds; it is given our own copy of the tensors
-        # instead
+        # torch-fidelity would unpickle the file; it gets our own copy of the tensors instead
         safe = io.BytesIO()
         torch.save(state, safe)
         safe.seek(0)
@@ -138,7 +137,7 @@ def _read(path: str) -> dict[str, Tensor]:
         state = torch.load(file, map_location="cpu", weights_only=True)
     except (
         Exception
-    ) as error:  # torch raises several kinds for a file that is not tensors; all mean the same here
+    ) as error:  # torch raises several types of errors for a file that does not hold tensors
         raise ExtractorError(
             f"{path} cannot be read as plain tensors ({type(error).__name__}); give"
             f" {INCEPTION_FILE}."

@@ -108,6 +108,6 @@ def _nuclear(matrix: np.ndarray) -> float:
         return float(np.linalg.svd(matrix, compute_uv=False).sum())
     gram = matrix @ matrix.T if matrix.shape[0] <= matrix.shape[1] else matrix.T @ matrix
     values = np.linalg.eigvalsh(gram)
-    # what is below the rounding of the largest value is a null direction: its root would be noise,
-    # not a contribution
+    # values below the rounding error of the largest are null directions, whose roots would be
+    # noise
     return float(np.sqrt(values[values > values[-1] * 1e-15]).sum())

@@ -104,7 +104,7 @@ def kid(
         raise ValueError(
             f"an interval needs at least 4 images in each set, there are {len(x)} and {len(y)}"
         )
-    # beyond MOST the error comes from every k-th image, which makes it too large rather than too
+    # above MOST the error is computed from every k-th image, which makes it too large, not too
     # small
     thinned = _Kernels(x[:: -(-len(x) // MOST)], y[:: -(-len(y) // MOST)])
     whole = thinned if thinned.xy.shape == (len(x), len(y)) else None

@@ -38,7 +38,7 @@ def linear_scaled_betas(num_train_timesteps: int) -> np.ndarray:
 
 @functools.lru_cache(maxsize=64)
 def _factor(num_train_timesteps: int) -> float:
-    from scipy.optimize import brentq  # a fifth of a second, and few need it
+    from scipy.optimize import brentq  # takes 0.2 s to import and is rarely needed
 
     ramp, wanted = linear_betas(num_train_timesteps), np.log1p(-linear_betas(REFERENCE_T)).sum()
 

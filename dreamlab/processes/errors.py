@@ -19,7 +19,7 @@ def explain(error: BaseException, path: Path) -> str:
     if isinstance(error, (TaskError, SpecError, RunError)):
         return text
     code = error.errno if isinstance(error, OSError) else None
-    # safetensors and sqlite report a full disk in errors of their own
+    # safetensors and sqlite have their own errors for a full disk
     if code in FULL or "No space left on device" in text or "disk is full" in text:
         free = shutil.disk_usage(path if path.exists() else path.anchor).free
         return (

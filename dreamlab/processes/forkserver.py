@@ -70,7 +70,7 @@ def preload(names: Iterable[str]) -> None:
                 raise
             log.exception("%s cannot be imported", name)
     gc.collect()
-    gc.freeze()  # children share these pages as long as no collection touches them
+    gc.freeze()  # children share this memory as long as no garbage collection touches it
 
 
 class ForkServer:
@@ -146,7 +146,7 @@ class ForkServer:
         except BaseException:
             traceback.print_exc()
         finally:
-            os._exit(status)  # whatever happened: this process must not go on as a second server
+            os._exit(status)  # in any case: this process must not go on as a second server
 
     def _say(self, what: dict[str, Any]) -> None:
         os.write(self._answers, json.dumps(what).encode() + b"\n")
@@ -174,8 +174,8 @@ def main() -> int:
     """Imports, says that it is ready, and serves until stdin ends."""
     began = time.monotonic()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
-    # stdin and stdout become private descriptors, so that no library and no child can write into
-    # the answers
+    # stdin and stdout become private descriptors, so that no library or child writes between the
+    # answers
     requests, answers = os.dup(0), os.dup(1)
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)

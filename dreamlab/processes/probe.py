@@ -64,7 +64,7 @@ def measure(spec: TrainSpec, cache: ArtefactCache) -> dict[str, Any]:
         }
     )
     trainer = Trainer(tried, catalog.load(spec.dataset, spec.data_dir), device)
-    # the probe of precisions needs some twenty steps: only where they are quick
+    # comparing number formats takes some twenty steps, so it is done only if they are quick
     choice = spec.precision
     if choice == "auto" and at_once < whole:
         choice = "fp32" if device.type == "cpu" else "bf16"
@@ -89,7 +89,7 @@ def measure(spec: TrainSpec, cache: ArtefactCache) -> dict[str, Any]:
             started = now
             if (
                 now - begun > PATIENCE and times["bf16"]
-            ):  # slow steps: what was seen so far has to do
+            ):  # slow steps: decide from those measured so far
                 probe.choice = (
                     "bf16"
                     if statistics.median(times["bf16"]) < statistics.median(times["fp32"])
@@ -127,10 +127,10 @@ def _forward(trainer: Any, images: int, precision: str) -> float:
 
 def main() -> int:
     """Answers one request; exit status 0 also where the answer is an error."""
-    os.nice(10)  # whoever watches a page comes first
+    os.nice(10)  # the dashboard has priority
     request = json.load(sys.stdin)
     output = os.dup(1)
-    os.dup2(2, 1)  # whatever libraries print goes to stderr
+    os.dup2(2, 1)  # output of libraries goes to stderr
     try:
         catalog.add_runs_folder(Path(request["runs"]))
         answer = measure(make(TrainSpec, request["spec"]), ArtefactCache(Path(request["cache"])))

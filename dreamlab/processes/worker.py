@@ -136,7 +136,7 @@ def _take_log(path: Path) -> bool:
     except (
         ImportError,
         OSError,
-    ) as error:  # a file system without locks: the engine's own lock has to do
+    ) as error:  # a file system without locks: the engine's own lock must suffice
         print(f"{path} cannot be locked: {error}", file=sys.stderr)
     sys.stdout.flush()
     sys.stderr.flush()

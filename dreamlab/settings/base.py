@@ -36,7 +36,7 @@ class Spec(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _split_lists(cls, value: Any, info: Any) -> Any:
-        # forms and the command line give lists as "1, 2": one rule for every tuple field
+        # forms and the command line give lists as "1, 2"
         if (
             isinstance(value, str)
             and info.field_name

@@ -14,7 +14,7 @@ from dreamlab.settings.setting import setting
 
 CLASSIFIER = "Classifier"
 
-# what a study does not say is filled with the assumption beside it
+# what a study does not state is assumed, as noted beside it
 RECIPES: dict[str, dict[str, Any]] = {
     "fast": {},
     "strong": {
@@ -27,7 +27,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "budget": "steps",
         "steps": 20_000,
     },
-    # S0: Adam, 5e-4, batch 64 are given; epochs are not: 20
+    # S0 states Adam, 5e-4, batch 64; 20 epochs are assumed
     "s0": {
         "classifier": "unet_encoder",
         "optimizer": "adam",
@@ -38,7 +38,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "budget": "epochs",
         "epochs": 20,
     },
-    # S2: the MLP's layers, rate and epochs are not given: Adam, 1e-3, batch 128, 20 epochs
+    # S2 states an MLP; its layers, Adam, 1e-3, batch 128 and 20 epochs are assumed
     "s2": {
         "classifier": "mlp",
         "optimizer": "adam",
@@ -49,7 +49,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "budget": "epochs",
         "epochs": 20,
     },
-    # S3: SGD, 0.01, batch 256, 50 epochs (30 for the long tail) are given; momentum 0.9 assumed
+    # S3 states SGD, 0.01, batch 256, 50 epochs (30 for the long tail); momentum 0.9 is assumed
     "s3": {
         "classifier": "resnet18",
         "optimizer": "sgd",
@@ -60,7 +60,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "budget": "epochs",
         "epochs": 50,
     },
-    # S4: the network alone is given: Adam, 1e-3, batch 16, 50 epochs
+    # S4 states the network only; Adam, 1e-3, batch 16 and 50 epochs are assumed
     "s4": {
         "classifier": "resnet18",
         "optimizer": "adam",

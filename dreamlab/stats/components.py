@@ -153,7 +153,7 @@ def mean_interval(values: ArrayLike, level: float = 0.95) -> Interval:
     spread = mean * (1 - mean)
     if spread > 1e-12 and found.variance > 0:
         size, t = spread / found.variance, limit(level, found.df, found.seeds - 1, found.share)
-    else:  # no spread to divide: each image counts once
+    else:  # no variance: each image counts once
         size, t = float(found.images), limit(level, found.images - 1.0, 0, 0.0)
     scale = 1 + t * t / size
     centre = (mean + t * t / (2 * size)) / scale

@@ -59,12 +59,12 @@ def exchange_rate(
     accuracy lies outside 0 to 1.
     """
     if len({len(c.accuracies) for c in cells}) > 1:
-        raise ValueError("every cell of the surface must have the same seeds")
+        raise ValueError("every cell must have the same seeds")
     if len(cells) < 4 or len({c.real for c in cells}) < 2 or not any(c.synthetic for c in cells):
         return None
     accuracies = np.array([c.accuracies for c in cells], dtype=np.float64)
     if not np.isfinite(accuracies).all() or accuracies.min() < 0 or accuracies.max() > 1:
-        raise ValueError("accuracies of the surface must lie between 0 and 1")
+        raise ValueError("accuracies must lie between 0 and 1")
     y = np.log(np.maximum(1 - accuracies, 0.5 / images))
     real = np.array([c.real for c in cells], dtype=np.float64)
     synthetic = np.array([c.synthetic for c in cells], dtype=np.float64)
@@ -112,7 +112,7 @@ def _sentence(rho: float, low: float, high: float) -> str:
     if low <= 0:
         return f"It is not shown that synthetic images bring anything here: {least}."
     if low < 2e-4 or high >= STRONGEST:
-        return f"How much synthetic images are worth cannot be told from this surface: {least}."
+        return f"What synthetic images are worth cannot be determined from these arms: {least}."
     return (
         f"One more real image is worth about {_count(1 / rho)} synthetic ones ({_count(1 / high)}"
         f" to {_count(1 / low)})."

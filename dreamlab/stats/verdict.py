@@ -119,7 +119,7 @@ def judge(
     found, against = mixes.differences(), others.differences()
     alpha = ALPHA / len(
         treatments
-    )  # the level of Holm's first step: what is promised holds whatever the other arms do
+    )  # the level of Holm's first step, so that it holds whatever the other arms do
     by_generator: dict[str, Verdict] = {}
     leads: dict[str, int] = {}
     settle: dict[str, wording.Settle] = {}

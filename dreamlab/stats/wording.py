@@ -46,7 +46,7 @@ def mix(t: Treatment, noun: str, generator: GeneratorRecord | None = None) -> st
     """`when 300 synthetic digits are added to all 100 real ones`; mentions more real images in the
     generator."""
     more = (
-        f" of a generator that saw {generator.saw:,} real images"
+        f" of a generator trained on {generator.saw:,} real images"
         if generator is not None and generator.extra and generator.saw is not None
         else ""
     )
@@ -163,11 +163,11 @@ def called(generators: Sequence[GeneratorRecord]) -> dict[str, str]:
             f"the same {g.saw:,}" if g.saw == g.pool else f"{g.saw or 0:,} of the same {g.pool:,}"
         )
         if g.per_arm:
-            said[g.key] = "that saw only the real images of its arm"
+            said[g.key] = "trained only on the real images of its arm"
         elif g.saw is None:
             said[g.key] = f"of unknown training ({g.name})"
         else:
-            said[g.key] = f"that saw {f'{g.saw:,} real images' if g.extra else same}"
+            said[g.key] = f"trained on {f'{g.saw:,} real images' if g.extra else same}"
     if len(set(said.values())) < len(said):
         return {
             g.key: f"{said[g.key]} ({g.name})" if g.saw is not None else said[g.key]
@@ -194,7 +194,7 @@ def several(
     )
     rest = "; ".join(_clause(verdicts[g.key], names[g.key]) for g in others)
     if helps:
-        knows = (
+        extra_images = (
             all(g.extra for g in helps)
             and len(helps) < len(generators)
             and not any(g.extra for g in generators if g not in helps)
@@ -204,7 +204,11 @@ def several(
             if len(helps) == len(generators)
             else f" with {len(helps)} of {len(generators)} generators"
         )
-        which = " where the generator knows more than the classifier" if knows else some
+        which = (
+            " where the generator was trained on more real images than the classifier"
+            if extra_images
+            else some
+        )
         return f"Synthetic data helps{which}: {best}{explained(rivals)}; {rest}."
     if all(v.kind == "hurts" for v in verdicts.values()):
         return (
@@ -224,7 +228,7 @@ def _clause(verdict: Verdict, name: str) -> str:
 
 def extra(images: int, mean: float, low: float, high: float, shown: bool, label: str) -> str:
     """The sentence on what more real images in the generator are worth."""
-    doubt = "" if shown else ", which is not told from nothing"
+    doubt = "" if shown else ", which is not significant"
     return (
         f"What the generator's {images:,} further real images are worth:"
         f" {_effect(mean, low, high, shown)} at {label}{doubt}."
@@ -235,7 +239,7 @@ def control_notes(found: Sequence[Difference], controls: Sequence[Treatment]) ->
     """What the controls do compared with real images only, and a warning if noise seems to help."""
     if not controls:
         return []
-    meaning = {"helps": "a gain", "hurts": "a loss", "undecided": "not told from none"}
+    meaning = {"helps": "a gain", "hurts": "a loss", "undecided": "no significant difference"}
     each = [
         f"{t.label or t.arm} {effect(d)}, {meaning[d.kind]}"
         for t, d in zip(controls, found, strict=True)
@@ -243,9 +247,8 @@ def control_notes(found: Sequence[Difference], controls: Sequence[Treatment]) ->
     said = ["Controls against real images only: " + "; ".join(each) + "."]
     if any(t.form == "noise" and d.kind == "helps" for t, d in zip(controls, found, strict=True)):
         said.append(
-            "Alarm: noise images seem to help, which they cannot by what they show; a gain of a mix"
-            " may come from the same source, such as the length of the training or a slip in the"
-            " data."
+            "Warning: noise images seem to help, although they show nothing. A gain of a mix may"
+            " have the same cause, such as the length of the training or a mistake in the data."
         )
     return said
 
@@ -287,19 +290,19 @@ def notes(
     for g in generators:
         if g.extra:
             said.append(
-                f"The generator {names[g.key]} knows {g.extra:,} real {noun} that no classifier may"
-                " use: what it brings may come from these alone."
+                f"The generator {names[g.key]} was trained on {g.extra:,} real {noun} that no"
+                " classifier may use: its effect may come from these alone."
             )
         if g.saw is None:
             said.append(
-                f"It is not known which real images {g.name} was made from: what it brings may come"
+                f"It is not known which real images {g.name} was made from: its effect may come"
                 " from real images that no classifier may use."
             )
     if any(t.form == "replace" for t in treatments) and any(
         not (g.extra or g.per_arm or g.saw is None) for g in generators
     ):
         said.append(
-            "Where real images are replaced, the generator has still seen the replaced ones."
+            "Where real images are replaced, the generator was still trained on the replaced ones."
         )
     which, it = ("this generator", "it") if len(generators) == 1 else ("these generators", "them")
     said.append(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 if (
     TYPE_CHECKING
-):  # the engine imports this room and shall stay small: numpy and diskcache load when they are used
+):  # the engine imports this module and must stay small: numpy and diskcache are imported on use
     import numpy as np
 
 

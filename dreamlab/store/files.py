@@ -43,5 +43,5 @@ def disk_use(folder: Path) -> int:
             try:
                 total += os.stat(os.path.join(root, name)).st_size
             except OSError:
-                continue  # a file may go while we look
+                continue  # a file may disappear meanwhile
     return total

@@ -57,12 +57,12 @@ def _cuda_devices() -> list[Device]:
     parts = re.findall(r"^\s+MIG .*\(UUID: (MIG-[^)]+)\)", listing.stdout, re.MULTILINE)
     asked = os.environ.get("CUDA_VISIBLE_DEVICES")
     if asked is None:
-        visible = parts or gpus  # a GPU that is cut into parts cannot be used as a whole
+        visible = parts or gpus  # a GPU with MIG partitions cannot be used as a whole
     elif gpus:
         visible = []
         for entry in asked.split(","):
             if not entry.strip() or entry.strip() == "-1":
-                break  # as CUDA reads it: what follows an invalid entry is invisible
+                break  # as in CUDA, entries after an invalid one are ignored
             visible.append(entry.strip())
     else:
         visible = []

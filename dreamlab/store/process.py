@@ -47,7 +47,7 @@ def kill_group(pid: int, pid_started: float) -> None:
         else:
             os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:
-        return  # it went in between
+        return  # it has ended meanwhile
 
 
 def detach_session() -> None:
@@ -61,8 +61,8 @@ def kill_leftovers(group: int) -> None:
     """Kills the children of a group leader that has ended. They would hold the lock on its log and
     keep the next worker out."""
     if started(group):
-        return  # the number belongs to somebody else by now
+        return  # the pid belongs to another process now
     try:
         os.killpg(group, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
-        return  # nobody is left
+        return  # none is left

@@ -66,8 +66,8 @@ class StatusReader:
         return self.status
 
     def _state(self) -> str:
-        # job.json speaks for its attempt until that attempt's worker has written something; after
-        # that it has only the states that no worker can write about its own end
+        # job.json holds until the worker of its attempt has written an event; after that it counts
+        # only for the states that a worker cannot write itself
         job, s = self._job, self.status
         own, attempt = str(job.get("state", "")), int(job.get("attempt", 1))
         begun = bool(self._worker_state) and s.attempt >= attempt

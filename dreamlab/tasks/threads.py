@@ -55,7 +55,7 @@ class ThreadChoice:
         usual = statistics.median(self._recent)
         self._trial -= 1
         if self._trial and seconds < usual:
-            return  # a first good step may be chance: one more
+            return  # a single good step may be chance: try one more
         self._trial = 0
         if seconds < self.BETTER * usual:
             self._recent.clear()

@@ -67,7 +67,7 @@ def _path(source: str) -> Path:
     try:
         path = Path(source).expanduser()
         there = path.exists()
-    except (OSError, ValueError, RuntimeError):  # a name too long, with a zero, or of nobody's home
+    except (OSError, ValueError, RuntimeError):  # name too long, null byte, unknown home folder
         there = False
     if not there:
         raise DataError(
@@ -326,7 +326,7 @@ def _flowers(folder: Path) -> Source:
         train, test = np.concatenate([parts["trnid"], parts["valid"]]) - 1, parts["tstid"] - 1
         chosen = np.concatenate([np.sort(train), np.sort(test)]).astype(np.int64)
         found = labels[chosen]
-    except Exception as error:  # the reader of these tables raises what it likes
+    except Exception as error:  # the reader of these tables may raise any error
         raise DataError(
             f"{folder} does not hold the tables of Oxford 102 Flowers: {error}."
         ) from None

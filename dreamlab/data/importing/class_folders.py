@@ -36,7 +36,7 @@ class LeftOut:
     def add(self, file: str, reason: str, count: int = 1) -> None:
         self.counts[reason] += count
         if len(self.files) < TOLD:
-            # names of files are bytes: what is no text shall not break a page
+            # file names are bytes: one that is not text must not break a page
             self.files.append({"file": file.encode("utf-8", "replace").decode(), "reason": reason})
 
     def __str__(self) -> str:
@@ -154,8 +154,8 @@ def _parts(paths: Iterable[list[str]]) -> dict[str, bool]:
     found = {PARTS[t]: t for t in sorted(tops) if t in PARTS}
     if 0 not in found or len(found) < 2:
         return {}
-    # with a test part of its own, val/ is for training: what is set aside for validation is chosen
-    # by each run
+    # if there is a test part, val/ counts as training: each run sets its own validation images
+    # aside
     return {name: part == 2 or (part == 1 and 2 not in found) for part, name in found.items()}
 
 

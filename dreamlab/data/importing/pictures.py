@@ -58,7 +58,7 @@ class Preparation:
             return self._made(raw)
         except Unusable:
             raise
-        except Exception as error:  # decoders of damaged data raise anything
+        except Exception as error:  # a decoder may raise any error for damaged data
             if isinstance(error, MemoryError):
                 raise Unusable("too many pixels") from None
             cut = (
@@ -81,7 +81,7 @@ def size_of(raw: Raw) -> tuple[int, int] | None:
     """(shorter, longer) side, from the header alone; None if it is not a usable image."""
     try:
         picture = _opened(raw, Limits(), 0)
-    except Exception:  # what is wrong is said when it is read whole
+    except Exception:  # the reason is given when it is decoded
         return None
     return min(picture.size), max(picture.size)
 

@@ -132,7 +132,7 @@ class ZipSource(Source):
 
     def __init__(self, file: Path, limits: Limits):
         self.limits = limits
-        # pictures hardly shrink: what grows a hundredfold is no picture
+        # images hardly compress: a member that grows a hundredfold is not an image
         self.most = min(limits.unpacked_bytes, max(2**28, 100 * file.stat().st_size))
         left = LeftOut()
         try:
@@ -182,7 +182,7 @@ class ZipSource(Source):
                 data = member.read(most + 1)
         except (zipfile.BadZipFile, EOFError, OSError, ValueError):
             raise Unusable("damaged") from None
-        except Exception:  # a method of packing that is unknown here, or broken data inside it
+        except Exception:  # an unknown compression method, or damaged data
             raise Unusable("unreadable") from None
         self.unpacked += len(data)
         if self.unpacked > self.most:
@@ -209,7 +209,7 @@ class ZipSource(Source):
     def size_of(self, row: int) -> tuple[int, int] | None:
         before = self.unpacked
         found = super().size_of(row)
-        self.unpacked = before  # this member is read again
+        self.unpacked = before  # this member will be read again
         return found
 
     def close(self) -> None:

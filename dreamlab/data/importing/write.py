@@ -240,8 +240,8 @@ class _Import:
 
         def chunks() -> Iterator[np.ndarray]:
             for start in range(0, len(order), step):
-                # mapped anew for every chunk: pages that were read would stay with this process as
-                # long as the map
+                # mapped again for every chunk: pages that were read count as memory of this
+                # process as long as the map exists
                 images = np.memmap(self.folder / SCRATCH[0], np.uint8, "r", shape=decoded)
                 chunk = np.ascontiguousarray(images[order[start : start + step]][..., :channels])
                 digest.update(chunk.data)
@@ -326,7 +326,7 @@ class _Import:
             "train": len(parts.train),
             "test": len(parts.test),
             "mirror": mirror,
-            "overlap": 0,  # what overlapped was taken out of the training part
+            "overlap": 0,  # overlapping images were removed from the training part
             "content_hash": content,
             "preprocessing": preprocessing,
         }

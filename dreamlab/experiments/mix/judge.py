@@ -40,12 +40,12 @@ def judge_mix(
     if lost or any(p is None for p in found.values()):
         answer["notes"] = [
             (
-                f"No verdict: what {', '.join(lost)} saw cannot be told, its settings or those of"
-                " the run it started from are gone or are about other data."
+                f"No verdict: the training images of {', '.join(lost)} are not known. The run, or"
+                " the one it was fine-tuned from, was deleted or uses other data."
                 if lost
                 else (
-                    "No verdict: the predictions of an arm cannot be read; resume this run, and"
-                    " they are computed again."
+                    "No verdict: the predictions of an arm cannot be read; resume this run to"
+                    " compute them again."
                 )
             )
         ]

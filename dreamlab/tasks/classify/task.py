@@ -160,7 +160,7 @@ def _predictions(network: Classifier, images: ImageSource, device: str) -> dict[
     there are more."""
     at_once = (
         500 if parameters(network) < 10**6 else 100
-    )  # deep networks hold hundreds of maps of every image
+    )  # deep networks keep hundreds of feature maps per image
     probabilities = torch.cat([p for _, p in outputs(network, images, device, at_once)])
     best, classes = probabilities.max(1), probabilities.shape[1]
     small = np.uint8 if classes <= 256 else np.int16

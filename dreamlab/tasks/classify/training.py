@@ -185,8 +185,8 @@ class Fit:
                 yield images.to(self.device, non_blocking=True), self.labels[index.to(self.device)]
 
     def _batches(self) -> Iterator[np.ndarray]:
-        # an endless stream of permutations cut into equal batches: every image is seen equally
-        # often, and a batch norm never meets a nearly empty last batch
+        # permutations one after the other, cut into equal batches: every image is used equally
+        # often, and batch norm never gets a nearly empty last batch
         rng = np.random.default_rng([self.seed, 2])
         left = np.zeros(0, dtype=np.int64)
         while True:

@@ -82,8 +82,7 @@ def _recipe(data: catalog.DataSet) -> Recipe:
 
 
 def _key(data: catalog.DataSet, data_dir: str, recipe: Recipe, pool: np.ndarray | None) -> str:
-    # the first five settings are written as when they were all: what the demo run brings along is
-    # found under this key
+    # the first five settings come first, in the old form: the demo run has an entry under this key
     r = recipe
     settings = (
         f"Recipe(classifier={r.classifier!r}, steps={r.steps}, batch_size={r.batch_size},"

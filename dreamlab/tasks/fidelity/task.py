@@ -148,8 +148,8 @@ def _sets(ctx: TaskContext, spec: FidelitySpec) -> Sets:
         "train": _bounded(data.train_images, data.train_labels),
     }
     other = parts["train" if spec.reference == "test" else "test"]
-    # as many as there are synthetic ones: a distance falls with the number of images, so only equal
-    # numbers compare
+    # as many as there are synthetic images: a distance falls with the number of images, so only
+    # equal numbers can be compared
     drawn = np.random.default_rng(0).permutation(len(other))[: len(images)]
     floor = other[np.sort(drawn)]
     return Sets(data, data_dir, images, labels, parts[spec.reference], floor, made_at, labelled)
@@ -246,7 +246,7 @@ def _metrics(
     if found is None:
         with threadpool_limits(
             ctx.threads
-        ):  # numpy's own threads would fight those of other workers
+        ):  # numpy's threads would compete with those of other workers
             intervals = frechet_interval(x, y, of_y=_kept_statistics(ctx, extractor, y)), kid(x, y)
         found = {"values": np.array([[i.mean, i.low, i.high] for i in intervals])}
         ctx.cache.put(key, **found)

@@ -95,7 +95,7 @@ def torchvision(name: str, cache: Path, stopping: Stopping) -> Generator[Event, 
 
 def huggingface(name: str, cache: Path, stopping: Stopping) -> Generator[Event, None, Source]:
     """An image data set of the Hugging Face hub, by OWNER/NAME. Raises TaskError."""
-    # inherited from the dashboard, which never asks a server; this run is asked to
+    # inherited from the dashboard, which works offline; this run may download
     os.environ.pop("HF_HUB_OFFLINE", None)
     try:
         import datasets
@@ -173,7 +173,7 @@ def hub_source(name: str, splits: Any) -> Source:
         i = int(at[row])
         try:
             return (parts[0][i] if i < n else parts[1][i - n])[image]
-        except Exception:  # the package decodes the image as it hands it out
+        except Exception:  # the package decodes an image when it is accessed
             raise Unusable("damaged") from None
 
     return ListedSource(listing, left, read)
@@ -234,7 +234,7 @@ def _downloaded(folder: Path, *patterns: str) -> int:
             try:
                 total += file.stat().st_size
             except OSError:
-                continue  # a download may rename its file while we look
+                continue  # a download may rename its file meanwhile
     return total
 
 

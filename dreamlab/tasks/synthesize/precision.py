@@ -70,7 +70,7 @@ def pays(fp32: TrainedGenerator, bf16: TrainedGenerator) -> bool:
     inputs, started = _inputs(fp32), time.perf_counter()
     while (
         len(times[1]) < REPEATS + 1
-    ):  # the first ones load kernels; the two take turns on a machine that others use too
+    ):  # the first passes load kernels; the formats take turns, as other programs may run
         for generator, seconds in zip((fp32, bf16), times, strict=True):
             synchronise(generator.device)
             began = time.perf_counter()
