@@ -177,6 +177,16 @@ def test_documents_name_functions_that_are_there(document: Path) -> None:
             assert inside, f"{document.name} names {path} in {file}, where it is not"
 
 
+@pytest.mark.parametrize(
+    "document",
+    [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")],
+    ids=lambda p: str(p.relative_to(ROOT)),
+)
+def test_documents_link_to_files_that_are_there(document: Path) -> None:
+    for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text()):
+        assert (document.parent / link).exists(), f"{document.name} links to {link}"
+
+
 def names_of(node: ast.AST) -> set[str]:
     if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
         return {node.name}

@@ -250,8 +250,8 @@ class TrainSpec(DiffusionModel):
             )
         if self.zero_terminal_snr and self.target == "eps":
             raise SpecError(
-                "Target (--target): eps cannot be used with zero terminal SNR, where it says"
-                " nothing of the image; use v or x0.",
+                "Target (--target): eps cannot be used with zero terminal SNR, because x_T is"
+                " pure noise and eps says nothing about the image; use v or x0.",
                 "target",
             )
         if self.accumulate > self.batch_size:

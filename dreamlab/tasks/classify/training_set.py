@@ -133,7 +133,7 @@ def synthetic_set(ctx: TaskContext, run_id: str) -> tuple[Run, np.ndarray, np.nd
             )
         if isinstance(made, SynthesizeSpec) and not has_labels(ctx, made):
             raise TaskError(
-                f"The images of {run_id} have no labels, its generator knows no classes: sample it"
+                f"The images of {run_id} have no labels, its generator has no classes: sample it"
                 " with --labeller own or all."
             )
         return run, *imageset.load(run.path)

@@ -99,7 +99,7 @@ class LabelledSet(SampledSet):
             )
         if self.spec.classes:
             raise TaskError(
-                "Classes (--classes): a labeller fills all classes; leave the list empty."
+                "Classes (--classes): with pseudo-labels all classes are filled; leave the list empty."
             )
         return tuple(range(len(catalog.info(trained.dataset).classes)))
 
@@ -112,8 +112,8 @@ class LabelledSet(SampledSet):
             drawn = self.quota.drawn
             if drawn >= most:
                 raise TaskError(
-                    f"After {most:,} images {self.quota.lacking()} of {self.spec.per_class:,}: the"
-                    " generator draws too few that the labeller is sure of; give a"
+                    f"After {most:,} images {self.quota.lacking()} of {self.spec.per_class:,}: too few"
+                    " of them have a confident label; give a"
                     f" --label-confidence below {self.spec.label_confidence:g}, or train the"
                     " generator longer."
                 )
