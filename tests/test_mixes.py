@@ -268,8 +268,8 @@ def test_a_mix_reports_cell_by_cell_while_it_runs(store: RunStore) -> None:
         for a in empty["arms"]
     )
     assert [g["badge"] for g in empty["generators"]] == [
-        "generator saw the same 100 images",
-        "generator saw 2,900 more real images",
+        "generator trained on the same 100 images",
+        "generator trained on 2,900 more real images",
     ]
     added = empty["arms"][4]
     assert (added["real"], added["synthetic"], added["synthetic_fraction"], added["role"]) == (
@@ -441,7 +441,10 @@ def test_a_fine_tuned_generator_saw_what_its_source_saw(store: RunStore) -> None
     group, _ = new_group(
         store, "mix", {**BARE, "sources": (tuned.id,), "arms": ("real", "real+1x")}
     )
-    assert report(group, store)["generators"][0]["badge"] == "generator saw 900 more real images"
+    assert (
+        report(group, store)["generators"][0]["badge"]
+        == "generator trained on 900 more real images"
+    )
 
 
 def test_a_labeller_that_saw_everything_counts(store: RunStore) -> None:
@@ -449,8 +452,8 @@ def test_a_labeller_that_saw_everything_counts(store: RunStore) -> None:
         store, "train", {"conditional": False, "images_per_class": 10, "label_dropout": 0.0}
     )
     for labeller, badge in (
-        ("own", "generator saw the same 100 images"),
-        ("all", "generator saw 2,900 more real images"),
+        ("own", "generator trained on the same 100 images"),
+        ("all", "generator trained on 2,900 more real images"),
     ):
         spec = {"source": source.id, "labeller": labeller, "guidance_weight": 0.0}
         made = new_run(store, "synthesize", spec)

@@ -1,4 +1,4 @@
-"""Experiments: which runs a mix, a sweep or a study is made of, and what their results say
+"""Experiments: which runs a mix, a sweep or a study consists of, and what their results say
 together. No torch."""
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["Child", "Runs", "Status", "plan", "report"]
 
 
 def plan(spec: Spec, runs: Runs) -> list[Child]:
-    """The runs that a group needs, siblings before those that need them. Raises SpecError or
+    """The runs that an experiment needs, each after those that it depends on. Raises SpecError or
     RunError."""
     if isinstance(spec, MixSpec):
         return plan_mix(spec)
@@ -34,10 +34,10 @@ REPORTS = {"mix": report_mix, "sweep": report_sweep, "study": report_study}
 
 
 def report(run: Run, store: RunStore, status: Status | None = None) -> dict[str, Any]:
-    """What the children of a group say so far, in the form of its result; cells are missing while
-    they run.
+    """The results of an experiment so far, in the form of its final result. Cells are missing while
+    their runs are not done.
 
-    `status` looks up a run's status by id: a page gives its cached readers. Raises RunError.
+    `status` returns a run's status by id; pages pass their cached readers. Raises RunError.
     """
     if run.kind not in REPORTS:
         raise RunError(f"{run.id} is a {run.kind} run; only a mix, a sweep or a study has parts.")

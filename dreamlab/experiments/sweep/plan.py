@@ -1,4 +1,4 @@
-"""Sweep: the runs of a curve against guidance weight, sampler steps, or T."""
+"""The runs of a curve against guidance weight, sampler steps, or T."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def plan(spec: SweepSpec, runs: Runs) -> list[Child]:
 
 
 def points(spec: SweepSpec, trained: TrainSpec) -> list[float]:
-    """The points of the curve, sorted: those that were asked for, or the usual ones that this
-    generator can do. Raises SpecError where there is none."""
+    """The points of the curve, sorted: those that were given, or the usual ones that this generator
+    allows. Raises SpecError if there is none."""
     usual = DEFAULT_VALUES[spec.axis]
     if spec.axis == "num_steps":
         usual = tuple(x for x in usual if x <= trained.num_train_timesteps)

@@ -1,5 +1,4 @@
-"""An arm of a mix as sources and indices: what a classifier of each seed is trained on, without a
-copy of any image."""
+"""The training set of a classifier: sources of images and indices into them, without copies."""
 
 from __future__ import annotations
 
@@ -26,7 +25,7 @@ from dreamlab.tasks.context import TaskContext, TaskError
 
 @dataclasses.dataclass(frozen=True)
 class Drawn:
-    """The training set of one seed: images and labels (N,) int64, and what identifies it."""
+    """The training set of one seed: images, labels (N,) int64, and what identifies it."""
 
     images: JoinedImages
     labels: np.ndarray
@@ -35,10 +34,10 @@ class Drawn:
 
 @dataclasses.dataclass(frozen=True)
 class TrainingSet:
-    """What an arm may draw from, and how many of each class. `real` and `synthetic` are sources
-    with labels (N,) int64, of which `roles.pool` may be trained on. `made_at` is the side of the
-    synthetic images before they were resized to that of the real ones; 0 where they were not.
-    `hashes` identify the sources."""
+    """The sources of an arm, and the number of images per class. `real` and `synthetic` are sources
+    with labels (N,) int64; `roles.pool` are the real images that may be used. `made_at` is the side
+    of the synthetic images before they were resized to that of the real ones, 0 if they were not
+    resized. `hashes` identify the sources."""
 
     arm: mixing.Arm
     real: ImageSource
@@ -52,15 +51,15 @@ class TrainingSet:
 
     @property
     def size(self) -> int:
-        """ImageSource of the arm."""
+        """Number of images in the arm."""
         return sum(c.total for c in self.counts)
 
     def total(self, sort: str) -> list[int]:
-        """ImageSource of every class of one sort: real, synthetic or other."""
+        """Number of images of one sort (real, synthetic or other) over all classes."""
         return [getattr(c, sort) for c in self.counts]
 
     def draw(self, seed: int) -> Drawn:
-        """The training set of one seed, real images first, in the order of the sources."""
+        """The training set of one seed: real images first, in the order of the sources."""
         classes = len(self.counts)
         held = mixing.contents(
             self.arm.name, self.real_labels, self.roles.pool, self.synthetic_labels, classes, seed
@@ -81,7 +80,7 @@ class TrainingSet:
 
 
 def mixed(ctx: TaskContext, spec: ClassifySpec, data: catalog.DataSet) -> TrainingSet:
-    """The sources and counts of an arm. Raises TaskError where the synthetic set does not fit or is
+    """The sources and counts of an arm. Raises TaskError if the synthetic set does not fit or is
     too small."""
     classes, arm = len(data.info.classes), mixing.parse(spec.arm)
     try:
@@ -134,7 +133,7 @@ def synthetic_set(ctx: TaskContext, run_id: str) -> tuple[Run, np.ndarray, np.nd
             )
         if isinstance(made, SynthesizeSpec) and not has_labels(ctx, made):
             raise TaskError(
-                f"The images of {run_id} have no labels, its generator knows no classes: sample it"
+                f"The images of {run_id} have no labels, its generator has no classes: sample it"
                 " with --labeller own or all."
             )
         return run, *imageset.load(run.path)
@@ -147,8 +146,8 @@ def synthetic_set(ctx: TaskContext, run_id: str) -> tuple[Run, np.ndarray, np.nd
 
 
 def has_labels(ctx: TaskContext, made: SynthesizeSpec) -> bool:
-    """Whether the labels of a sampled set are classes. A generator that is gone is taken to have
-    known them."""
+    """Whether the labels of a sampled set are classes. If its generator has been deleted, they are
+    assumed to be."""
     try:
         trained = ctx.store.get(made.source).spec
     except RunError:
