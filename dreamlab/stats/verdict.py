@@ -121,9 +121,7 @@ def judge(
     or if shapes differ.
     """
     if not treatments or {g.key for g in generators} != {t.generator for t in treatments}:
-        raise ValueError(
-            "a verdict needs at least one mix of real and synthetic images a generator"
-        )
+        raise ValueError("a verdict needs at least one mix of both sorts of images a generator")
     mixes, others = _Experiment(treatments, control, labels), _Experiment(controls, control, labels)
     found, against = mixes.differences(), others.differences()
 
@@ -141,8 +139,9 @@ def judge(
         minutes = None if cost is None else cost.get((t.generator, t.arm))
         text = wording.single(kind, d, t, g, noun, how, rivals(kind, lead))
         text += wording.further(gain, lose, minutes)
-        spread = (d.mean, d.low, d.high)
-        verdict = Verdict(text, kind, *spread, t.arm, t.generator, gain, lose, minutes)
+        verdict = Verdict(
+            text, kind, d.mean, d.low, d.high, t.arm, t.generator, gain, lose, minutes
+        )
         decided[g.key] = _Decided(verdict, lead, how)
     by_generator = {key: one.verdict for key, one in decided.items()}
     best = decided[max(by_generator, key=lambda key: _order(by_generator[key]))]
@@ -152,8 +151,8 @@ def judge(
         text = wording.several(by_generator, generators, t, noun, how, others_too)
         text += wording.further(overall.gain, overall.lose, overall.minutes)
         overall = dataclasses.replace(overall, text=text)
-    shape = np.asarray(control).shape
-    notes = wording.notes(found, treatments, generators, shape[0], shape[1], noun)
+    seeds, images = np.asarray(control).shape
+    notes = wording.notes(found, treatments, generators, seeds, images, noun)
     return Judgement(
         differences=found,
         controls=against,
