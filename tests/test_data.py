@@ -276,14 +276,14 @@ PLANNED = """
 import json, sys, time
 from pathlib import Path
 import numpy as np
-from dreamlab.data import catalog, mixing, splits
+from dreamlab.data import catalog, mixing, selection
 from dreamlab.settings import RealData, make
 from tests.import_helpers import peak_mb
 began = time.monotonic()
 catalog.add_runs_folder(Path(sys.argv[1]))
 data = catalog.load(sys.argv[2])
 classes = len(data.info.classes)
-roles = splits.select(data.train_labels, make(RealData, {"dataset": sys.argv[2], "validation": 0.1, "long_tail": 0.1}), classes)
+roles = selection.select(data.train_labels, make(RealData, {"dataset": sys.argv[2], "validation": 0.1, "long_tail": 0.1}), classes)
 held = data.train_labels[roles.pool]
 available = [int(n) for n in np.bincount(held, minlength=classes)]
 drawn = []

@@ -11,8 +11,8 @@ from typing import Any
 from dreamlab.checks import generator
 from dreamlab.checks.synthetic_set import check_set
 from dreamlab.data import catalog, imageset, mixing
-from dreamlab.data.available import available, selected
-from dreamlab.data.importing.arrays import check_source, is_download
+from dreamlab.data.importing.opening import check_source, is_download
+from dreamlab.data.selection import available, selected
 from dreamlab.experiments import plan
 from dreamlab.experiments.children import train_run
 from dreamlab.settings import (

@@ -8,7 +8,7 @@ import numpy as np
 
 from dreamlab.checks.sampling import check_sampling
 from dreamlab.data import imageset
-from dreamlab.data.available import classes_of
+from dreamlab.data.selection import classes_of
 from dreamlab.experiments.children import train_run
 from dreamlab.settings import (
     ImportSpec,

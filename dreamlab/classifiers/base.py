@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 class Classifier(nn.Module):
-    """ImageSource (N, C, H, W), float, normalised, to logits (N, classes); `features` gives (N,
+    """Images (N, C, H, W), float, normalised, to logits (N, classes); `features` gives (N,
     dimensions)."""
 
     dimensions: int

@@ -1,12 +1,15 @@
-"""Who may use which image: stratified, seeded index sets into the training split."""
+"""Which real images a spec may use: seeded index sets into the training split, class by class."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
+from typing import Any
 
 import numpy as np
 
-from dreamlab.settings import RealData
+from dreamlab.data import catalog
+from dreamlab.settings import RealData, SpecError, make, settings_of
 
 
 class SplitError(ValueError):
@@ -87,3 +90,58 @@ def select(labels: np.ndarray, data: RealData, classes: int) -> Selected:
         )
     chosen = [members[: part_of(n, data.share)] for members, n in zip(order, counts, strict=True)]
     return Selected(np.sort(np.concatenate(chosen)), np.sort(np.concatenate(validation)))
+
+
+def train_labels(data: RealData) -> np.ndarray:
+    """Labels of the training split. Raises SpecError where the data cannot be read."""
+    try:
+        return catalog.load(data.dataset, data.data_dir).train_labels
+    except catalog.DataError as error:
+        raise SpecError(str(error), "data_dir") from None
+
+
+def classes_of(data: RealData) -> tuple[str, ...]:
+    """Names of the classes. Raises SpecError."""
+    try:
+        return catalog.info(data.dataset).classes
+    except catalog.DataError as error:
+        raise SpecError(str(error), "dataset") from None
+
+
+def selected(data: RealData) -> Selected:
+    """What may be trained on, and what is set aside, of a spec's data set. Raises SpecError where a
+    class has too few."""
+    return _selected(real_data(data))
+
+
+def real_data(data: RealData, **changes: Any) -> RealData:
+    """The selection of real images that a spec makes, changed."""
+    return make(
+        RealData, {**{name: getattr(data, name) for name in RealData.model_fields}, **changes}
+    )
+
+
+@functools.lru_cache(maxsize=64)
+def _selected(data: RealData) -> Selected:
+    try:
+        return select(train_labels(data), data, len(classes_of(data)))
+    except SplitError as error:
+        label, flag = next(
+            (k.label, k.flag) for k in settings_of(RealData) if k.name == error.field
+        )
+        value = getattr(data, error.field)
+        raise SpecError(
+            f"{label} ({flag}): {value} cannot be used; {error}.", error.field
+        ) from None
+
+
+def available(data: RealData) -> list[int]:
+    """Real images of every class that a spec may use. Raises SpecError."""
+    return list(_available(real_data(data)))
+
+
+@functools.lru_cache(maxsize=64)
+def _available(data: RealData) -> tuple[int, ...]:
+    # a form asks for it with every key press, once per arm
+    found = np.bincount(train_labels(data)[_selected(data).pool], minlength=len(classes_of(data)))
+    return tuple(int(n) for n in found)

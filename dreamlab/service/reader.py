@@ -11,7 +11,7 @@ from dreamlab import experiments, studies
 from dreamlab.checks import submission
 from dreamlab.checks.submission import Refused
 from dreamlab.data import catalog, imageset
-from dreamlab.data.available import available
+from dreamlab.data.selection import available
 from dreamlab.engine import client
 from dreamlab.service.library import Library, RunRow, media
 from dreamlab.settings import RealData, SpecError, SynthesizeSpec, TrainSpec, differences

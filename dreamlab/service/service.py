@@ -14,8 +14,8 @@ from typing import Any
 from dreamlab import experiments, studies
 from dreamlab.checks import submission
 from dreamlab.checks.submission import Refused
-from dreamlab.data.available import real_data
-from dreamlab.data.importing.arrays import is_download
+from dreamlab.data.importing.opening import is_download
+from dreamlab.data.selection import real_data
 from dreamlab.engine import client
 from dreamlab.estimates import estimate as costs
 from dreamlab.estimates.estimate import Estimate

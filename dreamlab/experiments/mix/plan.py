@@ -9,7 +9,7 @@ from typing import Any
 
 from dreamlab.checks.synthetic_set import _check_generator, check_set
 from dreamlab.data import mixing
-from dreamlab.data.available import available, real_data
+from dreamlab.data.selection import available, real_data
 from dreamlab.experiments.children import Child
 from dreamlab.settings import ClassifierRecipe, MixSpec, RealData, SpecError
 from dreamlab.store import RunStore

@@ -1,4 +1,4 @@
-"""ImageSource where they lie: selections of arrays, of files in memory, and of images that are made when
+"""Images where they lie: selections of arrays, of files in memory, and of images that are made when
 they are read."""
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ class TrainingSet:
 
     @property
     def size(self) -> int:
-        """ImageSource of the arm."""
+        """Images of the arm."""
         return sum(c.total for c in self.counts)
 
     def total(self, sort: str) -> list[int]:

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from filelock import FileLock, Timeout
 
-from dreamlab.classifiers import CLASSIFIERS, Classifier
-from dreamlab.classifiers.networks import outputs
+from dreamlab.classifiers.base import Classifier
+from dreamlab.classifiers.networks import build, outputs
 from dreamlab.data import catalog
 from dreamlab.fidelity.extractors import ClassifierExtractor
 from dreamlab.store.cache import array_hash
@@ -68,9 +68,7 @@ def reference_classifier(
                 ctx.cache.put(key, **found)
         finally:
             lock.release()
-    network = CLASSIFIERS[recipe.classifier](
-        data.info.channels, data.info.size, len(data.info.classes)
-    )
+    network = build(recipe.classifier, data.info.channels, data.info.size, len(data.info.classes))
     network.load_state_dict({k: torch.from_numpy(v) for k, v in found.items() if k != "accuracy"})
     network.to(ctx.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return ClassifierExtractor(network.eval(), ctx.device), float(found["accuracy"])

@@ -1,0 +1,80 @@
+"""Opens what --from names: a folder, a ZIP, an .npz; downloads are named here and opened by their
+task."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from pathlib import Path
+
+from dreamlab.data.imageset import DataError
+from dreamlab.data.importing.arrays import NpzSource
+from dreamlab.data.importing.folders import FolderSource
+from dreamlab.data.importing.limits import Limits
+from dreamlab.data.importing.official import open_official
+from dreamlab.data.importing.source import Source
+from dreamlab.data.importing.zips import ZipSource
+
+DOWNLOADS = ("mnist", "fashion_mnist", "cifar10", "flowers102")
+"""Data sets that torchvision downloads, as torchvision:NAME."""
+HUB_NAME = re.compile(r"(?!.*\.\.)[\w.-]+/[\w.-]+")
+
+
+def is_download(source: str) -> bool:
+    """Whether a source names something to download instead of a path."""
+    return source.partition(":")[0] in ("torchvision", "huggingface")
+
+
+def check_source(source: str) -> None:
+    """Raises DataError where an import could not even begin; no network is asked and no image
+    read."""
+    scheme, _, name = source.partition(":")
+    if scheme == "torchvision" and name not in DOWNLOADS:
+        raise DataError(
+            f"From (--from): {source} is not known; there are"
+            f" torchvision:{', torchvision:'.join(DOWNLOADS)}."
+        )
+    if scheme == "huggingface" and not HUB_NAME.fullmatch(name):
+        raise DataError(
+            f"From (--from): {source} cannot be used; it must be huggingface:OWNER/NAME."
+        )
+    if scheme == "huggingface" and Path(name).exists():
+        raise DataError(
+            f"From (--from): {name} is a folder here, not a name on the hub: give it without"
+            " huggingface:."
+        )
+    if not is_download(source):
+        _path(source)
+
+
+def _path(source: str) -> Path:
+    """The folder or file of a source. Raises DataError where there is none, or a file that is
+    neither ZIP nor .npz."""
+    try:
+        path = Path(source).expanduser()
+        there = path.exists()
+    except (OSError, ValueError, RuntimeError):  # a name too long, with a zero, or of nobody's home
+        there = False
+    if not there:
+        raise DataError(
+            f"From (--from): {source!r} does not exist; give a folder of class folders, a ZIP or an"
+            " .npz file."
+        )
+    if not path.is_dir() and not (path.is_file() and zipfile.is_zipfile(path)):
+        what = (
+            "is empty"
+            if path.is_file() and not path.stat().st_size
+            else "is no folder, no whole ZIP and no whole .npz file"
+        )
+        raise DataError(
+            f"From (--from): {path.name} {what}; unpack other archives and give the folder."
+        )
+    return path
+
+
+def open_source(source: str, limits: Limits | None = None) -> Source:
+    """A folder, ZIP or .npz by its path. Raises DataError with what is wrong with it as a whole."""
+    path, limits = _path(source), limits or Limits()
+    if path.is_dir():
+        return open_official(path) or FolderSource(path, limits)
+    return NpzSource(path, limits) if path.suffix.lower() == ".npz" else ZipSource(path, limits)
