@@ -1,1 +1,1 @@
-"""The networks that are trained on mixes and judged on real test images; no training loop here."""
+"""Networks of classifiers, without a training loop."""

@@ -30,8 +30,8 @@ def build(name: str, channels: int, size: int, classes: int) -> Classifier:
 
 
 class ImageSource(Protocol):
-    """Images uint8 (N, H, W, C) that may lie anywhere: an array, or a selection of several that is
-    read in parts."""
+    """uint8 images (N, H, W, C), wherever they are stored: an array, or a selection that is read in
+    parts."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...
@@ -40,13 +40,13 @@ class ImageSource(Protocol):
 
 
 def parameters(network: nn.Module) -> int:
-    """Weights that are trained."""
+    """Number of trained parameters."""
     return sum(p.numel() for p in network.parameters())
 
 
 def normalise(images: Tensor) -> Tensor:
-    """uint8 (N, H, W, C) to float32 (N, C, H, W) in [-1, 1]; NHWC memory becomes channels-last
-    without a copy."""
+    """uint8 (N, H, W, C) to float32 (N, C, H, W) in [-1, 1]. The memory layout becomes
+    channels-last without a copy."""
     return images.permute(0, 3, 1, 2).to(torch.float32).div_(127.5).sub_(1.0)
 
 
@@ -56,7 +56,7 @@ def outputs(
     """Batches of (features (n, dimensions), probabilities (n, classes)) of uint8 NHWC images, in
     order, on the CPU."""
     network.eval()
-    # the activations of large images and deep networks are what fills the memory
+    # memory is filled by the activations of large images and deep networks
     batch_size = max(1, min(batch_size, batch_size * 64**2 // (images.shape[1] * images.shape[2])))
     with torch.inference_mode():
         for start in range(0, images.shape[0], batch_size):

@@ -13,7 +13,7 @@ from dreamlab.data.readers import Arrays
 
 @dataclasses.dataclass(frozen=True)
 class Info:
-    """What is known of a data set before it is read."""
+    """What is known about a data set before its images are read."""
 
     name: str
     title: str
@@ -23,9 +23,9 @@ class Info:
     train: int
     test: int
     bundled: bool
-    """Inside an installed package, or imported: no download, no folder."""
+    """Part of an installed package, or imported: no folder has to be given."""
     mirror: bool = False
-    """Whether a mirrored image is still one of its class."""
+    """Whether a mirrored image keeps its class."""
     noun: str = "images"
 
 

@@ -1,4 +1,5 @@
-"""Which real images a spec may use: seeded index sets into the training split, class by class."""
+"""Which real images a run may use: stratified and seeded selections, as indices into the training
+split."""
 
 from __future__ import annotations
 
@@ -13,8 +14,8 @@ from dreamlab.settings import RealData, SpecError, make, settings_of
 
 
 class SplitError(ValueError):
-    """A selection that leaves a class without enough images. `field` names the setting that it is
-    about."""
+    """A selection that leaves a class with too few images. `field` is the setting that
+    causes it."""
 
     def __init__(self, message: str, field: str):
         super().__init__(message)
@@ -23,16 +24,16 @@ class SplitError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Selected:
-    """Sorted indices into one training split: what may be trained on, and what is set aside for
-    validation."""
+    """Sorted indices into one training split: `pool`, the images that may be used for training, and
+    `validation`, those set aside."""
 
     pool: np.ndarray
     validation: np.ndarray
 
 
 def long_tail_counts(counts: list[int], share: float) -> list[int]:
-    """N_i * share^(i / (K - 1)) images of class i of K, cut off to whole images (study S3, equation
-    1; Cui et al. 2019).
+    """N_i * share^(i / (K - 1)) images of class i of K, rounded down (study S3, equation 1; Cui et
+    al. 2019).
 
     `share` 0 or 1 leaves the counts as they are.
     """
@@ -43,7 +44,7 @@ def long_tail_counts(counts: list[int], share: float) -> list[int]:
 
 
 def part_of(count: int, share: float) -> int:
-    """Images of a class that `share` keeps: rounded so that what is left out is what an arm of that
+    """Images of a class that `share` keeps. The number left out is the number that an arm with this
     share replaces."""
     if share == 1.0 or count < 2:
         return count
@@ -51,12 +52,12 @@ def part_of(count: int, share: float) -> int:
 
 
 def select(labels: np.ndarray, data: RealData, classes: int) -> Selected:
-    """The images that a spec may use, drawn class by class from one permutation each: the end of it
-    is the validation part, its beginning the pool, so that with one seed a smaller selection lies
-    inside a larger one.
+    """The images that a spec may use. Each class is permuted once: validation images come from its
+    end, the others from its beginning. So, with the same seed, a smaller selection is a subset of a
+    larger one.
 
-    labels (N,) in 0..classes-1. Raises SplitError where a class has too few images or is left
-    without any.
+    labels (N,) in 0..classes-1. Raises SplitError if a class has too few images or is left without
+    any.
     """
     order, available = [], []
     validation: list[np.ndarray] = []
@@ -93,7 +94,7 @@ def select(labels: np.ndarray, data: RealData, classes: int) -> Selected:
 
 
 def train_labels(data: RealData) -> np.ndarray:
-    """Labels of the training split. Raises SpecError where the data cannot be read."""
+    """Labels of the training split. Raises SpecError if the data cannot be read."""
     try:
         return catalog.load(data.dataset, data.data_dir).train_labels
     except catalog.DataError as error:
@@ -109,13 +110,13 @@ def classes_of(data: RealData) -> tuple[str, ...]:
 
 
 def selected(data: RealData) -> Selected:
-    """What may be trained on, and what is set aside, of a spec's data set. Raises SpecError where a
-    class has too few."""
+    """What may be trained on, and what is set aside, with the settings of a run. Raises SpecError if
+    a class has too few images."""
     return _selected(real_data(data))
 
 
 def real_data(data: RealData, **changes: Any) -> RealData:
-    """The selection of real images that a spec makes, changed."""
+    """The settings of `data` that select real images, with `changes`."""
     return make(
         RealData, {**{name: getattr(data, name) for name in RealData.model_fields}, **changes}
     )
@@ -136,12 +137,12 @@ def _selected(data: RealData) -> Selected:
 
 
 def available(data: RealData) -> list[int]:
-    """Real images of every class that a spec may use. Raises SpecError."""
+    """Number of real images per class that a run may use. Raises SpecError."""
     return list(_available(real_data(data)))
 
 
 @functools.lru_cache(maxsize=64)
 def _available(data: RealData) -> tuple[int, ...]:
-    # a form asks for it with every key press, once per arm
+    # a form calls this for every arm at every key press
     found = np.bincount(train_labels(data)[_selected(data).pool], minlength=len(classes_of(data)))
     return tuple(int(n) for n in found)

@@ -1,4 +1,4 @@
-"""An import from an .npz, whose pictures are rows of arrays. It is read row by row."""
+"""Source of an import: an .npz, whose images are rows of arrays. It is read row by row."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ACCEPTED = (
 
 
 class _Rows:
-    """The rows of one uint8 array inside an .npz, read forward, in the memory of one row."""
+    """The rows of one uint8 array inside an .npz, read from first to last, one row in memory."""
 
     def __init__(self, archive: zipfile.ZipFile, key: str, file: str, limits: Limits):
         self._name, self._at = f"{file}: {key}", 0
@@ -73,7 +73,7 @@ class _Rows:
 
 
 class NpzSource(Source):
-    """Images and labels of an .npz; class names from an array `classes`, where it has one."""
+    """Images and labels of an .npz. Class names come from an array `classes`, if there is one."""
 
     def __init__(self, file: Path, limits: Limits):
         try:
@@ -128,7 +128,7 @@ class NpzSource(Source):
         self._rows = rows
 
     def _small(self, key: str, file: str, limits: Limits, count: int) -> np.ndarray:
-        """An array of labels or names, whose header is looked at before it is read."""
+        """Reads an array of labels or names, after its header has been checked."""
         with self._zip.open(key + ".npy") as stream:
             shape, _, dtype = _header(stream, f"{file}: {key}")
         limits.check_labels(f"{file}: {key}", shape, dtype, count)
@@ -149,7 +149,7 @@ class NpzSource(Source):
 
 
 class _Numbered(Sequence[str]):
-    """Names of the rows of a long array, made when they are asked for."""
+    """Names of the rows of a long array, made on demand."""
 
     def __init__(self, rows: np.ndarray):
         self._rows = rows
@@ -180,7 +180,7 @@ def _header(stream: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.dty
 def _numbered(
     y: np.ndarray, names: np.ndarray | None, left: LeftOut
 ) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-    """(rows that have a class, its number, names of the classes) of labels that are numbers or
+    """(rows that have a class, their class numbers, class names), from labels that are numbers or
     names."""
     if y.dtype.kind == "U":
         values, found = np.unique(y, return_inverse=True)

@@ -1,4 +1,4 @@
-"""Pictures decoded on several threads, a few batches at a time, in their order."""
+"""Decodes images on several threads, a few batches at a time, in order."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from dreamlab.data.importing.pictures import Preparation, Unusable
 from dreamlab.data.importing.source import Fetch, Source
 
 BATCH, BATCH_BYTES = 32, 32 * 2**20
-"""Pictures, and bytes of files, that one thread is given at once."""
+"""Images, and bytes of files, per thread and batch."""
 Decoded = tuple[np.ndarray, bytes, bool] | str
-"""(image, digest, whether it has colour) of a picture, or the reason why it cannot be used."""
+"""(image, digest, whether it has colour) of an image, or the reason why it cannot be used."""
 
 
 def decoded(
     source: Source, rows: Sequence[int], prepare: Preparation, threads: int
 ) -> Iterator[tuple[list[int], list[Decoded]]]:
-    """Batches of rows of the listing with what became of each. Closed early, it drops what waits."""
+    """Batches of rows with their decoded images, in order. If the generator is closed early,
+    batches that wait are dropped."""
     waiting: collections.deque[tuple[list[int], Future[list[Decoded]]]] = collections.deque()
     with ThreadPoolExecutor(threads, thread_name_prefix="import") as pool:
         try:

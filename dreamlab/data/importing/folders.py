@@ -1,4 +1,4 @@
-"""An import from class folders on disk. Nothing is read before its picture is asked for."""
+"""Source of an import: class folders on disk. A file is read when its image is needed."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from dreamlab.data.importing.source import Fetch, Source, beside
 
 
 class FolderSource(Source):
-    """Class folders on disk. Links that leave the folder, hidden files and what is no file are left
-    out."""
+    """Class folders on disk. Hidden files, special files and links that lead outside the folder are
+    left out."""
 
     def __init__(self, folder: Path, limits: Limits):
         self.folder, self.limits = folder.resolve(), limits

@@ -1,5 +1,5 @@
-"""An import from a folder in torchvision's layout: a named data set, or Oxford 102 Flowers, with the
-split that it was published with."""
+"""Source of an import: a folder in torchvision's layout of a built-in data set or of Oxford 102
+Flowers, with its published split."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ FLOWERS = "flowers-102"
 
 
 def open_official(folder: Path) -> Source | None:
-    """A folder in torchvision's layout of MNIST, Fashion-MNIST, CIFAR-10 or Flowers 102; None where
-    it is none of them.
+    """A folder in torchvision's layout of MNIST, Fashion-MNIST, CIFAR-10 or Flowers 102; None for
+    any other folder.
 
-    Raises DataError where it is one of them, and not whole.
+    Raises DataError if it has such a layout but is incomplete.
     """
     for flowers in (folder / FLOWERS, folder):
         if all((flowers / part).exists() for part in ("jpg", "imagelabels.mat", "setid.mat")):
@@ -47,7 +47,7 @@ def _own_markers() -> dict[str, list[str]]:
 
 
 def _official(data: catalog.DataSet) -> Source:
-    """A named data set with the split that it was published with."""
+    """A data set with the split that it was published with."""
     n, total = len(data.train_labels), len(data.train_labels) + len(data.test_labels)
     labels = np.concatenate([data.train_labels, data.test_labels])
     listing = Listing(
@@ -65,8 +65,8 @@ def _official(data: catalog.DataSet) -> Source:
 
 
 def _flowers(folder: Path) -> Source:
-    """Oxford 102 Flowers as published: 1,020 images for training, 1,020 for validation (trained on
-    here), 6,149 for the test."""
+    """Oxford 102 Flowers: 1,020 training and 1,020 validation images, both used for training here,
+    and 6,149 test images."""
     import scipy.io
 
     try:
@@ -80,7 +80,7 @@ def _flowers(folder: Path) -> Source:
         train, test = np.concatenate([parts["trnid"], parts["valid"]]) - 1, parts["tstid"] - 1
         chosen = np.concatenate([np.sort(train), np.sort(test)]).astype(np.int64)
         found = labels[chosen]
-    except Exception as error:  # the reader of these tables raises what it likes
+    except Exception as error:  # the reader of these tables may raise any error
         raise DataError(
             f"{folder} does not hold the tables of Oxford 102 Flowers: {error}."
         ) from None

@@ -1,5 +1,5 @@
-"""Opens what --from names: a folder, a ZIP, an .npz; downloads are named here and opened by their
-task."""
+"""Opens the source that a text names: a folder, a ZIP or an .npz. Also says which texts name a
+download."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dreamlab.data.importing.source import Source
 from dreamlab.data.importing.zips import ZipSource
 
 DOWNLOADS = ("mnist", "fashion_mnist", "cifar10", "flowers102")
-"""Data sets that torchvision downloads, as torchvision:NAME."""
+"""Data sets that torchvision can download, as torchvision:NAME."""
 HUB_NAME = re.compile(r"(?!.*\.\.)[\w.-]+/[\w.-]+")
 
 
@@ -26,8 +26,7 @@ def is_download(source: str) -> bool:
 
 
 def check_source(source: str) -> None:
-    """Raises DataError where an import could not even begin; no network is asked and no image
-    read."""
+    """Raises DataError if a source is not there. Nothing is downloaded and no image is read."""
     scheme, _, name = source.partition(":")
     if scheme == "torchvision" and name not in DOWNLOADS:
         raise DataError(
@@ -48,12 +47,12 @@ def check_source(source: str) -> None:
 
 
 def _path(source: str) -> Path:
-    """The folder or file of a source. Raises DataError where there is none, or a file that is
-    neither ZIP nor .npz."""
+    """The path of a source. Raises DataError if there is none, or if it is a file other than ZIP or
+    .npz."""
     try:
         path = Path(source).expanduser()
         there = path.exists()
-    except (OSError, ValueError, RuntimeError):  # a name too long, with a zero, or of nobody's home
+    except (OSError, ValueError, RuntimeError):  # name too long, null byte, unknown home folder
         there = False
     if not there:
         raise DataError(
@@ -73,7 +72,7 @@ def _path(source: str) -> Path:
 
 
 def open_source(source: str, limits: Limits | None = None) -> Source:
-    """A folder, ZIP or .npz by its path. Raises DataError with what is wrong with it as a whole."""
+    """Opens a folder, ZIP or .npz. Raises DataError if it cannot be used as a whole."""
     path, limits = _path(source), limits or Limits()
     if path.is_dir():
         return open_official(path) or FolderSource(path, limits)

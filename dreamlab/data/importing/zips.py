@@ -1,4 +1,4 @@
-"""An import from a ZIP of class folders. Nothing is unpacked to disk or read whole."""
+"""Source of an import: a ZIP of class folders. Nothing is unpacked to disk or read as a whole."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from dreamlab.data.importing.source import Fetch, Source, beside
 
 
 class ZipSource(Source):
-    """Class folders inside a ZIP, read member by member; the bytes that come out are counted as
-    they come."""
+    """Class folders inside a ZIP. Members are read one by one, and the unpacked bytes are counted
+    while they come."""
 
     def __init__(self, file: Path, limits: Limits):
         self.limits, self.bytes = limits, file.stat().st_size
@@ -63,7 +63,7 @@ class ZipSource(Source):
                 data = member.read(self.limits.file_bytes + 1)
         except (zipfile.BadZipFile, EOFError, OSError, ValueError):
             raise Unusable("damaged") from None
-        except Exception:  # a method of packing that is unknown here, or broken data inside it
+        except Exception:  # an unknown compression method, or damaged data
             raise Unusable("unreadable") from None
         self.unpacked += len(data)
         self.limits.check_unpacked(self.unpacked, self.bytes)
@@ -86,7 +86,7 @@ class ZipSource(Source):
     def size_of(self, row: int) -> tuple[int, int] | None:
         before = self.unpacked
         found = super().size_of(row)
-        self.unpacked = before  # this member is read again
+        self.unpacked = before  # this member will be read again
         return found
 
     def close(self) -> None:
