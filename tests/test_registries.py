@@ -75,7 +75,7 @@ def test_other_tables_by_name_name_nothing_that_does_not_exist() -> None:
         f"{k.name}={c}" for spec in KINDS.values() for k in settings_of(spec) for c in k.choices
     }
     assert set(WORDS) <= choices | of_setting, set(WORDS) - choices - of_setting
-    assert set(reference_classifier.RECIPES) <= set(named.NAMED)
+    assert set(reference_classifier.REFERENCE_RECIPES) <= set(named.NAMED)
     assert set(DOWNLOADS) - {"flowers102"} <= set(named.NAMED)
     for filler, table in FILLERS.items():
         specs = [s for s in KINDS.values() if filler in s.model_fields]

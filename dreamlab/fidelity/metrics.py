@@ -17,17 +17,17 @@ import numpy as np
 from dreamlab.settings.names import ExtractorName
 from dreamlab.stats.intervals import Interval
 
-Arrays = Mapping[str, np.ndarray]
+NamedArrays = Mapping[str, np.ndarray]
 
 
 class Kept(Protocol):
     """Gives the arrays of `make()` under a name of the caller's. They depend on the reference
     features alone, so they are made once and used for every set that meets this reference."""
 
-    def __call__(self, name: str, make: Callable[[], Arrays]) -> Arrays: ...
+    def __call__(self, name: str, make: Callable[[], NamedArrays]) -> NamedArrays: ...
 
 
-Measure = Callable[[np.ndarray, np.ndarray, Kept], Interval]
+MetricFunction = Callable[[np.ndarray, np.ndarray, Kept], Interval]
 """(features of the set (n, d), features of the reference (m, d), kept) -> value and interval."""
 
 
@@ -44,7 +44,7 @@ class Metric:
     extractor: ExtractorName
     """The features that it is measured on."""
     function: str
-    """"module:function" of a `Measure`."""
+    """"module:function" of a `MetricFunction`."""
     lower_is_better: bool = True
     unit: str = ""
     """As shown behind a number: "%" or empty."""
@@ -61,11 +61,11 @@ class Metric:
         """lower or higher: the better of two values."""
         return "lower" if self.lower_is_better else "higher"
 
-    def load(self) -> Measure:
+    def load(self) -> MetricFunction:
         """Its function. Raises UnknownMetric where there is none."""
         module, _, name = self.function.partition(":")
         try:
-            return cast(Measure, getattr(importlib.import_module(module), name))
+            return cast(MetricFunction, getattr(importlib.import_module(module), name))
         except (ImportError, AttributeError) as error:
             raise UnknownMetric(
                 f"The metric {self.name} has no function {self.function}: {error}."

@@ -103,11 +103,8 @@ def listed(
         )
     for folder in sorted(folders):
         inner = folder[len(top) :].split("/") if folder.startswith(top) else []
-        if (
-            len(inner) == depth + 1
-            and inner[-1] not in numbers
-            and (not parts or inner[0].lower() in parts)
-        ):
+        is_class = len(inner) == depth + 1 and (not parts or inner[0].lower() in parts)
+        if is_class and inner[-1] not in numbers:
             left.add(folder + "/", "class without images")
     chosen, marks, split = (
         np.array(kept, np.int64),

@@ -26,7 +26,7 @@ from dreamlab.tasks.context import Stopped, TaskContext
 Event = dict[str, Any]
 VERSION = 1
 """Part of the cache key. Increase it if the training below changes."""
-RECIPES = {"cifar10": Recipe("cnn", 4000, 64, 4e-3)}
+REFERENCE_RECIPES = {"cifar10": Recipe("cnn", 4000, 64, 4e-3)}
 DEFAULT_RECIPE = Recipe("cnn", 600, 64, 4e-3)
 MOST_IMAGES = 60_000
 """Most images for its training and for its test. Of a larger set, the same share of every class is
@@ -75,7 +75,7 @@ def reference_classifier(
 
 def _recipe(data: catalog.DataSet) -> Recipe:
     return dataclasses.replace(
-        RECIPES.get(data.info.name, DEFAULT_RECIPE), augment=fit_for(data.info.mirror)
+        REFERENCE_RECIPES.get(data.info.name, DEFAULT_RECIPE), augment=fit_for(data.info.mirror)
     )
 
 

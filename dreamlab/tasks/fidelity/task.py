@@ -18,7 +18,7 @@ from dreamlab.fidelity.extractors import (
     ExtractorError,
     InceptionExtractor,
 )
-from dreamlab.fidelity.metrics import Arrays, measured_on
+from dreamlab.fidelity.metrics import NamedArrays, measured_on
 from dreamlab.settings import FidelitySpec, ImportSpec, SynthesizeSpec, TrainSpec
 from dreamlab.store import RunError
 from dreamlab.store.cache import array_hash
@@ -239,7 +239,7 @@ def _metrics(
     known = _measured_before(ctx, extractor, cache_key)
     if missing := [m for m in wanted if m.key not in known]:
 
-        def kept(name: str, make: Callable[[], Arrays]) -> Arrays:
+        def kept(name: str, make: Callable[[], NamedArrays]) -> NamedArrays:
             return _kept(ctx, f"{name}/{extractor.id}/{array_hash(y)}", make)
 
         # numpy's own threads would fight those of other workers
@@ -264,8 +264,8 @@ def _measured_before(ctx: TaskContext, extractor: Extractor, key: str) -> dict[s
     return dict(zip(keys, found["values"].tolist(), strict=True))
 
 
-def _kept(ctx: TaskContext, key: str, make: Callable[[], Arrays]) -> Arrays:
-    found: Arrays | None = ctx.cache.get(key)
+def _kept(ctx: TaskContext, key: str, make: Callable[[], NamedArrays]) -> NamedArrays:
+    found: NamedArrays | None = ctx.cache.get(key)
     if found is None:
         found = make()
         ctx.cache.put(key, **{name: np.asarray(array) for name, array in found.items()})
