@@ -193,15 +193,6 @@ class RunStore:
             )
         return Run(self.folder / found[0])
 
-    def find_hash(
-        self, content_hash: str, states: frozenset[str] = frozenset({"done"})
-    ) -> Run | None:
-        """The newest run of this content hash in one of these states."""
-        for run in self:
-            if run.record.hash == content_hash and run.status().state in states:
-                return run
-        return None
-
     def users_of(self, run_id: str) -> list[Run]:
         """Runs that use this one."""
         return [
