@@ -10,6 +10,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 from pydantic_core import PydanticUndefined
 
+ALWAYS: Any = object()
+"""Of a setting that every spec of its kind has had from the start: it is always hashed."""
+
 
 def setting(
     default: Any,
@@ -25,13 +28,16 @@ def setting(
     choices: tuple[str, ...] = (),
     step: float | None = None,
     log: bool = False,
+    added: Any = ALWAYS,
     **bounds: Any,
 ) -> Any:
     """A spec field. `run_kind` marks a reference to a run of that kind (or of kinds, as
     "synthesize|import"), beside which `choices` may name things that are no runs;
     `affects_result=False` keeps the field out of the content hash; `advanced` folds it away in
     forms, under its `section`; `flag` renames the option; `log` asks a form for a number box
-    instead of a slider (the range spans orders of magnitude)."""
+    instead of a slider (the range spans orders of magnitude). `added` is for a setting that comes
+    later than its kind of run: the value that does what was done before. At this value the setting
+    is left out of the content hash, so that runs made before it keep theirs."""
     extra: dict[str, Any] = {
         "label": label,
         "unit": unit,
@@ -44,6 +50,8 @@ def setting(
         "step": step,
         "log": log,
     }
+    if added is not ALWAYS:
+        extra["added"] = added
     return Field(default, description=help, json_schema_extra={"setting": extra}, **bounds)
 
 
@@ -72,6 +80,10 @@ class Setting:
 
     is_positional: bool = False
     """On the command line: a word of its own behind the verb, as the name of a study."""
+    low_open: bool = False
+    high_open: bool = False
+    """Whether the bound itself is not allowed."""
+    added: Any = ALWAYS
 
     @property
     def run_kinds(self) -> tuple[str, ...]:
@@ -94,10 +106,17 @@ class Setting:
                 + (f", or {_a(self.run_kinds)} run" if self.run_kind else "")
             )
         if self.low is not None and self.high is not None:
-            return f"{_short(self.low)} to {_short(self.high)}" + (
-                f" {self.unit}" if self.unit else ""
-            )
+            unit = f" {self.unit}" if self.unit else ""
+            if not (self.low_open or self.high_open):
+                return f"{_short(self.low)} to {_short(self.high)}{unit}"
+            least = f"{'above' if self.low_open else 'at least'} {_short(self.low)}"
+            most = f"{'below' if self.high_open else 'at most'} {_short(self.high)}"
+            return f"{least}, {most}{unit}"
         return ""
+
+    def is_hashed(self, value: Any) -> bool:
+        """Whether a value of this setting counts in the content hash."""
+        return self.affects_result and (self.added is ALWAYS or value != self.added)
 
 
 def settings_of(cls: type[BaseModel]) -> list[Setting]:
@@ -135,6 +154,9 @@ def settings_of(cls: type[BaseModel]) -> list[Setting]:
                 affects_result=extra.get("affects_result", True),
                 run_kind=extra.get("run_kind", ""),
                 is_positional=name == kind_of,
+                low_open="gt" in bounds,
+                high_open="lt" in bounds,
+                added=extra.get("added", ALWAYS),
             )
         )
     return found
