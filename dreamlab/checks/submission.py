@@ -35,7 +35,7 @@ from dreamlab.settings import (
 )
 from dreamlab.store import Run, RunError, RunStore, checkpoints
 from dreamlab.store.machine import cores, find_devices
-from dreamlab.store.states import ACTIVE
+from dreamlab.store.states import ACTIVE, UNREADABLE
 
 MOST_OVERLAP = 0.01
 """Share of the test images that may also be training images, pixel for pixel: a real set has a few
@@ -119,11 +119,13 @@ def resolved(spec: Spec, store: RunStore) -> Spec:
 def _full_id(k: Setting, name: str, store: RunStore) -> str:
     try:
         run = store.get(name)
-        fits = is_of(run, k.run_kinds)
     except RunError as error:
         text = f"{name!r} cannot be used; it must be {k.range}." if k.choices else str(error)
         raise Refused(f"{k.label} ({k.flag}): {text}", k.name) from None
-    if not fits:
+    status = run.status()
+    if status.state == UNREADABLE:
+        raise Refused(f"{k.label} ({k.flag}): {status.error}", k.name)
+    if not is_of(run, k.run_kinds):
         what = (
             f"an import of role {run.record.spec['role']}"
             if run.kind == "import"
@@ -134,10 +136,9 @@ def _full_id(k: Setting, name: str, store: RunStore) -> str:
             " needed.",
             k.name,
         )
-    if not usable(run) and run.status().state not in ACTIVE:
+    if not usable(run) and status.state not in ACTIVE:
         raise Refused(
-            f"{k.label} ({k.flag}): {run.id} is {run.status().state} and has nothing that can be"
-            " used.",
+            f"{k.label} ({k.flag}): {run.id} is {status.state} and has nothing that can be used.",
             k.name,
         )
     return run.id
