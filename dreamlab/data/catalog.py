@@ -16,7 +16,8 @@ from dreamlab.data.imageset import DataError as DataError
 from dreamlab.data.named import NAMED
 from dreamlab.data.named import Info as Info
 from dreamlab.settings import TrainSpec
-from dreamlab.store import Folders, StatusReader, read_json
+from dreamlab.store import Folders, Run
+from dreamlab.store.states import UNREADABLE
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -54,15 +55,17 @@ def folder_of(name: str) -> Path:
         if (runs / name / CARD).is_file():
             return runs / name
         if (runs / name).is_dir():
-            kind = (read_json(runs / name / "spec.json") or {}).get("kind", "unreadable")
-            if kind != "import":
+            run = Run(runs / name)
+            status = run.status()
+            if status.state == UNREADABLE:
+                raise DataError(status.error)
+            if run.kind != "import":
                 raise DataError(
-                    f"{name} is a {kind} run; a data set is a name ({', '.join(INFO)}) or an import"
+                    f"{name} is a {run.kind} run; a data set is a name ({', '.join(INFO)}) or an import"
                     " run."
                 )
-            state = StatusReader(runs / name).refresh().state
             raise DataError(
-                f"The import {name} is {state} and has no images: wait until it is done, or"
+                f"The import {name} is {status.state} and has no images: wait until it is done, or"
                 " resume it."
             )
         if (Folders(runs).trash / name).is_dir():
