@@ -65,7 +65,7 @@ class MixSpec(ClassifierRecipe, RealData):
     train_seconds: float = setting(
         60.0,
         "Time budget of each generator that is trained.",
-        label="Its training time",
+        label="Training time",
         unit="s",
         ge=1,
         le=604_800,
