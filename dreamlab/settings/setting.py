@@ -1,5 +1,5 @@
-"""One setting: a pydantic field with bounds, a unit and a help text. Forms, command-line options and
-documents are made from it."""
+"""One setting: a pydantic field with bounds, a unit and a help text. Forms, command-line options
+and documents are made from it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from pydantic import BaseModel, Field
 from pydantic_core import PydanticUndefined
 
 ALWAYS: Any = object()
-"""Of a setting that every spec of its kind has had from the start: it is always hashed."""
+"""Marks a setting that every spec of its kind had from the start; it is always in the
+content hash."""
 
 
 def setting(
@@ -95,7 +96,7 @@ class Setting:
     """On the command line it is given without an option name, as in `study s1-cas`."""
     low_open: bool = False
     high_open: bool = False
-    """Whether the bound itself is not allowed."""
+    """Whether the bound itself is excluded."""
     added: Any = ALWAYS
 
     @property

@@ -41,7 +41,7 @@ class Folders:
 
 
 class Run:
-    """One run directory. Cheap to make; reads happen when asked."""
+    """One run directory. Files are read on demand."""
 
     def __init__(self, path: Path):
         self.path, self.id = path, path.name
@@ -54,7 +54,8 @@ class Run:
 
     @property
     def record(self) -> Record:
-        """Raises RunError where spec.json is missing, damaged or of another version."""
+        """The content of spec.json. Raises RunError if it is missing, damaged or of another
+        version."""
         return self._contents()[0]
 
     @property
@@ -70,7 +71,8 @@ class Run:
         return self.record.kind in EXPERIMENT_KINDS
 
     def problem(self) -> str:
-        """Why spec.json cannot be read and what can be done, in one sentence; "" where it can."""
+        """Why spec.json cannot be read and what can be done, in one sentence; "" if it
+        can be read."""
         try:
             self._contents()
         except RunError as error:
@@ -78,22 +80,21 @@ class Run:
         return ""
 
     def status(self) -> RunStatus:
-        """The state and the fold of all events, read afresh. A page keeps a StatusReader
+        """The status from all events, read again at every call. A page keeps a StatusReader
         instead."""
         if problem := self.problem():
             return unreadable(problem)
         return StatusReader(self.path, self.kind).refresh()
 
     def result(self) -> dict[str, Any] | None:
-        """The content of result.json; None where it is absent or cannot be read."""
+        """The content of result.json; None if it is absent or cannot be read."""
         try:
             return read_result(self.path)
         except RunError:
             return None
 
     def job(self) -> dict[str, Any]:
-        """The content of job.json, empty where it is absent. Raises RunError where it is
-        damaged."""
+        """The content of job.json; empty if it is absent. Raises RunError if it is damaged."""
         return read_job(self.path)
 
     def disk_use(self) -> int:
@@ -150,7 +151,7 @@ class RunStore:
             return []
 
     def __iter__(self) -> Iterator[Run]:
-        """Runs whose spec.json can be read, newest first; `get` gives the others too."""
+        """Runs whose spec.json can be read, newest first. `get` also returns the others."""
         for run_id in self.ids():
             run = Run(self.folder / run_id)
             if not run.problem():
