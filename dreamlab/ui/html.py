@@ -4,90 +4,25 @@ badges, sheets."""
 from __future__ import annotations
 
 import base64
-import datetime
 import html
 import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from dreamlab.ui.tabs import BY_KIND
 from dreamlab.ui.theme import mix_css
+from dreamlab.ui.words import MINUS, STATE_WORDS, clock, duration, signed, size, when
 
-STATE_WORDS = {
-    "queued": "queued",
-    "running": "running",
-    "stopping": "stopping",
-    "stopped": "stopped and kept",
-    "done": "done",
-    "failed": "failed",
-    "interrupted": "interrupted, resumes by itself",
-}
-KIND_TAB = {
-    "import": "data",
-    "train": "train",
-    "synthesize": "gallery",
-    "fidelity": "fidelity",
-    "sweep": "fidelity",
-    "mix": "mix",
-    "classify": "mix",
-    "study": "studies",
-}
+__all__ = ["MINUS", "STATE_WORDS", "clock", "duration", "signed", "size", "when"]
+KIND_TAB = {kind: tab.name for kind, tab in BY_KIND.items()}
+
 OTHER = "var(--line-2)"
 """Colour of images that are neither new real ones nor synthetic: repeated ones, noise."""
-MINUS = "\u2212"
 
 
 def esc(value: Any) -> str:
     """Text safe inside elements and quoted attributes."""
     return html.escape(str(value), quote=True)
-
-
-def clock(seconds: float | None) -> str:
-    """Time left as m:ss or h:mm:ss; empty where unknown."""
-    if seconds is None:
-        return ""
-    s = max(0, round(seconds))
-    return (
-        f"{s // 3600}:{s // 60 % 60:02d}:{s % 60:02d}" if s >= 3600 else f"{s // 60}:{s % 60:02d}"
-    )
-
-
-def duration(seconds: float | None) -> str:
-    """How long something took, with its unit."""
-    if seconds is None:
-        return ""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    return (
-        f"{seconds:.0f} s"
-        if seconds < 120
-        else clock(seconds) + (" h" if seconds >= 3600 else " min")
-    )
-
-
-def size(count: int | None) -> str:
-    """Bytes with a unit, decimal."""
-    if count is None:
-        return ""
-    value = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000 or unit == "GB":
-            return f"{value:.0f} {unit}" if value >= 10 or unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
-    return ""
-
-
-def signed(points: float, digits: int = 1) -> str:
-    """A difference with its sign; a real minus sign."""
-    text = f"{abs(points):.{digits}f}"
-    return ("+" if points >= 0 else MINUS) + text
-
-
-def when(created: str) -> str:
-    """A stored time as day and time, without seconds; the text itself where it is no time."""
-    try:
-        return datetime.datetime.fromisoformat(created).strftime("%d %b %H:%M")
-    except ValueError:
-        return created
 
 
 def button(
