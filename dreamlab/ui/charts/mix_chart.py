@@ -9,7 +9,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from dreamlab.ui.charts.curves import base, empty, plain
-from dreamlab.ui.parts import arm_tables as tables
+from dreamlab.ui.parts import mix_report as tables
 from dreamlab.ui.theme import faded, mix_colour, palette
 
 

@@ -15,7 +15,7 @@ from dreamlab.settings import ImportSpec
 from dreamlab.store.states import ACTIVE
 from dreamlab.ui import html
 from dreamlab.ui.forms import spec_form
-from dreamlab.ui.pages.train import start
+from dreamlab.ui.forms.start import start
 from dreamlab.ui.parts import class_tables
 from dreamlab.ui.parts.import_report import report_html, running_html
 from dreamlab.ui.view import QUIET, Pages, View
@@ -91,7 +91,7 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
     )
     _fill_source(pages, form)
     spec_form.add_choices(pages, "data", form, "dataset", view)
-    start(pages, form, view, seen, "data")
+    start(pages, form, view, "data")
 
 
 def _draw(pages: Pages, p: Panels) -> None:
@@ -285,7 +285,7 @@ def set_html(pages: Pages, view: View, name: str) -> str:
         sheet_html(info, images, labels, page, counts[0][1])
         + '<div class="block-apart">'
         + html.panel_head("Images per class", f"{len(info.classes)} classes, one scale")
-        + class_tables.histograms(info.classes, listed, "broad")
+        + str(class_tables.histograms(info.classes, listed, "broad"))
         + "</div>"
     )
 

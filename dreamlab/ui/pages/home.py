@@ -11,7 +11,8 @@ from dreamlab.service import Refused
 from dreamlab.settings import MixSpec, command
 from dreamlab.store.states import ACTIVE
 from dreamlab.ui import html
-from dreamlab.ui.pages import mix
+from dreamlab.ui.parts import mix_answer
+from dreamlab.ui.parts.verdicts import verdict_html
 from dreamlab.ui.view import Pages
 
 
@@ -98,14 +99,14 @@ def demo_html(pages: Pages) -> str:
     rows.sort(key=lambda r: r.demo)
     row = rows[0]
     report = pages.service.report(row.id)
-    spec = mix.spec_of(pages, row)
+    spec = mix_answer.spec_of(pages.service, row)
     if spec is None or not report.get("verdict"):
         return ""
     head = "A finished answer" if row.demo else "Your newest answer"
     return (
         '<div class="card" style="margin-top:8px"><p'
-        f' class="quiet">{head}{html.demo_chip(row.demo)}</p>{mix.verdict_html(report["verdict"], "small")}'
-        f"{mix.quiet_line(spec, report)}<p"
+        f' class="quiet">{head}{html.demo_chip(row.demo)}</p>{verdict_html(report["verdict"], "small")}'
+        f"{mix_answer.about_html(spec, report)}<p"
         f' class="sub">{html.run_link(row.id, "See the arms, the seeds and the intervals", "mix")}</p></div>'
     )
 
