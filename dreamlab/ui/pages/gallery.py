@@ -26,7 +26,6 @@ SETS = "synthesize|import"
 NO_SET = "No synthetic set yet. Keep one on Sample, or start a mix."
 STEP_PICTURES = ("x_t", "x0")
 """Names of the two pictures of a kept step."""
-STEP_PANELS = (("x_t", "what the sampler holds"), ("Predicted x0", "what the network believes"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -258,7 +257,7 @@ def steps_html(pages: Pages, row: RunRow | None) -> Markup:
     chosen = getattr(run.spec, "classes", ()) or range(len(names))
     most = int(whole[-1]["x_t"].get("rows", len(names)))
     rows = [names[c] for c in chosen if c < len(names)][:most]
-    return render.macro("film", row.id, frames, STEP_PANELS, rows, ("noise", "image"))
+    return render.macro("film", row.id, frames, pictures.STEP_PANELS, rows, ("noise", "image"))
 
 
 def about_html(pages: Pages, row: RunRow | None) -> Markup:

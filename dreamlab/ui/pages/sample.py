@@ -24,10 +24,6 @@ PAGE = "sample.html"
 SETTINGS = {k.name: k for k in settings_of(SynthesizeSpec)}
 PLAIN = ("num_steps", "sampler", "seed")
 FRAMES = 8
-PANELS = [
-    ("x_t, what the sampler holds", "samples"),
-    ("Predicted x0, what the network believes", "predicted clean images"),
-]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,8 +68,8 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
         render.macro(
             "page_head",
             "Sample from a generator",
-            "Noise becomes images step by step: left what the sampler holds, right what the network"
-            " believes is behind it.",
+            "Noise becomes images step by step: on the left the noisy images, on the right the clean"
+            " images that the network predicts from them.",
         )
     )
     with gr.Row(elem_classes="columns"):
@@ -293,4 +289,4 @@ def frame_html(frame: LiveFrame, key: str, rows: list[str]) -> Markup:
     step = f"step {frame.step} of {frame.total}"
     title = f"Stage {frame.stage + 1}, {step}" if frame.stage else step.capitalize()
     shown = pictures.frame(srcs, like, title, f"{frame.seconds:.1f} s")
-    return render.part(PAGE, "frame", key, shown, PANELS, rows, frame.done)
+    return render.part(PAGE, "frame", key, shown, pictures.STEP_PANELS, rows, frame.done)

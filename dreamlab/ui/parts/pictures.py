@@ -17,6 +17,13 @@ from dreamlab.store import RunStatus
 from dreamlab.ui.render import data_uri
 
 
+STEP_PANELS = (
+    ("x_t, the noisy images at this step", "noisy images"),
+    ("Predicted x0, the clean images that the network predicts from them", "predicted images"),
+)
+"""(title, alternative text) of the two pictures of one sampling step."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Sheet:
     """A picture of images laid out in rows. `src` is its address; width, height and `cell` (the
