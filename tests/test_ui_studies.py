@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from dreamlab import studies
+from dreamlab.ui import render
 from dreamlab.ui.charts import study_chart
-from dreamlab.ui.pages.studies import head_html, published_rows
+from dreamlab.ui.pages.studies import head_html
 from dreamlab.ui.parts import import_report, study_tables
 from dreamlab.ui.render import part
 from dreamlab.ui.theme import palette
@@ -58,7 +59,7 @@ def running(state: str = "running") -> Any:
 @pytest.mark.parametrize("name", studies.names())
 def test_every_study_can_be_shown_before_it_is_run(name: str) -> None:
     study = studies.load(name)
-    rows = published_rows(study)
+    rows = study_tables.published_rows(study)
     made = (
         study_tables.table_html(rows, None)
         + study_tables.about_html(study, {})
@@ -207,9 +208,9 @@ def test_steps_of_an_amount_become_curves() -> None:
 
 
 def test_what_a_paper_says_stays_text() -> None:
-    made = study_tables.table_html(
-        [row(NASTY, flag=NASTY, setting=NASTY)], None
-    ) + study_tables.bullets([NASTY])
+    made = study_tables.table_html([row(NASTY, flag=NASTY, setting=NASTY)], None) + render.part(
+        "studies.html", "bullets", [NASTY]
+    )
     assert "<img" not in made
     assert "<img" not in json.dumps(
         study_chart.study([row(NASTY, flag=NASTY)], "light", "r").to_plotly_json(), default=str

@@ -15,7 +15,7 @@ from dreamlab.service import Refused, RunRow
 from dreamlab.settings import ImportSpec
 from dreamlab.store.states import ACTIVE
 from dreamlab.ui.forms import spec_form
-from dreamlab.ui.pages.train import start
+from dreamlab.ui.forms.start import start
 from dreamlab.ui.parts import class_tables
 from dreamlab.ui.parts.import_report import report_html, running_html
 from dreamlab.ui.render import data_uri, macro, part
@@ -94,7 +94,7 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
     )
     _fill_source(pages, form)
     spec_form.add_choices(pages, "data", form, "dataset", view)
-    start(pages, form, view, seen, "data")
+    start(pages, form, view, "data")
 
 
 def _draw(pages: Pages, p: Panels) -> None:
@@ -235,7 +235,7 @@ def set_html(pages: Pages, view: View, name: str) -> Markup:
         for words, kind, held in counts
     ]
     sheet = sheet_html(info, images, labels, page, counts[0][1])
-    histograms = Markup(class_tables.histograms(info.classes, listed, "broad"))
+    histograms = class_tables.histograms(info.classes, listed, "broad")
     return part(TEMPLATE, "images", sheet, histograms, len(info.classes))
 
 

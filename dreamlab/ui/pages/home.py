@@ -11,7 +11,8 @@ from dreamlab.data import catalog
 from dreamlab.service import Refused
 from dreamlab.settings import MixSpec, command
 from dreamlab.store.states import ACTIVE
-from dreamlab.ui.pages import mix
+from dreamlab.ui.parts import mix_answer
+from dreamlab.ui.parts.verdicts import verdict_html
 from dreamlab.ui.render import part
 from dreamlab.ui.view import Pages
 from dreamlab.ui.words import time_left
@@ -82,11 +83,11 @@ def demo_html(pages: Pages) -> Markup:
     rows.sort(key=lambda r: r.demo)
     row = rows[0]
     report = pages.service.report(row.id)
-    spec = mix.spec_of(pages, row)
+    spec = mix_answer.spec_of(pages.service, row)
     if spec is None or not report.get("verdict"):
         return Markup()
-    verdict = Markup(mix.verdict_html(report["verdict"], "small"))
-    return part(TEMPLATE, "answer", row, verdict, Markup(mix.quiet_line(spec, report)))
+    verdict = verdict_html(report["verdict"], "small")
+    return part(TEMPLATE, "answer", row, verdict, mix_answer.about_html(spec, report))
 
 
 def active_html(pages: Pages) -> Markup:

@@ -9,18 +9,20 @@ from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
+from markupsafe import Markup
 
 from dreamlab.architecture.network import network_of
 from dreamlab.data import catalog
 from dreamlab.service import LiveFrame, Refused
 from dreamlab.settings import Setting, SynthesizeSpec, TrainSpec, settings_of
 from dreamlab.settings.guidance import can_be_guided
-from dreamlab.ui import html
+from dreamlab.ui import render
 from dreamlab.ui.forms import controls, spec_form
 from dreamlab.ui.forms.controls import Section
-from dreamlab.ui.pages.train import drawn_names, picture_size
+from dreamlab.ui.parts import pictures
 from dreamlab.ui.view import QUIET, Pages, View
 
+PAGE = "sample.html"
 SETTINGS = {k.name: k for k in settings_of(SynthesizeSpec)}
 PLAIN = ("num_steps", "sampler", "seed")
 SHOWN_PER_CLASS, FINE_PER_CLASS = 10, 4
@@ -34,7 +36,7 @@ PANELS = [
 
 
 @dataclasses.dataclass(frozen=True)
-class Controls:
+class SampleControls:
     """The components of the tab: the settings, and what is said about them."""
 
     fields: dict[str, Any]
@@ -72,7 +74,8 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
     """Lays out the tab and wires Sample and Keep."""
     service = pages.service
     gr.HTML(
-        html.page_head(
+        render.macro(
+            "page_head",
             "Sample from a generator",
             "Noise becomes images step by step: left what the sampler holds, right what the network"
             " believes is behind it.",
@@ -127,7 +130,7 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
             with gr.Column(elem_classes="dl-panel"):
                 picture = gr.HTML(before(pages, source), elem_id="sample-picture")
             line = gr.HTML("", elem_id="sample-command")
-    found = Controls(
+    found = SampleControls(
         fields | more, sections, shown_count, keep_count, scale, refusal, cost, kept, line, picture
     )
     _follow(pages, found)
@@ -135,7 +138,7 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
     _wire_buttons(pages, found, view, go, keep)
 
 
-def _follow(pages: Pages, found: Controls) -> None:
+def _follow(pages: Pages, found: SampleControls) -> None:
     """Keeps the generators fresh, selects the one that the page was opened with, and looks again
     after a measurement."""
     service = pages.service
@@ -166,7 +169,7 @@ def _follow(pages: Pages, found: Controls) -> None:
     spec_form.refine(pages, "sample", found.cost, found.all, lambda data: look(pages, found, data))
 
 
-def look(pages: Pages, found: Controls, data: dict[Any, Any]) -> dict[Any, Any]:
+def look(pages: Pages, found: SampleControls, data: dict[Any, Any]) -> dict[Any, Any]:
     """What the settings mean for a kept set: both conventions of guidance, the command, the cost,
     or a refusal."""
     values = found.values(data, found.keep_per_class)
@@ -183,7 +186,7 @@ def look(pages: Pages, found: Controls, data: dict[Any, Any]) -> dict[Any, Any]:
     return {**replies, found.refusal: "", found.cost: cost, found.line: spec_form.terminal(spec)}
 
 
-def _wire_settings(pages: Pages, found: Controls, view: Any) -> None:
+def _wire_settings(pages: Pages, found: SampleControls, view: Any) -> None:
     fields = found.fields
 
     def on_change(data: dict[Any, Any]) -> dict[Any, Any]:
@@ -215,7 +218,7 @@ def _wire_settings(pages: Pages, found: Controls, view: Any) -> None:
     )
 
 
-def _wire_buttons(pages: Pages, found: Controls, view: Any, go: Any, keep: Any) -> None:
+def _wire_buttons(pages: Pages, found: SampleControls, view: Any, go: Any, keep: Any) -> None:
     service = pages.service
 
     def on_sample(data: dict[Any, Any]) -> Iterator[dict[Any, Any]]:
@@ -224,7 +227,7 @@ def _wire_buttons(pages: Pages, found: Controls, view: Any, go: Any, keep: Any) 
         yield {found.refusal: "", view: data[view].at("sample", source)}
         try:
             values = found.values(data, found.per_class)
-            names = drawn_names(service.get(source).spec) if source else ()
+            names = pictures.drawn_names(service.get(source).spec) if source else ()
             wanted = [names[c] for c in values["classes"] if c < len(names)] or list(names)
             key = f"live-{time.time_ns()}"
             for frame in service.live(values, frames=FRAMES):
@@ -239,9 +242,7 @@ def _wire_buttons(pages: Pages, found: Controls, view: Any, go: Any, keep: Any) 
             )
         except Exception as error:
             return {found.kept: spec_form.refusal(spec_form.refused(error))}
-        words = "This set is there already" if submitted.reused else "The set is being made"
-        link = html.run_link(submitted.run, "see it in the Gallery", "gallery")
-        return {found.kept: f'<p class="note">{words}: {link}.</p>'}
+        return {found.kept: render.part(PAGE, "kept", submitted.run, submitted.reused)}
 
     streamed = {
         "show_progress": "hidden",
@@ -306,68 +307,36 @@ def checkpoint_control(pages: Pages, k: Setting, elem_id: str, run: str) -> Any:
     )
 
 
-def before(pages: Pages, source: str | None) -> str:
+def before(pages: Pages, source: str | None) -> Markup:
     """What the generator drew last while it was trained: something to look at before the first
     sample."""
     try:
         run = pages.service.get(source or "")
-        events = [e for e in pages.service.status(run.id).images if e.get("name") == "preview"]
+        events = pictures.previews(pages.service.status(run.id))
     except Refused:
-        return waiting()
+        return render.part(PAGE, "before")
     if not events:
-        return waiting()
-    event = events[-1]
-    width, height = picture_size(run.path / event["path"])
-    names = drawn_names(run.spec)[: int(event.get("rows", 10))]
-    picture = html.sheet(
-        f"/media/{run.id}/{event['path']}?v={event['t']}",
-        width,
-        height,
-        width // max(1, int(event.get("cols", 16))),
-        frame="synthetic",
-        alt="the last preview of this generator",
-        rows=names,
-    )
-    return (
-        html.panel_head(
-            "The last preview of its training", "press Sample for new ones, step by step"
-        )
-        + picture
-    )
+        return render.part(PAGE, "before")
+    last = events[-1]
+    preview = pictures.stored(run.id, run.path, last, int(last.get("cols", 16)))
+    names = pictures.drawn_names(run.spec)[: int(last.get("rows", 10))]
+    return render.part(PAGE, "before", preview, names)
 
 
-def scale_note(weight: Any) -> str:
+def scale_note(weight: Any) -> Markup:
+    """The guidance weight as the scale that other tools use; empty where it is no number."""
     if not isinstance(weight, (int, float)):
-        return ""
-    return (
-        f'<p class="note">w = {weight:g} is scale s = 1 + w = {1 + weight:g} in most other'
-        " tools.</p>"
-    )
+        return Markup()
+    return render.part(PAGE, "scale", f"{weight:g}", f"{1 + weight:g}")
 
 
-def waiting(
-    text: str = "Choose a generator and press Sample: the first picture comes within half a second once the model is warm.",
-) -> str:
-    return html.panel_head("Samples") + f'<p class="empty">{html.esc(text)}</p>'
-
-
-def frame_html(frame: LiveFrame, key: str, rows: list[str]) -> str:
+def frame_html(frame: LiveFrame, key: str, rows: list[str]) -> Markup:
     """x_t and the predicted x0 side by side at the same zoom; the page keeps the frames of one
     stream to go back through."""
-    width, height = png_size(frame.png)
-    note = f"step {frame.step} of {frame.total}"
-    shown = {
-        "srcs": [html.data_uri(frame.png), html.data_uri(frame.x0_png)],
-        "w": width,
-        "h": height,
-        "cell": width // max(1, frame.cols),
-        "title": f"Stage {frame.stage + 1}, {note}" if frame.stage else note.capitalize(),
-        "caption": f"{frame.seconds:.1f} s",
-    }
-    film = html.film(key, [shown], PANELS, rows, ends=("noise", "image"), append=True)
-    return f'<div id="sample-frames" data-done="{int(frame.done)}">{film}</div>'
-
-
-def png_size(png: bytes) -> tuple[int, int]:
-    """Width and height from a PNG's header (IHDR, big-endian)."""
-    return int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")
+    width, height = pictures.png_size(frame.png)
+    srcs = [render.data_uri(frame.png), render.data_uri(frame.x0_png)]
+    like = pictures.Sheet(srcs[0], width, height, width // max(1, frame.cols))
+    step = f"step {frame.step} of {frame.total}"
+    title = f"Stage {frame.stage + 1}, {step}" if frame.stage else step.capitalize()
+    shown = pictures.frame(srcs, like, title, f"{frame.seconds:.1f} s")
+    return render.part(PAGE, "frame", key, shown, PANELS, rows, frame.done)
