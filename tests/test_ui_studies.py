@@ -14,6 +14,7 @@ from dreamlab.ui import render
 from dreamlab.ui.charts import study_chart
 from dreamlab.ui.pages.studies import head_html
 from dreamlab.ui.parts import import_report, study_tables
+from dreamlab.ui.render import part
 from dreamlab.ui.theme import palette
 from tests.test_ui_units import NASTY
 
@@ -262,7 +263,10 @@ def test_an_import_says_what_was_left_out_the_most_frequent_reason_first() -> No
 
 
 def test_an_import_leads_on_to_what_can_be_done_with_it() -> None:
-    assert 'data-tab="train"' in import_report.actions(
-        "r", "real"
-    ) and 'data-tab="mix"' in import_report.actions("r", "real")
-    assert 'data-tab="gallery"' in import_report.actions("r", "synthetic")
+    real, synthetic = (
+        part(import_report.TEMPLATE, "actions", NASTY, role) for role in ("real", "synthetic")
+    )
+    assert "Train a generator on it" in real and 'data-tab="train"' in real
+    assert "Mix with it" in real and 'data-tab="mix"' in real
+    assert 'data-tab="gallery"' in synthetic and 'data-tab="fidelity"' in synthetic
+    assert "<img" not in real + synthetic

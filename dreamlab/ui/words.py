@@ -27,6 +27,11 @@ def clock(seconds: float | None) -> str:
     return f"{s // 3600}:{minutes}" if s >= 3600 else f"{s // 60}:{s % 60:02d}"
 
 
+def time_left(seconds: float | None) -> str:
+    """ ", 1:20 left" behind the progress of a run; empty where unknown."""
+    return "" if seconds is None else f", {clock(seconds)} left"
+
+
 def duration(seconds: float | None) -> str:
     """How long something took, with its unit; empty where unknown."""
     if seconds is None:

@@ -117,16 +117,11 @@ def _arm(
     mean = sum(values) / len(values)
     interval = arm.get("interval") or {}
     low, high = interval.get("low"), interval.get("high")
-    low = None if low is None else max(low, 0.0)
-    high = None if high is None else min(high, 1.0)  # no accuracy lies beyond
-    sure = low is not None and high is not None and len(values) > 1
-    if sure:
+    ends: list[float] = []
+    if low is not None and high is not None and len(values) > 1:
+        ends = [100 * max(low, 0.0), 100 * min(high, 1.0)]  # no accuracy lies beyond
         figure.add_scatter(
-            x=[x, x],
-            y=[100 * low, 100 * high],
-            mode="lines",
-            line={"color": colour, "width": 2},
-            hoverinfo="skip",
+            x=[x, x], y=ends, mode="lines", line={"color": colour, "width": 2}, hoverinfo="skip"
         )
     hollow = tables.role(arm) == "control"
     mark = (
@@ -145,7 +140,7 @@ def _arm(
         cliponaxis=False,
         hovertemplate=f"{plain(arm['label'])}: %{{y:.2f}} %<extra></extra>",
     )
-    return [*values, *([100 * low, 100 * high] if sure else [])]
+    return [*values, *ends]
 
 
 def _places(
