@@ -16,10 +16,9 @@ from dreamlab.settings import TrainSpec
 from dreamlab.store import RunStatus
 from dreamlab.ui.render import data_uri
 
-
 STEP_PANELS = (
-    ("x_t, the noisy images at this step", "noisy images"),
-    ("Predicted x0, the clean images that the network predicts from them", "predicted images"),
+    ("x_t, the noisy images", "noisy images"),
+    ("Predicted x0, the clean images", "predicted images"),
 )
 """(title, alternative text) of the two pictures of one sampling step."""
 
