@@ -66,6 +66,6 @@ def checkpoint_control(service: Service, k: Setting, elem_id: str, run: str) -> 
         value="",
         allow_custom_value=True,
         label=k.label,
-        info=k.help,
+        info=k.full_help,
         elem_id=elem_id,
     )
