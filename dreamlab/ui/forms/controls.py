@@ -127,7 +127,7 @@ def control(k: Setting, choices: Sequence[tuple[str, str]], elem_id: str) -> Any
     }
     if k.run_kind:
         many, offered = k.type == "list", run_choices(k, choices)
-        first = [] if many else usual_run(k, offered)
+        first: Any = [] if many else usual_run(k, offered)
         return gr.Dropdown(
             choices=offered,
             value=first,
