@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from dreamlab.settings import KINDS, Setting, Spec, settings_of
+from dreamlab.settings import KINDS, NONE, Setting, Spec, exact, settings_of
 from dreamlab.settings.presets import PRESETS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -84,15 +84,13 @@ def sections(cls: type[Spec]) -> list[str]:
 
 
 def default(k: Setting) -> str:
-    return "required" if k.required else shown(k.default) or "none"
+    return "required" if k.required else shown(k.default)
 
 
 def shown(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, tuple):
-        return ",".join(shown(v) for v in value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return exact(value) if value != "" else NONE
 
 
 def readme() -> str:

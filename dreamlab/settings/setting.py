@@ -10,6 +10,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 from pydantic_core import PydanticUndefined
 
+NONE = "none"
+"""What a person writes for an empty list."""
+
 
 def setting(
     default: Any,
@@ -138,6 +141,17 @@ def settings_of(cls: type[BaseModel]) -> list[Setting]:
             )
         )
     return found
+
+
+def exact(value: Any) -> str:
+    """A value as text that reads back as the same value: the shortest such number, `1` for 1.0; a
+    list with commas, `none` where it is empty."""
+    if isinstance(value, tuple):
+        return ",".join(exact(v) for v in value) or NONE
+    if isinstance(value, float):
+        short = f"{value:g}"
+        return short if float(short) == value else repr(value)
+    return str(value)
 
 
 def _a(kinds: tuple[str, ...]) -> str:

@@ -18,9 +18,10 @@ import re
 import tomllib
 import typing
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
+from dreamlab.paths import STUDIES
+from dreamlab.settings import exact
 from dreamlab.settings.names import ScaleName, StudyName
 from dreamlab.studies.model import (
     Check,
@@ -32,7 +33,6 @@ from dreamlab.studies.model import (
     StudyPart,
 )
 
-FOLDER = Path(__file__).parent
 SHARED = "shared"
 KEYS = {
     "study",
@@ -83,7 +83,7 @@ def load(name: str) -> Study:
 
 @functools.cache
 def _read(name: str) -> dict[str, Any]:
-    return tomllib.loads((FOLDER / f"{name}.toml").read_text(encoding="utf-8"))
+    return tomllib.loads((STUDIES / f"{name}.toml").read_text(encoding="utf-8"))
 
 
 def _study(name: str, raw: dict[str, Any]) -> Study:
@@ -278,11 +278,7 @@ def _filled(value: Any, names: Mapping[str, Any]) -> Any:
     whole = NAME.fullmatch(value)
     if whole and whole[1] in names:
         return names[whole[1]]
-    return NAME.sub(lambda m: _text(names[m[1]]) if m[1] in names else m[0], value)
-
-
-def _text(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return NAME.sub(lambda m: exact(names[m[1]]) if m[1] in names else m[0], value)
 
 
 def _listed(value: Any) -> tuple[Any, ...]:

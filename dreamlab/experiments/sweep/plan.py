@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dreamlab.experiments.children import Child, train_run
-from dreamlab.settings import DEFAULT_VALUES, SpecError, SweepSpec, TrainSpec
+from dreamlab.settings import DEFAULT_VALUES, SpecError, SweepSpec, TrainSpec, exact
 from dreamlab.settings.guidance import can_be_guided
 from dreamlab.store import RunStore
 
@@ -18,17 +18,17 @@ def plan(spec: SweepSpec, store: RunStore) -> list[Child]:
         if spec.axis == "num_train_timesteps":
             children.append(
                 Child(
-                    f"generator:{x:g}",
+                    f"generator:{exact(x)}",
                     "train",
                     {**trained.model_dump(), "num_train_timesteps": int(x)},
                 )
             )
-            source = f"@generator:{x:g}"
+            source = f"@generator:{exact(x)}"
         else:
             at[spec.axis] = x if spec.axis == "guidance_weight" else int(x)
         children.append(
             Child(
-                f"set:{x:g}",
+                f"set:{exact(x)}",
                 "synthesize",
                 {
                     "source": source,
@@ -42,10 +42,10 @@ def plan(spec: SweepSpec, store: RunStore) -> list[Child]:
         )
         children.append(
             Child(
-                f"fidelity:{x:g}",
+                f"fidelity:{exact(x)}",
                 "fidelity",
                 {
-                    "images": f"@set:{x:g}",
+                    "images": f"@set:{exact(x)}",
                     "extractor": spec.extractor,
                     "inception_weights": spec.inception_weights,
                     "device": spec.device,
@@ -101,7 +101,7 @@ def _check(spec: SweepSpec, trained: TrainSpec, x: float) -> None:
     if spec.axis == "guidance_weight":
         if x > 20:
             raise SpecError(
-                f"Values (--values): guidance weight {x:g} cannot be used; it must be 0 to 20.",
+                f"Values (--values): guidance weight {exact(x)} cannot be used; it must be 0 to 20.",
                 "values",
             )
         if x > 0 and not can_be_guided(trained):
@@ -109,18 +109,19 @@ def _check(spec: SweepSpec, trained: TrainSpec, x: float) -> None:
         return
     if x != int(x):
         raise SpecError(
-            f"Values (--values): {x:g} cannot be used; {spec.axis} takes whole numbers.", "values"
+            f"Values (--values): {exact(x)} cannot be used; {spec.axis} takes whole numbers.",
+            "values",
         )
     if spec.axis == "num_steps" and not 1 <= x <= trained.num_train_timesteps:
         raise SpecError(
-            f"Values (--values): {x:g} sampler steps cannot be used; the generator was trained with"
+            f"Values (--values): {exact(x)} sampler steps cannot be used; the generator was trained with"
             f" T = {trained.num_train_timesteps}, so it must be 1 to"
             f" {trained.num_train_timesteps}.",
             "values",
         )
     if spec.axis == "num_train_timesteps" and not max(10, spec.num_steps) <= x <= 4000:
         raise SpecError(
-            f"Values (--values): T = {x:g} cannot be used with {spec.num_steps} sampler steps; it"
+            f"Values (--values): T = {exact(x)} cannot be used with {spec.num_steps} sampler steps; it"
             f" must be {max(10, spec.num_steps)} to 4,000.",
             "values",
         )
