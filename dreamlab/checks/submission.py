@@ -176,7 +176,8 @@ def check(spec: Spec, store: RunStore) -> None:
 
 def check_disk(store: RunStore, needed: int) -> None:
     """Raises Refused where the run would not fit beside SPARE_DISK."""
-    free = shutil.disk_usage(store.folder).free
+    there = next(p for p in (store.folder, *store.folder.parents) if p.is_dir())
+    free = shutil.disk_usage(there).free
     if free < needed + SPARE_DISK:
         raise Refused(
             f"Too little free disk for this run: it needs about {_mb(needed)} and {_mb(SPARE_DISK)}"

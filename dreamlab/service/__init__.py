@@ -4,6 +4,6 @@ itself."""
 from dreamlab.checks.submission import Refused
 from dreamlab.estimates.estimate import Estimate
 from dreamlab.service.library import LiveFrame, RunRow
-from dreamlab.service.service import Service, Submitted
+from dreamlab.service.service import NoEngine, Service, Submitted
 
-__all__ = ["Estimate", "LiveFrame", "Refused", "RunRow", "Service", "Submitted"]
+__all__ = ["Estimate", "LiveFrame", "NoEngine", "Refused", "RunRow", "Service", "Submitted"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import hashlib
@@ -55,6 +56,10 @@ class Submitted:
     reused: bool
 
 
+class NoEngine(Refused):
+    """The engine does not start: what was submitted waits until one does."""
+
+
 class Service(Reader):
     """Everything the dashboard and the command line may call. Raises Refused, with one sentence,
     and nothing else."""
@@ -69,17 +74,24 @@ class Service(Reader):
     # ---- life
 
     def start(self, engine: bool = True) -> None:
-        """Folders, the demo run at the first start, and the engine in the background. Raises
-        Refused."""
+        """Folders, and the engine in the background. Raises Refused."""
+        self._prepare()
+        if engine:
+            client.register_client(self.store.folder)
+            self._registered = True
+            self._ensure_engine()
+
+    def _prepare(self) -> None:
         try:
             self.store.prepare()
         except RunError as error:
             raise Refused(str(error), "runs") from None
-        demo.install(self.store)
-        if engine:
-            client.register_client(self.store.folder)
-            self._registered = True
+
+    def _ensure_engine(self) -> None:
+        try:
             client.ensure_engine(self.store.folder)
+        except (client.EngineError, RunError, OSError) as error:
+            raise NoEngine(str(error)) from None
 
     def close(self) -> None:
         """Leaves; runs go on in the engine."""
@@ -89,11 +101,17 @@ class Service(Reader):
             self._registered = False
 
     def keep_engine(self) -> None:
-        """Starts the engine again where it has died; cheap, called with every tick."""
+        """Starts the engine again where it has died; cheap, called with every tick. Raises
+        NoEngine."""
         now = time.monotonic()
         if self._registered and now - self._engine_looked > ENGINE_CHECK:
             self._engine_looked = now
-            client.ensure_engine(self.store.folder)
+            self._ensure_engine()
+
+    def install_demo(self) -> None:
+        """Unpacks the demo once per runs folder. Raises Refused."""
+        self._prepare()
+        demo.install(self.store)
 
     # ---- submitting
 
@@ -122,10 +140,10 @@ class Service(Reader):
 
     def dry_run(self, spec: Spec) -> dict[str, Any]:
         """The estimate of a spec by a probe of a few steps, which is made now where it is not
-        known; takes seconds."""
+        known; takes seconds. Leaves nothing behind where this folder holds nothing yet."""
         network = self._to_probe(spec)
         if network is not None and not self.active():
-            self.prober.measure(network)
+            self.prober.measure(network, keep=self.store.folders.cache.exists())
         return self._estimate(spec).as_dict()
 
     def _estimate(self, spec: Spec) -> Estimate:
@@ -153,6 +171,7 @@ class Service(Reader):
             if not fresh and (found := self._same(spec)):
                 return Submitted(found.id, True)
             submission.check_disk(self.store, self._estimate(spec).disk_bytes or 0)
+            self._prepare()
             run = (
                 self._create_group(spec, name, fresh)
                 if spec.kind in EXPERIMENT_KINDS
@@ -340,14 +359,15 @@ class Service(Reader):
 
     def version(self) -> int:
         """Grows when any run changed: what a page's tick compares."""
-        self.keep_engine()
+        with contextlib.suppress(NoEngine):  # a page is read without an engine too
+            self.keep_engine()
         return self.library.version()
 
     # ---- taking out
 
     def export(self, run_id: str, target: Path, *, arm: str = "", seed: int = 0) -> dict[str, Any]:
-        """Writes a set or a mix as class folders, .zip or .npz, or a table as .csv or .tex. Raises
-        Refused."""
+        """Writes a set or a mix as class folders, .zip or .npz, or a table as .csv, .tex or
+        .parquet. Raises Refused."""
         return export.export(self, run_id, target, arm, seed)
 
     def download(self, run_id: str, form: str, *, arm: str = "", seed: int = 0) -> Path:
@@ -377,4 +397,4 @@ class Service(Reader):
             yield LiveFrame(**frame, seconds=time.monotonic() - started)
 
 
-__all__ = ["Refused", "Service", "SpecError", "Submitted"]
+__all__ = ["NoEngine", "Refused", "Service", "SpecError", "Submitted"]

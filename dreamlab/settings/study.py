@@ -14,7 +14,7 @@ class StudySpec(Spec):
     kind: ClassVar[str] = "study"
     summary: ClassVar[str] = "Run one of the published studies and set its numbers beside ours."
 
-    study: StudyName = setting(..., "Which study; `study list` says what each of them asks.")
+    study: StudyName = setting(..., "Which study; `studies` lists what each of them asks.")
     scale: ScaleName = setting(
         "laptop",
         "laptop: the same protocol on digits in minutes; middle: on a real data set in about an"

@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from dreamlab.paths import program
 from dreamlab.settings import EXPERIMENT_KINDS, KINDS, Spec, make
 from dreamlab.settings.base import SCHEMA_VERSION
 from dreamlab.store.files import disk_use, read_json, write_json
@@ -161,7 +162,7 @@ class RunStore:
                 return sorted(
                     (e.name for e in entries if _ID.fullmatch(e.name) and e.is_dir()), reverse=True
                 )
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
 
     def __iter__(self) -> Iterator[Run]:
@@ -182,8 +183,7 @@ class RunStore:
         found = [i for i in ids if i == wanted] or [i for i in ids if wanted and wanted in i]
         if not found:
             raise RunError(
-                f"There is no run {name!r} in {self.folder}; `python -m dreamlab runs list` names"
-                " them."
+                f"There is no run {name!r} in {self.folder}; `{program()} runs list` names them."
             )
         if len(found) > 1:
             raise RunError(

@@ -9,12 +9,12 @@ from typing import Any
 
 import gradio as gr
 
+from dreamlab.paths import ASSETS
 from dreamlab.service import RunRow, Service
 from dreamlab.store import disk_use
 from dreamlab.ui import html
 from dreamlab.ui.forms.spec_form import refused
 from dreamlab.ui.pages import data, fidelity, gallery, home, mix, runs, sample, studies, train
-from dreamlab.ui.theme import ASSETS
 from dreamlab.ui.view import QUIET, TABS, Pages, View, from_query
 
 TICK = 0.7

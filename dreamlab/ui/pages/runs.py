@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from dreamlab.paths import program
 from dreamlab.service import Refused, RunRow
 from dreamlab.settings import KINDS, settings_of
 from dreamlab.ui import html
@@ -87,8 +88,8 @@ def table_html(pages: Pages, view: View) -> str:
     )
     body = "".join(row_html(r, r.id == view.run("runs")) for r in rows[:MOST_ROWS])
     more = (
-        f'<p class="note">{len(rows) - MOST_ROWS} older runs are not drawn; `python -m dreamlab'
-        " runs list` names them all.</p>"
+        f'<p class="note">{len(rows) - MOST_ROWS} older runs are not drawn; `{program()} runs'
+        " list` names them all.</p>"
         if len(rows) > MOST_ROWS
         else ""
     )
