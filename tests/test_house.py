@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 import typing
@@ -27,7 +28,7 @@ MAY_IMPORT = {
     "architecture": {"settings", "data"},
     "stats": set(),
     "studies": {"paths", "settings"},
-    "experiments": COMMON | {"stats", "studies", "checks"},
+    "experiments": COMMON | {"stats", "studies"},
     "checks": PLANNING,
     "estimates": PLANNING | {"engine"},
     "diffusion": {"settings", "architecture", "noise"},
@@ -147,24 +148,63 @@ def test_names_in_the_spec_are_the_names_of_the_registries() -> None:
 
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_every_setting_has_a_sentence_of_help_and_bounds(kind: str) -> None:
+    leans_on_another = re.compile(
+        r"(It|Its|They|Their|These|This|That|Also|Further|And|Or|Such)\b|.*\b(see|as) (above|below)\b"
+    )
     for setting in settings_of(KINDS[kind]):
-        assert setting.help.endswith(".") and len(setting.help) > 15, setting.name
+        help = setting.help
+        assert 15 <= len(help) <= 60 and help.endswith("."), (setting.name, len(help))
+        assert ". " not in help, f"{setting.name}: the help is more than one sentence"
+        assert help[0].isupper(), f"{setting.name}: the help does not begin like a sentence"
+        assert not leans_on_another.match(help), f"{setting.name}: the help does not stand alone"
+        assert not setting.detail or setting.detail.endswith("."), f"{setting.name}: no full stop"
         if setting.type in ("int", "float"):
             assert setting.low is not None and setting.high is not None, (
                 f"{setting.name} has no bounds"
             )
 
 
-def test_the_readme_names_every_room_and_command() -> None:
+def test_the_readme_names_how_to_start_and_every_verb() -> None:
     readme = (ROOT / "README.md").read_text()
-    for room in MAY_IMPORT.keys() - {"__main__", "paths"}:
-        assert room in readme, f"README does not name {room}"
     for text in ("make run", "make test", *(f"dreamlab {kind}" for kind in KINDS)):
         assert text in readme, f"README does not name `{text}`"
 
 
+def test_the_picture_and_the_table_of_rooms_are_what_the_code_says() -> None:
+    from tests.make_architecture import PAGE, PICTURE, page, picture
+
+    assert PAGE.read_text() == page(), "run `python -m tests.make_architecture`"
+    assert PICTURE.read_text() == picture(), "run `python -m tests.make_architecture`"
+
+
+@pytest.mark.parametrize("document", sorted((ROOT / "docs").glob("*.md")), ids=lambda p: p.name)
+def test_documents_name_functions_that_are_there(document: Path) -> None:
+    """`path/file.py: name` or `path/file.py: Class.method`."""
+    for file, path in re.findall(r"`(dreamlab/[\w/]+\.py): ([\w.]+)`", document.read_text()):
+        inside: ast.AST = ast.parse((ROOT / file).read_text())
+        for name in path.split("."):
+            inside = next((n for n in ast.walk(inside) if name in names_of(n)), None)
+            assert inside, f"{document.name} names {path} in {file}, where it is not"
+
+
+@pytest.mark.parametrize(
+    "document",
+    [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")],
+    ids=lambda p: str(p.relative_to(ROOT)),
+)
+def test_documents_link_to_files_that_are_there(document: Path) -> None:
+    for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text()):
+        assert (document.parent / link).exists(), f"{document.name} links to {link}"
+
+
+def names_of(node: ast.AST) -> set[str]:
+    if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+        return {node.name}
+    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+    return {t.id for t in targets if isinstance(t, ast.Name)}
+
+
 def test_the_page_of_settings_is_what_the_specs_say() -> None:
-    from tests.make_settings import PAGE, README, page, readme
+    from tests.make_settings import PAGE, page
 
     assert PAGE.read_text() == page(), "run `python -m tests.make_settings`"
-    assert README.read_text() == readme(), "run `python -m tests.make_settings`"

@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from dreamlab.checks.submission import Refused
-from dreamlab.service import Service, demo
+from dreamlab.service import Refused, Service, demo
 from dreamlab.service.tables import (
     ARM_FIELDS,
     FIELDS,

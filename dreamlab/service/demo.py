@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from dreamlab.checks.submission import Refused
 from dreamlab.paths import DEMO
+from dreamlab.service.refused import Refused
 from dreamlab.store import ArtefactCache, RunStore
 
 CACHE_FOLDER = "cache/"

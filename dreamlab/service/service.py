@@ -13,24 +13,25 @@ from pathlib import Path
 from typing import Any
 
 from dreamlab import experiments, studies
-from dreamlab.checks import submission
-from dreamlab.checks.submission import Refused
-from dreamlab.data.available import real_data
+from dreamlab.checks import Known, check
+from dreamlab.checks.machine import check_disk
+from dreamlab.checks.references import inherited, resolved
 from dreamlab.data.importing.arrays import is_download
 from dreamlab.engine import client
 from dreamlab.estimates import estimate as costs
 from dreamlab.estimates.estimate import Estimate
 from dreamlab.estimates.measured import Prober
 from dreamlab.service import demo, export
+from dreamlab.service.home import home_mix
 from dreamlab.service.library import LiveFrame
 from dreamlab.service.reader import Reader
+from dreamlab.service.refused import NoEngine, Refused, refusing
 from dreamlab.service.run_names import label
 from dreamlab.settings import (
     EXPERIMENT_KINDS,
     KINDS,
     ImportSpec,
     MixSpec,
-    RealData,
     Spec,
     SpecError,
     StudySpec,
@@ -39,7 +40,6 @@ from dreamlab.settings import (
     command,
     make,
 )
-from dreamlab.settings.guidance import can_be_guided
 from dreamlab.store import Record, Run, RunError, RunStore, checkpoints
 from dreamlab.store.states import ACTIVE
 
@@ -56,10 +56,6 @@ class Submitted:
     reused: bool
 
 
-class NoEngine(Refused):
-    """The engine does not start: what was submitted waits until one does."""
-
-
 class Service(Reader):
     """Everything the dashboard and the command line may call. Raises Refused, with one sentence,
     and nothing else."""
@@ -68,6 +64,8 @@ class Service(Reader):
         super().__init__(RunStore(runs))
         self.prober = Prober(self.store)
         self._submitting = threading.Lock()
+        self._checked: Spec | None = None
+        """The spec that `check` gave last: submitted at once, it is not checked again."""
         self._engine_looked = 0.0
         self._registered = False
 
@@ -82,10 +80,8 @@ class Service(Reader):
             self._ensure_engine()
 
     def _prepare(self) -> None:
-        try:
+        with refusing("runs"):
             self.store.prepare()
-        except RunError as error:
-            raise Refused(str(error), "runs") from None
 
     def _ensure_engine(self) -> None:
         try:
@@ -117,10 +113,20 @@ class Service(Reader):
 
     def check(self, kind: str, values: dict[str, Any]) -> Spec:
         """A spec that can run. Raises Refused."""
-        spec = submission.resolved(
-            submission.validate(kind, submission.inherited(values, self.store)), self.store
-        )
-        submission.check(spec, self.store)
+        if kind not in KINDS:
+            raise Refused(
+                f"There is no kind of run {kind!r}; there are {', '.join(KINDS)}.", "kind"
+            )
+        known = Known(self.store)
+        with refusing():
+            return self._check(make(KINDS[kind], inherited(values, known)), known)
+
+    def _check(self, spec: Spec, known: Known) -> Spec:
+        """The spec with every run by its full id, checked against what is known. Raises SpecError,
+        RunError or DataError."""
+        spec = resolved(spec, known)
+        check(spec, known)
+        self._checked = spec
         return spec
 
     def estimate(self, spec: Spec) -> Estimate:
@@ -162,15 +168,18 @@ class Service(Reader):
     def submit(self, spec: Spec, *, name: str = "", fresh: bool = False) -> Submitted:
         """Starts a run or finds the one that is there. Raises Refused, and then nothing was
         started."""
-        spec = submission.resolved(spec, self.store)
-        submission.check(spec, self.store)
+        if spec is not self._checked:
+            with refusing():
+                spec = self._check(spec, Known(self.store))
+        self._checked = None
         self.prober.cancel()
         with self._submitting:
             # what lies under a path may have changed since
             fresh = fresh or (isinstance(spec, ImportSpec) and not is_download(spec.source))
             if not fresh and (found := self._same(spec)):
                 return Submitted(found.id, True)
-            submission.check_disk(self.store, self._estimate(spec).disk_bytes or 0)
+            with refusing():
+                check_disk(self.store, self._estimate(spec).disk_bytes or 0)
             self._prepare()
             run = (
                 self._create_group(spec, name, fresh)
@@ -241,32 +250,8 @@ class Service(Reader):
         return self._create(spec, name, children=ids, run_id=group_id)
 
     def card(self) -> MixSpec:
-        """The question on Home: 100 labelled digits, a generator of its own and one that saw every
-        training digit."""
-        wide = [r for r in self.library.runs() if self._is_wide_generator(r)]
-        wide.sort(key=lambda r: not r.record.demo)
-        return make(
-            MixSpec,
-            {
-                "dataset": "mnist5k",
-                "images_per_class": 10,
-                "sources": tuple(r.id for r in wide[:1]),
-                "train_own": True,
-                "arms": ("real", "50/50", "synthetic", "real+1x", "real+3x"),
-                "controls": (),
-                "steps": 200,
-            },
-        )
-
-    def _is_wide_generator(self, run: Run) -> bool:
-        spec = run.spec
-        return (
-            isinstance(spec, TrainSpec)
-            and real_data(spec) == RealData()
-            and (spec.low_size, spec.init_from) == (0, "")
-            and can_be_guided(spec)
-            and submission.usable(run)
-        )
+        """The mix that the card on Home starts."""
+        return home_mix(self.library.runs())
 
     # ---- commands to runs
 

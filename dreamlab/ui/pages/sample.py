@@ -301,7 +301,7 @@ def checkpoint_control(pages: Pages, k: Setting, elem_id: str, run: str) -> Any:
         value="",
         allow_custom_value=True,
         label=k.label,
-        info=k.help,
+        info=k.full_help,
         elem_id=elem_id,
     )
 
