@@ -117,7 +117,7 @@ def test_without_a_token_only_this_machine_is_answered() -> None:
 def test_a_change_that_another_site_asks_for_is_refused(token: str, method: str, path: str) -> None:
     known = Guard(None, token).cookie  # a browser sends the cookie along
     headers = {"host": "127.0.0.1:7860", "cookie": f"dreamlab={known}"}
-    for foreign in ("https://evil.example", "http://127.0.0.1:8080", "null"):
+    for foreign in ("https://evil.example", "http://127.0.0.1:8080", "http://[", "null"):
         status, _ = ask(token, path, method=method, origin=foreign, **headers)
         assert status == 403, foreign
     for own in ({"origin": "http://127.0.0.1:7860"}, {}):

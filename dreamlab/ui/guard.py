@@ -92,7 +92,7 @@ def _is_foreign(scope: Any, headers: dict[str, str]) -> bool:
     if origin is None:
         return False
     # host and port, not the scheme: a proxy in front may speak https while we speak http
-    return urllib.parse.urlsplit(origin).netloc.lower() != headers.get("host", "").lower()
+    return origin.partition("://")[2].lower() != headers.get("host", "").lower()
 
 
 async def _answer(
