@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from dreamlab.checks.references import usable
-from dreamlab.data.available import real_data
+from dreamlab.data.selection import real_data
 from dreamlab.settings import MixSpec, RealData, TrainSpec, make
 from dreamlab.settings.guidance import can_be_guided
 from dreamlab.store import Run

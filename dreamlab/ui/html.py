@@ -20,6 +20,7 @@ STATE_WORDS = {
     "done": "done",
     "failed": "failed",
     "interrupted": "interrupted, resumes by itself",
+    "unreadable": "unreadable",
 }
 KIND_TAB = {
     "import": "data",

@@ -111,6 +111,7 @@ def row_html(r: RunRow, selected: bool) -> str:
         if r.state in ("running", "stopping") and r.total
         else r.headline or r.error
     )
+    open_ = "" if r.state == "unreadable" else html.button("Open", "open", small=True, run=r.id)
     cells = [
         (
             f'<td><input type="checkbox" value="{html.esc(r.id)}" aria-label="Choose'
@@ -123,7 +124,7 @@ def row_html(r: RunRow, selected: bool) -> str:
         f"<td>{html.esc(html.when(r.created))}</td>",
         f"<td>{html.duration(r.seconds)}</td>",
         f"<td>{html.size(r.disk_bytes)}</td>",
-        f"<td>{html.button('Open', 'open', small=True, run=r.id)}</td>",
+        f"<td>{open_}</td>",
     ]
     return (
         f'<tr data-search="{search}" data-kind="{r.kind}" data-state="{r.state}"'
@@ -143,6 +144,11 @@ def detail_html(pages: Pages, run: str) -> str:
         row = pages.service.row(run)
     except Refused as error:
         return html.panel_head("One run") + f'<p class="refusal">{html.esc(error)}</p>'
+    if pages.service.find(row.id).problem():
+        return (
+            html.panel_head("One run")
+            + f'<p class="refusal">{html.esc(row.error)}</p><div class="acts">{buttons(row)}</div>'
+        )
     record = pages.service.get(row.id).record
     status = pages.service.status(row.id)
     result = f'<p class="sub">{html.esc(row.headline)}</p>' if row.headline else ""
@@ -164,12 +170,14 @@ def detail_html(pages: Pages, run: str) -> str:
 
 
 def buttons(row: RunRow) -> str:
-    found = [html.button("Open", "open", main=True, small=True, run=row.id, id="runs-open")]
+    found = []
+    if row.state != "unreadable":
+        found.append(html.button("Open", "open", main=True, small=True, run=row.id, id="runs-open"))
     if row.state in ("queued", "running", "interrupted"):
         found.append(html.button("Stop and keep", "stop", small=True, run=row.id, id="runs-stop"))
     if row.resumable:
         found.append(html.button("Resume", "resume", small=True, run=row.id, id="runs-resume"))
-    if row.state in ("done", "stopped", "failed"):
+    if row.state in ("done", "stopped", "failed", "unreadable"):
         found.append(
             html.button(
                 "Delete",
