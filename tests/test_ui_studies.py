@@ -7,11 +7,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from markupsafe import escape
 
 from dreamlab import studies
+from dreamlab.ui import render
 from dreamlab.ui.charts import study_chart
-from dreamlab.ui.pages.studies import head_html, published_rows
+from dreamlab.ui.pages.studies import head_html
 from dreamlab.ui.parts import import_report, study_tables
+from dreamlab.ui.render import part
 from dreamlab.ui.theme import palette
 from tests.test_ui_units import NASTY
 
@@ -57,13 +60,14 @@ def running(state: str = "running") -> Any:
 @pytest.mark.parametrize("name", studies.names())
 def test_every_study_can_be_shown_before_it_is_run(name: str) -> None:
     study = studies.load(name)
-    rows = published_rows(study)
+    rows = study_tables.published_rows(study)
     made = (
         study_tables.table_html(rows, None)
         + study_tables.about_html(study, {})
         + head_html(study, None, {})
     )
     assert "Settings as published" in made and "How it is run here" in made
+    assert str(escape(f"{study.study}, {study.source}")) in made
     for cell in study.cells:
         if cell.flag:
             assert cell.flag.split("'")[0].split('"')[0].split("&")[0] in made
@@ -206,9 +210,9 @@ def test_steps_of_an_amount_become_curves() -> None:
 
 
 def test_what_a_paper_says_stays_text() -> None:
-    made = study_tables.table_html(
-        [row(NASTY, flag=NASTY, setting=NASTY)], None
-    ) + study_tables.bullets([NASTY])
+    made = study_tables.table_html([row(NASTY, flag=NASTY, setting=NASTY)], None) + render.part(
+        "studies.html", "bullets", [NASTY]
+    )
     assert "<img" not in made
     assert "<img" not in json.dumps(
         study_chart.study([row(NASTY, flag=NASTY)], "light", "r").to_plotly_json(), default=str
@@ -259,7 +263,10 @@ def test_an_import_says_what_was_left_out_the_most_frequent_reason_first() -> No
 
 
 def test_an_import_leads_on_to_what_can_be_done_with_it() -> None:
-    assert 'data-tab="train"' in import_report.actions(
-        "r", "real"
-    ) and 'data-tab="mix"' in import_report.actions("r", "real")
-    assert 'data-tab="gallery"' in import_report.actions("r", "synthetic")
+    real, synthetic = (
+        part(import_report.TEMPLATE, "actions", NASTY, role) for role in ("real", "synthetic")
+    )
+    assert "Train a generator on it" in real and 'data-tab="train"' in real
+    assert "Mix with it" in real and 'data-tab="mix"' in real
+    assert 'data-tab="gallery"' in synthetic and 'data-tab="fidelity"' in synthetic
+    assert "<img" not in real + synthetic

@@ -11,6 +11,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 from pydantic_core import PydanticUndefined
 
+NONE = "none"
+"""What a person writes for an empty list."""
 ALWAYS: Any = object()
 """Marks a setting that every spec of its kind had from the start; it is always in the
 content hash."""
@@ -181,6 +183,17 @@ def settings_of(cls: type[BaseModel]) -> tuple[Setting, ...]:
             )
         )
     return tuple(found)
+
+
+def exact(value: Any) -> str:
+    """A value as text that reads back as the same value: the shortest such number, `1` for 1.0; a
+    list with commas, `none` where it is empty."""
+    if isinstance(value, tuple):
+        return ",".join(exact(v) for v in value) or NONE
+    if isinstance(value, float):
+        short = f"{value:g}"
+        return short if float(short) == value else repr(value)
+    return str(value)
 
 
 def _a(kinds: tuple[str, ...]) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from dreamlab.paths import program
 from dreamlab.settings import EXPERIMENT_KINDS, Spec
 from dreamlab.store.contents import RECORD, Record, RunError, read_job, read_record, read_result
 from dreamlab.store.files import disk_use, write_json
@@ -147,7 +148,7 @@ class RunStore:
                 return sorted(
                     (e.name for e in entries if _ID.fullmatch(e.name) and e.is_dir()), reverse=True
                 )
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
 
     def __iter__(self) -> Iterator[Run]:
@@ -165,8 +166,7 @@ class RunStore:
         found = [i for i in ids if i == wanted] or [i for i in ids if wanted and wanted in i]
         if not found:
             raise RunError(
-                f"There is no run {name!r} in {self.folder}; `python -m dreamlab runs list` names"
-                " them."
+                f"There is no run {name!r} in {self.folder}; `{program()} runs list` names them."
             )
         if len(found) > 1:
             raise RunError(
