@@ -16,8 +16,7 @@ from dreamlab.checks.network import check_network
 from dreamlab.checks.sampling import check_sampling
 from dreamlab.data import catalog
 from dreamlab.data.available import available
-from dreamlab.experiments import Child
-from dreamlab.experiments.study.plan import plan
+from dreamlab.experiments import Child, plan
 from dreamlab.experiments.study.report import published_anomalies
 from dreamlab.settings import (
     KINDS,

@@ -94,14 +94,14 @@ def report() -> dict[str, Any]:
                 "key": "own",
                 "run": "a",
                 "name": "trained here",
-                "badge": "generator saw the same 100 images",
+                "badge": "generator trained on the same 100 images",
                 "verdict": {"text": "Undecided.", "kind": "undecided"},
             },
             {
                 "key": "b",
                 "run": "b",
                 "name": NASTY,
-                "badge": "generator saw 2,900 more real images",
+                "badge": "generator trained on 2,900 more real images",
                 "verdict": {"text": "helps", "kind": "helps"},
             },
         ],
@@ -170,8 +170,8 @@ def test_the_table_names_what_each_generator_saw_and_sets_controls_apart(
 ) -> None:
     made = arm_tables.arms_html(report)
     assert (
-        "generator saw the same 100 images" in made
-        and "generator saw 2,900 more real images" in made
+        "generator trained on the same 100 images" in made
+        and "generator trained on 2,900 more real images" in made
     )
     assert (
         made.index("Real + 1x synthetic") < made.index("Controls") < made.index("Real, augmented")

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from markupsafe import escape
 
 from dreamlab import studies
 from dreamlab.studies import AmountStep
@@ -67,6 +68,7 @@ def test_every_study_can_be_shown_before_it_is_run(name: str) -> None:
         + head_html(study, None, {})
     )
     assert "Settings as published" in made and "How it is run here" in made
+    assert str(escape(f"{study.study}, {study.source}")) in made
     for cell in study.cells:
         if cell.flag:
             assert cell.flag.split("'")[0].split('"')[0].split("&")[0] in made

@@ -137,7 +137,9 @@ def test_every_setting_has_a_control_with_label_help_and_default(kind: str) -> N
     with gr.Blocks(analytics_enabled=False):
         for k in settings_of(KINDS[kind]):
             c = controls.control(k, [("one", "id-1")] if k.run_kind else [], f"x-{k.name}")
-            assert c.label.startswith(k.label) and c.info == k.help and c.elem_id == f"x-{k.name}"
+            assert (
+                c.label.startswith(k.label) and c.info == k.full_help and c.elem_id == f"x-{k.name}"
+            )
             if k.run_kind:
                 assert isinstance(c, gr.Dropdown)
                 assert c.value == ([] if k.type == "list" else "id-1" if k.required else k.default)

@@ -1,4 +1,4 @@
-"""The networks that are trained on mixes and judged on real test images; no training loop here."""
+"""Networks of classifiers, without a training loop."""
 
 from dreamlab.classifiers.base import Classifier
 from dreamlab.classifiers.networks import CLASSIFIERS, parameters

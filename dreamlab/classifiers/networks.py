@@ -1,7 +1,6 @@
-"""The registry of classifiers: (channels, size, classes) -> network that gives logits and the
-features before its last layer.
+"""The registry of classifiers: (channels, size, classes) -> network.
 
-Sizes are sides of square images in pixels, from 8 upwards.
+`size` is the side of square images in pixels, 8 or more.
 """
 
 from __future__ import annotations
@@ -34,8 +33,8 @@ CLASSIFIERS: dict[str, Callable[[int, int, int], Classifier]] = {
 
 
 class ImageSource(Protocol):
-    """ImageSource uint8 (N, H, W, C) that may lie anywhere: an array, or a selection of several that is
-    read in parts."""
+    """uint8 images (N, H, W, C), wherever they are stored: an array, or a selection that is read in
+    parts."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...
@@ -44,13 +43,13 @@ class ImageSource(Protocol):
 
 
 def parameters(network: nn.Module) -> int:
-    """Weights that are trained."""
+    """Number of trained parameters."""
     return sum(p.numel() for p in network.parameters())
 
 
 def normalise(images: Tensor) -> Tensor:
-    """uint8 (N, H, W, C) to float32 (N, C, H, W) in [-1, 1]; NHWC memory becomes channels-last
-    without a copy."""
+    """uint8 (N, H, W, C) to float32 (N, C, H, W) in [-1, 1]. The memory layout becomes
+    channels-last without a copy."""
     return images.permute(0, 3, 1, 2).to(torch.float32).div_(127.5).sub_(1.0)
 
 
@@ -60,7 +59,7 @@ def outputs(
     """Batches of (features (n, dimensions), probabilities (n, classes)) of uint8 NHWC images, in
     order, on the CPU."""
     network.eval()
-    # the activations of large images and deep networks are what fills the memory
+    # memory is filled by the activations of large images and deep networks
     batch_size = max(1, min(batch_size, batch_size * 64**2 // (images.shape[1] * images.shape[2])))
     with torch.inference_mode():
         for start in range(0, images.shape[0], batch_size):

@@ -30,7 +30,7 @@ def add_option(verb: argparse._ArgumentGroup, setting: Setting) -> None:
         setting.range,
         "required" if setting.required else f"default: {shown(setting.default)}",
     ]
-    text = f"{setting.help} ({'; '.join(n for n in notes if n)})".replace("%", "%%")
+    text = f"{setting.full_help} ({'; '.join(n for n in notes if n)})".replace("%", "%%")
     if setting.is_positional:
         verb.add_argument(setting.name, metavar=setting.name.upper(), help=text)
     elif setting.type == "bool":

@@ -1,4 +1,4 @@
-"""The real images that a spec may use, by its data set."""
+"""The real images that the settings of a run allow."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dreamlab.settings import RealData, SpecError, make, settings_of
 
 
 def train_labels(data: RealData) -> np.ndarray:
-    """Labels of the training split. Raises SpecError where the data cannot be read."""
+    """Labels of the training split. Raises SpecError if the data cannot be read."""
     try:
         return catalog.load(data.dataset, data.data_dir).train_labels
     except catalog.DataError as error:
@@ -28,13 +28,13 @@ def classes_of(data: RealData) -> tuple[str, ...]:
 
 
 def selected(data: RealData) -> selection.Selected:
-    """Indices of the real training images that a spec may use. Raises SpecError where a class has
-    too few."""
+    """Indices of the real training images that a run may use. Raises SpecError if a class has too
+    few."""
     return _roles(real_data(data))
 
 
 def real_data(data: RealData, **changes: Any) -> RealData:
-    """The selection of real images that a spec makes, changed."""
+    """The settings of `data` that select real images, with `changes`."""
     return make(
         RealData, {**{name: getattr(data, name) for name in RealData.model_fields}, **changes}
     )
@@ -55,12 +55,12 @@ def _roles(data: RealData) -> selection.Selected:
 
 
 def available(data: RealData) -> list[int]:
-    """Real images of every class that a spec may use. Raises SpecError."""
+    """Number of real images per class that a run may use. Raises SpecError."""
     return list(_available(real_data(data)))
 
 
 @functools.lru_cache(maxsize=64)
 def _available(data: RealData) -> tuple[int, ...]:
-    # a form asks for it with every key press, once per arm
+    # a form calls this for every arm at every key press
     found = np.bincount(train_labels(data)[_roles(data).pool], minlength=len(classes_of(data)))
     return tuple(int(n) for n in found)

@@ -1,4 +1,4 @@
-"""The file formats of the named data sets: packaged CSV, IDX, CIFAR-10's pickles and binaries, and
+"""File formats of the built-in data sets: packaged CSV, IDX, CIFAR-10's pickles and binaries, and
 .npz."""
 
 from __future__ import annotations
@@ -99,7 +99,8 @@ def npz_arrays(path: Path) -> Arrays:
 
 
 class _ArraysOnly(pickle.Unpickler):
-    """CIFAR-10's own files are pickles: only numpy's array constructors may be called by them."""
+    """Reads CIFAR-10's own files, which are pickles. Only numpy's array constructors
+    may be called."""
 
     def find_class(self, module: str, name: str) -> Any:
         if module.split(".")[0] == "numpy" and name in (

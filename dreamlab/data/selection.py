@@ -1,4 +1,5 @@
-"""Who may use which image: stratified, seeded index sets into the training split."""
+"""Which real images may be used: stratified and seeded selections, as indices into the training
+split."""
 
 from __future__ import annotations
 
@@ -10,8 +11,8 @@ from dreamlab.settings import RealData
 
 
 class SplitError(ValueError):
-    """A selection that leaves a class without enough images. `field` names the setting that it is
-    about."""
+    """A selection that leaves a class with too few images. `field` is the setting that
+    causes it."""
 
     def __init__(self, message: str, field: str):
         super().__init__(message)
@@ -20,16 +21,16 @@ class SplitError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Selected:
-    """Sorted indices into one training split: what may be trained on, and what is set aside for
-    validation."""
+    """Sorted indices into one training split: `pool`, the images that may be used for training, and
+    `validation`, those set aside."""
 
     pool: np.ndarray
     validation: np.ndarray
 
 
 def long_tail_counts(counts: list[int], share: float) -> list[int]:
-    """N_i * share^(i / (K - 1)) images of class i of K, cut off to whole images (study S3, equation
-    1; Cui et al. 2019).
+    """N_i * share^(i / (K - 1)) images of class i of K, rounded down (study S3, equation 1; Cui et
+    al. 2019).
 
     `share` 0 or 1 leaves the counts as they are.
     """
@@ -40,7 +41,7 @@ def long_tail_counts(counts: list[int], share: float) -> list[int]:
 
 
 def part_of(count: int, share: float) -> int:
-    """Images of a class that `share` keeps: rounded so that what is left out is what an arm of that
+    """Images of a class that `share` keeps. The number left out is the number that an arm with this
     share replaces."""
     if share == 1.0 or count < 2:
         return count
@@ -48,12 +49,12 @@ def part_of(count: int, share: float) -> int:
 
 
 def select(labels: np.ndarray, data: RealData, classes: int) -> Selected:
-    """The images that a spec may use, drawn class by class from one permutation each: the end of it
-    is the validation part, its beginning the pool, so that with one seed a smaller selection lies
-    inside a larger one.
+    """The images that a spec may use. Each class is permuted once: validation images come from its
+    end, the others from its beginning. So, with the same seed, a smaller selection is a subset of a
+    larger one.
 
-    labels (N,) in 0..classes-1. Raises SplitError where a class has too few images or is left
-    without any.
+    labels (N,) in 0..classes-1. Raises SplitError if a class has too few images or is left without
+    any.
     """
     order, available = [], []
     validation: list[np.ndarray] = []

@@ -1,4 +1,5 @@
-"""How others reach the engine of a runs folder: start it, keep it alive, stream live samples."""
+"""How other processes reach the engine of a runs folder: start it, keep it alive, stream live
+samples."""
 
 from __future__ import annotations
 
@@ -23,12 +24,12 @@ FRAME_PATIENCE = 120.0
 
 
 class EngineError(RuntimeError):
-    """The engine cannot be started; one sentence."""
+    """The engine cannot be started. The message is one sentence."""
 
 
 @dataclasses.dataclass(frozen=True)
 class EngineInfo:
-    """`devices` in order of preference: CUDA devices first, then the CPU; `started` in unix
+    """`devices` in order of preference: CUDA devices first, then the CPU. `started` in unix
     seconds."""
 
     pid: int
@@ -41,7 +42,7 @@ class EngineInfo:
 
 
 def engine_info(runs: Path | str) -> EngineInfo | None:
-    """The engine that holds this folder now, None where none does."""
+    """The engine that holds this folder now; None if there is none."""
     value = read_json(RunStore(runs).folders.engine / "engine.json")
     try:
         info = (
@@ -111,8 +112,8 @@ _started: list[subprocess.Popen[bytes]] = []
 
 
 def _reap_later(process: subprocess.Popen[bytes]) -> None:
-    """An engine may end before whoever started it: it shall not stay a zombie, nor warn when it is
-    forgotten."""
+    """Keeps the handle of an engine that may end before this process, so that it neither stays a
+    zombie nor causes a warning."""
     _started[:] = [p for p in _started if p.poll() is None] + [process]
 
 
@@ -133,7 +134,7 @@ def stop_engine(runs: Path | str, *, workers: bool = True, patience: float = 10.
 
 
 def register_client(runs: Path | str) -> None:
-    """While this process lives, the engine stays. Call before `ensure_engine`."""
+    """Keeps the engine alive as long as this process lives. Call before `ensure_engine`."""
     folder = _clients(runs)
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / str(os.getpid()), {"pid_started": started(os.getpid()), "host": host()})
@@ -144,7 +145,7 @@ def unregister_client(runs: Path | str) -> None:
 
 
 def living_clients(runs: Path | str) -> list[int]:
-    """Pids of registered processes that live; the files of the others are removed."""
+    """Pids of registered processes that are alive. The files of the others are removed."""
     found = []
     folder = _clients(runs)
     for file in folder.iterdir() if folder.is_dir() else ():
@@ -152,7 +153,7 @@ def living_clients(runs: Path | str) -> list[int]:
             continue
         value = read_json(file)
         if not isinstance(value, dict) or value.get("host") != host():
-            continue  # somebody on another machine has an engine there
+            continue  # this client runs on another machine, with an engine there
         if alive(int(file.name), float(value.get("pid_started", 0.0))):
             found.append(int(file.name))
         else:
@@ -165,8 +166,8 @@ def _clients(runs: Path | str) -> Path:
 
 
 def live_frames(runs: Path | str, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Streams the frames of `dreamlab.tasks.synthesize.live.LiveSampler.frames`, which says what a
-    request holds.
+    """Streams the frames of `dreamlab.tasks.synthesize.live.LiveSampler.frames`, which describes
+    the request.
 
     A frame {"error": one sentence} is the last one. Closing the iterator cancels the sampling.
     """
@@ -187,7 +188,7 @@ def live_frames(runs: Path | str, request: dict[str, Any]) -> Iterator[dict[str,
 
 
 def _connect(runs: Path) -> socket.socket | None:
-    """A connection to the live process, which may still be importing torch."""
+    """A connection to the live process. Waits while it is still importing torch."""
     deadline = time.monotonic() + LIVE_PATIENCE
     while time.monotonic() < deadline:
         info = engine_info(runs)

@@ -1,5 +1,5 @@
-"""How the engine follows a group: it takes no slot, its state comes from its children, its own task
-runs last."""
+"""How the engine treats an experiment: it takes no slot, its state follows from its children, and
+its own task runs last."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from dreamlab.store.status import RunStatus, group_state
 
 
 def pass_on_stop(group: Entry, active: dict[str, Entry]) -> bool:
-    """Hands the group's stop to the children that were made for it alone; True while some of them
-    go on."""
+    """Passes the experiment's stop on to the children that were made only for it. True while some
+    of them are active."""
     how = group.asked_to_stop()
     own = [e for e in active.values() if e.record.group == group.id]
     for child in own:
@@ -23,8 +23,8 @@ def pass_on_stop(group: Entry, active: dict[str, Entry]) -> bool:
 
 
 def derive(group: Entry, state_of: StateOf) -> tuple[str, str]:
-    """(state, sentence) of a group that its own task has not been started for; "ready" where that
-    may start now."""
+    """(state, sentence) of an experiment whose own task has not started; "ready" if it may start
+    now."""
     states: dict[str, str] = {}
     for child in group.record.children:
         state = state_of(child)

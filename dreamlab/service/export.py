@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from dreamlab.checks.submission import Refused
 from dreamlab.data import catalog, exporting, imageset, mixing
 from dreamlab.data.available import selected
 from dreamlab.service import tables
 from dreamlab.service.reader import Reader
+from dreamlab.service.refused import Refused
 from dreamlab.settings import ClassifySpec, ImportSpec, MixSpec, SpecError, SynthesizeSpec
 from dreamlab.store import Run
 

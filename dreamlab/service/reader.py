@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from dreamlab import experiments, studies
-from dreamlab.checks import submission
-from dreamlab.checks.submission import Refused
+from dreamlab.checks import references
 from dreamlab.data import catalog, imageset
 from dreamlab.data.available import available
 from dreamlab.engine import client
 from dreamlab.service.library import Library, RunRow, media
+from dreamlab.service.refused import Refused
 from dreamlab.settings import RealData, SpecError, SynthesizeSpec, TrainSpec, differences
 from dreamlab.store import Run, RunError, RunStatus, RunStore, machine
 from dreamlab.store.states import ACTIVE
@@ -60,7 +60,7 @@ class Reader:
         runs = [
             r
             for r in self.library.runs()
-            if submission.is_of(r, kinds) and (not usable or submission.usable(r))
+            if references.is_of(r, kinds) and (not usable or references.usable(r))
         ]
         runs.sort(key=lambda r: (r.record.demo, bool(r.record.group)))
         return [

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from dreamlab import experiments, studies
-from dreamlab.checks import submission
-from dreamlab.checks.submission import Refused
+from dreamlab.checks import Known, check
+from dreamlab.checks.machine import check_disk
+from dreamlab.checks.references import inherited, resolved, usable
 from dreamlab.data.available import real_data
 from dreamlab.data.importing.arrays import is_download
 from dreamlab.engine import client
@@ -23,6 +24,7 @@ from dreamlab.estimates.measured import Prober
 from dreamlab.service import demo, export
 from dreamlab.service.library import LiveFrame
 from dreamlab.service.reader import Reader
+from dreamlab.service.refused import Refused, refusing
 from dreamlab.service.run_names import label
 from dreamlab.settings import (
     EXPERIMENT_KINDS,
@@ -63,6 +65,8 @@ class Service(Reader):
         super().__init__(RunStore(runs))
         self.prober = Prober(self.store)
         self._submitting = threading.Lock()
+        self._checked: Spec | None = None
+        """The spec that `check` gave last: submitted at once, it is not checked again."""
         self._engine_looked = 0.0
         self._registered = False
 
@@ -71,10 +75,8 @@ class Service(Reader):
     def start(self, engine: bool = True) -> None:
         """Folders, the demo run at the first start, and the engine in the background. Raises
         Refused."""
-        try:
+        with refusing("runs"):
             self.store.prepare()
-        except RunError as error:
-            raise Refused(str(error), "runs") from None
         demo.install(self.store)
         if engine:
             client.register_client(self.store.folder)
@@ -99,10 +101,20 @@ class Service(Reader):
 
     def check(self, kind: str, values: dict[str, Any]) -> Spec:
         """A spec that can run. Raises Refused."""
-        spec = submission.resolved(
-            submission.validate(kind, submission.inherited(values, self.store)), self.store
-        )
-        submission.check(spec, self.store)
+        if kind not in KINDS:
+            raise Refused(
+                f"There is no kind of run {kind!r}; there are {', '.join(KINDS)}.", "kind"
+            )
+        known = Known(self.store)
+        with refusing():
+            return self._check(make(KINDS[kind], inherited(values, known)), known)
+
+    def _check(self, spec: Spec, known: Known) -> Spec:
+        """The spec with every run by its full id, checked against what is known. Raises SpecError,
+        RunError or DataError."""
+        spec = resolved(spec, known)
+        check(spec, known)
+        self._checked = spec
         return spec
 
     def estimate(self, spec: Spec) -> Estimate:
@@ -144,15 +156,18 @@ class Service(Reader):
     def submit(self, spec: Spec, *, name: str = "", fresh: bool = False) -> Submitted:
         """Starts a run or finds the one that is there. Raises Refused, and then nothing was
         started."""
-        spec = submission.resolved(spec, self.store)
-        submission.check(spec, self.store)
+        if spec is not self._checked:
+            with refusing():
+                spec = self._check(spec, Known(self.store))
+        self._checked = None
         self.prober.cancel()
         with self._submitting:
             # what lies under a path may have changed since
             fresh = fresh or (isinstance(spec, ImportSpec) and not is_download(spec.source))
             if not fresh and (found := self._same(spec)):
                 return Submitted(found.id, True)
-            submission.check_disk(self.store, self._estimate(spec).disk_bytes or 0)
+            with refusing():
+                check_disk(self.store, self._estimate(spec).disk_bytes or 0)
             run = (
                 self._create_group(spec, name, fresh)
                 if spec.kind in EXPERIMENT_KINDS
@@ -246,7 +261,7 @@ class Service(Reader):
             and real_data(spec) == RealData()
             and (spec.low_size, spec.init_from) == (0, "")
             and can_be_guided(spec)
-            and submission.usable(run)
+            and usable(run)
         )
 
     # ---- commands to runs

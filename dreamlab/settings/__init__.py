@@ -1,4 +1,4 @@
-"""One pydantic model per kind of run; the only place where a setting is written."""
+"""Everything that a person may set: one pydantic model per kind of run, presets and recipes."""
 
 from dreamlab.settings.base import Spec, SpecError, explain, make
 from dreamlab.settings.classifier_recipe import ClassifierRecipe

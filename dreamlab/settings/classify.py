@@ -16,10 +16,13 @@ class ClassifySpec(ClassifierRecipe, RealData):
         "Train one classifier recipe on one mix over several seeds and keep every test prediction."
     )
 
-    arm: Arm = setting("real", f"The mix: {ARM_FORMS}.")
+    arm: Arm = setting(
+        "real", "Arm: real and synthetic images to train on.", detail=f"It is one of: {ARM_FORMS}."
+    )
     synthetic: str = setting(
         "",
-        "Run of the synthetic set that the arm mixes in: made here, or imported.",
+        "Synthetic set that the arm uses.",
+        detail="Made here, or imported.",
         label="Synthetic set",
         run_kind="synthesize|import",
     )

@@ -1,4 +1,4 @@
-"""A spec as the command line that makes the same run, and the settings in which several differ."""
+"""A spec as the command line that makes the same run, and the settings in which specs differ."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from dreamlab.settings.setting import settings_of
 
 
 def command(spec: Spec) -> str:
-    """The command line that makes the same run: only what differs from the defaults, or from the
-    preset that is named."""
+    """The command line that makes the same run. It names only what differs from the defaults, or
+    from the preset or recipe."""
     parts, baseline = [f"python -m dreamlab {spec.kind}"], spec.baseline()
     for k in settings_of(type(spec)):
         value = getattr(spec, k.name)
@@ -34,7 +34,7 @@ def _joined(value: Any) -> str:
 
 
 def differences(specs: Iterable[Spec]) -> list[tuple[str, list[Any]]]:
-    """Rows (label, one value per spec) of the settings in which the specs are not all alike."""
+    """(label, one value per spec) for each setting in which the specs differ."""
     rows: dict[str, list[Any]] = {}
     listed = list(specs)
     for i, spec in enumerate(listed):

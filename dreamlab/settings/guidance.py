@@ -1,4 +1,4 @@
-"""When a generator can be guided, and by how much."""
+"""Whether a generator can be guided, and the weight that applies."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dreamlab.settings.train import TrainSpec
 
 
 def can_be_guided(trained: TrainSpec) -> bool:
-    """Whether a generator has both models that classifier-free guidance needs: with and without the
-    label."""
+    """Whether a generator learned to predict with and without a label, which classifier-free
+    guidance needs."""
     return trained.conditional and trained.label_dropout > 0
 
 
 def guidance_weight(spec: SynthesizeSpec, trained: TrainSpec, stage: int = 0) -> float:
-    """The weight w with which stage k of a sampling is guided: 0 where it has nothing to be guided
-    by. A guiding run is for stage 0, the base model, alone."""
+    """The weight w of stage `stage` of a cascade (0: the base model); 0 if that model cannot be
+    guided. A guide of its own (`spec.guide`) is used in stage 0 only."""
     by_guide = stage == 0 and bool(spec.guide)
     return spec.guidance_weight if by_guide or can_be_guided(trained) else 0.0

@@ -1,4 +1,4 @@
-"""The words that a choice may take; each set equals the keys of its registry (held by a test)."""
+"""The values that each choice allows. A test compares them with the registries."""
 
 from __future__ import annotations
 

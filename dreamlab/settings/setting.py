@@ -1,9 +1,10 @@
-"""One setting: a pydantic field with bounds, a unit and a sentence of help, and how forms, options
-and documents see it."""
+"""One setting: a pydantic field with bounds, a unit and a help text. Forms, command-line options and
+documents are made from it."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import typing
 from typing import Any, Literal
 
@@ -15,6 +16,7 @@ def setting(
     default: Any,
     help: str,
     *,
+    detail: str = "",
     label: str = "",
     unit: str = "",
     flag: str = "",
@@ -27,17 +29,25 @@ def setting(
     log: bool = False,
     **bounds: Any,
 ) -> Any:
-    """A spec field. `run_kind` marks a reference to a run of that kind (or of kinds, as
-    "synthesize|import"), beside which `choices` may name things that are no runs;
-    `affects_result=False` keeps the field out of the content hash; `advanced` folds it away in
-    forms, under its `section`; `flag` renames the option; `log` asks a form for a number box
-    instead of a slider (the range spans orders of magnitude)."""
+    """A field of a spec.
+
+    help: one sentence of at most 60 characters that stands alone. detail: further sentences.
+    label: its name on a page; made from the field's name if empty. unit: such as "s" or "images".
+    flag: the option's name if it is not the field's name.
+    section: heading in the form; the setting is then folded away, as with `advanced`.
+    affects_result: False keeps the field out of the content hash.
+    run_kind: the setting names a run of this kind, or of one of several ("synthesize|import");
+    `choices` may then list values that are not runs.
+    step: step width of a slider. log: a number box instead of a slider, for a wide range.
+    bounds: as in pydantic.Field (ge, le, min_length, ...).
+    """
     extra: dict[str, Any] = {
+        "detail": detail,
         "label": label,
         "unit": unit,
         "flag": flag,
         "section": section,
-        "advanced": advanced,
+        "advanced": advanced or bool(section),
         "affects_result": affects_result,
         "run_kind": run_kind,
         "choices": choices,
@@ -49,12 +59,15 @@ def setting(
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """One field as forms, options and documents see it. `type` is one of str, int, float, bool,
-    list."""
+    """What forms, options and documents know about one field. `range` is for people; `low` and
+    `high` are the bounds, in `unit`."""
 
     name: str
     label: str
     help: str
+    """One sentence of at most 60 characters that stands alone."""
+    detail: str
+    """Further sentences, or empty."""
     unit: str
     flag: str
     type: Literal["str", "int", "float", "bool", "list"]
@@ -71,7 +84,12 @@ class Setting:
     run_kind: str
 
     is_positional: bool = False
-    """On the command line: a word of its own behind the verb, as the name of a study."""
+    """On the command line it is given without an option name, as in `study s1-cas`."""
+
+    @property
+    def full_help(self) -> str:
+        """Help and detail as one text."""
+        return f"{self.help} {self.detail}".strip()
 
     @property
     def run_kinds(self) -> tuple[str, ...]:
@@ -100,8 +118,9 @@ class Setting:
         return ""
 
 
-def settings_of(cls: type[BaseModel]) -> list[Setting]:
-    """The fields of a spec class in the order in which they are declared."""
+@functools.cache
+def settings_of(cls: type[BaseModel]) -> tuple[Setting, ...]:
+    """The fields of a spec class in the order in which they are declared; built once."""
     found = []
     kind_of = getattr(cls, "kind", "")
     for name, field in cls.model_fields.items():
@@ -116,6 +135,7 @@ def settings_of(cls: type[BaseModel]) -> list[Setting]:
                 name=name,
                 label=extra.get("label") or name.replace("_", " ").capitalize(),
                 help=field.description or "",
+                detail=extra.get("detail", ""),
                 unit=extra.get("unit", ""),
                 flag=(
                     name.upper()
@@ -137,7 +157,7 @@ def settings_of(cls: type[BaseModel]) -> list[Setting]:
                 is_positional=name == kind_of,
             )
         )
-    return found
+    return tuple(found)
 
 
 def _a(kinds: tuple[str, ...]) -> str:

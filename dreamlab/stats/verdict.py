@@ -1,8 +1,8 @@
-"""From test predictions to helps, hurts or undecided: never more than the tests allow, and only for
-these generators.
+"""From test predictions to a verdict: helps, hurts or undecided. It holds for the generators that
+were compared.
 
-What is promised of a whole experiment without any effect: a false 'helps' in at most 5 % of them,
-over new seeds and new test images (docs/statistics.md has the simulations).
+If synthetic data has no effect at all, at most 5 % of experiments give a false "helps", over new
+seeds and new test images (simulated in docs/statistics.md).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from dreamlab.stats.tests import mcnemar_rows, sign_flip
 
 
 class _Experiment:
-    """The arms as 0/1 values against the control, compared once."""
+    """The arms as 0/1 values, each compared with the control."""
 
     def __init__(
         self, treatments: Sequence[Treatment], control: np.ndarray, labels: np.ndarray
@@ -70,8 +70,8 @@ class _Experiment:
     def by_class(
         self, index: int, names: Sequence[str], arms: int
     ) -> tuple[list[ClassDifference], list[ClassDifference]]:
-        """Classes of one arm that gain and that lose; the arm was chosen from `arms`, which counts
-        as well."""
+        """(classes that gain, classes that lose) in one arm. The correction counts that the arm was
+        chosen from `arms`."""
         change = self.right[index].astype(np.float64) - self.control
         held = [(c, np.flatnonzero(self.labels == c)) for c in np.unique(self.labels)]
         pairs = [
@@ -103,14 +103,13 @@ def judge(
     controls: Sequence[Treatment] = (),
     cost: Mapping[tuple[str, str], float] | None = None,
 ) -> Judgement:
-    """The verdict on every generator and on all of them.
+    """The verdict for every generator and for all of them together.
 
-    `control` (S, n) are the classes predicted with real images only, `labels` (n,) the true ones,
-    `cost` the minutes that (generator, arm) took: generator, images and classifiers. Kinds: *helps*
-    where a mix of the generator is shown to gain; *hurts* where every mix of it is shown to lose;
-    else *undecided*, also where some mixes lose and others are not told from the control. Raises
-    ValueError where a generator has no treatment, with fewer than two seeds, or where shapes
-    differ.
+    `control` (S, n): classes predicted with real images only. `labels` (n,): true classes. `cost`:
+    minutes of (generator, arm), for generator, images and classifiers. A generator *helps* if one
+    of its mixes gains significantly, and *hurts* if all of its mixes lose significantly; otherwise
+    it is *undecided*. Raises ValueError if a generator has no treatment, with fewer than two seeds,
+    or if shapes differ.
     """
     if not treatments or {g.key for g in generators} != {t.generator for t in treatments}:
         raise ValueError(
@@ -120,7 +119,7 @@ def judge(
     found, against = mixes.differences(), others.differences()
     alpha = ALPHA / len(
         treatments
-    )  # the level of Holm's first step: what is promised holds whatever the other arms do
+    )  # the level of Holm's first step, so that it holds whatever the other arms do
     by_generator: dict[str, Verdict] = {}
     leads: dict[str, int] = {}
     settle: dict[str, wording.Settle] = {}
@@ -166,10 +165,10 @@ def extra_data(
     generators: Sequence[GeneratorRecord],
     right: Sequence[np.ndarray],
 ) -> list[ExtraData]:
-    """What further real images in the generator are worth: every arm that a generator which saw
-    more and one which saw the same images have in common, Holm over all of these. Beside generators
-    per arm, which saw the arm's real images alone, every other one saw more. `right` holds the (S,
-    n) correct predictions of the treatments."""
+    """What more real images in the generator are worth. Compares arms of a generator that was
+    trained on more real images with the same arms of a generator trained on the classifier's
+    images, with Holm's procedure over all of them. Beside generators per arm, every other generator
+    was trained on more. `right` holds the correct predictions (S, n) of the treatments."""
     found = []
     at = {(t.generator, t.arm): i for i, t in enumerate(treatments)}
     for g, more in itertools.product(generators, generators):
@@ -217,7 +216,7 @@ def _points(pair: Paired, level: float) -> tuple[float, float]:
 
 
 def _decide(found: Sequence[Difference], indices: Sequence[int]) -> tuple[Kind, int]:
-    """The kind of one generator's arms, and which arm speaks for it: the best of those that
+    """The decision for one generator, and the arm that it rests on: the best of the arms that
     decide."""
     kinds = [d.kind for d in found]
     kind: Kind = (
@@ -235,7 +234,7 @@ def _rivals(
     others: _Experiment,
     against: Sequence[Difference],
 ) -> list[tuple[Treatment, Difference]]:
-    """Controls that are shown to gain and that the leading mix is not shown to beat."""
+    """Controls that gain significantly and that the leading mix does not beat significantly."""
     answer = []
     for t, right, d in zip(controls, others.right, against, strict=True):
         if d.kind == "helps" and t.form in ("augmented", "duplicated", "noise"):

@@ -1,4 +1,4 @@
-"""Run directories, events, atomic files and the artefact cache: the truth on disk."""
+"""Run directories, events, atomic files and the cache: everything that is on disk."""
 
 from dreamlab.store.cache import ArtefactCache
 from dreamlab.store.events import EventReader, EventWriter

@@ -3,8 +3,9 @@ cursor.
 
 Every event has `t` (unix seconds), `attempt` (1, 2, ...) and `type`:
   state     state=running|stopping|stopped|done|failed, error=one sentence or ""
-  progress  step, total, unit ("steps", "images", "cells"), eta_seconds (None where unknown), text (what goes on now)
-  metric    step, values={name: finite number}; NaN or infinity becomes a message event of level "error"
+  progress  step, total, unit ("steps", "images", "cells"), eta_seconds (None if unknown),
+            text (what is being done)
+  metric    step, values={name: finite number}; NaN or infinity becomes a message of level "error"
   image     step, path (relative to the run), name ("preview"), rows, cols, caption
   message   level=info|warning|error, text
   result    values=the content of result.json
@@ -53,7 +54,7 @@ class EventWriter:
         line = json.dumps(event, allow_nan=False).encode() + b"\n"
         start = os.fstat(self._file.fileno()).st_size
         written = self._file.write(line)  # one write call: lines do not interleave
-        if written != len(line):  # a disk that fills up takes a part of the line without an error
+        if written != len(line):  # a full disk may accept part of the line without an error
             os.truncate(self.path, start)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
 

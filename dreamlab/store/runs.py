@@ -26,7 +26,7 @@ class RunError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Folders:
-    """Where things lie. Caches, locks and the trash stay outside `runs/`, beside it."""
+    """Folders of caches, locks and deleted runs. They are beside `runs/`, not in it."""
 
     runs: Path
 
@@ -126,7 +126,7 @@ class RunStore:
         self.folders = Folders(self.folder)
 
     def prepare(self) -> None:
-        """Makes the folder; raises RunError with one sentence where that cannot be done."""
+        """Creates the folders. Raises RunError with one sentence if that fails."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self.folders.engine.mkdir(parents=True, exist_ok=True)
@@ -147,7 +147,7 @@ class RunStore:
         return run_id
 
     def create(self, record: Record) -> Run:
-        """Makes the directory in one rename, so that nobody sees it half made."""
+        """Creates the directory in one rename, so that no reader sees it incomplete."""
         staging = self.folders.engine / f"new-{record.id}"
         staging.mkdir(parents=True)
         write_json(staging / "spec.json", record.model_dump())
@@ -176,7 +176,8 @@ class RunStore:
             yield run
 
     def get(self, name: str) -> Run:
-        """By id, or by any part of an id that fits one run only. Raises RunError."""
+        """The run with this id, or with an id of which this is a part, if there is only one. Raises
+        RunError."""
         wanted = name.strip()
         ids = self.ids()
         found = [i for i in ids if i == wanted] or [i for i in ids if wanted and wanted in i]
@@ -202,13 +203,13 @@ class RunStore:
         return None
 
     def users_of(self, run_id: str) -> list[Run]:
-        """Runs that were made from this one."""
+        """Runs that use this one."""
         return [
             run for run in self if run_id in run.record.parents or run_id in run.record.children
         ]
 
     def trash(self, run: Run) -> Path:
-        """Moves a run out of sight; `restore` brings it back."""
+        """Moves a run to the trash; `restore` brings it back."""
         self.folders.trash.mkdir(exist_ok=True)
         target = self.folders.trash / run.id
         os.rename(run.path, target)

@@ -1,5 +1,5 @@
-"""A run's events folded into what a page shows; reads forward from a cursor, so a tick with nothing
-new is cheap."""
+"""The status of a run, from its events. Only new events are read, so that a look without news is
+cheap."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dreamlab.store.states import ACTIVE
 
 @dataclasses.dataclass
 class RunStatus:
-    """The fold of one run's events. `metrics` holds one dict per metric event: {"step": n, "t":
+    """What a page shows about a run. `metrics` holds one dict per metric event: {"step": n, "t":
     unix, **values}."""
 
     state: str = "queued"
@@ -33,7 +33,7 @@ class RunStatus:
     messages: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     result: dict[str, Any] | None = None
     version: int = 0
-    """Grows with every change: what a page compares to know whether to draw again."""
+    """Increases with every change: a page compares it to know whether to draw again."""
 
 
 class StatusReader:
@@ -47,7 +47,7 @@ class StatusReader:
         self._job: dict[str, Any] = {}
 
     def refresh(self) -> RunStatus:
-        """The status with what was written since the last call; always the same object."""
+        """The status with everything written since the last call; always the same object."""
         # the state is read before the events: a worker that ends in between leaves a state that is
         # too old, never a final state with events missing
         stamp = _stamp(self.path / "job.json")
@@ -66,8 +66,8 @@ class StatusReader:
         return self.status
 
     def _state(self) -> str:
-        # job.json speaks for its attempt until that attempt's worker has written something; after
-        # that it has only the states that no worker can write about its own end
+        # job.json holds until the worker of its attempt has written an event; after that it counts
+        # only for the states that a worker cannot write itself
         job, s = self._job, self.status
         own, attempt = str(job.get("state", "")), int(job.get("attempt", 1))
         begun = bool(self._worker_state) and s.attempt >= attempt
@@ -125,8 +125,8 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 
 def group_state(children: Iterable[str], own: RunStatus) -> str:
-    """A group's state from its children's states; `own` is the fold of the group's own directory,
-    which decides once all children are done."""
+    """The state of an experiment from the states of its children. `own` is the status of the
+    experiment's own directory, which decides once all children are done."""
     states = list(children)
     if states and all(state == "queued" for state in states) and own.state in ("queued", "running"):
         return "queued"

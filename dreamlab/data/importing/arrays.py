@@ -1,5 +1,5 @@
-"""Imports whose pictures are rows of arrays: an .npz, read row by row, and data sets in the layout
-that torchvision gives them."""
+"""Sources whose images are rows of arrays: an .npz, which is read row by row, and data sets in
+torchvision's layout. Also: which source a text names."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ACCEPTED = (
 )
 FLOWERS = "flowers-102"
 DOWNLOADS = ("mnist", "fashion_mnist", "cifar10", "flowers102")
-"""Data sets that torchvision downloads, as torchvision:NAME."""
+"""Data sets that torchvision can download, as torchvision:NAME."""
 HUB_NAME = re.compile(r"(?!.*\.\.)[\w.-]+/[\w.-]+")
 
 
@@ -41,8 +41,7 @@ def is_download(source: str) -> bool:
 
 
 def check_source(source: str) -> None:
-    """Raises DataError where an import could not even begin; no network is asked and no image
-    read."""
+    """Raises DataError if a source is not there. Nothing is downloaded and no image is read."""
     scheme, _, name = source.partition(":")
     if scheme == "torchvision" and name not in DOWNLOADS:
         raise DataError(
@@ -63,12 +62,12 @@ def check_source(source: str) -> None:
 
 
 def _path(source: str) -> Path:
-    """The folder or file of a source. Raises DataError where there is none, or a file that is
-    neither ZIP nor .npz."""
+    """The path of a source. Raises DataError if there is none, or if it is a file other than ZIP or
+    .npz."""
     try:
         path = Path(source).expanduser()
         there = path.exists()
-    except (OSError, ValueError, RuntimeError):  # a name too long, with a zero, or of nobody's home
+    except (OSError, ValueError, RuntimeError):  # name too long, null byte, unknown home folder
         there = False
     if not there:
         raise DataError(
@@ -88,7 +87,7 @@ def _path(source: str) -> Path:
 
 
 def open_source(source: str, limits: Limits | None = None) -> Source:
-    """A folder, ZIP or .npz by its path. Raises DataError with what is wrong with it as a whole."""
+    """Opens a folder, ZIP or .npz. Raises DataError if it cannot be used as a whole."""
     path, limits = _path(source), limits or Limits()
     if path.is_dir():
         return open_known(path) or FolderSource(path, limits)
@@ -96,7 +95,7 @@ def open_source(source: str, limits: Limits | None = None) -> Source:
 
 
 class _Rows:
-    """The rows of one uint8 array inside an .npz, read forward, in the memory of one row."""
+    """The rows of one uint8 array inside an .npz, read from first to last, one row in memory."""
 
     def __init__(self, archive: zipfile.ZipFile, key: str, file: str, limits: Limits):
         self._name, self._at = f"{file}: {key}", 0
@@ -146,7 +145,7 @@ class _Rows:
 
 
 class NpzSource(Source):
-    """Images and labels of an .npz; class names from an array `classes`, where it has one."""
+    """Images and labels of an .npz. Class names come from an array `classes`, if there is one."""
 
     def __init__(self, file: Path, limits: Limits):
         try:
@@ -202,7 +201,7 @@ class NpzSource(Source):
         self._rows = rows
 
     def _small(self, key: str, file: str, most: int) -> np.ndarray:
-        """An array of labels or names, whose header is looked at before it is read."""
+        """Reads an array of labels or names, after its header has been checked."""
         with self._zip.open(key + ".npy") as stream:
             shape, _, dtype = _header(stream, f"{file}: {key}")
         if int(np.prod(shape, dtype=object)) * dtype.itemsize > 4096 * most:
@@ -224,7 +223,7 @@ class NpzSource(Source):
 
 
 class _Numbered(Sequence[str]):
-    """Names of the rows of a long array, made when they are asked for."""
+    """Names of the rows of a long array, made on demand."""
 
     def __init__(self, rows: np.ndarray):
         self._rows = rows
@@ -255,7 +254,7 @@ def _header(stream: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.dty
 def _numbered(
     y: np.ndarray, names: np.ndarray | None, left: LeftOut
 ) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-    """(rows that have a class, its number, names of the classes) of labels that are numbers or
+    """(rows that have a class, their class numbers, class names), from labels that are numbers or
     names."""
     if y.dtype.kind == "U":
         values, found = np.unique(y, return_inverse=True)
@@ -276,10 +275,10 @@ def _numbered(
 
 
 def open_known(folder: Path) -> Source | None:
-    """A folder in torchvision's layout of MNIST, Fashion-MNIST, CIFAR-10 or Flowers 102; None where
-    it is none of them.
+    """A folder in torchvision's layout of MNIST, Fashion-MNIST, CIFAR-10 or Flowers 102; None for
+    any other folder.
 
-    Raises DataError where it is one of them, and not whole.
+    Raises DataError if it has such a layout but is incomplete.
     """
     for flowers in (folder / FLOWERS, folder):
         if all((flowers / part).exists() for part in ("jpg", "imagelabels.mat", "setid.mat")):
@@ -294,7 +293,7 @@ def open_known(folder: Path) -> Source | None:
 
 
 def _official(data: catalog.DataSet) -> Source:
-    """A named data set with the split that it was published with."""
+    """A data set with the split that it was published with."""
     n, total = len(data.train_labels), len(data.train_labels) + len(data.test_labels)
     labels = np.concatenate([data.train_labels, data.test_labels])
     listing = Listing(
@@ -312,8 +311,8 @@ def _official(data: catalog.DataSet) -> Source:
 
 
 def _flowers(folder: Path) -> Source:
-    """Oxford 102 Flowers as published: 1,020 images for training, 1,020 for validation (trained on
-    here), 6,149 for the test."""
+    """Oxford 102 Flowers: 1,020 training and 1,020 validation images, both used for training here,
+    and 6,149 test images."""
     import scipy.io
 
     try:
@@ -327,7 +326,7 @@ def _flowers(folder: Path) -> Source:
         train, test = np.concatenate([parts["trnid"], parts["valid"]]) - 1, parts["tstid"] - 1
         chosen = np.concatenate([np.sort(train), np.sort(test)]).astype(np.int64)
         found = labels[chosen]
-    except Exception as error:  # the reader of these tables raises what it likes
+    except Exception as error:  # the reader of these tables may raise any error
         raise DataError(
             f"{folder} does not hold the tables of Oxford 102 Flowers: {error}."
         ) from None

@@ -1,5 +1,5 @@
-"""Where an import's pictures come from: folders, ZIP files, arrays, lists. Nothing is unpacked to
-disk or read whole."""
+"""Sources of an import: folders, ZIP files, arrays, lists. Nothing is unpacked to disk or read as a
+whole."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ Fetch = Callable[[], Raw]
 
 
 class Source(abc.ABC):
-    """A listing of pictures, and the way to each of them. Rows are fetched in increasing order, by
-    one thread."""
+    """A listing of images and access to each of them. Rows are fetched in increasing order by one
+    thread."""
 
     unpacked = 0
-    """Bytes of files that `fetch` itself has read so far."""
+    """Bytes of files that `fetch` has read so far."""
 
     def __init__(self, listing: Listing, left_out: LeftOut):
         self.listing, self.left_out = listing, left_out
 
     @abc.abstractmethod
     def fetch(self, row: int) -> Fetch:
-        """What gives the picture of a row of the listing; it may be called in another thread, and
+        """A function that returns the image of a row. It may be called in another thread, and
         raises Unusable."""
 
     def size_of(self, row: int) -> tuple[int, int] | None:
-        """(shorter, longer) side of a row's picture; None where it is not usable."""
+        """(shorter, longer) side of a row's image; None if it is not usable."""
         try:
             return size_of(self.fetch(row)())
         except Unusable:
             return None
 
     def close(self) -> None:
-        """Lets go of what is open."""
+        """Closes open files."""
         return None
 
 
 class ListedSource(Source):
-    """Pictures that something else opens: `open_row` gives the picture of a row."""
+    """Images that are opened elsewhere: `open_row` returns the image of a row."""
 
     def __init__(self, listing: Listing, left_out: LeftOut, open_row: Callable[[int], Raw]):
         super().__init__(listing, left_out)
@@ -57,8 +57,8 @@ class ListedSource(Source):
 
 
 class FolderSource(Source):
-    """Class folders on disk. Links that leave the folder, hidden files and what is no file are left
-    out."""
+    """Class folders on disk. Hidden files, special files and links that lead outside the folder are
+    left out."""
 
     def __init__(self, folder: Path, limits: Limits):
         self.folder, self.limits = folder.resolve(), limits
@@ -127,12 +127,12 @@ class FolderSource(Source):
 
 
 class ZipSource(Source):
-    """Class folders inside a ZIP, read member by member; the bytes that come out are counted as
-    they come."""
+    """Class folders inside a ZIP. Members are read one by one, and the unpacked bytes are counted
+    while they come."""
 
     def __init__(self, file: Path, limits: Limits):
         self.limits = limits
-        # pictures hardly shrink: what grows a hundredfold is no picture
+        # images hardly compress: a member that grows a hundredfold is not an image
         self.most = min(limits.unpacked_bytes, max(2**28, 100 * file.stat().st_size))
         left = LeftOut()
         try:
@@ -182,7 +182,7 @@ class ZipSource(Source):
                 data = member.read(most + 1)
         except (zipfile.BadZipFile, EOFError, OSError, ValueError):
             raise Unusable("damaged") from None
-        except Exception:  # a method of packing that is unknown here, or broken data inside it
+        except Exception:  # an unknown compression method, or damaged data
             raise Unusable("unreadable") from None
         self.unpacked += len(data)
         if self.unpacked > self.most:
@@ -209,7 +209,7 @@ class ZipSource(Source):
     def size_of(self, row: int) -> tuple[int, int] | None:
         before = self.unpacked
         found = super().size_of(row)
-        self.unpacked = before  # this member is read again
+        self.unpacked = before  # this member will be read again
         return found
 
     def close(self) -> None:
@@ -217,7 +217,7 @@ class ZipSource(Source):
 
 
 def _beside(read: Callable[[str], bytes]) -> Callable[[str], bytes]:
-    """Reads a file beside the class folders; one that cannot be read says nothing."""
+    """Reads a file beside the class folders; empty if it cannot be read."""
 
     def found(name: str) -> bytes:
         try:

@@ -1,9 +1,9 @@
-"""An import: pictures of any source made alike, without duplicates, split, and written as an image
-set with a card.
+"""The import itself: images are decoded, made alike, checked for duplicates, split, and written as
+an image set with a card.
 
-Only one batch of pictures and a few bytes for each image are held in memory. The set appears whole
-or not at all: the images lie in a scratch file while they are decoded, and the card, without which
-a folder is no data set, is written last.
+Memory holds one batch of images and a few bytes per image. The set is complete or absent: decoded
+images go to a scratch file, and the card, without which a folder is not a data set, is written
+last.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from dreamlab.store import write_bytes, write_json
 
 DEFAULT_SIZE, LARGEST = 64, 512
 BATCH, BATCH_BYTES, COPIED = 32, 32 * 2**20, 8 * 2**20
-"""Pictures, and bytes of files, that one thread is given at once; bytes that are copied at once."""
+"""Images, and bytes of files, per thread and batch; bytes that are copied at once."""
 GRID, GRID_ROWS, GRID_COLUMNS = "samples/grid.png", 20, 12
 SCRATCH = (".import-scratch.tmp", ".import-images.tmp")
 REPORT_EVERY = 0.3
@@ -39,7 +39,8 @@ REPORT_EVERY = 0.3
 
 @dataclasses.dataclass(frozen=True)
 class Progress:
-    """`done` of `total` images; `grid` marks the one report that comes when the grid is written."""
+    """`done` of `total` images. `grid` is set in the one report that follows when the preview grid
+    is written."""
 
     done: int
     total: int
@@ -49,7 +50,7 @@ class Progress:
 
 
 def clean(folder: Path) -> None:
-    """Removes what an import that did not come to its end has left in its folder."""
+    """Removes the files of an import that did not finish."""
     unfinished = () if (folder / catalog.CARD).exists() else ("images.npy", "labels.npy", GRID)
     for name in (*SCRATCH, *unfinished):
         (folder / name).unlink(missing_ok=True)
@@ -58,8 +59,8 @@ def clean(folder: Path) -> None:
 def import_images(
     source: Source, spec: ImportSpec, folder: Path, threads: int = 1, limits: Limits | None = None
 ) -> Generator[Progress, None, dict[str, Any]]:
-    """Reads `source` into `folder`; returns the result. Raises DataError with one sentence, and
-    leaves nothing behind then, nor where the generator is closed early."""
+    """Imports `source` into `folder` and returns the result. On DataError, or if the generator is
+    closed early, no files are left."""
     (folder / catalog.CARD).unlink(missing_ok=True)
     clean(folder)
     try:
@@ -70,8 +71,7 @@ def import_images(
 
 
 class _Import:
-    """One import. Rows of the listing are chosen, decoded into the scratch file, put in order and
-    written."""
+    """One import: rows are chosen, decoded into the scratch file, arranged and written."""
 
     def __init__(
         self, source: Source, spec: ImportSpec, folder: Path, threads: int, limits: Limits
@@ -98,8 +98,8 @@ class _Import:
         return self.listing.title
 
     def run(self) -> Generator[Progress, None, dict[str, Any]]:
-        """Decodes, drops duplicates, splits, writes; yields progress and returns the result. Raises
-        DataError."""
+        """Decodes, drops duplicates, splits and writes. Yields progress and returns the result.
+        Raises DataError."""
         size = self.spec.image_size or (
             self.target.size if self.target else (yield from self._common_size())
         )
@@ -122,8 +122,8 @@ class _Import:
         return self._result(card, labels)
 
     def _classes(self) -> tuple[np.ndarray, tuple[str, ...]]:
-        """The class of every row, -1 where it has none, and their names; synthetic images take
-        those of their data set."""
+        """(class of every row, -1 for none; class names). Synthetic images take the classes of
+        their data set."""
         names = self.listing.classes
         if self.target is None:
             if len(names) < 2:
@@ -145,8 +145,8 @@ class _Import:
         return labels, self.target.classes
 
     def _chosen(self, rows: np.ndarray) -> np.ndarray:
-        """At most `max_images` rows, the same share of every class and part, at least one of
-        each."""
+        """At most `max_images` rows: the same share of every class and part, at least
+        one of each."""
         most = self.spec.max_images
         if not most or len(rows) <= most:
             return rows
@@ -162,7 +162,8 @@ class _Import:
         return kept
 
     def _common_size(self) -> Generator[Progress, None, int]:
-        """The side of the images where all are alike (the headers are read), else DEFAULT_SIZE."""
+        """Side of the images if all have the same size (only headers are read), else
+        DEFAULT_SIZE."""
         found: tuple[int, int] | None = None
         reported = time.monotonic()
         for i, row in enumerate(self.rows):
@@ -179,7 +180,7 @@ class _Import:
     def _decode(
         self, prepare: Preparation, scratch: BinaryIO
     ) -> Generator[Progress, None, tuple[np.ndarray, np.ndarray, bool]]:
-        """(rows that are images, their digests, whether any has colour); the images go to the
+        """(rows that could be decoded, their digests, whether any has colour). The images go to the
         scratch file."""
         kept, digests, colored, tried = [], [], False, 0
         reported = 0.0
@@ -200,8 +201,8 @@ class _Import:
         return np.array(kept, np.int64), np.array(digests, "S16"), colored
 
     def _in_parallel(self, prepare: Preparation) -> Iterator[tuple[list[int], list[Any]]]:
-        """Batches of rows with what became of them, in order; a few batches are under way at
-        once."""
+        """Batches of rows with their decoded images, in order. A few batches are
+        decoded at once."""
         waiting: collections.deque[tuple[list[int], Future[list[Any]]]] = collections.deque()
         with ThreadPoolExecutor(self.threads, thread_name_prefix="import") as pool:
             try:
@@ -231,16 +232,16 @@ class _Import:
     def _write(
         self, decoded: tuple[int, ...], order: np.ndarray, labels: np.ndarray, channels: int
     ) -> Generator[Progress, None, str]:
-        """images.npy and labels.npy from the scratch file, of shape `decoded`; returns the content
-        hash, that of `store.cache.array_hash` over the two."""
+        """Writes images.npy and labels.npy from the scratch file, of shape `decoded`. Returns the
+        content hash, which is that of `store.cache.array_hash`."""
         shape = (*decoded[1:3], channels)
         digest = hashlib.sha256(f"{np.dtype(np.uint8).str}{(len(order), *shape)}".encode())
         step = max(1, COPIED // int(np.prod(decoded[1:])))
 
         def chunks() -> Iterator[np.ndarray]:
             for start in range(0, len(order), step):
-                # mapped anew for every chunk: pages that were read would stay with this process as
-                # long as the map
+                # mapped again for every chunk: pages that were read count as memory of this
+                # process as long as the map exists
                 images = np.memmap(self.folder / SCRATCH[0], np.uint8, "r", shape=decoded)
                 chunk = np.ascontiguousarray(images[order[start : start + step]][..., :channels])
                 digest.update(chunk.data)
@@ -283,7 +284,7 @@ class _Import:
         return found
 
     def _grid(self, labels: np.ndarray, train: int) -> Progress:
-        """The first training images of the first classes as one lossless PNG, one class a row."""
+        """The first training images of the first classes as one PNG, one class per row."""
         images = np.load(self.folder / "images.npy", mmap_mode="r", allow_pickle=False)
         shown = np.unique(labels[:train])[:GRID_ROWS]
         cols = min(GRID_COLUMNS, int(np.bincount(labels[:train]).max()))
@@ -325,7 +326,7 @@ class _Import:
             "train": len(parts.train),
             "test": len(parts.test),
             "mirror": mirror,
-            "overlap": 0,  # what overlapped was taken out of the training part
+            "overlap": 0,  # overlapping images were removed from the training part
             "content_hash": content,
             "preprocessing": preprocessing,
         }
@@ -353,8 +354,8 @@ class _Import:
 def _decoded(
     fetches: list[Fetch], prepare: Preparation
 ) -> list[tuple[np.ndarray, bytes, bool] | str]:
-    """(image, digest, whether it has colour) of every picture, or the reason why it cannot be
-    used."""
+    """(image, digest, whether it has colour) of every image, or the reason why it
+    cannot be used."""
     results: list[tuple[np.ndarray, bytes, bool] | str] = []
     for fetch in fetches:
         try:

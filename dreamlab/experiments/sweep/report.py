@@ -1,4 +1,4 @@
-"""Sweep: the curve so far."""
+"""The report of a sweep."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dreamlab.store import Run, RunStore
 
 
 def report(run: Run, store: RunStore, status: Status | None = None) -> dict[str, Any]:
-    """The curve so far; `best` is None until every point is there."""
+    """The curve so far. `best` is None until every point is measured."""
     spec = cast(SweepSpec, run.spec)
     children = Children(run, store, status)
     places = sorted(

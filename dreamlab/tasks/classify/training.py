@@ -1,4 +1,4 @@
-"""The one training loop for classifiers: a fixed number of steps over uint8 images."""
+"""The training loop of classifiers: a fixed number of steps over uint8 images."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from dreamlab.tasks.train.batches import fits
 
 WARM_UP, MOMENTUM = 0.1, 0.9
 RESIDENT_BYTES = 2**30
-"""ImageSource above this stay where they are (on a disk, perhaps) when a CPU trains; a GPU takes what
-fits into its memory."""
+"""Images above this size are not copied to memory when a CPU trains. A GPU holds what fits into its
+memory."""
 AT_ONCE = 4096
-"""ImageSource gathered at once."""
+"""Images gathered at once."""
 INDICES_AHEAD = 32
-"""Batches whose indices go to the device together: one transfer each would make a GPU wait for the
-host."""
+"""Batches whose indices are sent to the device together. One transfer per batch would make a GPU
+wait."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Recipe:
     then cosine to zero.
 
     Adam and SGD (Nesterov momentum 0.9) add the weight decay to the gradient. `augment` is a name
-    in AUGMENTS or empty.
+    in AUGMENTS, or empty.
     """
 
     classifier: str
@@ -52,7 +52,7 @@ class Recipe:
 
     @classmethod
     def of(cls, spec: ClassifySpec, images: int) -> Recipe:
-        """The recipe of a spec for an arm of this many images."""
+        """The recipe of a spec for an arm with this many images."""
         steps = (
             spec.steps
             if spec.budget == "steps"
@@ -85,10 +85,10 @@ class Recipe:
 
 
 class Fit:
-    """One classifier in training. Iterate to take steps; the network is in `network` at any time.
+    """A classifier in training. Iterate to take steps; `network` can be used at any time.
 
-    images uint8 (N, H, W, C), labels int64 (N,). The same recipe, data, seed, device and threads
-    give the same network. On a GPU the arithmetic is bf16 where the device is fast at it.
+    images uint8 (N, H, W, C), labels int64 (N,). The same recipe, data, seed, device and number of
+    threads give the same network. A GPU computes in bf16 if it is fast at that.
     """
 
     def __init__(
@@ -140,8 +140,8 @@ class Fit:
 
     @contextlib.contextmanager
     def _chance(self, step: int) -> Iterator[None]:
-        """Dropout and stochastic depth draw from torch's global generators: for a step they are the
-        fit's own."""
+        """Dropout and stochastic depth use torch's global random generators. During a step these
+        hold the state that belongs to this training."""
         if not self.has_chance:
             yield
             return
@@ -168,7 +168,7 @@ class Fit:
                 yield images[index], self.labels[index]
 
     def _streamed_batches(self) -> Generator[tuple[Tensor, Tensor], None, None]:
-        """Read one batch ahead, by a thread of its own."""
+        """Batches, each read by another thread while the one before is used."""
 
         def read(index: np.ndarray) -> tuple[Tensor, Tensor]:
             images = torch.from_numpy(np.asarray(self.source[index]))
@@ -185,8 +185,8 @@ class Fit:
                 yield images.to(self.device, non_blocking=True), self.labels[index.to(self.device)]
 
     def _batches(self) -> Iterator[np.ndarray]:
-        # an endless stream of permutations cut into equal batches: every image is seen equally
-        # often, and a batch norm never meets a nearly empty last batch
+        # permutations one after the other, cut into equal batches: every image is used equally
+        # often, and batch norm never gets a nearly empty last batch
         rng = np.random.default_rng([self.seed, 2])
         left = np.zeros(0, dtype=np.int64)
         while True:
@@ -197,7 +197,7 @@ class Fit:
 
 
 def _optimizer(recipe: Recipe, network: Classifier) -> torch.optim.Optimizer:
-    """Weight decay is for matrices alone: biases and norms are left as they are."""
+    """The optimiser, with weight decay on matrices only, not on biases and norms."""
     groups = [
         {
             "params": [p for p in network.parameters() if p.ndim > 1],

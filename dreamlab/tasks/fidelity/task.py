@@ -1,5 +1,5 @@
-"""Frechet distance and KID of a synthetic set against real images, with the same distances of other
-real images."""
+"""Task fidelity: Frechet distance and KID of a synthetic set to real images, and, for comparison,
+the same distances of other real images."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ Event = dict[str, Any]
 NAMES = {"classifier": ("fd_classifier", "kid_classifier"), "inception": ("fid", "kid")}
 LUMA, AT_ONCE = np.array([0.299, 0.587, 0.114], np.float32), 4096
 FEWEST = 10
-"""Images below which a distance says nothing."""
+"""Fewest images for a distance."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Sets:
-    """What is compared: synthetic images with labels, and the real split that is the reference;
-    `floor` is other real images. `made_at` is the side of the synthetic ones before they were
-    resized to that of the real ones, `labelled` whether their labels are classes. Of a large data
-    set the real images are a part, see `reference.MOST_IMAGES`."""
+    """What is compared: synthetic images with labels, and a real split as the reference. `floor`
+    are other real images. `made_at` is the side of the synthetic images before they were resized to
+    that of the real ones. `labelled` says whether their labels are classes. Of a large data set,
+    part of the real images is used (see `reference_classifier.MOST_IMAGES`)."""
 
     data: catalog.DataSet
     data_dir: str
@@ -56,7 +56,8 @@ class Sets:
 
 
 def fidelity(ctx: TaskContext) -> Iterator[Event]:
-    """Features come from the cache where the same images met the same extractor before."""
+    """Features are read from the cache if these images were already measured with this
+    extractor."""
     began = time.monotonic()
     spec = cast(FidelitySpec, ctx.spec)
     sets = _sets(ctx, spec)
@@ -147,16 +148,15 @@ def _sets(ctx: TaskContext, spec: FidelitySpec) -> Sets:
         "train": _bounded(data.train_images, data.train_labels),
     }
     other = parts["train" if spec.reference == "test" else "test"]
-    # as many as there are synthetic ones: a distance falls with the number of images, so only equal
-    # numbers compare
+    # as many as there are synthetic images: a distance falls with the number of images, so only
+    # equal numbers can be compared
     drawn = np.random.default_rng(0).permutation(len(other))[: len(images)]
     floor = other[np.sort(drawn)]
     return Sets(data, data_dir, images, labels, parts[spec.reference], floor, made_at, labelled)
 
 
 def _bounded(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The images themselves where they are few enough to be compared, else a part of every
-    class."""
+    """All images if there are few enough, else a part of every class."""
     return images if len(images) <= MOST_IMAGES else images[spread_over(labels, MOST_IMAGES)]
 
 
@@ -175,7 +175,7 @@ def _extractor(
 def features(
     ctx: TaskContext, extractor: Extractor, images: np.ndarray, of: str
 ) -> Generator[Event, None, np.ndarray]:
-    """Features (n, dimensions) float32, cached under the extractor's id and the images' content.
+    """Features (n, dimensions) float32, cached by the extractor's id and the content of the images.
     Raises Stopped."""
     key = f"features/{extractor.id}/{array_hash(images)}"
     found = ctx.cache.get(key)
@@ -206,9 +206,9 @@ def features(
 
 
 def appearance(images: np.ndarray) -> dict[str, dict[str, float]]:
-    """Mean grey level (ITU-R BT.601, 0 black to 1 white) of the whole images and of their outermost
-    pixels, each with its standard error over the images: whether backgrounds are darker than they
-    should be (study S3)."""
+    """Mean grey level (ITU-R BT.601, 0 black to 1 white) of the whole images and of their border
+    pixels, each with its standard error over the images. It shows whether backgrounds are too dark
+    (study S3)."""
     means = np.empty((2, len(images)))
     for start in range(0, len(images), AT_ONCE):
         part = np.asarray(images[start : start + AT_ONCE], np.float32) / 255
@@ -239,15 +239,14 @@ def _kept_statistics(ctx: TaskContext, extractor: Extractor, reference: np.ndarr
 def _metrics(
     ctx: TaskContext, extractor: Extractor, x: np.ndarray, y: np.ndarray
 ) -> list[dict[str, Any]]:
-    """Both distances with intervals; a pair of sets that was compared before is not compared
-    again."""
+    """Both distances with intervals, cached per pair of sets."""
     fd, mmd = NAMES[extractor.name]
     key = f"distances/{extractor.id}/{array_hash(x, y)}"
     found = ctx.cache.get(key)
     if found is None:
         with threadpool_limits(
             ctx.threads
-        ):  # numpy's own threads would fight those of other workers
+        ):  # numpy's threads would compete with those of other workers
             intervals = frechet_interval(x, y, of_y=_kept_statistics(ctx, extractor, y)), kid(x, y)
         found = {"values": np.array([[i.mean, i.low, i.high] for i in intervals])}
         ctx.cache.put(key, **found)

@@ -132,7 +132,7 @@ def control(k: Setting, choices: Sequence[tuple[str, str]], elem_id: str) -> Any
     right."""
     common: dict[str, Any] = {
         "label": label(k),
-        "info": k.help,
+        "info": k.full_help,
         "elem_id": elem_id,
         "show_label": True,
     }

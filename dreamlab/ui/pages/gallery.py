@@ -4,7 +4,7 @@ by page."""
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
@@ -16,18 +16,16 @@ from dreamlab.service import Refused, RunRow
 from dreamlab.settings import ImportSpec, Spec, SynthesizeSpec
 from dreamlab.ui import render
 from dreamlab.ui.parts import pictures
+from dreamlab.ui.parts.gallery_sheets import page_count, sheet_view
 from dreamlab.ui.view import QUIET, Pages, View
 
 PAGE = "gallery.html"
-COLS, ROWS = 10, 8
-PER_PAGE = COLS * ROWS
 EVERY = "every class"
 SETS = "synthesize|import"
 """Kinds of run that hold synthetic images: made here, or imported."""
 NO_SET = "No synthetic set yet. Keep one on Sample, or start a mix."
 STEP_PICTURES = ("x_t", "x0")
 """Names of the two pictures of a kept step."""
-STEP_PANELS = (("x_t", "what the sampler holds"), ("Predicted x0", "what the network believes"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -203,44 +201,6 @@ def class_names(pages: Pages, run: str) -> tuple[str, ...]:
     return belongs(pages, run)[2]
 
 
-def pick(
-    images: np.ndarray, labels: np.ndarray, classes: int, klass: int | None, page: int
-) -> np.ndarray:
-    """Indices of one page: of one class in stored order, or as many columns of every class (rows
-    are classes)."""
-    if klass is not None:
-        return np.flatnonzero(labels == klass)[(page - 1) * PER_PAGE : page * PER_PAGE]
-    parts = [np.flatnonzero(labels == c)[(page - 1) * COLS : page * COLS] for c in range(classes)]
-    parts = [p for p in parts if len(p) == COLS]
-    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
-
-
-def page_count(labels: np.ndarray, klass: int | None) -> int:
-    if klass is not None:
-        return max(1, -(-int((labels == klass).sum()) // PER_PAGE))
-    counts = np.unique(labels, return_counts=True)[1]
-    return max(1, int(counts.max()) // COLS) if len(counts) else 1
-
-
-@dataclasses.dataclass(frozen=True)
-class SheetView:
-    """One side of the page: what it shows in words, and the sheet (None where the page holds no
-    images). `kind`: "real" or "synthetic"; `images`: of the whole set; `rows`: names beside the
-    rows; `file`: the name of the download."""
-
-    kind: str
-    what: str
-    about: str
-    images: int
-    sheet: pictures.Sheet | None
-    rows: Sequence[str]
-    file: str
-
-    @property
-    def word(self) -> str:
-        return self.kind.capitalize()
-
-
 def sheets_html(pages: Pages, row: RunRow | None, picked: str, split: str, page: int) -> Markup:
     """Two sheets at the same zoom, with what they are and how many pages there are."""
     if row is None:
@@ -271,33 +231,6 @@ def sheets_html(pages: Pages, row: RunRow | None, picked: str, split: str, page:
     )
 
 
-def sheet_view(
-    kind: str,
-    about: str,
-    held: tuple[np.ndarray, np.ndarray],
-    names: Sequence[str],
-    klass: int | None,
-    page: int,
-    side: int,
-) -> SheetView:
-    """One page of a set. held: its images, uint8 (N, H, W, C), and labels; `klass`: one class, or
-    None for all; images are shown at `side` pixels, resized as for training where they are stored
-    larger."""
-    images, labels = held
-    index = pick(images, labels, len(names), klass, page)
-    one = f"class {names[klass]}" if klass is not None and len(names) > 1 else "all classes"
-    what = "rows are classes" if klass is None else one
-    return SheetView(
-        kind,
-        what,
-        about,
-        len(labels),
-        pictures.sheet(np.asarray(images[index]), side, COLS) if len(index) else None,
-        names if klass is None and len(index) == COLS * len(names) else (),
-        f"{kind}-{what.replace(' ', '-')}-{page}.png",
-    )
-
-
 def steps_html(pages: Pages, row: RunRow | None) -> Markup:
     """The kept steps of a sampling: x_t and the predicted x0 of the first images of every class,
     with a timeline; empty where none were kept."""
@@ -324,7 +257,7 @@ def steps_html(pages: Pages, row: RunRow | None) -> Markup:
     chosen = getattr(run.spec, "classes", ()) or range(len(names))
     most = int(whole[-1]["x_t"].get("rows", len(names)))
     rows = [names[c] for c in chosen if c < len(names)][:most]
-    return render.macro("film", row.id, frames, STEP_PANELS, rows, ("noise", "image"))
+    return render.macro("film", row.id, frames, pictures.STEP_PANELS, rows, ("noise", "image"))
 
 
 def about_html(pages: Pages, row: RunRow | None) -> Markup:

@@ -15,11 +15,7 @@ from dreamlab.ui.parts.numbers import NumberCell, p_value, percent, points
 from dreamlab.ui.theme import mix_css
 
 PAGE = "arms.html"
-CONTROLS = {
-    "title": "Controls",
-    "note": "what a gain must be held against; they are no mixes",
-    "badge": "",
-}
+CONTROLS = {"title": "Controls", "note": "for comparison with the mixes", "badge": ""}
 REFERENCE = NumberCell("reference", look="mut")
 
 

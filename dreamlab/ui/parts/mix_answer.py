@@ -53,7 +53,7 @@ def answer_html(row: RunRow | None, report: dict[str, Any], spec: MixSpec | None
         verdict = verdict_html(report["verdict"])
         notes = " ".join(report.get("notes") or [])
         return render.part(PAGE, "answer", about, verdict, by_generator(report), notes)
-    progress = progress_html(row, "The verdict comes when all cells are there", "mix")
+    progress = progress_html(row, "The verdict comes when all classifiers are trained", "mix")
     return render.part(PAGE, "answer", about_html(spec, report), "", [], "", progress)
 
 

@@ -53,5 +53,5 @@ def about(spec: MixSpec, arms: int, test_images: int) -> str:
         words += f", {sources} sources of synthetic images"
     words += f": {len(plan.cells(spec)) * spec.seeds:,} classifiers"
     if spec.real_sizes:
-        words += f"; and {len(plan.surface(spec))} cells of the surface"
+        words += f"; and {len(plan.surface(spec))} combinations of an arm and another real size"
     return f"{words}; tested on {test_images:,} real images."

@@ -16,6 +16,12 @@ from dreamlab.settings import TrainSpec
 from dreamlab.store import RunStatus
 from dreamlab.ui.render import data_uri
 
+STEP_PANELS = (
+    ("x_t, the noisy images", "noisy images"),
+    ("Predicted x0, the clean images", "predicted images"),
+)
+"""(title, alternative text) of the two pictures of one sampling step."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Sheet:
