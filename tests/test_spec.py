@@ -14,6 +14,7 @@ from dreamlab.data import catalog
 from dreamlab.settings import (
     KINDS,
     MixSpec,
+    Spec,
     SpecError,
     SweepSpec,
     SynthesizeSpec,
@@ -24,6 +25,7 @@ from dreamlab.settings import (
     settings_of,
 )
 from dreamlab.settings.presets import PRESETS
+from dreamlab.settings.setting import setting
 
 EXAMPLES = [
     make(TrainSpec, {"seconds": 12.5, "multipliers": "1,2,4", "target": "v", "steps": 7}),
@@ -137,6 +139,34 @@ def test_the_hash_counts_what_changes_results_only() -> None:
     a, b = (make(SynthesizeSpec, {"source": s}) for s in ("run-a", "run-b"))
     assert a.content_hash() != b.content_hash()
     assert a.content_hash(lambda _: "same weights") == b.content_hash(lambda _: "same weights")
+
+
+def test_a_setting_added_later_keeps_the_hash_at_the_value_of_before() -> None:
+    class LaterSpec(TrainSpec):
+        smoothing: float = setting(0.1, "Added later, at 0 as before.", ge=0, le=1, added=0.0)
+
+    before = make(TrainSpec, {"seed": 3}).content_hash()
+    assert make(LaterSpec, {"seed": 3, "smoothing": 0}).content_hash() == before
+    assert make(LaterSpec, {"seed": 3}).content_hash() != before
+
+
+@pytest.mark.parametrize(
+    ("bounds", "words"),
+    [
+        ({"ge": 0, "le": 1}, "0 to 1"),
+        ({"gt": 0, "le": 1}, "above 0, at most 1"),
+        ({"ge": 0, "lt": 1}, "at least 0, below 1"),
+        ({"gt": 0, "lt": 1}, "above 0, below 1"),
+    ],
+)
+def test_a_bound_that_is_not_allowed_is_said_as_such(bounds, words) -> None:
+    class BoundedSpec(Spec):
+        kind = "bounded"
+        part: float = setting(0.5, "A part.", **bounds)
+
+    with pytest.raises(SpecError) as caught:
+        make(BoundedSpec, {"part": -1})
+    assert str(caught.value) == f"Part (--part): -1 cannot be used; it must be {words}."
 
 
 def test_a_preset_fills_what_is_not_given() -> None:

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from dreamlab.checks.known import Known
-from dreamlab.data.importing.arrays import is_download
+from dreamlab.data.importing.opening import is_download
 from dreamlab.settings import ImportSpec, Setting, Spec, SpecError, TrainSpec, make, settings_of
 from dreamlab.settings.train import INHERITED
 from dreamlab.store import Run, RunError, checkpoints
-from dreamlab.store.states import ACTIVE
+from dreamlab.store.states import ACTIVE, UNREADABLE
 
 
 def usable(run: Run, state: str = "") -> bool:
@@ -81,16 +81,17 @@ def _full_id(setting: Setting, name: str, known: Known) -> str:
     words = f"{setting.label} ({setting.flag})"
     try:
         run = known.get(name)
-        fits = is_of(run, setting.run_kinds)
     except RunError as error:
         text = f"{name!r} cannot be used; it must be {setting.range}."
         raise SpecError(f"{words}: {text if setting.choices else error}", setting.name) from None
-    if not fits:
+    state = known.state(run.id)
+    if state == UNREADABLE:
+        raise SpecError(f"{words}: {run.status().error}", setting.name)
+    if not is_of(run, setting.run_kinds):
         imported = run.kind == "import"
         what = f"an import of role {run.record.spec['role']}" if imported else f"a {run.kind} run"
         wanted = " or ".join(setting.run_kinds)
         raise SpecError(f"{words}: {run.id} is {what}; a {wanted} run is needed.", setting.name)
-    state = known.state(run.id)
     if state not in ACTIVE and not usable(run, state):
         raise SpecError(
             f"{words}: {run.id} is {state} and has nothing that can be used.", setting.name

@@ -62,7 +62,8 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
 
 
 def _list(service: Service, arguments: argparse.Namespace) -> Answer:
-    rows = service.rows(arguments.kind, top_level=not arguments.all, disk=True)
+    rows = service.rows(top_level=not arguments.all, disk=True)
+    rows = [r for r in rows if arguments.kind in ("", r.kind)]
     if not arguments.json:
         for r in rows:
             print(
@@ -92,8 +93,10 @@ def _list(service: Service, arguments: argparse.Namespace) -> Answer:
 
 
 def _show(service: Service, arguments: argparse.Namespace) -> Answer:
-    run = service.get(arguments.run)
+    run = service.find(arguments.run)
     answer = answer_of(service, run.id)
+    if run.problem():
+        return answer, DONE
     answer["spec"], answer["command"] = run.record.spec, run.record.command
     answer["lineage"] = [
         {"how": how, "run": row.id, "kind": row.kind, "state": row.state}
@@ -119,7 +122,7 @@ def _print_run(run: Run, spec: Spec, row: RunRow, answer: dict[str, Any]) -> Non
 
 
 def _stop(service: Service, arguments: argparse.Namespace) -> Answer:
-    run_id = service.get(arguments.run).id
+    run_id = service.find(arguments.run).id
     service.stop(run_id, now=arguments.now)
     service.start()
     if not arguments.detach:
@@ -134,7 +137,7 @@ def _ask(service: Service, arguments: argparse.Namespace) -> Answer:
 
 
 def _resume(service: Service, arguments: argparse.Namespace) -> Answer:
-    run_id = service.get(arguments.run).id
+    run_id = service.find(arguments.run).id
     service.resume(run_id)
     service.start()
     while (
@@ -147,7 +150,7 @@ def _resume(service: Service, arguments: argparse.Namespace) -> Answer:
 
 
 def _delete(service: Service, arguments: argparse.Namespace) -> Answer:
-    gone = service.delete(service.get(arguments.run).id)
+    gone = service.delete(service.find(arguments.run).id)
     if not arguments.json:
         print(
             f"Deleted {', '.join(gone)}; `python -m dreamlab runs restore {gone[0]}` brings it"

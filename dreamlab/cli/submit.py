@@ -112,7 +112,7 @@ def _amount(name: str, value: Any) -> str:
 
 def answer_of(service: Service, run_id: str, reused: bool = False) -> dict[str, Any]:
     row = service.row(run_id)
-    run = service.get(run_id)
+    run = service.find(run_id)
     return {
         "run": run_id,
         "state": row.state,

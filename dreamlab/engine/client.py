@@ -14,10 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from dreamlab.engine.code_version import code_version
 from dreamlab.engine.launcher import environment
-from dreamlab.store import RunStore, read_json, wire, write_json
+from dreamlab.store import RunError, RunStore, read_json, wire, write_json
 from dreamlab.store.process import alive, host, kill_group, started
 
+CODE = "engine-code.json"
 START_PATIENCE = 30.0
 LIVE_PATIENCE = 60.0
 FRAME_PATIENCE = 120.0
@@ -63,10 +65,36 @@ def is_alive(runs: Path | str) -> bool:
     return engine_info(runs) is not None
 
 
+def engine_code(runs: Path | str, info: EngineInfo) -> str:
+    """The code that an engine runs, as `code_version` says it; "" where it does not say. It stands
+    in a file beside engine.json, since version 0.1 takes an engine.json with more keys for none."""
+    value = read_json(RunStore(runs).folders.engine / CODE)
+    if not isinstance(value, dict) or value.get("pid") != info.pid:
+        return ""
+    return str(value.get("code", ""))
+
+
+def announce_code(runs: Path | str) -> None:
+    """Notes which code this process, an engine, runs."""
+    write_json(RunStore(runs).folders.engine / CODE, {"pid": os.getpid(), "code": code_version()})
+
+
+def replace_other_version(runs: Path | str) -> None:
+    """Ends an engine that runs other code than this process; its workers go on, and the engine that
+    is started next adopts them.
+
+    For the start of a client, and not again while it runs: the client that was started last decides.
+    Two clients of different versions on one folder therefore replace each other's engine once each,
+    never for ever."""
+    info = engine_info(runs)
+    if info is not None and engine_code(runs, info) != code_version():
+        stop_engine(runs, workers=False)
+
+
 def ensure_engine(runs: Path | str, *, linger: float = 60.0) -> EngineInfo:
-    """The folder's engine, started in the background where there is none. Any number of callers may
-    ask at once: the lock lets one engine through. `linger` counts only for an engine that this call
-    starts. Raises EngineError."""
+    """The folder's engine, of whatever version, started in the background where there is none. Any
+    number of callers may ask at once: the lock lets one engine through. `linger` counts only for an
+    engine that this call starts. Raises EngineError."""
     info = engine_info(runs)
     if info is not None:
         return info
@@ -128,7 +156,10 @@ def stop_engine(runs: Path | str, *, workers: bool = True, patience: float = 10.
             time.sleep(0.02)
         kill_group(info.pid, info.pid_started)
     for run in RunStore(runs) if workers else ():
-        job = run.job()
+        try:
+            job = run.job()
+        except RunError:
+            continue
         if job.get("pid") and job.get("host") == host():
             kill_group(int(job["pid"]), float(job.get("pid_started") or 0.0))
 

@@ -28,6 +28,7 @@ from dreamlab.engine.slots import Slots, slots_needed, threads_for
 from dreamlab.store import Run, RunError, RunStore
 from dreamlab.store.machine import Device, find_devices
 from dreamlab.store.process import alive, host, kill_group, kill_leftovers, started
+from dreamlab.store.states import UNREADABLE
 
 LOOK_AT_PIDS = 0.3
 RETRY_UNREADABLE = 2.0
@@ -89,6 +90,8 @@ class Engine:
         """A run's state; "missing" if there is none."""
         if run_id in self.active:
             return self.active[run_id].outward
+        if run_id in self._unreadable:
+            return UNREADABLE
         return self.finished.get(run_id, "missing")
 
     def close(self) -> None:
@@ -142,10 +145,14 @@ class Engine:
             else:
                 self._adopt(Entry(run))
             self._unreadable.pop(run.id, None)
-        except (RunError, ValueError, OSError, KeyError, TypeError) as error:
-            if run.id not in self._unreadable:
-                log.warning("%s cannot be read: %s", run.id, error)
-            self._unreadable[run.id] = time.monotonic()
+        except (RunError, OSError) as error:
+            self._give_up(run.id, error)
+
+    def _give_up(self, run_id: str, error: Exception) -> None:
+        """A run that cannot be read: it is looked at again now and then, it may be put right."""
+        if run_id not in self._unreadable:
+            log.warning("%s", error)
+        self._unreadable[run_id] = time.monotonic()
 
     def _adopt(self, entry: Entry) -> None:
         """Takes over a run that is new, or that was active when the last engine ended."""
@@ -273,8 +280,9 @@ class Engine:
             if run_id in self.finished and os.path.exists(self.store.folder / run_id / "resume"):
                 try:
                     self._resume(run_id)
-                except (RunError, ValueError, OSError) as error:
-                    log.error("%s cannot be resumed: %s", run_id, error)
+                except (RunError, OSError) as error:
+                    self.finished.pop(run_id, None)
+                    self._give_up(run_id, error)
 
     def _resume(self, run_id: str) -> None:
         """Resumes a run on request. An experiment takes its unfinished children along; a child

@@ -3,15 +3,15 @@ events."""
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from pathlib import Path
 from typing import Any, Literal
 
 from dreamlab.settings import EXPERIMENT_KINDS
-from dreamlab.store import EventReader, Run, read_json, write_json
-from dreamlab.store.events import Event
+from dreamlab.store import EventReader, Run, write_json
+from dreamlab.store.contents import read_job
+from dreamlab.store.events import Event, parse
 from dreamlab.store.process import alive, host
 
 FINAL = frozenset({"done", "failed", "stopped"})
@@ -21,8 +21,8 @@ log = logging.getLogger("dreamlab.engine")
 
 def final_state(path: Path) -> str:
     """done, failed or stopped for a run directory that is finished, "" for any other. Reads little:
-    job.json and the end of the event log."""
-    job = read_json(path / "job.json") or {}
+    job.json and the end of the event log. Raises RunError where job.json is damaged."""
+    job = read_job(path)
     state, attempt = _last_state(path / "events.jsonl")
     job_attempt = int(job.get("attempt", 1))
     if job.get("state") in ("failed", "stopped") and job_attempt >= attempt:
@@ -31,6 +31,7 @@ def final_state(path: Path) -> str:
 
 
 def _last_state(path: Path, tail: int = 2**16) -> tuple[str, int]:
+    """State and attempt of the last state event; more is read where the end of the log has none."""
     try:
         with open(path, "rb") as file:
             size = file.seek(0, 2)
@@ -39,14 +40,9 @@ def _last_state(path: Path, tail: int = 2**16) -> tuple[str, int]:
     except OSError:
         return "", 0
     for line in reversed(data[: data.rfind(b"\n") + 1].splitlines()):
-        if b'"state"' in line:
-            try:
-                event = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(event, dict) and event.get("type") == "state":
-                return str(event["state"]), int(event.get("attempt", 1))
-    return "", 0
+        if b'"state"' in line and (event := parse(line)) and event["type"] == "state":
+            return str(event["state"]), int(event.get("attempt", 1))
+    return _last_state(path, 8 * tail) if size > tail else ("", 0)
 
 
 class Entry:

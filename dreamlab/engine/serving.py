@@ -11,7 +11,7 @@ from types import FrameType
 
 import filelock
 
-from dreamlab.engine.client import engine_info, living_clients
+from dreamlab.engine.client import announce_code, engine_info, living_clients
 from dreamlab.engine.core import Engine
 from dreamlab.store import write_json
 from dreamlab.store.machine import cores
@@ -118,6 +118,7 @@ class _EngineLoop:
             "devices": [d.name for d in self.engine.devices],
             "threads": cores(),
         }
+        announce_code(self.engine.store.folder)
         write_json(self.engine.store.folders.engine / "engine.json", info)
 
     def _end(self, number: int, frame: FrameType | None) -> None:

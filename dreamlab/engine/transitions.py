@@ -10,6 +10,7 @@ from typing import Any
 
 from dreamlab.engine.entry import Entry
 from dreamlab.store.process import EXIT_DISK, EXIT_HELD
+from dreamlab.store.states import UNREADABLE
 
 MOST_STRIKES = 3
 INTERRUPTED_FOR = 2.0
@@ -99,6 +100,8 @@ def readiness(entry: Entry, state_of: StateOf) -> tuple[bool, str, str]:
             state = "queued"
         if state == "missing":
             return False, "failed", f"It needs {need}, which is not there any more."
+        if state == UNREADABLE:
+            return False, "failed", f"It needs {need}, which cannot be read."
         if state == "failed":
             return False, "failed", f"It needs {need}, which failed."
         if state == "stopped":

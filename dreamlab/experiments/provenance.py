@@ -8,7 +8,7 @@ import dataclasses
 import numpy as np
 
 from dreamlab.data import mixing
-from dreamlab.data.available import selected
+from dreamlab.data.selection import selected
 from dreamlab.experiments.children import Children
 from dreamlab.experiments.mix.plan import ALL, ARM, OWN, TRAINED_HERE, training
 from dreamlab.settings import (
@@ -21,6 +21,9 @@ from dreamlab.settings import (
     make,
 )
 from dreamlab.store import Run, RunError, RunStore
+
+MOST_STARTS = 1000
+"""Trainings that started from one another at most; more are a circle of damaged runs."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,9 +102,9 @@ def behind(made: object, data: RealData, store: RunStore) -> np.ndarray | None:
 def seen(trained: TrainSpec, data: RealData, store: RunStore) -> np.ndarray | None:
     """Indices into the training split that a generator was trained on, including those of the run
     it was fine-tuned from. None if they cannot be counted, or if it was trained on other data."""
-    found = []
+    found: list[np.ndarray] = []
     while True:
-        if trained.dataset != data.dataset:
+        if trained.dataset != data.dataset or len(found) > MOST_STARTS:
             return None
         try:
             found.append(selected(trained.model_copy(update={"data_dir": data.data_dir})).pool)

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 
 from dreamlab.data.imageset import DataError
+from dreamlab.engine.client import EngineError
 from dreamlab.settings import SpecError
 from dreamlab.store import RunError
 
@@ -24,5 +25,5 @@ def refusing(field: str = "") -> Iterator[None]:
     """Turns the errors of the rooms below into Refused; `field` where they name none."""
     try:
         yield
-    except (SpecError, RunError, DataError) as error:
+    except (SpecError, RunError, DataError, EngineError) as error:
         raise Refused(str(error), getattr(error, "field", "") or field) from None

@@ -15,8 +15,8 @@ from dreamlab import experiments, studies
 from dreamlab.checks import Known, check
 from dreamlab.checks.machine import check_disk
 from dreamlab.checks.references import inherited, resolved, usable
-from dreamlab.data.available import real_data
-from dreamlab.data.importing.arrays import is_download
+from dreamlab.data.importing.opening import is_download
+from dreamlab.data.selection import real_data
 from dreamlab.engine import client
 from dreamlab.estimates import estimate as costs
 from dreamlab.estimates.estimate import Estimate
@@ -73,15 +73,17 @@ class Service(Reader):
     # ---- life
 
     def start(self, engine: bool = True) -> None:
-        """Folders, the demo run at the first start, and the engine in the background. Raises
-        Refused."""
+        """Folders, the demo run at the first start, and the engine in the background, in place of
+        one of another version. Raises Refused."""
         with refusing("runs"):
             self.store.prepare()
         demo.install(self.store)
         if engine:
             client.register_client(self.store.folder)
             self._registered = True
-            client.ensure_engine(self.store.folder)
+            with refusing("runs"):
+                client.replace_other_version(self.store.folder)
+                client.ensure_engine(self.store.folder)
 
     def close(self) -> None:
         """Leaves; runs go on in the engine."""
@@ -95,7 +97,8 @@ class Service(Reader):
         now = time.monotonic()
         if self._registered and now - self._engine_looked > ENGINE_CHECK:
             self._engine_looked = now
-            client.ensure_engine(self.store.folder)
+            with refusing("runs"):
+                client.ensure_engine(self.store.folder)
 
     # ---- submitting
 
@@ -176,7 +179,8 @@ class Service(Reader):
         self.keep_engine()
         return Submitted(run.id, False)
 
-    def _hash(self, spec: Spec) -> str:
+    def hash_of(self, spec: Spec) -> str:
+        """The content hash that a run of this spec gets: what tells whether it is there already."""
         own = spec.content_hash(lambda run_id: self.library.get(run_id).record.hash)
         if not isinstance(spec, StudySpec):
             return own
@@ -184,7 +188,7 @@ class Service(Reader):
         return hashlib.sha256(f"{own} {studies.load(spec.study)!r}".encode()).hexdigest()[:16]
 
     def _same(self, spec: Spec) -> Run | None:
-        wanted = self._hash(spec)
+        wanted = self.hash_of(spec)
         for run in self.library.runs():
             if (
                 run.record.hash == wanted
@@ -208,7 +212,7 @@ class Service(Reader):
             kind=spec.kind,
             name=name or label(spec),
             created=datetime.datetime.now().isoformat(timespec="seconds"),
-            hash=self._hash(spec),
+            hash=self.hash_of(spec),
             parents=references,
             needs=(
                 [r for r in references if self.library.status(r).state in ACTIVE]
@@ -269,7 +273,7 @@ class Service(Reader):
     def stop(self, run_id: str, now: bool = False) -> None:
         """Asks a run to finish its step and save; `now` kills its processes. A group stops what was
         made for it."""
-        run = self.get(run_id)
+        run = self.find(run_id)
         if self.library.status(run.id).state not in ACTIVE:
             raise Refused(
                 f"{run.id} is {self.library.status(run.id).state}; only a queued or running run can"
@@ -296,11 +300,11 @@ class Service(Reader):
 
     def checkpoints(self, run_id: str) -> list[str]:
         """Names of the checkpoints that a training kept on the way, the newest first."""
-        return checkpoints.kept(self.get(run_id).path)
+        return checkpoints.kept(self.find(run_id).path)
 
     def resume(self, run_id: str) -> None:
         """Queues a stopped, failed or interrupted run again; it goes on from its checkpoint."""
-        run = self.get(run_id)
+        run = self.find(run_id)
         state = self.library.status(run.id).state
         if state not in ("stopped", "failed", "interrupted"):
             raise Refused(
@@ -312,11 +316,8 @@ class Service(Reader):
     def delete(self, run_id: str) -> list[str]:
         """Moves a run to the trash, a group with what was made for it alone; `restore` undoes it.
         Returns the ids."""
-        run = self.get(run_id)
-        family = [run] + [
-            self.get(c) for c in run.record.children if (self.store.folder / c).exists()
-        ]
-        family = [r for r in family if r.id == run.id or self._only_in(r, run.id)]
+        run = self.find(run_id)
+        family = [run] + [c for c in self.library.parts(run) if self._only_in(c, run.id)]
         busy = [r.id for r in family if self.library.status(r.id).state in ACTIVE]
         if busy:
             raise Refused(
@@ -347,7 +348,7 @@ class Service(Reader):
     def restore(self, run_id: str) -> None:
         try:
             run = self.store.restore(run_id)
-            for child in run.record.children:
+            for child in [] if run.problem() else run.record.children:
                 if (self.store.folders.trash / child).exists():
                     self.store.restore(child)
         except RunError as error:

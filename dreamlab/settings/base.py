@@ -49,12 +49,13 @@ class Spec(BaseModel):
 
     def content_hash(self, resolve: Callable[[str], str] = lambda run: run) -> str:
         """16 hex digits over the settings that change results. `resolve` turns the id of a run that
-        is named into that run's own hash."""
+        is named into that run's own hash. A setting that was added later is left out
+        at the value that does what was done before."""
         settings: dict[str, Any] = {}
         for k in settings_of(type(self)):
-            if not k.affects_result:
-                continue
             value = getattr(self, k.name)
+            if not k.is_hashed(value):
+                continue
             if named := k.runs_in(value):
                 value = (
                     resolve(value)

@@ -11,6 +11,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 from pydantic_core import PydanticUndefined
 
+ALWAYS: Any = object()
+"""Of a setting that every spec of its kind has had from the start: it is always hashed."""
+
 
 def setting(
     default: Any,
@@ -27,6 +30,7 @@ def setting(
     choices: tuple[str, ...] = (),
     step: float | None = None,
     log: bool = False,
+    added: Any = ALWAYS,
     **bounds: Any,
 ) -> Any:
     """A field of a spec.
@@ -39,6 +43,8 @@ def setting(
     run_kind: the setting names a run of this kind, or of one of several ("synthesize|import");
     `choices` may then list values that are not runs.
     step: step width of a slider. log: a number box instead of a slider, for a wide range.
+    added: for a setting that comes later than its kind of run, the value that does what was done
+    before; at this value it is left out of the content hash, so that earlier runs keep theirs.
     bounds: as in pydantic.Field (ge, le, min_length, ...).
     """
     extra: dict[str, Any] = {
@@ -54,6 +60,8 @@ def setting(
         "step": step,
         "log": log,
     }
+    if added is not ALWAYS:
+        extra["added"] = added
     return Field(default, description=help, json_schema_extra={"setting": extra}, **bounds)
 
 
@@ -85,6 +93,10 @@ class Setting:
 
     is_positional: bool = False
     """On the command line it is given without an option name, as in `study s1-cas`."""
+    low_open: bool = False
+    high_open: bool = False
+    """Whether the bound itself is not allowed."""
+    added: Any = ALWAYS
 
     @property
     def full_help(self) -> str:
@@ -112,10 +124,17 @@ class Setting:
                 + (f", or {_a(self.run_kinds)} run" if self.run_kind else "")
             )
         if self.low is not None and self.high is not None:
-            return f"{_short(self.low)} to {_short(self.high)}" + (
-                f" {self.unit}" if self.unit else ""
-            )
+            unit = f" {self.unit}" if self.unit else ""
+            if not (self.low_open or self.high_open):
+                return f"{_short(self.low)} to {_short(self.high)}{unit}"
+            least = f"{'above' if self.low_open else 'at least'} {_short(self.low)}"
+            most = f"{'below' if self.high_open else 'at most'} {_short(self.high)}"
+            return f"{least}, {most}{unit}"
         return ""
+
+    def is_hashed(self, value: Any) -> bool:
+        """Whether a value of this setting counts in the content hash."""
+        return self.affects_result and (self.added is ALWAYS or value != self.added)
 
 
 @functools.cache
@@ -155,6 +174,9 @@ def settings_of(cls: type[BaseModel]) -> tuple[Setting, ...]:
                 affects_result=extra.get("affects_result", True),
                 run_kind=extra.get("run_kind", ""),
                 is_positional=name == kind_of,
+                low_open="gt" in bounds,
+                high_open="lt" in bounds,
+                added=extra.get("added", ALWAYS),
             )
         )
     return tuple(found)

@@ -17,6 +17,7 @@ import errno
 import json
 import math
 import os
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -63,8 +64,8 @@ class EventWriter:
 
 
 class EventReader:
-    """Reads only whole lines, from a byte cursor; lines that are not JSON objects are passed
-    over."""
+    """Reads only whole lines, from a byte cursor; lines that are no event of the module's list are
+    passed over."""
 
     def __init__(self, path: Path, cursor: int = 0):
         self.path, self.cursor = path, cursor
@@ -83,12 +84,58 @@ class EventReader:
             return []
         whole = data.rfind(b"\n") + 1
         self.cursor += whole
-        events = []
-        for line in data[:whole].splitlines():
-            try:
-                event = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(event, dict) and "type" in event:
-                events.append(event)
-        return events
+        events = (parse(line) for line in data[:whole].splitlines())
+        return [event for event in events if event is not None]
+
+
+_Kinds = type | tuple[type, ...]
+_NUMBER: _Kinds = (int, float)
+_NEEDED: dict[str, dict[str, _Kinds]] = {
+    "state": {"state": str, "t": _NUMBER},
+    "progress": {"step": int, "total": int},
+    "metric": {"step": int, "t": _NUMBER, "values": dict},
+    "image": {"step": int, "path": str},
+    "message": {"text": str},
+    "result": {"values": dict},
+}
+_MAY: dict[str, _Kinds] = {
+    "attempt": int,
+    "pid": int,
+    "pid_started": _NUMBER,
+    "error": str,
+    "text": str,
+    "unit": str,
+    "eta_seconds": (int, float, type(None)),
+}
+STATES = frozenset({"running", "stopping", "stopped", "done", "failed"})
+"""What a worker may write of itself."""
+
+
+def parse(line: bytes) -> Event | None:
+    """The event of a line, None where it is none: not JSON, or a key is missing or of another
+    type."""
+    try:
+        event = json.loads(line, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(event, dict) or not isinstance(event.get("type"), str):
+        return None
+    needed = _NEEDED.get(event["type"], {})
+    fits = all(isinstance(event.get(key), kinds) for key, kinds in needed.items()) and all(
+        isinstance(event[key], kinds) for key, kinds in _MAY.items() if key in event
+    )
+    if not fits or not _is_number(event.get("t", 0)):
+        return None
+    if event["type"] == "state" and event["state"] not in STATES:
+        return None
+    if event["type"] == "metric" and not all(map(_is_number, event["values"].values())):
+        return None
+    return event
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and abs(value) <= sys.float_info.max
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")

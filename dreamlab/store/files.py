@@ -31,7 +31,7 @@ def read_json(path: Path) -> Any | None:
     """The file's value; None if it is absent or not valid JSON."""
     try:
         return json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
 
 

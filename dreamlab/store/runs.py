@@ -12,16 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
-from dreamlab.settings import EXPERIMENT_KINDS, KINDS, Spec, make
-from dreamlab.settings.base import SCHEMA_VERSION
-from dreamlab.store.files import disk_use, read_json, write_json
-from dreamlab.store.status import RunStatus, StatusReader
-
-
-class RunError(ValueError):
-    """A request about a run that cannot be met, in one sentence."""
+from dreamlab.settings import EXPERIMENT_KINDS, Spec
+from dreamlab.store.contents import RECORD, Record, RunError, read_job, read_record, read_result
+from dreamlab.store.files import disk_use, write_json
+from dreamlab.store.status import RunStatus, StatusReader, unreadable
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,47 +40,22 @@ class Folders:
         return self._beside("trash")
 
 
-class Record(BaseModel):
-    """`spec.json`: written once by whoever submits."""
-
-    model_config = ConfigDict(extra="ignore")
-    schema_version: int = SCHEMA_VERSION
-    id: str
-    kind: str
-    name: str
-    created: str
-    hash: str
-    parents: list[str] = []
-    """Runs whose artefacts this one reads."""
-    needs: list[str] = []
-    """Runs that must be done before this one may start."""
-    group: str = ""
-    """The group run that this one was made for, if any."""
-    children: list[str] = []
-    """Of a group: the runs that it is made of (some may have existed before)."""
-    roles: dict[str, str] = {}
-    """Of a group: what each child is in it, child id by role; the group's task reads it."""
-    demo: bool = False
-    command: str = ""
-    spec: dict[str, Any]
-
-
 class Run:
     """One run directory. Cheap to make; reads happen when asked."""
 
     def __init__(self, path: Path):
         self.path, self.id = path, path.name
-        self._record: Record | None = None
+        self._read: tuple[Record, Spec] | None = None
+
+    def _contents(self) -> tuple[Record, Spec]:
+        if self._read is None:
+            self._read = read_record(self.path)
+        return self._read
 
     @property
     def record(self) -> Record:
-        """Raises RunError where spec.json is missing or not of this version."""
-        if self._record is None:
-            value = read_json(self.path / "spec.json")
-            if not isinstance(value, dict) or value.get("schema_version") != SCHEMA_VERSION:
-                raise RunError(f"{self.id}: spec.json is missing, damaged or of another version.")
-            self._record = Record.model_validate(value)
-        return self._record
+        """Raises RunError where spec.json is missing, damaged or of another version."""
+        return self._contents()[0]
 
     @property
     def kind(self) -> str:
@@ -94,22 +63,38 @@ class Run:
 
     @property
     def spec(self) -> Spec:
-        return make(KINDS[self.record.kind], self.record.spec)
+        return self._contents()[1]
 
     @property
     def is_group(self) -> bool:
         return self.record.kind in EXPERIMENT_KINDS
 
+    def problem(self) -> str:
+        """Why spec.json cannot be read and what can be done, in one sentence; "" where it can."""
+        try:
+            self._contents()
+        except RunError as error:
+            return str(error)
+        return ""
+
     def status(self) -> RunStatus:
         """The state and the fold of all events, read afresh. A page keeps a StatusReader
         instead."""
-        return StatusReader(self.path).refresh()
+        if problem := self.problem():
+            return unreadable(problem)
+        return StatusReader(self.path, self.kind).refresh()
 
     def result(self) -> dict[str, Any] | None:
-        return read_json(self.path / "result.json")
+        """The content of result.json; None where it is absent or cannot be read."""
+        try:
+            return read_result(self.path)
+        except RunError:
+            return None
 
     def job(self) -> dict[str, Any]:
-        return read_json(self.path / "job.json") or {}
+        """The content of job.json, empty where it is absent. Raises RunError where it is
+        damaged."""
+        return read_job(self.path)
 
     def disk_use(self) -> int:
         return disk_use(self.path)
@@ -150,7 +135,7 @@ class RunStore:
         """Creates the directory in one rename, so that no reader sees it incomplete."""
         staging = self.folders.engine / f"new-{record.id}"
         staging.mkdir(parents=True)
-        write_json(staging / "spec.json", record.model_dump())
+        write_json(staging / RECORD, record.model_dump())
         os.rename(staging, self.folder / record.id)
         return Run(self.folder / record.id)
 
@@ -165,15 +150,11 @@ class RunStore:
             return []
 
     def __iter__(self) -> Iterator[Run]:
-        """Readable runs, newest first; a damaged directory is passed over here and named by
-        `get`."""
+        """Runs whose spec.json can be read, newest first; `get` gives the others too."""
         for run_id in self.ids():
             run = Run(self.folder / run_id)
-            try:
-                run.record  # noqa: B018  (reads and validates)
-            except (RunError, ValueError):
-                continue
-            yield run
+            if not run.problem():
+                yield run
 
     def get(self, name: str) -> Run:
         """The run with this id, or with an id of which this is a part, if there is only one. Raises
@@ -192,15 +173,6 @@ class RunStore:
                 " the id."
             )
         return Run(self.folder / found[0])
-
-    def find_hash(
-        self, content_hash: str, states: frozenset[str] = frozenset({"done"})
-    ) -> Run | None:
-        """The newest run of this content hash in one of these states."""
-        for run in self:
-            if run.record.hash == content_hash and run.status().state in states:
-                return run
-        return None
 
     def users_of(self, run_id: str) -> list[Run]:
         """Runs that use this one."""

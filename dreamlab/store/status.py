@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from dreamlab.store.contents import JOB, RESULT, RunError, read_job, read_result
 from dreamlab.store.events import Event, EventReader
-from dreamlab.store.files import read_json
-from dreamlab.store.states import ACTIVE
+from dreamlab.store.states import ACTIVE, UNREADABLE
 
 
 @dataclasses.dataclass
@@ -37,33 +37,59 @@ class RunStatus:
 
 
 class StatusReader:
-    """Follows one run directory. Steps that a resumed attempt did again replace the first ones."""
+    """Follows one run directory. Steps that a resumed attempt did again replace the first ones. A
+    job.json or a result.json that cannot be read makes the run unreadable."""
 
-    def __init__(self, path: Path):
-        self.path = path
+    def __init__(self, path: Path, kind: str = ""):
+        self.path, self.kind = path, kind
         self.status = RunStatus()
         self._events = EventReader(path / "events.jsonl")
-        self._worker_state, self._job_stamp = "", (0, 0)
+        self._worker_state, self._job_stamp, self._result_stamp = "", (0, 0), (0, 0)
         self._job: dict[str, Any] = {}
+        self._job_problem = self._result_problem = self._error = ""
 
     def refresh(self) -> RunStatus:
         """The status with everything written since the last call; always the same object."""
         # the state is read before the events: a worker that ends in between leaves a state that is
         # too old, never a final state with events missing
-        stamp = _stamp(self.path / "job.json")
-        changed = stamp != self._job_stamp
-        if changed:
-            self._job_stamp, self._job = stamp, read_json(self.path / "job.json") or {}
+        if self.status.state == UNREADABLE:
+            self.status.error = self._error  # the file may have been put right
+        changed = self._look_at_job()
         for event in self._events.read():
             self._fold(event)
             changed = True
         state = self._state()
         if state == "running" and (self.path / "stop").exists():
             state = "stopping"
+        problem = self._job_problem or (self._look_at_result() if state not in ACTIVE else "")
+        if problem:
+            self._error = self.status.error
+            state, self.status.error = UNREADABLE, problem
         if changed or state != self.status.state:
             self.status.state = state
             self.status.version += 1
         return self.status
+
+    def _look_at_job(self) -> bool:
+        stamp = _stamp(self.path / JOB)
+        if stamp == self._job_stamp:
+            return False
+        self._job_stamp = stamp
+        try:
+            self._job, self._job_problem = read_job(self.path), ""
+        except RunError as error:
+            self._job, self._job_problem = {}, str(error)
+        return True
+
+    def _look_at_result(self) -> str:
+        stamp = _stamp(self.path / RESULT)
+        if stamp != self._result_stamp:
+            self._result_stamp, self._result_problem = stamp, ""
+            try:
+                read_result(self.path, self.kind)
+            except RunError as error:
+                self._result_problem = str(error)
+        return self._result_problem
 
     def _state(self) -> str:
         # job.json holds until the worker of its attempt has written an event; after that it counts
@@ -114,6 +140,11 @@ class StatusReader:
             s.messages.append(e)
         elif kind == "result":
             s.result = e["values"]
+
+
+def unreadable(problem: str) -> RunStatus:
+    """The status of a run directory that cannot be read, for the reason given."""
+    return RunStatus(state=UNREADABLE, error=problem)
 
 
 def _stamp(path: Path) -> tuple[int, int]:

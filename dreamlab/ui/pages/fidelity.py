@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
+from dreamlab.fidelity import metrics
 from dreamlab.service import Refused, RunRow
 from dreamlab.settings import FidelitySpec, SweepSpec
 from dreamlab.store.states import ACTIVE
@@ -29,7 +30,7 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
         render.macro(
             "page_head",
             "How close to real?",
-            "Distances of feature distributions: lower is closer. Every number names its images,"
+            f"{metrics.summary()} Every number names its images,"
             " its reference, its extractor and its interval.",
         )
     )
@@ -141,21 +142,23 @@ def numbers_html(pages: Pages, row: RunRow | None) -> Markup:
         waiting = row.error or row.text or (coming if active else "No numbers.")
         return render.part(PAGE, "one_set", row, waiting, active)
     real = {m["name"]: metric_cell(m) for m in result.get("real_floor") or []}
-    metrics = [
+    title, names = metrics.column_titles([m["name"] for m in result["metrics"]])
+    rows = [
         {
-            "name": m["name"],
+            "name": name,
             "cell": metric_cell(m),
             "images": result["images"],
             "real": real.get(m["name"]),
         }
-        for m in result["metrics"]
+        for name, m in zip(names, result["metrics"], strict=True)
     ]
     return render.part(
         PAGE,
         "one_set",
         row,
         sources=sources(pages, row),
-        metrics=metrics,
+        title=title,
+        metrics=rows,
         about=about(result),
         command=run.record.command,
     )
@@ -192,7 +195,7 @@ def about(result: dict[str, Any]) -> str:
         said.append(f"{share} of the synthetic images are recognised as their class.")
     said.append(
         "The last column is the same measurement for as many real training images: no set can be"
-        " expected much below it."
+        " expected to be much better."
     )
     return " ".join(said)
 
@@ -217,9 +220,12 @@ def sweep_head(row: RunRow | None, report: dict[str, Any]) -> Markup:
         said.append(f"{report['images']:,} images each")
     if features:
         said.append(f"features: {features}")
-    best = report.get("best") if row.state == "done" else None
-    lowest = (best["metric"], axis.split(" (")[0], f"{best['x']:g}") if best else None
-    return render.part(PAGE, "curve", row, axis, ", ".join(said), lowest, row.state in ACTIVE)
+    found = report.get("best") if row.state == "done" else None
+    best = ""
+    if found:
+        word = metrics.best_word(found["metric"]).capitalize()
+        best = f"{word} {found['metric']} at {axis.split(' (')[0]} = {found['x']:g}."
+    return render.part(PAGE, "curve", row, axis, ", ".join(said), best, row.state in ACTIVE)
 
 
 def sweep_figure(row: RunRow | None, report: dict[str, Any], theme: str) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from dreamlab.fidelity import metrics
 from dreamlab.ui import words
 
 
@@ -57,13 +58,13 @@ def points(difference: dict[str, Any] | None) -> NumberCell:
 
 
 def metric(found: dict[str, Any] | None) -> NumberCell:
-    """A metric of fidelity with its 95 % interval, three digits each; "to come" without one.
+    """A metric of fidelity with its unit and 95 % interval, three digits each; "to come" without one.
 
     found: {"value", "low", "high"}; low and high may be None.
     """
     if found is None:
         return TO_COME
-    return NumberCell(f"{found['value']:.3g}", metric_interval(found))
+    return NumberCell(metrics.number(found), metric_interval(found))
 
 
 def metric_interval(found: dict[str, Any]) -> str:
