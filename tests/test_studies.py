@@ -227,6 +227,7 @@ def test_a_file_that_contradicts_itself_is_refused_by_name(monkeypatch: pytest.M
         ({"flags": {"nothing": "x."}}, "flags name no published cell"),
         ({"colour": 1}, "entries that mean nothing"),
         ({"checks": [{"cells": ["nowhere"]}]}, "checks name no published cell"),
+        ({"published": [{**good["published"][0], "amounts": [1], "axis": "T"}]}, "have 1 amounts"),
         (
             {
                 "scale": {

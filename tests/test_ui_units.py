@@ -6,6 +6,7 @@ from __future__ import annotations
 import gradio as gr
 import pytest
 
+from dreamlab.service import RunRow
 from dreamlab.settings import KINDS, TrainSpec, make, settings_of
 from dreamlab.ui import shell, words
 from dreamlab.ui.charts import curves
@@ -181,8 +182,6 @@ def test_settings_mark_what_is_not_the_default() -> None:
 
 
 def test_the_dock_says_what_runs_and_what_waits() -> None:
-    from dreamlab.service import RunRow
-
     def row(state: str, name: str) -> RunRow:
         return RunRow(
             "id-" + name,
@@ -212,3 +211,29 @@ def test_the_dock_says_what_runs_and_what_waits() -> None:
         and 'data-act="stop"' in made
     )
     assert "Nothing runs" in shell.dock([], "")
+
+
+def test_a_run_that_cannot_be_read_can_only_be_deleted() -> None:
+    row = RunRow(
+        id="id-one",
+        name=NASTY,
+        kind="train",
+        state="unreadable",
+        step=0,
+        total=0,
+        unit="",
+        eta_seconds=None,
+        text="",
+        headline="",
+        error=f"spec.json of {NASTY} is cut.",
+        seconds=None,
+        created="",
+        resumable=False,
+        group="",
+        parents=[],
+        disk_bytes=None,
+        demo=False,
+    )
+    for made in (part("runs.html", "row", row, False), part("runs.html", "unreadable", row)):
+        assert "is cut." in made and "Open" not in made and "<img" not in made
+    assert "Really delete?" in part("runs.html", "unreadable", row)

@@ -12,6 +12,7 @@ STATE_WORDS = {
     "done": "done",
     "failed": "failed",
     "interrupted": "interrupted, resumes by itself",
+    "unreadable": "unreadable",
 }
 """What the states of a run are called on the pages."""
 MINUS = "\u2212"

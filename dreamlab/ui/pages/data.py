@@ -38,7 +38,7 @@ ALSO = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Panels:
+class DataPanels:
     """The components that show what there is, and the set that is looked at."""
 
     running: Any
@@ -87,7 +87,7 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
                     )
                 looked = gr.HTML("", elem_id="data-set")
             report = gr.HTML("", elem_id="data-report", visible=False)
-    _draw(pages, Panels(running, listed, folder, split, looked, report))
+    _draw(pages, DataPanels(running, listed, folder, split, looked, report))
     split.input(lambda now, part: now.with_pick("data-split", part), [view, split], view, **QUIET)
     folder.change(
         lambda now, path: now.with_pick("data-folder", path or ""), [view, folder], view, **QUIET
@@ -97,7 +97,7 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
     start(pages, form, view, "data")
 
 
-def _draw(pages: Pages, p: Panels) -> None:
+def _draw(pages: Pages, p: DataPanels) -> None:
     """What the panels show, and when they are drawn anew."""
     service = pages.service
 

@@ -142,8 +142,8 @@ def numbers_html(pages: Pages, row: RunRow | None) -> Markup:
         waiting = row.error or row.text or (coming if active else "No numbers.")
         return render.part(PAGE, "one_set", row, waiting, active)
     real = {m["name"]: metric_cell(m) for m in result.get("real_floor") or []}
-    head, names = metrics.column_titles([m["name"] for m in result["metrics"]])
-    measured = [
+    title, names = metrics.column_titles([m["name"] for m in result["metrics"]])
+    rows = [
         {
             "name": name,
             "cell": metric_cell(m),
@@ -157,8 +157,8 @@ def numbers_html(pages: Pages, row: RunRow | None) -> Markup:
         "one_set",
         row,
         sources=sources(pages, row),
-        head=head,
-        metrics=measured,
+        title=title,
+        metrics=rows,
         about=about(result),
         command=run.record.command,
     )
@@ -220,12 +220,12 @@ def sweep_head(row: RunRow | None, report: dict[str, Any]) -> Markup:
         said.append(f"{report['images']:,} images each")
     if features:
         said.append(f"features: {features}")
-    best = report.get("best") if row.state == "done" else None
-    found = ""
-    if best:
-        word = metrics.best_word(best["metric"]).capitalize()
-        found = f"{word} {best['metric']} at {axis.split(' (')[0]} = {best['x']:g}."
-    return render.part(PAGE, "curve", row, axis, ", ".join(said), found, row.state in ACTIVE)
+    found = report.get("best") if row.state == "done" else None
+    best = ""
+    if found:
+        word = metrics.best_word(found["metric"]).capitalize()
+        best = f"{word} {found['metric']} at {axis.split(' (')[0]} = {found['x']:g}."
+    return render.part(PAGE, "curve", row, axis, ", ".join(said), best, row.state in ACTIVE)
 
 
 def sweep_figure(row: RunRow | None, report: dict[str, Any], theme: str) -> Any:

@@ -78,7 +78,7 @@ def detail_html(pages: Pages, run: str) -> Markup:
     except Refused as error:
         return part(TEMPLATE, "no_detail", str(error))
     if pages.service.find(row.id).problem():
-        return part(TEMPLATE, "no_detail", row.error, row)
+        return part(TEMPLATE, "unreadable", row)
     record = pages.service.get(row.id).record
     messages = pages.service.status(row.id).messages[-4:]
     lineage = pages.service.lineage(row.id)

@@ -147,7 +147,9 @@ def _draw(pages: Pages, panels: StudyPanels) -> None:
         "studies",
         panels.chart,
         lambda now: (key(now), now.theme),
-        lambda now: study_chart.study(rows(now), now.theme, revision(now)),
+        lambda now: study_chart.study(
+            rows(now), chosen(pages, now).steps, now.theme, revision(now)
+        ),
     )
     pages.add("studies", panels.table, key, lambda now: table_html(rows(now), shown(pages, now)))
     pages.add(
