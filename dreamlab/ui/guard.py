@@ -42,7 +42,8 @@ class Guard:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] not in ("http", "websocket"):
-            return await self.app(scope, receive, send)
+            await self.app(scope, receive, send)
+            return None
         headers = {
             k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope.get("headers", [])
         }
@@ -51,7 +52,8 @@ class Guard:
         if _is_foreign(scope, headers):
             return await _answer(send, scope, 403, FOREIGN)
         if not self.token or self._knows(headers):
-            return await self.app(scope, receive, send)
+            await self.app(scope, receive, send)
+            return None
         query = urllib.parse.parse_qs(scope.get("query_string", b"").decode("latin-1"))
         given = query.pop("token", [""])[0]
         if scope["type"] == "http" and _same(given, self.token):
