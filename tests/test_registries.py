@@ -16,12 +16,14 @@ from dreamlab.classifiers import networks
 from dreamlab.classifiers import registry as classifiers
 from dreamlab.data import catalog, named
 from dreamlab.data.importing.opening import DOWNLOADS
+from dreamlab.diffusion.losses import WEIGHTINGS
 from dreamlab.diffusion.optim import OPTIMIZERS
-from dreamlab.diffusion.samplers import SAMPLERS
+from dreamlab.diffusion.process import TARGETS
 from dreamlab.estimates.estimate import OPTIMIZER_NUMBERS
 from dreamlab.experiments.study.report import OF_PREDICTIONS, OF_RUN
 from dreamlab.fidelity.metrics import METRICS
 from dreamlab.noise.schedules import SCHEDULES
+from dreamlab.noise.timesteps import SAMPLERS
 from dreamlab.settings import KINDS, names, settings_of
 from dreamlab.settings.classifier_recipe import RECIPES
 from dreamlab.settings.presets import PRESETS
@@ -36,6 +38,8 @@ EQUAL: list[tuple[str, Any, Iterable[str]]] = [
     ("data sets", names.DatasetName, named.NAMED),
     ("samplers", names.SamplerName, SAMPLERS),
     ("schedules", names.ScheduleName, SCHEDULES),
+    ("targets", names.TargetName, TARGETS),
+    ("weightings", names.WeightingName, WEIGHTINGS),
     ("optimisers", names.OptimizerName, OPTIMIZERS),
     ("state of the optimisers", names.OptimizerName, OPTIMIZER_NUMBERS),
     ("presets", names.PresetName, PRESETS),
@@ -64,6 +68,7 @@ def test_every_entry_is_named_as_its_key_says() -> None:
 def test_every_function_that_a_registry_names_is_there() -> None:
     places = [m.function for m in METRICS.values()]
     places += [c.network for c in classifiers.CLASSIFIERS.values()]
+    places += [s.function for s in SAMPLERS.values()]
     for place in [*places, *TASKS.values()]:
         module, _, function = place.partition(":")
         assert callable(getattr(importlib.import_module(module), function)), place
