@@ -17,7 +17,7 @@ from PIL import Image
 
 from dreamlab.data import catalog
 from dreamlab.data.imageset import DataError
-from dreamlab.data.importing.arrays import DOWNLOADS
+from dreamlab.data.importing.opening import DOWNLOADS
 from dreamlab.settings import ImportSpec
 from dreamlab.store import RunStore
 from dreamlab.tasks import Stopped, TaskError, find_task

@@ -15,7 +15,7 @@ from dreamlab.architecture.network import network_of
 from dreamlab.checks.network import check_network
 from dreamlab.checks.sampling import check_sampling
 from dreamlab.data import catalog
-from dreamlab.data.available import available
+from dreamlab.data.selection import available
 from dreamlab.experiments import Child, plan
 from dreamlab.experiments.study.report import published_anomalies
 from dreamlab.settings import (

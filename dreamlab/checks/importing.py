@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dreamlab.checks.known import Known
-from dreamlab.data.importing.arrays import check_source
+from dreamlab.data.importing.opening import check_source
 from dreamlab.settings import ImportSpec
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dreamlab.checks.known import Known
-from dreamlab.data.importing.arrays import is_download
+from dreamlab.data.importing.opening import is_download
 from dreamlab.settings import ImportSpec, Setting, Spec, SpecError, TrainSpec, make, settings_of
 from dreamlab.settings.train import INHERITED
 from dreamlab.store import Run, RunError, checkpoints

@@ -7,7 +7,7 @@ from dreamlab.checks.checkpoint import check_checkpoint
 from dreamlab.checks.known import Known
 from dreamlab.checks.machine import check_devices
 from dreamlab.checks.network import check_fine_tuning, check_network
-from dreamlab.data.available import selected
+from dreamlab.data.selection import selected
 from dreamlab.settings import TrainSpec
 
 

@@ -1,35 +1,32 @@
-"""The registry of classifiers: (channels, size, classes) -> network.
-
-`size` is the side of square images in pixels, 8 or more.
-"""
+"""Makes a classifier by its name, and asks one for features and probabilities of many images."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import importlib
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dreamlab.classifiers import attention, plain, published
 from dreamlab.classifiers.base import Classifier
+from dreamlab.classifiers.registry import UnknownClassifier, find
 
-CLASSIFIERS: dict[str, Callable[[int, int, int], Classifier]] = {
-    "small_cnn": plain.small_cnn,
-    "cnn": plain.cnn,
-    "mlp": plain.MLP,
-    "unet_encoder": attention.unet_encoder,
-    "unet_encoder_small": attention.unet_encoder_small,
-    "resnet18": published.resnet18,
-    "resnet50": published.resnet50,
-    "resnet101": published.resnet101,
-    "resnet152": published.resnet152,
-    "vgg16": published.VGG16,
-    "vit_s": published.vit_s,
-    "vit_b": published.vit_b,
-    "swin_t": published.SwinT,
-}
+
+def build(name: str, channels: int, size: int, classes: int) -> Classifier:
+    """A network of the registry with random weights, for images of `size` pixels a side. Raises
+    UnknownClassifier."""
+    known = find(name)
+    module, _, function = known.network.partition(":")
+    try:
+        make = getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError) as error:
+        raise UnknownClassifier(
+            f"The classifier {name} has no network {known.network}: {error}."
+        ) from None
+    made: Classifier = make(channels, size, classes)
+    return made
 
 
 class ImageSource(Protocol):

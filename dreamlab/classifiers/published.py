@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -35,15 +36,15 @@ class Published(Classifier):
 def resnet(build: Callable[..., nn.Module], channels: int, size: int, classes: int) -> Classifier:
     """A ResNet (He et al. 2016). For small images the first layer is a 3x3 convolution of stride 1
     without pooling, as in the CIFAR variants."""
-    body = build(weights=None)
-    dimensions = body.fc.in_features
+    body: Any = build(weights=None)
+    dimensions = int(body.fc.in_features)
     if size < SMALL:
         body.conv1 = nn.Conv2d(channels, 64, 3, padding=1, bias=False)
         body.maxpool = nn.Identity()
     elif channels != 3:
         body.conv1 = nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False)
     body.fc = nn.Identity()
-    return Published(body, int(dimensions), classes)
+    return Published(body, dimensions, classes)
 
 
 def resnet18(channels: int, size: int, classes: int) -> Classifier:

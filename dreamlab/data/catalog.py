@@ -13,28 +13,11 @@ import numpy as np
 
 from dreamlab.data import imageset
 from dreamlab.data.imageset import DataError as DataError
-from dreamlab.data.readers import LAYOUT, MARKERS, READERS
+from dreamlab.data.named import NAMED
+from dreamlab.data.named import Info as Info
 from dreamlab.settings import TrainSpec
 from dreamlab.store import Folders, Run
 from dreamlab.store.states import UNREADABLE
-
-
-@dataclasses.dataclass(frozen=True)
-class Info:
-    """What is known about a data set before its images are read."""
-
-    name: str
-    title: str
-    size: int
-    channels: int
-    classes: tuple[str, ...]
-    train: int
-    test: int
-    bundled: bool
-    """Part of an installed package, or imported: no folder has to be given."""
-    mirror: bool = False
-    """Whether a mirrored image keeps its class."""
-    noun: str = "images"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -54,70 +37,7 @@ class DataSet:
     `overlap`."""
 
 
-DIGITS = tuple(str(i) for i in range(10))
-CIFAR_CLASSES = (
-    "airplane",
-    "automobile",
-    "bird",
-    "cat",
-    "deer",
-    "dog",
-    "frog",
-    "horse",
-    "ship",
-    "truck",
-)
-FASHION_CLASSES = (
-    "t-shirt",
-    "trouser",
-    "pullover",
-    "dress",
-    "coat",
-    "sandal",
-    "shirt",
-    "sneaker",
-    "bag",
-    "ankle boot",
-)
-INFO: dict[str, Info] = {
-    "mnist5k": Info(
-        "mnist5k",
-        "Handwritten digits (MNIST, 5,000)",
-        28,
-        1,
-        DIGITS,
-        3000,
-        2000,
-        True,
-        noun="digits",
-    ),
-    "digits": Info(
-        "digits", "Handwritten digits (8x8, 1,797)", 8, 1, DIGITS, 1200, 597, True, noun="digits"
-    ),
-    "mnist": Info("mnist", "MNIST (70,000)", 28, 1, DIGITS, 60000, 10000, False, noun="digits"),
-    "fashion_mnist": Info(
-        "fashion_mnist",
-        "Fashion-MNIST (70,000)",
-        28,
-        1,
-        FASHION_CLASSES,
-        60000,
-        10000,
-        False,
-        mirror=True,
-    ),
-    "cifar10": Info(
-        "cifar10",
-        "CIFAR-10 (60,000, colour)",
-        32,
-        3,
-        CIFAR_CLASSES,
-        50000,
-        10000,
-        False,
-        mirror=True,
-    ),
-}
+INFO: dict[str, Info] = {name: known.info for name, known in NAMED.items()}
 CARD = "card.json"
 """File that describes an imported set. It is written last: a folder without it is not a complete
 set."""
@@ -218,18 +138,19 @@ def check_available(name: str, data_dir: str) -> None:
     known = info(name)
     if known.bundled:
         return
+    markers, layout = NAMED[name].markers, NAMED[name].layout
     if not data_dir:
         raise DataError(
             f"Data ({name}) is not inside an installed package: give --data-dir, the folder or .npz"
-            f" file that holds it. {LAYOUT[name]}"
+            f" file that holds it. {layout}"
         )
     path = Path(data_dir).expanduser()
     if not path.exists():
-        raise DataError(f"Data folder (--data-dir): {data_dir!r} does not exist. {LAYOUT[name]}")
-    if path.is_dir() and not any((path / p).exists() for p in MARKERS[name]):
+        raise DataError(f"Data folder (--data-dir): {data_dir!r} does not exist. {layout}")
+    if path.is_dir() and not any((path / p).exists() for p in markers):
         raise DataError(
             f"Data folder (--data-dir): {data_dir!r} holds no {known.title.split(' (')[0]}."
-            f" {LAYOUT[name]}"
+            f" {layout}"
         )
 
 
@@ -276,7 +197,7 @@ def _load(name: str, data_dir: str) -> DataSet:
     check_available(name, data_dir)
     known = INFO[name]
     try:
-        train_x, train_y, test_x, test_y = READERS[name](Path(data_dir))
+        train_x, train_y, test_x, test_y = NAMED[name].read(Path(data_dir), NAMED[name].markers)
     except DataError:
         raise
     except (

@@ -24,11 +24,6 @@ class Arm:
     classes: tuple[int, ...] = ()
 
     @property
-    def is_treatment(self) -> bool:
-        """Whether it mixes real and synthetic images."""
-        return self.form in ("replace", "add", "targeted")
-
-    @property
     def needs_set(self) -> bool:
         return self.form in ("replace", "add", "targeted", "synthetic")
 
@@ -60,10 +55,6 @@ class Counts:
     real: int
     synthetic: int
     other: int = 0
-
-    @property
-    def synthetic_fraction(self) -> float:
-        return self.synthetic / (self.real + self.synthetic + self.other)
 
     @property
     def total(self) -> int:

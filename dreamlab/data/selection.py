@@ -1,13 +1,16 @@
-"""Which real images may be used: stratified and seeded selections, as indices into the training
+"""Which real images a run may use: stratified and seeded selections, as indices into the training
 split."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
+from typing import Any
 
 import numpy as np
 
-from dreamlab.settings import RealData
+from dreamlab.data import catalog
+from dreamlab.settings import RealData, SpecError, make, settings_of
 
 
 class SplitError(ValueError):
@@ -88,3 +91,58 @@ def select(labels: np.ndarray, data: RealData, classes: int) -> Selected:
         )
     chosen = [members[: part_of(n, data.share)] for members, n in zip(order, counts, strict=True)]
     return Selected(np.sort(np.concatenate(chosen)), np.sort(np.concatenate(validation)))
+
+
+def train_labels(data: RealData) -> np.ndarray:
+    """Labels of the training split. Raises SpecError if the data cannot be read."""
+    try:
+        return catalog.load(data.dataset, data.data_dir).train_labels
+    except catalog.DataError as error:
+        raise SpecError(str(error), "data_dir") from None
+
+
+def classes_of(data: RealData) -> tuple[str, ...]:
+    """Names of the classes. Raises SpecError."""
+    try:
+        return catalog.info(data.dataset).classes
+    except catalog.DataError as error:
+        raise SpecError(str(error), "dataset") from None
+
+
+def selected(data: RealData) -> Selected:
+    """What may be trained on, and what is set aside, with the settings of a run. Raises SpecError if
+    a class has too few images."""
+    return _selected(real_data(data))
+
+
+def real_data(data: RealData, **changes: Any) -> RealData:
+    """The settings of `data` that select real images, with `changes`."""
+    return make(
+        RealData, {**{name: getattr(data, name) for name in RealData.model_fields}, **changes}
+    )
+
+
+@functools.lru_cache(maxsize=64)
+def _selected(data: RealData) -> Selected:
+    try:
+        return select(train_labels(data), data, len(classes_of(data)))
+    except SplitError as error:
+        label, flag = next(
+            (k.label, k.flag) for k in settings_of(RealData) if k.name == error.field
+        )
+        value = getattr(data, error.field)
+        raise SpecError(
+            f"{label} ({flag}): {value} cannot be used; {error}.", error.field
+        ) from None
+
+
+def available(data: RealData) -> list[int]:
+    """Number of real images per class that a run may use. Raises SpecError."""
+    return list(_available(real_data(data)))
+
+
+@functools.lru_cache(maxsize=64)
+def _available(data: RealData) -> tuple[int, ...]:
+    # a form calls this for every arm at every key press
+    found = np.bincount(train_labels(data)[_selected(data).pool], minlength=len(classes_of(data)))
+    return tuple(int(n) for n in found)

@@ -1,4 +1,4 @@
-"""A stratified split into a training and a test part."""
+"""The split into a training and a test part of the sets that are packaged without one."""
 
 from __future__ import annotations
 

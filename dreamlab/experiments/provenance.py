@@ -8,7 +8,7 @@ import dataclasses
 import numpy as np
 
 from dreamlab.data import mixing
-from dreamlab.data.available import selected
+from dreamlab.data.selection import selected
 from dreamlab.experiments.children import Children
 from dreamlab.experiments.mix.plan import ALL, ARM, OWN, TRAINED_HERE, training
 from dreamlab.settings import (

@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dreamlab.classifiers.networks import Classifier, outputs
+from dreamlab.classifiers.base import Classifier
+from dreamlab.classifiers.networks import outputs
 
 INCEPTION_FILE = "weights-inception-2015-12-05-6726825d.pth"
 PROBE_MEAN, PROBE_NORM = 0.17647, 18.638

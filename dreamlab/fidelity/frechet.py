@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 from scipy import special
 
+from dreamlab.fidelity.metrics import Kept
 from dreamlab.stats.intervals import Interval
 
 SMALL = 512
@@ -88,6 +89,14 @@ def frechet_interval(
     error = np.sqrt((count - 1) * (np.var(left_x) + np.var(left_y)))
     half = float(special.stdtrit(count - 1, 0.5 + level / 2) * error)
     return Interval(value, max(value - half, 0.0), value + half, level)
+
+
+def measure(x: np.ndarray, y: np.ndarray, kept: Kept) -> Interval:
+    """The metrics fd_classifier and fid: see `frechet_interval`. Statistics of the reference y are
+    kept."""
+    found = kept("statistics", lambda: dataclasses.asdict(statistics(y)))
+    known = Statistics(found["mean"], float(found["trace"]), found["root"])
+    return frechet_interval(x, y, of_y=known)
 
 
 def _left_out(x: np.ndarray, groups: int, rng: np.random.Generator) -> Iterator[np.ndarray]:

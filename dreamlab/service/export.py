@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from dreamlab.data import catalog, exporting, imageset, mixing
-from dreamlab.data.available import selected
+from dreamlab.data.selection import selected
 from dreamlab.service import tables
 from dreamlab.service.reader import Reader
 from dreamlab.service.refused import Refused

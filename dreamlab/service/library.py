@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dreamlab.estimates import estimate
+from dreamlab.fidelity import metrics
 from dreamlab.settings import KINDS, ClassifySpec
 from dreamlab.store import Run, RunStatus, RunStore, StatusReader
 from dreamlab.store.contents import kind_in
@@ -284,7 +285,7 @@ def headline(kind: str, result: dict[str, Any] | None) -> str:
         )
     if kind == "fidelity":
         return (
-            ", ".join(f"{m['name']} {m['value']:.3g}" for m in result["metrics"])
+            ", ".join(f"{m['name']} {metrics.number(m)}" for m in result["metrics"])
             + f" on {result['images']:,} images"
         )
     if kind == "classify":
@@ -313,7 +314,10 @@ def headline(kind: str, result: dict[str, Any] | None) -> str:
     if kind == "mix":
         return ""
     best = result.get("best")
-    return f"lowest {best['metric']} at {result['axis']} = {best['x']:g}" if best else ""
+    if not best:
+        return ""
+    word = metrics.best_word(best["metric"])
+    return f"{word} {best['metric']} at {result['axis']} = {best['x']:g}"
 
 
 def media(run: Run, path: str) -> Path | None:

@@ -10,7 +10,7 @@ import numpy as np
 from dreamlab import experiments, studies
 from dreamlab.checks import references
 from dreamlab.data import catalog, imageset
-from dreamlab.data.available import available
+from dreamlab.data.selection import available
 from dreamlab.engine import client
 from dreamlab.service.library import Library, RunRow, media
 from dreamlab.service.refused import Refused

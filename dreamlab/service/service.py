@@ -15,8 +15,8 @@ from dreamlab import experiments, studies
 from dreamlab.checks import Known, check
 from dreamlab.checks.machine import check_disk
 from dreamlab.checks.references import inherited, resolved, usable
-from dreamlab.data.available import real_data
-from dreamlab.data.importing.arrays import is_download
+from dreamlab.data.importing.opening import is_download
+from dreamlab.data.selection import real_data
 from dreamlab.engine import client
 from dreamlab.estimates import estimate as costs
 from dreamlab.estimates.estimate import Estimate

@@ -37,4 +37,4 @@ def check_arm(arm: str) -> str:
     return name
 
 
-Arm = Annotated[str, AfterValidator(check_arm)]
+ArmName = Annotated[str, AfterValidator(check_arm)]

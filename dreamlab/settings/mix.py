@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from dreamlab.settings.arm_names import ARM_FORMS, Arm
+from dreamlab.settings.arm_names import ARM_FORMS, ArmName
 from dreamlab.settings.classifier_recipe import ClassifierRecipe
 from dreamlab.settings.names import ControlName, SamplerName
 from dreamlab.settings.real_data import RealData
@@ -65,13 +65,13 @@ class MixSpec(ClassifierRecipe, RealData):
     train_seconds: float = setting(
         60.0,
         "Time budget of each generator that is trained.",
-        label="Its training time",
+        label="Training time",
         unit="s",
         ge=1,
         le=604_800,
         log=True,
     )
-    arms: tuple[Arm, ...] = setting(
+    arms: tuple[ArmName, ...] = setting(
         ("real", "90/10", "50/50", "10/90", "real+1x"),
         "Arms to compare, as a list.",
         detail=f"Each is one of: {ARM_FORMS}.",

@@ -136,18 +136,6 @@ def wrong_difference(
     ]
 
 
-def two_values(cells: Sequence[tuple[str, str, float]]) -> list[str]:
-    """The same quantity with different values in different places. cells: (what it is, where it
-    stands, value)."""
-    said, seen = [], dict[str, tuple[str, float]]()
-    for what, where, value in cells:
-        if what not in seen:
-            seen[what] = where, value
-        elif seen[what][1] != value:
-            said.append(f"{what} is {seen[what][1]:g} in {seen[what][0]} and {value:g} in {where}.")
-    return said
-
-
 def _ordered(rows: Sequence[Row]) -> list[Row]:
     known = [row for row in rows if row.get("value") is not None]
     return sorted(known, key=lambda row: row["x"]) if all("x" in row for row in known) else known

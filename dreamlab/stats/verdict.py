@@ -92,6 +92,15 @@ class _Experiment:
         return sorted(gain, key=lambda d: -d.mean), sorted(lose, key=lambda d: d.mean)
 
 
+@dataclasses.dataclass(frozen=True)
+class _Decided:
+    """The verdict on one generator, the index of the mix that it rests on, what would settle it."""
+
+    verdict: Verdict
+    lead: int
+    how: wording.Settle
+
+
 def judge(
     treatments: Sequence[Treatment],
     control: np.ndarray,
@@ -112,37 +121,34 @@ def judge(
     or if shapes differ.
     """
     if not treatments or {g.key for g in generators} != {t.generator for t in treatments}:
-        raise ValueError(
-            "a verdict needs at least one mix of real and synthetic images for every generator"
-        )
+        raise ValueError("a verdict needs at least one mix of both sorts of images a generator")
     mixes, others = _Experiment(treatments, control, labels), _Experiment(controls, control, labels)
     found, against = mixes.differences(), others.differences()
-    alpha = ALPHA / len(
-        treatments
-    )  # the level of Holm's first step, so that it holds whatever the other arms do
-    by_generator: dict[str, Verdict] = {}
-    leads: dict[str, int] = {}
-    settle: dict[str, wording.Settle] = {}
+
+    def rivals(kind: Kind, lead: int) -> list[wording.Rival]:
+        return _rivals(mixes.right[lead], controls, others, against) if kind == "helps" else []
+
+    decided: dict[str, _Decided] = {}
     for g in generators:
         own = [i for i, t in enumerate(treatments) if t.generator == g.key]
         kind, lead = _decide([found[i] for i in own], own)
-        leads[g.key], settle[g.key] = lead, _settle(mixes.pairs[lead], alpha, kind)
+        # the level of Holm's first step, so that it holds whatever the other arms do
+        how = _settle(mixes.pairs[lead], ALPHA / len(treatments), kind)
         gain, lose = mixes.by_class(lead, class_names, len(treatments))
         d, t = found[lead], treatments[lead]
-        rivals = _rivals(mixes.right[lead], controls, others, against) if kind == "helps" else []
         minutes = None if cost is None else cost.get((t.generator, t.arm))
-        text = wording.single(kind, d, t, g, noun, settle[g.key], rivals)
+        text = wording.single(kind, d, t, g, noun, how, rivals(kind, lead))
         text += wording.further(gain, lose, minutes)
-        by_generator[g.key] = Verdict(
+        verdict = Verdict(
             text, kind, d.mean, d.low, d.high, t.arm, t.generator, gain, lose, minutes
         )
-    best = max(generators, key=lambda g: _order(by_generator[g.key]))
-    lead, overall, how = leads[best.key], by_generator[best.key], settle[best.key]
+        decided[g.key] = _Decided(verdict, lead, how)
+    by_generator = {key: one.verdict for key, one in decided.items()}
+    best = decided[max(by_generator, key=lambda key: _order(by_generator[key]))]
+    overall, how = best.verdict, best.how
     if len(generators) > 1:
-        rivals = (
-            _rivals(mixes.right[lead], controls, others, against) if overall.kind == "helps" else []
-        )
-        text = wording.several(by_generator, generators, treatments[lead], noun, how, rivals)
+        t, others_too = treatments[best.lead], rivals(overall.kind, best.lead)
+        text = wording.several(by_generator, generators, t, noun, how, others_too)
         text += wording.further(overall.gain, overall.lose, overall.minutes)
         overall = dataclasses.replace(overall, text=text)
     seeds, images = np.asarray(control).shape

@@ -82,7 +82,10 @@ def load(name: str) -> Study:
 
 @functools.cache
 def _read(name: str) -> dict[str, Any]:
-    return tomllib.loads((FOLDER / f"{name}.toml").read_text(encoding="utf-8"))
+    file = FOLDER / f"{name}.toml"
+    if not file.is_file():
+        raise ValueError("the file is missing")
+    return tomllib.loads(file.read_text(encoding="utf-8"))
 
 
 def _study(name: str, raw: dict[str, Any]) -> Study:

@@ -8,7 +8,7 @@ import dataclasses
 import io
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -101,14 +101,8 @@ def listed(
             f"{title} holds no class folders: put the images of each class into a folder of its"
             " own, such as cat/1.png and dog/1.png."
         )
-    for folder in sorted(folders):
-        inner = folder[len(top) :].split("/") if folder.startswith(top) else []
-        if (
-            len(inner) == depth + 1
-            and inner[-1] not in numbers
-            and (not parts or inner[0].lower() in parts)
-        ):
-            left.add(folder + "/", "class without images")
+    for folder in _empty_classes(folders, top, parts, numbers):
+        left.add(folder + "/", "class without images")
     chosen, marks, split = (
         np.array(kept, np.int64),
         np.array(test, bool),
@@ -124,6 +118,18 @@ def listed(
     return Listing(
         title, [names[chosen[i]] for i in by_class], found[by_class], marks[by_class], shown, split
     )
+
+
+def _empty_classes(
+    folders: Iterable[str], top: str, parts: Mapping[str, bool], known: Collection[str]
+) -> Iterator[str]:
+    """The class folders, sorted, whose name is not among the classes with images."""
+    for folder in sorted(folders):
+        inner = folder[len(top) :].split("/") if folder.startswith(top) else []
+        depth = 2 if parts else 1
+        in_part = not parts or (bool(inner) and inner[0].lower() in parts)
+        if len(inner) == depth and inner[-1] not in known and in_part:
+            yield folder
 
 
 def natural(name: str) -> tuple[int, int, str]:

@@ -19,7 +19,6 @@ MOVING = {"PNG", "GIF", "WEBP", "TIFF"}
 """Formats in which further frames are further images. (The second frame of a phone's JPEG is a
 thumbnail.)"""
 DEEP_GREY = {"I", "I;16", "I;16L", "I;16B", "I;16N"}
-MIN_SIDE = 4
 RULES = {
     "resampling": "bicubic with antialiasing",
     "orientation": "as EXIF says",
@@ -102,10 +101,8 @@ def _opened(raw: Raw, limits: Limits, enough: int) -> Image.Image:
             raise Unusable("not an image") from None
     else:
         picture = raw
-    if picture.width * picture.height > limits.pixels:
-        raise Unusable("too many pixels")
-    if min(picture.size) < MIN_SIDE:
-        raise Unusable(f"smaller than {MIN_SIDE} pixels")
+    if reason := limits.refused_size(*picture.size):
+        raise Unusable(reason)
     if picture.format in MOVING and getattr(picture, "n_frames", 1) > 1:
         raise Unusable("animated, or of several pages")
     if enough:

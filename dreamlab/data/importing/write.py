@@ -8,13 +8,11 @@ last.
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import hashlib
 import os
 import time
 from collections.abc import Generator, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -22,16 +20,17 @@ import numpy as np
 
 from dreamlab.data import catalog, imageset
 from dreamlab.data.imageset import DataError
+from dreamlab.data.importing.decoding import decoded
 from dreamlab.data.importing.limits import Limits
-from dreamlab.data.importing.pictures import RULES, Preparation, Unusable
-from dreamlab.data.importing.sources import Fetch, Source
+from dreamlab.data.importing.pictures import RULES, Preparation
+from dreamlab.data.importing.source import Source
 from dreamlab.data.importing.split import Arranged, arranged, match_class
 from dreamlab.settings import ImportSpec
 from dreamlab.store import write_bytes, write_json
 
 DEFAULT_SIZE, LARGEST = 64, 512
-BATCH, BATCH_BYTES, COPIED = 32, 32 * 2**20, 8 * 2**20
-"""Images, and bytes of files, per thread and batch; bytes that are copied at once."""
+COPIED = 8 * 2**20
+"""Bytes that are copied at once."""
 GRID, GRID_ROWS, GRID_COLUMNS = "samples/grid.png", 20, 12
 SCRATCH = (".import-scratch.tmp", ".import-images.tmp")
 REPORT_EVERY = 0.3
@@ -87,11 +86,7 @@ class _Import:
         self.target = catalog.info(spec.dataset) if spec.role == "synthetic" else None
         self.labels, self.classes = self._classes()
         self.rows = self._chosen(np.flatnonzero(self.labels >= 0))
-        if len(self.classes) > limits.classes:
-            raise DataError(
-                f"{self.title} has {len(self.classes):,} classes; at most {limits.classes:,} are"
-                " taken."
-            )
+        limits.check_classes(self.title, len(self.classes))
 
     @property
     def title(self) -> str:
@@ -109,13 +104,13 @@ class _Import:
             kept, digests, colored = yield from self._decode(prepare, scratch)
         if not len(kept):
             raise DataError(f"{self.title} holds no image that can be used ({self.left}).")
-        decoded = (len(kept), size, size, prepare.channels)
+        scratch_shape = (len(kept), size, size, prepare.channels)
         channels = 1 if color == "grey" or (color == "auto" and not colored) else 3
         arranged = self._arranged(kept, digests)
         train, test = arranged.train, arranged.test
         order = np.concatenate([train, test])
         labels = self.labels[kept[order]]
-        digest = yield from self._write(decoded, order, labels, channels)
+        digest = yield from self._write(scratch_shape, order, labels, channels)
         yield self._grid(labels, len(train))
         card = self._card(size, channels, arranged, digest)
         write_json(self.folder / catalog.CARD, card)
@@ -184,7 +179,7 @@ class _Import:
         scratch file."""
         kept, digests, colored, tried = [], [], False, 0
         reported = 0.0
-        for rows, done in self._in_parallel(prepare):
+        for rows, done in decoded(self.source, self.rows.tolist(), prepare, self.threads):
             for row, result in zip(rows, done, strict=True):
                 if isinstance(result, str):
                     self.left.add(self.listing.names[row], result)
@@ -200,49 +195,20 @@ class _Import:
                 yield Progress(tried, len(self.rows), "importing")
         return np.array(kept, np.int64), np.array(digests, "S16"), colored
 
-    def _in_parallel(self, prepare: Preparation) -> Iterator[tuple[list[int], list[Any]]]:
-        """Batches of rows with their decoded images, in order. A few batches are
-        decoded at once."""
-        waiting: collections.deque[tuple[list[int], Future[list[Any]]]] = collections.deque()
-        with ThreadPoolExecutor(self.threads, thread_name_prefix="import") as pool:
-            try:
-                for rows, fetches in self._batches():
-                    waiting.append((rows, pool.submit(_decoded, fetches, prepare)))
-                    if len(waiting) > 2 * self.threads:
-                        rows, future = waiting.popleft()
-                        yield rows, future.result()
-                for rows, future in waiting:
-                    yield rows, future.result()
-            finally:
-                pool.shutdown(cancel_futures=True)
-
-    def _batches(self) -> Iterator[tuple[list[int], list[Fetch]]]:
-        rows: list[int] = []
-        fetches: list[Fetch] = []
-        before = self.source.unpacked
-        for row in self.rows.tolist():
-            rows.append(row)
-            fetches.append(self.source.fetch(row))
-            if len(rows) == BATCH or self.source.unpacked - before > BATCH_BYTES:
-                yield rows, fetches
-                rows, fetches, before = [], [], self.source.unpacked
-        if rows:
-            yield rows, fetches
-
     def _write(
-        self, decoded: tuple[int, ...], order: np.ndarray, labels: np.ndarray, channels: int
+        self, scratch_shape: tuple[int, ...], order: np.ndarray, labels: np.ndarray, channels: int
     ) -> Generator[Progress, None, str]:
-        """Writes images.npy and labels.npy from the scratch file, of shape `decoded`. Returns the
-        content hash, which is that of `store.cache.array_hash`."""
-        shape = (*decoded[1:3], channels)
+        """Writes images.npy and labels.npy from the scratch file, which has this shape.
+        Returns the content hash, which is that of `store.cache.array_hash`."""
+        shape = (*scratch_shape[1:3], channels)
         digest = hashlib.sha256(f"{np.dtype(np.uint8).str}{(len(order), *shape)}".encode())
-        step = max(1, COPIED // int(np.prod(decoded[1:])))
+        step = max(1, COPIED // int(np.prod(scratch_shape[1:])))
 
         def chunks() -> Iterator[np.ndarray]:
             for start in range(0, len(order), step):
                 # mapped again for every chunk: pages that were read count as memory of this
                 # process as long as the map exists
-                images = np.memmap(self.folder / SCRATCH[0], np.uint8, "r", shape=decoded)
+                images = np.memmap(self.folder / SCRATCH[0], np.uint8, "r", shape=scratch_shape)
                 chunk = np.ascontiguousarray(images[order[start : start + step]][..., :channels])
                 digest.update(chunk.data)
                 yield chunk
@@ -349,23 +315,6 @@ class _Import:
             "left_out_counts": dict(self.left.counts.most_common()),
             "grid": GRID,
         }
-
-
-def _decoded(
-    fetches: list[Fetch], prepare: Preparation
-) -> list[tuple[np.ndarray, bytes, bool] | str]:
-    """(image, digest, whether it has colour) of every image, or the reason why it
-    cannot be used."""
-    results: list[tuple[np.ndarray, bytes, bool] | str] = []
-    for fetch in fetches:
-        try:
-            image = np.ascontiguousarray(prepare(fetch()))
-        except Unusable as error:
-            results.append(str(error))
-            continue
-        colored = image.shape[2] == 3 and bool((image != image[..., :1]).any())
-        results.append((image, imageset.digest(image), colored))
-    return results
 
 
 def _some(names: tuple[str, ...]) -> str:

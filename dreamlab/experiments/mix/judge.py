@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 
 from dreamlab.data import catalog, mixing
-from dreamlab.data.available import real_data, selected
+from dreamlab.data.selection import real_data, selected
 from dreamlab.experiments.children import Children
 from dreamlab.experiments.mix.plan import ARM, MixArm, set_role
 from dreamlab.experiments.predictions import predictions

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dreamlab.data import mixing
-from dreamlab.data.available import available, real_data
+from dreamlab.data.selection import available, real_data
 from dreamlab.experiments.children import Child
 from dreamlab.settings import ClassifierRecipe, MixSpec, RealData, SpecError
 

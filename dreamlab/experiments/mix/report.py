@@ -8,7 +8,7 @@ from typing import cast
 import numpy as np
 
 from dreamlab.data import catalog, mixing
-from dreamlab.data.available import available, real_data
+from dreamlab.data.selection import available, real_data
 from dreamlab.experiments.children import Children, Status
 from dreamlab.experiments.mix.judge import Values, judge_mix
 from dreamlab.experiments.mix.plan import MixArm, cells, keys, surface

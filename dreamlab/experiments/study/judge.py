@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 
 from dreamlab.data import mixing
-from dreamlab.data.available import selected
+from dreamlab.data.selection import selected
 from dreamlab.experiments.provenance import behind
 from dreamlab.experiments.study.results import StudyResults
 from dreamlab.settings import ClassifySpec, SynthesizeSpec

@@ -7,7 +7,7 @@ from typing import Any
 
 from dreamlab import studies
 from dreamlab.data import mixing
-from dreamlab.data.available import available, real_data
+from dreamlab.data.selection import available, real_data
 from dreamlab.experiments.children import Child
 from dreamlab.settings import ClassifySpec, SpecError, StudySpec, make
 from dreamlab.studies.model import NEEDED, Scale, Study, StudyPart

@@ -175,7 +175,12 @@ def _measured(measure: Measure, work: StudyResults, scale: float) -> Values:
 
 
 def _seeds_by_images(role: str, name: str, rest: str, work: StudyResults) -> np.ndarray | None:
-    """(seeds, images) values of a classifier whose mean is the measure, 0 to 1."""
+    """(seeds, images) values of a classifier whose mean is the measure, 0 to 1. Raises ValueError
+    for a measure that there is not."""
+    if name not in OF_PREDICTIONS:
+        raise ValueError(
+            f"There is no measure {name!r}; there are {', '.join((*OF_PREDICTIONS, *OF_RUN))}."
+        )
     predicted = work.predicted(role, "top5" if name == "top5" else "class")
     if predicted is None:
         return None
@@ -215,7 +220,6 @@ OF_RUN: dict[str, Callable[[Values, str], Values]] = {
     "seconds_per_128": _seconds,
     "appearance": _appearance,
 }
-"""Measures that a run's result holds with their interval, by the first word of their name. The
-others come from predictions."""
-CLASSIFIED = ("accuracy", "macro_f1", "top5", "per_class")
-"""Measures of a classifier's predictions."""
+"""Measures that a run's result holds with their interval, by the first word of their name."""
+OF_PREDICTIONS = ("accuracy", "macro_f1", "top5", "per_class")
+"""Measures that come from the predictions of a classifier."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any, cast
 
 from dreamlab.experiments.children import Children, Status
+from dreamlab.fidelity import metrics
 from dreamlab.settings import SweepSpec
 from dreamlab.store import Run, RunStore
 
 
 def report(run: Run, store: RunStore, status: Status | None = None) -> dict[str, Any]:
-    """The curve so far. `best` is None until every point is measured."""
+    """The curve so far. `best` is None until every point is measured, and if this version does not
+    know the metric."""
     spec = cast(SweepSpec, run.spec)
     children = Children(run, store, status)
     places = sorted(
@@ -45,15 +47,21 @@ def report(run: Run, store: RunStore, status: Status | None = None) -> dict[str,
                 result["reference"],
                 result["images"],
             )
-    best = None
-    if found and all(p["metrics"] for p in found):
-        lowest = min(found, key=lambda p: p["metrics"][0]["value"])
-        best = {"x": lowest["x"], "metric": lowest["metrics"][0]["name"]}
     return {
         "axis": spec.axis,
         "points": found,
-        "best": best,
+        "best": _best(found),
         "extractor": extractor,
         "images": images,
         "reference": reference,
     }
+
+
+def _best(points: list[dict[str, Any]]) -> dict[str, Any] | None:
+    if not points or not all(p["metrics"] for p in points):
+        return None
+    name = points[0]["metrics"][0]["name"]
+    if name not in metrics.METRICS:
+        return None
+    at = metrics.best(name, [p["metrics"][0]["value"] for p in points])
+    return {"x": points[at]["x"], "metric": name}

@@ -19,8 +19,8 @@ from torchmetrics.functional.classification import (
     multiclass_f1_score,
 )
 
-from dreamlab.classifiers import CLASSIFIERS, Classifier, parameters
-from dreamlab.classifiers.networks import ImageSource, outputs
+from dreamlab.classifiers.base import Classifier
+from dreamlab.classifiers.networks import ImageSource, build, outputs, parameters
 from dreamlab.data import catalog, mixing
 from dreamlab.settings import ClassifySpec
 from dreamlab.stats import cell, correct, macro_f1
@@ -182,7 +182,7 @@ def _result(
     }
     truth, predicted = work.data.test_labels, np.array([s["class"] for s in done])
     with torch.device("meta"):
-        network = CLASSIFIERS[recipe.classifier](info.channels, info.size, work.classes)
+        network = build(recipe.classifier, info.channels, info.size, work.classes)
     per_class = {sort: mix.total(sort) for sort in ("real", "synthetic", "other")}
     return {
         "arm": spec.arm,

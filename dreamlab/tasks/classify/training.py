@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dreamlab.classifiers.networks import CLASSIFIERS, Classifier, ImageSource, normalise
+from dreamlab.classifiers.base import Classifier
+from dreamlab.classifiers.networks import ImageSource, build, normalise
 from dreamlab.data import catalog
 from dreamlab.settings import ClassifySpec
 from dreamlab.tasks.arithmetic import autocast, has_fast_bf16
@@ -110,7 +111,7 @@ class Fit:
         self.labels = torch.from_numpy(labels.copy()).to(self.device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            network = CLASSIFIERS[recipe.classifier](images.shape[3], images.shape[1], classes)
+            network = build(recipe.classifier, images.shape[3], images.shape[1], classes)
         self.network: Classifier = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.has_chance = any(getattr(module, "p", 0) for module in network.modules())
 

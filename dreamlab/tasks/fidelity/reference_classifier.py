@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from filelock import FileLock, Timeout
 
-from dreamlab.classifiers import CLASSIFIERS, Classifier
-from dreamlab.classifiers.networks import outputs
+from dreamlab.classifiers.base import Classifier
+from dreamlab.classifiers.networks import build, outputs
 from dreamlab.data import catalog
 from dreamlab.fidelity.extractors import ClassifierExtractor
 from dreamlab.store.cache import array_hash
@@ -26,7 +26,7 @@ from dreamlab.tasks.context import Stopped, TaskContext
 Event = dict[str, Any]
 VERSION = 1
 """Part of the cache key. Increase it if the training below changes."""
-RECIPES = {"cifar10": Recipe("cnn", 4000, 64, 4e-3)}
+REFERENCE_RECIPES = {"cifar10": Recipe("cnn", 4000, 64, 4e-3)}
 DEFAULT_RECIPE = Recipe("cnn", 600, 64, 4e-3)
 MOST_IMAGES = 60_000
 """Most images for its training and for its test. Of a larger set, the same share of every class is
@@ -67,9 +67,7 @@ def reference_classifier(
                 ctx.cache.put(key, **found)
         finally:
             lock.release()
-    network = CLASSIFIERS[recipe.classifier](
-        data.info.channels, data.info.size, len(data.info.classes)
-    )
+    network = build(recipe.classifier, data.info.channels, data.info.size, len(data.info.classes))
     network.load_state_dict({k: torch.from_numpy(v) for k, v in found.items() if k != "accuracy"})
     network.to(ctx.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return ClassifierExtractor(network.eval(), ctx.device), float(found["accuracy"])
@@ -77,7 +75,7 @@ def reference_classifier(
 
 def _recipe(data: catalog.DataSet) -> Recipe:
     return dataclasses.replace(
-        RECIPES.get(data.info.name, DEFAULT_RECIPE), augment=fit_for(data.info.mirror)
+        REFERENCE_RECIPES.get(data.info.name, DEFAULT_RECIPE), augment=fit_for(data.info.mirror)
     )
 
 

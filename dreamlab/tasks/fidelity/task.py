@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any, cast
 
 import numpy as np
@@ -18,8 +18,7 @@ from dreamlab.fidelity.extractors import (
     ExtractorError,
     InceptionExtractor,
 )
-from dreamlab.fidelity.frechet import Statistics, frechet_interval, statistics
-from dreamlab.fidelity.kid import kid
+from dreamlab.fidelity.metrics import NamedArrays, measured_on
 from dreamlab.settings import FidelitySpec, ImportSpec, SynthesizeSpec, TrainSpec
 from dreamlab.store import RunError
 from dreamlab.store.cache import array_hash
@@ -32,7 +31,11 @@ from dreamlab.tasks.fidelity.reference_classifier import (
 )
 
 Event = dict[str, Any]
-NAMES = {"classifier": ("fd_classifier", "kid_classifier"), "inception": ("fid", "kid")}
+FIRST_VERSION = {
+    "classifier": ("fd_classifier/1", "kid_classifier/1"),
+    "inception": ("fid/1", "kid/1"),
+}
+"""What the rows of a cache entry without `keys` are."""
 LUMA, AT_ONCE = np.array([0.299, 0.587, 0.114], np.float32), 4096
 FEWEST = 10
 """Fewest images for a distance."""
@@ -226,35 +229,47 @@ def appearance(images: np.ndarray) -> dict[str, dict[str, float]]:
     }
 
 
-def _kept_statistics(ctx: TaskContext, extractor: Extractor, reference: np.ndarray) -> Statistics:
-    key = f"statistics/{extractor.id}/{array_hash(reference)}"
-    found = ctx.cache.get(key)
-    if found is not None:
-        return Statistics(found["mean"], float(found["trace"]), found["root"])
-    made = statistics(reference)
-    ctx.cache.put(key, mean=made.mean, trace=np.asarray(made.trace), root=made.root)
-    return made
-
-
 def _metrics(
     ctx: TaskContext, extractor: Extractor, x: np.ndarray, y: np.ndarray
 ) -> list[dict[str, Any]]:
-    """Both distances with intervals, cached per pair of sets."""
-    fd, mmd = NAMES[extractor.name]
-    key = f"distances/{extractor.id}/{array_hash(x, y)}"
+    """Every metric of this extractor with its interval. What was measured before on the same two
+    sets comes from the cache."""
+    wanted = measured_on(extractor.name)
+    cache_key = f"distances/{extractor.id}/{array_hash(x, y)}"
+    known = _measured_before(ctx, extractor, cache_key)
+    if missing := [m for m in wanted if m.key not in known]:
+
+        def kept(name: str, make: Callable[[], NamedArrays]) -> NamedArrays:
+            return _kept(ctx, f"{name}/{extractor.id}/{array_hash(y)}", make)
+
+        # numpy's own threads would fight those of other workers
+        with threadpool_limits(ctx.threads):
+            for metric in missing:
+                found = metric.load()(x, y, kept)
+                known[metric.key] = [found.mean, found.low, found.high]
+        ctx.cache.put(cache_key, values=np.array(list(known.values())), keys=np.array(list(known)))
+    rows = [(m, *known[m.key]) for m in wanted]
+    return [
+        {"name": m.name, "value": value, "low": low, "high": high, "unit": m.unit}
+        for m, value, low, high in rows
+    ]
+
+
+def _measured_before(ctx: TaskContext, extractor: Extractor, key: str) -> dict[str, list[float]]:
+    """Metric.key -> (value, low, high) of what the cache holds of a pair of sets."""
     found = ctx.cache.get(key)
     if found is None:
-        with threadpool_limits(
-            ctx.threads
-        ):  # numpy's threads would compete with those of other workers
-            intervals = frechet_interval(x, y, of_y=_kept_statistics(ctx, extractor, y)), kid(x, y)
-        found = {"values": np.array([[i.mean, i.low, i.high] for i in intervals])}
-        ctx.cache.put(key, **found)
-    rows = zip((fd, mmd), found["values"].tolist(), strict=True)
-    return [
-        {"name": name, "value": value, "low": low, "high": high, "unit": ""}
-        for name, (value, low, high) in rows
-    ]
+        return {}
+    keys = found["keys"].tolist() if "keys" in found else FIRST_VERSION[extractor.name]
+    return dict(zip(keys, found["values"].tolist(), strict=True))
+
+
+def _kept(ctx: TaskContext, key: str, make: Callable[[], NamedArrays]) -> NamedArrays:
+    found: NamedArrays | None = ctx.cache.get(key)
+    if found is None:
+        found = make()
+        ctx.cache.put(key, **{name: np.asarray(array) for name, array in found.items()})
+    return found
 
 
 def _progress(step: int, total: int, text: str, unit: str, eta: float | None = None) -> Event:

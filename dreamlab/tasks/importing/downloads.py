@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from dreamlab.data.imageset import DataError
-from dreamlab.data.importing.arrays import open_known
 from dreamlab.data.importing.class_folders import LeftOut, Listing, natural
+from dreamlab.data.importing.official import open_official
 from dreamlab.data.importing.pictures import Unusable
-from dreamlab.data.importing.sources import ListedSource, Source
+from dreamlab.data.importing.source import ListedSource, Source
 from dreamlab.tasks.context import Stopped, TaskError
 
 Event = dict[str, Any]
@@ -83,7 +83,7 @@ def torchvision(name: str, cache: Path, stopping: Stopping) -> Generator[Event, 
         yield from _in_background(
             fetch, lambda: _downloaded(folder), size, f"downloading {title}", stopping
         )
-        return open_known(folder) or _missing(folder)
+        return open_official(folder) or _missing(folder)
     except Stopped:
         raise
     except Exception as error:
@@ -218,7 +218,7 @@ def _in_background(
 def _held(folder: Path) -> Source | None:
     """The data set in the cache, or None. An incomplete download counts as none."""
     try:
-        return open_known(folder) if folder.is_dir() else None
+        return open_official(folder) if folder.is_dir() else None
     except DataError:
         return None
 

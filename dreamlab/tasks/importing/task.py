@@ -8,8 +8,8 @@ from collections.abc import Generator, Iterator
 from typing import Any, cast
 
 from dreamlab.data.imageset import DataError
-from dreamlab.data.importing.arrays import check_source, open_source
-from dreamlab.data.importing.sources import Source
+from dreamlab.data.importing.opening import check_source, open_source
+from dreamlab.data.importing.source import Source
 from dreamlab.data.importing.write import GRID, Progress, clean, import_images
 from dreamlab.settings import ImportSpec
 from dreamlab.tasks.context import Stopped, TaskContext, TaskError

@@ -9,6 +9,7 @@ from typing import Any
 
 import gradio as gr
 
+from dreamlab.classifiers.registry import CLASSIFIERS
 from dreamlab.data.catalog import INFO
 from dreamlab.service import Service
 from dreamlab.settings import Setting, Spec, settings_of
@@ -40,19 +41,7 @@ WORDS = {
     "ddim": "DDIM",
     "sampler=ddpm": "DDPM (ancestral)",
     "heun": "Heun",
-    "small_cnn": "small CNN",
-    "cnn": "CNN",
-    "mlp": "MLP",
-    "unet_encoder": "U-Net encoder",
-    "unet_encoder_small": "U-Net encoder, small",
-    "resnet18": "ResNet-18",
-    "resnet50": "ResNet-50",
-    "resnet101": "ResNet-101",
-    "resnet152": "ResNet-152",
-    "vgg16": "VGG-16",
-    "vit_s": "ViT-S",
-    "vit_b": "ViT-B",
-    "swin_t": "Swin-T",
+    **{c.name: c.title for c in CLASSIFIERS.values()},
     "recipe=fast": "fast, for small sets",
     "recipe=strong": "strong, for ResNets on whole sets",
     "budget=steps": "equal optimiser steps",

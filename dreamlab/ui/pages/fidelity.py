@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from dreamlab.fidelity import metrics
 from dreamlab.service import Refused, RunRow
 from dreamlab.settings import FidelitySpec, SweepSpec
 from dreamlab.store.states import ACTIVE
@@ -25,7 +26,7 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
     gr.HTML(
         html.page_head(
             "How close to real?",
-            "Distances of feature distributions: lower is closer. Every number names its images,"
+            f"{metrics.summary()} Every number names its images,"
             " its reference, its extractor and its interval.",
         )
     )
@@ -155,18 +156,19 @@ def numbers_html(pages: Pages, row: RunRow | None) -> str:
         return head + f'<p class="sub">{html.esc(words)}</p>{stop}'
     floor = {m["name"]: m for m in result.get("real_floor") or []}
     rows = []
-    for m in result["metrics"]:
+    title, names = metrics.column_titles([m["name"] for m in result["metrics"]])
+    for name, m in zip(names, result["metrics"], strict=True):
         base = floor.get(m["name"])
         rows.append(
             [
-                f"<b>{html.esc(m['name'])}</b>",
-                f"{m['value']:.3g}",
+                f"<b>{html.esc(name)}</b>",
+                metrics.number(m),
                 f'<span class="mut">{interval(m)}</span>',
                 f"{result['images']:,}",
-                f'{base["value"]:.3g} <span class="mut">{interval(base)}</span>' if base else "",
+                f'{metrics.number(base)} <span class="mut">{interval(base)}</span>' if base else "",
             ]
         )
-    heads = ["Metric, lower is closer", "value", "95 % interval", "images", "real images reach"]
+    heads = [title, "value", "95 % interval", "images", "real images reach"]
     return (
         head
         + set_line(pages, row)
@@ -213,7 +215,7 @@ def about(result: dict[str, Any]) -> str:
         )
     words.append(
         "The last column is the same measurement for as many real training images: no set can be"
-        " expected much below it."
+        " expected to be much better."
     )
     return f'<p class="note" style="margin-bottom:12px">{html.esc(" ".join(words))}</p>'
 
@@ -251,7 +253,7 @@ def sweep_head(pages: Pages, row: RunRow | None, report: dict[str, Any]) -> str:
     best = report.get("best")
     if row.state == "done" and best:
         head += (
-            f'<p class="verdict small">Lowest {html.esc(best["metric"])} at'
+            f'<p class="verdict small">{metrics.best_word(best["metric"]).capitalize()} {html.esc(best["metric"])} at'
             f" {html.esc(axis.split(' (')[0])} = {best['x']:g}.</p>"
         )
     elif row.state in ACTIVE:
@@ -306,7 +308,7 @@ def sweep_table(pages: Pages, row: RunRow | None, report: dict[str, Any]) -> str
         by_name = {m["name"]: m for m in p.get("metrics") or []}
         cells = [
             (
-                f'{by_name[n]["value"]:.3g} <span class="mut">{interval(by_name[n])}</span>'
+                f'{metrics.number(by_name[n])} <span class="mut">{interval(by_name[n])}</span>'
                 if n in by_name
                 else '<span class="mut">to come</span>'
             )

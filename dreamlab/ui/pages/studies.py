@@ -208,7 +208,7 @@ def published_rows(study: Study) -> list[dict[str, Any]]:
 
 def head_html(study: Study, row: RunRow | None, report: dict[str, Any]) -> str:
     """The question in large words, or above it the verdict once it is there."""
-    line = f"{study_chart.study}, {study.source}"
+    line = f"{study.study}, {study.source}"
     chips = ""
     if row is not None:
         chips = (

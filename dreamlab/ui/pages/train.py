@@ -157,15 +157,15 @@ def start(pages: Pages, form: spec_form.Form, view: Any, seen: Any, tab: str) ->
         try:
             run, reused = form.submit(pages.service, data)
         except Exception as error:
-            return {spec_form.refusal: spec_form.refusal(spec_form.refused(error))}
+            return {form.refusal: spec_form.refusal(spec_form.refused(error))}
         words = (
             "This very run is there already; it is shown. Check Compute anew to run it again."
             if reused
             else ""
         )
-        return {view: now.at(tab, run).saying(words), spec_form.refusal: ""}
+        return {view: now.at(tab, run).saying(words), form.refusal: ""}
 
-    form.start.click(on_start, {*form.inputs, view}, [view, spec_form.refusal], **QUIET)
+    form.start.click(on_start, {*form.inputs, view}, [view, form.refusal], **QUIET)
 
 
 def run_panel(pages: Pages, row: RunRow | None) -> str:
