@@ -31,7 +31,7 @@ from dreamlab.tasks.context import TaskError
 from dreamlab.tasks.fidelity import reference_classifier
 from dreamlab.ui.forms.controls import FILLERS, WORDS
 
-STUDY_FILES = {p.stem for p in loader.FOLDER.glob("*.toml")} - {loader.SHARED}
+STUDY_FILES = {p.stem for p in loader.STUDIES.glob("*.toml")} - {loader.SHARED}
 EQUAL: list[tuple[str, Any, Iterable[str]]] = [
     ("data sets", names.DatasetName, named.NAMED),
     ("samplers", names.SamplerName, SAMPLERS),
@@ -107,7 +107,7 @@ def test_an_unknown_name_is_refused_in_a_sentence(
         studies.load("s9")
     with pytest.raises(TaskError, match="no task for runs of kind 'dream'; there are import"):
         find_task("dream")
-    monkeypatch.setattr(loader, "FOLDER", tmp_path)
+    monkeypatch.setattr(loader, "STUDIES", tmp_path)
     loader._read.cache_clear()
     loader.load.cache_clear()
     try:

@@ -17,11 +17,13 @@ import re
 import tomllib
 import typing
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
+from dreamlab.paths import STUDIES
+from dreamlab.settings import exact
 from dreamlab.settings.names import ScaleName, StudyName
 from dreamlab.studies.model import (
+    AmountStep,
     Check,
     Comparison,
     Measure,
@@ -31,7 +33,6 @@ from dreamlab.studies.model import (
     StudyPart,
 )
 
-FOLDER = Path(__file__).parent
 SHARED = "shared"
 KEYS = {
     "study",
@@ -82,7 +83,7 @@ def load(name: str) -> Study:
 
 @functools.cache
 def _read(name: str) -> dict[str, Any]:
-    file = FOLDER / f"{name}.toml"
+    file = STUDIES / f"{name}.toml"
     if not file.is_file():
         raise ValueError("the file is missing")
     return tomllib.loads(file.read_text(encoding="utf-8"))
@@ -132,9 +133,13 @@ def _check(entry: Mapping[str, Any]) -> Check:
 def _cells(block: Mapping[str, Any], flags: Mapping[str, str]) -> Iterator[PublishedCell]:
     """The cells of a block. It has rows [id, arm, number], or [id, arm, one number per column] if
     it has `columns`, each [key, text after the arm, metric, unit]. A number is a number, a text
-    such as "76.39±0.21", or missing if the paper has only a figure."""
+    such as "76.39±0.21", or missing if the paper has only a figure. If the rows are steps of an
+    amount, `amounts` has one amount per row and `axis` names it; each column is then a line."""
     columns = block.get("columns", [["", "", block.get("metric"), block.get("unit")]])
-    for row, arm, *numbers in block["cells"]:
+    amounts = block.get("amounts", [None] * len(block["cells"]))
+    if len(amounts) != len(block["cells"]):
+        raise ValueError(f"{len(block['cells'])} rows have {len(amounts)} amounts")
+    for (row, arm, *numbers), amount in zip(block["cells"], amounts, strict=True):
         if len(numbers) not in (0, len(columns)):
             raise ValueError(f"row {row} has {len(numbers)} numbers for {len(columns)} columns")
         for (key, after, metric, unit), number in zip(
@@ -151,7 +156,15 @@ def _cells(block: Mapping[str, Any], flags: Mapping[str, str]) -> Iterator[Publi
                 *_number(number),
                 block["setting"],
                 flags.get(cell, ""),
+                _step({**block, "amount": amount, "series": after.removeprefix(", ")}),
             )
+
+
+def _step(entry: Mapping[str, Any]) -> AmountStep | None:
+    """The place on a curve that a block or a row gives; None without an amount."""
+    if entry.get("amount") is None:
+        return None
+    return AmountStep(float(entry["amount"]), entry["axis"], entry.get("series", ""))
 
 
 def _number(value: float | str) -> tuple[float | None, float | None, float | None]:
@@ -246,7 +259,11 @@ def _measure(
     if "arm" not in entry and (unknown := [c for c in meant if c not in cells]):
         raise ValueError(f"row {unknown[0]} is no published cell")
     cell = cells.get(name) or PublishedCell(
-        name, entry.get("arm", ""), entry.get("metric", ""), entry.get("unit", "")
+        name,
+        entry.get("arm", ""),
+        entry.get("metric", ""),
+        entry.get("unit", ""),
+        step=_step(entry),
     )
     return Measure(
         cell,
@@ -280,11 +297,7 @@ def _filled(value: Any, names: Mapping[str, Any]) -> Any:
     whole = NAME.fullmatch(value)
     if whole and whole[1] in names:
         return names[whole[1]]
-    return NAME.sub(lambda m: _text(names[m[1]]) if m[1] in names else m[0], value)
-
-
-def _text(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return NAME.sub(lambda m: exact(names[m[1]]) if m[1] in names else m[0], value)
 
 
 def _listed(value: Any) -> tuple[Any, ...]:

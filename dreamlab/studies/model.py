@@ -11,6 +11,16 @@ NEEDED = "needed"
 
 
 @dataclasses.dataclass(frozen=True)
+class AmountStep:
+    """The place of a cell on a curve: the `amount` along its axis, in units of `axis`, and the line
+    that it lies on ("" where there is one line)."""
+
+    amount: float
+    axis: str
+    series: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
 class PublishedCell:
     """One number of a published table, or a cell of our own (`published` is then None)."""
 
@@ -26,6 +36,8 @@ class PublishedCell:
     setting: str = ""
     flag: str = ""
     """One sentence on what is doubtful about the published number."""
+    step: AmountStep | None = None
+    """Its place on a curve; None if its arm is not a step of an amount."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,3 +121,9 @@ class Study:
     cells: tuple[PublishedCell, ...]
     checks: tuple[Check, ...]
     scales: Mapping[str, Scale]
+
+    @property
+    def steps(self) -> dict[str, AmountStep]:
+        """The places on curves of all cells that have one, ours of every scale included, by id."""
+        measured = [m.cell for scale in self.scales.values() for m in scale.measures]
+        return {c.id: c.step for c in (*measured, *self.cells) if c.step is not None}

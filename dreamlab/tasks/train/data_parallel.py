@@ -18,17 +18,16 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import torch
 
+from dreamlab.paths import python_path
 from dreamlab.store import checkpoints
 from dreamlab.tasks.context import TaskContext, TaskError
 
 EXIT_ALONE = 70
 """A process that ends because another one is gone: not the one to blame."""
-ROOT = Path(__file__).resolve().parents[3]
 log = logging.getLogger("dreamlab.ranks")
 
 
@@ -269,7 +268,6 @@ def _environment(count: int, threads: int) -> dict[str, str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    path = os.pathsep.join(p for p in (str(ROOT), os.environ.get("PYTHONPATH", "")) if p)
     return {
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port),
@@ -278,5 +276,5 @@ def _environment(count: int, threads: int) -> dict[str, str]:
         "RANK": "0",
         "LOCAL_RANK": "0",
         "OMP_NUM_THREADS": str(threads),
-        "PYTHONPATH": path,
+        "PYTHONPATH": python_path(),
     }
