@@ -127,7 +127,7 @@ def test_without_pyarrow_a_parquet_file_is_refused_in_one_sentence(
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     service = Service(tmp_path / "runs")
     service.install_demo()
-    with pytest.raises(Refused, match=r"needs pyarrow: `pip install dreamlab\[parquet\]`"):
+    with pytest.raises(Refused, match=r"needs the package pyarrow"):
         service.export(demo.run_id(("mix",)), tmp_path / "x.parquet")
     assert not (tmp_path / "x.parquet").exists()
 

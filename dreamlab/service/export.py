@@ -78,7 +78,7 @@ def _table(reader: Reader, run: Run, form: str) -> bytes:
         return tables.as_parquet(result)
     except ImportError:
         raise Refused(
-            "A Parquet file needs pyarrow: `pip install dreamlab[parquet]`, or take .csv.", "to"
+            "A Parquet file needs the package pyarrow: `pip install pyarrow`, or take .csv.", "to"
         ) from None
 
 
