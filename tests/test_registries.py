@@ -19,7 +19,6 @@ from dreamlab.data.importing.opening import DOWNLOADS
 from dreamlab.diffusion.losses import WEIGHTINGS
 from dreamlab.diffusion.optim import OPTIMIZERS
 from dreamlab.diffusion.process import TARGETS
-from dreamlab.estimates.estimate import OPTIMIZER_NUMBERS
 from dreamlab.experiments.study.report import OF_PREDICTIONS, OF_RUN
 from dreamlab.fidelity.metrics import METRICS
 from dreamlab.noise.schedules import SCHEDULES
@@ -41,7 +40,7 @@ EQUAL: list[tuple[str, Any, Iterable[str]]] = [
     ("targets", names.TargetName, TARGETS),
     ("weightings", names.WeightingName, WEIGHTINGS),
     ("optimisers", names.OptimizerName, OPTIMIZERS),
-    ("state of the optimisers", names.OptimizerName, OPTIMIZER_NUMBERS),
+    ("state of the optimisers", names.OptimizerName, names.OPTIMIZER_NUMBERS),
     ("presets", names.PresetName, PRESETS),
     ("recipes", names.RecipeName, RECIPES),
     ("classifiers", names.ClassifierName, classifiers.CLASSIFIERS),

@@ -30,7 +30,7 @@ from dreamlab.settings import (
 )
 from dreamlab.settings.budget import classifier_steps, training_steps
 from dreamlab.settings.guidance import guidance_weight
-from dreamlab.settings.names import OptimizerName
+from dreamlab.settings.names import OPTIMIZER_NUMBERS
 from dreamlab.store import Run, RunError, RunStore
 from dreamlab.store.machine import cores, has_cuda
 
@@ -41,14 +41,6 @@ PROCESS_BYTES = 550 * 2**20
 START_SECONDS = 0.5
 CLASSIFY_SECONDS_PER_IMAGE = 3.3e-4  # small_cnn, one thread, training
 EXTRACTOR_SECONDS, FIDELITY_SECONDS = 25.0, 1.5
-OPTIMIZER_NUMBERS: dict[OptimizerName, float] = {
-    "muon": 1.3,
-    "adamw": 2.0,
-    "adam": 2.0,
-    "sgd": 1.0,
-    "adafactor": 0.1,
-}
-"""Numbers of state that an optimiser keeps per parameter; about, for Muon and Adafactor."""
 
 Known = Callable[[TrainSpec], Measurement | None]
 
