@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 from dreamlab.settings import EXPERIMENT_KINDS
 from dreamlab.store import EventReader, Run, write_json
-from dreamlab.store.contents import read_job
 from dreamlab.store.events import Event, parse
 from dreamlab.store.process import alive, host
+from dreamlab.store.run_files import read_job
 
 FINAL = frozenset({"done", "failed", "stopped"})
 Phase = Literal["queued", "launching", "running", "interrupted"]

@@ -29,8 +29,8 @@ from dreamlab.settings import (
     make,
 )
 from dreamlab.settings.budget import classifier_steps, training_steps
-from dreamlab.settings.guidance import guidance_weight
 from dreamlab.settings.names import OPTIMIZER_NUMBERS
+from dreamlab.settings.synthesize import guidance_weight
 from dreamlab.store import Run, RunError, RunStore
 from dreamlab.store.machine import cores, has_cuda
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dreamlab.checks.references import usable
 from dreamlab.data.selection import real_data
 from dreamlab.settings import MixSpec, RealData, TrainSpec, make
-from dreamlab.settings.guidance import can_be_guided
+from dreamlab.settings.train import can_be_guided
 from dreamlab.store import Run
 
 

@@ -14,8 +14,8 @@ from dreamlab.estimates import estimate
 from dreamlab.fidelity import metrics
 from dreamlab.settings import KINDS, ClassifySpec
 from dreamlab.store import Run, RunStatus, RunStore, StatusReader
-from dreamlab.store.contents import kind_in
 from dreamlab.store.machine import cores
+from dreamlab.store.run_files import kind_in
 from dreamlab.store.states import ACTIVE, UNREADABLE
 from dreamlab.store.status import group_state, unreadable
 

@@ -10,6 +10,7 @@ from dreamlab.settings.arm_names import ARM_FORMS, ArmName
 from dreamlab.settings.classifier_recipe import ClassifierRecipe
 from dreamlab.settings.names import ControlName, SamplerName
 from dreamlab.settings.real_data import RealData
+from dreamlab.settings.sampling import guidance_weight_setting, num_steps_setting
 from dreamlab.settings.setting import setting
 
 
@@ -94,22 +95,8 @@ class MixSpec(ClassifierRecipe, RealData):
         max_length=12,
         section="Learning curve",
     )
-    guidance_weight: float = setting(
-        0.5,
-        "Guidance weight w of the synthetic sets; 0 is off.",
-        detail="The guidance scale is s = 1 + w.",
-        label="Guidance weight w",
-        ge=0,
-        le=20,
-        step=0.1,
+    guidance_weight: float = guidance_weight_setting(
+        0.5, "Guidance weight w of the synthetic sets; 0 is off."
     )
-    num_steps: int = setting(
-        20,
-        "Sampler steps of the synthetic sets.",
-        label="Sampler steps",
-        ge=1,
-        le=4000,
-        log=True,
-        section="Sampling",
-    )
+    num_steps: int = num_steps_setting("Sampler steps of the synthetic sets.", section="Sampling")
     sampler: SamplerName = setting("dpmpp_2m", "Sampler of the synthetic sets.", section="Sampling")

@@ -9,6 +9,7 @@ from pydantic import Field
 from dreamlab.settings.base import Spec
 from dreamlab.settings.names import DeviceName, ExtractorName, SamplerName
 from dreamlab.settings.real_data import DEVICE_DETAIL, DEVICE_HELP
+from dreamlab.settings.sampling import guidance_weight_setting, num_steps_setting
 from dreamlab.settings.setting import setting
 
 
@@ -46,23 +47,10 @@ class SweepSpec(Spec):
         le=100_000,
         log=True,
     )
-    guidance_weight: float = setting(
-        1.0,
-        "Guidance weight w where it is not varied; 0 is off.",
-        detail="The guidance scale is s = 1 + w.",
-        label="Guidance weight w",
-        ge=0,
-        le=20,
-        step=0.1,
+    guidance_weight: float = guidance_weight_setting(
+        1.0, "Guidance weight w where it is not varied; 0 is off."
     )
-    num_steps: int = setting(
-        20,
-        "Sampler steps where they are not varied.",
-        label="Sampler steps",
-        ge=1,
-        le=4000,
-        log=True,
-    )
+    num_steps: int = num_steps_setting("Sampler steps where they are not varied.")
     sampler: SamplerName = setting("dpmpp_2m", "Sampler at every point.")
     seed: int = setting(
         0,

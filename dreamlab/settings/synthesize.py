@@ -10,8 +10,9 @@ from pydantic import Field, model_validator
 from dreamlab.settings.base import Spec, SpecError
 from dreamlab.settings.names import ClipName, DeviceName, PrecisionName, SamplerName, VarianceName
 from dreamlab.settings.real_data import DEVICE_DETAIL, DEVICE_HELP
+from dreamlab.settings.sampling import guidance_weight_setting, num_steps_setting
 from dreamlab.settings.setting import setting
-from dreamlab.settings.train import MACHINE, STAGES
+from dreamlab.settings.train import MACHINE, STAGES, TrainSpec, can_be_guided
 
 GUIDANCE, LABELS, SAMPLER = "Guidance", "Pseudo-labels", "Sampler"
 KEPT_CHECKPOINT = re.compile(r"step-\d{6,}")
@@ -36,24 +37,11 @@ class SynthesizeSpec(Spec):
     classes: tuple[Annotated[int, Field(ge=0)], ...] = setting(
         (), "Class numbers to sample, as a list.", detail="Empty samples all classes."
     )
-    guidance_weight: float = setting(
-        1.0,
-        "Guidance weight w; 0 is off.",
-        detail="The guidance scale is s = 1 + w. Higher values give cleaner and less varied"
-        " images.",
-        label="Guidance weight w",
-        ge=0,
-        le=20,
-        step=0.1,
+    guidance_weight: float = guidance_weight_setting(
+        1.0, "Guidance weight w; 0 is off.", "Higher values give cleaner and less varied images."
     )
-    num_steps: int = setting(
-        20,
-        "Number of sampler steps.",
-        detail="At most the T of the generator.",
-        label="Sampler steps",
-        ge=1,
-        le=4000,
-        log=True,
+    num_steps: int = num_steps_setting(
+        "Number of sampler steps.", "At most the T of the generator."
     )
     sampler: SamplerName = setting(
         "dpmpp_2m",
@@ -263,3 +251,10 @@ class SynthesizeSpec(Spec):
                 "guide_checkpoint",
             )
         return self
+
+
+def guidance_weight(spec: SynthesizeSpec, trained: TrainSpec, stage: int = 0) -> float:
+    """The weight w of stage `stage` of a cascade (0: the base model); 0 if that model cannot be
+    guided. A guide of its own (`spec.guide`) is used in stage 0 only."""
+    by_guide = stage == 0 and bool(spec.guide)
+    return spec.guidance_weight if by_guide or can_be_guided(trained) else 0.0

@@ -301,3 +301,9 @@ INHERITED = (
     "low_size",
 )
 """What a fine-tuned model takes over from the run that it starts from."""
+
+
+def can_be_guided(trained: TrainSpec) -> bool:
+    """Whether a generator learned to predict with and without a label, which classifier-free
+    guidance needs."""
+    return trained.conditional and trained.label_dropout > 0

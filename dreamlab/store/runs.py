@@ -14,8 +14,8 @@ from typing import Any
 
 from dreamlab.paths import program
 from dreamlab.settings import EXPERIMENT_KINDS, Spec
-from dreamlab.store.contents import RECORD, Record, RunError, read_job, read_record, read_result
 from dreamlab.store.files import disk_use, write_json
+from dreamlab.store.run_files import RECORD, Record, RunError, read_job, read_record, read_result
 from dreamlab.store.status import RunStatus, StatusReader, unreadable
 
 

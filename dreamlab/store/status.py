@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from dreamlab.store.contents import JOB, RESULT, RunError, read_job, read_result
 from dreamlab.store.events import Event, EventReader
+from dreamlab.store.run_files import JOB, RESULT, RunError, read_job, read_result
 from dreamlab.store.states import ACTIVE, UNREADABLE
 
 

@@ -16,7 +16,7 @@ from dreamlab.diffusion.process import diffuse, noise_level, upsample
 from dreamlab.diffusion.samplers import NoiseStream, Reverse, Step, find_sampler
 from dreamlab.noise.timesteps import evaluations
 from dreamlab.settings import SpecError, SynthesizeSpec
-from dreamlab.settings.guidance import guidance_weight
+from dreamlab.settings.synthesize import guidance_weight
 from dreamlab.store import ArtefactCache
 from dreamlab.tasks.context import TaskError
 from dreamlab.tasks.generator import TrainedGenerator, load_generator, to_uint8

@@ -11,7 +11,7 @@ from dreamlab.architecture.network import network_of
 from dreamlab.data import catalog
 from dreamlab.service import Refused, Service
 from dreamlab.settings import Setting, TrainSpec
-from dreamlab.settings.guidance import can_be_guided
+from dreamlab.settings.train import can_be_guided
 
 SHOWN_PER_CLASS, FINE_PER_CLASS = 10, 4
 """Images per class on the page, of small images and of fine ones."""
