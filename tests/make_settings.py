@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dreamlab.settings import KINDS, Setting, Spec, settings_of
+from dreamlab.settings import KINDS, NONE, Setting, Spec, exact, settings_of
 from dreamlab.settings.classifier_recipe import RECIPES
 from dreamlab.settings.presets import PRESETS
 
@@ -73,15 +73,13 @@ def sections(cls: type[Spec]) -> list[str]:
 
 
 def default(k: Setting) -> str:
-    return "required" if k.required else shown(k.default) or "none"
+    return "required" if k.required else shown(k.default)
 
 
 def shown(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, tuple):
-        return ",".join(shown(v) for v in value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return exact(value) if value != "" else NONE
 
 
 if __name__ == "__main__":

@@ -14,10 +14,10 @@ from dreamlab.data import catalog, imageset
 from dreamlab.settings import make
 from dreamlab.settings.classify import ClassifySpec
 from dreamlab.store import RunStore
-from dreamlab.tasks.classify import image_sources
-from dreamlab.tasks.classify.image_sources import JoinedImages, NoiseImages, Resized
+from dreamlab.tasks import image_sources
 from dreamlab.tasks.classify.training_set import Drawn, TrainingSet, mixed
 from dreamlab.tasks.context import TaskError
+from dreamlab.tasks.image_sources import JoinedImages, NoiseImages, Resized
 from tests.arm_helpers import colour_digits, new_import, run_task, synthetic_set
 from tests.evidence_helpers import context, new_run, new_set, new_store
 

@@ -72,21 +72,6 @@ def test_a_seed_decides_the_network_and_leaves_the_global_one_alone() -> None:
     assert not torch.equal(first["head.weight"], other["head.weight"])
 
 
-def test_batches_are_equal_and_see_every_image_equally_often() -> None:
-    fit = Fit(
-        Recipe("small_cnn", 1, 16, 1e-3),
-        np.zeros((24, 8, 8, 1), np.uint8),
-        np.zeros(24, np.int64),
-        10,
-        0,
-        "cpu",
-    )
-    stream = fit._batches()
-    batches = [next(stream) for _ in range(9)]
-    assert {len(b) for b in batches} == {16}
-    assert set(np.bincount(np.concatenate(batches), minlength=24)) == {6}
-
-
 @pytest.fixture
 def store(tmp_path: Path) -> RunStore:
     return new_store(tmp_path)

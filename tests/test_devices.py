@@ -19,7 +19,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(autouse=True)
 def fast_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dreamlab.tasks.torch_device.has_fast_bf16", lambda device: True)
+    monkeypatch.setattr("dreamlab.tasks.arithmetic.has_fast_bf16", lambda device: True)
 
 
 def probed(
@@ -34,7 +34,7 @@ def probed(
         kernels = 5.0 if step <= 2 else 1.0  # the first of each also load kernels
         busy = 3.0 if step >= slower_from else 1.0
         seconds = {"fp32": fp32, "bf16": bf16}[probe.precision(step)]
-        probe.record(step, seconds * kernels * busy * chance.uniform(1 - noise, 1 + noise))
+        probe.record(seconds * kernels * busy * chance.uniform(1 - noise, 1 + noise))
     raise AssertionError("no choice in 100 steps")
 
 
@@ -67,10 +67,22 @@ def test_a_machine_that_grows_busy_or_is_noisy_does_not_mislead(
         assert probe.choice == choice
 
 
+def test_slow_steps_are_decided_by_what_was_seen(tmp_path: Path) -> None:
+    probe = PrecisionProbe("auto", CPU, ArtefactCache(tmp_path), "slow")
+    for step, seconds in enumerate((9.0, 5.0, 2.0), 1):
+        probe.record(seconds)
+        probe.settle()
+        assert not probe.choice and probe.precision(step) in ("fp32", "bf16")
+    probe.record(1.0)  # the second pair: fp32 took 2 s, bf16 1 s
+    probe.settle()
+    assert probe.choice == "bf16"
+    assert PrecisionProbe("auto", CPU, ArtefactCache(tmp_path), "slow").choice == ""
+
+
 def test_bf16_is_not_tried_where_it_is_emulated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dreamlab.tasks.torch_device.has_fast_bf16", lambda device: False)
+    monkeypatch.setattr("dreamlab.tasks.arithmetic.has_fast_bf16", lambda device: False)
     assert PrecisionProbe("auto", CPU, ArtefactCache(tmp_path), "other").choice == "fp32"
 
 

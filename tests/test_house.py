@@ -11,20 +11,21 @@ from pathlib import Path
 from dreamlab.settings import KINDS, settings_of
 
 ROOT = Path(__file__).resolve().parents[1]
-FILES = sorted((ROOT / "dreamlab").rglob("*.py")) + [ROOT / "app.py"]
+FILES = [*sorted((ROOT / "dreamlab").rglob("*.py")), ROOT / "app.py"]
 DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
 
 # room -> rooms that it may import (itself is always allowed)
-COMMON = {"settings", "store", "data"}
+COMMON = {"paths", "settings", "store", "data"}
 PLANNING = COMMON | {"noise", "architecture", "stats", "studies", "experiments"}
 MAY_IMPORT = {
+    "paths": set(),
     "settings": set(),
     "noise": {"settings"},
-    "store": {"settings"},
+    "store": {"paths", "settings"},
     "data": {"settings", "store"},
     "architecture": {"settings", "data"},
     "stats": set(),
-    "studies": {"settings"},
+    "studies": {"paths", "settings"},
     "experiments": COMMON | {"stats", "studies", "fidelity"},
     "checks": PLANNING,
     "estimates": PLANNING | {"engine", "classifiers"},
@@ -36,9 +37,9 @@ MAY_IMPORT = {
     "engine": COMMON,
     "service": PLANNING | {"checks", "estimates", "engine", "fidelity"},
     "ui": PLANNING | {"checks", "service", "classifiers", "fidelity"},
-    "cli": COMMON | {"checks", "estimates", "service"},
+    "cli": COMMON | {"checks", "estimates", "service", "ui"},
     "__main__": {"cli"},
-    "app": COMMON | {"service", "ui"},
+    "app": {"cli"},
 }
 TORCH_ROOMS = {"diffusion", "classifiers", "fidelity", "tasks", "processes"}
 
@@ -135,6 +136,15 @@ def test_pages_and_the_command_line_run_without_torch() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True
     )
     assert out.stdout.strip() == "[]"
+
+
+def test_the_command_line_leaves_gradio_and_pandas_to_those_who_need_them() -> None:
+    code = (
+        "import sys, dreamlab.cli as c; c.main(['studies', '--json']);"
+        " sys.exit(str([m for m in ('gradio', 'pandas', 'torch') if m in sys.modules]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.stderr.strip() == "[]"
 
 
 def test_of_the_rooms_with_torch_other_rooms_take_the_registries_alone() -> None:

@@ -105,16 +105,16 @@ def test_the_encoder_of_s0_has_its_widths_and_attention_in_the_lower_half() -> N
             if m.stride == (1, 1) and m.kernel_size == (3, 3)
         ]
     assert kinds == [
-        "Block",
-        "Block",
+        "ResNetBlock",
+        "ResNetBlock",
         "Conv2d",
-        "Block",
-        "Block",
+        "ResNetBlock",
+        "ResNetBlock",
         "Conv2d",
-        *["Block", "Block", "Attention", "Conv2d"],
-        "Block",
-        "Block",
-        "Attention",
+        *["ResNetBlock", "ResNetBlock", "TokenAttention", "Conv2d"],
+        "ResNetBlock",
+        "ResNetBlock",
+        "TokenAttention",
     ]
     assert sorted(set(blocks)) == [64, 128, 256, 512] and network.dimensions == 512
 

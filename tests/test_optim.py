@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import copy
 import math
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -21,6 +23,7 @@ from dreamlab.diffusion.optim import (
 )
 from dreamlab.diffusion.unet import UNet
 from dreamlab.settings import TrainSpec
+from tests.optimiser_helpers import WRITTEN
 
 
 def small() -> nn.Sequential:
@@ -62,6 +65,45 @@ def test_elementwise_optimisers_are_torchs(name: str, weight_decay: float) -> No
     for a, b in zip(own.parameters(), theirs.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
     assert (own[0].weight - before).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
+@pytest.mark.parametrize("name", list(WRITTEN))
+def test_a_state_of_the_rules_once_written_here_goes_on(
+    name: str, weight_decay: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Names and shapes of the state are the same; SGD's numbers to the bit, Adam's to 1e-6 after
+    200 steps: torch's kernel rounds in another order."""
+    chance = torch.Generator().manual_seed(5)
+    now = FlatOptimizer(small(), name, weight_decay)
+    monkeypatch.setitem(OPTIMIZERS, name, WRITTEN[name])
+    before = FlatOptimizer(small(), name, weight_decay)
+    assert {k: v.shape for k, v in now.state.items()} == {
+        k: v.shape for k, v in before.state.items()
+    }
+    for step in range(1, 301):
+        gradient = torch.randn(len(now.grad), generator=chance)
+        for flat in (now, before):
+            if flat is before or step > 100:  # a run that is resumed after 100 steps
+                flat.grad.copy_(gradient)
+                flat.step(step, 1e-3, 1e-3)
+        if step == 100:
+            now.weights.copy_(before.weights)
+            for key, value in now.state.items():
+                value.copy_(before.state[key])
+    tolerance = 0.0 if name == "sgd" else 1e-6
+    torch.testing.assert_close(now.weights, before.weights, rtol=0, atol=tolerance)
+
+
+def test_a_fresh_process_steps_without_torchs_compiler() -> None:
+    """Its import takes seconds that the first step of a run would wait for."""
+    code = """if True:
+        import sys, torch
+        from dreamlab.diffusion.optim import FlatOptimizer
+        for name in ("muon", "adamw", "adam", "sgd"):
+            FlatOptimizer(torch.nn.Linear(2, 2), name).step(1, 0.1, 0.1)
+        sys.exit("torch._dynamo" in sys.modules)"""
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
 def test_adafactor_is_torchs_on_matrices() -> None:

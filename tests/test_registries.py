@@ -16,12 +16,13 @@ from dreamlab.classifiers import networks
 from dreamlab.classifiers import registry as classifiers
 from dreamlab.data import catalog, named
 from dreamlab.data.importing.opening import DOWNLOADS
+from dreamlab.diffusion.losses import WEIGHTINGS
 from dreamlab.diffusion.optim import OPTIMIZERS
-from dreamlab.diffusion.samplers import SAMPLERS
-from dreamlab.estimates.estimate import OPTIMIZER_NUMBERS
+from dreamlab.diffusion.process import TARGETS
 from dreamlab.experiments.study.report import OF_PREDICTIONS, OF_RUN
 from dreamlab.fidelity.metrics import METRICS
 from dreamlab.noise.schedules import SCHEDULES
+from dreamlab.noise.timesteps import SAMPLERS
 from dreamlab.settings import KINDS, names, settings_of
 from dreamlab.settings.classifier_recipe import RECIPES
 from dreamlab.settings.presets import PRESETS
@@ -31,13 +32,15 @@ from dreamlab.tasks.context import TaskError
 from dreamlab.tasks.fidelity import reference_classifier
 from dreamlab.ui.forms.controls import FILLERS, WORDS
 
-STUDY_FILES = {p.stem for p in loader.FOLDER.glob("*.toml")} - {loader.SHARED}
+STUDY_FILES = {p.stem for p in loader.STUDIES.glob("*.toml")} - {loader.SHARED}
 EQUAL: list[tuple[str, Any, Iterable[str]]] = [
     ("data sets", names.DatasetName, named.NAMED),
     ("samplers", names.SamplerName, SAMPLERS),
     ("schedules", names.ScheduleName, SCHEDULES),
+    ("targets", names.TargetName, TARGETS),
+    ("weightings", names.WeightingName, WEIGHTINGS),
     ("optimisers", names.OptimizerName, OPTIMIZERS),
-    ("state of the optimisers", names.OptimizerName, OPTIMIZER_NUMBERS),
+    ("state of the optimisers", names.OptimizerName, names.OPTIMIZER_NUMBERS),
     ("presets", names.PresetName, PRESETS),
     ("recipes", names.RecipeName, RECIPES),
     ("classifiers", names.ClassifierName, classifiers.CLASSIFIERS),
@@ -64,6 +67,7 @@ def test_every_entry_is_named_as_its_key_says() -> None:
 def test_every_function_that_a_registry_names_is_there() -> None:
     places = [m.function for m in METRICS.values()]
     places += [c.network for c in classifiers.CLASSIFIERS.values()]
+    places += [s.function for s in SAMPLERS.values()]
     for place in [*places, *TASKS.values()]:
         module, _, function = place.partition(":")
         assert callable(getattr(importlib.import_module(module), function)), place
@@ -107,7 +111,7 @@ def test_an_unknown_name_is_refused_in_a_sentence(
         studies.load("s9")
     with pytest.raises(TaskError, match="no task for runs of kind 'dream'; there are import"):
         find_task("dream")
-    monkeypatch.setattr(loader, "FOLDER", tmp_path)
+    monkeypatch.setattr(loader, "STUDIES", tmp_path)
     loader._read.cache_clear()
     loader.load.cache_clear()
     try:

@@ -13,9 +13,9 @@ import torch
 
 from dreamlab.diffusion import process
 from dreamlab.diffusion.guidance import Denoiser, Prediction
-from dreamlab.diffusion.samplers import PLAIN, SAMPLERS, NoiseStream, Reverse
+from dreamlab.diffusion.samplers import PLAIN, NoiseStream, Reverse, find_sampler
 from dreamlab.noise import schedules, timesteps
-from dreamlab.noise.timesteps import evaluations
+from dreamlab.noise.timesteps import SAMPLERS, evaluations
 
 MEAN, DEVIATION = 0.3, 0.5
 THEIRS = {
@@ -61,7 +61,9 @@ def moments(
     """Mean and deviation of 20,000 samples of that data."""
     alpha_bar = schedules.alpha_bar(schedule, T, zero)
     noise = normal(20_000)
-    *_, last = SAMPLERS[sampler](exact(alpha_bar), noise(), alpha_bar, num_steps, noise, reverse)
+    *_, last = find_sampler(sampler)(
+        exact(alpha_bar), noise(), alpha_bar, num_steps, noise, reverse
+    )
     assert last.index == last.total == num_steps and torch.equal(last.x, last.x0)
     return float(last.x.mean()), float(last.x.std())
 
@@ -132,7 +134,7 @@ def test_dpmpp_needs_fewer_steps_than_ddim_and_heun_is_of_second_order() -> None
 def test_one_step_of_pure_noise_is_the_mean_of_the_data(sampler: str) -> None:
     alpha_bar = schedules.alpha_bar("linear", 10, zero_terminal_snr=True)
     noise = normal(50)
-    (only,) = SAMPLERS[sampler](exact(alpha_bar), noise(), alpha_bar, 1, noise, PLAIN)
+    (only,) = find_sampler(sampler)(exact(alpha_bar), noise(), alpha_bar, 1, noise, PLAIN)
     torch.testing.assert_close(only.x, torch.full_like(only.x, MEAN))
 
 
@@ -158,7 +160,9 @@ def test_ddim_with_eta_1_is_ddpm() -> None:
         runs.append(
             [
                 s.x
-                for s in SAMPLERS[sampler](exact(alpha_bar), noise(), alpha_bar, 20, noise, reverse)
+                for s in find_sampler(sampler)(
+                    exact(alpha_bar), noise(), alpha_bar, 20, noise, reverse
+                )
             ]
         )
     for a, b in zip(*runs, strict=True):
@@ -175,7 +179,7 @@ def test_the_calls_of_a_sampler_are_known_before(sampler: str, schedule: str, n:
         asked.append(t)
         return plain(x, t)
 
-    steps = list(SAMPLERS[sampler](denoise, noise(), alpha_bar, n, noise, PLAIN))
+    steps = list(find_sampler(sampler)(denoise, noise(), alpha_bar, n, noise, PLAIN))
     assert sorted(asked) == sorted(evaluations(sampler, alpha_bar, n)) and len(steps) == n
     beyond = (
         schedule == "cosine"
@@ -223,7 +227,7 @@ class Fixed:
 def steps_of(
     sampler: str, denoise: Denoiser, x: torch.Tensor, n: int, reverse: Reverse, z: torch.Tensor
 ) -> list[Any]:
-    return list(SAMPLERS[sampler](denoise, x, denoise.alpha_bar, n, lambda: z, reverse))  # type: ignore[attr-defined]
+    return list(find_sampler(sampler)(denoise, x, denoise.alpha_bar, n, lambda: z, reverse))  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("variance", VARIANCES)
@@ -346,3 +350,12 @@ def test_the_stream_of_an_image_has_not_moved() -> None:
     found = NoiseStream(7, [3], [5], (1, 1, 4))().flatten()
     wanted = np.random.Generator(np.random.PCG64([7, 3, 5])).standard_normal(4, dtype=np.float32)
     assert np.array_equal(found.numpy(), wanted)
+
+
+def test_an_unknown_sampler_is_never_taken_for_another_one() -> None:
+    for ask in (
+        lambda: evaluations("euler", schedules.alpha_bar("cosine", 10), 5),
+        lambda: find_sampler("euler"),
+    ):  # type: ignore[arg-type]
+        with pytest.raises(KeyError, match="euler"):
+            ask()

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from dreamlab.diffusion.samplers import SAMPLERS
 from dreamlab.estimates import estimate
+from dreamlab.noise.timesteps import SAMPLERS
 from dreamlab.settings import SynthesizeSpec, make
 from dreamlab.store import ArtefactCache, RunStore, checkpoints
 from dreamlab.tasks.context import TaskError

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,9 +12,11 @@ from dreamlab.architecture.network import network_of
 from dreamlab.checks.network import check_fine_tuning, check_network
 from dreamlab.checks.sampling import check_cascade, check_guide, check_sampling
 from dreamlab.data import catalog
+from dreamlab.experiments import plan
 from dreamlab.settings import (
     KINDS,
     MixSpec,
+    Setting,
     Spec,
     SpecError,
     SweepSpec,
@@ -21,14 +24,17 @@ from dreamlab.settings import (
     TrainSpec,
     command,
     differences,
+    exact,
     make,
     settings_of,
 )
 from dreamlab.settings.presets import PRESETS
 from dreamlab.settings.setting import setting
+from dreamlab.store import RunStore
+from tests.evidence_helpers import new_run
 
 EXAMPLES = [
-    make(TrainSpec, {"seconds": 12.5, "multipliers": "1,2,4", "target": "v", "steps": 7}),
+    make(TrainSpec, {"seconds": 12.123456789, "multipliers": "1,2,4", "target": "v", "steps": 7}),
     make(
         SynthesizeSpec,
         {"source": "20261121-101503-train-a-7f3a", "classes": [1, 3], "guidance_weight": 0.25},
@@ -183,6 +189,45 @@ def test_a_preset_fills_what_is_not_given() -> None:
     assert (
         make(TrainSpec, {**s0.model_dump(), "preset": "small"}).content_hash() == s0.content_hash()
     )
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1.0, "1"),
+        (0.0002, "0.0002"),
+        (0.123456789, "0.123456789"),
+        (1 / 3, "0.3333333333333333"),
+        (604799.5, "604799.5"),
+        (12345678.0, "12345678.0"),
+        ((1.0, 0.1234567), "1,0.1234567"),
+        ((), "none"),
+        ("cosine", "cosine"),
+    ],
+)
+def test_a_number_is_written_so_that_it_reads_back_the_same(value: object, text: str) -> None:
+    assert exact(value) == text
+
+
+LISTS = [(cls, k) for cls in KINDS.values() for k in settings_of(cls) if k.type == "list"]
+
+
+@pytest.mark.parametrize(("cls", "k"), LISTS, ids=lambda v: getattr(v, "flag", ""))
+def test_every_list_may_be_none(cls: type[Spec], k: Setting) -> None:
+    for text in ("none", " None ", ""):
+        assert cls._split_lists(text, SimpleNamespace(field_name=k.name)) == ()
+
+
+def test_an_empty_list_is_shown_and_read_as_none() -> None:
+    spec = make(TrainSpec, {"preset": "s0", "attention": "none"})
+    assert spec.attention == () and "--attention none" in command(spec)
+
+
+def test_a_sweep_over_close_values_has_a_run_for_each(store: RunStore) -> None:
+    source = new_run(store, "train", {"dataset": "digits"})
+    spec = make(SweepSpec, {"source": source.id, "values": "0.12345671,0.12345672"})
+    roles = [child.role for child in plan(spec, store)]
+    assert len(set(roles)) == len(roles) == 4
 
 
 @pytest.mark.parametrize("preset", PRESETS)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dreamlab import studies
+from dreamlab import paths, studies
 from dreamlab.architecture.network import network_of
 from dreamlab.checks.network import check_network
 from dreamlab.checks.sampling import check_sampling
@@ -66,7 +66,7 @@ def specs(children: list[Child]) -> dict[str, Any]:
 
 
 def test_every_name_has_a_file_with_the_three_scales_and_no_file_is_left_over() -> None:
-    files = {path.stem for path in loader.FOLDER.glob("*.toml")} - {loader.SHARED}
+    files = {path.stem for path in paths.STUDIES.glob("*.toml")} - {loader.SHARED}
     assert files == set(studies.names())
     for name in studies.names():
         study = studies.load(name)
@@ -214,7 +214,7 @@ def test_what_is_doubtful_in_the_published_tables_is_found_by_rule() -> None:
 
 
 def test_every_block_of_settings_is_used() -> None:
-    text = "".join(path.read_text() for path in loader.FOLDER.glob("*.toml"))
+    text = "".join(path.read_text() for path in paths.STUDIES.glob("*.toml"))
     assert not [
         block for block in loader._read(loader.SHARED)["blocks"] if f'"{block}"' not in text
     ]

@@ -46,7 +46,8 @@ def check_devices(spec: TrainSpec, known: Known) -> None:
 
 def check_disk(store: RunStore, needed: int) -> None:
     """Raises SpecError where `needed` bytes do not fit beside SPARE_DISK."""
-    free = shutil.disk_usage(store.folder).free
+    there = next(p for p in (store.folder, *store.folder.parents) if p.is_dir())
+    free = shutil.disk_usage(there).free
     if free < needed + SPARE_DISK:
         raise SpecError(
             f"Too little free disk for this run: it needs about {_size(needed)} and"

@@ -11,7 +11,7 @@ from dreamlab.classifiers.base import Classifier
 GROUPS, HEAD_WIDTH = 8, 32
 
 
-class TransformerBlock(nn.Module):
+class ResNetBlock(nn.Module):
     """Norm, SiLU and 3x3 convolution, twice, with a shortcut (He et al. 2016; Ho et al. 2020,
     appendix B, without time)."""
 
@@ -67,7 +67,7 @@ class UNetEncoder(Classifier):
             if level:
                 layers.append(nn.Conv2d(width, width, 3, stride=2, padding=1))
             for _ in range(blocks):
-                layers.append(TransformerBlock(width, wider))
+                layers.append(ResNetBlock(width, wider))
                 width = wider
             if level >= len(widths) - attended:
                 layers.append(TokenAttention(width))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
-from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 
 from dreamlab.classifiers.base import Classifier
 from dreamlab.classifiers.registry import UnknownClassifier, find
+from dreamlab.data.imageset import ImageSource
 
 
 def build(name: str, channels: int, size: int, classes: int) -> Classifier:
@@ -27,16 +27,6 @@ def build(name: str, channels: int, size: int, classes: int) -> Classifier:
         ) from None
     made: Classifier = make(channels, size, classes)
     return made
-
-
-class ImageSource(Protocol):
-    """uint8 images (N, H, W, C), wherever they are stored: an array, or a selection that is read in
-    parts."""
-
-    @property
-    def shape(self) -> tuple[int, ...]: ...
-
-    def __getitem__(self, index: Any, /) -> np.ndarray: ...
 
 
 def parameters(network: nn.Module) -> int:

@@ -1,7 +1,6 @@
-"""The registry of classifiers: what each is called, what a training step costs, and where its
-network is.
+"""The registry of classifiers: title, cost of a training step, and where the network is.
 
-Pages and estimates read it too, so nothing here imports torch; `networks.build` makes a network.
+Pages and estimates read it, so nothing here imports torch. `networks.build` makes a network.
 """
 
 from __future__ import annotations
@@ -17,10 +16,10 @@ class KnownClassifier:
 
     name: ClassifierName
     title: str
-    """As a page shows it."""
+    """Its name on a page."""
     cost: float
-    """Time of a training step at 28x28 beside small_cnn's; `tests.bench.classifiers.costs` measures
-    it."""
+    """Time of a training step at 28x28, relative to small_cnn; measured by
+    `tests.bench.classifiers.costs`."""
     network: str
     """"module:function" of (channels, size, classes) -> Classifier. Sizes are sides of square
     images in pixels, from 8 upwards."""
@@ -59,7 +58,7 @@ CLASSIFIERS: dict[str, KnownClassifier] = {
 
 
 class UnknownClassifier(ValueError):
-    """A name that no classifier has, or a classifier without its network: one sentence."""
+    """There is no classifier of this name, or it has no network. The message is one sentence."""
 
 
 def find(name: str) -> KnownClassifier:

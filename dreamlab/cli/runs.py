@@ -8,8 +8,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from dreamlab.cli import demo
 from dreamlab.cli.options import DONE, Answer, Parser, shown
 from dreamlab.cli.submit import POLL, answer_of, wait
+from dreamlab.paths import program
 from dreamlab.service import RunRow, Service
 from dreamlab.settings import KINDS, Spec, settings_of
 from dreamlab.store import Run
@@ -48,8 +50,9 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
             )
         else:
             action.add_argument(
-                "run", metavar="RUN", help="id of a run, or any part of it that fits one run only"
+                "run", metavar="RUN", help="id of a run, any part of it that fits one run, or demo"
             )
+            call = demo.allowed(call, unpack=name in ("show", "delete"))
         if name == "stop":
             action.add_argument(
                 "--now", action="store_true", help="kill its processes instead of letting them save"
@@ -152,10 +155,7 @@ def _resume(service: Service, arguments: argparse.Namespace) -> Answer:
 def _delete(service: Service, arguments: argparse.Namespace) -> Answer:
     gone = service.delete(service.find(arguments.run).id)
     if not arguments.json:
-        print(
-            f"Deleted {', '.join(gone)}; `python -m dreamlab runs restore {gone[0]}` brings it"
-            " back."
-        )
+        print(f"Deleted {', '.join(gone)}; `{program()} runs restore {gone[0]}` brings it back.")
     return {"run": gone[0], "state": "deleted", "result": {"deleted": gone}, "error": None}, DONE
 
 

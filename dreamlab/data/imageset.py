@@ -7,7 +7,7 @@ import hashlib
 import io
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, Protocol
 
 import numpy as np
 from PIL import Image
@@ -18,6 +18,16 @@ from dreamlab.store.files import write_bytes
 class DataError(ValueError):
     """Images or a data set that cannot be used. The message is one sentence that says what is wrong
     and what would be right."""
+
+
+class ImageSource(Protocol):
+    """Images, uint8 (N, H, W, C), that may lie anywhere: an array, or a selection of several that
+    is read in parts. An index is a slice or int64 (n,)."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def __getitem__(self, index: Any, /) -> np.ndarray: ...
 
 
 def save(folder: Path, images: np.ndarray, labels: np.ndarray) -> None:

@@ -1,5 +1,4 @@
-"""The registry of named data sets: one record each, with its facts, its reader and where its files
-lie."""
+"""The registry of named data sets: for each its description, its reader and where its files are."""
 
 from __future__ import annotations
 
@@ -40,7 +39,7 @@ class NamedSet:
     markers: tuple[str, ...] = ()
     """Files, one of which a folder with this data set holds. Empty for a set inside a package."""
     layout: str = ""
-    """What a folder or a file has to look like: a sentence for refusals."""
+    """What a folder or file must contain, as a sentence for error messages."""
 
 
 DIGITS = tuple(str(i) for i in range(10))
@@ -163,5 +162,5 @@ NAMED: dict[str, NamedSet] = {
         ),
     )
 }
-"""Name -> data set, in the order of the list of choices. Where two sets have the same files, such
-as a folder of four IDX files, a folder without a name is taken for the first."""
+"""Name -> data set, in the order of the list of choices. If two sets have the same files, such as
+four IDX files, a folder that does not name one counts as the first."""

@@ -95,8 +95,8 @@ def mnist(path: Path, markers: Sequence[str]) -> Arrays:
 
 
 def npz_arrays(path: Path) -> Arrays:
-    """x_train, y_train, x_test, y_test of an .npz: images uint8 as they are, labels int64 (N,).
-    Raises DataError where one is missing or the images are not uint8."""
+    """x_train, y_train, x_test, y_test of an .npz: images uint8, labels int64 (N,). Raises
+    DataError if one is missing or the images are not uint8."""
     with np.load(path, allow_pickle=False) as arrays:
         missing = {"x_train", "y_train", "x_test", "y_test"} - set(arrays.files)
         if missing:

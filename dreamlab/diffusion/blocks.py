@@ -54,7 +54,9 @@ class GroupNorm(nn.GroupNorm):
             n, c, h, w = x.shape
             rows = x.permute(0, 2, 3, 1).reshape(n, h * w, c)
             out, images = torch.empty_like(rows), max(1, self.PIECE // (h * w * c))
-            for part, result in zip(rows.split(images), out.split(images), strict=True):
+            for part, result in zip(
+                torch.split(rows, images), torch.split(out, images), strict=True
+            ):
                 self._silu(part.float(), result)
             return out.view(n, h, w, c).permute(0, 3, 1, 2)
 
@@ -103,7 +105,8 @@ class SelfAttention(nn.Module):
             self.qkv(tokens).view(n, h * w, 3, self.heads, c // self.heads).permute(2, 0, 3, 1, 4)
         )
         mixed = attend(q, k, v).transpose(1, 2).reshape(n, h * w, c)
-        return x + self.out(mixed).view(n, h, w, c).permute(0, 3, 1, 2)
+        added: torch.Tensor = self.out(mixed).view(n, h, w, c).permute(0, 3, 1, 2)
+        return x + added
 
 
 class CompactBlock(nn.Module):
@@ -131,7 +134,8 @@ class CompactBlock(nn.Module):
         h = F.silu(torch.addcmul(shift, self.norm_out(h), 1 + scale))
         h = self.conv_out(F.dropout(h, self.dropout, self.training) if self.dropout else h)
         h = h + (x if self.skip is None else self.skip(x))
-        return h if self.attention is None else self.attention(h)
+        out: torch.Tensor = h if self.attention is None else self.attention(h)
+        return out
 
 
 class DDPMBlock(nn.Module):
@@ -155,7 +159,8 @@ class DDPMBlock(nn.Module):
         h = self.norm_out.silu(h + self.modulation(condition)[:, :, None, None])
         h = self.conv_out(F.dropout(h, self.dropout, self.training) if self.dropout else h)
         h = h + (x if self.skip is None else self.skip(x))
-        return h if self.attention is None else self.attention(h)
+        out: torch.Tensor = h if self.attention is None else self.attention(h)
+        return out
 
 
 class Nearest(nn.Module):
@@ -166,7 +171,8 @@ class Nearest(nn.Module):
         self.conv = nn.Conv2d(channels, out, 3, padding=1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
+        larger: torch.Tensor = self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
+        return larger
 
 
 def zero(layer: nn.Conv2d | nn.Linear) -> None:

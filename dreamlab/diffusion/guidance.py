@@ -15,6 +15,7 @@ import torch
 
 from dreamlab.diffusion.process import x0_from
 from dreamlab.noise.timesteps import within
+from dreamlab.settings.names import ClipName, TargetName
 
 Network = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor | None], torch.Tensor]
 """(x (N, C or 2 C, H, W), t (N,), labels (N,), low_t (N,) or None) to (N, C or 2 C, H, W)."""
@@ -39,7 +40,7 @@ class Model:
     label'."""
 
     network: Network
-    target: str
+    target: TargetName
     alpha_bar: np.ndarray
     null_class: int = 0
     learns_variance: bool = False
@@ -62,7 +63,7 @@ class Guidance:
     weight: float = 0.0
     t_min: float = 0.0
     t_max: float = 1.0
-    clip: str = "static"
+    clip: ClipName = "static"
     percentile: float = 0.995
 
     def acts(self, t: int, num_train_timesteps: int) -> bool:
@@ -77,7 +78,7 @@ def combine(cond: torch.Tensor, uncond: torch.Tensor, guidance_weight: float) ->
     return torch.lerp(uncond, cond, 1 + guidance_weight)
 
 
-def clipped(x0: torch.Tensor, clip: str, percentile: float = 0.995) -> torch.Tensor:
+def clipped(x0: torch.Tensor, clip: ClipName, percentile: float = 0.995) -> torch.Tensor:
     """`static`: cut at -1 and 1, where pixels live. `dynamic`: cut at s and divided by it, s the
     percentile of the absolute pixels of the image, at least 1 (Saharia et al. 2022, section 2.3).
     `none`: as it is."""
@@ -85,6 +86,8 @@ def clipped(x0: torch.Tensor, clip: str, percentile: float = 0.995) -> torch.Ten
         return x0
     if clip == "static":
         return x0.clamp(-1, 1)
+    if clip != "dynamic":
+        raise ValueError(f"there is no clip {clip!r}")
     pixels = x0.abs().flatten(1)
     rank = min(max(math.ceil(percentile * pixels.shape[1]), 1), pixels.shape[1])
     bound = pixels.kthvalue(rank, dim=1).values.clamp(min=1)[:, None, None, None]

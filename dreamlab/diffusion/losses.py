@@ -12,10 +12,12 @@ variance):
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 
-from dreamlab.diffusion.process import velocity
+from dreamlab.diffusion.process import TARGETS
+from dreamlab.settings.names import TargetName, WeightingName
 
 WEIGHT_MIN, WEIGHT_MAX = 0.1, 3.0
 SNR_FLOOR = 0.01
@@ -27,33 +29,50 @@ VLB_WEIGHT = 0.001
 
 
 def target_of(
-    target: str, x0: torch.Tensor, eps: torch.Tensor, alpha_bar_t: torch.Tensor
+    target: TargetName, x0: torch.Tensor, eps: torch.Tensor, alpha_bar_t: torch.Tensor
 ) -> torch.Tensor:
     """What the network should say: x0, eps or v, shaped like x0."""
-    if target == "x0":
-        return x0
-    return eps if target == "eps" else velocity(x0, eps, alpha_bar_t)
+    wanted: torch.Tensor = TARGETS[target].of(x0, eps, alpha_bar_t)
+    return wanted
 
 
-def loss_weights(target: str, weighting: str, alpha_bar: torch.Tensor) -> torch.Tensor:
+def _simple(target: TargetName, alpha_bar: torch.Tensor) -> torch.Tensor:
+    return torch.ones_like(alpha_bar)
+
+
+def _sqrt_snr(target: TargetName, alpha_bar: torch.Tensor) -> torch.Tensor:
+    ratio = alpha_bar / (1 - alpha_bar)
+    weight = ratio.sqrt().clamp(WEIGHT_MIN, WEIGHT_MAX)
+    if target == "eps":
+        return weight / ratio.clamp(min=SNR_FLOOR)
+    return weight * (1 - alpha_bar) if target == "v" else weight
+
+
+def _min_snr(target: TargetName, alpha_bar: torch.Tensor) -> torch.Tensor:
+    ratio = alpha_bar / (1 - alpha_bar)
+    if target == "eps":
+        return (MIN_SNR_GAMMA / ratio).clamp(max=1.0)  # min(SNR, 5) / SNR, also where SNR is 0
+    weight = ratio.clamp(max=MIN_SNR_GAMMA)
+    return weight * (1 - alpha_bar) if target == "v" else weight
+
+
+WEIGHTINGS: dict[WeightingName, Callable[[TargetName, torch.Tensor], torch.Tensor]] = {
+    "simple": _simple,
+    "sqrt_snr": _sqrt_snr,
+    "min_snr": _min_snr,
+}
+
+
+def loss_weights(
+    target: TargetName, weighting: WeightingName, alpha_bar: torch.Tensor
+) -> torch.Tensor:
     """(T,) weights of the squared error of the target, alpha_bar (T,) in [0, 1).
 
     `simple`: 1 (Ho et al. 2020, Eq. 14). The others weigh the x0 error, written for the target: x0
     error = eps error / SNR = (1 - alpha_bar) v error. `sqrt_snr`: by sqrt(SNR) clipped to 0.1..3.
     `min_snr`: by min(SNR, 5) (Hang et al. 2023, section 3.4).
     """
-    if weighting == "simple":
-        return torch.ones_like(alpha_bar)
-    ratio = alpha_bar / (1 - alpha_bar)
-    if weighting == "min_snr":
-        if target == "eps":
-            return (MIN_SNR_GAMMA / ratio).clamp(max=1.0)  # min(SNR, 5) / SNR, also where SNR is 0
-        weight = ratio.clamp(max=MIN_SNR_GAMMA)
-    else:
-        weight = ratio.sqrt().clamp(WEIGHT_MIN, WEIGHT_MAX)
-        if target == "eps":
-            return weight / ratio.clamp(min=SNR_FLOOR)
-    return weight * (1 - alpha_bar) if target == "v" else weight
+    return WEIGHTINGS[weighting](target, alpha_bar)
 
 
 def squared_errors(output: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:

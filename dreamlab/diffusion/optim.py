@@ -1,8 +1,8 @@
-"""Optimisers on one flat buffer: a handful of operations a step, whatever the number of parameters,
-and no import of torch.optim (seconds in a fresh process) unless Adafactor is asked for.
+"""Optimisers on one flat buffer: a handful of operations a step, whatever the number of parameters.
 
-The gradients live in one buffer too. Matrices of one shape lie side by side and are orthogonalised
-as one batch.
+The gradients live in one buffer too. AdamW, Adam, SGD and Adafactor are torch's. Muon is our own:
+matrices of one shape lie side by side and are orthogonalised as one batch, in the precision of the
+weights, where torch.optim.Muon takes them one by one in bfloat16. docs/bench.md has the figures.
 """
 
 from __future__ import annotations
@@ -13,6 +13,10 @@ from typing import Any, Protocol
 
 import torch
 from torch import nn
+from torch.optim.adam import adam
+from torch.optim.sgd import sgd
+
+from dreamlab.settings.names import OptimizerName
 
 BETAS, EPS, MUON_MOMENTUM, MUON_STEPS, SGD_MOMENTUM = (0.9, 0.99), 1e-8, 0.95, 3, 0.9
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
@@ -56,8 +60,11 @@ class Rule(Protocol):
 
 
 class AdamW:
-    """Loshchilov & Hutter 2019, Algorithm 2, bias corrections folded into the step; betas 0.9 and
-    0.99."""
+    """torch's fused AdamW (Loshchilov & Hutter 2019, Algorithm 2); betas 0.9 and 0.99.
+
+    Its functional form, because an object of `torch.optim` imports torch's compiler when it is
+    made: seconds in a fresh process.
+    """
 
     decoupled = True
 
@@ -68,30 +75,35 @@ class AdamW:
         self.state = {"first": torch.zeros_like(weights), "second": torch.zeros_like(weights)}
 
     def step(self, step: int, learning_rate: float) -> None:
-        grad, first, second = self.grad, self.state["first"], self.state["second"]
-        if self.weight_decay and self.decoupled:
-            self.weights.mul_(1 - learning_rate * self.weight_decay)
-        elif self.weight_decay:
-            grad.add_(self.weights, alpha=self.weight_decay)
-        first.lerp_(grad, 1 - BETAS[0])
-        second.mul_(BETAS[1]).addcmul_(grad, grad, value=1 - BETAS[1])
-        scale = math.sqrt(1 - BETAS[1] ** step)
-        self.weights.addcdiv_(
-            first,
-            second.sqrt().add_(EPS * scale),
-            value=-learning_rate * scale / (1 - BETAS[0] ** step),
+        taken = torch.full((), step - 1.0, device=self.weights.device)  # torch adds this one
+        adam(
+            [self.weights],
+            [self.grad],
+            [self.state["first"]],
+            [self.state["second"]],
+            [],
+            [taken],
+            fused=True,
+            decoupled_weight_decay=self.decoupled,
+            amsgrad=False,
+            beta1=BETAS[0],
+            beta2=BETAS[1],
+            lr=learning_rate,
+            weight_decay=self.weight_decay,
+            eps=EPS,
+            maximize=False,
         )
 
 
 class Adam(AdamW):
-    """Kingma & Ba 2015; weight decay is L2, part of the gradient."""
+    """torch's fused Adam (Kingma & Ba 2015); weight decay is L2, part of the gradient."""
 
     decoupled = False
 
 
 class SGD:
-    """Momentum 0.9, not damped (Sutskever et al. 2013); weight decay is L2, part of the
-    gradient."""
+    """torch's SGD with momentum 0.9, not damped (Sutskever et al. 2013); weight decay is L2, part
+    of the gradient."""
 
     def __init__(
         self, weights: torch.Tensor, grad: torch.Tensor, shapes: list[Shape], weight_decay: float
@@ -100,10 +112,18 @@ class SGD:
         self.state = {"momentum": torch.zeros_like(weights)}
 
     def step(self, step: int, learning_rate: float) -> None:
-        if self.weight_decay:
-            self.grad.add_(self.weights, alpha=self.weight_decay)
-        momentum = self.state["momentum"].mul_(SGD_MOMENTUM).add_(self.grad)
-        self.weights.add_(momentum, alpha=-learning_rate)
+        sgd(
+            [self.weights],
+            [self.grad],
+            [self.state["momentum"]],
+            foreach=False,
+            weight_decay=self.weight_decay,
+            momentum=SGD_MOMENTUM,
+            lr=learning_rate,
+            dampening=0.0,
+            nesterov=False,
+            maximize=False,
+        )
 
 
 class Muon:
@@ -143,10 +163,6 @@ class Adafactor:
     def __init__(
         self, weights: torch.Tensor, grad: torch.Tensor, shapes: list[Shape], weight_decay: float
     ):
-        from torch.optim import (
-            Adafactor as Torchs,
-        )  # seconds in a fresh process that others need not wait for
-
         self._parameters = []
         start = 0
         for rows, columns in shapes:
@@ -159,7 +175,9 @@ class Adafactor:
             p.grad = grad[start : start + size].view(p.shape)
             self._parameters.append(p)
             start += size
-        self._optimizer = Torchs(self._parameters, weight_decay=weight_decay, foreach=False)
+        self._optimizer = torch.optim.Adafactor(
+            self._parameters, weight_decay=weight_decay, foreach=False
+        )
         self.state: dict[str, torch.Tensor] = {}
         for i, p in enumerate(self._parameters):
             own: dict[str, Any] = {"step": torch.tensor(0.0)}
@@ -175,10 +193,10 @@ class Adafactor:
 
     def step(self, step: int, learning_rate: float) -> None:
         self._optimizer.param_groups[0]["lr"] = learning_rate
-        self._optimizer.step()
+        self._optimizer.step()  # type: ignore[no-untyped-call]
 
 
-OPTIMIZERS: dict[str, type[Rule]] = {
+OPTIMIZERS: dict[OptimizerName, type[Rule]] = {
     "muon": Muon,
     "adamw": AdamW,
     "adam": Adam,
@@ -195,7 +213,11 @@ class FlatOptimizer:
     requires gradients."""
 
     def __init__(
-        self, network: nn.Module, name: str = "muon", weight_decay: float = 0.0, extra: int = 0
+        self,
+        network: nn.Module,
+        name: OptimizerName = "muon",
+        weight_decay: float = 0.0,
+        extra: int = 0,
     ):
         named = [(n, p) for n, p in network.named_parameters() if p.requires_grad]
         if not named:
@@ -220,11 +242,12 @@ class FlatOptimizer:
             ):
                 weights.copy_(p)
                 p.data, p.grad = weights, grad
-        self._rules: dict[str, Rule] = {}
-        for kind, part, where in (
+        self._rules: dict[OptimizerName, Rule] = {}
+        parts: list[tuple[OptimizerName, list[tuple[str, nn.Parameter]], slice]] = [
             (name, first, slice(0, split)),
-            (_of_the_rest(name), rest, slice(split, total)),
-        ):
+            ("adamw" if name == "muon" else name, rest, slice(split, total)),
+        ]
+        for kind, part, where in parts:
             if part:
                 shapes = [_shape(p) for _, p in part]
                 self._rules[kind] = OPTIMIZERS[kind](
@@ -253,25 +276,21 @@ class FlatOptimizer:
     def clip(self, limit: float) -> torch.Tensor:
         """Scales the gradient to a norm of at most `limit` (0: only measures); returns the norm
         before, a scalar."""
-        norm = self.grad.norm()
+        norm: torch.Tensor = self.grad.norm()
         if limit:
             self.grad.mul_((limit / (norm + 1e-6)).clamp(max=1.0))
         return norm
 
     @torch.no_grad()
     def step(self, step: int, learning_rate: float, muon_learning_rate: float) -> None:
-        """Update number `step` (1, 2, ...). The gradient is left as it is, or changed by weight
-        decay: see `zero`."""
+        """Update number `step` (1, 2, ...); Muon's matrices have a learning rate of their own. The
+        gradient stays as it is: see `zero`."""
         for kind, rule in self._rules.items():
             rule.step(step, muon_learning_rate if kind == "muon" else learning_rate)
 
     def zero(self) -> None:
         """Gradient and extra numbers to zero."""
         self.buffer.zero_()
-
-
-def _of_the_rest(name: str) -> str:
-    return "adamw" if name == "muon" else name
 
 
 def _shape(p: nn.Parameter) -> Shape:

@@ -8,48 +8,62 @@ image; x0 lies in [-1, 1].
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import torch
 import torch.nn.functional as F
 
-A = TypeVar("A", bound=Any)
+from dreamlab.settings.names import TargetName
+
+Numbers: TypeAlias = Any
+"""A tensor, an array or a number."""
 
 
-def diffuse(x0: A, eps: A, alpha_bar_t: Any) -> A:
+def diffuse(x0: Numbers, eps: Numbers, alpha_bar_t: Numbers) -> Numbers:
     """x_t = sqrt(alpha_bar) x0 + sqrt(1 - alpha_bar) eps (Ho et al. 2020, Eq. 4)."""
     return alpha_bar_t**0.5 * x0 + (1 - alpha_bar_t) ** 0.5 * eps
 
 
-def x0_from_eps(x_t: A, eps: A, alpha_bar_t: Any) -> A:
+def x0_from_eps(x_t: Numbers, eps: Numbers, alpha_bar_t: Numbers) -> Numbers:
     """Ho et al. 2020, Eq. 15; alpha_bar above 0."""
     return (x_t - (1 - alpha_bar_t) ** 0.5 * eps) / alpha_bar_t**0.5
 
 
-def eps_from_x0(x_t: A, x0: A, alpha_bar_t: Any) -> A:
+def eps_from_x0(x_t: Numbers, x0: Numbers, alpha_bar_t: Numbers) -> Numbers:
     """The noise that takes x0 to x_t: Eq. 4 of Ho et al. 2020 solved for eps; alpha_bar below 1."""
     return (x_t - alpha_bar_t**0.5 * x0) / (1 - alpha_bar_t) ** 0.5
 
 
-def velocity(x0: A, eps: A, alpha_bar_t: Any) -> A:
+def velocity(x0: Numbers, eps: Numbers, alpha_bar_t: Numbers) -> Numbers:
     """v = sqrt(alpha_bar) eps - sqrt(1 - alpha_bar) x0 (Salimans & Ho 2022, section 4)."""
     return alpha_bar_t**0.5 * eps - (1 - alpha_bar_t) ** 0.5 * x0
 
 
-def x0_from_v(x_t: A, v: A, alpha_bar_t: Any) -> A:
+def x0_from_v(x_t: Numbers, v: Numbers, alpha_bar_t: Numbers) -> Numbers:
     """Salimans & Ho 2022, appendix D."""
     return alpha_bar_t**0.5 * x_t - (1 - alpha_bar_t) ** 0.5 * v
 
 
-def x0_from(target: str, output: A, x_t: A, alpha_bar_t: Any) -> A:
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """What a network may predict: `of` (x0, eps, alpha_bar_t) is what it should say, `x0` (x_t,
+    output, alpha_bar_t) the clean image that its output stands for."""
+
+    of: Callable[[Any, Any, Any], Any]
+    x0: Callable[[Any, Any, Any], Any]
+
+
+TARGETS: dict[TargetName, Target] = {
+    "x0": Target(lambda x0, eps, alpha_bar_t: x0, lambda x_t, output, alpha_bar_t: output),
+    "eps": Target(lambda x0, eps, alpha_bar_t: eps, x0_from_eps),
+    "v": Target(velocity, x0_from_v),
+}
+
+
+def x0_from(target: TargetName, output: Numbers, x_t: Numbers, alpha_bar_t: Numbers) -> Numbers:
     """The clean image that a network's output of this target (x0, eps or v) stands for."""
-    if target == "x0":
-        return output
-    return (
-        x0_from_eps(x_t, output, alpha_bar_t)
-        if target == "eps"
-        else x0_from_v(x_t, output, alpha_bar_t)
-    )
+    return TARGETS[target].x0(x_t, output, alpha_bar_t)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,6 +7,7 @@ either way.
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 
@@ -16,7 +17,8 @@ import torch
 from dreamlab.diffusion.guidance import Denoiser, Prediction
 from dreamlab.diffusion.process import eps_from_x0, posterior
 from dreamlab.noise.schedules import half_log_snr
-from dreamlab.noise.timesteps import corrected, even_timesteps, log_snr_timesteps, sigma_timesteps
+from dreamlab.noise.timesteps import SAMPLERS, corrected
+from dreamlab.settings.names import SamplerName
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,7 +106,7 @@ def ddpm(
     """Ancestral sampling (Ho et al. 2020, Algorithm 2), respaced where num_steps < T (Nichol &
     Dhariwal 2021, section 4)."""
     for i, (t, ab, ab_prev) in enumerate(
-        _levels(alpha_bar, even_timesteps(alpha_bar, num_steps)), 1
+        _levels(alpha_bar, SAMPLERS["ddpm"].timesteps(alpha_bar, num_steps)), 1
     ):
         found = denoise(x, t)
         if ab_prev < 1:
@@ -146,7 +148,7 @@ def ddim(
     """DDIM (Song et al. 2021, Eqs. 12 and 16); at eta = 0 `noise` is not drawn, at eta = 1 it is
     DDPM."""
     for i, (t, ab, ab_prev) in enumerate(
-        _levels(alpha_bar, even_timesteps(alpha_bar, num_steps)), 1
+        _levels(alpha_bar, SAMPLERS["ddim"].timesteps(alpha_bar, num_steps)), 1
     ):
         x0 = denoise(x, t).x0
         variance = reverse.eta**2 * (1 - ab_prev) / (1 - ab) * (1 - ab / ab_prev)
@@ -168,7 +170,7 @@ def dpmpp_2m(
     lambda (half the log SNR), the last step of first order, as is the first from pure noise;
     `noise` is not drawn."""
     lambdas = half_log_snr(alpha_bar)
-    ts = log_snr_timesteps(alpha_bar, num_steps)
+    ts = SAMPLERS["dpmpp_2m"].timesteps(alpha_bar, num_steps)
     last_x0, last_h = None, 0.0
     for i, (t, ab, ab_prev) in enumerate(_levels(alpha_bar, ts), 1):
         x0 = denoise(x, t).x0
@@ -203,7 +205,7 @@ def heun(
     SIGMA_MAX, among them pure noise (sigma infinite): they are too long for a trapezium, and
     nothing is decided there.
     """
-    ts = sigma_timesteps(alpha_bar, num_steps)
+    ts = SAMPLERS["heun"].timesteps(alpha_bar, num_steps)
     twice = corrected(alpha_bar, ts)
     for i, (t, ab, ab_prev) in enumerate(_levels(alpha_bar, ts), 1):
         x0 = denoise(x, t).x0
@@ -217,4 +219,8 @@ def heun(
         yield Step(i, num_steps, t, x, x0)
 
 
-SAMPLERS: dict[str, Sampler] = {"dpmpp_2m": dpmpp_2m, "ddim": ddim, "ddpm": ddpm, "heun": heun}
+def find_sampler(name: SamplerName) -> Sampler:
+    """A sampler of dreamlab.noise.timesteps.SAMPLERS. Raises KeyError for another name."""
+    module, function = SAMPLERS[name].function.split(":")
+    sampler: Sampler = getattr(importlib.import_module(module), function)
+    return sampler

@@ -73,7 +73,7 @@ class UNet(nn.Module):
         h = self.stem(F.pixel_unshuffle(x, patch).contiguous(memory_format=torch.channels_last))
         kept = [h] if every else []
         for i, blocks in enumerate(self.down):
-            for block in blocks:
+            for block in blocks:  # type: ignore[attr-defined]
                 h = block(h, condition)
                 kept.append(h)
             if i < len(self.shrink):
@@ -82,7 +82,7 @@ class UNet(nn.Module):
         for block in self.middle:
             h = block(h, condition)
         for i, blocks in enumerate(self.up):
-            for block in blocks:
+            for block in blocks:  # type: ignore[attr-defined]
                 h = block(torch.cat([h, kept.pop()], dim=1), condition)
             if i < len(self.grow):
                 h = self.grow[i](h)

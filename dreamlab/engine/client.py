@@ -66,8 +66,8 @@ def is_alive(runs: Path | str) -> bool:
 
 
 def engine_code(runs: Path | str, info: EngineInfo) -> str:
-    """The code that an engine runs, as `code_version` says it; "" where it does not say. It stands
-    in a file beside engine.json, since version 0.1 takes an engine.json with more keys for none."""
+    """The code that an engine runs, as `code_version` gives it; "" if unknown. It is in a file
+    beside engine.json, because version 0.1 rejects an engine.json with more keys."""
     value = read_json(RunStore(runs).folders.engine / CODE)
     if not isinstance(value, dict) or value.get("pid") != info.pid:
         return ""
@@ -75,26 +75,26 @@ def engine_code(runs: Path | str, info: EngineInfo) -> str:
 
 
 def announce_code(runs: Path | str) -> None:
-    """Notes which code this process, an engine, runs."""
+    """Writes down which code this process, an engine, runs."""
     write_json(RunStore(runs).folders.engine / CODE, {"pid": os.getpid(), "code": code_version()})
 
 
 def replace_other_version(runs: Path | str) -> None:
-    """Ends an engine that runs other code than this process; its workers go on, and the engine that
-    is started next adopts them.
+    """Ends an engine that runs other code than this process. Its workers go on, and the next engine
+    takes them over.
 
-    For the start of a client, and not again while it runs: the client that was started last decides.
-    Two clients of different versions on one folder therefore replace each other's engine once each,
-    never for ever."""
+    Called once, when a client starts: the client that started last decides. So two clients of
+    different versions on one folder replace each other's engine once each, not forever.
+    """
     info = engine_info(runs)
     if info is not None and engine_code(runs, info) != code_version():
         stop_engine(runs, workers=False)
 
 
 def ensure_engine(runs: Path | str, *, linger: float = 60.0) -> EngineInfo:
-    """The folder's engine, of whatever version, started in the background where there is none. Any
-    number of callers may ask at once: the lock lets one engine through. `linger` counts only for an
-    engine that this call starts. Raises EngineError."""
+    """The folder's engine, of any version; started in the background if there is none. Several
+    callers may ask at once: a lock lets one engine through. `linger` is used only for an engine
+    that this call starts. Raises EngineError."""
     info = engine_info(runs)
     if info is not None:
         return info

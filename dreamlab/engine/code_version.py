@@ -1,5 +1,5 @@
-"""Which code an engine runs, so that a dashboard started after an update does not keep working with
-the engine of the code before."""
+"""Which code an engine runs, so that after an update a dashboard does not use an engine with the
+old code."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import dreamlab
 
 @functools.cache
 def code_version() -> str:
-    """Version of the package and 16 hex digits over its sources, which may change without a new
-    version; read once, when the process first asks."""
+    """The version of the package and 16 hex digits over its source files, which may change without
+    a new version. Read once per process."""
     folder = Path(dreamlab.__file__).parent
     digest = hashlib.sha256()
     for file in sorted(p for p in folder.rglob("*") if p.suffix in (".py", ".toml")):

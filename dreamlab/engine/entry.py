@@ -20,8 +20,8 @@ log = logging.getLogger("dreamlab.engine")
 
 
 def final_state(path: Path) -> str:
-    """done, failed or stopped for a run directory that is finished, "" for any other. Reads little:
-    job.json and the end of the event log. Raises RunError where job.json is damaged."""
+    """done, failed or stopped for a finished run directory, "" for any other. Reads only job.json
+    and the end of the event log. Raises RunError if job.json is damaged."""
     job = read_job(path)
     state, attempt = _last_state(path / "events.jsonl")
     job_attempt = int(job.get("attempt", 1))
@@ -31,7 +31,7 @@ def final_state(path: Path) -> str:
 
 
 def _last_state(path: Path, tail: int = 2**16) -> tuple[str, int]:
-    """State and attempt of the last state event; more is read where the end of the log has none."""
+    """State and attempt of the last state event. More of the log is read if its end has none."""
     try:
         with open(path, "rb") as file:
             size = file.seek(0, 2)

@@ -17,8 +17,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from dreamlab.paths import python_path
+
 log = logging.getLogger("dreamlab.engine")
-ROOT = Path(__file__).resolve().parents[2]
 ALLOCATOR = {
     "MALLOC_TOP_PAD_": "67108864",
     "MALLOC_TRIM_THRESHOLD_": "1073741824",
@@ -83,8 +84,7 @@ def can_fork() -> bool:
 def environment() -> dict[str, str]:
     """Environment of a child process: this package can be imported from any folder, and glibc's
     allocator is configured."""
-    path = os.pathsep.join(p for p in (str(ROOT), os.environ.get("PYTHONPATH", "")) if p)
-    return {**ALLOCATOR, **THREADING, **os.environ, "PYTHONPATH": path}
+    return {**ALLOCATOR, **THREADING, **os.environ, "PYTHONPATH": python_path()}
 
 
 class ForkLauncher:

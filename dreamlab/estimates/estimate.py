@@ -4,7 +4,6 @@ alike, else by arithmetic."""
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -29,7 +28,9 @@ from dreamlab.settings import (
     TrainSpec,
     make,
 )
+from dreamlab.settings.budget import classifier_steps, training_steps
 from dreamlab.settings.guidance import guidance_weight
+from dreamlab.settings.names import OPTIMIZER_NUMBERS
 from dreamlab.store import Run, RunError, RunStore
 from dreamlab.store.machine import cores, has_cuda
 
@@ -40,8 +41,6 @@ PROCESS_BYTES = 550 * 2**20
 START_SECONDS = 0.5
 CLASSIFY_SECONDS_PER_IMAGE = 3.3e-4  # small_cnn, one thread, training
 EXTRACTOR_SECONDS, FIDELITY_SECONDS = 25.0, 1.5
-OPTIMIZER_NUMBERS = {"muon": 1.3, "adamw": 2.0, "adam": 2.0, "sgd": 1.0, "adafactor": 0.1}
-"""Numbers of state that an optimiser keeps per parameter; about, for Muon and Adafactor."""
 
 Known = Callable[[TrainSpec], Measurement | None]
 
@@ -130,13 +129,10 @@ def estimate(
 def classifying(spec: ClassifySpec) -> float:
     """Seconds of all seeds of one arm on one core."""
     info = catalog.info(spec.dataset)
-    steps = spec.steps
+    images = 0
     if spec.budget == "epochs":
-        steps = math.ceil(
-            spec.epochs
-            * sum(c.total for c in mixing.counts(spec.arm, available(spec)))
-            / spec.batch_size
-        )
+        images = sum(c.total for c in mixing.counts(spec.arm, available(spec)))
+    steps = classifier_steps(spec, images)
     cost = (
         classifiers.find(spec.classifier).cost * (info.size / 28) ** 2 * CLASSIFY_SECONDS_PER_IMAGE
     )
@@ -240,7 +236,7 @@ def _train(spec: TrainSpec, past: Past) -> Estimate:
     busy = (
         1 - min(shown / (spec.preview_every + shown), PREVIEW_SHARE) if source != "history" else 1.0
     )
-    steps = spec.steps or math.ceil(spec.epochs * train_images(spec) / spec.batch_size)
+    steps = training_steps(spec, train_images(spec))
     seconds = steps * step / busy if steps else spec.seconds
     steps = steps or max(1, int(spec.seconds * busy / step))
     pixels = preview_images * network.image_size**2 * network.channels

@@ -1,8 +1,6 @@
-"""The registry of metrics: what each is called, which direction is better, and where its function
-is.
+"""The registry of metrics: name, which direction is better, and where the function is.
 
-Pages and reports read it too, so nothing here imports torch, and a function is imported when it is
-asked for.
+Pages and reports read it, so nothing here imports torch. A function is imported when it is needed.
 """
 
 from __future__ import annotations
@@ -21,8 +19,9 @@ NamedArrays = Mapping[str, np.ndarray]
 
 
 class Kept(Protocol):
-    """Gives the arrays of `make()` under a name of the caller's. They depend on the reference
-    features alone, so they are made once and used for every set that meets this reference."""
+    """Returns the arrays of `make()`, cached under a name. They depend only on the reference
+    features, so they are computed once and used for every set that is compared with this reference.
+    """
 
     def __call__(self, name: str, make: Callable[[], NamedArrays]) -> NamedArrays: ...
 
@@ -32,7 +31,7 @@ MetricFunction = Callable[[np.ndarray, np.ndarray, Kept], Interval]
 
 
 class UnknownMetric(ValueError):
-    """A name that no metric has, or a metric without its function: one sentence."""
+    """There is no metric of this name, or it has no function. The message is one sentence."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,29 +39,29 @@ class Metric:
     """One row of the registry."""
 
     name: str
-    """As in result.json."""
+    """Its key in result.json."""
     extractor: ExtractorName
-    """The features that it is measured on."""
+    """The features that it uses."""
     function: str
     """"module:function" of a `MetricFunction`."""
     lower_is_better: bool = True
     unit: str = ""
-    """As shown behind a number: "%" or empty."""
+    """Shown behind a number: "%" or empty."""
     version: int = 1
-    """Part of what is kept in the cache: raised when the function gives other numbers."""
+    """Part of the cache key. Increase it if the function gives other numbers."""
 
     @property
     def key(self) -> str:
-        """What its numbers are kept under."""
+        """The cache key of its values."""
         return f"{self.name}/{self.version}"
 
     @property
     def direction(self) -> str:
-        """lower or higher: the better of two values."""
+        """lower or higher: which of two values is better."""
         return "lower" if self.lower_is_better else "higher"
 
     def load(self) -> MetricFunction:
-        """Its function. Raises UnknownMetric where there is none."""
+        """The function. Raises UnknownMetric if there is none."""
         module, _, name = self.function.partition(":")
         try:
             return cast(MetricFunction, getattr(importlib.import_module(module), name))
@@ -81,8 +80,7 @@ METRICS: dict[str, Metric] = {
         Metric("kid", "inception", "dreamlab.fidelity.kid:measure"),
     )
 }
-"""Name -> metric, in the order of the tables. The first of an extractor is the one that a curve
-shows."""
+"""Name -> metric, in the order of the tables. A curve shows the first metric of an extractor."""
 
 
 def find(name: str) -> Metric:
@@ -93,7 +91,7 @@ def find(name: str) -> Metric:
 
 
 def measured_on(extractor: str) -> list[Metric]:
-    """The metrics of an extractor's features. Raises UnknownMetric where it has none."""
+    """The metrics of an extractor's features. Raises UnknownMetric if there are none."""
     found = [m for m in METRICS.values() if m.extractor == extractor]
     if not found:
         raise UnknownMetric(f"There is no metric on the features of {extractor!r}.")
@@ -101,7 +99,7 @@ def measured_on(extractor: str) -> list[Metric]:
 
 
 def best(name: str, values: Sequence[float]) -> int:
-    """The index of the best value. Raises UnknownMetric, ValueError for no values."""
+    """Index of the best value. Raises UnknownMetric; ValueError for no values."""
     sign = 1 if find(name).lower_is_better else -1
     return min(range(len(values)), key=lambda i: sign * values[i])
 
@@ -111,13 +109,13 @@ def best(name: str, values: Sequence[float]) -> int:
 
 
 def best_word(name: str) -> str:
-    """lowest or highest: what the best value is called; best where the metric is unknown."""
+    """lowest or highest: the word for the best value; "best" for an unknown metric."""
     known = METRICS.get(name)
     return "best" if known is None else "lowest" if known.lower_is_better else "highest"
 
 
 def direction(names: Iterable[str], word: str = "closer") -> str:
-    """ "lower is closer" where all these metrics agree in their direction, else ""."""
+    """ "lower is closer" if all these metrics agree in their direction, else ""."""
     found = {METRICS[n].direction if n in METRICS else "" for n in names}
     only = found.pop() if len(found) == 1 else ""
     return f"{only} is {word}" if only else ""
@@ -139,8 +137,8 @@ def axis_title(name: str) -> str:
 
 
 def column_titles(names: Sequence[str]) -> tuple[str, list[str]]:
-    """Head and cells of a table's column of names. The direction stands in the head where all
-    metrics agree, else beside each name."""
+    """Head and cells of a table's column of names. The direction is in the head if all metrics
+    agree, else beside each name."""
     if shared := direction(names):
         return f"Metric, {shared}", list(names)
     said = [(n, direction([n])) for n in names]

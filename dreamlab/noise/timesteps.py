@@ -1,12 +1,16 @@
-"""Which of the T steps a sampler uses."""
+"""The samplers: where each is found, and which of the T steps it visits. Without torch, so that a
+page can count what an image will cost."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from collections.abc import Callable
 
 import numpy as np
 
 from dreamlab.noise.schedules import half_log_snr
+from dreamlab.settings.names import SamplerName
 
 LAMBDA_MIN = -5.0
 """Lowest half log SNR of the grids that are even in lambda or sigma. Below it, nothing of the image
@@ -52,16 +56,40 @@ def corrected(alpha_bar: np.ndarray, ts: np.ndarray) -> list[bool]:
     return [bool((1 - alpha_bar[t]) <= SIGMA_MAX**2 * alpha_bar[t]) for t in ts[:-1]] + [False]
 
 
-def evaluations(sampler: str, alpha_bar: np.ndarray, num_steps: int) -> list[int]:
-    """The steps t at which a sampler calls the network, one entry per call. Raises ValueError
-    unless num_steps is 1 to T."""
-    if sampler in ("ddpm", "ddim"):
-        return [int(t) for t in even_timesteps(alpha_bar, num_steps)]
-    if sampler == "dpmpp_2m":
-        return [int(t) for t in log_snr_timesteps(alpha_bar, num_steps)]
-    ts = sigma_timesteps(alpha_bar, num_steps)
-    again = [int(ts[i + 1]) for i, twice in enumerate(corrected(alpha_bar, ts)) if twice]
-    return [*(int(t) for t in ts), *again]
+def _corrections(alpha_bar: np.ndarray, ts: np.ndarray) -> list[int]:
+    """The t at which Heun's method asks a second time."""
+    return [int(ts[i + 1]) for i, twice in enumerate(corrected(alpha_bar, ts)) if twice]
+
+
+def _nowhere(alpha_bar: np.ndarray, ts: np.ndarray) -> list[int]:
+    return []
+
+
+@dataclasses.dataclass(frozen=True)
+class SamplerEntry:
+    """`function` is "module:name" of a `dreamlab.diffusion.samplers.Sampler`. `timesteps`
+    (alpha_bar, num_steps) are the falling t of its steps; at each it asks its denoiser once, and
+    once more at those of `again` (alpha_bar, timesteps)."""
+
+    function: str
+    timesteps: Callable[[np.ndarray, int], np.ndarray]
+    again: Callable[[np.ndarray, np.ndarray], list[int]] = _nowhere
+
+
+SAMPLERS: dict[SamplerName, SamplerEntry] = {
+    "dpmpp_2m": SamplerEntry("dreamlab.diffusion.samplers:dpmpp_2m", log_snr_timesteps),
+    "ddim": SamplerEntry("dreamlab.diffusion.samplers:ddim", even_timesteps),
+    "ddpm": SamplerEntry("dreamlab.diffusion.samplers:ddpm", even_timesteps),
+    "heun": SamplerEntry("dreamlab.diffusion.samplers:heun", sigma_timesteps, _corrections),
+}
+
+
+def evaluations(sampler: SamplerName, alpha_bar: np.ndarray, num_steps: int) -> list[int]:
+    """The steps t at which a sampler asks its denoiser, one entry a call. Raises ValueError outside
+    1..T steps, KeyError for a sampler that is not in SAMPLERS."""
+    entry = SAMPLERS[sampler]
+    ts = entry.timesteps(alpha_bar, num_steps)
+    return [*(int(t) for t in ts), *entry.again(alpha_bar, ts)]
 
 
 def within(t: int, num_train_timesteps: int, t_min: float, t_max: float) -> bool:

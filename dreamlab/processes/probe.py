@@ -47,22 +47,9 @@ def measure(spec: TrainSpec, cache: ArtefactCache) -> dict[str, Any]:
     network = network_of(spec)
     whole = -(-spec.batch_size // spec.accumulate)
     device = prepare(spec.device)
-    operations = 6 * multiply_adds(network)
-    at_once = (
-        whole
-        if device.type == "cuda"
-        else max(1, min(whole, int(LONGEST / 2 * SLOWEST_RATE / operations)))
-    )
-    tried = spec.model_copy(
-        update={
-            "batch_size": at_once,
-            "accumulate": 1,
-            "devices": 1,
-            "compile": False,
-            "init_from": "",
-            "freeze": (),
-        }
-    )
+    at_once = whole if device.type == "cuda" else min(whole, _affordable(multiply_adds(network)))
+    alone = {"accumulate": 1, "devices": 1, "compile": False, "init_from": "", "freeze": ()}
+    tried = spec.model_copy(update={"batch_size": at_once, **alone})
     trainer = Trainer(tried, catalog.load(spec.dataset, spec.data_dir), device)
     # comparing number formats takes some twenty steps, so it is done only if they are quick
     choice = spec.precision
@@ -82,19 +69,13 @@ def measure(spec: TrainSpec, cache: ArtefactCache) -> dict[str, Any]:
         trainer.step(0.5, precision)
         synchronise(device)
         now = time.perf_counter()
-        probe.record(number, now - began)
+        probe.record(now - began)
         if number > WARM_UP:
             times[precision].append(now - began)
         if not chosen:
             started = now
-            if (
-                now - begun > PATIENCE and times["bf16"]
-            ):  # slow steps: decide from those measured so far
-                probe.choice = (
-                    "bf16"
-                    if statistics.median(times["bf16"]) < statistics.median(times["fp32"])
-                    else "fp32"
-                )
+            if now - begun > PATIENCE:
+                probe.settle()
     return {
         "images": at_once,
         "seconds_per_step": statistics.median(times[probe.choice]),
@@ -102,6 +83,11 @@ def measure(spec: TrainSpec, cache: ArtefactCache) -> dict[str, Any]:
         "seconds_per_call": _forward(trainer, at_once, probe.choice),
         "peak_memory_bytes": peak_memory_bytes(device),
     }
+
+
+def _affordable(multiply_adds: int) -> int:
+    """How many images of a network are trained on at once in half of LONGEST, on a slow machine."""
+    return max(1, int(LONGEST / 2 * SLOWEST_RATE / (6 * multiply_adds)))
 
 
 def _forward(trainer: Any, images: int, precision: str) -> float:
@@ -115,7 +101,7 @@ def _forward(trainer: Any, images: int, precision: str) -> float:
     x = torch.randn(images, n.in_channels, n.image_size, n.image_size, device=trainer.device)
     t = torch.full((images,), n.num_train_timesteps // 2, device=trainer.device)
     labels = torch.zeros(images, dtype=torch.int64, device=trainer.device)
-    times = []
+    times: list[float] = []
     started = time.perf_counter()
     while len(times) < 2 or len(times) < 12 and time.perf_counter() - started < LONGEST / 3:
         began = time.perf_counter()

@@ -3,7 +3,7 @@ itself."""
 
 from dreamlab.estimates.estimate import Estimate
 from dreamlab.service.library import LiveFrame, RunRow
-from dreamlab.service.refused import Refused
+from dreamlab.service.refused import NoEngine, Refused
 from dreamlab.service.service import Service, Submitted
 
-__all__ = ["Estimate", "LiveFrame", "Refused", "RunRow", "Service", "Submitted"]
+__all__ = ["Estimate", "LiveFrame", "NoEngine", "Refused", "RunRow", "Service", "Submitted"]

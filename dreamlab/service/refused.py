@@ -20,10 +20,16 @@ class Refused(ValueError):
         self.field = field
 
 
+class NoEngine(Refused):
+    """The engine does not start: what was submitted waits until one does."""
+
+
 @contextlib.contextmanager
 def refusing(field: str = "") -> Iterator[None]:
     """Turns the errors of the rooms below into Refused; `field` where they name none."""
     try:
         yield
-    except (SpecError, RunError, DataError, EngineError) as error:
+    except EngineError as error:
+        raise NoEngine(str(error), field) from None
+    except (SpecError, RunError, DataError) as error:
         raise Refused(str(error), getattr(error, "field", "") or field) from None

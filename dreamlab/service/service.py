@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import hashlib
@@ -14,24 +15,23 @@ from typing import Any
 from dreamlab import experiments, studies
 from dreamlab.checks import Known, check
 from dreamlab.checks.machine import check_disk
-from dreamlab.checks.references import inherited, resolved, usable
+from dreamlab.checks.references import inherited, resolved
 from dreamlab.data.importing.opening import is_download
-from dreamlab.data.selection import real_data
 from dreamlab.engine import client
 from dreamlab.estimates import estimate as costs
 from dreamlab.estimates.estimate import Estimate
 from dreamlab.estimates.measured import Prober
 from dreamlab.service import demo, export
+from dreamlab.service.home import home_mix
 from dreamlab.service.library import LiveFrame
 from dreamlab.service.reader import Reader
-from dreamlab.service.refused import Refused, refusing
+from dreamlab.service.refused import NoEngine, Refused, refusing
 from dreamlab.service.run_names import label
 from dreamlab.settings import (
     EXPERIMENT_KINDS,
     KINDS,
     ImportSpec,
     MixSpec,
-    RealData,
     Spec,
     SpecError,
     StudySpec,
@@ -40,7 +40,6 @@ from dreamlab.settings import (
     command,
     make,
 )
-from dreamlab.settings.guidance import can_be_guided
 from dreamlab.store import Record, Run, RunError, RunStore, checkpoints
 from dreamlab.store.states import ACTIVE
 
@@ -73,17 +72,19 @@ class Service(Reader):
     # ---- life
 
     def start(self, engine: bool = True) -> None:
-        """Folders, the demo run at the first start, and the engine in the background, in place of
-        one of another version. Raises Refused."""
-        with refusing("runs"):
-            self.store.prepare()
-        demo.install(self.store)
+        """Folders, and the engine in the background, in place of one of another version. Raises
+        Refused."""
+        self._prepare()
         if engine:
             client.register_client(self.store.folder)
             self._registered = True
             with refusing("runs"):
                 client.replace_other_version(self.store.folder)
                 client.ensure_engine(self.store.folder)
+
+    def _prepare(self) -> None:
+        with refusing("runs"):
+            self.store.prepare()
 
     def close(self) -> None:
         """Leaves; runs go on in the engine."""
@@ -93,12 +94,18 @@ class Service(Reader):
             self._registered = False
 
     def keep_engine(self) -> None:
-        """Starts the engine again where it has died; cheap, called with every tick."""
+        """Starts the engine again where it has died; cheap, called with every tick. Raises
+        NoEngine."""
         now = time.monotonic()
         if self._registered and now - self._engine_looked > ENGINE_CHECK:
             self._engine_looked = now
             with refusing("runs"):
                 client.ensure_engine(self.store.folder)
+
+    def install_demo(self) -> None:
+        """Unpacks the demo once per runs folder. Raises Refused."""
+        self._prepare()
+        demo.install(self.store)
 
     # ---- submitting
 
@@ -137,10 +144,10 @@ class Service(Reader):
 
     def dry_run(self, spec: Spec) -> dict[str, Any]:
         """The estimate of a spec by a probe of a few steps, which is made now where it is not
-        known; takes seconds."""
+        known; takes seconds. Leaves nothing behind where this folder holds nothing yet."""
         network = self._to_probe(spec)
         if network is not None and not self.active():
-            self.prober.measure(network)
+            self.prober.measure(network, keep=self.store.folders.cache.exists())
         return self._estimate(spec).as_dict()
 
     def _estimate(self, spec: Spec) -> Estimate:
@@ -171,6 +178,7 @@ class Service(Reader):
                 return Submitted(found.id, True)
             with refusing():
                 check_disk(self.store, self._estimate(spec).disk_bytes or 0)
+            self._prepare()
             run = (
                 self._create_group(spec, name, fresh)
                 if spec.kind in EXPERIMENT_KINDS
@@ -241,32 +249,8 @@ class Service(Reader):
         return self._create(spec, name, children=ids, run_id=group_id)
 
     def card(self) -> MixSpec:
-        """The question on Home: 100 labelled digits, a generator of its own and one that saw every
-        training digit."""
-        wide = [r for r in self.library.runs() if self._is_wide_generator(r)]
-        wide.sort(key=lambda r: not r.record.demo)
-        return make(
-            MixSpec,
-            {
-                "dataset": "mnist5k",
-                "images_per_class": 10,
-                "sources": tuple(r.id for r in wide[:1]),
-                "train_own": True,
-                "arms": ("real", "50/50", "synthetic", "real+1x", "real+3x"),
-                "controls": (),
-                "steps": 200,
-            },
-        )
-
-    def _is_wide_generator(self, run: Run) -> bool:
-        spec = run.spec
-        return (
-            isinstance(spec, TrainSpec)
-            and real_data(spec) == RealData()
-            and (spec.low_size, spec.init_from) == (0, "")
-            and can_be_guided(spec)
-            and usable(run)
-        )
+        """The mix that the card on Home starts."""
+        return home_mix(self.library.runs())
 
     # ---- commands to runs
 
@@ -356,14 +340,15 @@ class Service(Reader):
 
     def version(self) -> int:
         """Grows when any run changed: what a page's tick compares."""
-        self.keep_engine()
+        with contextlib.suppress(NoEngine):  # a page is read without an engine too
+            self.keep_engine()
         return self.library.version()
 
     # ---- taking out
 
     def export(self, run_id: str, target: Path, *, arm: str = "", seed: int = 0) -> dict[str, Any]:
-        """Writes a set or a mix as class folders, .zip or .npz, or a table as .csv or .tex. Raises
-        Refused."""
+        """Writes a set or a mix as class folders, .zip or .npz, or a table as .csv, .tex or
+        .parquet. Raises Refused."""
         return export.export(self, run_id, target, arm, seed)
 
     def download(self, run_id: str, form: str, *, arm: str = "", seed: int = 0) -> Path:
@@ -393,4 +378,4 @@ class Service(Reader):
             yield LiveFrame(**frame, seconds=time.monotonic() - started)
 
 
-__all__ = ["Refused", "Service", "SpecError", "Submitted"]
+__all__ = ["NoEngine", "Refused", "Service", "SpecError", "Submitted"]

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
-from dreamlab.settings.setting import _is_tuple, settings_of
+from dreamlab.settings.setting import NONE, _is_tuple, settings_of
 
 SCHEMA_VERSION = 1
 
@@ -36,13 +36,14 @@ class Spec(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _split_lists(cls, value: Any, info: Any) -> Any:
-        # forms and the command line give lists as "1, 2"
+        # forms and the command line give lists as "1, 2" or "none"
         if (
             isinstance(value, str)
             and info.field_name
             and _is_tuple(cls.model_fields[info.field_name].annotation)
         ):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
+            parts = tuple(part.strip() for part in value.split(",") if part.strip())
+            return () if [p.lower() for p in parts] == [NONE] else parts
         if isinstance(value, list):
             return tuple(value)
         return value

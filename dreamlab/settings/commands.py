@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from dreamlab.settings.base import Spec
-from dreamlab.settings.setting import settings_of
+from dreamlab.settings.setting import exact, settings_of
 
 
 def command(spec: Spec) -> str:
@@ -23,14 +23,8 @@ def command(spec: Spec) -> str:
         elif k.type == "bool":
             parts.append(k.flag if value else k.flag.replace("--", "--no-", 1))
         else:
-            parts.append(f"{k.flag} {shlex.quote(_joined(value))}")
+            parts.append(f"{k.flag} {shlex.quote(exact(value))}")
     return " ".join(parts)
-
-
-def _joined(value: Any) -> str:
-    if isinstance(value, tuple):
-        return ",".join(_joined(v) for v in value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def differences(specs: Iterable[Spec]) -> list[tuple[str, list[Any]]]:

@@ -9,6 +9,14 @@ ScheduleName = Literal["cosine", "linear", "linear_scaled", "quadratic", "sigmoi
 TargetName = Literal["x0", "eps", "v"]
 WeightingName = Literal["sqrt_snr", "simple", "min_snr"]
 OptimizerName = Literal["muon", "adamw", "adam", "adafactor", "sgd"]
+OPTIMIZER_NUMBERS: dict[OptimizerName, float] = {
+    "muon": 1.3,
+    "adamw": 2.0,
+    "adam": 2.0,
+    "sgd": 1.0,
+    "adafactor": 0.1,
+}
+"""Numbers of state that an optimiser keeps per parameter; about, for Muon and Adafactor."""
 LearningRateName = Literal["cosine", "constant"]
 WiringName = Literal["compact", "ddpm"]
 ActivationName = Literal["silu", "gelu"]

@@ -1,5 +1,5 @@
-"""One setting: a pydantic field with bounds, a unit and a help text. Forms, command-line options and
-documents are made from it."""
+"""One setting: a pydantic field with bounds, a unit and a help text. Forms, command-line options
+and documents are made from it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 from pydantic_core import PydanticUndefined
 
+NONE = "none"
+"""What a person writes for an empty list."""
 ALWAYS: Any = object()
-"""Of a setting that every spec of its kind has had from the start: it is always hashed."""
+"""Marks a setting that every spec of its kind had from the start; it is always in the
+content hash."""
 
 
 def setting(
@@ -95,7 +98,7 @@ class Setting:
     """On the command line it is given without an option name, as in `study s1-cas`."""
     low_open: bool = False
     high_open: bool = False
-    """Whether the bound itself is not allowed."""
+    """Whether the bound itself is excluded."""
     added: Any = ALWAYS
 
     @property
@@ -180,6 +183,17 @@ def settings_of(cls: type[BaseModel]) -> tuple[Setting, ...]:
             )
         )
     return tuple(found)
+
+
+def exact(value: Any) -> str:
+    """A value as text that reads back as the same value: the shortest such number, `1` for 1.0; a
+    list with commas, `none` where it is empty."""
+    if isinstance(value, tuple):
+        return ",".join(exact(v) for v in value) or NONE
+    if isinstance(value, float):
+        short = f"{value:g}"
+        return short if float(short) == value else repr(value)
+    return str(value)
 
 
 def _a(kinds: tuple[str, ...]) -> str:

@@ -21,7 +21,7 @@ class StudySpec(Spec):
     summary: ClassVar[str] = "Run one of the published studies and set its numbers beside ours."
 
     study: StudyName = setting(
-        ..., "Name of the study.", detail="`study list` says what each of them asks."
+        ..., "Name of the study.", detail="`studies` lists what each of them asks."
     )
     scale: ScaleName = setting(
         "laptop",

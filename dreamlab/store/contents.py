@@ -1,8 +1,8 @@
-"""The files that a run directory must hold, read and checked: `spec.json` (the record of the run),
-`job.json` (what the engine notes of it) and `result.json`.
+"""Reads and checks the files of a run directory: `spec.json` (the record of the run), `job.json`
+(written by the engine) and `result.json`.
 
-A file that cannot be read makes the run unreadable: the error says which file, why, and what can be
-done. Files that are absent are another matter: only `spec.json` must be there.
+Only `spec.json` must be there. A file that is there and cannot be read makes the run unreadable.
+The error says which file, why, and what can be done.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ class RunError(ValueError):
 
 
 RunName = Annotated[str, StringConstraints(pattern=r"^\w[\w.-]*$")]
-"""A run's id where another run names it: a plain folder name, never a path."""
+"""Id of another run: a plain folder name, never a path."""
 
 
 class Record(BaseModel):
-    """`spec.json`: written once by whoever submits."""
+    """The content of `spec.json`. Written once, when the run is submitted."""
 
     model_config = ConfigDict(extra="ignore")
     schema_version: int = SCHEMA_VERSION
@@ -38,23 +38,22 @@ class Record(BaseModel):
     created: str
     hash: str
     parents: list[RunName] = []
-    """Runs whose artefacts this one reads."""
+    """Runs whose files this one reads."""
     needs: list[RunName] = []
     """Runs that must be done before this one may start."""
     group: Annotated[str, StringConstraints(pattern=r"^(\w[\w.-]*)?$")] = ""
     """The experiment that this run was made for, if any."""
     children: list[RunName] = []
-    """Of an experiment: the runs that it is made of (some may have existed before)."""
+    """Of an experiment: the runs that it consists of (some may have existed before)."""
     roles: dict[str, RunName] = {}
-    """Of an experiment: child id by the part that it plays, such as "generator" or "real". Not the
-    roles of images (train, validation, test) that a selection hands out."""
+    """Of an experiment: id of a child by its part, such as "generator" or "real"."""
     demo: bool = False
     command: str = ""
     spec: dict[str, Any]
 
 
 class _Job(BaseModel):
-    """What is read of job.json; the engine alone writes it."""
+    """The fields of job.json that are read. Only the engine writes the file."""
 
     model_config = ConfigDict(extra="ignore", strict=True, allow_inf_nan=False)
     state: Literal["queued", "running", "interrupted", "stopped", "failed", "done"] = "queued"
@@ -150,7 +149,7 @@ _RESULTS: dict[str, type[BaseModel]] = {
     "study": _StudyResult,
     "sweep": _SweepResult,
 }
-"""What tables and estimates read of a result; a result holds more."""
+"""The fields of a result that tables and estimates read. A result may have more."""
 
 
 def read_record(folder: Path) -> tuple[Record, Spec]:
@@ -184,13 +183,12 @@ def read_record(folder: Path) -> tuple[Record, Spec]:
 
 
 def kind_in(run_id: str) -> str:
-    """The kind of run that an id says: 20261121-101503-train-digits-7f3a."""
+    """The kind of run in an id such as 20261121-101503-train-digits-7f3a."""
     return "".join(run_id.split("-")[2:3])
 
 
 def read_job(folder: Path) -> dict[str, Any]:
-    """What the engine has noted of a run, nothing where it has not noted anything. Raises
-    RunError."""
+    """The content of job.json; empty if there is no such file. Raises RunError."""
     value = _object(folder, JOB)
     if value is None:
         return {}
@@ -199,8 +197,8 @@ def read_job(folder: Path) -> dict[str, Any]:
 
 
 def read_result(folder: Path, kind: str = "") -> dict[str, Any] | None:
-    """The result of a run, None where there is none (yet); with `kind`, also checked for what a
-    result of this kind holds. Raises RunError."""
+    """The content of result.json; None if there is none (yet). With `kind`, the fields that a
+    result of this kind must have are checked. Raises RunError."""
     value = _object(folder, RESULT)
     if value is not None and kind in _RESULTS:
         _checked(folder, RESULT, _RESULTS[kind], value, _COPY)
@@ -218,7 +216,7 @@ def _unreadable(folder: Path, file: str, why: str, mend: str) -> RunError:
 
 
 def _object(folder: Path, file: str) -> dict[str, Any] | None:
-    """The JSON object in a file, None where there is no file. Raises RunError."""
+    """The JSON object in a file; None if there is no file. Raises RunError."""
     mend = _ANEW if file == JOB else _COPY
     try:
         data = (folder / file).read_bytes()

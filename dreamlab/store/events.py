@@ -26,7 +26,7 @@ Event = dict[str, Any]
 
 
 class EventWriter:
-    """Appends events; a torn last line left by a killed worker is cut off first."""
+    """Appends events. An incomplete last line, left by a killed worker, is removed first."""
 
     def __init__(self, path: Path, attempt: int):
         self.path, self.attempt = path, attempt
@@ -38,8 +38,8 @@ class EventWriter:
         self._file = open(path, "ab", buffering=0)
 
     def write(self, type: str, **fields: Any) -> None:
-        """Appends one event of the module's list. Raises OSError where the disk is full, with the
-        log left whole."""
+        """Appends one event of the types above. Raises OSError if the disk is full; the log then
+        holds complete lines only."""
         if type == "metric":
             bad = sorted(
                 name for name, value in fields["values"].items() if not math.isfinite(value)
@@ -64,15 +64,15 @@ class EventWriter:
 
 
 class EventReader:
-    """Reads only whole lines, from a byte cursor; lines that are no event of the module's list are
-    passed over."""
+    """Reads new complete lines, from a byte position. Lines that are not valid events
+    are skipped."""
 
     def __init__(self, path: Path, cursor: int = 0):
         self.path, self.cursor = path, cursor
 
     def read(self) -> list[Event]:
-        """Events since the last call. A file that has shrunk (a torn line was cut) is read on from
-        its new end."""
+        """Events since the last call. If the file became shorter (an incomplete line was removed),
+        reading goes on from its new end."""
         try:
             size = os.stat(self.path).st_size
             if size <= self.cursor:
@@ -108,12 +108,11 @@ _MAY: dict[str, _Kinds] = {
     "eta_seconds": (int, float, type(None)),
 }
 STATES = frozenset({"running", "stopping", "stopped", "done", "failed"})
-"""What a worker may write of itself."""
+"""States that a worker may write."""
 
 
 def parse(line: bytes) -> Event | None:
-    """The event of a line, None where it is none: not JSON, or a key is missing or of another
-    type."""
+    """The event in a line; None if it is not JSON, or a key is missing or has another type."""
     try:
         event = json.loads(line, parse_constant=_refuse)
     except (ValueError, RecursionError):

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from dreamlab.paths import program
 from dreamlab.settings import EXPERIMENT_KINDS, Spec
 from dreamlab.store.contents import RECORD, Record, RunError, read_job, read_record, read_result
 from dreamlab.store.files import disk_use, write_json
@@ -41,7 +42,7 @@ class Folders:
 
 
 class Run:
-    """One run directory. Cheap to make; reads happen when asked."""
+    """One run directory. Files are read on demand."""
 
     def __init__(self, path: Path):
         self.path, self.id = path, path.name
@@ -54,7 +55,8 @@ class Run:
 
     @property
     def record(self) -> Record:
-        """Raises RunError where spec.json is missing, damaged or of another version."""
+        """The content of spec.json. Raises RunError if it is missing, damaged or of another
+        version."""
         return self._contents()[0]
 
     @property
@@ -70,7 +72,8 @@ class Run:
         return self.record.kind in EXPERIMENT_KINDS
 
     def problem(self) -> str:
-        """Why spec.json cannot be read and what can be done, in one sentence; "" where it can."""
+        """Why spec.json cannot be read and what can be done, in one sentence; "" if it
+        can be read."""
         try:
             self._contents()
         except RunError as error:
@@ -78,22 +81,21 @@ class Run:
         return ""
 
     def status(self) -> RunStatus:
-        """The state and the fold of all events, read afresh. A page keeps a StatusReader
+        """The status from all events, read again at every call. A page keeps a StatusReader
         instead."""
         if problem := self.problem():
             return unreadable(problem)
         return StatusReader(self.path, self.kind).refresh()
 
     def result(self) -> dict[str, Any] | None:
-        """The content of result.json; None where it is absent or cannot be read."""
+        """The content of result.json; None if it is absent or cannot be read."""
         try:
             return read_result(self.path)
         except RunError:
             return None
 
     def job(self) -> dict[str, Any]:
-        """The content of job.json, empty where it is absent. Raises RunError where it is
-        damaged."""
+        """The content of job.json; empty if it is absent. Raises RunError if it is damaged."""
         return read_job(self.path)
 
     def disk_use(self) -> int:
@@ -146,11 +148,11 @@ class RunStore:
                 return sorted(
                     (e.name for e in entries if _ID.fullmatch(e.name) and e.is_dir()), reverse=True
                 )
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
 
     def __iter__(self) -> Iterator[Run]:
-        """Runs whose spec.json can be read, newest first; `get` gives the others too."""
+        """Runs whose spec.json can be read, newest first. `get` also returns the others."""
         for run_id in self.ids():
             run = Run(self.folder / run_id)
             if not run.problem():
@@ -164,8 +166,7 @@ class RunStore:
         found = [i for i in ids if i == wanted] or [i for i in ids if wanted and wanted in i]
         if not found:
             raise RunError(
-                f"There is no run {name!r} in {self.folder}; `python -m dreamlab runs list` names"
-                " them."
+                f"There is no run {name!r} in {self.folder}; `{program()} runs list` names them."
             )
         if len(found) > 1:
             raise RunError(

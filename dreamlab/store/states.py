@@ -8,5 +8,5 @@ State = Literal[
     "queued", "running", "stopping", "stopped", "done", "failed", "interrupted", "unreadable"
 ]
 UNREADABLE = "unreadable"
-"""A run directory that cannot be read: shown, never written."""
+"""State shown for a run directory that cannot be read. It is never written."""
 ACTIVE: frozenset[str] = frozenset({"queued", "running", "stopping", "interrupted"})

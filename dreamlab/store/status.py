@@ -37,8 +37,8 @@ class RunStatus:
 
 
 class StatusReader:
-    """Follows one run directory. Steps that a resumed attempt did again replace the first ones. A
-    job.json or a result.json that cannot be read makes the run unreadable."""
+    """Reads the status of one run directory. Steps that a resumed attempt repeated replace the
+    earlier ones. If job.json or result.json cannot be read, the run is unreadable."""
 
     def __init__(self, path: Path, kind: str = ""):
         self.path, self.kind = path, kind
@@ -143,7 +143,7 @@ class StatusReader:
 
 
 def unreadable(problem: str) -> RunStatus:
-    """The status of a run directory that cannot be read, for the reason given."""
+    """The status of a run directory that cannot be read; `problem` is the reason."""
     return RunStatus(state=UNREADABLE, error=problem)
 
 

@@ -17,9 +17,10 @@ import re
 import tomllib
 import typing
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
+from dreamlab.paths import STUDIES
+from dreamlab.settings import exact
 from dreamlab.settings.names import ScaleName, StudyName
 from dreamlab.studies.model import (
     AmountStep,
@@ -32,7 +33,6 @@ from dreamlab.studies.model import (
     StudyPart,
 )
 
-FOLDER = Path(__file__).parent
 SHARED = "shared"
 KEYS = {
     "study",
@@ -83,7 +83,7 @@ def load(name: str) -> Study:
 
 @functools.cache
 def _read(name: str) -> dict[str, Any]:
-    file = FOLDER / f"{name}.toml"
+    file = STUDIES / f"{name}.toml"
     if not file.is_file():
         raise ValueError("the file is missing")
     return tomllib.loads(file.read_text(encoding="utf-8"))
@@ -297,11 +297,7 @@ def _filled(value: Any, names: Mapping[str, Any]) -> Any:
     whole = NAME.fullmatch(value)
     if whole and whole[1] in names:
         return names[whole[1]]
-    return NAME.sub(lambda m: _text(names[m[1]]) if m[1] in names else m[0], value)
-
-
-def _text(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return NAME.sub(lambda m: exact(names[m[1]]) if m[1] in names else m[0], value)
 
 
 def _listed(value: Any) -> tuple[Any, ...]:

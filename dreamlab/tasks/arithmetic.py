@@ -1,9 +1,14 @@
-"""Number formats fp32, bf16 and fp16: what a device supports and which is faster."""
+"""fp32, bf16 or fp16: what a device can do, and which is faster.
+
+bf16 and fp32 are timed in turns. Two turns next to each other are a pair, so that a machine that
+grows busy slows both sides alike; the median ratio of the pairs decides.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import statistics
+from collections.abc import Sequence
 
 import torch
 
@@ -29,18 +34,36 @@ def autocast(device: torch.device, precision: str) -> contextlib.AbstractContext
     return torch.autocast(device.type, torch.float16 if precision == "fp16" else torch.bfloat16)
 
 
+def turn(number: int) -> str:
+    """What turn 1, 2, ... is computed in; in every other pair fp32 goes first."""
+    return "bf16" if number % 4 in (0, 1) else "fp32"
+
+
+def ratios(seconds: Sequence[float]) -> list[float]:
+    """bf16's time as a share of fp32's in every full pair; `seconds` of turn 1, 2, ..."""
+    found = []
+    for first in range(0, len(seconds) - 1, 2):
+        a, b = seconds[first], seconds[first + 1]
+        found.append(a / b if turn(first + 1) == "bf16" else b / a)
+    return found
+
+
+def faster(shares: Sequence[float]) -> str:
+    """bf16 where the median of these ratios saves enough, otherwise fp32."""
+    return "bf16" if statistics.median(shares) < 1 - BF16_MUST_SAVE else "fp32"
+
+
 class PrecisionProbe:
-    """Chooses fp32 or bf16 while the first training steps run, which take turns: two of each load
-    kernels, then each pair of neighbours is one ratio, so that a machine that grows busy changes
-    both sides alike. The median ratio decides; it does so early where all pairs so far are far on
+    """Chooses fp32 or bf16 while the first training steps run, which take turns. The first two
+    pairs load kernels and do not count. The answer comes early where all pairs so far are far on
     one side.
 
     An answer is kept in the cache for this kind of machine and network, so that later runs begin
-    with it.
+    with it. `choice` is empty as long as nothing is chosen.
     """
 
-    WARM_UP, FEWEST, MOST = 4, 4, 8
-    """Steps that do not count; pairs before an early answer, and before any."""
+    WARM_UP, FEWEST, MOST = 2, 4, 8
+    """Pairs that do not count; that count before an early answer, and before any."""
     CLEAR = 0.15
     """How far from the border every pair lies where the answer is early."""
 
@@ -62,23 +85,25 @@ class PrecisionProbe:
                 self.choice = "bf16" if bool(known["bf16"]) else "fp32"
 
     def precision(self, step: int) -> str:
-        """What step 1, 2, ... of this process should use; in every other pair fp32 goes first."""
-        return self.choice or ("bf16" if step % 4 in (0, 1) else "fp32")
+        """What step 1, 2, ... of this process should use."""
+        return self.choice or turn(step)
 
-    def record(self, step: int, seconds: float) -> None:
+    def record(self, seconds: float) -> None:
         """How long a step took; called for every step in turn."""
-        if self.choice or step <= self.WARM_UP:
+        if self.choice:
             return
         self._times.append(seconds)
-        if len(self._times) % 2:
+        found, border = ratios(self._times)[self.WARM_UP :], 1 - BF16_MUST_SAVE
+        if len(self._times) % 2 or len(found) < self.FEWEST:
             return
-        ratios = []
-        for i in range(0, len(self._times), 2):
-            first, second = self._times[i : i + 2]
-            bf16_first = self.precision(self.WARM_UP + 1 + i) == "bf16"
-            ratios.append(first / second if bf16_first else second / first)
-        border = 1 - BF16_MUST_SAVE
-        clear = max(ratios) < border - self.CLEAR or min(ratios) > border + self.CLEAR
-        if len(ratios) >= self.MOST or (len(ratios) >= self.FEWEST and clear):
-            self.choice = "bf16" if statistics.median(ratios) < border else "fp32"
+        clear = max(found) < border - self.CLEAR or min(found) > border + self.CLEAR
+        if len(found) >= self.MOST or clear:
+            self.choice = faster(found)
             self._cache.put(self._key, bf16=torch.tensor(self.choice == "bf16").numpy())
+
+    def settle(self) -> None:
+        """Chooses from the pairs so far, where there are any after the first; nothing is
+        remembered."""
+        found = ratios(self._times)
+        if not self.choice and len(found) >= self.WARM_UP:
+            self.choice = faster(found[self.WARM_UP :] or found[-1:])

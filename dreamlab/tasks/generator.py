@@ -63,7 +63,8 @@ class TrainedGenerator:
     ) -> torch.Tensor:
         """The network's output in float32."""
         with autocast(self.device, self.precision):
-            return self.network(x, t, labels, low_t).float()
+            output: torch.Tensor = self.network(x, t, labels, low_t).float()
+        return output
 
 
 def to_uint8(x: torch.Tensor) -> np.ndarray:
@@ -126,7 +127,7 @@ def load_generator(run: Path, device: torch.device, checkpoint: str = "") -> Tra
         reason = str(error).splitlines()[0]
         raise TaskError(f"{name} does not fit this version of DreamLab: {reason}") from None
     network.requires_grad_(False).eval()
-    network = network.to(device=device, memory_format=torch.channels_last)
+    network = network.to(device).to(memory_format=torch.channels_last)
     return TrainedGenerator(network, spec, step, device, metadata.get("precision", "fp32"))
 
 

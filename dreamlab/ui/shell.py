@@ -10,12 +10,12 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup, escape
 
+from dreamlab.paths import ASSETS
 from dreamlab.service import RunRow, Service
 from dreamlab.store import disk_use
 from dreamlab.ui.forms.spec_form import refused
 from dreamlab.ui.render import part
 from dreamlab.ui.tabs import BY_NAME, BY_TITLE, TABS, of_kind
-from dreamlab.ui.theme import ASSETS
 from dreamlab.ui.view import QUIET, Pages, View, from_query
 from dreamlab.ui.words import time_left
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import functools
 import re
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-ASSETS = Path(__file__).resolve().parents[2] / "assets"
+from dreamlab.paths import ASSETS
+
 SCALE = ("real", "mix-25", "mix-50", "mix-75", "synthetic")
 """The one colour scale: a mix lies between real and synthetic by its synthetic fraction."""
 

@@ -23,7 +23,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 os.environ["TQDM_DISABLE"] = "1"
 # as our workers set it, for all: threads that spin while they wait lose most to whatever else runs
@@ -38,8 +37,6 @@ import torch  # noqa: E402
 from dreamlab.architecture.cost import parameter_count  # noqa: E402
 from dreamlab.architecture.network import Network, network_on  # noqa: E402
 from dreamlab.data import catalog  # noqa: E402
-from dreamlab.diffusion.optim import FlatOptimizer, is_matrix  # noqa: E402
-from dreamlab.diffusion.unet import UNet  # noqa: E402
 from dreamlab.settings import SynthesizeSpec, TrainSpec, make  # noqa: E402
 from dreamlab.tasks.synthesize.pipeline import Pipeline  # noqa: E402
 from dreamlab.tasks.train.trainer import Trainer  # noqa: E402
@@ -284,38 +281,6 @@ def _kilobytes(name: str) -> int:
     return int(next(line.split()[1] for line in lines if line.startswith(f"{name}:")))
 
 
-def muon(repeats: int) -> tuple[float, float, float]:
-    """Seconds a step of our Muon on one flat buffer (float32, with AdamW for the rest), of torch's
-    on the same matrices as it is (its iteration is in bf16), and of torch's in float32; three
-    iterations each."""
-    network = UNet(network_on(make(TrainSpec, {"base_width": 56}), 32, 3, 10))
-    other = UNet(network.network)
-    flat = FlatOptimizer(network, "muon")
-    matrices = [
-        p.detach().reshape(p.shape[0], -1) for n, p in other.named_parameters() if is_matrix(n, p)
-    ]
-    flattened = [torch.nn.Parameter(p) for p in matrices]
-    theirs = torch.optim.Muon(flattened, lr=1e-3, ns_steps=3)
-
-    def exactly() -> None:
-        with mock.patch.object(torch.Tensor, "bfloat16", torch.Tensor.float):
-            theirs.step()
-
-    times: tuple[list[float], ...] = ([], [], [])
-    for number in range(1, repeats + 3):
-        flat.grad.normal_()
-        for p in flattened:
-            p.grad = torch.randn_like(p)
-        for spent, step in zip(
-            times, (lambda n=number: flat.step(n, 1e-3, 1e-3), theirs.step, exactly), strict=True
-        ):
-            began = time.perf_counter()
-            step()
-            spent.append(time.perf_counter() - began)
-    ours, as_it_is, in_float32 = (statistics.median(t[2:]) for t in times)
-    return ours, as_it_is, in_float32
-
-
 def table(full: bool) -> None:
     """Prints one Markdown table; a ratio says how many times as fast as diffusers at the same
     precision."""
@@ -349,11 +314,6 @@ def table(full: bool) -> None:
                     f" {held} |",
                     flush=True,
                 )
-    own, theirs, exact = (1e3 * t for t in muon(21 if full else 7))
-    print(
-        f"\nMuon: {own:.1f} ms a step on a flat buffer; torch.optim.Muon {theirs:.1f} ms (bf16), in"
-        f" float32 {exact:.1f} ms."
-    )
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
-"""Every bound of an import and the check of each: a ZIP bomb, a huge picture or a folder of
-something else ends in one sentence, before it fills memory or disk.
+"""All limits of an import and their checks. A ZIP bomb, a huge image or a wrong folder is refused
+in one sentence before it fills memory or disk.
 
-Pillow's own bound on pixels stays in force; `pictures` says it in the same words.
+Pillow's own limit on pixels stays in force; `pictures` reports it in the same words.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import numpy as np
 from dreamlab.data.imageset import DataError
 
 MIN_SIDE = 4
-"""Pixels: a smaller picture shows nothing."""
+"""Smallest side of an image in pixels."""
 SMALL_ZIP, GROWTH = 2**28, 100
-"""Pictures hardly shrink in a ZIP: one that unpacks to more than `SMALL_ZIP` bytes and to more than
+"""Images hardly compress. A ZIP that unpacks to more than `SMALL_ZIP` bytes and to more than
 `GROWTH` times its own size holds something else."""
 LABEL_BYTES = 4096
 """Bytes of one label or class name in an array."""
@@ -24,9 +24,9 @@ LABEL_BYTES = 4096
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """Bounds of an import: files, pixels and bytes of one picture, bytes that a ZIP unpacks to,
-    classes. Methods named check_ raise DataError; those named refused_ give the reason why one
-    picture is left out, or ""."""
+    """Limits of an import: files, pixels and bytes per image, bytes that a ZIP unpacks to, classes.
+    Methods named check_ raise DataError. Methods named refused_ return the reason why an image is
+    left out, or ""."""
 
     files: int = 2_000_000
     pixels: int = 64 * 2**20
@@ -35,13 +35,13 @@ class Limits:
     classes: int = 10_000
 
     def refused_size(self, width: int, height: int) -> str:
-        """For the sides of a picture, from its header."""
+        """Checks the sides of an image, from its header."""
         if width * height > self.pixels:
             return "too many pixels"
         return f"smaller than {MIN_SIDE} pixels" if min(width, height) < MIN_SIDE else ""
 
     def refused_file(self, data: bytes) -> str:
-        """For a file of which at most `file_bytes` + 1 bytes were read."""
+        """Checks a file of which at most `file_bytes` + 1 bytes were read."""
         return "too large a file" if len(data) > self.file_bytes else ""
 
     def check_folder(self, folder: Path, files: int) -> None:
@@ -60,7 +60,7 @@ class Limits:
         return min(self.unpacked_bytes, max(SMALL_ZIP, GROWTH * zip_bytes))
 
     def check_unpacked(self, unpacked: int, zip_bytes: int) -> None:
-        """For the bytes that have come out of a ZIP so far, whatever its headers say."""
+        """Checks the bytes unpacked from a ZIP so far, whatever its headers say."""
         most = self.most_unpacked(zip_bytes)
         if unpacked > most:
             raise DataError(
@@ -73,7 +73,7 @@ class Limits:
             raise DataError(f"{file} holds {images:,} images; at most {self.files:,} are taken.")
 
     def check_row_size(self, name: str, width: int, height: int) -> None:
-        """For the sides of the images of an array, from its header."""
+        """Checks the sides of the images in an array, from its header."""
         if width * height > self.pixels or width * height == 0:
             raise DataError(
                 f"{name} holds images of {width}x{height} pixels; 1 to {self.pixels:,} pixels are"
@@ -81,7 +81,7 @@ class Limits:
             )
 
     def check_labels(self, name: str, shape: tuple[int, ...], dtype: np.dtype, count: int) -> None:
-        """For an array of `count` labels or names, from its header, before it is read."""
+        """Checks an array of `count` labels or names, from its header, before it is read."""
         if int(np.prod(shape, dtype=object)) * dtype.itemsize > LABEL_BYTES * count:
             raise DataError(f"{name} has shape {shape} of {dtype}, too much for labels.")
 

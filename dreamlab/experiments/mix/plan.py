@@ -10,7 +10,7 @@ from typing import Any
 from dreamlab.data import mixing
 from dreamlab.data.selection import available, real_data
 from dreamlab.experiments.children import Child
-from dreamlab.settings import ClassifierRecipe, MixSpec, RealData, SpecError
+from dreamlab.settings import ClassifierRecipe, MixSpec, RealData, SpecError, exact
 
 OWN, ARM, ALL = "own", "arm", "all"
 TRAINED_HERE = {
@@ -70,8 +70,8 @@ def controls(spec: MixSpec) -> list[str]:
     factor = max([a.amount for a in map(mixing.parse, spec.arms) if a.form == "add"], default=1.0)
     usual = {
         "augmented": [] if spec.augment else ["augmented"],
-        "duplicated": [f"duplicated+{factor:g}x"],
-        "noise": [f"noise+{factor:g}x"],
+        "duplicated": [f"duplicated+{exact(factor)}x"],
+        "noise": [f"noise+{exact(factor)}x"],
         "synthetic": [],
     }
     named = [a.name for a in map(mixing.parse, spec.arms) if not a.needs_set and a.form != "real"]

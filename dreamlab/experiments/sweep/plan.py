@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dreamlab.experiments.children import Child, Runs, train_run
-from dreamlab.settings import DEFAULT_VALUES, SpecError, SweepSpec, TrainSpec
+from dreamlab.settings import DEFAULT_VALUES, SpecError, SweepSpec, TrainSpec, exact
 
 
 def plan(spec: SweepSpec, runs: Runs) -> list[Child]:
@@ -16,17 +16,17 @@ def plan(spec: SweepSpec, runs: Runs) -> list[Child]:
         if spec.axis == "num_train_timesteps":
             children.append(
                 Child(
-                    f"generator:{x:g}",
+                    f"generator:{exact(x)}",
                     "train",
                     {**trained.model_dump(), "num_train_timesteps": int(x)},
                 )
             )
-            source = f"@generator:{x:g}"
+            source = f"@generator:{exact(x)}"
         else:
             at[spec.axis] = x if spec.axis == "guidance_weight" else int(x)
         children.append(
             Child(
-                f"set:{x:g}",
+                f"set:{exact(x)}",
                 "synthesize",
                 {
                     "source": source,
@@ -40,10 +40,10 @@ def plan(spec: SweepSpec, runs: Runs) -> list[Child]:
         )
         children.append(
             Child(
-                f"fidelity:{x:g}",
+                f"fidelity:{exact(x)}",
                 "fidelity",
                 {
-                    "images": f"@set:{x:g}",
+                    "images": f"@set:{exact(x)}",
                     "extractor": spec.extractor,
                     "inception_weights": spec.inception_weights,
                     "device": spec.device,

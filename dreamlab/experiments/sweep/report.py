@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from dreamlab.experiments.children import Children, Status
 from dreamlab.fidelity import metrics
-from dreamlab.settings import SweepSpec
+from dreamlab.settings import SweepSpec, exact
 from dreamlab.store import Run, RunStore
 
 
@@ -24,14 +24,14 @@ def report(run: Run, store: RunStore, status: Status | None = None) -> dict[str,
     extractor = reference = images = None
     for x, role in places:
         state, result = children.status(role), children.result(role)
-        made = children.result(f"set:{x:g}")
-        trained = children.result(f"generator:{x:g}")
+        made = children.result(f"set:{exact(x)}")
+        trained = children.result(f"generator:{exact(x)}")
         found.append(
             {
                 "x": x,
-                "synthesize": children.ids.get(f"set:{x:g}", ""),
+                "synthesize": children.ids.get(f"set:{exact(x)}", ""),
                 "fidelity": children.ids[role],
-                "generator": children.ids.get(f"generator:{x:g}", spec.source),
+                "generator": children.ids.get(f"generator:{exact(x)}", spec.source),
                 "state": state.state if state else "missing",
                 "error": state.error if state else "",
                 "metrics": result["metrics"] if result else [],

@@ -8,7 +8,7 @@ import hashlib
 import io
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any, cast
 
 import numpy as np
@@ -20,16 +20,17 @@ from torchmetrics.functional.classification import (
 )
 
 from dreamlab.classifiers.base import Classifier
-from dreamlab.classifiers.networks import ImageSource, build, outputs, parameters
+from dreamlab.classifiers.networks import build, outputs, parameters
 from dreamlab.data import catalog, mixing
+from dreamlab.data.imageset import ImageSource
 from dreamlab.settings import ClassifySpec
 from dreamlab.stats import cell, correct, macro_f1
 from dreamlab.store import write_bytes
 from dreamlab.store.cache import array_hash
-from dreamlab.tasks.classify.image_sources import JoinedImages
 from dreamlab.tasks.classify.training import Fit, Recipe
 from dreamlab.tasks.classify.training_set import Drawn, TrainingSet, mixed
 from dreamlab.tasks.context import Stopped, TaskContext, TaskError, resize_message
+from dreamlab.tasks.image_sources import JoinedImages
 
 Event = dict[str, Any]
 RECIPE_VERSION = 2
@@ -125,8 +126,10 @@ def score(found: dict[str, np.ndarray], labels: np.ndarray, classes: int) -> dic
     }
 
 
-def _fit(ctx: TaskContext, work: PreparedArm, seed: int, drawn: Drawn) -> Iterator[Event]:
-    """Trains one seed and returns its predictions; None if it was stopped."""
+def _fit(
+    ctx: TaskContext, work: PreparedArm, seed: int, drawn: Drawn
+) -> Generator[Event, None, dict[str, np.ndarray] | None]:
+    """Trains one seed and gives its predictions, or None where a stop came first."""
     steps, seeds = work.recipe.steps, work.spec.seeds
     began, said = time.monotonic(), 0.0
     fit = Fit(work.recipe, drawn.images, drawn.labels, work.classes, seed, ctx.device)

@@ -5,32 +5,27 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
-from collections.abc import Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
 from dreamlab.classifiers.base import Classifier
-from dreamlab.classifiers.networks import ImageSource, build, normalise
+from dreamlab.classifiers.networks import build, normalise
 from dreamlab.data import catalog
+from dreamlab.data.imageset import ImageSource
 from dreamlab.settings import ClassifySpec
+from dreamlab.settings.budget import classifier_steps
 from dreamlab.tasks.arithmetic import autocast, has_fast_bf16
+from dreamlab.tasks.batches import Batches, order_in_turn
 from dreamlab.tasks.classify.augmentation import AUGMENTS, fit_for
 from dreamlab.tasks.torch_device import prepare
-from dreamlab.tasks.train.batches import fits
 
 WARM_UP, MOMENTUM = 0.1, 0.9
 RESIDENT_BYTES = 2**30
 """Images above this size are not copied to memory when a CPU trains. A GPU holds what fits into its
 memory."""
-AT_ONCE = 4096
-"""Images gathered at once."""
-INDICES_AHEAD = 32
-"""Batches whose indices are sent to the device together. One transfer per batch would make a GPU
-wait."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,12 +48,8 @@ class Recipe:
 
     @classmethod
     def of(cls, spec: ClassifySpec, images: int) -> Recipe:
-        """The recipe of a spec for an arm with this many images."""
-        steps = (
-            spec.steps
-            if spec.budget == "steps"
-            else max(1, round(spec.epochs * images / spec.batch_size))
-        )
+        """The recipe of a spec for an arm of this many images."""
+        steps = classifier_steps(spec, images)
         augmented = spec.augment or spec.arm == "augmented"
         return cls(
             spec.classifier,
@@ -107,8 +98,9 @@ class Fit:
             "bf16" if self.device.type == "cuda" and has_fast_bf16(self.device) else "fp32"
         )
         self.source = images
-        self.resident = self._may_lie_there() if resident is None else resident
-        self.labels = torch.from_numpy(labels.copy()).to(self.device)
+        if resident is None and self.device.type == "cpu" and _nbytes(images) > RESIDENT_BYTES:
+            resident = False
+        self.labels, self.resident = labels, resident
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             network = build(recipe.classifier, images.shape[3], images.shape[1], classes)
@@ -123,10 +115,10 @@ class Fit:
         recipe, augment = self.recipe, AUGMENTS.get(self.recipe.augment)
         optimizer = _optimizer(recipe, self.network)
         noise = torch.Generator(self.device).manual_seed(self.seed)
-        batches = self._resident_batches() if self.resident else self._streamed_batches()
         self.network.train()
-        with contextlib.closing(batches):
-            for step, (images, labels) in zip(range(recipe.steps), batches, strict=False):
+        with contextlib.closing(self._batches()) as batches:
+            for step in range(recipe.steps):
+                images, labels = batches.batch(step)
                 x = normalise(images)
                 if augment is not None:
                     x = augment(x, noise)
@@ -135,7 +127,7 @@ class Fit:
                 optimizer.zero_grad(set_to_none=True)
                 with self._chance(step), autocast(self.device, self.precision):
                     loss = F.cross_entropy(self.network(x), labels)
-                loss.backward()
+                loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
                 yield step + 1
 
@@ -150,51 +142,16 @@ class Fit:
             torch.manual_seed(int(np.random.SeedSequence([self.seed, step]).generate_state(1)[0]))
             yield
 
-    def _may_lie_there(self) -> bool:
-        nbytes = math.prod(self.source.shape)
-        return fits(nbytes, self.device) and (
-            self.device.type == "cuda" or nbytes <= RESIDENT_BYTES
+    def _batches(self) -> Batches:
+        """Their order is part of what RECIPE_VERSION stands for."""
+        order = order_in_turn(self.seed, self.source.shape[0])
+        return Batches(
+            self.source, self.labels, self.device, self.recipe.batch_size, order, self.resident
         )
 
-    def _resident_batches(self) -> Generator[tuple[Tensor, Tensor], None, None]:
-        images = torch.empty(tuple(self.source.shape), dtype=torch.uint8, device=self.device)
-        for start in range(0, len(images), AT_ONCE):
-            part = torch.from_numpy(np.array(self.source[start : start + AT_ONCE]))
-            images[start : start + len(part)] = part
-        stream = self._batches()
-        while True:
-            for index in torch.from_numpy(
-                np.stack([next(stream) for _ in range(INDICES_AHEAD)])
-            ).to(self.device):
-                yield images[index], self.labels[index]
 
-    def _streamed_batches(self) -> Generator[tuple[Tensor, Tensor], None, None]:
-        """Batches, each read by another thread while the one before is used."""
-
-        def read(index: np.ndarray) -> tuple[Tensor, Tensor]:
-            images = torch.from_numpy(np.asarray(self.source[index]))
-            return (
-                images.pin_memory() if self.device.type == "cuda" else images
-            ), torch.from_numpy(index)
-
-        stream = self._batches()
-        with ThreadPoolExecutor(1, thread_name_prefix="images") as reader:
-            ahead = reader.submit(read, next(stream))
-            while True:
-                images, index = ahead.result()
-                ahead = reader.submit(read, next(stream))
-                yield images.to(self.device, non_blocking=True), self.labels[index.to(self.device)]
-
-    def _batches(self) -> Iterator[np.ndarray]:
-        # permutations one after the other, cut into equal batches: every image is used equally
-        # often, and batch norm never gets a nearly empty last batch
-        rng = np.random.default_rng([self.seed, 2])
-        left = np.zeros(0, dtype=np.int64)
-        while True:
-            while len(left) < self.recipe.batch_size:
-                left = np.concatenate([left, rng.permutation(self.source.shape[0])])
-            yield left[: self.recipe.batch_size]
-            left = left[self.recipe.batch_size :]
+def _nbytes(images: ImageSource) -> int:
+    return math.prod(images.shape)
 
 
 def _optimizer(recipe: Recipe, network: Classifier) -> torch.optim.Optimizer:
@@ -210,5 +167,8 @@ def _optimizer(recipe: Recipe, network: Classifier) -> torch.optim.Optimizer:
         return torch.optim.SGD(
             groups, lr=recipe.learning_rate, momentum=MOMENTUM, nesterov=True, fused=True
         )
-    kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[recipe.optimizer]
-    return kind(groups, lr=recipe.learning_rate, fused=True)
+    kinds: dict[str, type[torch.optim.Adam]] = {
+        "adamw": torch.optim.AdamW,
+        "adam": torch.optim.Adam,
+    }
+    return kinds[recipe.optimizer](groups, lr=recipe.learning_rate, fused=True)

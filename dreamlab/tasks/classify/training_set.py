@@ -8,19 +8,13 @@ from typing import Any
 import numpy as np
 
 from dreamlab.checks.synthetic_set import check_images
-from dreamlab.classifiers.networks import ImageSource
 from dreamlab.data import catalog, imageset, mixing, selection
+from dreamlab.data.imageset import ImageSource
 from dreamlab.settings import ClassifySpec, ImportSpec, SpecError, SynthesizeSpec, TrainSpec
 from dreamlab.store import Run, RunError
 from dreamlab.store.cache import array_hash
-from dreamlab.tasks.classify.image_sources import (
-    JoinedImages,
-    NoiseImages,
-    at_size,
-    data_hash,
-    set_hash,
-)
 from dreamlab.tasks.context import TaskContext, TaskError
+from dreamlab.tasks.image_sources import JoinedImages, NoiseImages, at_size, data_hash, set_hash
 
 
 @dataclasses.dataclass(frozen=True)

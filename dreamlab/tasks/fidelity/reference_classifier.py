@@ -19,9 +19,9 @@ from dreamlab.data import catalog
 from dreamlab.fidelity.extractors import ClassifierExtractor
 from dreamlab.store.cache import array_hash
 from dreamlab.tasks.classify.augmentation import fit_for
-from dreamlab.tasks.classify.image_sources import JoinedImages, data_hash
 from dreamlab.tasks.classify.training import Fit, Recipe
 from dreamlab.tasks.context import Stopped, TaskContext
+from dreamlab.tasks.image_sources import JoinedImages, data_hash
 
 Event = dict[str, Any]
 VERSION = 1

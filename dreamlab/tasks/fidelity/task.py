@@ -248,10 +248,10 @@ def _metrics(
                 found = metric.load()(x, y, kept)
                 known[metric.key] = [found.mean, found.low, found.high]
         ctx.cache.put(cache_key, values=np.array(list(known.values())), keys=np.array(list(known)))
-    rows = [(m, *known[m.key]) for m in wanted]
+    names = ("value", "low", "high")
     return [
-        {"name": m.name, "value": value, "low": low, "high": high, "unit": m.unit}
-        for m, value, low, high in rows
+        {"name": m.name, **dict(zip(names, known[m.key], strict=True)), "unit": m.unit}
+        for m in wanted
     ]
 
 

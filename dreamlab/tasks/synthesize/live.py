@@ -44,7 +44,7 @@ class LiveSampler:
     def release(self) -> None:
         """Drops the models, for runs that need the memory."""
         self._held.clear()
-        if torch.cuda.is_initialized():
+        if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
             torch.cuda.empty_cache()
 
     def frames(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -13,7 +13,7 @@ import torch
 from dreamlab.checks.sampling import check_cascade, check_guide, check_sampling
 from dreamlab.diffusion.guidance import Guidance, Low, denoiser
 from dreamlab.diffusion.process import diffuse, noise_level, upsample
-from dreamlab.diffusion.samplers import SAMPLERS, NoiseStream, Reverse, Step
+from dreamlab.diffusion.samplers import NoiseStream, Reverse, Step, find_sampler
 from dreamlab.noise.timesteps import evaluations
 from dreamlab.settings import SpecError, SynthesizeSpec
 from dreamlab.settings.guidance import guidance_weight
@@ -153,7 +153,8 @@ class Pipeline:
         denoise = denoiser(g.model, y, self._guidance(stage), guide, self._low(g, low, noise))
         yield Step(0, spec.num_steps, len(g.alpha_bar) - 1, x, torch.zeros_like(x))
         reverse = Reverse(spec.eta, spec.variance, spec.logvar_coefficient)
-        yield from SAMPLERS[spec.sampler](denoise, x, g.alpha_bar, spec.num_steps, noise, reverse)
+        sample = find_sampler(spec.sampler)
+        yield from sample(denoise, x, g.alpha_bar, spec.num_steps, noise, reverse)
 
     def _low(self, g: TrainedGenerator, low: torch.Tensor | None, noise: NoiseStream) -> Low | None:
         """The input of a super-resolution model, with noise from its own stream (Ho et al. 2022,

@@ -4,7 +4,6 @@ the other images in its batch."""
 from __future__ import annotations
 
 import dataclasses
-import statistics
 import time
 
 import numpy as np
@@ -12,7 +11,7 @@ import torch
 
 from dreamlab.architecture.cost import multiply_adds
 from dreamlab.store import ArtefactCache
-from dreamlab.tasks.arithmetic import BF16_MUST_SAVE, has_fast_bf16
+from dreamlab.tasks.arithmetic import faster, has_fast_bf16, ratios, turn
 from dreamlab.tasks.generator import TrainedGenerator
 from dreamlab.tasks.torch_device import synchronise
 
@@ -24,7 +23,7 @@ it into another grey level; one rounding of bf16 is 4e-3."""
 WORK, FEWEST_IMAGES, MOST_IMAGES = 1e9, 4, 32
 """Multiply-adds and numbers of images of a measured pass; fewer images for a large network."""
 REPEATS, LONGEST = 5, 0.5
-"""Timed passes per number format, and the seconds after which two are enough."""
+"""Pairs of timed passes that count, and the seconds after which one will do."""
 
 
 def choose(generator: TrainedGenerator, cache: ArtefactCache) -> str:
@@ -53,34 +52,30 @@ def choose(generator: TrainedGenerator, cache: ArtefactCache) -> str:
 
 def batch_difference(generator: TrainedGenerator) -> float:
     """Largest difference between outputs for the same images in batches of 1, 3, 8 and more (large
-    networks: 1, 3 and 4), over noise levels and labels, as a share of the largest output."""
-    inputs = _inputs(generator)
-    large = generator.predict(*inputs)
-    differences = [
-        (generator.predict(*(None if v is None else v[:n] for v in inputs)) - large[:n]).abs().max()
-        for n in BATCHES
-        if n < len(large)
-    ]
+    networks: 1, 3 and 4), as a share of the largest output; over noise levels and labels."""
+    x, t, labels, low_t = _inputs(generator)
+    large, differences = generator.predict(x, t, labels, low_t), []
+    for n in (n for n in BATCHES if n < len(x)):
+        low = None if low_t is None else low_t[:n]
+        found = generator.predict(x[:n], t[:n], labels[:n], low)
+        differences.append((found - large[:n]).abs().max())
     return float(torch.stack(differences).max() / large.abs().max().clamp(min=1e-6))
 
 
 def pays(fp32: TrainedGenerator, bf16: TrainedGenerator) -> bool:
-    """Whether a forward pass is faster in bf16, by the margin that training uses."""
-    times: tuple[list[float], list[float]] = ([], [])
+    """Whether a forward pass is faster in bf16, by as much as training asks for."""
+    generators, times = {"fp32": fp32, "bf16": bf16}, list[float]()
     inputs, started = _inputs(fp32), time.perf_counter()
-    while (
-        len(times[1]) < REPEATS + 1
-    ):  # the first passes load kernels; the formats take turns, as other programs may run
-        for generator, seconds in zip((fp32, bf16), times, strict=True):
-            synchronise(generator.device)
-            began = time.perf_counter()
-            generator.predict(*inputs)
-            synchronise(generator.device)
-            seconds.append(time.perf_counter() - began)
-        if len(times[1]) > 1 and time.perf_counter() - started > LONGEST:
+    for number in range(1, 2 * (REPEATS + 1) + 1):
+        generator = generators[turn(number)]
+        synchronise(generator.device)
+        began = time.perf_counter()
+        generator.predict(*inputs)
+        synchronise(generator.device)
+        times.append(time.perf_counter() - began)
+        if number >= 4 and number % 2 == 0 and time.perf_counter() - started > LONGEST:
             break
-    ratio = statistics.median(b / a for a, b in zip(times[0][1:], times[1][1:], strict=True))
-    return ratio < 1 - BF16_MUST_SAVE
+    return faster(ratios(times)[1:]) == "bf16"  # the first pair loads kernels
 
 
 def _inputs(

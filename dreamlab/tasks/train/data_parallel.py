@@ -2,8 +2,8 @@
 gradient.
 
 The worker is process 0: it starts the others (`python -m dreamlab.tasks.train.parallel_process
-RUN_DIR ...`), tells them through a pipe to take each step, and alone writes events and files.
-accelerate sets up their communication (gloo, or nccl on CUDA).
+RUN_DIR ...`), tells them through a pipe to take each step, and alone writes events and files. They
+add up their gradients through torch.distributed: gloo on a CPU, nccl on CUDA.
 """
 
 from __future__ import annotations
@@ -12,23 +12,23 @@ import contextlib
 import json
 import logging
 import os
-import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 
+from dreamlab.paths import python_path
 from dreamlab.store import checkpoints
 from dreamlab.tasks.context import TaskContext, TaskError
 
 EXIT_ALONE = 70
-"""A process that ends because another one is gone: not the one to blame."""
-ROOT = Path(__file__).resolve().parents[3]
+"""Exit status of a process that ends because another one is gone."""
+HOST = "127.0.0.1"
 log = logging.getLogger("dreamlab.ranks")
 
 
@@ -36,9 +36,10 @@ class Ranks:
     """One of `count` processes of a training, the `index`-th from 0. `Ranks.alone()` is a training
     in one process."""
 
-    def __init__(self, index: int, count: int):
-        self.index, self.count = index, count
-        self._group: Any = None
+    def __init__(self, index: int, count: int, port: int = 0):
+        self.index, self.count, self.port = index, count, port
+        self._device: torch.device | None = None
+        """Where this process computes, once it has joined the others."""
 
     @classmethod
     def alone(cls) -> Ranks:
@@ -51,12 +52,21 @@ class Ranks:
 
     def connect(self, device: torch.device) -> None:
         """Waits until every process is there. Raises TaskError where one is not."""
-        if self.count > 1:
-            from accelerate import (
-                PartialState,
-            )  # half a second that a training on one device shall not wait for
+        if self.count == 1:
+            return
+        if device.type == "cuda":
+            torch.cuda.set_device(device)
+        dist.init_process_group(
+            "nccl" if device.type == "cuda" else "gloo",
+            store=self._meeting_point(),
+            rank=self.index,
+            world_size=self.count,
+        )
+        self._device = device
 
-            self._group = PartialState(cpu=device.type == "cpu")
+    def _meeting_point(self) -> Any:
+        """Where the processes find each other: process 0 holds it, `port` says where."""
+        return dist.TCPStore(HOST, self.port, is_master=False)  # type: ignore[attr-defined]
 
     def announce(self, progress: float, precision: str) -> None:
         """Process 0 calls this once before every step: the others take it too."""
@@ -66,7 +76,7 @@ class Ranks:
         gone."""
         if self.count > 1:
             try:
-                torch.distributed.all_reduce(flat)
+                dist.all_reduce(flat)
             except RuntimeError as error:
                 self.blame(error)
 
@@ -76,13 +86,10 @@ class Ranks:
 
     def close(self) -> None:
         """Ends the communication."""
-        if self._group is not None:
-            from accelerate import PartialState
-
+        if self._device is not None:
             with contextlib.suppress(RuntimeError):
-                self._group.destroy_process_group()
-            PartialState._reset_state()  # the next training in this process starts from its own environment
-            self._group = None
+                dist.destroy_process_group()
+            self._device = None
 
 
 class Alone(Exception):
@@ -90,56 +97,51 @@ class Alone(Exception):
 
 
 class Leader(Ranks):
-    """Process 0. Everything is created by `start`; `close` ends the other processes."""
+    """Process 0: starts the others when it is made, ends them in `close`."""
 
     GRACE = 60.0
-    """Seconds after which a training that does not notice its loss is ended from outside, as nccl
-    may wait for ever."""
+    """Seconds after a loss until this process is ended where it still waits: nccl may wait for
+    ever."""
 
     def __init__(self, ctx: TaskContext, count: int):
-        super().__init__(0, count)
+        self._store = dist.TCPStore(  # type: ignore[attr-defined]
+            HOST, 0, is_master=True, wait_for_workers=False
+        )
+        super().__init__(0, count, self._store.port)
         self._run, self._closing, self._noticed = ctx.run, threading.Event(), threading.Event()
         self._changed = threading.Condition()
         self._ready: set[int] = set()
         self._lost: dict[int, str] = {}
-        self._environment = _environment(count, ctx.threads)
-        self._before = {name: os.environ.get(name) for name in self._environment}
         self._children = [self._spawn(ctx, rank) for rank in range(1, count)]
 
     def _spawn(self, ctx: TaskContext, rank: int) -> subprocess.Popen[bytes]:
-        device = f"cuda:{rank}" if ctx.device.startswith("cuda") else "cpu"
-        command = [
-            sys.executable,
-            "-P",
-            "-m",
-            "dreamlab.tasks.train.parallel_process",
-            str(ctx.run.path),
-            "--rank",
-            str(rank),
-            "--count",
-            str(self.count),
-            "--device",
-            device,
-            "--threads",
-            str(ctx.threads),
-            "--attempt",
-            str(ctx.attempt),
-        ]
+        values = {
+            "rank": rank,
+            "count": self.count,
+            "port": self.port,
+            "device": f"cuda:{rank}" if ctx.device.startswith("cuda") else "cpu",
+            "threads": ctx.threads,
+            "attempt": ctx.attempt,
+        }
+        module = "dreamlab.tasks.train.parallel_process"
+        command = [sys.executable, "-P", "-m", module, str(ctx.run.path)]
+        for name, value in values.items():
+            command += [f"--{name}", str(value)]
+        env = {**os.environ, "OMP_NUM_THREADS": str(ctx.threads), "PYTHONPATH": python_path()}
         # in the session of this process, so that whoever ends it ends them all
-        env = {**os.environ, **self._environment, "RANK": str(rank), "LOCAL_RANK": str(rank)}
         child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env)
         threading.Thread(target=self._listen, args=(rank, child), daemon=True).start()
         return child
 
     def _listen(self, rank: int, child: subprocess.Popen[bytes]) -> None:
-        """A thread per process: its words, then its end."""
+        """A thread per process: reads its answers, then waits for its end."""
         assert child.stdout is not None
         said = ""
         for line in child.stdout:
             try:
                 answer = json.loads(line)
             except ValueError:
-                continue  # some library's greeting, from before the answers were out of its reach
+                continue  # a library wrote to stdout before the process took it away
             said = answer.get("error", said)
             with self._changed:
                 self._ready |= {rank} if "ready" in answer else set()
@@ -148,7 +150,7 @@ class Leader(Ranks):
         if self._closing.is_set():
             return
         if status == EXIT_ALONE:
-            time.sleep(0.3)  # whoever is to blame speaks first
+            time.sleep(0.3)  # the process that failed first is named first
         with self._changed:
             how = (
                 f"is gone (signal {-status})"
@@ -164,11 +166,12 @@ class Leader(Ranks):
         self._watch_the_end()
 
     def _watch_the_end(self) -> None:
-        """After a loss: frees a training that waits for the lost process, or ends it, so that the
-        engine resumes it."""
-        if self._group is not None and self._group.device.type == "cuda":
-            with contextlib.suppress(Exception):
-                torch.distributed.distributed_c10d._abort_process_group()
+        """After a loss: frees this process where it waits for the lost one. Where that fails it is
+        ended, so that the engine resumes the run."""
+        group = dist.group.WORLD
+        if group is not None and self._device is not None and self._device.type == "cuda":
+            with contextlib.suppress(RuntimeError):
+                group.abort()
         if not self._noticed.wait(self.GRACE) and not self._closing.is_set():
             log.error(
                 "%s; this process does not notice and is ended.", next(iter(self._lost.values()))
@@ -181,8 +184,10 @@ class Leader(Ranks):
             while len(self._ready) < self.count - 1 and not self._lost:
                 self._changed.wait(1.0)
         self._check()
-        os.environ.update(self._environment)
         super().connect(device)
+
+    def _meeting_point(self) -> Any:
+        return self._store
 
     def announce(self, progress: float, precision: str) -> None:
         """Orders the next step from the others. Raises TaskError where one is gone."""
@@ -219,14 +224,14 @@ class Leader(Ranks):
             return "nothing was saved yet, resume starts anew."
 
     def close(self) -> None:
-        """Ends the other processes and puts the environment back as it was."""
+        """Ends the other processes and the communication."""
         self._closing.set()
         self._noticed.set()
         for child in self._children:
             with contextlib.suppress(OSError):
                 if child.stdin is not None:
                     child.stdin.close()  # the end of the orders
-        if self._lost or self._group is None:
+        if self._lost or self._device is None:
             for child in self._children:
                 child.kill()  # one that waits for another process reads no orders
         for child in self._children:
@@ -236,11 +241,6 @@ class Leader(Ranks):
                 child.kill()
                 child.wait()
         super().close()
-        for name, value in self._before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 @contextlib.contextmanager
@@ -263,20 +263,3 @@ def together(ctx: TaskContext, devices: int) -> Iterator[Ranks]:
         yield ranks
     finally:
         ranks.close()
-
-
-def _environment(count: int, threads: int) -> dict[str, str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    path = os.pathsep.join(p for p in (str(ROOT), os.environ.get("PYTHONPATH", "")) if p)
-    return {
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(port),
-        "WORLD_SIZE": str(count),
-        "LOCAL_WORLD_SIZE": str(count),
-        "RANK": "0",
-        "LOCAL_RANK": "0",
-        "OMP_NUM_THREADS": str(threads),
-        "PYTHONPATH": path,
-    }

@@ -1,5 +1,5 @@
 """`python -m dreamlab.tasks.train.parallel_process RUN_DIR ...`: a further process of a
-data-parallel training; see `ranks`."""
+data-parallel training; see `data_parallel`."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("run", type=Path, help="run directory")
     parser.add_argument("--device", default="cpu", help="cpu or cuda:N")
-    for name in ("rank", "count", "threads", "attempt"):
+    for name in ("rank", "count", "port", "threads", "attempt"):
         parser.add_argument(f"--{name}", type=int, required=True)
     args = parser.parse_args(argv)
     if sys.platform == "linux":
@@ -64,7 +64,7 @@ def main(argv: list[str] | None = None) -> int:
         threads=args.threads,
         device=args.device,
     )
-    ranks = Ranks(args.rank, args.count)
+    ranks = Ranks(args.rank, args.count, args.port)
     try:
         follow(ctx, ranks, orders, answers)
     except Alone:

@@ -16,6 +16,7 @@ from dreamlab.checks.network import check_network
 from dreamlab.data import catalog
 from dreamlab.data.catalog import DataError
 from dreamlab.settings import SpecError, TrainSpec
+from dreamlab.settings.budget import training_steps
 from dreamlab.store import RunError, checkpoints
 from dreamlab.tasks.arithmetic import PrecisionProbe
 from dreamlab.tasks.context import STAT_EVERY, Stopped, TaskContext, TaskError
@@ -90,7 +91,7 @@ class _TrainingLoop:
     def __init__(self, ctx: TaskContext, trainer: Trainer):
         self.ctx, self.trainer, self.spec = ctx, trainer, trainer.spec
         spec = self.spec
-        self.steps = spec.steps or math.ceil(spec.epochs * trainer.images.count / spec.batch_size)
+        self.steps = training_steps(spec, trainer.images.count)
         """How many; 0 where the time decides."""
         self.probe = PrecisionProbe(spec.precision, trainer.device, ctx.cache, trainer.shape)
         self.probe.choice = trainer.precision or self.probe.choice
@@ -183,7 +184,7 @@ class _TrainingLoop:
         now = time.perf_counter()
         if self.probe.choice:
             self.threads.record(now - began, now)
-        self.probe.record(number, now - began)
+        self.probe.record(now - began)
         if number > 1:
             self.timed = (self.timed[0] + 1, self.timed[1] + now - began)
         return now

@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,10 +33,11 @@ from dreamlab.settings import TrainSpec
 from dreamlab.store import write_bytes
 from dreamlab.store.checkpoints import STATE
 from dreamlab.tasks.arithmetic import autocast
+from dreamlab.tasks.batches import Batches, order_by_epoch
 from dreamlab.tasks.context import TaskError
-from dreamlab.tasks.generator import TrainedGenerator, from_uint8, read_safetensors
+from dreamlab.tasks.generator import TrainedGenerator, from_uint8, read_safetensors, to_tensor
+from dreamlab.tasks.image_sources import JoinedImages, at_size
 from dreamlab.tasks.torch_memory import is_out_of_memory, release_memory
-from dreamlab.tasks.train.batches import ChosenImages, TrainingBatches
 from dreamlab.tasks.train.data_parallel import Ranks
 from dreamlab.tasks.train.fine_tuning import freeze, start_from
 
@@ -59,8 +61,9 @@ class Batch:
     low_eps: torch.Tensor | None = None
 
     def __getitem__(self, part: slice) -> Batch:
-        values = (getattr(self, f.name) for f in dataclasses.fields(self))
-        return Batch(*(None if v is None else v[part] for v in values))
+        values: dict[str, Any] = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        cut: dict[str, Any] = {n: None if v is None else v[part] for n, v in values.items()}
+        return Batch(**cut)
 
 
 class Trainer:
@@ -84,17 +87,17 @@ class Trainer:
         self.spec, self.device, self.ranks = spec, device, ranks or Ranks.alone()
         shape = network_of(spec)
         chosen = select(data.train_labels, spec, len(data.info.classes)).pool
-        pixels = ChosenImages(data.train_images, chosen, shape.image_size)
-        self.images = TrainingBatches(
-            pixels, data.train_labels[chosen], device, spec.batch_size, spec.seed, resident
-        )
+        self._pixels = at_size(JoinedImages([(data.train_images, chosen)]), shape.image_size)
+        self._labels = data.train_labels[chosen]
+        order = order_by_epoch(spec.seed, len(chosen))
+        self.images = Batches(self._pixels, self._labels, device, spec.batch_size, order, resident)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(spec.seed)
             network = UNet(shape)
         if source is not None:
             start_from(network, spec, source)
         freeze(network, spec.freeze)
-        self.network = network.to(device=device, memory_format=torch.channels_last)
+        self.network = network.to(device).to(memory_format=torch.channels_last)
         self.optimizer = FlatOptimizer(
             self.network, spec.optimizer, spec.weight_decay, extra=1 + 2 * BANDS
         )
@@ -110,12 +113,13 @@ class Trainer:
         self._chance = torch.Generator(device)
         self._scale = LossScale()
         self.share = self.ranks.share(spec.batch_size)
-        self.parts = min(spec.accumulate, self.share.stop - self.share.start)
+        self._own: int = self.share.stop - self.share.start  # images of a batch computed here
+        self.parts = min(spec.accumulate, self._own)
         self.bands = torch.zeros(2 * BANDS, device=device)
         self.grad_norm: torch.Tensor | None = None
         self.precision = ""  # of an earlier attempt, where it had chosen one
         self.notes: list[str] = []
-        """Warnings for whoever watches; the reader empties it."""
+        """Warnings for the page; the reader empties it."""
         self.step_count, self.updates, self.elapsed, self.learning_rate = 0, 0, 0.0, 0.0
 
     @property
@@ -123,7 +127,7 @@ class Trainer:
         """What the time of a step depends on."""
         about = [
             dataclasses.astuple(self.network.network),
-            self.share.stop - self.share.start,
+            self._own,
             self.parts,
             self.spec.compile,
         ]
@@ -131,8 +135,9 @@ class Trainer:
 
     @property
     def at_once(self) -> int:
-        """TrainingBatches that are computed at once."""
-        return -(-(self.share.stop - self.share.start) // self.parts)
+        """Images that are computed at once."""
+        most: int = -(-self._own // self.parts)
+        return most
 
     def step(self, progress: float, precision: str) -> torch.Tensor:
         """One update; `progress` is the share of the run that is done. Returns the loss of the
@@ -155,6 +160,7 @@ class Trainer:
         spec, n, chance, device = self.spec, self.spec.batch_size, self._chance, self.device
         chance.manual_seed(self._seed())
         images, labels = self.images.batch(self.step_count - 1)
+        images = images.permute(0, 3, 1, 2).contiguous()
         t = stratified_t(n, spec.num_train_timesteps, chance)
         eps = torch.randn(images.shape, generator=chance, device=device)
         dropped = torch.rand(n, generator=chance, device=device) < spec.label_dropout
@@ -178,7 +184,7 @@ class Trainer:
     def _gradient(self, batch: Batch, precision: str) -> bool:
         """Adds up the gradient of this process's share; False where it has to be done again in
         another way."""
-        first, size = self.share.start, self.share.stop - self.share.start
+        first, size = self.share.start, self._own
         try:
             for k in range(self.parts):
                 part = slice(first + size * k // self.parts, first + size * (k + 1) // self.parts)
@@ -210,7 +216,7 @@ class Trainer:
                 "There is too little free memory for a single image of this network at a time; a"
                 " smaller network or image size needs less (--base-width, --image-size)."
             ) from None
-        self.parts = min(2 * self.parts, self.share.stop - self.share.start)
+        self.parts = min(2 * self.parts, self._own)
         self.notes.append(
             f"Out of memory with {before} images at once: the batch is now computed in {self.parts}"
             f" parts of {self.at_once}."
@@ -246,7 +252,7 @@ class Trainer:
                 output[:, c:], clean, x0, x_t, b.t, self._alpha_bar64
             )
         loss = losses.sum() / spec.batch_size
-        (loss * self._scale.value if precision == "fp16" else loss).backward()
+        (loss * self._scale.value if precision == "fp16" else loss).backward()  # type: ignore[no-untyped-call]
         with torch.no_grad():
             extra, band = self.optimizer.extra, b.t * BANDS // spec.num_train_timesteps
             extra[0] += loss
@@ -277,16 +283,24 @@ class Trainer:
 
     def preview_low(self, per_class: int) -> torch.Tensor | None:
         """Of a super-resolution model, the low-resolution images (classes * per_class, C, low, low)
-        in [-1, 1] that its previews start from: real ones of every class in turn."""
+        in [-1, 1] that its previews start from: the first real ones of every class, from the start again
+        where a class has fewer."""
         if not self.spec.low_size:
             return None
-        images = self.images.first_of_each(self.generator.classes, per_class)
+        classes, chosen = self.generator.classes, []
+        for c in range(classes):
+            members = (
+                np.flatnonzero(self._labels == c) if classes > 1 else np.arange(len(self._labels))
+            )
+            chosen.append(np.resize(members if len(members) else [0], per_class))
+        images = to_tensor(self._pixels[np.concatenate(chosen)], self.device)
         return downsample(from_uint8(images), self.spec.low_size)
 
     def _averaged(self) -> UNet:
         """A second network whose parameters are views of `average`: previews and checkpoints need
         no copy."""
-        shadow = copy.deepcopy(self.network).requires_grad_(False).eval()
+        shadow = copy.deepcopy(self.network)
+        shadow.requires_grad_(False).eval()
         averaged = dict(zip(self.optimizer.names, self.optimizer.views(self.average), strict=True))
         frozen = dict(self.network.named_parameters())
         for name, p in shadow.named_parameters():

@@ -12,7 +12,7 @@ import gradio as gr
 from dreamlab.classifiers.registry import CLASSIFIERS
 from dreamlab.data.catalog import INFO
 from dreamlab.service import Service
-from dreamlab.settings import Setting, Spec, settings_of
+from dreamlab.settings import Setting, Spec, exact, settings_of
 from dreamlab.settings.classifier_recipe import RECIPES
 from dreamlab.settings.presets import PRESETS
 
@@ -181,7 +181,7 @@ def shown(k: Setting, value: Any) -> Any:
         return value
     if k.choices or k.run_kind:
         return list(value)
-    return ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in value)
+    return ", ".join(exact(v) for v in value)
 
 
 def fillers(cls: type[Spec]) -> list[str]:

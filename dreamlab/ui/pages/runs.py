@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
+from dreamlab.paths import program
 from dreamlab.service import Refused
 from dreamlab.settings import KINDS, settings_of
 from dreamlab.ui.render import macro, part
@@ -64,6 +65,7 @@ def table_html(pages: Pages, view: View) -> Markup:
         inside=inside,
         kinds=list(KINDS),
         states=list(STATE_WORDS),
+        program=program(),
     )
 
 

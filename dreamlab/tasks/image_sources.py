@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from dreamlab.classifiers.networks import ImageSource
 from dreamlab.data import catalog, imageset
+from dreamlab.data.imageset import ImageSource
 from dreamlab.store import Run
 from dreamlab.store.cache import array_hash
 from dreamlab.tasks.context import TaskContext
