@@ -114,12 +114,12 @@ def _draw(pages: Pages, p: DataPanels) -> None:
 
     def report_draw(now: View) -> Any:
         row = row_of(pages, chosen(pages, now))
-        made = report_html(row, service.get(row.id)) if row and row.state == "done" else ""
-        return gr.HTML(f'<div class="dl-panel">{made}</div>', visible=bool(made))
+        made = [report_html(row, service.get(row.id))] if row and row.state == "done" else []
+        return gr.HTML(macro("panel", made), visible=bool(made))
 
     def running_draw(now: View) -> Any:
-        made = "".join(running_html(r) for r in active(pages))
-        return gr.HTML(f'<div class="dl-panel">{made}</div>', visible=bool(made))
+        made = [running_html(r) for r in active(pages)]
+        return gr.HTML(macro("panel", made), visible=bool(made))
 
     def folder_draw(now: View) -> Any:
         name = chosen(pages, now)
