@@ -22,6 +22,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+from dreamlab.paths import python_path
 from dreamlab.store import checkpoints
 from dreamlab.tasks.context import TaskContext, TaskError
 
