@@ -26,12 +26,12 @@ $(BIN)/uv:
 		echo "$(PYTHON) cannot make a virtual environment: install its venv module (Debian: apt-get install python3-venv)."; exit 1; }
 	@$(BIN)/python -m pip install -q --disable-pip-version-check uv
 
-$(VENV)/.ready: requirements.txt | $(BIN)/uv
+$(VENV)/.ready: requirements.txt pyproject.toml | $(BIN)/uv
 	@echo "Installing what DreamLab runs on (once; about a minute on a fast line)."
 	@$(BIN)/uv pip install -q --python $(BIN)/python -r requirements.txt
 	@touch $@
 
-$(VENV)/.ready-dev: requirements-dev.txt $(VENV)/.ready
+$(VENV)/.ready-dev: requirements-dev.txt pyproject.toml $(VENV)/.ready
 	@$(BIN)/uv pip install -q --python $(BIN)/python -r requirements-dev.txt
 	@touch $@
 

@@ -1,4 +1,4 @@
-"""`python -m dreamlab`: the same verbs as the dashboard, from a terminal."""
+"""`python -m dreamlab`: the same as the command `dreamlab`."""
 
 import sys
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from dreamlab.data.importing.arrays import open_source
 from dreamlab.data.importing.limits import Limits
+from dreamlab.data.importing.opening import open_source
 from dreamlab.data.importing.write import Progress, import_images
 from dreamlab.settings import ImportSpec, make
 

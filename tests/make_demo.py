@@ -19,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from dreamlab.service.demo import ARCHIVE, CACHE_FOLDER
+from dreamlab.paths import DEMO
+from dreamlab.service.demo import CACHE_FOLDER
 from dreamlab.store import ArtefactCache, RunStore
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -148,5 +149,5 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
         runs = Path(folder) / "runs"
         make(runs)
-        pack(runs, ARCHIVE)
-    print(f"{ARCHIVE.relative_to(ROOT)}: {ARCHIVE.stat().st_size / 1e6:.1f} MB")
+        pack(runs, DEMO)
+    print(f"{DEMO.relative_to(ROOT)}: {DEMO.stat().st_size / 1e6:.1f} MB")

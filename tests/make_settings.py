@@ -1,28 +1,27 @@
-"""Writes docs/settings.md and the tables of options and presets in the README from the spec fields.
+"""Writes docs/settings.md from the fields of the specs.
 
 python -m tests.make_settings
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dreamlab.settings import KINDS, Setting, Spec, settings_of
+from dreamlab.settings import KINDS, NONE, Setting, Spec, exact, settings_of
+from dreamlab.settings.classifier_recipe import RECIPES
 from dreamlab.settings.presets import PRESETS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "settings.md"
-README = ROOT / "README.md"
-BEGIN, END = "<!-- made by python -m tests.make_settings -->", "<!-- end of what is made -->"
-IN_README = ("train", "synthesize")
 
 
 def page() -> str:
     """Every setting of every kind of run, as Markdown, grouped by section."""
     parts = [
-        "# Settings\n\nMade from the spec fields by `python -m tests.make_settings`; a test keeps"
-        " it true.\n"
+        "# Settings\n\nMade by `python -m tests.make_settings` from the fields in"
+        " `dreamlab/settings`; do not edit. Forms and `--help` show the same texts.\n"
     ]
     for kind, cls in KINDS.items():
         parts.append(f"## {kind}\n\n{cls.summary} `python -m dreamlab {kind} ...`\n")
@@ -31,52 +30,42 @@ def page() -> str:
             parts += ["| option | default | values | meaning |", "|---|---|---|---|"]
             for k in (k for k in settings_of(cls) if k.section == section):
                 unit = f" ({k.unit})" if k.unit and k.unit not in k.range else ""
-                parts.append(f"| `{k.flag}` | {default(k)} | {k.range}{unit} | {k.help} |")
+                parts.append(f"| `{k.flag}` | {default(k)} | {k.range}{unit} | {k.full_help} |")
             parts.append("")
     parts += ["## Presets of a training", "", *presets(), ""]
+    parts += ["## Recipes of a classifier", "", *table("recipe", RECIPES), ""]
     return "\n".join(parts)
 
 
-def tables() -> str:
-    """What stands in the README between the markers: the options of train and synthesize by
-    section, and the presets."""
-    parts = [BEGIN]
-    for kind in IN_README:
-        parts += [
-            f"\n**{kind}**: `python -m dreamlab {kind}`\n",
-            "| section | options, with their defaults |",
-            "|---|---|",
-        ]
-        for section in sections(KINDS[kind]):
-            options = [
-                f"`{k.flag}` {default(k)}" for k in settings_of(KINDS[kind]) if k.section == section
-            ]
-            parts.append(f"| {section or 'in sight'} | {', '.join(options)} |")
-    return "\n".join([*parts, "\n**Presets** (`--preset`)\n", *presets(), END])
-
-
 def presets() -> list[str]:
-    """A table of the presets: what each sets that is not the default, with what the studies share
-    said once."""
+    """A table of the presets: what each sets that is not the default. What the studies share is
+    called "plain DDPM" and listed once."""
     studies = [fields for fields in PRESETS.values() if fields.get("wiring") == "ddpm"]
     plain = {
         n: v
         for n, v in studies[0].items()
         if all(n in other and other[n] == v for other in studies)
     }
-    rows = []
-    for name, fields in PRESETS.items():
-        base = ["plain DDPM"] if plain.items() <= fields.items() else []
-        own = [f"{n} {shown(v)}" for n, v in fields.items() if not (base and n in plain)]
-        rows.append(f"| `{name}` | {', '.join(base + own) or 'the defaults'} |")
+    own = {
+        name: {n: v for n, v in fields.items() if not (uses(fields, plain) and n in plain)}
+        for name, fields in PRESETS.items()
+    }
     said = ", ".join(f"{n} {shown(v)}" for n, v in plain.items())
-    return [
-        "| preset | what differs from the defaults |",
-        "|---|---|",
-        *rows,
-        "",
-        f"Plain DDPM: {said}.",
-    ]
+    base = [name for name, fields in PRESETS.items() if uses(fields, plain)]
+    return [*table("preset", own, base), "", f"Plain DDPM: {said}."]
+
+
+def uses(fields: dict[str, Any], plain: dict[str, Any]) -> bool:
+    return plain.items() <= fields.items()
+
+
+def table(name: str, rows: dict[str, dict[str, Any]], ddpm: Sequence[str] = ()) -> list[str]:
+    """Rows of name -> fields as Markdown; those named in `ddpm` start from the plain DDPM."""
+    lines = [f"| {name} | what differs from the defaults |", "|---|---|"]
+    for key, fields in rows.items():
+        words = ["plain DDPM"] * (key in ddpm) + [f"{n} {shown(v)}" for n, v in fields.items()]
+        lines.append(f"| `{key}` | {', '.join(words) or 'the defaults'} |")
+    return lines
 
 
 def sections(cls: type[Spec]) -> list[str]:
@@ -84,24 +73,14 @@ def sections(cls: type[Spec]) -> list[str]:
 
 
 def default(k: Setting) -> str:
-    return "required" if k.required else shown(k.default) or "none"
+    return "required" if k.required else shown(k.default)
 
 
 def shown(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, tuple):
-        return ",".join(shown(v) for v in value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def readme() -> str:
-    """The README with the tables that belong into it. Raises ValueError where a marker is
-    missing."""
-    text = README.read_text()
-    return text[: text.index(BEGIN)] + tables() + text[text.index(END) + len(END) :]
+    return exact(value) if value != "" else NONE
 
 
 if __name__ == "__main__":
     PAGE.write_text(page())
-    README.write_text(readme())

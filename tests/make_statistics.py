@@ -25,14 +25,14 @@ SEEDS = (3, 5, 10)
 HEAD = """# How sure the statistics are
 
 Made by `python -m tests.make_statistics`; do not edit. Everything here is simulated, so the truth is known. Predictions come
-from a probit model: an image is right where its difficulty (shared by all seeds and arms), a taste of the arm for the image
-(shared by its seeds), a shift of the seed and a noise of the single prediction add up to more than a threshold
-(`tests/stats_simulation.py`). The claim is about new seeds and new test images, for the same generator and its images.
+from a probit model: an image is classified correctly if the sum of four terms exceeds a threshold. The terms are the image's
+difficulty (the same for all seeds and arms), an effect of the arm on the image (the same for its seeds), an effect of the seed,
+and noise of the single prediction (`tests/stats_simulation.py`). The statements are about new seeds and new test images, for the same generator and its images.
 
 The method: the variance of a mean over S seeds and n images is (MS_seed + MS_image - MS_rest) / (S n), the mean squares of
 the crossed layout; degrees of freedom are Satterthwaite's, and tails are mixed with those of t with S - 1 degrees
 (`dreamlab/stats/student.py`). Accuracies get Wilson's interval at the effective sample size that this variance implies.
-With two seeds the t of one degree is used as it is: nothing is borrowed from the images.
+With two seeds, the t distribution with one degree of freedom is used alone.
 """
 
 
@@ -91,7 +91,7 @@ def coverage_table(pool: ProcessPoolExecutor, part: float) -> str:
         "accuracy",
         "seed spread (points)",
         "true difference (points)",
-        "cell, %",
+        "arm, %",
         "difference, %",
         "share of the images, %",
         "+-",
@@ -99,7 +99,7 @@ def coverage_table(pool: ProcessPoolExecutor, part: float) -> str:
     return (
         "## Coverage of 95 % intervals\n\nAt 3 / 5 / 10 seeds. The share of the images is that of"
         " the difference's variance; the last column is the standard error of the simulation. Below"
-        " a handful of errors per seed (0.99 of 300 images) the intervals are cautious.\n\n"
+        " a handful of errors per seed (0.99 of 300 images) the intervals are conservative.\n\n"
         + table(head, rows)
     )
 
@@ -150,15 +150,14 @@ def family_table(pool: ProcessPoolExecutor, part: float) -> str:
         for (w, _, s, n, count, *_), found in zip(cases, pool.map(_verdicts, cases), strict=True)
     ]
     return (
-        "## Whole experiments without any effect\n\nTwo generators, six mixes each, two controls,"
-        " judged as the product does: how often it says 'helps' or 'hurts', in percent. At most 5"
-        " are promised.\n\n"
+        "## Whole experiments without any effect\n\nTwo generators, six mixes each, two controls: how"
+        " often the verdict is 'helps' or 'hurts', in percent. It should be at most 5.\n\n"
         + table(
             [
                 "test images",
                 "seeds",
                 "seed spread",
-                "taste",
+                "arm x image",
                 "false helps, %",
                 "false hurts, %",
                 "+-",
@@ -197,8 +196,9 @@ def power_table(pool: ProcessPoolExecutor, part: float) -> str:
         for (gain, s, n, count), (one, six) in zip(tasks, pool.map(_power, tasks), strict=True)
     ]
     return (
-        "## Power\n\nHow often a true gain is shown, in percent: accuracy 0.9, seeds that spread by"
-        " half a point, alone and as the only one of six arms that gains (Holm's first step).\n\n"
+        "## Power\n\nHow often a true gain is found, in percent, for one arm alone and for the only"
+        " one of six arms that gains (Holm's first step). Accuracy 0.9; the standard deviation"
+        " between seeds is half a point.\n\n"
         + table(["gain (points)", "test images", "seeds", "one arm", "one of six", "+-"], rows)
     )
 
@@ -257,15 +257,16 @@ def curves_table(pool: ProcessPoolExecutor, part: float) -> str:
     ]
     return (
         "## Exchange rate\n\nNine cells (100, 300, 1,000 real images; none, as many, three times as"
-        " many synthetic ones), 2,000 test images; `worth` is what a synthetic image counts in real"
-        " ones.\n\n"
+        " many synthetic ones), 2,000 test images; `worth` is the number of real images that"
+        " one synthetic image is worth.\n\n"
         + table(
             ["worth", "seeds", "covered, %", "worth shown above 0, %", "median estimate", "+-"],
             first,
         )
         + "\n## Best mix\n\nFive arms with true gains 0, +1, +1.5, -2 and +1.2 points: how often"
-        " the set of arms that cannot be told from the best holds the best one, and its mean"
-        " size.\n\n" + table(["seeds", "held, %", "arms in the set", "+-"], second)
+        " the set of arms that do not differ significantly from the best contains the truly best one,"
+        " and the mean size of that set.\n\n"
+        + table(["seeds", "held, %", "arms in the set", "+-"], second)
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dreamlab.data import catalog
-from dreamlab.experiments.study.plan import plan
+from dreamlab.experiments import plan
 from dreamlab.settings import StudySpec, make
 from dreamlab.store import Run, RunStore, write_json
 from tests.evidence_helpers import finish, new_run

@@ -1,4 +1,4 @@
-"""The app's door: what it refuses before it starts, the token, the names it answers to, Ctrl-C."""
+"""The dashboard's server: what it refuses before it starts, which requests it answers, Ctrl-C."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-import app
+from dreamlab.paths import program
+from dreamlab.ui.guard import Guard, loopback
 from tests.conftest import ROOT, dreamlab
 
 
@@ -57,10 +58,12 @@ def test_a_busy_port_gives_one_sentence() -> None:
     ],
 )
 def test_loopback(name: str, ours: bool) -> None:
-    assert app.loopback(name) is ours
+    assert loopback(name) is ours
 
 
-def ask(token: str, path: str = "/", query: str = "", **headers: str) -> tuple[int, dict[str, str]]:
+def ask(
+    token: str, path: str = "/", query: str = "", method: str = "GET", **headers: str
+) -> tuple[int, dict[str, str]]:
     """(status, headers) of one request through the guard, before an app that answers 200."""
     sent: list[dict[str, Any]] = []
 
@@ -73,11 +76,12 @@ def ask(token: str, path: str = "/", query: str = "", **headers: str) -> tuple[i
     named = {"host": "127.0.0.1:7860", **headers}
     scope = {
         "type": "http",
+        "method": method,
         "path": path,
         "query_string": query.encode(),
         "headers": [(k.encode(), v.encode()) for k, v in named.items()],
     }
-    answer = app.Guard(inner, token)(scope, None, send)
+    answer = Guard(inner, token)(scope, None, send)
     with pytest.raises(StopIteration):  # nothing here waits, so one step runs it to its end
         answer.send(None)
     return sent[0]["status"], {k.decode(): v.decode() for k, v in sent[0]["headers"]}
@@ -105,6 +109,45 @@ def test_without_a_token_only_this_machine_is_answered() -> None:
     assert ask("")[0] == 200
     assert ask("", host="localhost:7860")[0] == 200
     assert ask("", host="evil.example")[0] == 403
+
+
+@pytest.mark.parametrize("token", ["", "a-long-secret"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
+@pytest.mark.parametrize("path", ["/gradio_api/queue/join", "/gradio_api/upload", "/anything"])
+def test_a_change_that_another_site_asks_for_is_refused(token: str, method: str, path: str) -> None:
+    known = Guard(None, token).cookie  # a browser sends the cookie along
+    headers = {"host": "127.0.0.1:7860", "cookie": f"dreamlab={known}"}
+    for foreign in ("https://evil.example", "http://127.0.0.1:8080", "http://[", "null"):
+        status, _ = ask(token, path, method=method, origin=foreign, **headers)
+        assert status == 403, foreign
+    for own in ({"origin": "http://127.0.0.1:7860"}, {}):
+        assert ask(token, path, method=method, **own, **headers)[0] == 200
+
+
+def test_reading_and_a_proxy_that_speaks_https_go_on_working() -> None:
+    assert ask("", origin="https://evil.example")[0] == 200
+    known = f"dreamlab={Guard(None, 'a-long-secret').cookie}"
+    behind = {"host": "lab.example", "origin": "https://Lab.example", "cookie": known}
+    assert ask("a-long-secret", method="POST", **behind)[0] == 200
+
+
+@pytest.mark.parametrize("token", ["", "a-long-secret"])
+def test_a_websocket_of_another_site_is_closed(token: str) -> None:
+    sent: list[dict[str, Any]] = []
+    cookie = f"dreamlab={Guard(None, token).cookie}".encode()
+    scope = {"type": "websocket", "path": "/", "query_string": b""}
+
+    async def inner(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "websocket.accept"})
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    for origin in (b"https://evil.example", b"http://127.0.0.1:7860"):
+        headers = [(b"host", b"127.0.0.1:7860"), (b"cookie", cookie), (b"origin", origin)]
+        with pytest.raises(StopIteration):
+            Guard(inner, token)({**scope, "headers": headers}, None, send).send(None)
+    assert [m["type"] for m in sent] == ["websocket.close", "websocket.accept"]
 
 
 @pytest.mark.parametrize("twice", [False, True])
@@ -136,7 +179,7 @@ def test_ctrl_c_says_what_goes_on_and_a_second_one_stops_it(runs: Path, twice: b
     run = str(answer["run"])
     assert page.returncode == 0
     if not twice:
-        assert f"python -m dreamlab runs stop {run}" in said
+        assert f"{program()} runs stop {run} --runs {runs}" in said
         dreamlab(runs, "runs", "stop", run)
     assert "Traceback" not in said
     deadline = time.monotonic() + 60

@@ -10,7 +10,7 @@ from safetensors.numpy import save
 
 from dreamlab.architecture.cost import parameter_count
 from dreamlab.architecture.network import network_of
-from dreamlab.checks import generator
+from dreamlab.checks import Known, check
 from dreamlab.service import Refused, Service
 from dreamlab.settings import SpecError, SynthesizeSpec, TrainSpec, make
 from dreamlab.store import Run, checkpoints
@@ -164,11 +164,9 @@ def test_what_is_no_generator_is_refused_by_the_name_of_its_field(
         SpecError, match=f"{words}: {made.id} is a synthesize run; a train run is needed"
     ) as refused:
         if field == "init_from":
-            generator.check_train(make(TrainSpec, {**TINY, field: made.id}), service.store)
+            check(make(TrainSpec, {**TINY, field: made.id}), Known(service.store))
         else:
-            generator.check_synthesize(
-                make(SynthesizeSpec, {"source": run.id, field: made.id}), service.store
-            )
+            check(make(SynthesizeSpec, {"source": run.id, field: made.id}), Known(service.store))
     assert refused.value.field == field
 
 
@@ -182,7 +180,7 @@ def test_a_guide_that_names_its_size_and_one_that_leaves_it_to_the_data_are_the_
 def test_a_training_on_a_cpu_has_at_most_a_process_a_core(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dreamlab.checks.submission.cores", lambda: 2)
+    monkeypatch.setattr("dreamlab.checks.machine.cores", lambda: 2)
     service.check("train", {**TINY, "device": "cpu", "devices": 2})
     refused = refusal(service, "train", device="cpu", devices=3)
     assert (

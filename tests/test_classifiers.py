@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from dreamlab.classifiers import CLASSIFIERS, parameters
-from dreamlab.classifiers.networks import normalise, outputs
+from dreamlab.classifiers.networks import build, normalise, outputs, parameters
 from dreamlab.data import catalog
 from dreamlab.settings import ClassifySpec, make
 from dreamlab.settings.classifier_recipe import RECIPES
@@ -48,7 +47,7 @@ def test_images_are_normalised_to_minus_one_and_one_in_channels_last() -> None:
 
 
 def test_outputs_do_not_depend_on_the_batch() -> None:
-    network = CLASSIFIERS["cnn"](1, 8, 10)
+    network = build("cnn", 1, 8, 10)
     images = catalog.load("digits").test_images[:30]
     whole = torch.cat([p for _, p in outputs(network, images, "cpu")])
     parts = torch.cat([p for _, p in outputs(network, images, "cpu", batch_size=7)])
@@ -226,7 +225,7 @@ def test_rates_warm_up_and_fall_to_zero_or_stay() -> None:
 def test_weight_decay_is_decoupled_for_adamw_alone_and_spares_vectors(
     name: str, decay: float | None
 ) -> None:
-    network = CLASSIFIERS["mlp"](1, 8, 10)
+    network = build("mlp", 1, 8, 10)
     before = [p.detach().clone() for p in network.parameters()]
     for p in network.parameters():
         p.grad = torch.zeros_like(p)
@@ -304,7 +303,7 @@ def test_a_result_holds_top5_confusion_and_what_it_cost(store: RunStore) -> None
     assert confusion.sum(1).tolist() == (2 * np.bincount(labels)).tolist()
     assert np.trace(confusion) / confusion.sum() == pytest.approx(np.mean(found["accuracies"]))
     assert (
-        found["parameters"] == parameters(CLASSIFIERS["small_cnn"](1, 8, 10))
+        found["parameters"] == parameters(build("small_cnn", 1, 8, 10))
         and found["validation"] is None
     )
     assert (

@@ -251,11 +251,11 @@ def test_the_help_is_grouped_and_names_what_the_issue_asked_for() -> None:
 
 
 def test_a_full_disk_is_said_before_the_start(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dreamlab.checks import submission
+    from dreamlab.checks import machine
     from dreamlab.service import Refused, Service
 
     monkeypatch.setattr(
-        submission.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 10**6})()
+        machine.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 10**6})()
     )
     service = Service(runs)
     with pytest.raises(Refused, match="Too little free disk.*1 MB are free"):

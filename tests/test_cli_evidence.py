@@ -1,4 +1,4 @@
-"""`study list`, `export` and the table downloads from a terminal: what is written, what is
+"""`studies`, `export` and the table downloads from a terminal: what is written, what is
 refused."""
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def call(
     return json.loads(capsys.readouterr().out.splitlines()[-1]), status
 
 
-def test_study_list_names_every_study(store: RunStore, capsys: pytest.CaptureFixture[str]) -> None:
-    answer, status = call(store, capsys, "study", "list")
+def test_studies_names_every_study(store: RunStore, capsys: pytest.CaptureFixture[str]) -> None:
+    answer, status = call(store, capsys, "studies")
     assert status == 0 and tuple(s["id"] for s in answer["result"]["studies"]) == StudyName.__args__  # type: ignore[attr-defined]
     assert all(
         "laptop" in s["scales"] and s["question"].endswith("?") for s in answer["result"]["studies"]
@@ -56,6 +56,7 @@ def test_study_list_names_every_study(store: RunStore, capsys: pytest.CaptureFix
             "it must be one of laptop, middle, corrected, paper",
         ),
         (("study", "s0-mnist", "--scale", "paper"), "--data-dir"),
+        (("study", "list"), "it must be one of s0-mnist"),
         (("export", "nobody", "--to", "x.zip"), "There is no run 'nobody'"),
     ],
 )
@@ -128,7 +129,7 @@ def test_a_set_and_a_mix_are_taken_out_with_their_origin(
     for words, sentence in (
         (("--to", tmp_path / "table.csv"), "is there already"),
         (("--to", tmp_path / "set.zip"), "is there already"),
-        (("--to", tmp_path / "x.tar"), "or end in .zip, .npz, .csv or .tex"),
+        (("--to", tmp_path / "x.tar"), "or end in .zip, .npz, .csv, .tex or .parquet"),
         (("--arm", "50/50", "--to", tmp_path / "y.zip"), "it must be one of"),
     ):
         answer, status = call(store, capsys, "export", group.id, *words)

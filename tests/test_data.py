@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from dreamlab.data import catalog, imageset
+from dreamlab.data.importing.official import open_official
 from dreamlab.store import RunStore
 from tests.import_helpers import class_files, do_import, folder_of
 from tests.task_helpers import context
@@ -53,6 +54,17 @@ def _write_idx(path: Path, array: np.ndarray, packed: bool) -> None:
     path.with_name(path.name + ".gz" * packed).write_bytes(gzip.compress(data) if packed else data)
 
 
+def _write_idx_set(raw: Path, seed: int, packed: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    raw.mkdir(parents=True, exist_ok=True)
+    train, test = (rng.integers(0, 256, (n, 28, 28), np.uint8) for n in (20, 10))
+    _write_idx(raw / "train-images-idx3-ubyte", train, packed)
+    _write_idx(raw / "train-labels-idx1-ubyte", np.arange(20, dtype=np.uint8) % 10, packed)
+    _write_idx(raw / "t10k-images-idx3-ubyte", test, packed)
+    _write_idx(raw / "t10k-labels-idx1-ubyte", np.arange(10, dtype=np.uint8), packed)
+    return train, test
+
+
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize(
     ("name", "folder"),
@@ -61,19 +73,23 @@ def _write_idx(path: Path, array: np.ndarray, packed: bool) -> None:
 def test_mnist_and_fashion_mnist_are_read_from_their_own_files(
     tmp_path: Path, name: str, folder: str, packed: bool
 ) -> None:
-    rng = np.random.default_rng(0)
     raw = tmp_path / folder
-    raw.mkdir(parents=True, exist_ok=True)
-    train, test = (rng.integers(0, 256, (n, 28, 28), np.uint8) for n in (20, 10))
-    _write_idx(raw / "train-images-idx3-ubyte", train, packed)
-    _write_idx(raw / "train-labels-idx1-ubyte", np.arange(20, dtype=np.uint8) % 10, packed)
-    _write_idx(raw / "t10k-images-idx3-ubyte", test, packed)
-    _write_idx(raw / "t10k-labels-idx1-ubyte", np.arange(10, dtype=np.uint8), packed)
+    train, test = _write_idx_set(raw, 0, packed)
     data = catalog.load(name, str(tmp_path))
     assert data.info.classes[9] == (
         "9" if name == "mnist" else "ankle boot"
     ) and data.info.mirror == (name != "mnist")
     assert (data.train_images[..., 0] == train).all() and (data.test_images[..., 0] == test).all()
+
+
+def test_two_sets_in_one_folder_are_each_read_from_their_own_files(tmp_path: Path) -> None:
+    digits, _ = _write_idx_set(tmp_path / "MNIST" / "raw", 0)
+    clothes, _ = _write_idx_set(tmp_path / "FashionMNIST" / "raw", 1)
+    for name, train in (("mnist", digits), ("fashion_mnist", clothes)):
+        found = catalog.load(name, str(tmp_path)).train_images
+        assert (found[..., 0] == train).all(), name
+    opened = open_official(tmp_path)
+    assert opened is not None and opened.listing.title.startswith("Fashion-MNIST")
 
 
 def _cifar_arrays() -> dict[str, np.ndarray]:
@@ -276,14 +292,14 @@ PLANNED = """
 import json, sys, time
 from pathlib import Path
 import numpy as np
-from dreamlab.data import catalog, mixing, splits
+from dreamlab.data import catalog, mixing, selection
 from dreamlab.settings import RealData, make
 from tests.import_helpers import peak_mb
 began = time.monotonic()
 catalog.add_runs_folder(Path(sys.argv[1]))
 data = catalog.load(sys.argv[2])
 classes = len(data.info.classes)
-roles = splits.select(data.train_labels, make(RealData, {"dataset": sys.argv[2], "validation": 0.1, "long_tail": 0.1}), classes)
+roles = selection.select(data.train_labels, make(RealData, {"dataset": sys.argv[2], "validation": 0.1, "long_tail": 0.1}), classes)
 held = data.train_labels[roles.pool]
 available = [int(n) for n in np.bincount(held, minlength=classes)]
 drawn = []

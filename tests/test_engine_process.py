@@ -14,7 +14,9 @@ import psutil
 import pytest
 
 from dreamlab.engine import client
+from dreamlab.engine.code_version import code_version
 from dreamlab.engine.launcher import environment
+from dreamlab.service import Service
 from dreamlab.store import Run, RunStore, read_json
 from dreamlab.store.process import alive
 from tests.engine_helpers import TINY, states, submit, until, worker
@@ -107,6 +109,28 @@ def test_a_killed_engine_is_replaced_and_its_workers_are_adopted(store: RunStore
     (run.path / "stop").write_text("now")
     until(lambda: states(run) == ["stopped"])
     assert not alive(*group)
+
+
+def test_an_engine_of_another_version_is_replaced_once_and_its_workers_are_adopted(
+    store: RunStore,
+) -> None:
+    run = submit(store, "train", values=ENDLESS)
+    until(lambda: steps_of(run) > 2, seconds=60)
+    before, old = worker(run), client.ensure_engine(store.folder)
+    assert client.engine_code(store.folder, old) == code_version()
+    client.replace_other_version(store.folder)
+    assert client.ensure_engine(store.folder).pid == old.pid, "the same version stays"
+    (store.folders.engine / client.CODE).unlink()  # as version 0.1 leaves it
+    assert client.ensure_engine(store.folder).pid == old.pid, "nobody who runs already replaces it"
+    service = Service(store.folder)
+    service.start()
+    new = client.ensure_engine(store.folder)
+    assert new.pid != old.pid and not alive(old.pid, old.pid_started)
+    step = steps_of(run)
+    until(lambda: steps_of(run) > step, seconds=60)
+    assert worker(run) == before and run.status().attempt == 1
+    (run.path / "stop").touch()
+    until(lambda: states(run) == ["stopped"])
 
 
 def test_a_killed_fork_server_is_replaced_and_its_workers_go_on(store: RunStore) -> None:

@@ -14,7 +14,7 @@ import pytest
 import scipy.linalg
 import torch
 
-from dreamlab.classifiers import CLASSIFIERS
+from dreamlab.classifiers.networks import build
 from dreamlab.data import catalog, imageset
 from dreamlab.fidelity.extractors import (
     INCEPTION_FILE,
@@ -169,7 +169,7 @@ def test_shifts_move_images_without_a_seam() -> None:
 
 def test_the_id_of_an_extractor_is_that_of_its_weights() -> None:
     torch.manual_seed(0)
-    network = CLASSIFIERS["cnn"](1, 8, 10).eval()
+    network = build("cnn", 1, 8, 10).eval()
     first, again = ClassifierExtractor(network, "cpu"), ClassifierExtractor(network, "cpu")
     images = catalog.load("digits").test_images[:20]
     features = np.concatenate(list(first.batches(images)))

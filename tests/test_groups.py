@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from dreamlab.checks import Known, check
 from dreamlab.experiments import plan, report
 from dreamlab.settings import SpecError, SweepSpec, TrainSpec, make
 from dreamlab.store import RunStore
@@ -82,14 +83,14 @@ def test_a_sweep_over_t_retrains_with_the_settings_of_its_source(store: RunStore
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"axis": "num_steps", "values": (50,)}, "T = 20"),
+        ({"axis": "num_steps", "values": (50,)}, "1 to 20"),
         ({"axis": "num_steps", "values": (2.5,)}, "whole numbers"),
-        ({"axis": "num_train_timesteps", "values": (5,)}, "20 to 4,000"),
+        ({"axis": "num_train_timesteps", "values": (5,)}, "10 to 4,000"),
         ({"axis": "guidance_weight", "values": (30,)}, "0 to 20"),
-        ({"axis": "guidance_weight", "num_steps": 50}, "T = 20"),
+        ({"axis": "guidance_weight", "num_steps": 50}, "1 to 20"),
     ],
 )
 def test_impossible_sweeps_are_refused(store: RunStore, values: dict[str, Any], words: str) -> None:
     source = new_run(store, "train", {"num_train_timesteps": 20})
     with pytest.raises(SpecError, match=words):
-        plan(make(SweepSpec, {"source": source.id, **values}), store)
+        check(make(SweepSpec, {"source": source.id, **values}), Known(store))

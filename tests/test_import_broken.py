@@ -16,8 +16,8 @@ import pytest
 from PIL import Image
 
 from dreamlab.data.imageset import DataError
-from dreamlab.data.importing.arrays import check_source
 from dreamlab.data.importing.limits import Limits
+from dreamlab.data.importing.opening import check_source
 from tests.import_helpers import class_files, do_import, encoded, folder_of, picture, zip_of
 
 WHOLE = encoded(picture(1, (64, 64)))

@@ -17,7 +17,7 @@ from PIL import Image
 
 from dreamlab.data import catalog, imageset
 from dreamlab.data.imageset import DataError
-from dreamlab.data.importing.arrays import open_source
+from dreamlab.data.importing.opening import open_source
 from dreamlab.data.importing.write import import_images
 from dreamlab.settings import ImportSpec, SpecError, make
 from dreamlab.store import RunStore, read_json

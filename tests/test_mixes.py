@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dreamlab.checks import Known, check
 from dreamlab.data import catalog
 from dreamlab.experiments import Child, plan, report
 from dreamlab.settings import (
@@ -193,18 +194,16 @@ def test_a_set_is_taken_as_it_is(store: RunStore, labels: np.ndarray) -> None:
     )
     assert by_role[f"arm:{made.id}:real+1x"].values["synthetic"] == made.id and "set" not in by_role
     with pytest.raises(
-        SpecError, match=r"has 20 images of class 0 \(0\), the arms need 30"
+        SpecError, match=r"has 20 images of class 0 \(0\), 30 are needed"
     ) as refused:
-        plan(make(MixSpec, {**BARE, "sets": (made.id,), "arms": ("real+3x", "50/50")}), store)
+        check(
+            make(MixSpec, {**BARE, "sets": (made.id,), "arms": ("real+3x", "50/50")}), Known(store)
+        )
     assert refused.value.field == "sets"
     other = new_run(store, "train", {"dataset": "digits"})
     with pytest.raises(SpecError, match="holds digits images; a set of mnist5k is needed"):
-        plan(
-            make(
-                MixSpec, {**BARE, "sets": (new_set(store, other, images, np.arange(200) % 10).id,)}
-            ),
-            store,
-        )
+        made = new_set(store, other, images, np.arange(200) % 10)
+        check(make(MixSpec, {**BARE, "sets": (made.id,)}), Known(store))
 
 
 @pytest.mark.parametrize(
@@ -236,7 +235,7 @@ def test_impossible_mixes_are_refused(
 ) -> None:
     source = new_run(store, "train", train)
     with pytest.raises(SpecError, match=words) as refused:
-        plan(make(MixSpec, {"sources": (source.id,), **values}), store)
+        check(make(MixSpec, {"sources": (source.id,), **values}), Known(store))
     assert refused.value.field == field
 
 
@@ -244,9 +243,9 @@ def test_a_source_that_is_no_generator_is_refused(store: RunStore) -> None:
     source = new_run(store, "train", {})
     made = new_run(store, "synthesize", {"source": source.id})
     with pytest.raises(SpecError, match="a train run is needed"):
-        plan(make(MixSpec, {"sources": (made.id,)}), store)
+        check(make(MixSpec, {"sources": (made.id,)}), Known(store))
     with pytest.raises(SpecError, match="There is no run"):
-        plan(make(MixSpec, {"sources": ("nobody",)}), store)
+        check(make(MixSpec, {"sources": ("nobody",)}), Known(store))
     with pytest.raises(SpecError, match="seeds"):
         make(MixSpec, {"seeds": 1})
     with pytest.raises(RunError, match="has no parts"):
@@ -269,8 +268,8 @@ def test_a_mix_reports_cell_by_cell_while_it_runs(store: RunStore) -> None:
         for a in empty["arms"]
     )
     assert [g["badge"] for g in empty["generators"]] == [
-        "generator saw the same 100 images",
-        "generator saw 2,900 more real images",
+        "generator trained on the same 100 images",
+        "generator trained on 2,900 more real images",
     ]
     added = empty["arms"][4]
     assert (added["real"], added["synthetic"], added["synthetic_fraction"], added["role"]) == (
@@ -442,7 +441,10 @@ def test_a_fine_tuned_generator_saw_what_its_source_saw(store: RunStore) -> None
     group, _ = new_group(
         store, "mix", {**BARE, "sources": (tuned.id,), "arms": ("real", "real+1x")}
     )
-    assert report(group, store)["generators"][0]["badge"] == "generator saw 900 more real images"
+    assert (
+        report(group, store)["generators"][0]["badge"]
+        == "generator trained on 900 more real images"
+    )
 
 
 def test_a_labeller_that_saw_everything_counts(store: RunStore) -> None:
@@ -450,8 +452,8 @@ def test_a_labeller_that_saw_everything_counts(store: RunStore) -> None:
         store, "train", {"conditional": False, "images_per_class": 10, "label_dropout": 0.0}
     )
     for labeller, badge in (
-        ("own", "generator saw the same 100 images"),
-        ("all", "generator saw 2,900 more real images"),
+        ("own", "generator trained on the same 100 images"),
+        ("all", "generator trained on 2,900 more real images"),
     ):
         spec = {"source": source.id, "labeller": labeller, "guidance_weight": 0.0}
         made = new_run(store, "synthesize", spec)

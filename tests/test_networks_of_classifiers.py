@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from dreamlab.classifiers import CLASSIFIERS, parameters
+from dreamlab.classifiers.networks import build, parameters
+from dreamlab.classifiers.registry import CLASSIFIERS
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -35,7 +36,7 @@ def test_every_network_takes_every_size_and_colour_and_any_number_of_classes(
     name: str, channels: int, size: int
 ) -> None:
     with torch.device("meta"):  # shapes alone: the large ones would take minutes
-        network = CLASSIFIERS[name](channels, size, 7)
+        network = build(name, channels, size, 7)
         x = torch.empty(2, channels, size, size)
         features = network.features(x)
         assert features.shape == (2, network.dimensions) and network(x).shape == (2, 7)
@@ -47,7 +48,7 @@ def test_a_loss_reaches_every_weight_and_logits_come_from_the_features(
     name: str, channels: int, size: int
 ) -> None:
     torch.manual_seed(0)
-    network = CLASSIFIERS[name](channels, size, 3)
+    network = build(name, channels, size, 3)
     x = torch.randn(4, channels, size, size)
     F.cross_entropy(network(x), torch.tensor([0, 1, 2, 0])).backward()
     assert not [
@@ -63,7 +64,7 @@ def test_a_loss_reaches_every_weight_and_logits_come_from_the_features(
 @pytest.mark.parametrize("name", list(PUBLISHED))
 def test_parameters_are_the_published_ones_at_224_pixels(name: str) -> None:
     with torch.device("meta"):
-        assert parameters(CLASSIFIERS[name](3, 224, 1000)) / 1e6 == pytest.approx(
+        assert parameters(build(name, 3, 224, 1000)) / 1e6 == pytest.approx(
             PUBLISHED[name], rel=0.005
         )
 
@@ -75,7 +76,7 @@ def convolutions(network: nn.Module) -> list[nn.Conv2d]:
 def test_small_images_keep_their_pixels_in_the_stem() -> None:
     with torch.device("meta"):
         for name in ("resnet18", "resnet50"):
-            small, large = (convolutions(CLASSIFIERS[name](3, size, 10))[0] for size in (32, 64))
+            small, large = (convolutions(build(name, 3, size, 10))[0] for size in (32, 64))
             assert (small.kernel_size, small.stride) == ((3, 3), (1, 1)) and (
                 large.kernel_size,
                 large.stride,
@@ -84,25 +85,19 @@ def test_small_images_keep_their_pixels_in_the_stem() -> None:
             ("vit_s", {8: 2, 28: 4, 32: 4, 64: 16}),
             ("swin_t", {8: 2, 32: 2, 64: 4}),
         ):
-            found = {
-                size: convolutions(CLASSIFIERS[name](1, size, 10))[0].stride[0] for size in sides
-            }
+            found = {size: convolutions(build(name, 1, size, 10))[0].stride[0] for size in sides}
             assert found == sides
         pools = {
-            s: sum(isinstance(m, nn.MaxPool2d) for m in CLASSIFIERS["vgg16"](3, s, 10).modules())
+            s: sum(isinstance(m, nn.MaxPool2d) for m in build("vgg16", 3, s, 10).modules())
             for s in (8, 28, 32, 64)
         }
         assert pools == {8: 2, 28: 3, 32: 4, 64: 5}
-        assert (
-            parameters(CLASSIFIERS["vgg16"](3, 32, 10))
-            < 15e6
-            < parameters(CLASSIFIERS["vgg16"](3, 64, 10))
-        )
+        assert parameters(build("vgg16", 3, 32, 10)) < 15e6 < parameters(build("vgg16", 3, 64, 10))
 
 
 def test_the_encoder_of_s0_has_its_widths_and_attention_in_the_lower_half() -> None:
     with torch.device("meta"):
-        network = CLASSIFIERS["unet_encoder"](3, 32, 10)
+        network = build("unet_encoder", 3, 32, 10)
         kinds = [type(layer).__name__ for layer in network.levels]  # type: ignore[union-attr,arg-type]
         blocks = [
             m.out_channels
@@ -110,23 +105,23 @@ def test_the_encoder_of_s0_has_its_widths_and_attention_in_the_lower_half() -> N
             if m.stride == (1, 1) and m.kernel_size == (3, 3)
         ]
     assert kinds == [
-        "Block",
-        "Block",
+        "ResNetBlock",
+        "ResNetBlock",
         "Conv2d",
-        "Block",
-        "Block",
+        "ResNetBlock",
+        "ResNetBlock",
         "Conv2d",
-        *["Block", "Block", "Attention", "Conv2d"],
-        "Block",
-        "Block",
-        "Attention",
+        *["ResNetBlock", "ResNetBlock", "TokenAttention", "Conv2d"],
+        "ResNetBlock",
+        "ResNetBlock",
+        "TokenAttention",
     ]
     assert sorted(set(blocks)) == [64, 128, 256, 512] and network.dimensions == 512
 
 
 def test_the_mlp_depends_on_every_pixel_and_a_convolution_on_where_they_are() -> None:
     torch.manual_seed(0)
-    network = CLASSIFIERS["mlp"](1, 8, 10)
+    network = build("mlp", 1, 8, 10)
     x = torch.randn(1, 1, 8, 8, requires_grad=True)
     network(x).square().sum().backward()
     assert (
@@ -138,7 +133,7 @@ def test_the_mlp_depends_on_every_pixel_and_a_convolution_on_where_they_are() ->
 
 def test_larger_images_are_averaged_down_for_three_layers() -> None:
     torch.manual_seed(0)
-    network = CLASSIFIERS["small_cnn"](3, 128, 10).eval()
+    network = build("small_cnn", 3, 128, 10).eval()
     x = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
         doubled = x.repeat_interleave(2, 2).repeat_interleave(2, 3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from types import ModuleType
 from typing import Any
 
@@ -26,30 +27,28 @@ def theirs() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("zero", [False, True])
 @pytest.mark.parametrize("name", schedules.SCHEDULES)
-@pytest.mark.parametrize("T", [10, 50, 1000, 4000])
-def test_alpha_bar_falls_inside_zero_and_one_in_float64(name: str, T: int, zero: bool) -> None:
-    alpha_bar = schedules.alpha_bar(name, T, zero)
-    assert alpha_bar.shape == (T,) and alpha_bar.dtype == np.float64
-    assert np.all(np.diff(alpha_bar) < 0) and alpha_bar[-1] < alpha_bar[0] < 1
-    assert alpha_bar[-1] == 0 if zero else alpha_bar[-1] > 0
-    betas = schedules.SCHEDULES[name](T)
-    assert betas.min() > 0 and betas.max() <= schedules.BETA_MAX
+def test_alpha_bar_falls_inside_zero_and_one_in_float64(name: str) -> None:
+    for T, zero in itertools.product((10, 50, 1000, 4000), (False, True)):
+        alpha_bar = schedules.alpha_bar(name, T, zero)
+        assert alpha_bar.shape == (T,) and alpha_bar.dtype == np.float64
+        assert np.all(np.diff(alpha_bar) < 0) and alpha_bar[-1] < alpha_bar[0] < 1
+        assert alpha_bar[-1] == 0 if zero else alpha_bar[-1] > 0, (T, zero)
+        betas = schedules.SCHEDULES[name](T)
+        assert betas.min() > 0 and betas.max() <= schedules.BETA_MAX, T
 
 
-@pytest.mark.parametrize("T", [50, 1000])
 @pytest.mark.parametrize("name", THEIRS)
-def test_schedules_are_those_of_diffusers(theirs: ModuleType, name: str, T: int) -> None:
-    found: Any = theirs.DDPMScheduler(num_train_timesteps=T, beta_schedule=THEIRS[name])
-    np.testing.assert_allclose(schedules.SCHEDULES[name](T), found.betas.numpy(), rtol=0, atol=1e-5)
-    np.testing.assert_allclose(
-        schedules.alpha_bar(name, T), found.alphas_cumprod.numpy(), rtol=0, atol=1e-5
-    )
-    rescaled = np.cumprod(1 - theirs.rescale_zero_terminal_snr(found.betas).double().numpy())
-    np.testing.assert_allclose(
-        schedules.alpha_bar(name, T, zero_terminal_snr=True), rescaled, rtol=0, atol=1e-5
-    )
+def test_schedules_are_those_of_diffusers(theirs: ModuleType, name: str) -> None:
+    for T in (50, 1000):
+        found: Any = theirs.DDPMScheduler(num_train_timesteps=T, beta_schedule=THEIRS[name])
+        rescaled = np.cumprod(1 - theirs.rescale_zero_terminal_snr(found.betas).double().numpy())
+        for ours, wanted in (
+            (schedules.SCHEDULES[name](T), found.betas.numpy()),
+            (schedules.alpha_bar(name, T), found.alphas_cumprod.numpy()),
+            (schedules.alpha_bar(name, T, zero_terminal_snr=True), rescaled),
+        ):
+            np.testing.assert_allclose(ours, wanted, rtol=0, atol=1e-5)
 
 
 def test_linear_is_that_of_ho_et_al_whatever_T_is() -> None:
@@ -66,12 +65,11 @@ def test_linear_is_that_of_ho_et_al_whatever_T_is() -> None:
     )
 
 
-@pytest.mark.parametrize("T", [10, 25, 50, 100, 400, 1000, 4000])
-def test_linear_scaled_ends_where_linear_ends_at_1000(T: int) -> None:
+def test_linear_scaled_ends_where_linear_ends_at_1000() -> None:
     wanted = schedules.terminal_snr(schedules.alpha_bar("linear", 1000))
-    assert schedules.terminal_snr(schedules.alpha_bar("linear_scaled", T)) == pytest.approx(
-        wanted, rel=1e-9
-    )
+    for T in (10, 25, 50, 100, 400, 1000, 4000):
+        found = schedules.terminal_snr(schedules.alpha_bar("linear_scaled", T))
+        assert found == pytest.approx(wanted, rel=1e-9), T
     np.testing.assert_allclose(
         schedules.linear_scaled_betas(1000), schedules.linear_betas(1000), rtol=1e-9
     )
@@ -117,27 +115,18 @@ def test_a_schedule_that_ends_before_the_image_is_gone_is_known(
     )  # linear at T = 1000 is fine, Stable Diffusion's is not
 
 
-@pytest.mark.parametrize("zero", [False, True])
 @pytest.mark.parametrize("grid", GRIDS)
-@pytest.mark.parametrize("name", schedules.SCHEDULES)
-@pytest.mark.parametrize(
-    ("T", "n"), [(1000, 1), (1000, 2), (1000, 20), (1000, 999), (1000, 1000), (10, 7), (10, 10)]
-)
-def test_timesteps_fall_from_the_noise_end_without_repeats(
-    grid: Any, name: str, T: int, n: int, zero: bool
-) -> None:
-    ts = grid(schedules.alpha_bar(name, T, zero), n)
-    assert len(ts) == n and ts[0] == T - 1 and ts.min() >= 0
-    assert np.all(np.diff(ts) < 0)
-    if n == T:
-        assert ts.tolist() == list(range(T - 1, -1, -1))
-
-
-@pytest.mark.parametrize("n", [0, 11])
-@pytest.mark.parametrize("grid", GRIDS)
-def test_more_steps_than_T_are_refused(grid: Any, n: int) -> None:
-    with pytest.raises(ValueError, match="1 to 10"):
-        grid(schedules.alpha_bar("cosine", 10), n)
+def test_timesteps_fall_from_the_noise_end_without_repeats(grid: Any) -> None:
+    counts = ((1000, 1), (1000, 2), (1000, 20), (1000, 999), (1000, 1000), (10, 7), (10, 10))
+    for name, zero, (T, n) in itertools.product(schedules.SCHEDULES, (False, True), counts):
+        ts = grid(schedules.alpha_bar(name, T, zero), n)
+        assert len(ts) == n and ts[0] == T - 1 and ts.min() >= 0, (name, zero, T, n)
+        assert np.all(np.diff(ts) < 0), (name, zero, T, n)
+        if n == T:
+            assert ts.tolist() == list(range(T - 1, -1, -1))
+    for n in (0, 11):
+        with pytest.raises(ValueError, match="1 to 10"):
+            grid(schedules.alpha_bar("cosine", 10), n)
 
 
 def test_log_snr_steps_are_even_in_log_snr() -> None:

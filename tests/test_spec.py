@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,22 +12,29 @@ from dreamlab.architecture.network import network_of
 from dreamlab.checks.network import check_fine_tuning, check_network
 from dreamlab.checks.sampling import check_cascade, check_guide, check_sampling
 from dreamlab.data import catalog
+from dreamlab.experiments import plan
 from dreamlab.settings import (
     KINDS,
     MixSpec,
+    Setting,
+    Spec,
     SpecError,
     SweepSpec,
     SynthesizeSpec,
     TrainSpec,
     command,
     differences,
+    exact,
     make,
     settings_of,
 )
 from dreamlab.settings.presets import PRESETS
+from dreamlab.settings.setting import setting
+from dreamlab.store import RunStore
+from tests.evidence_helpers import new_run
 
 EXAMPLES = [
-    make(TrainSpec, {"seconds": 12.5, "multipliers": "1,2,4", "target": "v", "steps": 7}),
+    make(TrainSpec, {"seconds": 12.123456789, "multipliers": "1,2,4", "target": "v", "steps": 7}),
     make(
         SynthesizeSpec,
         {"source": "20261121-101503-train-a-7f3a", "classes": [1, 3], "guidance_weight": 0.25},
@@ -139,6 +147,34 @@ def test_the_hash_counts_what_changes_results_only() -> None:
     assert a.content_hash(lambda _: "same weights") == b.content_hash(lambda _: "same weights")
 
 
+def test_a_setting_added_later_keeps_the_hash_at_the_value_of_before() -> None:
+    class LaterSpec(TrainSpec):
+        smoothing: float = setting(0.1, "Added later, at 0 as before.", ge=0, le=1, added=0.0)
+
+    before = make(TrainSpec, {"seed": 3}).content_hash()
+    assert make(LaterSpec, {"seed": 3, "smoothing": 0}).content_hash() == before
+    assert make(LaterSpec, {"seed": 3}).content_hash() != before
+
+
+@pytest.mark.parametrize(
+    ("bounds", "words"),
+    [
+        ({"ge": 0, "le": 1}, "0 to 1"),
+        ({"gt": 0, "le": 1}, "above 0, at most 1"),
+        ({"ge": 0, "lt": 1}, "at least 0, below 1"),
+        ({"gt": 0, "lt": 1}, "above 0, below 1"),
+    ],
+)
+def test_a_bound_that_is_not_allowed_is_said_as_such(bounds, words) -> None:
+    class BoundedSpec(Spec):
+        kind = "bounded"
+        part: float = setting(0.5, "A part.", **bounds)
+
+    with pytest.raises(SpecError) as caught:
+        make(BoundedSpec, {"part": -1})
+    assert str(caught.value) == f"Part (--part): -1 cannot be used; it must be {words}."
+
+
 def test_a_preset_fills_what_is_not_given() -> None:
     s0 = make(TrainSpec, {"preset": "s0", "base_width": 32})
     assert (s0.num_train_timesteps, s0.multipliers, s0.time_activation, s0.base_width) == (
@@ -153,6 +189,45 @@ def test_a_preset_fills_what_is_not_given() -> None:
     assert (
         make(TrainSpec, {**s0.model_dump(), "preset": "small"}).content_hash() == s0.content_hash()
     )
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1.0, "1"),
+        (0.0002, "0.0002"),
+        (0.123456789, "0.123456789"),
+        (1 / 3, "0.3333333333333333"),
+        (604799.5, "604799.5"),
+        (12345678.0, "12345678.0"),
+        ((1.0, 0.1234567), "1,0.1234567"),
+        ((), "none"),
+        ("cosine", "cosine"),
+    ],
+)
+def test_a_number_is_written_so_that_it_reads_back_the_same(value: object, text: str) -> None:
+    assert exact(value) == text
+
+
+LISTS = [(cls, k) for cls in KINDS.values() for k in settings_of(cls) if k.type == "list"]
+
+
+@pytest.mark.parametrize(("cls", "k"), LISTS, ids=lambda v: getattr(v, "flag", ""))
+def test_every_list_may_be_none(cls: type[Spec], k: Setting) -> None:
+    for text in ("none", " None ", ""):
+        assert cls._split_lists(text, SimpleNamespace(field_name=k.name)) == ()
+
+
+def test_an_empty_list_is_shown_and_read_as_none() -> None:
+    spec = make(TrainSpec, {"preset": "s0", "attention": "none"})
+    assert spec.attention == () and "--attention none" in command(spec)
+
+
+def test_a_sweep_over_close_values_has_a_run_for_each(store: RunStore) -> None:
+    source = new_run(store, "train", {"dataset": "digits"})
+    spec = make(SweepSpec, {"source": source.id, "values": "0.12345671,0.12345672"})
+    roles = [child.role for child in plan(spec, store)]
+    assert len(set(roles)) == len(roles) == 4
 
 
 @pytest.mark.parametrize("preset", PRESETS)

@@ -12,7 +12,6 @@ from dreamlab.stats.anomalies import (
     flags,
     impossible,
     not_monotone,
-    two_values,
     wrong_difference,
 )
 from tests.stats_simulation import World, experiments, surface
@@ -157,9 +156,6 @@ def test_differences_and_double_cells_of_s1() -> None:
     ]
     assert wrong_difference("DeiT-S", 78.97, 80.49, 1.52) == []
     assert "rounding does not explain it" in wrong_difference("x", 70.0, 72.0, 1.5)[0]
-    assert two_values(
-        [("1.2 M", "table 1", 76.39), ("2.4 M", "table 1", 78.17), ("2.4 M", "table 4", 78.12)]
-    ) == ["2.4 M is 78.17 in table 1 and 78.12 in table 4."]
 
 
 def test_impossible_values_and_steps_beyond_sampling_error() -> None:

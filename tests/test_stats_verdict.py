@@ -122,12 +122,12 @@ def test_a_control_that_brings_as_much_stands_in_the_sentence() -> None:
         and "augmented +" in better.notes[0]
         and "a gain" in better.notes[0]
     )
-    assert not any("Alarm" in note for note in better.notes)
+    assert not any("Warning" in note for note in better.notes)
 
 
 def test_noise_that_seems_to_help_raises_the_alarm() -> None:
     found = verdict([arm("own", "real+1x", 0.93)], [SAME], controls=[control("noise+1x", 0.94)])
-    assert any(note.startswith("Alarm: noise images seem to help") for note in found.notes)
+    assert any(note.startswith("Warning: noise images seem to help") for note in found.notes)
     assert "adding noise images alone brings" in found.overall.text
 
 
@@ -141,10 +141,11 @@ def test_the_headline_names_the_generator_that_knows_more_and_what_that_is_worth
     found = verdict(arms, [SAME, WIDE])
     assert found.overall.kind == "helps" and found.overall.generator == "wide"
     assert found.overall.text.startswith(
-        "Synthetic data helps where the generator knows more than the classifier: +"
+        "Synthetic data helps where the generator was trained on more real images than the"
+        " classifier: +"
     )
-    assert "no gain is shown with the one that saw the same 100." in found.overall.text
-    assert "that saw 3,000 real images" in found.overall.text
+    assert "no gain is shown with the one trained on the same 100." in found.overall.text
+    assert "trained on 3,000 real images" in found.overall.text
     assert (
         found.by_generator["own"].kind == "undecided"
         and "four times in five" in found.by_generator["own"].text
@@ -171,8 +172,8 @@ def test_generators_are_told_apart_by_what_they_saw() -> None:
     found = verdict(arms, [SAME, fewer])
     assert found.overall.text.startswith("Synthetic data helps with 1 of 2 generators: +")
     assert (
-        "knows more" not in found.overall.text
-        and "that saw 50 of the same 100" in found.overall.text
+        "more real images than" not in found.overall.text
+        and "trained on 50 of the same 100" in found.overall.text
     )
     assert found.extra_data == []
     twin = dataclasses.replace(SAME, key="wide", name="second try")
@@ -183,7 +184,7 @@ def test_generators_are_told_apart_by_what_they_saw() -> None:
     assert "of unknown training (bought)" in found.overall.text and found.extra_data == []
     assert any(note.startswith("It is not known which real images bought") for note in found.notes)
     own = dataclasses.replace(SAME, key="wide", per_arm=True)
-    assert "that saw only the real images of its arm" in verdict(arms, [SAME, own]).overall.text
+    assert "trained only on the real images of its arm" in verdict(arms, [SAME, own]).overall.text
 
 
 def test_hurt_is_said_only_where_every_mix_is_shown_to_lose() -> None:

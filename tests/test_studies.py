@@ -10,14 +10,13 @@ from typing import Any
 
 import pytest
 
-from dreamlab import studies
+from dreamlab import paths, studies
 from dreamlab.architecture.network import network_of
 from dreamlab.checks.network import check_network
 from dreamlab.checks.sampling import check_sampling
 from dreamlab.data import catalog
-from dreamlab.data.available import available
-from dreamlab.experiments import Child
-from dreamlab.experiments.study.plan import plan
+from dreamlab.data.selection import available
+from dreamlab.experiments import Child, plan
 from dreamlab.experiments.study.report import published_anomalies
 from dreamlab.settings import (
     KINDS,
@@ -67,7 +66,7 @@ def specs(children: list[Child]) -> dict[str, Any]:
 
 
 def test_every_name_has_a_file_with_the_three_scales_and_no_file_is_left_over() -> None:
-    files = {path.stem for path in loader.FOLDER.glob("*.toml")} - {loader.SHARED}
+    files = {path.stem for path in paths.STUDIES.glob("*.toml")} - {loader.SHARED}
     assert files == set(studies.names())
     for name in studies.names():
         study = studies.load(name)
@@ -215,7 +214,7 @@ def test_what_is_doubtful_in_the_published_tables_is_found_by_rule() -> None:
 
 
 def test_every_block_of_settings_is_used() -> None:
-    text = "".join(path.read_text() for path in loader.FOLDER.glob("*.toml"))
+    text = "".join(path.read_text() for path in paths.STUDIES.glob("*.toml"))
     assert not [
         block for block in loader._read(loader.SHARED)["blocks"] if f'"{block}"' not in text
     ]
@@ -228,6 +227,7 @@ def test_a_file_that_contradicts_itself_is_refused_by_name(monkeypatch: pytest.M
         ({"flags": {"nothing": "x."}}, "flags name no published cell"),
         ({"colour": 1}, "entries that mean nothing"),
         ({"checks": [{"cells": ["nowhere"]}]}, "checks name no published cell"),
+        ({"published": [{**good["published"][0], "amounts": [1], "axis": "T"}]}, "have 1 amounts"),
         (
             {
                 "scale": {

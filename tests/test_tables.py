@@ -5,11 +5,23 @@ from __future__ import annotations
 
 import csv
 import io
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dreamlab.service.tables import ARM_FIELDS, FIELDS, as_csv, as_latex, escaped, number, published
+from dreamlab.service import Refused, Service, demo
+from dreamlab.service.tables import (
+    ARM_FIELDS,
+    FIELDS,
+    as_csv,
+    as_latex,
+    as_parquet,
+    escaped,
+    number,
+    published,
+)
 
 
 def row(**changes: Any) -> dict[str, Any]:
@@ -97,6 +109,27 @@ def test_a_mix_comes_back_from_csv() -> None:
         1.25,
     )
     assert lines[1]["accuracy"] == "" and lines[1]["seeds"] == "0"
+
+
+def test_parquet_keeps_numbers_as_numbers_and_texts_as_they_are() -> None:
+    pytest.importorskip("pyarrow")
+    import pandas as pd
+
+    empty = row(id="real", ours=None, low=None, high=None, seeds=None, difference=None)
+    found = pd.read_parquet(io.BytesIO(as_parquet(study(row(arm="=1+1"), empty))))
+    assert tuple(found.columns) == FIELDS and found["arm"][0] == "=1+1"
+    assert (found["seeds"][0], found["ours"][0]) == (5, 96.314) and pd.isna(found["seeds"][1])
+
+
+def test_without_pyarrow_a_parquet_file_is_refused_in_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    service = Service(tmp_path / "runs")
+    service.install_demo()
+    with pytest.raises(Refused, match=r"needs the package pyarrow"):
+        service.export(demo.run_id(("mix",)), tmp_path / "x.parquet")
+    assert not (tmp_path / "x.parquet").exists()
 
 
 def test_a_text_that_a_spreadsheet_would_compute_is_quoted_and_a_number_is_not() -> None:

@@ -3,17 +3,21 @@ page of a kept set."""
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
 import pytest
 
 from dreamlab.checks.warnings import warning
+from dreamlab.service import Refused
 from dreamlab.settings import ImportSpec, MixSpec, SynthesizeSpec, TrainSpec, make, settings_of
 from dreamlab.settings.classifier_recipe import RECIPES
 from dreamlab.settings.presets import PRESETS
 from dreamlab.ui.charts import curves, noise_schedule
 from dreamlab.ui.forms import controls
+from dreamlab.ui.forms.start import REUSED, start
+from dreamlab.ui.view import View
 
 BY_NAME = {k.name: k for k in settings_of(TrainSpec)}
 
@@ -160,3 +164,30 @@ def test_loss_bands_are_four_lines_over_what_was_measured() -> None:
     assert [len(t.x) for t in figure.data] == [2, 3, 3, 3]
     assert len({t.line.color for t in figure.data}) == 4 and figure.layout.yaxis.type == "log"
     assert curves.bands([{"step": 1, "loss": 1.0}], "dark", "r").layout.xaxis.visible is False
+
+
+def started(submit: Any) -> tuple[View, str]:
+    """Presses the main button of a form: the page as it is then, and the sentence beside the
+    button."""
+    with gr.Blocks(analytics_enabled=False) as page:
+        view = gr.State(View(tab="mix"))
+        button, refusal = gr.Button("Start"), gr.HTML("")
+        form: Any = SimpleNamespace(submit=submit, inputs=set(), start=button, refusal=refusal)
+        start(SimpleNamespace(service=None), form, view, "mix")  # type: ignore[arg-type]
+    press = next(iter(page.fns.values()))
+    assert set(press.outputs) == {view, refusal}
+    found = press.fn({view: View(tab="mix")})
+    return found.get(view, View(tab="mix")), found[refusal]
+
+
+def test_the_main_button_shows_the_run_or_says_why_there_is_none() -> None:
+    view, sentence = started(lambda service, data: ("run-1", False))
+    assert (view.run("mix"), view.notice, sentence) == ("run-1", "", "")
+    view, _ = started(lambda service, data: ("run-1", True))
+    assert (view.run("mix"), view.notice) == ("run-1", REUSED)
+
+    def refuse(service: Any, data: Any) -> tuple[str, bool]:
+        raise Refused("Seeds (--seeds): 0 is too few.")
+
+    view, sentence = started(refuse)
+    assert view.run("mix") == "" and "Seeds (--seeds): 0 is too few." in sentence

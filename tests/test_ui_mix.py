@@ -10,9 +10,17 @@ import pytest
 
 from dreamlab.data import mixing
 from dreamlab.settings import MixSpec, make
+from dreamlab.ui import render
 from dreamlab.ui.charts import mix_chart
-from dreamlab.ui.pages import mix
-from dreamlab.ui.parts import arm_tables, class_tables
+from dreamlab.ui.parts import (
+    arm_tables,
+    class_tables,
+    mix_answer,
+    mix_plan,
+    mix_report,
+    numbers,
+    verdicts,
+)
 from dreamlab.ui.theme import mix_colour, palette
 from tests.test_ui_units import NASTY
 
@@ -86,14 +94,14 @@ def report() -> dict[str, Any]:
                 "key": "own",
                 "run": "a",
                 "name": "trained here",
-                "badge": "generator saw the same 100 images",
+                "badge": "generator trained on the same 100 images",
                 "verdict": {"text": "Undecided.", "kind": "undecided"},
             },
             {
                 "key": "b",
                 "run": "b",
                 "name": NASTY,
-                "badge": "generator saw 2,900 more real images",
+                "badge": "generator trained on 2,900 more real images",
                 "verdict": {"text": "helps", "kind": "helps"},
             },
         ],
@@ -141,9 +149,17 @@ def old(report: dict[str, Any]) -> dict[str, Any]:
 
 def test_a_mix_with_a_nasty_name_stays_text(report: dict[str, Any]) -> None:
     report["classes"] = [NASTY, *NAMES[1:]]
-    shown = mix.class_panel(report, "")
-    made = arm_tables.arms_html(report) + mix.others(report) + shown + arm_tables.worth_html(report)
-    assert "<img" not in made and "&lt;img" in made
+    report["verdict"]["text"] = report["best"]["text"] = NASTY
+    made = [
+        arm_tables.arms_html(report),
+        render.part("mix.html", "by_generator", mix_answer.by_generator(report)),
+        class_tables.arm_html(report, ""),
+        arm_tables.worth_html(report),
+        mix_answer.best_html(report),
+        verdicts.verdict_html(report["verdict"]),
+    ]
+    for part in made:
+        assert "<img" not in part and "&lt;img" in part
     assert "<img" not in json.dumps(
         mix_chart.mix(report, "light", "r").to_plotly_json(), default=str
     )
@@ -154,24 +170,24 @@ def test_the_table_names_what_each_generator_saw_and_sets_controls_apart(
 ) -> None:
     made = arm_tables.arms_html(report)
     assert (
-        "generator saw the same 100 images" in made
-        and "generator saw 2,900 more real images" in made
+        "generator trained on the same 100 images" in made
+        and "generator trained on 2,900 more real images" in made
     )
     assert (
         made.index("Real + 1x synthetic") < made.index("Controls") < made.index("Real, augmented")
     )
-    assert "reference" in made and "box-shadow:inset" in made
+    assert "reference" in made and made.count("mark hollow") == 2  # the control and its tests
 
 
 def test_treatments_stand_by_generator_and_synthetic_fraction(report: dict[str, Any]) -> None:
-    assert [a["arm"] for a in arm_tables.ordered(report)] == [
+    assert [a["arm"] for a in mix_report.ordered(report)] == [
         "real",
         "50/50",
         "10/90",
         "real+1x",
         "augmented",
     ]
-    assert [a["arm"] for a in arm_tables.ordered(old(report))] == [
+    assert [a["arm"] for a in mix_report.ordered(old(report))] == [
         "real",
         "50/50",
         "10/90",
@@ -180,15 +196,21 @@ def test_treatments_stand_by_generator_and_synthetic_fraction(report: dict[str, 
 
 
 def test_better_is_green_only_when_its_interval_leaves_zero() -> None:
-    assert 'class="mut">\u22121.0' in arm_tables.points(outcome(-1, -3, 1))
-    assert 'class="good">+3.0' in arm_tables.points(outcome(3, 1, 5))
-    assert 'class="bad">\u22123.0' in arm_tables.points(outcome(-3, -5, -1))
+    shown = [numbers.points(outcome(*found)) for found in ((-1, -3, 1), (3, 1, 5), (-3, -5, -1))]
+    assert [(n.look, n.text) for n in shown] == [
+        ("mut", "\u22121.0"),
+        ("good", "+3.0"),
+        ("bad", "\u22123.0"),
+    ]
+    assert shown[1].beside == "+1.0 to +5.0"
+    drawn = render.part("results.html", "number", shown[1])
+    assert drawn == '<span class="good">+3.0</span> <span class="mut">+1.0 to +5.0</span>'
 
 
 def test_an_interval_of_accuracy_does_not_leave_zero_to_hundred() -> None:
-    assert arm_tables.measured({"mean": 0.95, "low": 0.8, "high": 1.1}, 2).endswith(
-        "80.0 to 100.0</span>"
-    )
+    shown = numbers.percent({"mean": 0.95, "low": 0.8, "high": 1.1}, 2)
+    assert (shown.text, shown.beside) == ("95.0", "80.0 to 100.0")
+    assert numbers.percent({"mean": 0.95, "low": None, "high": None}, 1).beside == "(1 seed)"
 
 
 def test_cells_that_are_not_there_are_said_to_come(report: dict[str, Any]) -> None:
@@ -210,7 +232,7 @@ def test_cells_that_are_not_there_are_said_to_come(report: dict[str, Any]) -> No
 
 
 def test_every_test_stands_behind_the_table(report: dict[str, Any]) -> None:
-    made = arm_tables.tests_html(arm_tables.ordered(report))
+    made = arm_tables.tests_html(mix_report.ordered(report))
     assert (
         made.count("0.250") == 3
         and made.count("&lt; 0.001, 0.030, 0.200") == 3
@@ -220,7 +242,7 @@ def test_every_test_stands_behind_the_table(report: dict[str, Any]) -> None:
 
 
 def test_the_word_of_the_verdict_wears_its_kind(report: dict[str, Any]) -> None:
-    assert '<b class="helps">helps</b>' in mix.verdict_html(report["verdict"])
+    assert '<b class="helps">helps</b>' in verdicts.verdict_html(report["verdict"])
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -286,10 +308,10 @@ def test_the_surface_joins_the_further_sizes_and_the_mix_itself(report: dict[str
 def test_the_arm_that_is_looked_at_is_the_one_asked_for_or_that_of_the_verdict(
     report: dict[str, Any],
 ) -> None:
-    assert mix.chosen_arm(report, "")["arm"] == "real+1x"  # type: ignore[index]
-    assert mix.chosen_arm(report, "own 50/50")["arm"] == "50/50"  # type: ignore[index]
-    assert mix.chosen_arm({**report, "verdict": None}, "nonsense")["arm"] == "real+1x"  # type: ignore[index]
-    assert mix.chosen_arm({}, "") is None
+    assert mix_report.chosen_arm(report, "")["arm"] == "real+1x"  # type: ignore[index]
+    assert mix_report.chosen_arm(report, "own 50/50")["arm"] == "50/50"  # type: ignore[index]
+    assert mix_report.chosen_arm({**report, "verdict": None}, "nonsense")["arm"] == "real+1x"  # type: ignore[index]
+    assert mix_report.chosen_arm({}, "") is None
 
 
 def test_confusion_is_in_percent_of_the_truth_and_its_difference_in_points(
@@ -316,9 +338,9 @@ def test_with_many_classes_the_largest_mistakes_are_listed(report: dict[str, Any
 
 def test_a_histogram_stacks_its_parts_on_one_scale() -> None:
     made = class_tables.histogram(
-        ["a", "b"], {"real": [10, 5], "synthetic": [10, 0], "other": [0, 0]}, 20, height=40
+        ["a", "b"], {"real": [10, 5], "synthetic": [10, 0], "other": [0, 0]}, 20
     )
-    assert made.count("height:20.0px") == 2 and made.count("height:10.0px") == 1
+    assert made.count("height:22.0px") == 2 and made.count("height:11.0px") == 1
     assert 'title="a: 10 real, 10 synthetic"' in made and 'title="b: 5 real"' in made
     assert "before and after" in class_tables.histograms_html(
         {"arms": [arm("real", "", 0.9)], "classes": NAMES}
@@ -333,13 +355,15 @@ def test_what_extra_data_is_worth_is_a_table_with_its_interval(report: dict[str,
 
 def test_an_old_result_shows_what_it_has(report: dict[str, Any]) -> None:
     shown = old(report)
-    made = arm_tables.arms_html(shown) + mix.class_panel(shown, "") + mix.best_html(shown)
+    made = (
+        arm_tables.arms_html(shown) + class_tables.arm_html(shown, "") + mix_answer.best_html(shown)
+    )
     assert "Gain by class" in made and "Confusion" not in made and "before and after" not in made
     assert len(mix_chart.mix(shown, "dark", "r").data) == 12
 
 
 def planned(**values: Any) -> str:
-    return mix.planned(make(MixSpec, {"images_per_class": 10, **values}), [10] * 9 + [20])
+    return mix_plan.planned_html(make(MixSpec, {"images_per_class": 10, **values}), [10] * 9 + [20])
 
 
 def test_planned_counts_are_exact_totals_of_unequal_classes() -> None:

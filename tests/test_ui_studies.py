@@ -7,11 +7,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from markupsafe import escape
 
 from dreamlab import studies
+from dreamlab.studies import AmountStep
+from dreamlab.ui import render
 from dreamlab.ui.charts import study_chart
-from dreamlab.ui.pages.studies import head_html, published_rows
+from dreamlab.ui.pages.studies import head_html
 from dreamlab.ui.parts import import_report, study_tables
+from dreamlab.ui.render import part
 from dreamlab.ui.theme import palette
 from tests.test_ui_units import NASTY
 
@@ -57,17 +61,18 @@ def running(state: str = "running") -> Any:
 @pytest.mark.parametrize("name", studies.names())
 def test_every_study_can_be_shown_before_it_is_run(name: str) -> None:
     study = studies.load(name)
-    rows = published_rows(study)
+    rows = study_tables.published_rows(study)
     made = (
         study_tables.table_html(rows, None)
         + study_tables.about_html(study, {})
         + head_html(study, None, {})
     )
     assert "Settings as published" in made and "How it is run here" in made
+    assert str(escape(f"{study.study}, {study.source}")) in made
     for cell in study.cells:
         if cell.flag:
             assert cell.flag.split("'")[0].split('"')[0].split("&")[0] in made
-    figure = study_chart.study(rows, "light", name)
+    figure = study_chart.study(rows, study.steps, "light", name)
     drawn = sum(len(t.x) for t in figure.data if "published" in str(t.name))
     assert drawn == sum(c.published is not None for c in study.cells)
 
@@ -163,7 +168,7 @@ def test_what_measures_another_thing_has_an_axis_of_its_own() -> None:
             high=14.0,
         )
     ]
-    figure = study_chart.study(rows, "light", "r")
+    figure = study_chart.study(rows, {}, "light", "r")
     assert [figure.layout.xaxis.title.text, figure.layout.xaxis2.title.text] == [
         "FID",
         "fd_classifier, ours",
@@ -172,7 +177,7 @@ def test_what_measures_another_thing_has_an_axis_of_its_own() -> None:
 
 
 def test_published_and_ours_stand_on_one_line_with_their_interval() -> None:
-    figure = study_chart.study([measured("2 %"), row("4 %", flag="doubtful")], "light", "r")
+    figure = study_chart.study([measured("2 %"), row("4 %", flag="doubtful")], {}, "light", "r")
     by_name = {t.name: t for t in figure.data if t.name}
     assert list(by_name["published"].x) == [77.37, 77.37] and list(by_name["ours"].x) == [76.54321]
     low, high = figure.layout.xaxis.range
@@ -184,34 +189,45 @@ def test_published_and_ours_stand_on_one_line_with_their_interval() -> None:
 
 
 def test_steps_of_an_amount_become_curves() -> None:
-    rows = [
-        row(f"T = {t}, {name}", published=float(t))
-        for t in range(100, 1100, 100)
-        for name in ("flowers", "faces")
-    ]
-    found = study_chart.lines(rows)
-    assert list(found) == ["flowers", "faces"] and [x for x, _ in found["faces"]] == [
-        float(t) for t in range(100, 1100, 100)
-    ]
-    figure = study_chart.study(rows, "dark", "r")
+    places = [(t, name) for t in range(100, 1100, 100) for name in ("flowers", "faces")]
+    rows = [row(f"{t}-{name}", published=float(t)) for t, name in places]
+    steps = {f"{t}-{name}": AmountStep(t, "T", name) for t, name in places}
+    found = study_chart.lines(rows, steps)
+    assert list(found) == ["flowers", "faces"]
+    assert [x for x, _ in found["faces"]] == [float(t) for t in range(100, 1100, 100)]
+    figure = study_chart.study(rows, steps, "dark", "r")
     assert len(figure.data) == 2 and figure.layout.xaxis.title.text == "T"
-    assert study_chart.lines(rows[:6]) == {}
-    scaled = [
-        row(f"{m} M, {m}x synthetic, {size}") for m in range(1, 9) for size in ("256", "1024")
-    ]
-    assert {name: len(points) for name, points in study_chart.lines(scaled).items()} == {
-        "256": 8,
-        "1024": 8,
-    }
+    assert study_chart.lines(rows[:6], steps) == {}
+
+
+def test_a_number_in_the_name_of_an_arm_makes_no_curve() -> None:
+    rows = [row(f"ResNet-{n} (224, {n} M): real") for n in range(20)]
+    assert study_chart.lines(rows, {}) == {}
+    assert study_chart.lines(rows, {r["id"]: AmountStep(1, "M") for r in rows[1:]}) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "axis", "series"),
+    [
+        ("s1-scaling", "training images, millions", {"256x256", "1024x1024"}),
+        ("s4-tsweep", "T", {"flowers", "butterflies", "anime faces"}),
+    ],
+)
+def test_a_study_of_an_amount_is_drawn_over_it(name: str, axis: str, series: set[str]) -> None:
+    study = studies.load(name)
+    rows = study_tables.published_rows(study)
+    figure = study_chart.study(rows, study.steps, "light", "r")
+    assert figure.layout.xaxis.title.text == axis
+    assert {f"{line}, published" for line in series} <= {t.name for t in figure.data}
 
 
 def test_what_a_paper_says_stays_text() -> None:
-    made = study_tables.table_html(
-        [row(NASTY, flag=NASTY, setting=NASTY)], None
-    ) + study_tables.bullets([NASTY])
+    made = study_tables.table_html([row(NASTY, flag=NASTY, setting=NASTY)], None) + render.part(
+        "studies.html", "bullets", [NASTY]
+    )
     assert "<img" not in made
     assert "<img" not in json.dumps(
-        study_chart.study([row(NASTY, flag=NASTY)], "light", "r").to_plotly_json(), default=str
+        study_chart.study([row(NASTY, flag=NASTY)], {}, "light", "r").to_plotly_json(), default=str
     )
 
 
@@ -259,7 +275,10 @@ def test_an_import_says_what_was_left_out_the_most_frequent_reason_first() -> No
 
 
 def test_an_import_leads_on_to_what_can_be_done_with_it() -> None:
-    assert 'data-tab="train"' in import_report.actions(
-        "r", "real"
-    ) and 'data-tab="mix"' in import_report.actions("r", "real")
-    assert 'data-tab="gallery"' in import_report.actions("r", "synthetic")
+    real, synthetic = (
+        part(import_report.TEMPLATE, "actions", NASTY, role) for role in ("real", "synthetic")
+    )
+    assert "Train a generator on it" in real and 'data-tab="train"' in real
+    assert "Mix with it" in real and 'data-tab="mix"' in real
+    assert 'data-tab="gallery"' in synthetic and 'data-tab="fidelity"' in synthetic
+    assert "<img" not in real + synthetic

@@ -6,11 +6,13 @@ from __future__ import annotations
 import gradio as gr
 import pytest
 
+from dreamlab.service import RunRow
 from dreamlab.settings import KINDS, TrainSpec, make, settings_of
-from dreamlab.ui import html, shell
+from dreamlab.ui import shell, words
 from dreamlab.ui.charts import curves
 from dreamlab.ui.forms import controls, spec_form
 from dreamlab.ui.pages import runs
+from dreamlab.ui.render import macro, part
 from dreamlab.ui.theme import mix_colour, mix_css, palette
 from dreamlab.ui.view import View, from_query
 
@@ -18,15 +20,15 @@ NASTY = "<img src=x onerror=alert(1)>\"'&"
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"),
+    ("seconds", "said"),
     [(None, ""), (0, "0:00"), (41, "0:41"), (119.6, "2:00"), (3600, "1:00:00"), (-3, "0:00")],
 )
-def test_time_left_is_written_as_a_clock(seconds: float | None, words: str) -> None:
-    assert html.clock(seconds) == words
+def test_time_left_is_written_as_a_clock(seconds: float | None, said: str) -> None:
+    assert words.clock(seconds) == said
 
 
 @pytest.mark.parametrize(
-    ("count", "words"),
+    ("count", "said"),
     [
         (None, ""),
         (0, "0 B"),
@@ -36,35 +38,36 @@ def test_time_left_is_written_as_a_clock(seconds: float | None, words: str) -> N
         (52e9, "52 GB"),
     ],
 )
-def test_sizes_have_a_unit_and_no_more_digits_than_needed(count: int | None, words: str) -> None:
-    assert html.size(count) == words
+def test_sizes_have_a_unit_and_no_more_digits_than_needed(count: int | None, said: str) -> None:
+    assert words.size(count) == said
 
 
 def test_a_difference_always_carries_its_sign() -> None:
-    assert html.signed(0.94) == "+0.9"
-    assert html.signed(-2) == "\u22122.0"
+    assert words.signed(0.94) == "+0.9"
+    assert words.signed(-2) == "\u22122.0"
 
 
 @pytest.mark.parametrize(
     "made",
     [
-        html.button(NASTY, NASTY, run=NASTY, id=NASTY),
-        html.run_link(NASTY, NASTY, NASTY),
-        html.chip(NASTY),
-        html.state_chip(NASTY),
-        html.panel_head(NASTY, NASTY),
-        html.facts([(NASTY, NASTY)]),
-        html.export_links(NASTY, NASTY),
-        html.download("x", NASTY, "text/csv", NASTY),
-        html.page_head(NASTY, NASTY),
-        html.stats([(NASTY, NASTY)]),
-        html.table([NASTY], []),
-        html.command_line(NASTY),
-        html.gains([NASTY], [1.0], 0.5),
-        html.sheet(NASTY, 10, 10, 5, frame=NASTY, alt=NASTY, rows=[NASTY]),
+        macro("button", NASTY, NASTY, run=NASTY, id=NASTY),
+        macro("run_link", NASTY, NASTY, NASTY),
+        macro("chip", NASTY),
+        macro("state_chip", NASTY),
+        macro("panel_head", NASTY, NASTY),
+        macro("key_values", [(NASTY, NASTY)]),
+        macro("export_links", NASTY, NASTY),
+        macro("download", "x", NASTY, "text/csv", NASTY),
+        macro("page_head", NASTY, NASTY),
+        macro("stats", [(NASTY, NASTY)]),
+        macro("table", [NASTY], []),
+        macro("command_line", NASTY),
+        macro("gains", [NASTY], [1.0], 0.5),
+        macro("sheet", NASTY, 10, 10, 5, frame=NASTY, alt=NASTY, rows=[NASTY]),
         spec_form.refusal(NASTY),
         shell.notice(View(notice=NASTY, undo=NASTY)),
-        html.film(
+        macro(
+            "film",
             NASTY,
             [{"srcs": [NASTY, NASTY], "w": 4, "h": 4, "cell": 2, "title": NASTY, "caption": NASTY}],
             [(NASTY, NASTY)] * 2,
@@ -135,7 +138,9 @@ def test_every_setting_has_a_control_with_label_help_and_default(kind: str) -> N
     with gr.Blocks(analytics_enabled=False):
         for k in settings_of(KINDS[kind]):
             c = controls.control(k, [("one", "id-1")] if k.run_kind else [], f"x-{k.name}")
-            assert c.label.startswith(k.label) and c.info == k.help and c.elem_id == f"x-{k.name}"
+            assert (
+                c.label.startswith(k.label) and c.info == k.full_help and c.elem_id == f"x-{k.name}"
+            )
             if k.run_kind:
                 assert isinstance(c, gr.Dropdown)
                 assert c.value == ([] if k.type == "list" else "id-1" if k.required else k.default)
@@ -170,13 +175,13 @@ def test_an_address_comes_back_to_the_same_page() -> None:
 
 
 def test_settings_mark_what_is_not_the_default() -> None:
-    made = runs.settings("train", make(TrainSpec, {"seconds": 30}).model_dump(mode="json"))
+    found = runs.settings("train", make(TrainSpec, {"seconds": 30}).model_dump(mode="json"))
+    assert [(label, value) for label, value, changed in found if changed] == [("Time", "30.0 s")]
+    made = part("runs.html", "values", found)
     assert "<b>30.0 s</b>" in made and made.count("<b>") == 1
 
 
 def test_the_dock_says_what_runs_and_what_waits() -> None:
-    from dreamlab.service import RunRow
-
     def row(state: str, name: str) -> RunRow:
         return RunRow(
             "id-" + name,
@@ -206,3 +211,29 @@ def test_the_dock_says_what_runs_and_what_waits() -> None:
         and 'data-act="stop"' in made
     )
     assert "Nothing runs" in shell.dock([], "")
+
+
+def test_a_run_that_cannot_be_read_can_only_be_deleted() -> None:
+    row = RunRow(
+        id="id-one",
+        name=NASTY,
+        kind="train",
+        state="unreadable",
+        step=0,
+        total=0,
+        unit="",
+        eta_seconds=None,
+        text="",
+        headline="",
+        error=f"spec.json of {NASTY} is cut.",
+        seconds=None,
+        created="",
+        resumable=False,
+        group="",
+        parents=[],
+        disk_bytes=None,
+        demo=False,
+    )
+    for made in (part("runs.html", "row", row, False), part("runs.html", "unreadable", row)):
+        assert "is cut." in made and "Open" not in made and "<img" not in made
+    assert "Really delete?" in part("runs.html", "unreadable", row)

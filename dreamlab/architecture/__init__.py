@@ -1,1 +1,1 @@
-"""The U-Net's plan, its parameters and cost, counted without torch."""
+"""The layers of the U-Net, its parameters and its cost, without torch."""

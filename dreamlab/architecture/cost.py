@@ -1,4 +1,4 @@
-"""What a U-Net holds and costs: parameters, multiply-adds, activations; counted without torch."""
+"""Parameters, multiply-adds and activation memory of a U-Net, without torch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ FLOAT = 4
 
 
 def parameter_count(network: Network) -> int:
-    """Numbers that this network learns, exactly those of `UNet(network)` (a test compares)."""
+    """Number of trained parameters. A test compares it with `UNet(network)`."""
     p, dim = plan(network), 4 * network.base_width
     total = (2 if network.low_size else 1) * (_linear(_sinusoids(network), dim) + _linear(dim, dim))
     total += (network.classes + 1) * dim if network.classes else 0
@@ -20,9 +20,9 @@ def parameter_count(network: Network) -> int:
 
 
 def multiply_adds(network: Network) -> int:
-    """Multiply-adds of one forward pass of one image: convolutions, linear layers and attention;
-    norms, activations and sums are left out, as in torch.utils.flop_counter (which counts two
-    operations for each)."""
+    """Multiply-adds of one forward pass of one image: convolutions, linear layers and attention.
+    Norms, activations and sums are not counted, as in torch.utils.flop_counter (which counts two
+    operations for each multiply-add)."""
     p, dim = plan(network), 4 * network.base_width
     top = network.sides[0] ** 2
     total = (2 if network.low_size else 1) * dim * (_sinusoids(network) + dim)
@@ -42,10 +42,10 @@ def multiply_adds(network: Network) -> int:
 
 
 def activation_bytes(network: Network) -> int:
-    """Bytes of float32 that a training step keeps per image for the backward pass (with 16-bit
-    arithmetic about half).
+    """Bytes of float32 that a training step keeps per image for the backward pass; 16-bit
+    arithmetic needs about half.
 
-    Kept per block: the inputs of both norms, activations and convolutions, and the concatenated
+    Per block these are the inputs of both norms, activations and convolutions, and the concatenated
     input on the way up.
     """
     p, ddpm = plan(network), network.wiring == "ddpm"
@@ -82,7 +82,7 @@ def _block(network: Network, b: BlockPlan, dim: int) -> int:
     ddpm = network.wiring == "ddpm"
     total = 2 * b.channels + (
         2 * b.out if ddpm else 0
-    )  # norms: the second one of compact has no weights of its own
+    )  # the second norm of the compact layout has no weights
     total += (
         _conv(b.channels, b.out) + _linear(dim, b.out if ddpm else 2 * b.out) + _conv(b.out, b.out)
     )

@@ -1,4 +1,4 @@
-"""The network of a training: all that decides the layers of its U-Net."""
+"""The network of a training: everything that decides the layers of its U-Net."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from dreamlab.settings.train import TrainSpec
 
 @dataclasses.dataclass(frozen=True)
 class Network:
-    """All that decides the layers of a U-Net. `classes` 0: unconditional, no class table;
-    `low_size` above 0: the input also holds the upsampled low-resolution image, and its noise level
-    is a second time."""
+    """Everything that decides the layers of a U-Net. `classes` is 0 for an unconditional network.
+    `low_size` above 0 means super-resolution: the input also holds the upsampled low-resolution
+    image, and that image's noise level is a second time."""
 
     channels: int
     classes: int
@@ -53,13 +53,13 @@ class Network:
 
 
 def network_of(spec: TrainSpec) -> Network:
-    """The network that a spec trains on its data set. Raises DataError where that is not known."""
+    """The network that a spec trains. Raises DataError if its data set is not known."""
     data = catalog.info(spec.dataset)
     return network_on(spec, data.size, data.channels, len(data.classes))
 
 
 def network_on(spec: TrainSpec, native_size: int, channels: int, classes: int) -> Network:
-    """The network of a spec on images of this size (pixels, square), channels and number of
+    """The network of a spec for square images of `native_size` pixels, with this many channels and
     classes."""
     return Network(
         channels=channels,

@@ -10,8 +10,8 @@ from dreamlab.architecture.network import Network
 
 @dataclasses.dataclass(frozen=True)
 class BlockPlan:
-    """A residual block from `channels` to `out` channels on side x side positions, with
-    self-attention after it or not."""
+    """A residual block from `channels` to `out` channels on side x side positions, and whether
+    self-attention follows."""
 
     channels: int
     out: int
@@ -43,8 +43,9 @@ class Plan:
 
 
 def plan(network: Network) -> Plan:
-    """The layers of a network. `compact` keeps one feature map per block; `ddpm` also those of stem
-    and shrinks, and has a block more per level on the way up (Ho et al. 2020, appendix B)."""
+    """The layers of a network. The compact layout has one skip connection per block. The ddpm
+    layout also has one after the first layer and after each downsampling, and one more block per
+    level on the way up (Ho et al. 2020, appendix B)."""
     n, ddpm = network, network.wiring == "ddpm"
     widths, sides = n.widths, n.sides
     width, kept = widths[0], [widths[0]] if ddpm else []

@@ -6,11 +6,10 @@ from dreamlab.architecture.cost import multiply_adds
 from dreamlab.architecture.network import Network
 
 PREVIEW_COLUMNS, FEWEST_COLUMNS, PREVIEW_STEPS, PREVIEW_SHARE = 16, 2, 5, 0.1
-"""Images per class in the preview of a training, at most and at least; its sampler steps; most of
-the time it may take."""
+"""Most and fewest images per class in a preview; its sampler steps; the largest share of the
+training time that previews may take."""
 PREVIEW_WORK = 3e11
-"""Multiply-adds that a preview may cost on a CPU, some seconds: a large network shows fewer
-columns."""
+"""Multiply-adds of a preview on a CPU (some seconds). A large network shows fewer columns."""
 
 
 def preview_columns(network: Network, on_cpu: bool) -> int:

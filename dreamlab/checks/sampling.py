@@ -4,9 +4,8 @@ cascades."""
 from __future__ import annotations
 
 from dreamlab.settings.base import SpecError
-from dreamlab.settings.guidance import can_be_guided
 from dreamlab.settings.synthesize import SynthesizeSpec
-from dreamlab.settings.train import TrainSpec
+from dreamlab.settings.train import TrainSpec, can_be_guided
 
 
 def check_sampling(spec: SynthesizeSpec, trained: TrainSpec, classes: int) -> None:

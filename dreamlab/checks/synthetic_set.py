@@ -1,4 +1,4 @@
-"""Whether a synthetic set or a generator serves an experiment on some data."""
+"""Whether a synthetic set serves a classifier: its data, its labels, and how many it holds."""
 
 from __future__ import annotations
 
@@ -6,73 +6,36 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dreamlab.checks.sampling import check_sampling
-from dreamlab.data import imageset
-from dreamlab.data.available import classes_of
-from dreamlab.experiments.children import train_run
-from dreamlab.settings import (
-    ImportSpec,
-    MixSpec,
-    RealData,
-    SpecError,
-    SynthesizeSpec,
-    TrainSpec,
-    make,
-)
-from dreamlab.store import RunError, RunStore
+from dreamlab.checks.known import Known
+from dreamlab.data import catalog, imageset
+from dreamlab.settings import ImportSpec, RealData, SpecError, SynthesizeSpec, TrainSpec
+from dreamlab.store import RunError
 
 
-def _check_generator(spec: MixSpec, store: RunStore, name: str) -> None:
-    run, trained = train_run(store, name, "sources")
-    if trained.dataset != spec.dataset:
-        raise SpecError(
-            f"Generator (--from): {run.id} was trained on {trained.dataset}; a generator of"
-            f" {spec.dataset} is needed.",
-            "sources",
-        )
-    if not trained.conditional:
-        raise SpecError(
-            f"Generator (--from): {run.id} was trained without classes, so its images have no"
-            " labels; choose a conditional one, or sample it with --labeller and name that set"
-            " (--set).",
-            "sources",
-        )
-    values = {
-        "source": run.id,
-        "num_steps": spec.num_steps,
-        "guidance_weight": spec.guidance_weight,
-        "sampler": spec.sampler,
-    }
-    check_sampling(make(SynthesizeSpec, values), trained, len(classes_of(spec)))
-
-
-def set_dataset(store: RunStore, name: str, field: str) -> tuple[str, bool]:
+def set_dataset(known: Known, name: str, field: str) -> tuple[str, bool]:
     """(data set that a synthetic set belongs to, whether its images have labels). Raises
     SpecError."""
     try:
-        run = store.get(name)
-        spec = run.spec
+        spec = known.spec(name)
         if isinstance(spec, SynthesizeSpec):
-            trained = store.get(spec.source).spec
+            trained = known.spec(spec.source)
             if isinstance(trained, TrainSpec):
                 return trained.dataset, trained.conditional or spec.labeller != "none"
     except RunError as error:
         raise SpecError(f"Synthetic set: {error}", field) from None
     if not isinstance(spec, ImportSpec) or spec.role != "synthetic":
         raise SpecError(
-            f"Synthetic set: {run.id} holds no synthetic images; name a synthesize run, or an"
+            f"Synthetic set: {name} holds no synthetic images; name a synthesize run, or an"
             " import of role synthetic.",
             field,
         )
     return spec.dataset, True
 
 
-def check_set(
-    data: RealData, store: RunStore, name: str, needed: Sequence[int], field: str
-) -> None:
+def check_set(data: RealData, known: Known, name: str, needed: Sequence[int], field: str) -> None:
     """Raises SpecError where a synthetic set belongs to other data, has no labels, or holds too few
     images of a class. A set that is not there yet is left to wait."""
-    dataset, labelled = set_dataset(store, name, field)
+    dataset, labelled = set_dataset(known, name, field)
     if dataset != data.dataset:
         raise SpecError(
             f"Synthetic set: {name} holds {dataset} images; a set of {data.dataset} is needed.",
@@ -80,20 +43,51 @@ def check_set(
         )
     if not labelled:
         raise SpecError(
-            f"Synthetic set: the images of {name} have no labels, its generator was trained without"
-            " classes; sample it with --labeller, or choose a set of a conditional generator.",
+            f"Synthetic set: the images of {name} have no labels, its generator was trained"
+            " without classes; sample it with --labeller, or choose a set of a conditional"
+            " generator.",
             field,
         )
+    folder = known.folder(name)
+    if folder is None:
+        return
     try:
-        _, labels = imageset.load(store.get(name).path)
+        images, labels = imageset.load(folder)
     except (OSError, ValueError):
         return
-    held = np.bincount(labels, minlength=len(needed))
-    for c, (there, wanted) in enumerate(zip(held, needed, strict=False)):
-        if there < wanted:
-            raise SpecError(
-                f"Synthetic set: {name} has {there:,} images of class {c} ({classes_of(data)[c]}),"
-                f" the arms need {wanted:,}; sample more, use fewer real images, or leave the"
-                " largest arm out.",
-                field,
-            )
+    check_images(name, images, labels, needed, catalog.info(data.dataset), field)
+
+
+def check_images(
+    name: str,
+    images: np.ndarray,
+    labels: np.ndarray,
+    needed: Sequence[int],
+    data: catalog.Info,
+    field: str,
+) -> None:
+    """Raises SpecError where images (N, H, W, C) with labels (N,) have other colours than the data,
+    a class that the data have not, or fewer images of a class than `needed`, one per class."""
+    words = f"Synthetic set: {name} has"
+    if images.shape[3] != data.channels:
+        raise SpecError(
+            f"{words} {images.shape[3]} colour channels, {data.title} has {data.channels}; choose a"
+            " set of the same data.",
+            field,
+        )
+    held, classes = np.bincount(labels, minlength=len(needed)), data.classes
+    if len(held) > len(classes):
+        raise SpecError(
+            f"{words} images of class {len(held) - 1}, {data.title} has the classes 0 to"
+            f" {len(classes) - 1}.",
+            field,
+        )
+    lacking = [c for c, wanted in enumerate(needed) if held[c] < wanted]
+    if lacking:
+        c = lacking[0]
+        more = f" (so it is with {len(lacking)} classes)" if len(lacking) > 1 else ""
+        raise SpecError(
+            f"{words} {held[c]:,} images of class {c} ({classes[c]}), {needed[c]:,} are"
+            f" needed{more}; sample more, use fewer real images, or leave the largest arm out.",
+            field,
+        )

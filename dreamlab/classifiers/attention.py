@@ -11,8 +11,8 @@ from dreamlab.classifiers.base import Classifier
 GROUPS, HEAD_WIDTH = 8, 32
 
 
-class TransformerBlock(nn.Module):
-    """Norm, SiLU, 3x3 convolution, twice, beside a shortcut (He et al. 2016; Ho et al. 2020,
+class ResNetBlock(nn.Module):
+    """Norm, SiLU and 3x3 convolution, twice, with a shortcut (He et al. 2016; Ho et al. 2020,
     appendix B, without time)."""
 
     def __init__(self, ins: int, outs: int):
@@ -28,8 +28,8 @@ class TransformerBlock(nn.Module):
 
 
 class TokenAttention(nn.Module):
-    """Self-attention over the positions of a map (N, C, H, W), heads of 32 channels (Vaswani et al.
-    2017), added to it."""
+    """Residual self-attention over the positions of a map (N, C, H, W), with heads of 32 channels
+    (Vaswani et al. 2017)."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -49,11 +49,11 @@ class TokenAttention(nn.Module):
 
 
 class UNetEncoder(Classifier):
-    """Stem, then levels of ResNet blocks, each with half the side of the one before and attention
-    in the last `attended`.
+    """A first convolution, then levels of ResNet blocks. Each level halves the side; the last
+    `attended` levels have attention.
 
-    Study S0 gives widths and kinds of layers; two blocks a level and where attention sits are
-    assumed as in its U-Net's usual code (Ho et al. 2020).
+    Study S0 gives widths and kinds of layers. Two blocks per level and the place of the attention
+    are assumed, as in the usual U-Net code (Ho et al. 2020).
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class UNetEncoder(Classifier):
             if level:
                 layers.append(nn.Conv2d(width, width, 3, stride=2, padding=1))
             for _ in range(blocks):
-                layers.append(TransformerBlock(width, wider))
+                layers.append(ResNetBlock(width, wider))
                 width = wider
             if level >= len(widths) - attended:
                 layers.append(TokenAttention(width))
@@ -81,10 +81,11 @@ class UNetEncoder(Classifier):
 
 
 def unet_encoder(channels: int, size: int, classes: int) -> Classifier:
-    """Study S0's: 64-128-256-512, two blocks a level, attention in the lower two."""
+    """That of study S0: 64-128-256-512 channels, two blocks per level, attention in the
+    last two."""
     return UNetEncoder(channels, classes, (64, 128, 256, 512), blocks=2, attended=2)
 
 
 def unet_encoder_small(channels: int, size: int, classes: int) -> Classifier:
-    """The same for a CPU: 16-32-64, one block a level, attention in the last."""
+    """Smaller, for a CPU: 16-32-64 channels, one block per level, attention in the last."""
     return UNetEncoder(channels, classes, (16, 32, 64), blocks=1, attended=1)

@@ -1,4 +1,4 @@
-"""What every classifier is: features, and one linear layer on them."""
+"""The base class of all classifiers: features and one linear layer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 class Classifier(nn.Module):
-    """ImageSource (N, C, H, W), float, normalised, to logits (N, classes); `features` gives (N,
+    """Images (N, C, H, W), float, normalised, to logits (N, classes). `features` gives (N,
     dimensions)."""
 
     dimensions: int

@@ -1,46 +1,42 @@
-"""The registry of classifiers: (channels, size, classes) -> network that gives logits and the
-features before its last layer.
-
-Sizes are sides of square images in pixels, from 8 upwards.
-"""
+"""Makes a classifier by its name, and asks one for features and probabilities of many images."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import importlib
+from collections.abc import Iterator
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dreamlab.classifiers import attention, plain, published
 from dreamlab.classifiers.base import Classifier
+from dreamlab.classifiers.registry import UnknownClassifier, find
 from dreamlab.data.imageset import ImageSource
 
-CLASSIFIERS: dict[str, Callable[[int, int, int], Classifier]] = {
-    "small_cnn": plain.small_cnn,
-    "cnn": plain.cnn,
-    "mlp": plain.MLP,
-    "unet_encoder": attention.unet_encoder,
-    "unet_encoder_small": attention.unet_encoder_small,
-    "resnet18": published.resnet18,
-    "resnet50": published.resnet50,
-    "resnet101": published.resnet101,
-    "resnet152": published.resnet152,
-    "vgg16": published.VGG16,
-    "vit_s": published.vit_s,
-    "vit_b": published.vit_b,
-    "swin_t": published.SwinT,
-}
+
+def build(name: str, channels: int, size: int, classes: int) -> Classifier:
+    """A network of the registry with random weights, for images of `size` pixels a side. Raises
+    UnknownClassifier."""
+    known = find(name)
+    module, _, function = known.network.partition(":")
+    try:
+        make = getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError) as error:
+        raise UnknownClassifier(
+            f"The classifier {name} has no network {known.network}: {error}."
+        ) from None
+    made: Classifier = make(channels, size, classes)
+    return made
 
 
 def parameters(network: nn.Module) -> int:
-    """Weights that are trained."""
+    """Number of trained parameters."""
     return sum(p.numel() for p in network.parameters())
 
 
 def normalise(images: Tensor) -> Tensor:
-    """uint8 (N, H, W, C) to float32 (N, C, H, W) in [-1, 1]; NHWC memory becomes channels-last
-    without a copy."""
+    """uint8 (N, H, W, C) to float32 (N, C, H, W) in [-1, 1]. The memory layout becomes
+    channels-last without a copy."""
     return images.permute(0, 3, 1, 2).to(torch.float32).div_(127.5).sub_(1.0)
 
 
@@ -50,7 +46,7 @@ def outputs(
     """Batches of (features (n, dimensions), probabilities (n, classes)) of uint8 NHWC images, in
     order, on the CPU."""
     network.eval()
-    # the activations of large images and deep networks are what fills the memory
+    # memory is filled by the activations of large images and deep networks
     batch_size = max(1, min(batch_size, batch_size * 64**2 // (images.shape[1] * images.shape[2])))
     with torch.inference_mode():
         for start in range(0, images.shape[0], batch_size):

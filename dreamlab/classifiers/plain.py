@@ -1,4 +1,4 @@
-"""Small networks for small images: three convolutions, and the MLP of study S2."""
+"""Small networks for small images: a CNN with three convolutions, and the MLP of study S2."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ from torch import Tensor, nn
 from dreamlab.classifiers.base import Classifier
 
 LARGEST = 64
-"""Side above which images are averaged down first: three convolutions see no more than 22 pixels
-anyway."""
+"""Side in pixels above which images are averaged down first. Three convolutions cover at most 22
+pixels."""
 
 
 class ThreeLayerCNN(Classifier):
-    """Three 3x3 convolutions with batch norm, ReLU and 2x2 max pooling, then one linear layer on
-    all positions.
+    """Three 3x3 convolutions with batch norm, ReLU and 2x2 max pooling, then one linear layer.
 
-    `pooled` averages the last map over its positions, which keeps the features few (as many as
-    channels).
+    With `pooled` the last map is averaged over its positions, so that there are as many features as
+    channels.
     """
 
     def __init__(
@@ -44,18 +43,18 @@ class ThreeLayerCNN(Classifier):
 
 
 def small_cnn(channels: int, size: int, classes: int) -> Classifier:
-    """16-32-64 channels: seconds on one core for a few hundred images."""
+    """16-32-64 channels: seconds on one CPU core for a few hundred images."""
     return ThreeLayerCNN(channels, size, classes, (16, 32, 64), pooled=False)
 
 
 def cnn(channels: int, size: int, classes: int) -> Classifier:
-    """32-64-128 channels, pooled: also the reference classifier of `fidelity`, with 128
+    """32-64-128 channels, pooled. Also the reference classifier of `fidelity`, with 128
     features."""
     return ThreeLayerCNN(channels, size, classes, (32, 64, 128), pooled=True)
 
 
 class MLP(Classifier):
-    """Pixels, 512, 256, classes, with ReLU. Study S2 names an MLP and not its layers: these are
+    """Pixels, 512, 256, classes, with ReLU. Study S2 does not give the layers of its MLP; these are
     assumed."""
 
     def __init__(self, channels: int, size: int, classes: int):

@@ -1,14 +1,15 @@
-"""Networks of the literature as torchvision has them, with stems fit for small images.
+"""Networks from the literature, as in torchvision, with a first layer that suits small images.
 
-At 64 pixels and above they are torchvision's own but for the number of colour channels; below, the
-stem keeps the few pixels. torchvision.models takes seconds to import and is imported where it is
-used.
+At 64 pixels and above they are torchvision's own except for the number of colour channels. Below,
+the first layer reduces the image less. torchvision.models takes seconds to import, so it is
+imported where it is used.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -16,12 +17,11 @@ from torch import Tensor, nn
 from dreamlab.classifiers.base import Classifier
 
 SMALL = 64
-"""Side in pixels below which an image needs the stem for small images."""
+"""Side in pixels below which the first layer for small images is used."""
 
 
 class Published(Classifier):
-    """`body` maps images to features (N, dimensions); a linear layer of its own makes logits of
-    them."""
+    """`body` maps images to features (N, dimensions); one linear layer makes logits of them."""
 
     def __init__(self, body: nn.Module, dimensions: int, classes: int):
         super().__init__()
@@ -34,17 +34,17 @@ class Published(Classifier):
 
 
 def resnet(build: Callable[..., nn.Module], channels: int, size: int, classes: int) -> Classifier:
-    """A ResNet (He et al. 2016). Small images: a 3x3 convolution of stride 1 without pooling, as in
-    its CIFAR variants."""
-    body = build(weights=None)
-    dimensions = body.fc.in_features
+    """A ResNet (He et al. 2016). For small images the first layer is a 3x3 convolution of stride 1
+    without pooling, as in the CIFAR variants."""
+    body: Any = build(weights=None)
+    dimensions = int(body.fc.in_features)
     if size < SMALL:
         body.conv1 = nn.Conv2d(channels, 64, 3, padding=1, bias=False)
         body.maxpool = nn.Identity()
     elif channels != 3:
         body.conv1 = nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False)
     body.fc = nn.Identity()
-    return Published(body, int(dimensions), classes)
+    return Published(body, dimensions, classes)
 
 
 def resnet18(channels: int, size: int, classes: int) -> Classifier:
@@ -76,11 +76,11 @@ def resnet152(channels: int, size: int, classes: int) -> Classifier:
 
 
 class VGG16(Classifier):
-    """VGG-16 (Simonyan & Zisserman 2015) with batch norm, without which it hardly trains from
-    random weights.
+    """VGG-16 (Simonyan & Zisserman 2015) with batch norm; without it, training from random weights
+    hardly works.
 
-    Small images: the poolings that would leave less than 2x2 pixels are left out, and the average
-    of the last map takes the place of the two layers of 4096, as is usual for CIFAR-10.
+    For small images, poolings that would leave less than 2x2 pixels are left out, and an average of
+    the last map replaces the two layers of 4096, as is usual for CIFAR-10.
     """
 
     def __init__(self, channels: int, size: int, classes: int):
@@ -114,10 +114,10 @@ class VGG16(Classifier):
 
 
 class ViT(Classifier):
-    """A vision transformer (Dosovitskiy et al. 2021) of 12 layers. Patches of 16 pixels; small
-    images: of 4, below 16 of 2.
+    """A vision transformer (Dosovitskiy et al. 2021) of 12 layers with patches of 16 pixels; 4 for
+    small images, 2 below 16 pixels.
 
-    Images whose side is no multiple of the patch get their edge repeated at the right and below.
+    If the side is not a multiple of the patch, the edge is repeated at the right and at the bottom.
     """
 
     def __init__(self, channels: int, size: int, classes: int, width: int, heads: int):
@@ -163,7 +163,7 @@ def vit_b(channels: int, size: int, classes: int) -> Classifier:
 
 
 class SwinT(Published):
-    """Swin-T (Liu et al. 2021): patches of 4 and windows of 7; small images: patches of 2 and
+    """Swin-T (Liu et al. 2021): patches of 4 and windows of 7; for small images patches of 2 and
     windows of 4."""
 
     def __init__(self, channels: int, size: int, classes: int):

@@ -1,5 +1,5 @@
-"""The command line: a verb per kind of run, made from the spec fields, and `runs` to look after
-what is there.
+"""The command line: a verb per kind of run, made from the spec fields, `runs` to look after what is
+there, and `ui`, the dashboard, which is also what opens without a verb.
 
 Exit status 0: done; 1: failed or stopped; 2: refused, nothing started. With --json the last line on
 stdout is one JSON object with at least run, state, result and error; everything else goes to
@@ -11,28 +11,37 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from typing import Any
 
 from dreamlab import __version__
-from dreamlab.cli import export, runs, submit
+from dreamlab.cli import export, runs, submit, ui
 from dreamlab.cli.options import FAILED, REFUSED, Parser
-from dreamlab.service import Refused, Service
+from dreamlab.paths import program
+from dreamlab.service import NoEngine, Refused, Service
 from dreamlab.settings import KINDS
+
+ABOUT = ("-h", "--help", "--version")
+"""Options of the command itself; any other first option is one of `ui`."""
 
 
 def main(argv: list[str] | None = None) -> int:
     """Runs one command and returns its exit status."""
-    words = sys.argv[1:] if argv is None else argv
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or (words[0].startswith("-") and words[0] not in ABOUT):
+        words = ["ui", *words]
     as_json = "--json" in words
     service: Service | None = None
+    answer: dict[str, Any]
+    status: int
     try:
         arguments = _parser().parse_args(words)
         service = Service(arguments.runs)
         answer, status = arguments.call(service, arguments)
     except Refused as refusal:
-        answer, status = (
-            {"run": None, "state": "refused", "result": None, "error": str(refusal)},
-            REFUSED,
+        state, status = (
+            ("failed", FAILED) if isinstance(refusal, NoEngine) else ("refused", REFUSED)
         )
+        answer = {"run": None, "state": state, "result": None, "error": str(refusal)}
     except BrokenPipeError:
         return FAILED
     finally:
@@ -56,8 +65,7 @@ def _parser() -> argparse.ArgumentParser:
         help="end with one JSON object on stdout; the rest goes to stderr",
     )
     parser = Parser(
-        prog="python -m dreamlab",
-        description="Does synthetic data from a diffusion model help my classifier?",
+        prog=program(), description="Does synthetic data from a diffusion model help my classifier?"
     )
     parser.add_argument("--version", action="version", version=f"DreamLab {__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=Parser)
@@ -65,4 +73,5 @@ def _parser() -> argparse.ArgumentParser:
         submit.add_verb(verbs, common, kind, cls)
     export.add_verbs(verbs, common)
     runs.add_verbs(verbs, common)
+    ui.add_verb(verbs)
     return parser

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from dreamlab.cli import demo
 from dreamlab.cli.options import DONE, Answer
 from dreamlab.service import Service
 
@@ -14,19 +15,19 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
     """`export RUN --to TARGET` and `studies`."""
     text = (
         "Take a synthetic set or a mix out as class folders, .zip or .npz, or the table of a mix or"
-        " a study as .csv or .tex."
+        " a study as .csv, .tex or .parquet."
     )
     verb = verbs.add_parser(
         "export", parents=[common], help=text, description=text, allow_abbrev=False
     )
     verb.add_argument(
-        "run", metavar="RUN", help="id of a run, or any part of it that fits one run only"
+        "run", metavar="RUN", help="id of a run, any part of it that fits one run, or demo"
     )
     verb.add_argument(
         "--to",
         required=True,
         metavar="TARGET",
-        help="folder, or file that ends in .zip, .npz, .csv or .tex",
+        help="folder, or file that ends in .zip, .npz, .csv, .tex or .parquet",
     )
     verb.add_argument(
         "--arm", default="", help="of a mix: the arm to take out (default: the arm of the verdict)"
@@ -38,7 +39,12 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
         metavar="N",
         help="the draw of the mix, as its classifier N saw it (default: 0)",
     )
-    verb.set_defaults(call=_export)
+    verb.set_defaults(call=demo.allowed(_export))
+    text = "List the published studies: id, scales and question."
+    verb = verbs.add_parser(
+        "studies", parents=[common], help=text, description=text, allow_abbrev=False
+    )
+    verb.set_defaults(call=_studies)
 
 
 def _export(service: Service, arguments: argparse.Namespace) -> Answer:
@@ -51,8 +57,7 @@ def _export(service: Service, arguments: argparse.Namespace) -> Answer:
     return {"run": run.id, "state": "done", "result": said, "error": None}, DONE
 
 
-def list_studies(service: Service, as_json: bool) -> Answer:
-    """Every study by its id, with its question and its scales."""
+def _studies(service: Service, arguments: argparse.Namespace) -> Answer:
     found = [
         {
             "id": s.id,
@@ -63,7 +68,7 @@ def list_studies(service: Service, as_json: bool) -> Answer:
         }
         for s in service.studies()
     ]
-    if not as_json:
+    if not arguments.json:
         for s in found:
             print(f"{s['id']:<16} {', '.join(s['scales']):<34} {s['question']}")
     return {"run": None, "state": "done", "result": {"studies": found}, "error": None}, DONE

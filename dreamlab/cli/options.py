@@ -7,7 +7,7 @@ import argparse
 from typing import Any, NoReturn
 
 from dreamlab.service import Refused
-from dreamlab.settings import Setting
+from dreamlab.settings import NONE, Setting, exact
 
 DONE, FAILED, REFUSED = 0, 1, 2
 Answer = tuple[dict[str, Any], int]
@@ -30,7 +30,7 @@ def add_option(verb: argparse._ArgumentGroup, setting: Setting) -> None:
         setting.range,
         "required" if setting.required else f"default: {shown(setting.default)}",
     ]
-    text = f"{setting.help} ({'; '.join(n for n in notes if n)})".replace("%", "%%")
+    text = f"{setting.full_help} ({'; '.join(n for n in notes if n)})".replace("%", "%%")
     if setting.is_positional:
         verb.add_argument(setting.name, metavar=setting.name.upper(), help=text)
     elif setting.type == "bool":
@@ -65,6 +65,4 @@ def add_option(verb: argparse._ArgumentGroup, setting: Setting) -> None:
 
 def shown(default: Any) -> str:
     """A value as a person reads it on a terminal."""
-    if isinstance(default, tuple):
-        return ",".join(map(str, default)) or "none"
-    return str(default) if default != "" else "none"
+    return exact(default) if default != "" else NONE

@@ -8,8 +8,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from dreamlab.cli import demo
 from dreamlab.cli.options import DONE, Answer, Parser, shown
 from dreamlab.cli.submit import POLL, answer_of, wait
+from dreamlab.paths import program
 from dreamlab.service import RunRow, Service
 from dreamlab.settings import KINDS, Spec, settings_of
 from dreamlab.store import Run
@@ -48,8 +50,9 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
             )
         else:
             action.add_argument(
-                "run", metavar="RUN", help="id of a run, or any part of it that fits one run only"
+                "run", metavar="RUN", help="id of a run, any part of it that fits one run, or demo"
             )
+            call = demo.allowed(call, unpack=name in ("show", "delete"))
         if name == "stop":
             action.add_argument(
                 "--now", action="store_true", help="kill its processes instead of letting them save"
@@ -62,7 +65,8 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
 
 
 def _list(service: Service, arguments: argparse.Namespace) -> Answer:
-    rows = service.rows(arguments.kind, top_level=not arguments.all, disk=True)
+    rows = service.rows(top_level=not arguments.all, disk=True)
+    rows = [r for r in rows if arguments.kind in ("", r.kind)]
     if not arguments.json:
         for r in rows:
             print(
@@ -92,8 +96,10 @@ def _list(service: Service, arguments: argparse.Namespace) -> Answer:
 
 
 def _show(service: Service, arguments: argparse.Namespace) -> Answer:
-    run = service.get(arguments.run)
+    run = service.find(arguments.run)
     answer = answer_of(service, run.id)
+    if run.problem():
+        return answer, DONE
     answer["spec"], answer["command"] = run.record.spec, run.record.command
     answer["lineage"] = [
         {"how": how, "run": row.id, "kind": row.kind, "state": row.state}
@@ -119,7 +125,7 @@ def _print_run(run: Run, spec: Spec, row: RunRow, answer: dict[str, Any]) -> Non
 
 
 def _stop(service: Service, arguments: argparse.Namespace) -> Answer:
-    run_id = service.get(arguments.run).id
+    run_id = service.find(arguments.run).id
     service.stop(run_id, now=arguments.now)
     service.start()
     if not arguments.detach:
@@ -134,7 +140,7 @@ def _ask(service: Service, arguments: argparse.Namespace) -> Answer:
 
 
 def _resume(service: Service, arguments: argparse.Namespace) -> Answer:
-    run_id = service.get(arguments.run).id
+    run_id = service.find(arguments.run).id
     service.resume(run_id)
     service.start()
     while (
@@ -147,12 +153,9 @@ def _resume(service: Service, arguments: argparse.Namespace) -> Answer:
 
 
 def _delete(service: Service, arguments: argparse.Namespace) -> Answer:
-    gone = service.delete(service.get(arguments.run).id)
+    gone = service.delete(service.find(arguments.run).id)
     if not arguments.json:
-        print(
-            f"Deleted {', '.join(gone)}; `python -m dreamlab runs restore {gone[0]}` brings it"
-            " back."
-        )
+        print(f"Deleted {', '.join(gone)}; `{program()} runs restore {gone[0]}` brings it back.")
     return {"run": gone[0], "state": "deleted", "result": {"deleted": gone}, "error": None}, DONE
 
 

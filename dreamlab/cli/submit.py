@@ -9,10 +9,11 @@ import time
 from typing import Any, TextIO
 
 from dreamlab.checks.warnings import warning
-from dreamlab.cli.export import list_studies
+from dreamlab.cli import demo
 from dreamlab.cli.options import DONE, FAILED, Answer, Parser, add_option
 from dreamlab.estimates.estimate import duration
-from dreamlab.service import RunRow, Service
+from dreamlab.paths import program
+from dreamlab.service import NoEngine, RunRow, Service
 from dreamlab.settings import EXPERIMENT_KINDS, Spec, command, settings_of
 from dreamlab.store import EventReader
 from dreamlab.store.states import ACTIVE
@@ -57,20 +58,38 @@ def _submit(service: Service, arguments: argparse.Namespace) -> Answer:
     for name, value in values.items():
         if isinstance(value, list):  # repeated options and comma-separated ones are the same
             values[name] = ",".join(value)
-    if values.get("study") == "list":
-        return list_studies(service, arguments.json)
-    service.start(engine=False)  # a refusal starts nothing, not even an engine
+    if of_demo := demo.named(arguments.cls, values):
+        values |= of_demo
+        with demo.looking(service) as there:
+            spec = _checked(there, arguments, values)
+            if arguments.dry_run:
+                shown = demo.as_given(spec, of_demo)
+                return _dry_run(there, spec, shown, arguments.json), DONE
+        service.install_demo()
+    else:
+        spec = _checked(service, arguments, values)
+        if arguments.dry_run:
+            return _dry_run(service, spec, command(spec), arguments.json), DONE
+    return _start(service, spec, arguments)
+
+
+def _checked(service: Service, arguments: argparse.Namespace, values: dict[str, Any]) -> Spec:
     spec = service.check(arguments.cls.kind, values)
     if sentence := warning(spec):
         print(sentence, file=sys.stderr)
-    if arguments.dry_run:
-        return _dry_run(service, spec, arguments.json), DONE
+    return spec
+
+
+def _start(service: Service, spec: Spec, arguments: argparse.Namespace) -> Answer:
     before = service.estimate(spec)
     out = sys.stderr
     if not arguments.json:
         print(f"{spec.kind}: {before.text}" if before.text else spec.kind, file=out)
     submitted = service.submit(spec, name=arguments.name, fresh=arguments.fresh)
-    service.start()
+    try:
+        service.start()
+    except NoEngine as error:
+        return {**answer_of(service, submitted.run), "error": str(error)}, FAILED
     if submitted.reused and service.row(submitted.run).state == "done":
         print(
             f"The same settings have a finished run: {submitted.run} (--fresh computes anew).",
@@ -89,10 +108,10 @@ def _submit(service: Service, arguments: argparse.Namespace) -> Answer:
     )
 
 
-def _dry_run(service: Service, spec: Spec, as_json: bool) -> dict[str, Any]:
+def _dry_run(service: Service, spec: Spec, shown: str, as_json: bool) -> dict[str, Any]:
     """What a run would be and cost; nothing is left behind."""
     found = service.dry_run(spec)
-    result = {"estimate": found, "command": command(spec), "spec": spec.model_dump(mode="json")}
+    result = {"estimate": found, "command": shown, "spec": spec.model_dump(mode="json")}
     if not as_json:
         print(f"{result['command']}\n")
         for name, value in found.items():
@@ -112,7 +131,7 @@ def _amount(name: str, value: Any) -> str:
 
 def answer_of(service: Service, run_id: str, reused: bool = False) -> dict[str, Any]:
     row = service.row(run_id)
-    run = service.get(run_id)
+    run = service.find(run_id)
     return {
         "run": run_id,
         "state": row.state,
@@ -140,7 +159,7 @@ def wait(service: Service, run_id: str, out: TextIO, follow: bool, reused: bool 
         except KeyboardInterrupt:
             if asked:
                 print(
-                    f"\n{run_id} goes on; `python -m dreamlab runs stop {run_id}` stops it.",
+                    f"\n{run_id} goes on; `{program()} runs stop {run_id}` stops it.",
                     file=sys.stderr,
                 )
                 return answer_of(service, run_id, reused), FAILED

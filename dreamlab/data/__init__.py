@@ -1,1 +1,1 @@
-"""Data sets, splits, subsets and mixes: numpy arrays, no torch."""
+"""Data sets, selections, mixes, imports and exports, as numpy arrays and without torch."""

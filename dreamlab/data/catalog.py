@@ -1,5 +1,4 @@
-"""Named data sets as uint8 arrays. Those inside installed packages need nothing; the others are
-read from disk."""
+"""The built-in data sets and the imported ones, as uint8 arrays."""
 
 from __future__ import annotations
 
@@ -14,35 +13,18 @@ import numpy as np
 
 from dreamlab.data import imageset
 from dreamlab.data.imageset import DataError as DataError
-from dreamlab.data.readers import LAYOUT, MARKERS, READERS
+from dreamlab.data.named import NAMED
+from dreamlab.data.named import Info as Info
 from dreamlab.settings import TrainSpec
-from dreamlab.store import Folders, StatusReader, read_json
-
-
-@dataclasses.dataclass(frozen=True)
-class Info:
-    """What is known of a data set before it is read."""
-
-    name: str
-    title: str
-    size: int
-    channels: int
-    classes: tuple[str, ...]
-    train: int
-    test: int
-    bundled: bool
-    """Inside an installed package, or imported: no download, no folder."""
-    mirror: bool = False
-    """Whether a mirrored image is still one of its class."""
-    noun: str = "images"
+from dreamlab.store import Folders, Run
+from dreamlab.store.states import UNREADABLE
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class DataSet:
-    """Images uint8 (N, H, W, C), labels int64 (N,). No generator or classifier ever trains on the
-    test split.
+    """Images uint8 (N, H, W, C) and labels int64 (N,). Nothing is ever trained on the test split.
 
-    The images of an import are a memory map of any size: take rows, never a copy of the whole.
+    The images of an import are a memory map of any size: read rows, never copy the whole.
     """
 
     info: Info
@@ -51,100 +33,39 @@ class DataSet:
     test_images: np.ndarray
     test_labels: np.ndarray
     overlap: int | None = None
-    """Test images that are also training images, where this has been counted; ask `overlap`."""
+    """Number of test images that are also training images, if it has been counted; else use
+    `overlap`."""
 
 
-DIGITS = tuple(str(i) for i in range(10))
-CIFAR_CLASSES = (
-    "airplane",
-    "automobile",
-    "bird",
-    "cat",
-    "deer",
-    "dog",
-    "frog",
-    "horse",
-    "ship",
-    "truck",
-)
-FASHION_CLASSES = (
-    "t-shirt",
-    "trouser",
-    "pullover",
-    "dress",
-    "coat",
-    "sandal",
-    "shirt",
-    "sneaker",
-    "bag",
-    "ankle boot",
-)
-INFO: dict[str, Info] = {
-    "mnist5k": Info(
-        "mnist5k",
-        "Handwritten digits (MNIST, 5,000)",
-        28,
-        1,
-        DIGITS,
-        3000,
-        2000,
-        True,
-        noun="digits",
-    ),
-    "digits": Info(
-        "digits", "Handwritten digits (8x8, 1,797)", 8, 1, DIGITS, 1200, 597, True, noun="digits"
-    ),
-    "mnist": Info("mnist", "MNIST (70,000)", 28, 1, DIGITS, 60000, 10000, False, noun="digits"),
-    "fashion_mnist": Info(
-        "fashion_mnist",
-        "Fashion-MNIST (70,000)",
-        28,
-        1,
-        FASHION_CLASSES,
-        60000,
-        10000,
-        False,
-        mirror=True,
-    ),
-    "cifar10": Info(
-        "cifar10",
-        "CIFAR-10 (60,000, colour)",
-        32,
-        3,
-        CIFAR_CLASSES,
-        50000,
-        10000,
-        False,
-        mirror=True,
-    ),
-}
+INFO: dict[str, Info] = {name: known.info for name, known in NAMED.items()}
 CARD = "card.json"
-"""What an imported set says of itself, written last: a folder without one is no data set (yet)."""
+"""File that describes an imported set. It is written last: a folder without it is not a complete
+set."""
 _runs_folders: dict[Path, None] = {}
 
 
 def add_runs_folder(folder: Path) -> None:
-    """Makes the imported sets of a runs folder known by their run ids, which are unique whatever
-    the folder."""
+    """Registers a runs folder, so that its imported sets are found by their run ids."""
     _runs_folders[Path(folder)] = None
 
 
 def folder_of(name: str) -> Path:
-    """The directory of an imported set. Raises DataError where there is none of this name, or none
-    that is finished."""
+    """The folder of an imported set. Raises DataError if there is no finished one of this name."""
     for runs in _runs_folders if Path(name).name == name not in ("", "..") else ():
         if (runs / name / CARD).is_file():
             return runs / name
         if (runs / name).is_dir():
-            kind = (read_json(runs / name / "spec.json") or {}).get("kind", "unreadable")
-            if kind != "import":
+            run = Run(runs / name)
+            status = run.status()
+            if status.state == UNREADABLE:
+                raise DataError(status.error)
+            if run.kind != "import":
                 raise DataError(
-                    f"{name} is a {kind} run; a data set is a name ({', '.join(INFO)}) or an import"
+                    f"{name} is a {run.kind} run; a data set is a name ({', '.join(INFO)}) or an import"
                     " run."
                 )
-            state = StatusReader(runs / name).refresh().state
             raise DataError(
-                f"The import {name} is {state} and has no images: wait until it is done, or"
+                f"The import {name} is {status.state} and has no images: wait until it is done, or"
                 " resume it."
             )
         if (Folders(runs).trash / name).is_dir():
@@ -157,13 +78,13 @@ def folder_of(name: str) -> Path:
 
 
 def info(name: str) -> Info:
-    """What is known of a data set by name or import run. Raises DataError."""
+    """What is known about a data set, by its name or the id of an import run. Raises DataError."""
     return INFO[name] if name in INFO else _imported(*_stamped(name))[0]
 
 
 def _stamped(name: str) -> tuple[Path, tuple[int, int, int]]:
-    """The folder of an imported set and what changes with its card: a set that is imported anew is
-    read anew."""
+    """The folder of an imported set and a number that changes when its card changes. Caches use it
+    as their key."""
     folder = folder_of(name)
     try:
         stat = (folder / CARD).stat()
@@ -176,8 +97,8 @@ def _stamped(name: str) -> tuple[Path, tuple[int, int, int]]:
 
 @functools.lru_cache(maxsize=256)
 def _imported(folder: Path, _: tuple[int, int, int]) -> tuple[Info, int | None]:
-    """What the card says: the set, and how many of its test images are also training images, where
-    the import counted."""
+    """What the card of an imported set says about it, and how many test images are also training
+    images, if that was counted."""
     try:
         card = json.loads((folder / CARD).read_text())
         known = Info(
@@ -199,42 +120,42 @@ def _imported(folder: Path, _: tuple[int, int, int]) -> tuple[Info, int | None]:
 
 
 def drawn_classes(spec: TrainSpec) -> tuple[str, ...]:
-    """Names of what a generator can be asked for: its classes, or one name for all where it has
-    none."""
+    """Names of the classes that a generator can sample; a single name for a generator without
+    classes."""
     return info(spec.dataset).classes if spec.conditional else ("all",)
 
 
 def load(name: str, data_dir: str = "") -> DataSet:
-    """Reads a data set of the catalogue, or an imported one, whose images stay on disk
-    (memory-mapped). Raises DataError."""
+    """Reads a data set. The images of an imported one stay on disk (memory-mapped). Raises
+    DataError."""
     if name not in INFO:
         return _load_imported(*_stamped(name))
     return _load(name, str(Path(data_dir).expanduser().resolve()) if data_dir else "")
 
 
 def check_available(name: str, data_dir: str) -> None:
-    """Raises DataError where the files are missing, without reading the images."""
+    """Raises DataError if files are missing. The images are not read."""
     known = info(name)
     if known.bundled:
         return
+    markers, layout = NAMED[name].markers, NAMED[name].layout
     if not data_dir:
         raise DataError(
             f"Data ({name}) is not inside an installed package: give --data-dir, the folder or .npz"
-            f" file that holds it. {LAYOUT[name]}"
+            f" file that holds it. {layout}"
         )
     path = Path(data_dir).expanduser()
     if not path.exists():
-        raise DataError(f"Data folder (--data-dir): {data_dir!r} does not exist. {LAYOUT[name]}")
-    if path.is_dir() and not any((path / p).exists() for p in MARKERS[name]):
+        raise DataError(f"Data folder (--data-dir): {data_dir!r} does not exist. {layout}")
+    if path.is_dir() and not any((path / p).exists() for p in markers):
         raise DataError(
             f"Data folder (--data-dir): {data_dir!r} holds no {known.title.split(' (')[0]}."
-            f" {LAYOUT[name]}"
+            f" {layout}"
         )
 
 
 def overlap(data: DataSet) -> int:
-    """Test images that are also training images, by exact pixels. An import has counted them;
-    others are counted once."""
+    """Number of test images that are also training images, pixel by pixel. Counted once."""
     return _overlap(data) if data.overlap is None else data.overlap
 
 
@@ -276,7 +197,7 @@ def _load(name: str, data_dir: str) -> DataSet:
     check_available(name, data_dir)
     known = INFO[name]
     try:
-        train_x, train_y, test_x, test_y = READERS[name](Path(data_dir))
+        train_x, train_y, test_x, test_y = NAMED[name].read(Path(data_dir), NAMED[name].markers)
     except DataError:
         raise
     except (
@@ -303,5 +224,5 @@ def _load(name: str, data_dir: str) -> DataSet:
                 f" labels; images of {shape} with labels 0 to {len(known.classes) - 1} are needed."
             )
     for array in (train_x, train_y, test_x, test_y):
-        array.setflags(write=False)  # the cache hands the same arrays to everybody
+        array.setflags(write=False)  # the cached arrays are shared
     return DataSet(known, train_x, train_y, test_x, test_y)

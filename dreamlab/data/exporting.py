@@ -1,8 +1,9 @@
-"""Taking a set out: class folders of lossless PNG, a ZIP of the same, or an .npz, each with a card
-that says where every image is from.
+"""Writes an image set as class folders of PNG files, a ZIP of them, or an .npz, with a card that
+says where each image came from.
 
-Written under a temporary name and renamed, so that a target is whole or absent; held in the memory
-of one image and its labels. What is written can be imported again, pixel for pixel.
+The target is complete or absent: it is written under a temporary name and renamed. Only one image
+and the labels are held in memory. An exported set can be imported again without any change to its
+pixels.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ CARD, README, TABLE = "card.json", "README.md", "images.csv"
 COLUMNS = ("file", "class", "role", "source", "index")
 ORIGIN = re.compile(r"(?:(?P<role>[^:]+): )?(?P<source>.+) image (?P<index>\d+)")
 STAMP = (1980, 1, 1, 0, 0, 0)
-"""The time of every member of a ZIP: the same set makes the same file."""
+"""Time stamp of every member of a ZIP, so that the same set makes the same file."""
 
 
 class _Writer(Protocol):
@@ -42,12 +43,12 @@ def write(
     provenance: Sequence[str],
     card: dict[str, Any],
 ) -> None:
-    """Images uint8 (H, W, C) in the order of labels (N,) in 0..len(names)-1, to a new `target`
-    (.zip, .npz, or a folder).
+    """Writes images uint8 (H, W, C), in the order of labels (N,) in 0..len(names)-1, to a new
+    `target` (.zip, .npz, or a folder).
 
     `provenance[i]` is "ROLE: SOURCE image INDEX", such as "real: mnist5k training image 17" or
-    "synthetic: RUN image 3"; its parts become columns of images.csv. Raises DataError where the
-    target exists, has another suffix, or the parts do not fit together, OSError where it cannot be
+    "synthetic: RUN image 3"; its parts become columns of images.csv. Raises DataError if the target
+    exists, has another suffix, or images and labels do not fit together; OSError if it cannot be
     written.
     """
     labels = np.asarray(labels, np.int64)
@@ -86,8 +87,8 @@ def write(
 
 
 def folder_names(names: Sequence[str]) -> list[str]:
-    """A folder for each class: its name without what a file system or a reader could take for
-    something else, each one only once."""
+    """A different folder name for each class, without characters that a file system
+    could misread."""
     found: list[str] = []
     taken: set[str] = set()
     for c, name in enumerate(names):
@@ -208,7 +209,7 @@ def _write_npz(
 
 
 def _exactly(images: Iterable[np.ndarray], count: int) -> Iterator[np.ndarray]:
-    """The images, uint8 (H, W, 1 or 3), as many as there are labels. Raises DataError."""
+    """The images uint8 (H, W, 1 or 3). Raises DataError unless there are as many as labels."""
     seen = 0
     for image in images:
         image = np.asarray(image)
@@ -225,13 +226,13 @@ def _exactly(images: Iterable[np.ndarray], count: int) -> Iterator[np.ndarray]:
 
 
 def _parts(origin: str) -> tuple[str, str, str]:
-    """(role, source, index) of an origin; what has another form is a source as it stands."""
+    """(role, source, index) of a provenance text. Any other text is taken as the source."""
     found = ORIGIN.fullmatch(origin)
     return (found["role"] or "", found["source"], found["index"]) if found else ("", origin, "")
 
 
 def _role(origin: str) -> str:
-    """`real` also where an image is repeated."""
+    """The role alone; a repeated real image also counts as "real"."""
     return _parts(origin)[0].partition(",")[0]
 
 
@@ -251,7 +252,7 @@ def _json(card: dict[str, Any]) -> bytes:
 
 
 def _readme(card: dict[str, Any]) -> bytes:
-    """The card in plain words."""
+    """The card as plain text."""
     sorts = [f"{card[role]:,} {role}" for role in ("real", "synthetic") if card[role]]
     lines = [f"# {card.get('title') or card.get('name') or 'Images'}", ""]
     lines += [

@@ -1,4 +1,5 @@
-"""Labelled image sets on disk (`images.npy`, `labels.npy`) and contact sheets as lossless PNG."""
+"""Labelled image sets on disk (`images.npy`, `labels.npy`), image digests, and grids of images as
+PNG."""
 
 from __future__ import annotations
 
@@ -15,8 +16,8 @@ from dreamlab.store.files import write_bytes
 
 
 class DataError(ValueError):
-    """Images or a data set that cannot be read: one sentence that says what is wrong and what would
-    be right."""
+    """Images or a data set that cannot be used. The message is one sentence that says what is wrong
+    and what would be right."""
 
 
 class ImageSource(Protocol):
@@ -30,7 +31,7 @@ class ImageSource(Protocol):
 
 
 def save(folder: Path, images: np.ndarray, labels: np.ndarray) -> None:
-    """images uint8 (N, H, W, C), labels int64 (N,); each file is whole or absent."""
+    """Writes images uint8 (N, H, W, C) and labels int64 (N,). Each file is complete or absent."""
     if images.dtype != np.uint8 or images.ndim != 4 or len(images) != len(labels):
         raise ValueError(
             f"images {images.dtype} {images.shape} and {len(labels)} labels are not a set: uint8"
@@ -52,10 +53,10 @@ def load(folder: Path) -> tuple[np.ndarray, np.ndarray]:
 def write_rows(
     file: IO[bytes], count: int, shape: tuple[int, ...], chunks: Iterable[np.ndarray]
 ) -> Iterator[int]:
-    """Writes a uint8 .npy of shape (count, *shape) from chunks of rows, in the memory of one chunk;
-    yields the rows written so far.
+    """Writes a uint8 .npy of shape (count, *shape) from chunks of rows, holding one chunk in
+    memory. Yields the number of rows written so far.
 
-    Raises ValueError where the chunks hold another number of rows.
+    Raises ValueError if the chunks hold another number of rows.
     """
     written = 0
     header = {"descr": "|u1", "fortran_order": False, "shape": (count, *shape)}
@@ -69,21 +70,20 @@ def write_rows(
 
 
 def digest(image: np.ndarray) -> bytes:
-    """128 bits (BLAKE2b) of the pixels of one image: equal for equal pixels, and for no others in
-    practice."""
+    """128 bits (BLAKE2b) of the pixels of one image."""
     return hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest()
 
 
 def digests(images: np.ndarray) -> np.ndarray:
-    """(N,) of 16 bytes: `digest` of every image, read one by one."""
+    """`digest` of every image, as (N,) of 16 bytes."""
     return np.fromiter((digest(images[i]) for i in range(len(images))), "S16", len(images))
 
 
 def copies(images: np.ndarray, of: np.ndarray) -> int:
-    """How many of `images` (N, H, W, C) occur with exactly these pixels in `of` (M, H, W, C); 0
-    where the shapes differ.
+    """How many of `images` (N, H, W, C) are equal, pixel by pixel, to one of `of` (M, H, W, C); 0
+    if the shapes differ.
 
-    Holds 16 bytes an image, whatever their size.
+    Holds 16 bytes per image in memory.
     """
     if images.shape[1:] != of.shape[1:]:
         return 0
@@ -91,8 +91,8 @@ def copies(images: np.ndarray, of: np.ndarray) -> int:
 
 
 def resized(images: np.ndarray, size: int) -> np.ndarray:
-    """uint8 (N, H, W, C), square, at `size` pixels a side: bicubic with Pillow's antialiasing; the
-    same array where nothing changes."""
+    """uint8 (N, H, W, C), square, `size` pixels a side, by bicubic resampling with antialiasing
+    (Pillow). The same array if the size is right already."""
     if images.shape[1] == size:
         return images
     out = np.empty((len(images), size, size, images.shape[3]), np.uint8)
@@ -114,7 +114,7 @@ def png(image: np.ndarray) -> bytes:
 
 
 def sheet(images: np.ndarray, cols: int, gap: int = 0, background: int = 0) -> np.ndarray:
-    """One uint8 image (H, W, C) of images (N, h, w, C) laid row by row, `cols` a row, `gap` pixels
+    """One uint8 image (H, W, C): the images (N, h, w, C) row by row, `cols` per row, `gap` pixels
     apart."""
     n, h, w, c = images.shape
     rows = -(-n // cols)

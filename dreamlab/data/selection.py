@@ -1,17 +1,21 @@
-"""Who may use which image: stratified, seeded index sets into the training split."""
+"""Which real images a run may use: stratified and seeded selections, as indices into the training
+split."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
+from typing import Any
 
 import numpy as np
 
-from dreamlab.settings import RealData
+from dreamlab.data import catalog
+from dreamlab.settings import RealData, SpecError, make, settings_of
 
 
 class SplitError(ValueError):
-    """A selection that leaves a class without enough images. `field` names the setting that it is
-    about."""
+    """A selection that leaves a class with too few images. `field` is the setting that
+    causes it."""
 
     def __init__(self, message: str, field: str):
         super().__init__(message)
@@ -20,16 +24,16 @@ class SplitError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Selected:
-    """Sorted indices into one training split: what may be trained on, and what is set aside for
-    validation."""
+    """Sorted indices into one training split: `pool`, the images that may be used for training, and
+    `validation`, those set aside."""
 
     pool: np.ndarray
     validation: np.ndarray
 
 
 def long_tail_counts(counts: list[int], share: float) -> list[int]:
-    """N_i * share^(i / (K - 1)) images of class i of K, cut off to whole images (study S3, equation
-    1; Cui et al. 2019).
+    """N_i * share^(i / (K - 1)) images of class i of K, rounded down (study S3, equation 1; Cui et
+    al. 2019).
 
     `share` 0 or 1 leaves the counts as they are.
     """
@@ -40,7 +44,7 @@ def long_tail_counts(counts: list[int], share: float) -> list[int]:
 
 
 def part_of(count: int, share: float) -> int:
-    """Images of a class that `share` keeps: rounded so that what is left out is what an arm of that
+    """Images of a class that `share` keeps. The number left out is the number that an arm with this
     share replaces."""
     if share == 1.0 or count < 2:
         return count
@@ -48,12 +52,12 @@ def part_of(count: int, share: float) -> int:
 
 
 def select(labels: np.ndarray, data: RealData, classes: int) -> Selected:
-    """The images that a spec may use, drawn class by class from one permutation each: the end of it
-    is the validation part, its beginning the pool, so that with one seed a smaller selection lies
-    inside a larger one.
+    """The images that a spec may use. Each class is permuted once: validation images come from its
+    end, the others from its beginning. So, with the same seed, a smaller selection is a subset of a
+    larger one.
 
-    labels (N,) in 0..classes-1. Raises SplitError where a class has too few images or is left
-    without any.
+    labels (N,) in 0..classes-1. Raises SplitError if a class has too few images or is left without
+    any.
     """
     order, available = [], []
     validation: list[np.ndarray] = []
@@ -87,3 +91,58 @@ def select(labels: np.ndarray, data: RealData, classes: int) -> Selected:
         )
     chosen = [members[: part_of(n, data.share)] for members, n in zip(order, counts, strict=True)]
     return Selected(np.sort(np.concatenate(chosen)), np.sort(np.concatenate(validation)))
+
+
+def train_labels(data: RealData) -> np.ndarray:
+    """Labels of the training split. Raises SpecError if the data cannot be read."""
+    try:
+        return catalog.load(data.dataset, data.data_dir).train_labels
+    except catalog.DataError as error:
+        raise SpecError(str(error), "data_dir") from None
+
+
+def classes_of(data: RealData) -> tuple[str, ...]:
+    """Names of the classes. Raises SpecError."""
+    try:
+        return catalog.info(data.dataset).classes
+    except catalog.DataError as error:
+        raise SpecError(str(error), "dataset") from None
+
+
+def selected(data: RealData) -> Selected:
+    """What may be trained on, and what is set aside, with the settings of a run. Raises SpecError if
+    a class has too few images."""
+    return _selected(real_data(data))
+
+
+def real_data(data: RealData, **changes: Any) -> RealData:
+    """The settings of `data` that select real images, with `changes`."""
+    return make(
+        RealData, {**{name: getattr(data, name) for name in RealData.model_fields}, **changes}
+    )
+
+
+@functools.lru_cache(maxsize=64)
+def _selected(data: RealData) -> Selected:
+    try:
+        return select(train_labels(data), data, len(classes_of(data)))
+    except SplitError as error:
+        label, flag = next(
+            (k.label, k.flag) for k in settings_of(RealData) if k.name == error.field
+        )
+        value = getattr(data, error.field)
+        raise SpecError(
+            f"{label} ({flag}): {value} cannot be used; {error}.", error.field
+        ) from None
+
+
+def available(data: RealData) -> list[int]:
+    """Number of real images per class that a run may use. Raises SpecError."""
+    return list(_available(real_data(data)))
+
+
+@functools.lru_cache(maxsize=64)
+def _available(data: RealData) -> tuple[int, ...]:
+    # a form calls this for every arm at every key press
+    found = np.bincount(train_labels(data)[_selected(data).pool], minlength=len(classes_of(data)))
+    return tuple(int(n) for n in found)

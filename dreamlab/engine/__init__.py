@@ -1,2 +1,2 @@
-"""What decides what runs where: one engine per runs folder, local worker processes, slots per
-device."""
+"""The engine: decides which run starts on which device. One engine per runs folder; workers are
+processes on this machine."""

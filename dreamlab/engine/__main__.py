@@ -1,5 +1,5 @@
-"""`python -m dreamlab.engine --runs DIR`: holds the folder and works off its queue. Says what it
-does in engine.log."""
+"""`python -m dreamlab.engine --runs DIR`: the engine of a folder, as a process. Its log is
+engine.log."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LARGEST_LOG = 5 * 2**20
 
 
 def main() -> int:
-    """Serves the folder until nobody needs it; exit status 3 where another engine holds it."""
+    """Serves the folder until nobody needs it. Exit status 3 if another engine holds the folder."""
     parser = argparse.ArgumentParser(
         prog="python -m dreamlab.engine", description="Runs what waits in a runs folder."
     )

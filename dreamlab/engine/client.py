@@ -1,4 +1,5 @@
-"""How others reach the engine of a runs folder: start it, keep it alive, stream live samples."""
+"""How other processes reach the engine of a runs folder: start it, keep it alive, stream live
+samples."""
 
 from __future__ import annotations
 
@@ -13,22 +14,24 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from dreamlab.engine.code_version import code_version
 from dreamlab.engine.launcher import environment
-from dreamlab.store import RunStore, read_json, wire, write_json
+from dreamlab.store import RunError, RunStore, read_json, wire, write_json
 from dreamlab.store.process import alive, host, kill_group, started
 
+CODE = "engine-code.json"
 START_PATIENCE = 30.0
 LIVE_PATIENCE = 60.0
 FRAME_PATIENCE = 120.0
 
 
 class EngineError(RuntimeError):
-    """The engine cannot be started; one sentence."""
+    """The engine cannot be started. The message is one sentence."""
 
 
 @dataclasses.dataclass(frozen=True)
 class EngineInfo:
-    """`devices` in order of preference: CUDA devices first, then the CPU; `started` in unix
+    """`devices` in order of preference: CUDA devices first, then the CPU. `started` in unix
     seconds."""
 
     pid: int
@@ -41,7 +44,7 @@ class EngineInfo:
 
 
 def engine_info(runs: Path | str) -> EngineInfo | None:
-    """The engine that holds this folder now, None where none does."""
+    """The engine that holds this folder now; None if there is none."""
     value = read_json(RunStore(runs).folders.engine / "engine.json")
     try:
         info = (
@@ -62,10 +65,36 @@ def is_alive(runs: Path | str) -> bool:
     return engine_info(runs) is not None
 
 
+def engine_code(runs: Path | str, info: EngineInfo) -> str:
+    """The code that an engine runs, as `code_version` gives it; "" if unknown. It is in a file
+    beside engine.json, because version 0.1 rejects an engine.json with more keys."""
+    value = read_json(RunStore(runs).folders.engine / CODE)
+    if not isinstance(value, dict) or value.get("pid") != info.pid:
+        return ""
+    return str(value.get("code", ""))
+
+
+def announce_code(runs: Path | str) -> None:
+    """Writes down which code this process, an engine, runs."""
+    write_json(RunStore(runs).folders.engine / CODE, {"pid": os.getpid(), "code": code_version()})
+
+
+def replace_other_version(runs: Path | str) -> None:
+    """Ends an engine that runs other code than this process. Its workers go on, and the next engine
+    takes them over.
+
+    Called once, when a client starts: the client that started last decides. So two clients of
+    different versions on one folder replace each other's engine once each, not forever.
+    """
+    info = engine_info(runs)
+    if info is not None and engine_code(runs, info) != code_version():
+        stop_engine(runs, workers=False)
+
+
 def ensure_engine(runs: Path | str, *, linger: float = 60.0) -> EngineInfo:
-    """The folder's engine, started in the background where there is none. Any number of callers may
-    ask at once: the lock lets one engine through. `linger` counts only for an engine that this call
-    starts. Raises EngineError."""
+    """The folder's engine, of any version; started in the background if there is none. Several
+    callers may ask at once: a lock lets one engine through. `linger` is used only for an engine
+    that this call starts. Raises EngineError."""
     info = engine_info(runs)
     if info is not None:
         return info
@@ -111,8 +140,8 @@ _started: list[subprocess.Popen[bytes]] = []
 
 
 def _reap_later(process: subprocess.Popen[bytes]) -> None:
-    """An engine may end before whoever started it: it shall not stay a zombie, nor warn when it is
-    forgotten."""
+    """Keeps the handle of an engine that may end before this process, so that it neither stays a
+    zombie nor causes a warning."""
     _started[:] = [p for p in _started if p.poll() is None] + [process]
 
 
@@ -127,13 +156,16 @@ def stop_engine(runs: Path | str, *, workers: bool = True, patience: float = 10.
             time.sleep(0.02)
         kill_group(info.pid, info.pid_started)
     for run in RunStore(runs) if workers else ():
-        job = run.job()
+        try:
+            job = run.job()
+        except RunError:
+            continue
         if job.get("pid") and job.get("host") == host():
             kill_group(int(job["pid"]), float(job.get("pid_started") or 0.0))
 
 
 def register_client(runs: Path | str) -> None:
-    """While this process lives, the engine stays. Call before `ensure_engine`."""
+    """Keeps the engine alive as long as this process lives. Call before `ensure_engine`."""
     folder = _clients(runs)
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / str(os.getpid()), {"pid_started": started(os.getpid()), "host": host()})
@@ -144,7 +176,7 @@ def unregister_client(runs: Path | str) -> None:
 
 
 def living_clients(runs: Path | str) -> list[int]:
-    """Pids of registered processes that live; the files of the others are removed."""
+    """Pids of registered processes that are alive. The files of the others are removed."""
     found = []
     folder = _clients(runs)
     for file in folder.iterdir() if folder.is_dir() else ():
@@ -152,7 +184,7 @@ def living_clients(runs: Path | str) -> list[int]:
             continue
         value = read_json(file)
         if not isinstance(value, dict) or value.get("host") != host():
-            continue  # somebody on another machine has an engine there
+            continue  # this client runs on another machine, with an engine there
         if alive(int(file.name), float(value.get("pid_started", 0.0))):
             found.append(int(file.name))
         else:
@@ -165,8 +197,8 @@ def _clients(runs: Path | str) -> Path:
 
 
 def live_frames(runs: Path | str, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Streams the frames of `dreamlab.tasks.synthesize.live.LiveSampler.frames`, which says what a
-    request holds.
+    """Streams the frames of `dreamlab.tasks.synthesize.live.LiveSampler.frames`, which describes
+    the request.
 
     A frame {"error": one sentence} is the last one. Closing the iterator cancels the sampling.
     """
@@ -187,7 +219,7 @@ def live_frames(runs: Path | str, request: dict[str, Any]) -> Iterator[dict[str,
 
 
 def _connect(runs: Path) -> socket.socket | None:
-    """A connection to the live process, which may still be importing torch."""
+    """A connection to the live process. Waits while it is still importing torch."""
     deadline = time.monotonic() + LIVE_PATIENCE
     while time.monotonic() < deadline:
         info = engine_info(runs)

@@ -1,7 +1,7 @@
-"""The engine: one loop that looks at the runs folder and starts, follows, resumes and ends workers.
+"""The engine: one loop that reads the runs folder and starts, watches, resumes and ends workers.
 
-Every decision is written into the `job.json` of its run, so an engine that is killed loses nothing:
-the next one reads the folder and adopts the workers that are still there.
+Every decision is written into the `job.json` of its run. If an engine is killed, nothing is lost:
+the next one reads the folder and takes over the workers that are still running.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from dreamlab.engine.slots import Slots, slots_needed, threads_for
 from dreamlab.store import Run, RunError, RunStore
 from dreamlab.store.machine import Device, find_devices
 from dreamlab.store.process import alive, host, kill_group, kill_leftovers, started
+from dreamlab.store.states import UNREADABLE
 
 LOOK_AT_PIDS = 0.3
 RETRY_UNREADABLE = 2.0
@@ -37,7 +38,7 @@ log = logging.getLogger("dreamlab.engine")
 
 
 class Engine:
-    """`tick` does one round. Tests give a `launcher` and `devices` of their own; `keeper` is None
+    """`tick` does one round. Tests pass their own `launcher` and `devices`. `keeper` is None
     without live sampling."""
 
     def __init__(
@@ -63,7 +64,7 @@ class Engine:
         self._said: dict[str, str] = {}
 
     def tick(self) -> None:
-        """One round. What goes wrong with one run is logged and does not touch the others."""
+        """One round. A problem with one run is logged and does not affect the others."""
         self._scan()
         for notice in self.launcher.notices():
             self._hear(notice)
@@ -86,13 +87,15 @@ class Engine:
             self.keeper.keep(self.launcher)
 
     def state_of(self, run_id: str) -> str:
-        """A run's state; "missing" where there is none."""
+        """A run's state; "missing" if there is none."""
         if run_id in self.active:
             return self.active[run_id].outward
+        if run_id in self._unreadable:
+            return UNREADABLE
         return self.finished.get(run_id, "missing")
 
     def close(self) -> None:
-        """Lets go: workers go on, the fork server and the live process end."""
+        """Ends the fork server and the live process. Workers go on."""
         if self.keeper is not None:
             self.keeper.close()
         self.launcher.close()
@@ -102,7 +105,7 @@ class Engine:
             if entry.id in self.active:
                 action(entry)
         except Exception as error:
-            if self._said.get(entry.id) != repr(error):  # once, not ten times a second
+            if self._said.get(entry.id) != repr(error):  # logged once, not in every round
                 self._said[entry.id] = repr(error)
                 log.exception("%s", entry.id)
 
@@ -115,8 +118,7 @@ class Engine:
             return
         now = time.monotonic()
         again = [i for i, when in self._unreadable.items() if now - when > RETRY_UNREADABLE]
-        # a directory that came within the clock's grain of the last scan would be missed by the
-        # stamp alone
+        # the time stamp alone could miss a directory that was created just after the last scan
         if stamp == self._folder_stamp and time.time_ns() - stamp > 10**9 and not again:
             return
         self._folder_stamp = stamp
@@ -143,13 +145,17 @@ class Engine:
             else:
                 self._adopt(Entry(run))
             self._unreadable.pop(run.id, None)
-        except (RunError, ValueError, OSError, KeyError, TypeError) as error:
-            if run.id not in self._unreadable:
-                log.warning("%s cannot be read: %s", run.id, error)
-            self._unreadable[run.id] = time.monotonic()
+        except (RunError, OSError) as error:
+            self._give_up(run.id, error)
+
+    def _give_up(self, run_id: str, error: Exception) -> None:
+        """A run that cannot be read: it is looked at again now and then, it may be put right."""
+        if run_id not in self._unreadable:
+            log.warning("%s", error)
+        self._unreadable[run_id] = time.monotonic()
 
     def _adopt(self, entry: Entry) -> None:
-        """A run that is new, or was under way when the last engine ended."""
+        """Takes over a run that is new, or that was active when the last engine ended."""
         self.active[entry.id] = entry
         worker = entry.living_worker()
         if worker is not None:
@@ -160,7 +166,7 @@ class Engine:
         elif entry.job["state"] == "interrupted":
             entry.phase, entry.until = "interrupted", time.monotonic() + transitions.INTERRUPTED_FOR
         elif entry.job["state"] == "queued" and entry.events_attempt >= entry.attempt:
-            self._ended(entry)  # a worker that nobody noted, and that is gone
+            self._ended(entry)  # a worker that was never noted, and has ended
 
     def _attach(self, entry: Entry, pid: int, pid_started: float) -> None:
         device = str(entry.job.get("device", "cpu"))
@@ -184,7 +190,7 @@ class Engine:
                     running.exit_status = notice.status
         elif entry is None or entry.phase != "launching":
             if notice.what == "started" and notice.key not in ("live", *self.active):
-                kill_group(notice.pid, started(notice.pid))  # its run was deleted in between
+                kill_group(notice.pid, started(notice.pid))  # its run was deleted meanwhile
         elif notice.what == "started":
             entry.phase = "running"
             entry.write_job("running", pid=notice.pid, pid_started=started(notice.pid), host=host())
@@ -220,7 +226,7 @@ class Engine:
             kill_group(pid, pid_started)
         elif (
             stop is None and not entry.final()
-        ):  # one that follows a stop or an end waits until the worker is gone
+        ):  # a resume after a stop or an end waits until the worker has ended
             (entry.run.path / "resume").unlink(missing_ok=True)
         if entry.final() and entry.until == 0.0:
             entry.until = time.monotonic() + LONGEST_GOODBYE
@@ -231,7 +237,7 @@ class Engine:
             kill_group(pid, pid_started)
 
     def _ended(self, entry: Entry) -> None:
-        """The worker is gone: its last words decide, then what was asked of it."""
+        """The worker has ended. Its last event decides; without one, what was asked of the run."""
         entry.read_events()
         pid = int(entry.job.get("pid") or 0)
         self.slots.release(entry.id)
@@ -262,7 +268,8 @@ class Engine:
         log.info("%s: %s.", entry.id, state)
 
     def _look_for_resumes(self) -> None:
-        """A part of the finished runs every round, so that thousands of them cost nothing."""
+        """Looks at some of the finished runs in every round, so that thousands of them
+        cost little."""
         ids = list(self.finished)
         if not ids:
             return
@@ -273,12 +280,13 @@ class Engine:
             if run_id in self.finished and os.path.exists(self.store.folder / run_id / "resume"):
                 try:
                     self._resume(run_id)
-                except (RunError, ValueError, OSError) as error:
-                    log.error("%s cannot be resumed: %s", run_id, error)
+                except (RunError, OSError) as error:
+                    self.finished.pop(run_id, None)
+                    self._give_up(run_id, error)
 
     def _resume(self, run_id: str) -> None:
-        """By hand. A group takes its unfinished parts along; a part wakes the group that gave up
-        because of it."""
+        """Resumes a run on request. An experiment takes its unfinished children along; a child
+        reopens the experiment that failed because of it."""
         if self.finished[run_id] == "done":
             (self.store.folder / run_id / "resume").unlink(missing_ok=True)
             return
@@ -318,8 +326,8 @@ class Engine:
     # ---- who goes next
 
     def _schedule(self) -> None:
-        """In order. Where the next run does not fit, nobody behind it takes its device: nothing
-        waits for ever."""
+        """Starts runs in order. If the next run does not fit on a device, no later run takes that
+        device, so that nothing waits forever."""
         queued = [e for e in self.active.values() if e.phase == "queued" and not e.is_group]
         taken: set[str] = set()
         usable = {d.name for d in self.devices if d.name == "cpu" or self.launcher.cuda}

@@ -1,5 +1,5 @@
-"""How the engine follows a group: it takes no slot, its state comes from its children, its own task
-runs last."""
+"""How the engine treats an experiment: it takes no slot, its state follows from its children, and
+its own task runs last."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import time
 
 from dreamlab.engine.entry import FINAL, Entry
 from dreamlab.engine.transitions import GRACE, StateOf
-from dreamlab.store import Run
+from dreamlab.store import Run, RunError
+from dreamlab.store.states import UNREADABLE
 from dreamlab.store.status import RunStatus, group_state
 
 
 def pass_on_stop(group: Entry, active: dict[str, Entry]) -> bool:
-    """Hands the group's stop to the children that were made for it alone; True while some of them
-    go on."""
+    """Passes the experiment's stop on to the children that were made only for it. True while some
+    of them are active."""
     how = group.asked_to_stop()
     own = [e for e in active.values() if e.record.group == group.id]
     for child in own:
@@ -23,20 +24,22 @@ def pass_on_stop(group: Entry, active: dict[str, Entry]) -> bool:
 
 
 def derive(group: Entry, state_of: StateOf) -> tuple[str, str]:
-    """(state, sentence) of a group that its own task has not been started for; "ready" where that
-    may start now."""
+    """(state, sentence) of an experiment whose own task has not started; "ready" if it may start
+    now."""
     states: dict[str, str] = {}
     for child in group.record.children:
         state = state_of(child)
         if state == "missing" and time.monotonic() - group.seen < GRACE:
             state = "queued"
         states[child] = state
-    gone = [child for child, state in states.items() if state == "missing"]
-    if gone and not any(state not in FINAL and state != "missing" for state in states.values()):
-        return "failed", f"Its part {_role(group, gone[0])} is not there any more."
+    lost = {c: s for c, s in states.items() if s in ("missing", UNREADABLE)}
+    if lost and all(s in FINAL for c, s in states.items() if c not in lost):
+        child, state = next(iter(lost.items()))
+        why = "is not there any more" if state == "missing" else "cannot be read"
+        return "failed", f"Its part {_part(group, child)} {why}."
     if all(state == "done" for state in states.values()):
         return "ready", ""
-    state = group_state([s for s in states.values() if s != "missing"], RunStatus(state="running"))
+    state = group_state([s for c, s in states.items() if c not in lost], RunStatus(state="running"))
     if state not in FINAL:
         return ("queued" if all(s == "queued" for s in states.values()) else "running"), ""
     culprit = next(child for child in _causes_first(group, states) if states[child] == state)
@@ -45,16 +48,20 @@ def derive(group: Entry, state_of: StateOf) -> tuple[str, str]:
 
 def _causes_first(group: Entry, states: dict[str, str]) -> list[str]:
     """A child that failed because of another one is named after it."""
-    runs = {child: Run(group.run.path.parent / child) for child in states}
+
+    def needs(child: str) -> list[str]:
+        try:
+            return Run(group.run.path.parent / child).record.needs
+        except RunError:
+            return []
+
     return sorted(
         states,
-        key=lambda child: any(
-            states.get(need) in ("failed", "stopped") for need in runs[child].record.needs
-        ),
+        key=lambda child: any(states.get(need) in ("failed", "stopped") for need in needs(child)),
     )
 
 
-def _role(group: Entry, child: str) -> str:
+def _part(group: Entry, child: str) -> str:
     return next(
         (f"{role} ({child})" for role, run in group.record.roles.items() if run == child), child
     )
@@ -62,10 +69,10 @@ def _role(group: Entry, child: str) -> str:
 
 def _sentence(group: Entry, child: str, state: str) -> str:
     if state == "stopped":
-        return f"Its part {_role(group, child)} was stopped."
+        return f"Its part {_part(group, child)} was stopped."
     error = Run(group.run.path.parent / child).status().error
     return (
-        f"Its part {_role(group, child)} failed: {error}"
+        f"Its part {_part(group, child)} failed: {error}"
         if error
-        else f"Its part {_role(group, child)} failed."
+        else f"Its part {_part(group, child)} failed."
     )

@@ -1,18 +1,18 @@
-"""One run that is not finished, as the engine sees it: its record, its `job.json` and a light fold
-of its events."""
+"""An unfinished run as the engine sees it: its record, its `job.json` and the essentials of its
+events."""
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from pathlib import Path
 from typing import Any, Literal
 
 from dreamlab.settings import EXPERIMENT_KINDS
-from dreamlab.store import EventReader, Run, read_json, write_json
-from dreamlab.store.events import Event
+from dreamlab.store import EventReader, Run, write_json
+from dreamlab.store.events import Event, parse
 from dreamlab.store.process import alive, host
+from dreamlab.store.run_files import read_job
 
 FINAL = frozenset({"done", "failed", "stopped"})
 Phase = Literal["queued", "launching", "running", "interrupted"]
@@ -20,9 +20,9 @@ log = logging.getLogger("dreamlab.engine")
 
 
 def final_state(path: Path) -> str:
-    """done, failed or stopped for a run directory that is finished, "" for any other. Reads little:
-    job.json and the end of the event log."""
-    job = read_json(path / "job.json") or {}
+    """done, failed or stopped for a finished run directory, "" for any other. Reads only job.json
+    and the end of the event log. Raises RunError if job.json is damaged."""
+    job = read_job(path)
     state, attempt = _last_state(path / "events.jsonl")
     job_attempt = int(job.get("attempt", 1))
     if job.get("state") in ("failed", "stopped") and job_attempt >= attempt:
@@ -31,6 +31,7 @@ def final_state(path: Path) -> str:
 
 
 def _last_state(path: Path, tail: int = 2**16) -> tuple[str, int]:
+    """State and attempt of the last state event. More of the log is read if its end has none."""
     try:
         with open(path, "rb") as file:
             size = file.seek(0, 2)
@@ -39,24 +40,21 @@ def _last_state(path: Path, tail: int = 2**16) -> tuple[str, int]:
     except OSError:
         return "", 0
     for line in reversed(data[: data.rfind(b"\n") + 1].splitlines()):
-        if b'"state"' in line:
-            try:
-                event = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(event, dict) and event.get("type") == "state":
-                return str(event["state"]), int(event.get("attempt", 1))
-    return "", 0
+        if b'"state"' in line and (event := parse(line)) and event["type"] == "state":
+            return str(event["state"]), int(event.get("attempt", 1))
+    return _last_state(path, 8 * tail) if size > tail else ("", 0)
 
 
 class Entry:
-    """`job` is the content of job.json, written here alone. `best` is the largest step any attempt
-    has reached."""
+    """`job` is the content of job.json, which only this class writes. `best` is the largest step
+    that any attempt has reached."""
 
     def __init__(self, run: Run):
         self.run, self.id, self.record = run, run.id, run.record
         self.kind, self.is_group = self.record.kind, self.record.kind in EXPERIMENT_KINDS
-        self.device_wanted = str(self.record.spec.get("device", "cpu"))  # an import needs none
+        self.device_wanted = str(
+            self.record.spec.get("device", "cpu")
+        )  # an import has no such setting
         self.devices_wanted = int(self.record.spec.get("devices", 1))
         self.seen = time.monotonic()
         self.submitted = (run.path / "spec.json").stat().st_mtime
@@ -82,7 +80,7 @@ class Entry:
 
     @property
     def outward(self) -> str:
-        """The state as pages see it, without looking at the disk again."""
+        """The state as pages see it, without reading the disk."""
         if self.phase == "running":
             return (
                 self.events_state
@@ -115,8 +113,8 @@ class Entry:
         )
 
     def living_worker(self) -> tuple[int, float] | None:
-        """Pid and start time of this run's worker: as job.json has it, or as a worker has written
-        that was handed the run by an engine which died before it could note it."""
+        """Pid and start time of this run's worker, from job.json or from its own events (an engine
+        may have died before it could note the worker)."""
         if self.job.get("host", host()) != host():
             return None
         known = (int(self.job.get("pid") or 0), float(self.job.get("pid_started") or 0.0))
@@ -126,7 +124,7 @@ class Entry:
         return None
 
     def write_job(self, state: str, **fields: Any) -> None:
-        """Changes job.json. Where the disk is full it is written as soon as there is room."""
+        """Changes job.json. If the disk is full, it is written as soon as there is room."""
         self.job = {**self.job, "state": state, "error": "", "t": round(time.time(), 3), **fields}
         self._unwritten = True
         self.flush()
@@ -141,7 +139,7 @@ class Entry:
             log.error("%s: job.json cannot be written yet: %s", self.id, error)
 
     def asked_to_stop(self) -> str | None:
-        """The content of the stop file ("" or "now"), None where there is none."""
+        """The content of the stop file ("" or "now"); None if there is none."""
         try:
             return (self.run.path / "stop").read_text().strip()
         except FileNotFoundError:

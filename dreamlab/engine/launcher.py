@@ -1,5 +1,5 @@
-"""Starts workers: through the fork server (torch imported once), or by spawning where there is no
-safe fork."""
+"""Starts workers: through the fork server, which has torch imported, or as new processes where
+forking is not safe."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from dreamlab.paths import python_path
+
 log = logging.getLogger("dreamlab.engine")
-ROOT = Path(__file__).resolve().parents[2]
 ALLOCATOR = {
     "MALLOC_TOP_PAD_": "67108864",
     "MALLOC_TRIM_THRESHOLD_": "1073741824",
     "MALLOC_MMAP_THRESHOLD_": "1073741824",
 }
-"""glibc keeps freed memory for the next step instead of giving it back to the system and faulting
-it in again."""
+"""glibc keeps freed memory for the next step instead of returning it to the system and requesting
+it again."""
 THREADING = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "10000"}
-"""Threads that wait spin for some microseconds, then sleep. Spinning for long, the default, makes a
-step six times slower as soon as anything else wants a core (the browser, a second worker); not at
-all costs 40 % on a machine at rest."""
+"""Waiting threads spin for some microseconds, then sleep. With the default, long spinning, a step
+takes six times as long as soon as another process uses a core (a browser, a second worker). Without
+spinning, it takes 40 % longer on an idle machine."""
 MOST_FAILURES = 3
 RESTART_AFTER = 1.0
 LIVE = "live"
@@ -37,9 +38,9 @@ LIVE = "live"
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """A worker to start. `key` is the run's id, or LIVE with the socket's path as `path`; `device`
-    is one name or, for a training on several, a list such as "cuda:0,cuda:1", and `visible` their
-    entries for CUDA_VISIBLE_DEVICES."""
+    """A worker to start. `key` is the run's id, or LIVE with the socket's path as `path`. `device`
+    is one name or a list such as "cuda:0,cuda:1"; `visible` are the entries for
+    CUDA_VISIBLE_DEVICES."""
 
     key: str
     path: Path
@@ -51,8 +52,8 @@ class Request:
 
 @dataclasses.dataclass(frozen=True)
 class Notice:
-    """started: `pid` runs `key`; exited: `pid` has gone with `status` (negative: the signal);
-    refused: `key` could not be started, `text` says why."""
+    """started: `pid` runs `key`. exited: `pid` has ended with `status` (negative: the signal).
+    refused: `key` could not be started; `text` says why."""
 
     what: Literal["started", "exited", "refused"]
     key: str = ""
@@ -62,7 +63,7 @@ class Notice:
 
 
 class Launcher(Protocol):
-    """What the engine needs of whoever starts its workers."""
+    """What the engine needs to start workers."""
 
     @property
     def ready(self) -> bool: ...
@@ -76,18 +77,18 @@ class Launcher(Protocol):
 
 
 def can_fork() -> bool:
-    """Forking after imports is safe on Linux; on macOS system libraries forbid it."""
+    """Whether forking after imports is safe: yes on Linux, no on macOS."""
     return sys.platform == "linux"
 
 
 def environment() -> dict[str, str]:
-    """For a child interpreter: this package importable from any folder, glibc's allocator set."""
-    path = os.pathsep.join(p for p in (str(ROOT), os.environ.get("PYTHONPATH", "")) if p)
-    return {**ALLOCATOR, **THREADING, **os.environ, "PYTHONPATH": path}
+    """Environment of a child process: this package can be imported from any folder, and glibc's
+    allocator is configured."""
+    return {**ALLOCATOR, **THREADING, **os.environ, "PYTHONPATH": python_path()}
 
 
 class ForkLauncher:
-    """Talks to `python -m dreamlab.processes.forkserver` in JSON lines; a thread reads its
+    """Exchanges JSON lines with `python -m dreamlab.processes.forkserver`. A thread reads the
     answers."""
 
     def __init__(self, wake: Callable[[], None] = lambda: None):
@@ -109,12 +110,12 @@ class ForkLauncher:
 
     @property
     def cuda(self) -> bool:
-        """Whether torch was built for CUDA; known once ready."""
+        """Whether torch was built for CUDA; known once the fork server is ready."""
         return self._cuda
 
     @property
     def broken(self) -> bool:
-        """The fork server does not come up, for instance because torch cannot be imported."""
+        """Whether the fork server failed to start, for example because torch cannot be imported."""
         return self._failures >= MOST_FAILURES
 
     @property
@@ -122,7 +123,7 @@ class ForkLauncher:
         return self._process.pid if self._process else 0
 
     def start(self, request: Request) -> None:
-        """The answer comes as a notice."""
+        """Requests a worker. The answer comes as a notice."""
         line = (
             json.dumps({**dataclasses.asdict(request), "path": str(request.path)}).encode() + b"\n"
         )
@@ -206,7 +207,7 @@ class ForkLauncher:
 
 
 def worker_command(request: Request) -> list[str]:
-    """A worker, or the live process, as a command of its own."""
+    """The command line of a worker or of the live process."""
     base = [sys.executable, "-P", "-m"]
     if request.key == LIVE:
         return [
@@ -232,7 +233,7 @@ def worker_command(request: Request) -> list[str]:
 
 
 class SpawnLauncher:
-    """Every worker is an interpreter of its own. `command` makes its command line."""
+    """Starts every worker as a new Python process. `command` makes its command line."""
 
     ready, broken = True, False
     cuda = sys.platform == "linux"
@@ -243,9 +244,9 @@ class SpawnLauncher:
         self._notices: list[Notice] = []
 
     def start(self, request: Request) -> None:
-        """Starts the worker at once; a notice says so, or why not."""
+        """Starts the worker at once. A notice says so, or why it failed."""
         env = environment()
-        if request.device != "cpu":  # the worker counts from the first of what it sees
+        if request.device != "cpu":  # the worker numbers only the devices that it sees
             env["CUDA_VISIBLE_DEVICES"] = request.visible
             names = ",".join(f"cuda:{i}" for i in range(len(request.device.split(","))))
             request = dataclasses.replace(request, device=names)

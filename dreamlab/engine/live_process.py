@@ -1,4 +1,4 @@
-"""Keeps one live-sampling process running, and asks it to let go of the memory that a run needs."""
+"""Keeps one live-sampling process running, and makes it release memory that a run needs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ log = logging.getLogger("dreamlab.engine")
 
 
 class LiveKeeper:
-    """`socket` is where clients connect; it lies in a private folder that ends with the engine."""
+    """`socket` is the address for clients. It is in a private folder that is removed with the
+    engine."""
 
     def __init__(self, device: Device):
         self._device = device
@@ -38,7 +39,7 @@ class LiveKeeper:
         self._not_before = 0.0
 
     def keep(self, launcher: Launcher) -> None:
-        """Starts the process where it does not run; cheap, called with every round."""
+        """Starts the process if it is not running. Cheap; called in every round."""
         if self._pid or self._asked or not launcher.ready or time.monotonic() < self._not_before:
             return
         self._asked = True
@@ -46,7 +47,7 @@ class LiveKeeper:
         launcher.start(Request(LIVE, self.socket, threads, self._device.name, self._device.visible))
 
     def hear(self, notice: Notice) -> None:
-        """Takes the notices that are about the live process."""
+        """Handles notices about the live process."""
         if notice.key == LIVE:
             self._asked = False
             if notice.what == "started":
@@ -58,12 +59,13 @@ class LiveKeeper:
             self._pid, self._not_before = 0, time.monotonic() + RESTART_AFTER
 
     def look(self) -> None:
-        """Sees that the process has gone where nobody reported it (its fork server died)."""
+        """Notices that the process has ended when nobody reported it, because its fork
+        server died."""
         if self._pid and not started(self._pid):
             self._pid, self._not_before = 0, time.monotonic() + RESTART_AFTER
 
     def release(self, device: Device) -> None:
-        """A run starts on this device: the models kept there are dropped, in the background."""
+        """Drops the models on a device where a run starts, in the background."""
         if self._pid and device.name == self._device.name and device.name != "cpu":
             threading.Thread(target=self._ask_release, daemon=True).start()
 

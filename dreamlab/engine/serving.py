@@ -1,4 +1,4 @@
-"""The engine as a process: the lock, `engine.json`, who keeps it alive, and its end."""
+"""The engine as a process: its lock, `engine.json`, how long it stays, and its end."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from types import FrameType
 
 import filelock
 
-from dreamlab.engine.client import engine_info, living_clients
+from dreamlab.engine.client import announce_code, engine_info, living_clients
 from dreamlab.engine.core import Engine
 from dreamlab.store import write_json
 from dreamlab.store.machine import cores
@@ -30,7 +30,8 @@ class LockHeld(RuntimeError):
 
 def serve(runs: Path, linger: float, engine: Engine | None = None) -> None:
     """Runs an engine until nothing is active and nobody has needed it for `linger` seconds, until
-    SIGTERM, or until the runs folder vanishes. Raises LockHeld where another engine goes on."""
+    SIGTERM, or until the runs folder is gone. Raises LockHeld if another engine keeps the folder.
+    """
     folder = runs.parent / f".{runs.name}-engine"
     lock = _acquire(runs, folder / "lock")
     try:
@@ -46,7 +47,7 @@ def serve(runs: Path, linger: float, engine: Engine | None = None) -> None:
 
 
 def _acquire(runs: Path, path: Path) -> filelock.BaseFileLock:
-    """Waits a little: the engine before may just be ending."""
+    """Takes the lock. Waits a little, because an earlier engine may just be ending."""
     lock = filelock.FileLock(str(path))
     deadline = time.monotonic() + LOCK_PATIENCE
     while True:
@@ -66,7 +67,7 @@ class _EngineLoop:
         self.lock_file = engine.store.folders.engine / "lock"
 
     def run(self) -> None:
-        """Rounds of the engine until nothing is active and no client has lived for the linger
+        """Rounds of the engine until nothing is active and no client has been alive for the linger
         time."""
         signal.signal(signal.SIGTERM, self._end)
         self._announce()
@@ -92,8 +93,8 @@ class _EngineLoop:
             self.needed = time.monotonic()
         if time.monotonic() - self.needed < self.linger:
             return True
-        # whoever comes now finds no engine.json and starts an engine that waits for the lock;
-        # whoever came just before is seen by one last look
+        # a client that comes now finds no engine.json and starts an engine that waits for the
+        # lock; one that came just before is found by one last look
         (self.engine.store.folders.engine / "engine.json").unlink(missing_ok=True)
         self.engine.tick()
         if self._busy():
@@ -117,6 +118,7 @@ class _EngineLoop:
             "devices": [d.name for d in self.engine.devices],
             "threads": cores(),
         }
+        announce_code(self.engine.store.folder)
         write_json(self.engine.store.folders.engine / "engine.json", info)
 
     def _end(self, number: int, frame: FrameType | None) -> None:

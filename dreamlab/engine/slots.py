@@ -1,16 +1,16 @@
-"""Slots of devices: which run holds how many, and how many threads its worker gets."""
+"""Slots of devices: how many each run holds, and how many threads its worker gets."""
 
 from __future__ import annotations
 
 from dreamlab.settings import EXPERIMENT_KINDS
 from dreamlab.store.machine import Device, cores
 
-MOST_THREADS = 16  # networks of this size get slower with more
+MOST_THREADS = 16  # with more, networks of this size become slower
 WHOLE_DEVICE = frozenset({"train", "synthesize", "fidelity"})
 
 
 def slots_needed(kind: str, device: Device) -> int:
-    """Slots that a run of this kind takes on a device; groups take none."""
+    """Slots that a run of this kind takes on a device; 0 for an experiment."""
     if kind in EXPERIMENT_KINDS:
         return 0
     return device.slots if kind in WHOLE_DEVICE else 1
@@ -23,7 +23,7 @@ def threads_for(kind: str, device: Device) -> int:
 
 
 class Slots:
-    """Which run holds how many slots of which device."""
+    """How many slots each run holds on each device."""
 
     def __init__(self, devices: list[Device]):
         self.devices = devices
@@ -44,8 +44,8 @@ class Slots:
         self._held[run_id] = {d.name: slots_needed(kind, d) for d in devices}
 
     def take_named(self, run_id: str, names: str, kind: str) -> None:
-        """For a worker found running: it keeps its devices ("cuda:0,cuda:1") even where they have
-        no slot left."""
+        """For a worker found running: it keeps its devices ("cuda:0,cuda:1") even if they have no
+        free slot."""
         self.take(run_id, [d for d in self.devices if d.name in names.split(",")], kind)
 
     def release(self, run_id: str) -> None:

@@ -1,4 +1,4 @@
-"""What becomes of a run when its worker dies, when somebody resumes it, when what it needs has
+"""What happens to a run when its worker dies, when it is resumed, and when a run that it needs has
 failed."""
 
 from __future__ import annotations
@@ -10,16 +10,17 @@ from typing import Any
 
 from dreamlab.engine.entry import Entry
 from dreamlab.store.process import EXIT_DISK, EXIT_HELD
+from dreamlab.store.states import UNREADABLE
 
 MOST_STRIKES = 3
 INTERRUPTED_FOR = 2.0
 GRACE = 5.0
-"""Seconds for which a run that another one names may still be on its way into the folder."""
+"""Seconds for which a run named by another may still be missing from the folder."""
 StateOf = Callable[[str], str]
 
 
 def interrupt(entry: Entry) -> bool:
-    """Notes that the worker has died without a last word; True where the run is given up."""
+    """Notes that the worker died without a final event. True if the run has failed for good."""
     job = entry.job
     gone_on = entry.best > int(job.get("best", -1))
     strikes = 0 if gone_on and entry.best > 0 else int(job.get("strikes", 0)) + 1
@@ -62,7 +63,7 @@ def _reason(status: int | None) -> str:
 
 
 def disk_failed(entry: Entry) -> bool:
-    """Whether the worker could not even write its end; the engine says so as soon as it can."""
+    """Whether the worker could not write its final event; notes that the run failed."""
     if entry.exit_status != EXIT_DISK:
         return False
     error = (
@@ -74,7 +75,8 @@ def disk_failed(entry: Entry) -> bool:
 
 
 def requeue(entry: Entry, *, by_hand: bool) -> None:
-    """The next attempt. A run resumed by hand queues at the end and gets its three strikes anew."""
+    """Queues the next attempt. A run that a user resumes goes to the end of the queue, and its
+    count of fruitless attempts starts anew."""
     fields: dict[str, Any] = {
         "attempt": max(entry.attempt, entry.events_attempt) + 1,
         "pid": None,
@@ -89,7 +91,8 @@ def requeue(entry: Entry, *, by_hand: bool) -> None:
 
 
 def readiness(entry: Entry, state_of: StateOf) -> tuple[bool, str, str]:
-    """(may start, final state or "", sentence): what a queued run's needs make of it."""
+    """(may start, final state or "", sentence): what follows for a queued run from the runs that it
+    needs."""
     waiting = False
     for need in entry.record.needs:
         state = state_of(need)
@@ -97,6 +100,8 @@ def readiness(entry: Entry, state_of: StateOf) -> tuple[bool, str, str]:
             state = "queued"
         if state == "missing":
             return False, "failed", f"It needs {need}, which is not there any more."
+        if state == UNREADABLE:
+            return False, "failed", f"It needs {need}, which cannot be read."
         if state == "failed":
             return False, "failed", f"It needs {need}, which failed."
         if state == "stopped":
@@ -106,8 +111,8 @@ def readiness(entry: Entry, state_of: StateOf) -> tuple[bool, str, str]:
 
 
 def order(entries: list[Entry], group_of: Callable[[str], Entry | None]) -> list[Entry]:
-    """First come, first served; a group's children count as come with their group, in the order of
-    its plan."""
+    """The queue: first come, first served. The children of an experiment have its place, in the
+    order of its plan."""
 
     def key(entry: Entry) -> tuple[float, str, int, str]:
         group = group_of(entry.record.group) if entry.record.group else None

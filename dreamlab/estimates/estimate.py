@@ -10,8 +10,9 @@ from typing import Any
 from dreamlab.architecture.cost import activation_bytes, multiply_adds, parameter_count
 from dreamlab.architecture.network import network_of
 from dreamlab.architecture.preview_size import PREVIEW_SHARE, PREVIEW_STEPS, preview_columns
+from dreamlab.classifiers import registry as classifiers
 from dreamlab.data import catalog, mixing
-from dreamlab.data.available import available
+from dreamlab.data.selection import available
 from dreamlab.estimates.measured import Measurement
 from dreamlab.experiments import plan
 from dreamlab.noise import schedules, timesteps
@@ -28,8 +29,8 @@ from dreamlab.settings import (
     make,
 )
 from dreamlab.settings.budget import classifier_steps, training_steps
-from dreamlab.settings.guidance import guidance_weight
-from dreamlab.settings.names import ClassifierName, OptimizerName
+from dreamlab.settings.names import OPTIMIZER_NUMBERS
+from dreamlab.settings.synthesize import guidance_weight
 from dreamlab.store import Run, RunError, RunStore
 from dreamlab.store.machine import cores, has_cuda
 
@@ -39,32 +40,7 @@ own runs."""
 PROCESS_BYTES = 550 * 2**20
 START_SECONDS = 0.5
 CLASSIFY_SECONDS_PER_IMAGE = 3.3e-4  # small_cnn, one thread, training
-CLASSIFIER_COST: dict[ClassifierName, float] = {
-    "small_cnn": 1.0,
-    "cnn": 2.1,
-    "mlp": 0.3,
-    "unet_encoder": 124.0,
-    "unet_encoder_small": 5.2,
-    "resnet18": 102.0,
-    "resnet50": 269.0,
-    "resnet101": 489.0,
-    "resnet152": 688.0,
-    "vgg16": 63.0,
-    "vit_s": 255.0,
-    "vit_b": 1033.0,
-    "swin_t": 112.0,
-}
-"""Time of a training step at 28x28 beside small_cnn's; `tests.bench.classifiers.costs` measures
-it."""
 EXTRACTOR_SECONDS, FIDELITY_SECONDS = 25.0, 1.5
-OPTIMIZER_NUMBERS: dict[OptimizerName, float] = {
-    "muon": 1.3,
-    "adamw": 2.0,
-    "adam": 2.0,
-    "sgd": 1.0,
-    "adafactor": 0.1,
-}
-"""Numbers of state that an optimiser keeps per parameter; about, for Muon and Adafactor."""
 
 Known = Callable[[TrainSpec], Measurement | None]
 
@@ -157,7 +133,9 @@ def classifying(spec: ClassifySpec) -> float:
     if spec.budget == "epochs":
         images = sum(c.total for c in mixing.counts(spec.arm, available(spec)))
     steps = classifier_steps(spec, images)
-    cost = CLASSIFIER_COST[spec.classifier] * (info.size / 28) ** 2 * CLASSIFY_SECONDS_PER_IMAGE
+    cost = (
+        classifiers.find(spec.classifier).cost * (info.size / 28) ** 2 * CLASSIFY_SECONDS_PER_IMAGE
+    )
     return spec.seeds * (steps * spec.batch_size + info.test / 3) * cost
 
 

@@ -9,8 +9,10 @@ import json
 import platform
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
@@ -63,6 +65,7 @@ class Prober:
     def __init__(self, store: RunStore):
         self._store = store
         self._cache: ArtefactCache | None = None
+        self._measured: dict[str, Measurement] = {}
         self._lock = threading.Condition()
         self._wish: TrainSpec | None = None
         self._idle: Callable[[], bool] = lambda: True
@@ -74,19 +77,30 @@ class Prober:
 
     def known(self, spec: TrainSpec) -> Measurement | None:
         """What was measured for this network and batch on this machine, or None."""
+        if key(spec) in self._measured:
+            return self._measured[key(spec)]
+        if not self._store.folders.cache.exists():  # looking makes no folder
+            return None
         found = self._open().get(key(spec))
         if found is None:
             return None
         values = {name: array.item() for name, array in found.items()}
         return Measurement(**values)
 
-    def measure(self, spec: TrainSpec) -> Measurement | None:
-        """The known measurement, or a new one: takes some seconds. None where the probe could not
-        be made."""
+    def measure(self, spec: TrainSpec, keep: bool = True) -> Measurement | None:
+        """The known measurement, or a new one: takes some seconds. It is kept in the cache of the
+        runs folder, or with `keep=False` only in this process. None where the probe could not be
+        made."""
         if (found := self.known(spec)) is not None or key(spec) in self._failed:
             return found
+        if keep:
+            return self._probe(spec, self._store.folders.cache, keep)
+        with tempfile.TemporaryDirectory(prefix="dreamlab-") as cache:
+            return self._probe(spec, Path(cache), keep)
+
+    def _probe(self, spec: TrainSpec, cache: Path, keep: bool) -> Measurement | None:
         with subprocess.Popen(
-            [sys.executable, "-m", "dreamlab.processes.probe"],
+            [sys.executable, "-P", "-m", "dreamlab.processes.probe"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -95,7 +109,7 @@ class Prober:
             start_new_session=True,
         ) as process:
             self._process, self._under_way = process, key(spec)
-            folders = {"runs": str(self._store.folder), "cache": str(self._store.folders.cache)}
+            folders = {"runs": str(self._store.folder), "cache": str(cache)}
             request = {"spec": spec.model_dump(mode="json"), **folders}
             try:
                 out, _ = process.communicate(json.dumps(request), timeout=PATIENCE)
@@ -114,9 +128,11 @@ class Prober:
             ):  # not one that was cancelled
                 self._failed.add(key(spec))
             return None
-        self._open().put(
-            key(spec), **{k: np.array(v) for k, v in dataclasses.asdict(measurement).items()}
-        )
+        self._measured[key(spec)] = measurement
+        if keep:
+            self._open().put(
+                key(spec), **{k: np.array(v) for k, v in dataclasses.asdict(measurement).items()}
+            )
         return measurement
 
     def wish(self, spec: TrainSpec, idle: Callable[[], bool]) -> None:

@@ -1,11 +1,11 @@
-"""Experiments: which runs a mix, a sweep or a study is made of, and what their results say
+"""Experiments: which runs a mix, a sweep or a study consists of, and what their results say
 together. No torch."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from dreamlab.experiments.children import Child, Status
+from dreamlab.experiments.children import Child, Runs, Status
 from dreamlab.experiments.mix.plan import plan as plan_mix
 from dreamlab.experiments.mix.report import report as report_mix
 from dreamlab.experiments.study.plan import plan as plan_study
@@ -15,18 +15,18 @@ from dreamlab.experiments.sweep.report import report as report_sweep
 from dreamlab.settings import MixSpec, Spec, StudySpec, SweepSpec
 from dreamlab.store import Run, RunError, RunStore
 
-__all__ = ["Child", "Status", "plan", "report"]
+__all__ = ["Child", "Runs", "Status", "plan", "report"]
 
 
-def plan(spec: Spec, store: RunStore) -> list[Child]:
-    """The runs that a group needs, siblings before those that need them. Raises SpecError or
+def plan(spec: Spec, runs: Runs) -> list[Child]:
+    """The runs that an experiment needs, each after those that it depends on. Raises SpecError or
     RunError."""
     if isinstance(spec, MixSpec):
-        return plan_mix(spec, store)
+        return plan_mix(spec)
     if isinstance(spec, SweepSpec):
-        return plan_sweep(spec, store)
+        return plan_sweep(spec, runs)
     if isinstance(spec, StudySpec):
-        return plan_study(spec, store)
+        return plan_study(spec)
     raise RunError(f"A {spec.kind} run has no parts; mix, sweep and study have.")
 
 
@@ -34,10 +34,10 @@ REPORTS = {"mix": report_mix, "sweep": report_sweep, "study": report_study}
 
 
 def report(run: Run, store: RunStore, status: Status | None = None) -> dict[str, Any]:
-    """What the children of a group say so far, in the form of its result; cells are missing while
-    they run.
+    """The results of an experiment so far, in the form of its final result. Cells are missing while
+    their runs are not done.
 
-    `status` looks up a run's status by id: a page gives its cached readers. Raises RunError.
+    `status` returns a run's status by id; pages pass their cached readers. Raises RunError.
     """
     if run.kind not in REPORTS:
         raise RunError(f"{run.id} is a {run.kind} run; only a mix, a sweep or a study has parts.")

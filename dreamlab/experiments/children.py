@@ -1,10 +1,10 @@
-"""The runs that an experiment is made of, and what they say while they run."""
+"""The runs that an experiment consists of, and their results so far."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from dreamlab.settings import SpecError, TrainSpec
 from dreamlab.store import Run, RunError, RunStatus, RunStore
@@ -14,16 +14,24 @@ Status = Callable[[str], RunStatus]
 
 @dataclasses.dataclass(frozen=True)
 class Child:
-    """A run that a group is made of. `values` are settings of its spec; "@role" stands for a
-    sibling's id."""
+    """One run of an experiment. `values` are settings of its spec; "@role" stands for the id of
+    another child."""
 
     role: str
     kind: str
     values: dict[str, Any]
 
 
+class Runs(Protocol):
+    """What finds runs: a store, or the record of the checks."""
+
+    def get(self, name: str) -> Run:
+        """A run by its id. Raises RunError."""
+
+
 class Children:
-    """A group's children by role; results and events are read when asked, once per report."""
+    """The children of an experiment by role. Results and events are read on demand, once per
+    report."""
 
     def __init__(self, run: Run, store: RunStore, status: Status | None):
         self.ids, self.store = run.record.roles, store
@@ -31,7 +39,7 @@ class Children:
         self._seen: dict[str, RunStatus] = {}
 
     def status(self, role: str) -> RunStatus | None:
-        """None where the child's directory is gone or cannot be read."""
+        """The child's status; None if its folder is gone or cannot be read."""
         if role not in self.ids:
             return None
         if role not in self._seen:
@@ -42,7 +50,7 @@ class Children:
         return self._seen[role]
 
     def result(self, role: str) -> dict[str, Any] | None:
-        """The child's result once it is done."""
+        """The child's result; None until it is done."""
         status = self.status(role)
         if status is None or status.state != "done":
             return None
@@ -50,11 +58,11 @@ class Children:
 
 
 def train_run(
-    store: RunStore, name: str, field: str, words: str = "Generator (--from)"
+    runs: Runs, name: str, field: str, words: str = "Generator (--from)"
 ) -> tuple[Run, TrainSpec]:
-    """A train run and its spec. Raises SpecError of the field, which `words` name."""
+    """A train run and its spec. Raises SpecError for `field`, named as in `words`."""
     try:
-        run = store.get(name)
+        run = runs.get(name)
         spec = run.spec
     except RunError as error:
         raise SpecError(f"{words}: {error}", field) from None

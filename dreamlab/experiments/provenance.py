@@ -1,5 +1,5 @@
-"""Which real images a set of synthetic ones was made from: counted from the indices, along every
-run that it goes back to."""
+"""Which real images a generator was trained on, counted from indices along the whole
+chain of runs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import dataclasses
 import numpy as np
 
 from dreamlab.data import mixing
-from dreamlab.data.available import selected
+from dreamlab.data.selection import selected
 from dreamlab.experiments.children import Children
 from dreamlab.experiments.mix.plan import ALL, ARM, OWN, TRAINED_HERE, training
 from dreamlab.settings import (
@@ -22,12 +22,15 @@ from dreamlab.settings import (
 )
 from dreamlab.store import Run, RunError, RunStore
 
+MOST_STARTS = 1000
+"""Trainings that started from one another at most; more are a circle of damaged runs."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Origin:
-    """Where the synthetic images of a mix come from. `saw` are indices into the training split,
-    None where they cannot be told; `foreign` where they were made elsewhere; `seconds` of training,
-    where that is known."""
+    """Where the synthetic images of a mix come from. `saw`: indices into the training split that
+    the generator was trained on, None if unknown. `foreign`: made elsewhere. `seconds`: training
+    time, if known."""
 
     key: str
     run: str
@@ -37,7 +40,8 @@ class Origin:
     foreign: bool = False
 
     def leakage(self, data: RealData) -> mixing.Leakage | None:
-        """Against what a classifier may use. A generator per arm saw exactly its arm's images."""
+        """Compared with the real images that a classifier may use. A generator per arm was trained
+        on exactly its arm's images."""
         own = selected(data)
         if self.key == ARM:
             return mixing.leakage(own.pool, own.pool, own.validation)
@@ -45,17 +49,16 @@ class Origin:
 
     @property
     def why(self) -> str:
-        """What the badge says where the leakage is not known."""
+        """The text shown if the leakage is unknown."""
         return (
-            "made elsewhere: what its generator saw is not known"
+            "made elsewhere: its training images are not known"
             if self.foreign
-            else "it is not known what this generator saw"
+            else "the training images of this generator are not known"
         )
 
 
 def origin(spec: MixSpec, key: str, store: RunStore, children: Children) -> Origin:
-    """The origin behind one key of a mix; its run may be gone, then its settings are read from
-    nowhere."""
+    """The origin for one source of a mix. Its run may have been deleted."""
     if key in TRAINED_HERE:
         run_id = children.ids.get(f"generator:{key}", "")
         trained = make(TrainSpec, training(spec, key)) if key in (OWN, ALL) else None
@@ -73,7 +76,8 @@ def origin(spec: MixSpec, key: str, store: RunStore, children: Children) -> Orig
 
 
 def behind(made: object, data: RealData, store: RunStore) -> np.ndarray | None:
-    """What the generator of a set, or a generator, saw; its labeller counts as well."""
+    """Indices of the real images behind a generator or a synthetic set, including those of a guide,
+    of super-resolution models and of the classifier that gave pseudo-labels. None if unknown."""
     if isinstance(made, TrainSpec):
         return seen(made, data, store)
     assert isinstance(made, SynthesizeSpec)
@@ -96,12 +100,11 @@ def behind(made: object, data: RealData, store: RunStore) -> np.ndarray | None:
 
 
 def seen(trained: TrainSpec, data: RealData, store: RunStore) -> np.ndarray | None:
-    """Indices into the training split that a generator was trained on; a fine-tuned one saw what
-    the run it started from saw, too. None where that cannot be counted, or where it was other data.
-    """
-    found = []
+    """Indices into the training split that a generator was trained on, including those of the run
+    it was fine-tuned from. None if they cannot be counted, or if it was trained on other data."""
+    found: list[np.ndarray] = []
     while True:
-        if trained.dataset != data.dataset:
+        if trained.dataset != data.dataset or len(found) > MOST_STARTS:
             return None
         try:
             found.append(selected(trained.model_copy(update={"data_dir": data.data_dir})).pool)

@@ -1,1 +1,1 @@
-"""Distances between sets of images: features, Frechet distance, KID, and intervals for both."""
+"""Distances between sets of images: features, Frechet distance and KID, with intervals."""

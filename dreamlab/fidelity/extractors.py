@@ -1,5 +1,5 @@
-"""Networks whose features are compared: a classifier trained on the real data, or the Inception-v3
-of FID."""
+"""Networks that compute features: a classifier trained on the real data, or the Inception-v3 of
+FID."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dreamlab.classifiers.networks import Classifier, outputs
+from dreamlab.classifiers.base import Classifier
+from dreamlab.classifiers.networks import outputs
 
 INCEPTION_FILE = "weights-inception-2015-12-05-6726825d.pth"
 PROBE_MEAN, PROBE_NORM = 0.17647, 18.638
-"""Mean and norm of the standard weights' features of the test image in `_check_probe`; rounding to
-fp16 moves them by 1e-4."""
+"""Mean and norm of the standard weights' features of the image in `_check_probe`. Rounding to fp16
+changes them by 1e-4."""
 
 
 class ExtractorError(ValueError):
-    """Weights that cannot be used: one sentence."""
+    """Weights that cannot be used. The message is one sentence."""
 
 
 class Extractor(Protocol):
-    """Features (n, dimensions) float32 of uint8 NHWC images in batches; `id` is made from the
+    """Features (n, dimensions) float32 of uint8 NHWC images in batches. `id` identifies the
     weights."""
 
     name: str
@@ -37,7 +38,7 @@ class Extractor(Protocol):
 
 
 def weights_id(state: Mapping[str, np.ndarray]) -> str:
-    """12 hex digits over names, shapes and values."""
+    """12 hex digits over names, shapes and values of the weights."""
     digest = hashlib.sha256()
     for name in sorted(state):
         digest.update(f"{name}{state[name].dtype.str}{state[name].shape}".encode())
@@ -46,8 +47,8 @@ def weights_id(state: Mapping[str, np.ndarray]) -> str:
 
 
 class ClassifierExtractor:
-    """The penultimate features of a classifier (design.md: their Frechet distance is
-    `fd_classifier`, never FID)."""
+    """The penultimate features of a classifier. Their Frechet distance is called `fd_classifier`,
+    never FID."""
 
     name = "classifier"
 
@@ -60,18 +61,17 @@ class ClassifierExtractor:
             yield features.numpy()
 
     def predict(self, features: np.ndarray) -> np.ndarray:
-        """Classes (n,) that the classifier sees in features (n, dimensions)."""
+        """Classes (n,) predicted from features (n, dimensions)."""
         with torch.inference_mode():
             logits: Tensor = self.network.head(torch.from_numpy(features).to(self.device))
         return logits.argmax(1).cpu().numpy()
 
 
 class InceptionExtractor:
-    """2048 pool features of torch-fidelity's Inception-v3, with its resize and its batch norms as
-    they are.
+    """The 2048 pool features of torch-fidelity's Inception-v3, with its own resize and batch norms.
 
-    `path` is the user's weight file. It is read as plain tensors only: nothing in it can run.
-    Raises ExtractorError where it is missing or holds another network's weights.
+    `path` is the user's weight file. It is read as plain tensors; nothing in it can run. Raises
+    ExtractorError if it is missing or holds other weights.
     """
 
     name = "inception"
@@ -83,8 +83,7 @@ class InceptionExtractor:
         state = _read(path)
         self.device, self.batch_size = device, batch_size
         self.id = weights_id({k: v.numpy() for k, v in state.items()})
-        # torch-fidelity unpickles whatever the file holds; it is given our own copy of the tensors
-        # instead
+        # torch-fidelity would unpickle the file; it gets our own copy of the tensors instead
         safe = io.BytesIO()
         torch.save(state, safe)
         safe.seek(0)
@@ -113,8 +112,8 @@ class InceptionExtractor:
         return features.float().cpu().numpy()
 
     def _check_probe(self, path: str) -> None:
-        """Any weights of the same shapes would load; the standard ones answer a fixed image in a
-        known way."""
+        """Raises ExtractorError unless the features of a fixed image are those of the standard
+        weights. Other weights of the same shapes would load as well."""
         ramp = np.add.outer(np.arange(32) * 5, np.arange(32) * 3).astype(np.uint8)
         features = self._features(np.stack([ramp, ramp.T, 255 - ramp], axis=-1)[None])[0]
         found = float(features.mean()), float(np.linalg.norm(features))
@@ -139,7 +138,7 @@ def _read(path: str) -> dict[str, Tensor]:
         state = torch.load(file, map_location="cpu", weights_only=True)
     except (
         Exception
-    ) as error:  # torch raises several kinds for a file that is not tensors; all mean the same here
+    ) as error:  # torch raises several types of errors for a file that does not hold tensors
         raise ExtractorError(
             f"{path} cannot be read as plain tensors ({type(error).__name__}); give"
             f" {INCEPTION_FILE}."

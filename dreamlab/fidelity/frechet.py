@@ -1,8 +1,8 @@
-"""Frechet distance between two sets of features, in float64 and with an interval. Numpy only.
+"""Frechet distance between two sets of features, in float64, with an interval. Numpy only.
 
-|m1 - m2|^2 + Tr(S1 + S2 - 2 (S1 S2)^(1/2)) for the means m and covariances S of both sets (Dowson &
-Landau 1982; FID: Heusel et al. 2017, equation 6). Called FID only on the pool features of the
-standard Inception weights.
+|m1 - m2|^2 + Tr(S1 + S2 - 2 (S1 S2)^(1/2)) for the means m and covariances S of the sets (Dowson &
+Landau 1982; FID: Heusel et al. 2017, equation 6). It is called FID only for the pool features of
+the standard Inception weights.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from collections.abc import Iterator
 import numpy as np
 from scipy import special
 
+from dreamlab.fidelity.metrics import Kept
 from dreamlab.stats.intervals import Interval
 
 SMALL = 512
-"""Up to this side singular values are computed directly: exact, and fast enough."""
+"""Largest side for which singular values are computed directly, which is exact."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Statistics:
-    """What the distance needs of a set: mean (d,), trace of the covariance, and a root R (k, d)
-    with R'R = covariance."""
+    """Of one set: mean (d,), trace of the covariance, and a root R (k, d) with R'R = covariance."""
 
     mean: np.ndarray
     trace: float
@@ -30,11 +30,11 @@ class Statistics:
 
 
 def statistics(features: np.ndarray, keep: bool = True) -> Statistics:
-    """features (n, d), n >= 2. The centred features are a root themselves, which is what is used
-    with n < d.
+    """Statistics of features (n, d), n >= 2. The centred features are such a root, and are used as
+    it if n < d.
 
-    With more images than dimensions a root of d rows is made by one eigendecomposition, which pays
-    where the result is kept and used again; `keep=False` saves it where d is large.
+    With more images than dimensions a root of d rows is computed by one eigendecomposition. That
+    pays if the result is stored and reused; `keep=False` skips it.
     """
     x = np.asarray(features, dtype=np.float64)
     if x.ndim != 2 or len(x) < 2:
@@ -50,8 +50,8 @@ def statistics(features: np.ndarray, keep: bool = True) -> Statistics:
 
 
 def distance(a: Statistics, b: Statistics) -> float:
-    """The squared Frechet distance. Tr (S1 S2)^(1/2) is the sum of the singular values of R1
-    R2'."""
+    """The squared Frechet distance. Tr (S1 S2)^(1/2) is the sum of the singular values
+    of R1 R2'."""
     difference = a.mean - b.mean
     return float(difference @ difference + a.trace + b.trace - 2 * _nuclear(a.root @ b.root.T))
 
@@ -72,9 +72,9 @@ def frechet_interval(
     """The distance with a two-sample grouped jackknife interval (Efron & Stein 1981;
     delete-a-group: Kott 2001).
 
-    Each set is dealt into groups at random; leaving one out at a time gives the variance that each
-    set contributes. The value is that of all images: its bias from the number of images, which
-    every such distance has, stays in it. `of_y` gives statistics of y that were made before.
+    Each set is divided into random groups. Leaving out one group at a time gives the variance that
+    each set contributes. The value is that of all images, with the bias from their number that
+    every such distance has. `of_y` are statistics of y computed before.
     """
     count = min(groups or (20 if x.shape[1] <= SMALL else 10), len(x) // 2, len(y) // 2)
     sx, sy = statistics(x), of_y or statistics(y)
@@ -91,6 +91,14 @@ def frechet_interval(
     return Interval(value, max(value - half, 0.0), value + half, level)
 
 
+def measure(x: np.ndarray, y: np.ndarray, kept: Kept) -> Interval:
+    """The metrics fd_classifier and fid: see `frechet_interval`. Statistics of the reference y are
+    kept."""
+    found = kept("statistics", lambda: dataclasses.asdict(statistics(y)))
+    known = Statistics(found["mean"], float(found["trace"]), found["root"])
+    return frechet_interval(x, y, of_y=known)
+
+
 def _left_out(x: np.ndarray, groups: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
     group = rng.permutation(len(x)) % groups
     return (x[group != g] for g in range(groups))
@@ -103,12 +111,12 @@ def _root(covariance: np.ndarray) -> np.ndarray:
 
 
 def _nuclear(matrix: np.ndarray) -> float:
-    """Sum of singular values; for large matrices from the symmetric eigenvalues of the smaller Gram
-    matrix."""
+    """Sum of singular values; for a large matrix from the eigenvalues of the smaller
+    Gram matrix."""
     if min(matrix.shape) <= SMALL:
         return float(np.linalg.svd(matrix, compute_uv=False).sum())
     gram = matrix @ matrix.T if matrix.shape[0] <= matrix.shape[1] else matrix.T @ matrix
     values = np.linalg.eigvalsh(gram)
-    # what is below the rounding of the largest value is a null direction: its root would be noise,
-    # not a contribution
+    # values below the rounding error of the largest are null directions, whose roots would be
+    # noise
     return float(np.sqrt(values[values > values[-1] * 1e-15]).sum())

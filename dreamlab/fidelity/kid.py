@@ -6,26 +6,29 @@ from __future__ import annotations
 import numpy as np
 from scipy import special
 
+from dreamlab.fidelity.metrics import Kept
 from dreamlab.stats.intervals import Interval
 
 MOST = 5000
-"""Images of a set up to which whole kernel matrices are made; they grow with the square."""
+"""Most images per set for which whole kernel matrices are computed; their size grows with the
+square."""
 
 
 def kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """(x'y / d + 1)^3 for all pairs of rows, float64 (section 4 of the paper)."""
     k: np.ndarray = x.astype(np.float64) @ y.astype(np.float64).T / x.shape[1] + 1.0
-    return k * k * k
+    cubed: np.ndarray = k * k * k
+    return cubed
 
 
 def mmd(x: np.ndarray, y: np.ndarray) -> float:
-    """The unbiased estimate of the squared MMD (Gretton et al. 2012, equation 3): without the
-    diagonals, may be < 0."""
+    """The unbiased estimate of the squared MMD (Gretton et al. 2012, equation 3), without the
+    diagonals. It may be below 0."""
     return float(_Kernels(x, y).estimates(np.ones((1, len(x))), np.ones((1, len(y))))[0])
 
 
 class _Kernels:
-    """The three kernel matrices of two sets, made once for many subsets of their rows."""
+    """The three kernel matrices of two sets, computed once for many subsets of their rows."""
 
     def __init__(self, x: np.ndarray, y: np.ndarray):
         self.xx, self.yy, self.xy = kernel(x, x), kernel(y, y), kernel(x, y)
@@ -33,8 +36,8 @@ class _Kernels:
         np.fill_diagonal(self.yy, 0.0)
 
     def estimates(self, in_x: np.ndarray, in_y: np.ndarray) -> np.ndarray:
-        """The unbiased estimate for every row of the indicators in_x (k, n) and in_y (k, m): which
-        rows a subset holds."""
+        """The unbiased estimate for each subset, given by indicators in_x (k, n) and in_y (k, m) of
+        its rows."""
         n, m = in_x.sum(1), in_y.sum(1)
         within_x = (in_x @ self.xx * in_x).sum(1) / (n * (n - 1))
         within_y = (in_y @ self.yy * in_y).sum(1) / (m * (m - 1))
@@ -42,7 +45,7 @@ class _Kernels:
         return value
 
     def jackknife_error(self, groups: int, rng: np.random.Generator) -> float:
-        """Standard error of the estimate on all rows, leaving out one group of each set at a
+        """Standard error of the estimate on all rows, by leaving out one group of each set at a
         time."""
         n, m = self.xy.shape
         left_x, left_y = (1.0 - np.eye(groups)[:, rng.permutation(k) % groups] for k in (n, m))
@@ -54,8 +57,7 @@ class _Kernels:
 def subset_values(
     x: np.ndarray, y: np.ndarray, subsets: int = 100, size: int = 1000, seed: int = 0
 ) -> np.ndarray:
-    """The estimate on random subsets of at most `size` rows of each set, drawn without
-    replacement."""
+    """Estimates on random subsets of at most `size` rows of each set, drawn without replacement."""
     whole = _Kernels(x, y) if max(len(x), len(y)) <= MOST else None
     return _subset_values(x, y, _picks(x, y, subsets, size, seed), whole)
 
@@ -93,18 +95,18 @@ def kid(
     level: float = 0.95,
     seed: int = 0,
 ) -> Interval:
-    """Mean over subsets, as KID is reported, with a two-sample grouped jackknife interval for the
-    images drawn.
+    """KID: the mean over subsets, as it is usually reported, with a two-sample grouped jackknife
+    interval for the images drawn.
 
-    The spread over subsets, which others print, is that of one subset: it does not shrink with more
-    images and is no interval of the mean. Raises ValueError for fewer than 4 images in a set.
+    The standard deviation over subsets, which others report, does not shrink with more images and
+    is not an interval of the mean. Raises ValueError for fewer than 4 images in a set.
     """
     groups = min(20, len(x) // 2, len(y) // 2)
     if groups < 2:
         raise ValueError(
             f"an interval needs at least 4 images in each set, there are {len(x)} and {len(y)}"
         )
-    # beyond MOST the error comes from every k-th image, which makes it too large rather than too
+    # above MOST the error is computed from every k-th image, which makes it too large, not too
     # small
     thinned = _Kernels(x[:: -(-len(x) // MOST)], y[:: -(-len(y) // MOST)])
     whole = thinned if thinned.xy.shape == (len(x), len(y)) else None
@@ -113,3 +115,8 @@ def kid(
         groups, np.random.default_rng(seed)
     )
     return Interval(value, value - half, value + half, level)
+
+
+def measure(x: np.ndarray, y: np.ndarray, kept: Kept) -> Interval:
+    """The metrics kid_classifier and kid: see `kid`. Nothing of the reference is kept."""
+    return kid(x, y)

@@ -1,8 +1,8 @@
-"""Noise schedules as float64 numpy arrays over t = 0..T-1: torch-free, so that pages can draw them
-too.
+"""Noise schedules as float64 numpy arrays over t = 0..T-1. They need no torch, so that pages can
+draw them.
 
-A schedule may be rescaled to end in pure noise: alpha_bar is then exactly 0 at t = T - 1, and
-everything here and in the samplers holds for it.
+A schedule may be rescaled to zero terminal SNR. alpha_bar is then exactly 0 at t = T - 1. All
+functions here and all samplers accept that.
 """
 
 from __future__ import annotations
@@ -16,28 +16,29 @@ import numpy as np
 BETA_FIRST, BETA_LAST, BETA_MAX = 1e-4, 0.02, 0.999
 REFERENCE_T = 1000
 KEPT_SHARE_MAX = 1 / 32
-"""Most of an image that x_T may hold. The mean brightness of 32x32 pixels of unit noise has a
-deviation of 1/32: where more of the image is left, x_T shows whether it was bright or dark, the
-network has learnt to read that, and sampling from pure noise starts off-distribution. Linear at T =
-1000 leaves 0.006; Stable Diffusion's 0.068 is a known flaw (Lin et al. 2023, Table 1); linear at T
-= 100 leaves 0.60."""
+"""Largest acceptable sqrt(alpha_bar_T), the share of the image that is left in x_T. The mean of
+32x32 pixels of unit noise has a standard deviation of 1/32. If more of the image is left, x_T shows
+whether the image was bright or dark. The network learns to read that, and sampling from pure noise
+starts off-distribution. Linear at T = 1000 leaves 0.006. Stable Diffusion leaves 0.068, a known
+flaw (Lin et al. 2023, Table 1). Linear at T = 100 leaves 0.60."""
 
 
 def linear_betas(num_train_timesteps: int) -> np.ndarray:
-    """1e-4 to 0.02 (Ho et al. 2020), whatever T is: below T of about 700 x_T is not noise. Returns
-    (T,) float64."""
+    """beta from 1e-4 to 0.02 for every T (Ho et al. 2020). Below T of about 700, x_T is not pure
+    noise. Returns (T,) float64."""
     return np.linspace(BETA_FIRST, BETA_LAST, num_train_timesteps, dtype=np.float64)
 
 
 def linear_scaled_betas(num_train_timesteps: int) -> np.ndarray:
-    """The linear ramp times one factor, clipped at 0.999, so that alpha_bar_T is that of linear at
-    T = 1000. The usual factor 1000 / T misses it below T of about 50. Returns (T,) float64."""
+    """The betas of `linear_betas` times one factor, clipped at 0.999, so that alpha_bar_T is that
+    of linear at T = 1000. (The usual factor 1000 / T does not achieve this below T of about 50.)
+    Returns (T,) float64."""
     return np.minimum(_factor(num_train_timesteps) * linear_betas(num_train_timesteps), BETA_MAX)
 
 
 @functools.lru_cache(maxsize=64)
 def _factor(num_train_timesteps: int) -> float:
-    from scipy.optimize import brentq  # a fifth of a second, and few need it
+    from scipy.optimize import brentq  # takes 0.2 s to import and is rarely needed
 
     ramp, wanted = linear_betas(num_train_timesteps), np.log1p(-linear_betas(REFERENCE_T)).sum()
 
@@ -81,23 +82,22 @@ SCHEDULES: dict[str, Callable[[int], np.ndarray]] = {
 def alpha_bar(
     schedule: str, num_train_timesteps: int, zero_terminal_snr: bool = False
 ) -> np.ndarray:
-    """Cumulative product of 1 - beta of a schedule by name: (T,) float64, falling, inside (0, 1);
-    with `zero_terminal_snr` its last value is 0."""
+    """Cumulative product of 1 - beta for a schedule by name. Returns (T,) float64, falling, between
+    0 and 1; with `zero_terminal_snr` the last value is 0."""
     plain = np.cumprod(1 - SCHEDULES[schedule](num_train_timesteps))
     return rescale_zero_terminal_snr(plain) if zero_terminal_snr else plain
 
 
 def rescale_zero_terminal_snr(alpha_bar: np.ndarray) -> np.ndarray:
-    """sqrt(alpha_bar) moved and stretched so that it begins as before and ends at 0 (Lin et al.
-    2023, Algorithm 1)."""
+    """Shifts and scales sqrt(alpha_bar) so that its first value stays and its last value is 0 (Lin
+    et al. 2023, Algorithm 1)."""
     root = np.sqrt(alpha_bar)
     rescaled: np.ndarray = ((root - root[-1]) * (root[0] / (root[0] - root[-1]))) ** 2
     return rescaled
 
 
 def snr(alpha_bar: np.ndarray) -> np.ndarray:
-    """Signal-to-noise ratio alpha_bar / (1 - alpha_bar) of variances (Kingma et al. 2021, Eq.
-    4)."""
+    """Signal-to-noise ratio alpha_bar / (1 - alpha_bar) (Kingma et al. 2021, Eq. 4)."""
     ratio: np.ndarray = alpha_bar / (1 - alpha_bar)
     return ratio
 
@@ -111,8 +111,8 @@ def half_log_snr(alpha_bar: np.ndarray) -> np.ndarray:
 
 
 def terminal_snr(alpha_bar: np.ndarray) -> float:
-    """SNR at t = T - 1: where it is not tiny, sampling from pure noise starts off-distribution (Lin
-    et al. 2023)."""
+    """SNR at t = T - 1. If it is not close to 0, sampling from pure noise starts off-distribution
+    (Lin et al. 2023)."""
     return float(snr(alpha_bar)[-1])
 
 
@@ -122,6 +122,6 @@ def kept_share(alpha_bar: np.ndarray) -> float:
 
 
 def off_distribution(alpha_bar: np.ndarray) -> bool:
-    """Whether x_T holds so much of the image that sampling, which begins with none of it, starts
-    where the network was never trained."""
+    """Whether x_T still shows the image, so that sampling from pure noise starts
+    off-distribution."""
     return kept_share(alpha_bar) > KEPT_SHARE_MAX

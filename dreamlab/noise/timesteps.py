@@ -13,8 +13,8 @@ from dreamlab.noise.schedules import half_log_snr
 from dreamlab.settings.names import SamplerName
 
 LAMBDA_MIN = -5.0
-"""Half the log SNR below which nothing of an image is decided: samplers that follow lambda or sigma
-spend one step there."""
+"""Lowest half log SNR of the grids that are even in lambda or sigma. Below it, nothing of the image
+is decided."""
 SIGMA_MAX = 200.0
 """Noise level above which Heun's method does not correct a step; Karras et al. 2022 begin at 80."""
 RHO = 7.0
@@ -22,25 +22,27 @@ RHO = 7.0
 
 
 def even_timesteps(alpha_bar: np.ndarray, num_steps: int) -> np.ndarray:
-    """`num_steps` integers from T-1 down, T / num_steps apart ('trailing', Lin et al. 2023); all T
-    where num_steps = T. Raises ValueError outside 1..T."""
+    """`num_steps` integers from T - 1 down, T / num_steps apart ("trailing", Lin et al. 2023).
+    Raises ValueError unless num_steps is 1 to T."""
     _check(alpha_bar, num_steps)
     steps = np.arange(num_steps, 0, -1, dtype=np.float64) * (len(alpha_bar) / num_steps)
     return np.round(steps).astype(np.int64) - 1
 
 
 def log_snr_timesteps(alpha_bar: np.ndarray, num_steps: int) -> np.ndarray:
-    """`num_steps` integers from T-1 down, evenly spaced in lambda, half the log SNR (Lu et al.
-    2022, section 3.3), from -5 or the schedule's own start. Strictly falling: where lambda is
-    coarser than t, the next free t is taken."""
+    """`num_steps` integers from T - 1 down, evenly spaced in lambda, half the log SNR (Lu et al.
+    2022, section 3.3). The grid starts at lambda = -5, or at the schedule's own start if that is
+    later. All are different: where two would fall on the same t, the next free t is used. Raises
+    ValueError unless num_steps is 1 to T."""
     _check(alpha_bar, num_steps)
     lambdas = half_log_snr(alpha_bar)
     return _snapped(lambdas, np.linspace(max(lambdas[-1], LAMBDA_MIN), lambdas[0], num_steps))
 
 
 def sigma_timesteps(alpha_bar: np.ndarray, num_steps: int) -> np.ndarray:
-    """`num_steps` integers from T-1 down on the sigma grid of Karras et al. 2022 (Eq. 5, rho = 7),
-    its start at lambda = -5 or the schedule's own, its end at t = 0; snapped as above."""
+    """`num_steps` integers from T - 1 down on the sigma grid of Karras et al. 2022 (Eq. 5, rho =
+    7). The grid starts at lambda = -5, or at the schedule's own start if that is later, and ends at
+    t = 0. All are different. Raises ValueError unless num_steps is 1 to T."""
     _check(alpha_bar, num_steps)
     lambdas = half_log_snr(alpha_bar)
     first, last = math.exp(-max(lambdas[-1], LAMBDA_MIN)), math.exp(-lambdas[0])
@@ -49,7 +51,8 @@ def sigma_timesteps(alpha_bar: np.ndarray, num_steps: int) -> np.ndarray:
 
 
 def corrected(alpha_bar: np.ndarray, ts: np.ndarray) -> list[bool]:
-    """Which steps of Heun's method, at the falling t of its grid, have a second slope."""
+    """For each step of Heun's method, whether it evaluates a second slope. `ts` are the falling
+    steps of its grid."""
     return [bool((1 - alpha_bar[t]) <= SIGMA_MAX**2 * alpha_bar[t]) for t in ts[:-1]] + [False]
 
 
@@ -90,12 +93,13 @@ def evaluations(sampler: SamplerName, alpha_bar: np.ndarray, num_steps: int) -> 
 
 
 def within(t: int, num_train_timesteps: int, t_min: float, t_max: float) -> bool:
-    """Whether step t lies in an interval of t / T, both ends included: where guidance acts."""
+    """Whether step t lies in an interval of t / T, both ends included."""
     return t_min <= t / num_train_timesteps <= t_max
 
 
 def _snapped(lambdas: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Strictly falling t, the first T-1, whose lambda is nearest to the wanted ones (rising)."""
+    """Strictly falling integers t that start at T - 1, each nearest to one of the `wanted` lambdas
+    (rising)."""
     n = len(wanted)
     right = np.searchsorted(-lambdas, -wanted).clip(1, len(lambdas) - 1)  # -lambda rises with t
     nearest = np.where(wanted - lambdas[right] < lambdas[right - 1] - wanted, right, right - 1)

@@ -1,1 +1,2 @@
-"""The processes that compute: worker, fork server, live sampling, probe."""
+"""The processes that compute: worker, fork server, live sampling, and a short
+measurement of cost."""

@@ -6,8 +6,8 @@ import os
 
 
 def show_device(device: str, visible: str | None = None) -> str:
-    """Lets this process see its device ("cpu", "cuda:N", or a list such as "cuda:0,cuda:1") and no
-    other, before torch looks; returns the name that torch will have for the first."""
+    """Restricts this process to its device ("cpu", "cuda:N", or a list such as "cuda:0,cuda:1")
+    before torch is used. Returns torch's name for the first one."""
     if device == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
         return "cpu"

@@ -1,4 +1,4 @@
-"""What went wrong in a process, in one sentence."""
+"""Errors of a worker as one sentence for the user."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 def explain(error: BaseException, path: Path) -> str:
-    """One sentence for the page; the traceback is in worker.log."""
+    """One sentence for the page. The traceback is in worker.log."""
     text = " ".join(str(error).split())
     if isinstance(error, (TaskError, SpecError, RunError)):
         return text
     code = error.errno if isinstance(error, OSError) else None
-    # safetensors and sqlite report a full disk in errors of their own
+    # safetensors and sqlite have their own errors for a full disk
     if code in FULL or "No space left on device" in text or "disk is full" in text:
         free = shutil.disk_usage(path if path.exists() else path.anchor).free
         return (

@@ -1,13 +1,14 @@
 """`python -m dreamlab.processes.forkserver`: imports torch once, then forks a worker for every line
 on stdin.
 
-Nothing here may run a torch operation or touch CUDA: OpenMP's threads do not survive a fork, and a
-child of a parent that has used them hangs in its first parallel operation. Ends when stdin ends;
-its workers go on.
+Nothing here may run a torch operation or use CUDA. OpenMP's threads do not survive a fork: a child
+of a process that has used them hangs in its first parallel operation. Ends when stdin ends; its
+workers go on.
 
-In:  {"key", "path", "threads", "device", "visible", "attempt"}   key "live": `path` is the socket to serve
-Out: {"ready": seconds, "cuda": bool}, {"key", "pid"}, {"key", "error"}, {"exited": pid, "status":
-exit status or -signal}
+In:  {"key", "path", "threads", "device", "visible", "attempt"}
+     (for the key "live", `path` is the socket to serve)
+Out: {"ready": seconds, "cuda": bool}, {"key", "pid"}, {"key", "error"},
+     {"exited": pid, "status": exit status or -signal}
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ FIRST = (
     "dreamlab.tasks.synthesize.live",
     "dreamlab.tasks.experiment",
 )
-"""Before the first request is taken: what training and live sampling need."""
+"""Imported before the first request: what training and live sampling need."""
 LATER = (
     "scipy.linalg",
     "sympy",
@@ -53,14 +54,14 @@ LATER = (
     "dreamlab.tasks.classify.task",
     "dreamlab.tasks.fidelity.task",
 )
-"""Between requests, one after the other: torchmetrics takes longer than torch, and nobody shall
-wait for it to train."""
+"""Imported one by one between requests. torchmetrics takes longer than torch, and a training does
+not need it."""
 log = logging.getLogger("dreamlab.processes.forkserver")
 
 
 def preload(names: Iterable[str]) -> None:
-    """Imports. A broken task module is logged and left: its own worker will say what is wrong with
-    it. Raises ImportError where torch is missing: then there is nothing to serve."""
+    """Imports modules. If a task module is broken, that is logged, and its own worker will report
+    it. Raises ImportError if torch is missing."""
     for name in names:
         try:
             importlib.import_module(name)
@@ -69,12 +70,12 @@ def preload(names: Iterable[str]) -> None:
                 raise
             log.exception("%s cannot be imported", name)
     gc.collect()
-    gc.freeze()  # children share these pages as long as no collection touches them
+    gc.freeze()  # children share this memory as long as no garbage collection touches it
 
 
 class ForkServer:
-    """Reads requests from `requests`, answers on `answers` (file descriptors of its own); imports
-    `later` meanwhile."""
+    """Reads requests from the file descriptor `requests` and writes answers to `answers`. Imports
+    `later` between requests."""
 
     def __init__(self, requests: int, answers: int, later: Iterable[str] = ()):
         self._requests, self._answers, self._later = requests, answers, list(later)
@@ -83,7 +84,8 @@ class ForkServer:
         os.set_blocking(self._woken, False)
 
     def serve(self) -> None:
-        """Forks a child per request and reports every end, until the requests end."""
+        """Forks a child per request and reports when children end, until there are no more
+        requests."""
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self._waker, warn_on_full_buffer=False)
         pending = b""
@@ -131,7 +133,7 @@ class ForkServer:
         self._say({"key": request["key"], "pid": pid})
 
     def _become(self, request: dict[str, Any]) -> None:
-        """The child: never returns."""
+        """Runs in the child. Never returns."""
         status = 1
         try:
             signal.set_wakeup_fd(-1)
@@ -144,14 +146,14 @@ class ForkServer:
         except BaseException:
             traceback.print_exc()
         finally:
-            os._exit(status)  # whatever happened: this process must not go on as a second server
+            os._exit(status)  # in any case: this process must not go on as a second server
 
     def _say(self, what: dict[str, Any]) -> None:
         os.write(self._answers, json.dumps(what).encode() + b"\n")
 
 
 def run_child(request: dict[str, Any]) -> int:
-    """What a forked process does: one run, or the live process."""
+    """Executes one run, or the live process."""
     path, visible = Path(request["path"]), request["visible"]
     if request["key"] == "live":
         from dreamlab.processes.live import serve
@@ -172,8 +174,8 @@ def main() -> int:
     """Imports, says that it is ready, and serves until stdin ends."""
     began = time.monotonic()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
-    # stdin and stdout become private descriptors, so that no library and no child can write into
-    # the answers
+    # stdin and stdout become private descriptors, so that no library or child writes between the
+    # answers
     requests, answers = os.dup(0), os.dup(1)
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)

@@ -1,8 +1,7 @@
-"""The live process: keeps generators loaded and streams frames of the denoising into the Sample
-tab.
+"""The live process: keeps generators loaded and streams frames to the Sample page.
 
-One request at a time over a Unix socket; a client that hangs up cancels its request. Ends with its
-parent.
+It serves one request at a time over a Unix socket. A client that closes the connection cancels its
+request. It ends with its parent.
 """
 
 from __future__ import annotations
@@ -30,14 +29,14 @@ log = logging.getLogger("dreamlab.processes.live")
 
 
 class Sampler(Protocol):
-    """What `dreamlab.tasks.synthesize.live.LiveSampler` does."""
+    """The interface of `dreamlab.tasks.synthesize.live.LiveSampler`."""
 
     def frames(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]: ...
     def release(self) -> None: ...
 
 
 class LiveServer:
-    """Serves until the parent has gone. `make_sampler` is called with the first request."""
+    """Serves until the parent has ended. `make_sampler` is called at the first request."""
 
     def __init__(self, path: Path, make_sampler: Any, parent: int):
         self._path, self._make, self._parent = path, make_sampler, parent
@@ -80,7 +79,7 @@ class LiveServer:
             log.info("A client has gone: %s", error)
 
     def _frames(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """The sampler's frames; an error becomes a last frame with one sentence."""
+        """The sampler's frames. An error becomes a last frame with one sentence."""
         try:
             if self._sampler is None:
                 self._sampler = self._make()

@@ -1,8 +1,8 @@
-"""`python -m dreamlab.processes.probe`: a few steps of a spec on this machine, to say what a run of
-it will cost.
+"""`python -m dreamlab.processes.probe`: measures a few steps of a training on this machine, for the
+estimate of its cost.
 
-Reads one JSON object on stdin (`spec` of a training, `runs` and `cache`, the folders of runs and
-artefacts) and ends with one on stdout: the fields of `dreamlab.estimates.measured.Measurement`, or
+Reads one JSON object on stdin (`spec` of a training; `runs` and `cache`, the folders of runs and
+cache) and writes one to stdout: the fields of `dreamlab.estimates.measured.Measurement`, or
 `error`.
 """
 
@@ -25,17 +25,17 @@ from dreamlab.store import ArtefactCache
 from dreamlab.store.machine import cores
 
 LONGEST = 3.0
-"""Seconds of measured steps; a step that would take longer is measured with fewer images."""
+"""Seconds of measured steps. A step that would take longer is measured with fewer images."""
 SLOWEST_RATE = 1e11
-"""Floating-point operations a second that even a slow machine reaches: decides how many images are
+"""Floating-point operations per second of a slow machine; decides how many images are
 tried first."""
 PATIENCE = 6.0
-"""Seconds after which the choice between fp32 and bf16 is made from what was seen."""
+"""Seconds after which fp32 or bf16 is chosen from what has been measured."""
 WARM_UP, FEWEST = 2, 3
 
 
 def measure(spec: TrainSpec, cache: ArtefactCache) -> dict[str, Any]:
-    """Steps of the real trainer, and forward passes of its averaged network."""
+    """Times steps of the trainer and forward passes of its averaged network."""
     import torch
 
     from dreamlab.tasks.arithmetic import PrecisionProbe
@@ -51,7 +51,7 @@ def measure(spec: TrainSpec, cache: ArtefactCache) -> dict[str, Any]:
     alone = {"accumulate": 1, "devices": 1, "compile": False, "init_from": "", "freeze": ()}
     tried = spec.model_copy(update={"batch_size": at_once, **alone})
     trainer = Trainer(tried, catalog.load(spec.dataset, spec.data_dir), device)
-    # the probe of precisions needs some twenty steps: only where they are quick
+    # comparing number formats takes some twenty steps, so it is done only if they are quick
     choice = spec.precision
     if choice == "auto" and at_once < whole:
         choice = "fp32" if device.type == "cpu" else "bf16"
@@ -91,7 +91,7 @@ def _affordable(multiply_adds: int) -> int:
 
 
 def _forward(trainer: Any, images: int, precision: str) -> float:
-    """Seconds that one image takes through the network once, without gradients."""
+    """Seconds of one forward pass per image, without gradients."""
     import torch
 
     from dreamlab.tasks.torch_device import synchronise
@@ -101,7 +101,7 @@ def _forward(trainer: Any, images: int, precision: str) -> float:
     x = torch.randn(images, n.in_channels, n.image_size, n.image_size, device=trainer.device)
     t = torch.full((images,), n.num_train_timesteps // 2, device=trainer.device)
     labels = torch.zeros(images, dtype=torch.int64, device=trainer.device)
-    times = []
+    times: list[float] = []
     started = time.perf_counter()
     while len(times) < 2 or len(times) < 12 and time.perf_counter() - started < LONGEST / 3:
         began = time.perf_counter()
@@ -113,10 +113,10 @@ def _forward(trainer: Any, images: int, precision: str) -> float:
 
 def main() -> int:
     """Answers one request; exit status 0 also where the answer is an error."""
-    os.nice(10)  # whoever watches a page comes first
+    os.nice(10)  # the dashboard has priority
     request = json.load(sys.stdin)
     output = os.dup(1)
-    os.dup2(2, 1)  # whatever libraries print goes to stderr
+    os.dup2(2, 1)  # output of libraries goes to stderr
     try:
         catalog.add_runs_folder(Path(request["runs"]))
         answer = measure(make(TrainSpec, request["spec"]), ArtefactCache(Path(request["cache"])))

@@ -1,8 +1,8 @@
-"""`python -m dreamlab.processes.worker RUN_DIR`: runs one task and writes its events, its result
-and its last state.
+"""`python -m dreamlab.processes.worker RUN_DIR`: executes one run and writes its events, its result
+and its final state.
 
-The only writer of a run's `events.jsonl` and `result.json`. The fork server calls `run_attempt` in
-a fresh child.
+It is the only writer of a run's `events.jsonl` and `result.json`. The fork server calls
+`run_attempt` in a new child.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from dreamlab.tasks import Stopped, TaskContext, find_task
 def run_attempt(
     path: Path, *, threads: int, device: str, attempt: int, visible: str | None = None
 ) -> int:
-    """Does one run in this process, which then belongs to it. Returns an exit status.
+    """Executes one run in this process and returns an exit status.
 
-    `device` is "cpu", "cuda:N" or a list such as "cuda:0,cuda:1"; `visible` what
-    CUDA_VISIBLE_DEVICES shall be for it (None: entry N of what is visible now). 0 done, 1 failed, 2
-    stopped; EXIT_HELD and EXIT_DISK where no state could be written.
+    `device` is "cpu", "cuda:N" or a list such as "cuda:0,cuda:1". `visible` is the value for
+    CUDA_VISIBLE_DEVICES (None: entry N of what is visible now). 0 done, 1 failed, 2 stopped;
+    EXIT_HELD and EXIT_DISK if no state could be written.
     """
     detach_session()
     try:
@@ -68,8 +68,7 @@ def run_attempt(
 
 
 def _log(text: str) -> None:
-    """Into worker.log, where there is room for it: it lies on the same disk as the event that says
-    what is wrong."""
+    """Writes to worker.log, if the disk has room for it."""
     with contextlib.suppress(OSError):
         sys.stderr.write(text)
         sys.stderr.flush()
@@ -107,8 +106,8 @@ def _do(path: Path, events: EventWriter, threads: int, device: str, attempt: int
 
 
 def plain(value: Any, lost: list[str], name: str = "result") -> Any:
-    """The same value in JSON's types; numbers that are not finite become None and are named in
-    `lost`."""
+    """The same value in JSON's types. Numbers that are not finite become None, and their names are
+    added to `lost`."""
     if isinstance(value, dict):
         return {str(k): plain(v, lost, str(k)) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
@@ -124,8 +123,8 @@ def plain(value: Any, lost: list[str], name: str = "result") -> Any:
 
 
 def _take_log(path: Path) -> bool:
-    """Sends stdout and stderr to the log, whose lock says that this run has a worker; False where
-    it has one."""
+    """Redirects stdout and stderr to the log. A lock on the log marks that the run has a worker;
+    False if it is held already."""
     log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     try:
         import fcntl
@@ -137,7 +136,7 @@ def _take_log(path: Path) -> bool:
     except (
         ImportError,
         OSError,
-    ) as error:  # a file system without locks: the engine's own lock has to do
+    ) as error:  # a file system without locks: the engine's own lock must suffice
         print(f"{path} cannot be locked: {error}", file=sys.stderr)
     sys.stdout.flush()
     sys.stderr.flush()

@@ -1,9 +1,9 @@
 """Everything that the dashboard and the command line may call. Imports no torch; computes nothing
 itself."""
 
-from dreamlab.checks.submission import Refused
 from dreamlab.estimates.estimate import Estimate
 from dreamlab.service.library import LiveFrame, RunRow
+from dreamlab.service.refused import NoEngine, Refused
 from dreamlab.service.service import Service, Submitted
 
-__all__ = ["Estimate", "LiveFrame", "Refused", "RunRow", "Service", "Submitted"]
+__all__ = ["Estimate", "LiveFrame", "NoEngine", "Refused", "RunRow", "Service", "Submitted"]

@@ -1,28 +1,39 @@
-"""The finished demo run that comes with the product: unpacked into `runs/` at the first start, so
-that no page is empty."""
+"""The finished runs that come with the code. The dashboard unpacks them at its first start, so that
+no page is empty; the command line only where a command names `demo`."""
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import io
+import json
 import os
 import shutil
+import tempfile
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
+from dreamlab.paths import DEMO
+from dreamlab.service.refused import Refused
 from dreamlab.store import ArtefactCache, RunStore
 
-ARCHIVE = Path(__file__).resolve().parents[2] / "assets" / "demo.zip"
 CACHE_FOLDER = "cache/"
 """Members below this are `.npz` artefacts, one per cache key (the trained feature extractor of the
 demo's numbers)."""
 
 
-def install(store: RunStore, archive: Path = ARCHIVE) -> bool:
+def is_installed(store: RunStore) -> bool:
+    """Whether the demo was unpacked into this folder once."""
+    return _marker(store).exists()
+
+
+def install(store: RunStore, archive: Path = DEMO) -> bool:
     """Unpacks once per runs folder: a demo that was deleted does not come back. True where it was
     unpacked now."""
-    marker = store.folders.engine / "demo-installed"
+    marker = _marker(store)
     if marker.exists() or not archive.exists():
         return False
     staging = store.folders.engine / "demo-unpacking"
@@ -36,6 +47,38 @@ def install(store: RunStore, archive: Path = ARCHIVE) -> bool:
     shutil.rmtree(staging, ignore_errors=True)
     marker.touch()
     return True
+
+
+@functools.cache
+def run_id(kinds: tuple[str, ...], archive: Path = DEMO) -> str:
+    """The id of the demo's oldest run of one of these kinds that was not made for another run.
+    Raises Refused where it has none."""
+    with zipfile.ZipFile(archive) as packed:
+        records = [
+            json.loads(packed.read(name))
+            for name in packed.namelist()
+            if name.startswith("runs/") and name.endswith("/spec.json")
+        ]
+    fits = [r["id"] for r in records if r["kind"] in kinds and not r["group"]]
+    if not fits:
+        raise Refused(f"The demo holds no {' or '.join(kinds)} run.", "run")
+    return str(min(fits))
+
+
+@contextlib.contextmanager
+def borrowed(store: RunStore) -> Iterator[Path]:
+    """A temporary runs folder that holds the demo and links to the runs of `store`."""
+    with tempfile.TemporaryDirectory(prefix="dreamlab-") as folder:
+        other = RunStore(Path(folder) / "runs")
+        other.prepare()
+        for name in store.ids():
+            (other.folder / name).symlink_to(store.folder / name, target_is_directory=True)
+        install(other)
+        yield other.folder
+
+
+def _marker(store: RunStore) -> Path:
+    return store.folders.engine / "demo-installed"
 
 
 def _install_cache(store: RunStore, folder: Path) -> None:

@@ -1,8 +1,9 @@
 """Taking things out: the images of a set or a mix with a card that says where each came from, and
-tables as CSV and LaTeX."""
+tables as CSV, LaTeX and Parquet."""
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,15 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from dreamlab.checks.submission import Refused
 from dreamlab.data import catalog, exporting, imageset, mixing
-from dreamlab.data.available import selected
+from dreamlab.data.selection import selected
 from dreamlab.service import tables
 from dreamlab.service.reader import Reader
+from dreamlab.service.refused import Refused
 from dreamlab.settings import ClassifySpec, ImportSpec, MixSpec, SpecError, SynthesizeSpec
-from dreamlab.store import Run
+from dreamlab.store import Run, write_bytes
 
-TABLES = {".csv": "csv", ".tex": "latex"}
+TABLES = {".csv": "csv", ".tex": "latex", ".parquet": "parquet"}
+TEXTS = {"csv": tables.as_csv, "latex": tables.as_latex}
 ARCHIVES = (".zip", ".npz")
 
 
@@ -29,10 +31,13 @@ def export(
     none. Raises Refused."""
     run = reader.get(run_id)
     if target.suffix in TABLES:
-        text = table(reader, run, TABLES[target.suffix])
+        data = _table(reader, run, TABLES[target.suffix])
         if target.exists():
             raise Refused(f"{target} is there already; give another name.", "to")
-        target.write_text(text, encoding="utf-8")
+        try:
+            write_bytes(target, data)
+        except OSError as error:
+            raise Refused(f"{target} cannot be written: {error.strerror}.", "to") from None
         return {
             "path": str(target),
             "images": 0,
@@ -40,8 +45,8 @@ def export(
         }
     if target.suffix and target.suffix not in ARCHIVES:
         raise Refused(
-            f"{target.name} cannot be written; it must be a folder, or end in .zip, .npz, .csv or"
-            " .tex.",
+            f"{target.name} cannot be written; it must be a folder, or end in .zip, .npz, .csv,"
+            " .tex or .parquet.",
             "to",
         )
     images, labels, names, origin, card = _contents(reader, run, arm, seed)
@@ -58,25 +63,40 @@ def export(
 
 def table(reader: Reader, run: Run, form: str) -> str:
     """The table of a mix or a study as `csv` or `latex`. Raises Refused."""
+    if form not in TEXTS:
+        raise Refused(f"{form!r} is no form of a table; it must be {' or '.join(TEXTS)}.", "format")
+    return _table(reader, run, form).decode()
+
+
+def _table(reader: Reader, run: Run, form: str) -> bytes:
     if run.kind not in ("mix", "study"):
         raise Refused(f"{run.id} is a {run.kind} run; only a mix or a study has a table.", "run")
-    if form not in TABLES.values():
-        raise Refused(
-            f"{form!r} is no form of a table; it must be {' or '.join(TABLES.values())}.", "format"
-        )
     result = reader.report(run.id)
-    return tables.as_csv(result) if form == "csv" else tables.as_latex(result)
+    if form in TEXTS:
+        return TEXTS[form](result).encode()
+    try:
+        return tables.as_parquet(result)
+    except ImportError:
+        raise Refused(
+            "A Parquet file needs the package pyarrow: `pip install pyarrow`, or take .csv.", "to"
+        ) from None
 
 
 def temporary(reader: Reader, run_id: str, form: str, arm: str = "", seed: int = 0) -> Path:
     """The same into a temporary file, for a download; whoever asked deletes its folder. Raises
     Refused."""
     if f".{form}" not in (*ARCHIVES, *TABLES):
-        raise Refused(f"{form!r} cannot be downloaded; it must be zip, npz, csv or tex.", "format")
+        raise Refused(
+            f"{form!r} cannot be downloaded; it must be zip, npz, csv, tex or parquet.", "format"
+        )
     run = reader.get(run_id)
-    target = Path(tempfile.mkdtemp(prefix="dreamlab-")) / f"{run.id}.{form}"
-    export(reader, run.id, target, arm, seed)
-    return target
+    folder = Path(tempfile.mkdtemp(prefix="dreamlab-"))
+    try:
+        export(reader, run.id, folder / f"{run.id}.{form}", arm, seed)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return folder / f"{run.id}.{form}"
 
 
 Contents = tuple[Any, np.ndarray, tuple[str, ...], list[str], dict[str, Any]]

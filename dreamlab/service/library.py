@@ -4,17 +4,20 @@ Nothing here writes."""
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import threading
 import time
 from pathlib import Path
 from typing import Any
 
 from dreamlab.estimates import estimate
-from dreamlab.settings import ClassifySpec
-from dreamlab.store import Run, RunError, RunStatus, RunStore, StatusReader
+from dreamlab.fidelity import metrics
+from dreamlab.settings import KINDS, ClassifySpec
+from dreamlab.store import Run, RunStatus, RunStore, StatusReader
 from dreamlab.store.machine import cores
-from dreamlab.store.states import ACTIVE
-from dreamlab.store.status import group_state
+from dreamlab.store.run_files import kind_in
+from dreamlab.store.states import ACTIVE, UNREADABLE
+from dreamlab.store.status import group_state, unreadable
 
 GROUP_UNITS = {"mix": "cells", "sweep": "points", "study": "cells"}
 FINAL_RECHECK = 2.0
@@ -75,7 +78,11 @@ class Library:
         self._version, self._fingerprint = 0, 0
 
     def runs(self) -> list[Run]:
-        """All readable runs, newest first."""
+        """All runs whose spec.json can be read, newest first."""
+        return [run for run in self.all() if not run.problem()]
+
+    def all(self) -> list[Run]:
+        """All run directories, newest first, also those that cannot be read."""
         with self._lock:
             ids = self.store.ids()
             for gone in self._runs.keys() - set(ids):
@@ -83,13 +90,8 @@ class Library:
                     table.pop(gone, None)
             for run_id in ids:
                 if run_id not in self._runs:
-                    run = Run(self.store.folder / run_id)
-                    try:
-                        run.record  # noqa: B018  (reads and validates)
-                    except (RunError, ValueError):
-                        continue
-                    self._runs[run_id] = run
-            return [self._runs[i] for i in ids if i in self._runs]
+                    self._runs[run_id] = Run(self.store.folder / run_id)
+            return [self._runs[i] for i in ids]
 
     def get(self, run_id: str) -> Run:
         with self._lock:
@@ -104,7 +106,11 @@ class Library:
         """
         with self._lock:
             run = self.get(run_id)
-            reader = self._readers.setdefault(run.id, StatusReader(run.path))
+            if problem := run.problem():
+                return unreadable(problem)
+            if run.id not in self._readers:
+                self._readers[run.id] = StatusReader(run.path, run.kind)
+            reader = self._readers[run.id]
             now = time.monotonic()
             if (
                 not lazy
@@ -113,16 +119,23 @@ class Library:
             ):
                 reader.refresh()
                 self._looked[run.id] = now
-            return self._group(run, reader.status, lazy) if run.is_group else reader.status
+            if not run.is_group or reader.status.state == UNREADABLE:
+                return reader.status
+            return self._group(run, reader.status, lazy)
+
+    def parts(self, run: Run) -> list[Run]:
+        """The parts of a group that are there and can be read."""
+        names = [] if run.problem() else run.record.children
+        children = [self.get(c) for c in names if self._exists(c)]
+        return [child for child in children if not child.problem()]
 
     def _group(self, run: Run, own: RunStatus, lazy: bool) -> RunStatus:
-        children = [self.status(c, lazy) for c in run.record.children if self._exists(c)]
+        runs = self.parts(run)
+        children = [self.status(c.id, lazy) for c in runs]
         status = dataclasses.replace(own, state=group_state([c.state for c in children], own))
         done, total = 0.0, 0
-        for child_id, child in zip(
-            [c for c in run.record.children if self._exists(c)], children, strict=True
-        ):
-            spec = self.get(child_id).spec
+        for child_run, child in zip(runs, children, strict=True):
+            spec = child_run.spec
             cells = spec.seeds if isinstance(spec, ClassifySpec) else 1
             share = (
                 1.0 if child.state == "done" else child.step / child.total if child.total else 0.0
@@ -145,10 +158,8 @@ class Library:
         if state not in ACTIVE:
             return None
         waiting, cells, pace = 0.0, 0, []
-        for child_id in run.record.children:
-            if not self._exists(child_id):
-                continue
-            spec, child = self.get(child_id).spec, self.status(child_id)
+        for child_run in self.parts(run):
+            spec, child = child_run.spec, self.status(child_run.id)
             if isinstance(spec, ClassifySpec):
                 pace += [m["seconds"] for m in child.metrics if "seconds" in m]
                 cells += (spec.seeds - len(child.metrics)) if child.state != "done" else 0
@@ -158,8 +169,8 @@ class Library:
                 waiting += estimate.estimate(spec, self.store).seconds or 0.0
         guess = [
             estimate.classifying(s) / s.seeds
-            for c in run.record.children
-            if self._exists(c) and isinstance(s := self.get(c).spec, ClassifySpec)
+            for c in self.parts(run)
+            if isinstance(s := c.spec, ClassifySpec)
         ]
         each = sum(pace) / len(pace) if pace else sum(guess) / len(guess) if guess else 0.0
         return waiting + cells * each / cores()
@@ -170,7 +181,7 @@ class Library:
     def version(self) -> int:
         """Grows when any run came, went or changed."""
         with self._lock:
-            seen = [(r.id, self.status(r.id, lazy=True)) for r in self.runs()]
+            seen = [(r.id, self.status(r.id, lazy=True)) for r in self.all()]
             fingerprint = hash(tuple((run_id, s.version, s.state) for run_id, s in seen))
             if fingerprint != self._fingerprint:
                 self._fingerprint = fingerprint
@@ -180,10 +191,12 @@ class Library:
     def row(self, run_id: str, disk: bool = False) -> RunRow:
         run = self.get(run_id)
         s = self.status(run.id)
+        if problem := run.problem():
+            return _unreadable_row(run, problem, self._disk_use(run, s) if disk else None)
         r = run.record
         end = s.ended or (time.time() if s.state in ACTIVE else None)
         return RunRow(
-            id=r.id,
+            id=run.id,
             name=r.name,
             kind=r.kind,
             state=s.state,
@@ -214,6 +227,8 @@ class Library:
 
     def lineage(self, run_id: str) -> list[tuple[str, RunRow]]:
         run = self.get(run_id)
+        if run.problem():
+            return []
         found = [("made from", p) for p in run.record.parents] + [
             ("contains", c) for c in run.record.children
         ]
@@ -225,6 +240,35 @@ class Library:
             if run.id in other.record.parents and other.id != run.record.group
         ]
         return [(how, self.row(i)) for how, i in found if self._exists(i)]
+
+
+def _unreadable_row(run: Run, problem: str, disk_bytes: int | None) -> RunRow:
+    """What can be said of a run whose spec.json says nothing: its id has the time and the kind."""
+    try:
+        created = datetime.datetime.strptime(run.id[:15], "%Y%m%d-%H%M%S").isoformat()
+    except ValueError:  # digits that are no date
+        created = ""
+    kind = kind_in(run.id)
+    return RunRow(
+        id=run.id,
+        name=run.id,
+        kind=kind if kind in KINDS else "",
+        state=UNREADABLE,
+        step=0,
+        total=0,
+        unit="",
+        eta_seconds=None,
+        text="",
+        error=problem,
+        created=created,
+        seconds=None,
+        headline="",
+        demo=False,
+        group="",
+        parents=[],
+        disk_bytes=disk_bytes,
+        resumable=False,
+    )
 
 
 def headline(kind: str, result: dict[str, Any] | None) -> str:
@@ -241,7 +285,7 @@ def headline(kind: str, result: dict[str, Any] | None) -> str:
         )
     if kind == "fidelity":
         return (
-            ", ".join(f"{m['name']} {m['value']:.3g}" for m in result["metrics"])
+            ", ".join(f"{m['name']} {metrics.number(m)}" for m in result["metrics"])
             + f" on {result['images']:,} images"
         )
     if kind == "classify":
@@ -270,7 +314,10 @@ def headline(kind: str, result: dict[str, Any] | None) -> str:
     if kind == "mix":
         return ""
     best = result.get("best")
-    return f"lowest {best['metric']} at {result['axis']} = {best['x']:g}" if best else ""
+    if not best:
+        return ""
+    word = metrics.best_word(best["metric"])
+    return f"{word} {best['metric']} at {result['axis']} = {best['x']:g}"
 
 
 def media(run: Run, path: str) -> Path | None:

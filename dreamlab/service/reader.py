@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from dreamlab import experiments, studies
-from dreamlab.checks import submission
-from dreamlab.checks.submission import Refused
+from dreamlab.checks import references
 from dreamlab.data import catalog, imageset
-from dreamlab.data.available import available
+from dreamlab.data.selection import available
 from dreamlab.engine import client
 from dreamlab.service.library import Library, RunRow, media
+from dreamlab.service.refused import Refused
 from dreamlab.settings import RealData, SpecError, SynthesizeSpec, TrainSpec, differences
 from dreamlab.store import Run, RunError, RunStatus, RunStore, machine
 from dreamlab.store.states import ACTIVE
@@ -27,26 +27,36 @@ class Reader:
         catalog.add_runs_folder(store.folder)
         self.store, self.library = store, Library(store)
 
-    def get(self, run_id: str) -> Run:
+    def find(self, run_id: str) -> Run:
+        """A run directory by its id or a part of it, readable or not."""
         try:
             return self.library.get(run_id)
         except RunError as error:
             raise Refused(str(error), "run") from None
 
+    def get(self, run_id: str) -> Run:
+        """A run whose record can be read."""
+        run = self.find(run_id)
+        if problem := run.problem():
+            raise Refused(problem, "run")
+        return run
+
     def status(self, run_id: str) -> RunStatus:
-        return self.library.status(self.get(run_id).id)
+        return self.library.status(self.find(run_id).id)
 
     def rows(self, kind: str = "", top_level: bool = True, disk: bool = False) -> list[RunRow]:
-        """Newest first; without the runs that were made for a group where `top_level`."""
-        chosen = [
-            r
-            for r in self.library.runs()
-            if (not kind or r.kind == kind) and not (top_level and r.record.group)
+        """Newest first; without the runs that were made for a group where `top_level`. A run that
+        cannot be read has the state `unreadable`; where its record cannot be read, it is left out
+        of the rows of one kind, since pages ask for its settings."""
+        runs = self.library.runs() if kind else self.library.all()
+        return [
+            self.library.row(r.id, disk)
+            for r in runs
+            if r.problem() or (not kind or r.kind == kind) and not (top_level and r.record.group)
         ]
-        return [self.library.row(r.id, disk) for r in chosen]
 
     def row(self, run_id: str, disk: bool = True) -> RunRow:
-        return self.library.row(self.get(run_id).id, disk)
+        return self.library.row(self.find(run_id).id, disk)
 
     def active(self) -> list[RunRow]:
         """What runs, then what waits, oldest first; runs inside a group count as the group."""
@@ -60,7 +70,7 @@ class Reader:
         runs = [
             r
             for r in self.library.runs()
-            if submission.is_of(r, kinds) and (not usable or submission.usable(r))
+            if references.is_of(r, kinds) and (not usable or references.usable(r))
         ]
         runs.sort(key=lambda r: (r.record.demo, bool(r.record.group)))
         return [
@@ -112,7 +122,7 @@ class Reader:
         return run, spec
 
     def lineage(self, run_id: str) -> list[tuple[str, RunRow]]:
-        return self.library.lineage(self.get(run_id).id)
+        return self.library.lineage(self.find(run_id).id)
 
     def differences(self, ids: list[str]) -> list[tuple[str, list[Any]]]:
         """Settings in which these runs are not all alike."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import hashlib
@@ -12,24 +13,25 @@ from pathlib import Path
 from typing import Any
 
 from dreamlab import experiments, studies
-from dreamlab.checks import submission
-from dreamlab.checks.submission import Refused
-from dreamlab.data.available import real_data
-from dreamlab.data.importing.arrays import is_download
+from dreamlab.checks import Known, check
+from dreamlab.checks.machine import check_disk
+from dreamlab.checks.references import inherited, resolved
+from dreamlab.data.importing.opening import is_download
 from dreamlab.engine import client
 from dreamlab.estimates import estimate as costs
 from dreamlab.estimates.estimate import Estimate
 from dreamlab.estimates.measured import Prober
 from dreamlab.service import demo, export
+from dreamlab.service.home import home_mix
 from dreamlab.service.library import LiveFrame
 from dreamlab.service.reader import Reader
+from dreamlab.service.refused import NoEngine, Refused, refusing
 from dreamlab.service.run_names import label
 from dreamlab.settings import (
     EXPERIMENT_KINDS,
     KINDS,
     ImportSpec,
     MixSpec,
-    RealData,
     Spec,
     SpecError,
     StudySpec,
@@ -38,7 +40,6 @@ from dreamlab.settings import (
     command,
     make,
 )
-from dreamlab.settings.guidance import can_be_guided
 from dreamlab.store import Record, Run, RunError, RunStore, checkpoints
 from dreamlab.store.states import ACTIVE
 
@@ -63,23 +64,27 @@ class Service(Reader):
         super().__init__(RunStore(runs))
         self.prober = Prober(self.store)
         self._submitting = threading.Lock()
+        self._checked: Spec | None = None
+        """The spec that `check` gave last: submitted at once, it is not checked again."""
         self._engine_looked = 0.0
         self._registered = False
 
     # ---- life
 
     def start(self, engine: bool = True) -> None:
-        """Folders, the demo run at the first start, and the engine in the background. Raises
+        """Folders, and the engine in the background, in place of one of another version. Raises
         Refused."""
-        try:
-            self.store.prepare()
-        except RunError as error:
-            raise Refused(str(error), "runs") from None
-        demo.install(self.store)
+        self._prepare()
         if engine:
             client.register_client(self.store.folder)
             self._registered = True
-            client.ensure_engine(self.store.folder)
+            with refusing("runs"):
+                client.replace_other_version(self.store.folder)
+                client.ensure_engine(self.store.folder)
+
+    def _prepare(self) -> None:
+        with refusing("runs"):
+            self.store.prepare()
 
     def close(self) -> None:
         """Leaves; runs go on in the engine."""
@@ -89,20 +94,37 @@ class Service(Reader):
             self._registered = False
 
     def keep_engine(self) -> None:
-        """Starts the engine again where it has died; cheap, called with every tick."""
+        """Starts the engine again where it has died; cheap, called with every tick. Raises
+        NoEngine."""
         now = time.monotonic()
         if self._registered and now - self._engine_looked > ENGINE_CHECK:
             self._engine_looked = now
-            client.ensure_engine(self.store.folder)
+            with refusing("runs"):
+                client.ensure_engine(self.store.folder)
+
+    def install_demo(self) -> None:
+        """Unpacks the demo once per runs folder. Raises Refused."""
+        self._prepare()
+        demo.install(self.store)
 
     # ---- submitting
 
     def check(self, kind: str, values: dict[str, Any]) -> Spec:
         """A spec that can run. Raises Refused."""
-        spec = submission.resolved(
-            submission.validate(kind, submission.inherited(values, self.store)), self.store
-        )
-        submission.check(spec, self.store)
+        if kind not in KINDS:
+            raise Refused(
+                f"There is no kind of run {kind!r}; there are {', '.join(KINDS)}.", "kind"
+            )
+        known = Known(self.store)
+        with refusing():
+            return self._check(make(KINDS[kind], inherited(values, known)), known)
+
+    def _check(self, spec: Spec, known: Known) -> Spec:
+        """The spec with every run by its full id, checked against what is known. Raises SpecError,
+        RunError or DataError."""
+        spec = resolved(spec, known)
+        check(spec, known)
+        self._checked = spec
         return spec
 
     def estimate(self, spec: Spec) -> Estimate:
@@ -122,10 +144,10 @@ class Service(Reader):
 
     def dry_run(self, spec: Spec) -> dict[str, Any]:
         """The estimate of a spec by a probe of a few steps, which is made now where it is not
-        known; takes seconds."""
+        known; takes seconds. Leaves nothing behind where this folder holds nothing yet."""
         network = self._to_probe(spec)
         if network is not None and not self.active():
-            self.prober.measure(network)
+            self.prober.measure(network, keep=self.store.folders.cache.exists())
         return self._estimate(spec).as_dict()
 
     def _estimate(self, spec: Spec) -> Estimate:
@@ -144,15 +166,19 @@ class Service(Reader):
     def submit(self, spec: Spec, *, name: str = "", fresh: bool = False) -> Submitted:
         """Starts a run or finds the one that is there. Raises Refused, and then nothing was
         started."""
-        spec = submission.resolved(spec, self.store)
-        submission.check(spec, self.store)
+        if spec is not self._checked:
+            with refusing():
+                spec = self._check(spec, Known(self.store))
+        self._checked = None
         self.prober.cancel()
         with self._submitting:
             # what lies under a path may have changed since
             fresh = fresh or (isinstance(spec, ImportSpec) and not is_download(spec.source))
             if not fresh and (found := self._same(spec)):
                 return Submitted(found.id, True)
-            submission.check_disk(self.store, self._estimate(spec).disk_bytes or 0)
+            with refusing():
+                check_disk(self.store, self._estimate(spec).disk_bytes or 0)
+            self._prepare()
             run = (
                 self._create_group(spec, name, fresh)
                 if spec.kind in EXPERIMENT_KINDS
@@ -161,7 +187,8 @@ class Service(Reader):
         self.keep_engine()
         return Submitted(run.id, False)
 
-    def _hash(self, spec: Spec) -> str:
+    def hash_of(self, spec: Spec) -> str:
+        """The content hash that a run of this spec gets: what tells whether it is there already."""
         own = spec.content_hash(lambda run_id: self.library.get(run_id).record.hash)
         if not isinstance(spec, StudySpec):
             return own
@@ -169,7 +196,7 @@ class Service(Reader):
         return hashlib.sha256(f"{own} {studies.load(spec.study)!r}".encode()).hexdigest()[:16]
 
     def _same(self, spec: Spec) -> Run | None:
-        wanted = self._hash(spec)
+        wanted = self.hash_of(spec)
         for run in self.library.runs():
             if (
                 run.record.hash == wanted
@@ -193,7 +220,7 @@ class Service(Reader):
             kind=spec.kind,
             name=name or label(spec),
             created=datetime.datetime.now().isoformat(timespec="seconds"),
-            hash=self._hash(spec),
+            hash=self.hash_of(spec),
             parents=references,
             needs=(
                 [r for r in references if self.library.status(r).state in ACTIVE]
@@ -222,39 +249,15 @@ class Service(Reader):
         return self._create(spec, name, children=ids, run_id=group_id)
 
     def card(self) -> MixSpec:
-        """The question on Home: 100 labelled digits, a generator of its own and one that saw every
-        training digit."""
-        wide = [r for r in self.library.runs() if self._is_wide_generator(r)]
-        wide.sort(key=lambda r: not r.record.demo)
-        return make(
-            MixSpec,
-            {
-                "dataset": "mnist5k",
-                "images_per_class": 10,
-                "sources": tuple(r.id for r in wide[:1]),
-                "train_own": True,
-                "arms": ("real", "50/50", "synthetic", "real+1x", "real+3x"),
-                "controls": (),
-                "steps": 200,
-            },
-        )
-
-    def _is_wide_generator(self, run: Run) -> bool:
-        spec = run.spec
-        return (
-            isinstance(spec, TrainSpec)
-            and real_data(spec) == RealData()
-            and (spec.low_size, spec.init_from) == (0, "")
-            and can_be_guided(spec)
-            and submission.usable(run)
-        )
+        """The mix that the card on Home starts."""
+        return home_mix(self.library.runs())
 
     # ---- commands to runs
 
     def stop(self, run_id: str, now: bool = False) -> None:
         """Asks a run to finish its step and save; `now` kills its processes. A group stops what was
         made for it."""
-        run = self.get(run_id)
+        run = self.find(run_id)
         if self.library.status(run.id).state not in ACTIVE:
             raise Refused(
                 f"{run.id} is {self.library.status(run.id).state}; only a queued or running run can"
@@ -281,11 +284,11 @@ class Service(Reader):
 
     def checkpoints(self, run_id: str) -> list[str]:
         """Names of the checkpoints that a training kept on the way, the newest first."""
-        return checkpoints.kept(self.get(run_id).path)
+        return checkpoints.kept(self.find(run_id).path)
 
     def resume(self, run_id: str) -> None:
         """Queues a stopped, failed or interrupted run again; it goes on from its checkpoint."""
-        run = self.get(run_id)
+        run = self.find(run_id)
         state = self.library.status(run.id).state
         if state not in ("stopped", "failed", "interrupted"):
             raise Refused(
@@ -297,11 +300,8 @@ class Service(Reader):
     def delete(self, run_id: str) -> list[str]:
         """Moves a run to the trash, a group with what was made for it alone; `restore` undoes it.
         Returns the ids."""
-        run = self.get(run_id)
-        family = [run] + [
-            self.get(c) for c in run.record.children if (self.store.folder / c).exists()
-        ]
-        family = [r for r in family if r.id == run.id or self._only_in(r, run.id)]
+        run = self.find(run_id)
+        family = [run] + [c for c in self.library.parts(run) if self._only_in(c, run.id)]
         busy = [r.id for r in family if self.library.status(r.id).state in ACTIVE]
         if busy:
             raise Refused(
@@ -332,7 +332,7 @@ class Service(Reader):
     def restore(self, run_id: str) -> None:
         try:
             run = self.store.restore(run_id)
-            for child in run.record.children:
+            for child in [] if run.problem() else run.record.children:
                 if (self.store.folders.trash / child).exists():
                     self.store.restore(child)
         except RunError as error:
@@ -340,14 +340,15 @@ class Service(Reader):
 
     def version(self) -> int:
         """Grows when any run changed: what a page's tick compares."""
-        self.keep_engine()
+        with contextlib.suppress(NoEngine):  # a page is read without an engine too
+            self.keep_engine()
         return self.library.version()
 
     # ---- taking out
 
     def export(self, run_id: str, target: Path, *, arm: str = "", seed: int = 0) -> dict[str, Any]:
-        """Writes a set or a mix as class folders, .zip or .npz, or a table as .csv or .tex. Raises
-        Refused."""
+        """Writes a set or a mix as class folders, .zip or .npz, or a table as .csv, .tex or
+        .parquet. Raises Refused."""
         return export.export(self, run_id, target, arm, seed)
 
     def download(self, run_id: str, form: str, *, arm: str = "", seed: int = 0) -> Path:
@@ -377,4 +378,4 @@ class Service(Reader):
             yield LiveFrame(**frame, seconds=time.monotonic() - started)
 
 
-__all__ = ["Refused", "Service", "SpecError", "Submitted"]
+__all__ = ["NoEngine", "Refused", "Service", "SpecError", "Submitted"]

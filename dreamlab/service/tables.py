@@ -1,14 +1,15 @@
-"""Results of studies and mixes as tables for other programs: CSV with every field, LaTeX with what
-a paper prints."""
+"""Results of studies and mixes as tables for other programs: CSV and Parquet with every field, LaTeX
+with what a paper prints."""
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # pandas takes a second to import; only a table that is asked for needs it
+    import pandas as pd
 
 Values = Mapping[str, Any]
 
@@ -77,12 +78,32 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet would take a text for that begins so."""
 
 
-def as_csv(result: Values) -> str:
-    """One line per row of a study or arm of a mix, with a header. Raises KeyError where the result
-    is neither."""
+def frame(result: Values) -> pd.DataFrame:
+    """One row per row of a study (FIELDS) or arm of a mix (ARM_FIELDS); None where a value is
+    absent. Raises KeyError where the result is neither."""
+    import pandas as pd
+
+    fields: Sequence[str]
     if "rows" in result:
-        return _csv(FIELDS, [{**row, **_difference(row)} for row in result["rows"]])
-    return _csv(ARM_FIELDS, [_arm(arm) for arm in result["arms"]])
+        rows, fields = [{**row, **_difference(row)} for row in result["rows"]], FIELDS
+    else:
+        rows, fields = [_arm(arm) for arm in result["arms"]], ARM_FIELDS
+    values = [[row.get(name) for name in fields] for row in rows]
+    return pd.DataFrame(values, columns=list(fields), dtype=object)  # a count stays a whole number
+
+
+def as_csv(result: Values) -> str:
+    """The frame with a header; no text in it is a formula of a spreadsheet. Raises KeyError where
+    the result is neither a study's nor a mix's."""
+    text: str = frame(result).map(_plain).to_csv(index=False, lineterminator="\n")
+    return text
+
+
+def as_parquet(result: Values) -> bytes:
+    """The frame with a type for every column. Raises ImportError where pyarrow is not installed,
+    KeyError where the result is neither a study's nor a mix's."""
+    data: bytes = frame(result).convert_dtypes().to_parquet(index=False, engine="pyarrow")
+    return data
 
 
 def as_latex(result: Values) -> str:
@@ -196,15 +217,6 @@ def _difference(row: Values) -> dict[str, Any]:
         "difference_high": d.get("high"),
         "p_holm": d.get("p_holm"),
     }
-
-
-def _csv(fields: Sequence[str], rows: Sequence[Values]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(fields)
-    for row in rows:
-        writer.writerow([_plain(row.get(name)) for name in fields])
-    return text.getvalue()
 
 
 def _plain(value: Any) -> Any:

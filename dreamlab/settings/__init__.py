@@ -1,4 +1,4 @@
-"""One pydantic model per kind of run; the only place where a setting is written."""
+"""Everything that a person may set: one pydantic model per kind of run, presets and recipes."""
 
 from dreamlab.settings.base import Spec, SpecError, explain, make
 from dreamlab.settings.classifier_recipe import ClassifierRecipe
@@ -8,7 +8,7 @@ from dreamlab.settings.fidelity import FidelitySpec
 from dreamlab.settings.importing import ImportSpec
 from dreamlab.settings.mix import MixSpec
 from dreamlab.settings.real_data import DATASETS, RealData
-from dreamlab.settings.setting import Setting, settings_of
+from dreamlab.settings.setting import NONE, Setting, exact, settings_of
 from dreamlab.settings.study import StudySpec
 from dreamlab.settings.sweep import DEFAULT_VALUES, SweepSpec
 from dreamlab.settings.synthesize import SynthesizeSpec
@@ -34,6 +34,7 @@ __all__ = [
     "DEFAULT_VALUES",
     "EXPERIMENT_KINDS",
     "KINDS",
+    "NONE",
     "ClassifierRecipe",
     "ClassifySpec",
     "FidelitySpec",
@@ -49,6 +50,7 @@ __all__ = [
     "TrainSpec",
     "command",
     "differences",
+    "exact",
     "explain",
     "make",
     "settings_of",

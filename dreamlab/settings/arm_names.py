@@ -1,4 +1,4 @@
-"""The grammar of an arm's name; `dreamlab.data.mixing.parse` gives it its meaning."""
+"""Which names of arms are valid. `dreamlab.data.mixing.parse` says what they mean."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ARM = re.compile(
 
 
 def check_arm(arm: str) -> str:
-    """An arm's name in its normal form; SpecError where it has none."""
+    """The name without spaces and in lower case. Raises SpecError if it is not valid."""
     name = arm.strip().lower().replace(" ", "")
     found = ARM.fullmatch(name)
     if found and found["real"]:
@@ -37,4 +37,4 @@ def check_arm(arm: str) -> str:
     return name
 
 
-Arm = Annotated[str, AfterValidator(check_arm)]
+ArmName = Annotated[str, AfterValidator(check_arm)]

@@ -1,4 +1,4 @@
-"""What every spec shares: validation, refusals in one sentence, the content hash."""
+"""What all specs share: validation, error messages in one sentence, and the content hash."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
-from dreamlab.settings.setting import _is_tuple, settings_of
+from dreamlab.settings.setting import NONE, _is_tuple, settings_of
 
 SCHEMA_VERSION = 1
 
 
 class SpecError(ValueError):
-    """A spec that cannot run: one sentence that names the field, the value and what would be
-    right."""
+    """Settings that cannot be used. The message is one sentence with the field, its value and what
+    would be right."""
 
     def __init__(self, message: str, field: str = ""):
         super().__init__(message)
@@ -24,7 +24,8 @@ class SpecError(ValueError):
 
 
 class Spec(BaseModel):
-    """Base of every kind of run. Subclasses set `kind` (the verb) and `summary` (its help)."""
+    """Base of the settings of every kind of run. Subclasses set `kind` (the verb on the command
+    line) and `summary` (its help text)."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False
@@ -35,25 +36,27 @@ class Spec(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _split_lists(cls, value: Any, info: Any) -> Any:
-        # forms and the command line give lists as "1, 2": one rule for every tuple field
+        # forms and the command line give lists as "1, 2" or "none"
         if (
             isinstance(value, str)
             and info.field_name
             and _is_tuple(cls.model_fields[info.field_name].annotation)
         ):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
+            parts = tuple(part.strip() for part in value.split(",") if part.strip())
+            return () if [p.lower() for p in parts] == [NONE] else parts
         if isinstance(value, list):
             return tuple(value)
         return value
 
     def content_hash(self, resolve: Callable[[str], str] = lambda run: run) -> str:
-        """16 hex digits over the settings that change results; runs referred to count by their own
-        hash."""
+        """16 hex digits over the settings that change results. `resolve` turns the id of a run that
+        is named into that run's own hash. A setting that was added later is left out
+        at the value that does what was done before."""
         settings: dict[str, Any] = {}
         for k in settings_of(type(self)):
-            if not k.affects_result:
-                continue
             value = getattr(self, k.name)
+            if not k.is_hashed(value):
+                continue
             if named := k.runs_in(value):
                 value = (
                     resolve(value)
@@ -65,8 +68,8 @@ class Spec(BaseModel):
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def baseline(self) -> dict[str, Any]:
-        """The values that need not be said: what a spec of this kind has when nothing but its
-        preset is given."""
+        """The default values, with those of the preset or recipe in place. The command line leaves
+        these settings out."""
         return {k.name: k.default for k in settings_of(type(self)) if not k.required}
 
     def references(self) -> list[str]:
@@ -78,8 +81,8 @@ S = TypeVar("S", bound=Spec)
 
 
 def explain(cls: type[Spec], error: ValidationError) -> SpecError:
-    """The first problem of a validation as one sentence: the field, the value, what would be
-    right."""
+    """The first problem that pydantic found, as one sentence with the field, the value and what
+    would be right."""
     first = error.errors()[0]
     name = str(first["loc"][0]) if first["loc"] else ""
     by_name = {k.name: k for k in settings_of(cls)}
@@ -104,7 +107,7 @@ def explain(cls: type[Spec], error: ValidationError) -> SpecError:
 
 
 def make(cls: type[S], values: dict[str, Any]) -> S:
-    """Validates; raises SpecError with one sentence."""
+    """A validated spec. Raises SpecError with one sentence."""
     try:
         return cls(**values)
     except ValidationError as error:

@@ -1,5 +1,5 @@
-"""How classifiers are trained: what the specs of one classifier and of a mix share, and the recipes
-to start from."""
+"""How classifiers are trained: the settings that `classify` and `mix` share, and recipes to start
+from."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pydantic import model_validator
 
 from dreamlab.settings.base import Spec
 from dreamlab.settings.names import ClassifierName, DeviceName, LearningRateName, RecipeName
-from dreamlab.settings.real_data import DEVICE_HELP
+from dreamlab.settings.real_data import DEVICE_DETAIL, DEVICE_HELP
 from dreamlab.settings.setting import setting
 
 CLASSIFIER = "Classifier"
 
-# what a study does not say is filled with the assumption beside it
+# what a study does not state is assumed, as noted beside it
 RECIPES: dict[str, dict[str, Any]] = {
     "fast": {},
     "strong": {
@@ -27,7 +27,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "budget": "steps",
         "steps": 20_000,
     },
-    # S0: Adam, 5e-4, batch 64 are given; epochs are not: 20
+    # S0 states Adam, 5e-4, batch 64; 20 epochs are assumed
     "s0": {
         "classifier": "unet_encoder",
         "optimizer": "adam",
@@ -38,7 +38,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "budget": "epochs",
         "epochs": 20,
     },
-    # S2: the MLP's layers, rate and epochs are not given: Adam, 1e-3, batch 128, 20 epochs
+    # S2 states an MLP; its layers, Adam, 1e-3, batch 128 and 20 epochs are assumed
     "s2": {
         "classifier": "mlp",
         "optimizer": "adam",
@@ -49,7 +49,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "budget": "epochs",
         "epochs": 20,
     },
-    # S3: SGD, 0.01, batch 256, 50 epochs (30 for the long tail) are given; momentum 0.9 assumed
+    # S3 states SGD, 0.01, batch 256, 50 epochs (30 for the long tail); momentum 0.9 is assumed
     "s3": {
         "classifier": "resnet18",
         "optimizer": "sgd",
@@ -60,7 +60,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "budget": "epochs",
         "epochs": 50,
     },
-    # S4: the network alone is given: Adam, 1e-3, batch 16, 50 epochs
+    # S4 states the network only; Adam, 1e-3, batch 16 and 50 epochs are assumed
     "s4": {
         "classifier": "resnet18",
         "optimizer": "adam",
@@ -72,35 +72,38 @@ RECIPES: dict[str, dict[str, Any]] = {
         "epochs": 50,
     },
 }
-"""Name -> fields of a classifier's training that differ from the defaults."""
+"""Name -> the settings that differ from the defaults."""
 
 
 class ClassifierRecipe(Spec):
-    """The classifier and its training; `recipe` fills what is not given."""
+    """The classifier and its training. `recipe` sets whatever is not given."""
 
     recipe: RecipeName = setting(
         "fast",
-        "Training to start from: fast for small sets, strong for ResNets on whole sets, or that of"
-        " study S0, S2, S3 or S4; what is given beside it wins.",
+        "Training recipe to start from.",
+        detail="fast is for small sets, strong for ResNets on whole data sets; the others repeat"
+        " studies S0, S2, S3 and S4. Settings given beside the recipe win.",
         affects_result=False,
     )
     classifier: ClassifierName = setting("small_cnn", "Network of the classifier.")
     seeds: int = setting(
         5,
-        "Classifiers per arm, each with its own seed; a verdict needs at least 2, five are the"
-        " default.",
+        "Number of classifiers per arm, one per seed.",
+        detail="A verdict needs at least 2; more give narrower intervals.",
         ge=1,
         le=100,
     )
     budget: Literal["steps", "epochs"] = setting(
         "steps",
-        "steps: the same optimiser steps for every arm; epochs: the same epochs, so bigger arms"
-        " train longer (as the studies did).",
+        "What the length of a training is counted in.",
+        detail="steps: the same number of optimiser steps for every arm. epochs: the same number"
+        " of epochs, so that larger arms train longer (as in the studies).",
         label="Training budget",
     )
     steps: int = setting(
         400,
-        "Optimiser steps of every classifier, the same for every arm.",
+        "Optimiser steps of every classifier.",
+        detail="The same for every arm; used where the budget is steps.",
         label="Optimiser steps",
         ge=1,
         le=1_000_000,
@@ -108,58 +111,50 @@ class ClassifierRecipe(Spec):
     )
     epochs: int = setting(
         10,
-        "Passes over the arm's images where the budget is epochs.",
+        "Passes over the images of the arm.",
+        detail="Used where the budget is epochs.",
         ge=1,
         le=10_000,
         log=True,
         section=CLASSIFIER,
-        advanced=True,
     )
     augment: bool = setting(
         False,
-        "Classical augmentation fit for the data: shifted by a few pixels, mirrored only where that"
-        " keeps the class.",
+        "Use classical data augmentation.",
+        detail="Images are shifted by a few pixels, and mirrored where that keeps the class.",
         label="Classical augmentation",
         section=CLASSIFIER,
-        advanced=True,
     )
     batch_size: int = setting(
-        32,
-        "Images per optimiser step.",
-        unit="images",
-        ge=1,
-        le=8192,
-        log=True,
-        section=CLASSIFIER,
-        advanced=True,
+        32, "Images per optimiser step.", unit="images", ge=1, le=8192, log=True, section=CLASSIFIER
     )
     optimizer: Literal["adamw", "adam", "sgd"] = setting(
         "adamw",
-        "Optimiser of the classifier: AdamW, Adam, or SGD with momentum 0.9.",
+        "Optimiser of the classifier.",
+        detail="sgd: with momentum 0.9.",
         section=CLASSIFIER,
-        advanced=True,
     )
     learning_rate: float = setting(
-        4e-3, "Peak learning rate.", gt=0, le=10, log=True, section=CLASSIFIER, advanced=True
+        4e-3, "Peak learning rate.", gt=0, le=10, log=True, section=CLASSIFIER
     )
     learning_rate_schedule: LearningRateName = setting(
         "cosine",
-        "Course of the learning rate: a tenth of warm-up and a cosine to zero, or constant from the"
-        " start.",
+        "How the learning rate changes during training.",
+        detail="cosine: it rises over the first tenth and then falls to zero. constant: it stays"
+        " the same.",
         section=CLASSIFIER,
-        advanced=True,
     )
     weight_decay: float = setting(
         0.05,
-        "Weight decay of matrices: decoupled for AdamW, added to the gradient for Adam and SGD.",
+        "Strength of weight decay on matrices; 0 is off.",
+        detail="Decoupled for AdamW, added to the gradient for Adam and SGD.",
         ge=0,
         le=1,
         log=True,
         section=CLASSIFIER,
-        advanced=True,
     )
     device: DeviceName = setting(
-        "auto", DEVICE_HELP, section="Machine", advanced=True, affects_result=False
+        "auto", DEVICE_HELP, detail=DEVICE_DETAIL, section="Machine", affects_result=False
     )
 
     @model_validator(mode="before")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from dreamlab.settings.arm_names import ARM_FORMS, Arm
+from dreamlab.settings.arm_names import ARM_FORMS, ArmName
 from dreamlab.settings.classifier_recipe import ClassifierRecipe
 from dreamlab.settings.real_data import RealData
 from dreamlab.settings.setting import setting
@@ -16,10 +16,13 @@ class ClassifySpec(ClassifierRecipe, RealData):
         "Train one classifier recipe on one mix over several seeds and keep every test prediction."
     )
 
-    arm: Arm = setting("real", f"The mix: {ARM_FORMS}.")
+    arm: ArmName = setting(
+        "real", "Arm: real and synthetic images to train on.", detail=f"It is one of: {ARM_FORMS}."
+    )
     synthetic: str = setting(
         "",
-        "Run of the synthetic set that the arm mixes in: made here, or imported.",
+        "Synthetic set that the arm uses.",
+        detail="Made here, or imported.",
         label="Synthetic set",
         run_kind="synthesize|import",
     )

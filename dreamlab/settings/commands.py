@@ -1,4 +1,4 @@
-"""A spec as the command line that makes the same run, and the settings in which several differ."""
+"""A spec as the command line that makes the same run, and the settings in which specs differ."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from dreamlab.settings.base import Spec
-from dreamlab.settings.setting import settings_of
+from dreamlab.settings.setting import exact, settings_of
 
 
 def command(spec: Spec) -> str:
-    """The command line that makes the same run: only what differs from the defaults, or from the
-    preset that is named."""
+    """The command line that makes the same run. It names only what differs from the defaults, or
+    from the preset or recipe."""
     parts, baseline = [f"python -m dreamlab {spec.kind}"], spec.baseline()
     for k in settings_of(type(spec)):
         value = getattr(spec, k.name)
@@ -23,18 +23,12 @@ def command(spec: Spec) -> str:
         elif k.type == "bool":
             parts.append(k.flag if value else k.flag.replace("--", "--no-", 1))
         else:
-            parts.append(f"{k.flag} {shlex.quote(_joined(value))}")
+            parts.append(f"{k.flag} {shlex.quote(exact(value))}")
     return " ".join(parts)
 
 
-def _joined(value: Any) -> str:
-    if isinstance(value, tuple):
-        return ",".join(_joined(v) for v in value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
 def differences(specs: Iterable[Spec]) -> list[tuple[str, list[Any]]]:
-    """Rows (label, one value per spec) of the settings in which the specs are not all alike."""
+    """(label, one value per spec) for each setting in which the specs differ."""
     rows: dict[str, list[Any]] = {}
     listed = list(specs)
     for i, spec in enumerate(listed):

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from dreamlab.settings.base import Spec
 from dreamlab.settings.names import DeviceName, ExtractorName
-from dreamlab.settings.real_data import DATA_DIR_HELP, DEVICE_HELP
+from dreamlab.settings.real_data import DATA_DIR_DETAIL, DATA_DIR_HELP, DEVICE_DETAIL, DEVICE_HELP
 from dreamlab.settings.setting import setting
 
 
@@ -18,28 +18,36 @@ class FidelitySpec(Spec):
 
     images: str = setting(
         ...,
-        "Run of the synthetic set to measure: made here, or imported.",
+        "Synthetic set to measure.",
+        detail="Made here, or imported.",
         label="Synthetic set",
         run_kind="synthesize|import",
         min_length=1,
     )
     extractor: ExtractorName = setting(
         "classifier",
-        "Features: a classifier trained here on the real data (fd_classifier), or Inception-v3"
-        " (FID).",
+        "Network that computes the features.",
+        detail="classifier: one trained here on the real data; the distance is called"
+        " fd_classifier. inception: Inception-v3; the distance is the FID.",
     )
     inception_weights: str = setting(
         "",
-        "File of the standard Inception weights (weights-inception-2015-12-05-6726825d.pth), for"
-        " the inception extractor.",
+        "File with the standard weights of Inception-v3.",
+        detail="weights-inception-2015-12-05-6726825d.pth, for the inception extractor.",
         advanced=True,
     )
-    reference: Literal["test", "train"] = setting("test", "Which real split to compare with.")
+    reference: Literal["test", "train"] = setting(
+        "test", "Real images to compare with: which split."
+    )
     data_dir: str = setting(
         "",
-        DATA_DIR_HELP + " Only for imported sets: others know it from their generator.",
+        DATA_DIR_HELP,
+        detail=DATA_DIR_DETAIL
+        + " Only for imported sets; the others know it from their generator.",
         label="Data folder",
         advanced=True,
         affects_result=False,
     )
-    device: DeviceName = setting("auto", DEVICE_HELP, advanced=True, affects_result=False)
+    device: DeviceName = setting(
+        "auto", DEVICE_HELP, detail=DEVICE_DETAIL, advanced=True, affects_result=False
+    )

@@ -1,5 +1,4 @@
-"""Spec of an import: images from elsewhere, real or synthetic, made into a set that every other run
-can use."""
+"""Settings of an import: images from elsewhere, real or synthetic."""
 
 from __future__ import annotations
 
@@ -22,8 +21,9 @@ class ImportSpec(Spec):
 
     source: str = setting(
         ...,
-        "Folder of class folders, ZIP or .npz file; or what to download: torchvision:mnist,"
-        " torchvision:fashion_mnist, torchvision:cifar10, torchvision:flowers102, or"
+        "Images to import: a folder, a file or a download.",
+        detail="A folder of class folders, a ZIP or .npz file; or torchvision:mnist,"
+        " torchvision:fashion_mnist, torchvision:cifar10, torchvision:flowers102 or"
         " huggingface:OWNER/NAME.",
         label="From",
         flag="from",
@@ -31,21 +31,23 @@ class ImportSpec(Spec):
     )
     role: Literal["real", "synthetic"] = setting(
         "real",
-        "real: a data set of its own; synthetic: images made elsewhere, for the classes of another"
-        " data set.",
+        "Whether the images are real or synthetic.",
+        detail="real: they become a data set of their own. synthetic: they were generated"
+        " elsewhere, for the classes of a data set.",
     )
     dataset: str = setting(
         "",
-        "Data set whose classes the synthetic images belong to; class folders or labels are matched"
-        " by name, then by number.",
+        "Data set whose classes synthetic images belong to.",
+        detail="Classes are matched by name, then by number. Leave it empty for real images.",
         label="Classes of",
         run_kind="import",
         choices=DATASETS,
     )
     image_size: int = setting(
         0,
-        "Side of the imported images; 0 keeps the size where all are alike, takes that of the data"
-        " set for synthetic images, and 64 otherwise.",
+        "Size of the imported images; 0 chooses it.",
+        detail="With 0: the size of the images where all have the same; otherwise that of the"
+        " data set for synthetic images, and 64 for real ones.",
         unit="pixels",
         ge=0,
         le=512,
@@ -53,51 +55,48 @@ class ImportSpec(Spec):
     )
     fit: Literal["crop", "pad", "stretch"] = setting(
         "crop",
-        "How an image that is not square is made so: its middle, with a border, or stretched.",
+        "How an image that is not square becomes square.",
+        detail="crop: its middle is kept. pad: a border is added. stretch: it is stretched.",
         section=PREPARE,
-        advanced=True,
     )
     color: Literal["auto", "grey", "rgb"] = setting(
         "auto",
-        "Colour of the imported images; auto keeps grey where all are grey.",
+        "Colour of the imported images.",
+        detail="auto: grey where all images are grey, otherwise RGB.",
         section=PREPARE,
-        advanced=True,
     )
     mirror: bool = setting(
         True,
-        "A mirrored image is still one of its class: augmentation may mirror; wrong for digits and"
-        " letters.",
+        "Whether a mirrored image keeps its class.",
+        detail="If so, augmentation may mirror images. Wrong for digits and letters.",
         label="May be mirrored",
         section=PREPARE,
-        advanced=True,
     )
     test_share: float = setting(
         0.2,
-        "Share of every class that is kept for the test, where the source has no test part of its"
-        " own.",
+        "Share of every class that is kept for testing.",
+        detail="Used where the source has no test part of its own.",
         ge=0.01,
         le=0.9,
         step=0.01,
         section=PREPARE,
-        advanced=True,
     )
     split_seed: int = setting(
         0,
-        "Which images are kept for the test.",
+        "Seed that picks the images kept for testing.",
         ge=0,
         le=2**31 - 1,
         log=True,
         section=PREPARE,
-        advanced=True,
     )
     max_images: int = setting(
         0,
-        "Images to take at most, the same share of every class; 0 takes all.",
+        "Most images to import; 0 imports all.",
+        detail="The same share of every class is taken.",
         ge=0,
         le=2_000_000,
         log=True,
         section=PREPARE,
-        advanced=True,
     )
 
     @model_validator(mode="after")

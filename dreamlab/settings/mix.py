@@ -6,10 +6,11 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from dreamlab.settings.arm_names import ARM_FORMS, Arm
+from dreamlab.settings.arm_names import ARM_FORMS, ArmName
 from dreamlab.settings.classifier_recipe import ClassifierRecipe
 from dreamlab.settings.names import ControlName, SamplerName
 from dreamlab.settings.real_data import RealData
+from dreamlab.settings.sampling import guidance_weight_setting, num_steps_setting
 from dreamlab.settings.setting import setting
 
 
@@ -17,91 +18,85 @@ class MixSpec(ClassifierRecipe, RealData):
     kind: ClassVar[str] = "mix"
     summary: ClassVar[str] = "Compare mixes of real and synthetic images and give a verdict."
 
-    seeds: int = setting(5, "Classifiers per arm, each with its own seed.", ge=2, le=100)
+    seeds: int = setting(
+        5,
+        "Number of classifiers per arm, one per seed.",
+        detail="More seeds give narrower intervals.",
+        ge=2,
+        le=100,
+    )
     sources: tuple[str, ...] = setting(
         (),
-        "Runs of generators to compare; without one, a generator is trained on exactly the real"
-        " images of the mix.",
+        "Trained generators to compare.",
+        detail="Without a generator or a synthetic set, a generator is trained on exactly the"
+        " real images of the mix.",
         label="Generators",
         flag="from",
         run_kind="train",
     )
     sets: tuple[str, ...] = setting(
         (),
-        "Synthetic sets to compare as they are: runs of synthesize, or imported ones.",
+        "Finished synthetic sets to compare.",
+        detail="Used as they are; made here, or imported.",
         label="Synthetic sets",
         flag="set",
         run_kind="synthesize|import",
         section="Generators",
-        advanced=True,
     )
     train_own: bool = setting(
         False,
-        "Also train a generator on exactly the real images of the mix.",
+        "Train a generator on the real images of the mix.",
+        detail="On exactly these images, beside the generators that are named.",
         label="Train its own generator",
     )
     train_arm: bool = setting(
         False,
-        "Also train a generator for every arm, which sees only this arm's real images.",
+        "Train a generator for every arm.",
+        detail="Each is trained only on the real images of its arm.",
         label="A generator per arm",
         section="Generators",
-        advanced=True,
     )
     train_all: bool = setting(
         False,
-        "Also train a generator on the whole training split: it may see real images that no"
-        " classifier has.",
+        "Train a generator on the whole training split.",
+        detail="It may be trained on real images that no classifier has.",
         label="A generator on all images",
         section="Generators",
-        advanced=True,
     )
     train_seconds: float = setting(
         60.0,
-        "Time budget of every generator that is trained.",
-        label="Its training time",
+        "Time budget of each generator that is trained.",
+        label="Training time",
         unit="s",
         ge=1,
         le=604_800,
         log=True,
     )
-    arms: tuple[Arm, ...] = setting(
+    arms: tuple[ArmName, ...] = setting(
         ("real", "90/10", "50/50", "10/90", "real+1x"),
-        f"Arms to compare, as a list: {ARM_FORMS}.",
+        "Arms to compare, as a list.",
+        detail=f"Each is one of: {ARM_FORMS}.",
         min_length=2,
         max_length=40,
     )
     controls: tuple[ControlName, ...] = setting(
         ("duplicated", "augmented", "synthetic", "noise"),
-        "What a gain must be held against: the real images duplicated, classical augmentation, only"
-        " synthetic images (CAS), noise images instead of synthetic ones; as a list.",
+        "Control arms, as a list.",
+        detail="duplicated: the real images repeated. augmented: classical augmentation."
+        " synthetic: synthetic images only (CAS). noise: noise images instead of synthetic"
+        " ones.",
     )
     real_sizes: tuple[Annotated[int, Field(ge=1, le=100_000)], ...] = setting(
         (),
-        "Further numbers of real images per class, as a list: real only and every add arm at each"
-        " of them, for the learning curve and the exchange rate.",
+        "More numbers of real images per class, as a list.",
+        detail="At each of them, real only and every arm of the form real+Kx are trained too."
+        " This gives the learning curve and the exchange rate.",
         label="Real sizes",
         max_length=12,
-        section="Surface",
-        advanced=True,
+        section="Learning curve",
     )
-    guidance_weight: float = setting(
-        0.5,
-        "Guidance weight w of the synthetic sets (scale s = 1 + w).",
-        label="Guidance weight w",
-        ge=0,
-        le=20,
-        step=0.1,
+    guidance_weight: float = guidance_weight_setting(
+        0.5, "Guidance weight w of the synthetic sets; 0 is off."
     )
-    num_steps: int = setting(
-        20,
-        "Sampler steps of the synthetic sets.",
-        label="Sampler steps",
-        ge=1,
-        le=4000,
-        log=True,
-        section="Sampling",
-        advanced=True,
-    )
-    sampler: SamplerName = setting(
-        "dpmpp_2m", "Sampler of the synthetic sets.", section="Sampling", advanced=True
-    )
+    num_steps: int = num_steps_setting("Sampler steps of the synthetic sets.", section="Sampling")
+    sampler: SamplerName = setting("dpmpp_2m", "Sampler of the synthetic sets.", section="Sampling")

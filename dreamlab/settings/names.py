@@ -1,4 +1,4 @@
-"""The words that a choice may take; each set equals the keys of its registry (held by a test)."""
+"""The values that each choice allows. A test compares them with the registries."""
 
 from __future__ import annotations
 
@@ -9,6 +9,14 @@ ScheduleName = Literal["cosine", "linear", "linear_scaled", "quadratic", "sigmoi
 TargetName = Literal["x0", "eps", "v"]
 WeightingName = Literal["sqrt_snr", "simple", "min_snr"]
 OptimizerName = Literal["muon", "adamw", "adam", "adafactor", "sgd"]
+OPTIMIZER_NUMBERS: dict[OptimizerName, float] = {
+    "muon": 1.3,
+    "adamw": 2.0,
+    "adam": 2.0,
+    "sgd": 1.0,
+    "adafactor": 0.1,
+}
+"""Numbers of state that an optimiser keeps per parameter; about, for Muon and Adafactor."""
 LearningRateName = Literal["cosine", "constant"]
 WiringName = Literal["compact", "ddpm"]
 ActivationName = Literal["silu", "gelu"]

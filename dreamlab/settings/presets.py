@@ -1,12 +1,12 @@
-"""Settings to start from. What a study does not say is filled with the assumption beside it (docs
-of the studies say more)."""
+"""Presets of a training. Where a study does not state a value, the comment says what is assumed
+(docs/studies has more)."""
 
 from __future__ import annotations
 
 from typing import Any
 
-# the plain DDPM that the studies speak of: Ho et al. 2020 with Adam; their learning rate where a
-# study names none
+# the plain DDPM of the studies: Ho et al. 2020 with Adam, and its learning rate if a study states
+# none
 _DDPM: dict[str, Any] = {
     "wiring": "ddpm",
     "stem_patch": 1,
@@ -18,8 +18,8 @@ _DDPM: dict[str, Any] = {
     "learning_rate": 2e-4,
     "learning_rate_schedule": "constant",
 }
-# S2: CIFAR-10, T, widths and batch not given: 1000, 64 and 128 assumed; its cosine trials differ in
-# the multipliers
+# S2, CIFAR-10: T 1000, width 64 and batch 128 are assumed; its cosine trials differ in the
+# multipliers
 _S2: dict[str, Any] = {
     **_DDPM,
     "image_size": 32,
@@ -32,7 +32,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "small": {},
     "tiny": {"base_width": 16},
     "medium": {"base_width": 56},
-    # S0: attention resolutions, schedule and batch not given: 16 and 8, linear and 64 assumed
+    # S0: attention at 16 and 8, the linear schedule and batch 64 are assumed
     "s0": {
         **_DDPM,
         "image_size": 32,
@@ -63,4 +63,4 @@ PRESETS: dict[str, dict[str, Any]] = {
         "learning_rate_schedule": "cosine",
     },
 }
-"""Name -> fields of a training that differ from the defaults."""
+"""Name -> the settings that differ from the defaults."""

@@ -1,4 +1,4 @@
-"""Which real images a run may use: what the specs of generators, classifiers and mixes share."""
+"""Settings that select real images, shared by generators, classifiers and mixes."""
 
 from __future__ import annotations
 
@@ -9,73 +9,80 @@ from dreamlab.settings.names import DatasetName
 from dreamlab.settings.setting import setting
 
 DATASETS: tuple[str, ...] = typing.get_args(DatasetName)
-DATA_HELP = (
-    "Data set by name, or an import run; mnist5k and digits are inside installed packages, the"
-    " others are read from a folder."
-)
-DATA_DIR_HELP = (
-    "Folder or .npz file that already holds the data set (for mnist, fashion_mnist and cifar10)."
-)
-DEVICE_HELP = "Where to compute; auto takes a CUDA device where there is one."
+DATA_DIR_HELP = "Folder or .npz file that holds the data set."
+DATA_DIR_DETAIL = "Needed for mnist, fashion_mnist and cifar10."
+DEVICE_HELP = "Device to compute on."
+DEVICE_DETAIL = "auto takes a CUDA GPU where there is one, and the CPU otherwise."
 DATA = "Data"
 
 
 class RealData(Spec):
-    """A selection from the training split, made class by class and in this order: validation is set
-    aside, then `images_per_class` are drawn, the long tail thins them, `share` keeps a part. With
-    one `subset_seed` a smaller selection lies inside a larger one. Made into indices by
-    `dreamlab.data.selection.select`."""
+    """A selection from the training split of a data set.
+
+    It is made class by class, in this order: `validation` images are set aside;
+    `images_per_class` are drawn from the rest; `long_tail` thins them; `share` keeps a part.
+    With the same `subset_seed`, a smaller selection is a subset of a larger one.
+    `dreamlab.data.selection.select` turns the settings into indices.
+    """
 
     dataset: str = setting(
-        "mnist5k", DATA_HELP, label="Data", run_kind="import", choices=DATASETS, min_length=1
+        "mnist5k",
+        "Data set: a name, or an import run.",
+        detail="mnist5k and digits come with installed packages. The others are read from a"
+        " folder.",
+        label="Data",
+        run_kind="import",
+        choices=DATASETS,
+        min_length=1,
     )
     images_per_class: int = setting(
         0,
-        "Real images per class that may be used, drawn from the training split; 0 uses all of"
-        " them.",
+        "Real images per class; 0 uses all of them.",
+        detail="They are drawn from the training split.",
         label="Real images per class",
         ge=0,
         le=100_000,
         log=True,
     )
-    data_dir: str = setting("", DATA_DIR_HELP, label="Data folder", section=DATA, advanced=True)
+    data_dir: str = setting(
+        "", DATA_DIR_HELP, detail=DATA_DIR_DETAIL, label="Data folder", section=DATA
+    )
     subset_seed: int = setting(
         0,
-        "Which real images are drawn when fewer than all are used; the same number draws the same"
-        " images.",
+        "Seed that picks the real images.",
+        detail="It matters where fewer than all are used. The same seed picks the same images.",
         ge=0,
         le=2**31 - 1,
         log=True,
         section=DATA,
-        advanced=True,
     )
     long_tail: float = setting(
         0.0,
-        "Share of its images that the last class keeps; the classes between fall geometrically"
-        " (imbalance factor 1 / share, Cui et al. 2019). 0 keeps the classes as they are.",
+        "Long tail: share of images that the last class keeps.",
+        detail="The classes in between fall geometrically (imbalance factor 1 / share, Cui et al."
+        " 2019). 0 leaves the classes as they are.",
         ge=0,
         le=1,
         step=0.01,
         section=DATA,
-        advanced=True,
     )
     validation: float = setting(
         0.0,
-        "Share of every class that is set aside: neither generator nor classifier trains on it.",
+        "Share of every class that is set aside.",
+        detail="Neither generators nor classifiers are trained on these images.",
         label="Validation share",
         ge=0,
         le=0.5,
         step=0.01,
         section=DATA,
-        advanced=True,
     )
     share: float = setting(
         1.0,
-        "Share of what is left of every class that is used.",
-        label="Share of these",
+        "Share of the selected images that is used.",
+        detail="Taken class by class, after all other selection.",
+        label="Share used",
         gt=0,
         le=1,
         step=0.01,
         section=DATA,
-        advanced=True,
     )

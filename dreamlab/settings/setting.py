@@ -1,20 +1,28 @@
-"""One setting: a pydantic field with bounds, a unit and a sentence of help, and how forms, options
-and documents see it."""
+"""One setting: a pydantic field with bounds, a unit and a help text. Forms, command-line options
+and documents are made from it."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import typing
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 from pydantic_core import PydanticUndefined
 
+NONE = "none"
+"""What a person writes for an empty list."""
+ALWAYS: Any = object()
+"""Marks a setting that every spec of its kind had from the start; it is always in the
+content hash."""
+
 
 def setting(
     default: Any,
     help: str,
     *,
+    detail: str = "",
     label: str = "",
     unit: str = "",
     flag: str = "",
@@ -25,36 +33,52 @@ def setting(
     choices: tuple[str, ...] = (),
     step: float | None = None,
     log: bool = False,
+    added: Any = ALWAYS,
     **bounds: Any,
 ) -> Any:
-    """A spec field. `run_kind` marks a reference to a run of that kind (or of kinds, as
-    "synthesize|import"), beside which `choices` may name things that are no runs;
-    `affects_result=False` keeps the field out of the content hash; `advanced` folds it away in
-    forms, under its `section`; `flag` renames the option; `log` asks a form for a number box
-    instead of a slider (the range spans orders of magnitude)."""
+    """A field of a spec.
+
+    help: one sentence of at most 60 characters that stands alone. detail: further sentences.
+    label: its name on a page; made from the field's name if empty. unit: such as "s" or "images".
+    flag: the option's name if it is not the field's name.
+    section: heading in the form; the setting is then folded away, as with `advanced`.
+    affects_result: False keeps the field out of the content hash.
+    run_kind: the setting names a run of this kind, or of one of several ("synthesize|import");
+    `choices` may then list values that are not runs.
+    step: step width of a slider. log: a number box instead of a slider, for a wide range.
+    added: for a setting that comes later than its kind of run, the value that does what was done
+    before; at this value it is left out of the content hash, so that earlier runs keep theirs.
+    bounds: as in pydantic.Field (ge, le, min_length, ...).
+    """
     extra: dict[str, Any] = {
+        "detail": detail,
         "label": label,
         "unit": unit,
         "flag": flag,
         "section": section,
-        "advanced": advanced,
+        "advanced": advanced or bool(section),
         "affects_result": affects_result,
         "run_kind": run_kind,
         "choices": choices,
         "step": step,
         "log": log,
     }
+    if added is not ALWAYS:
+        extra["added"] = added
     return Field(default, description=help, json_schema_extra={"setting": extra}, **bounds)
 
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """One field as forms, options and documents see it. `type` is one of str, int, float, bool,
-    list."""
+    """What forms, options and documents know about one field. `range` is for people; `low` and
+    `high` are the bounds, in `unit`."""
 
     name: str
     label: str
     help: str
+    """One sentence of at most 60 characters that stands alone."""
+    detail: str
+    """Further sentences, or empty."""
     unit: str
     flag: str
     type: Literal["str", "int", "float", "bool", "list"]
@@ -71,7 +95,16 @@ class Setting:
     run_kind: str
 
     is_positional: bool = False
-    """On the command line: a word of its own behind the verb, as the name of a study."""
+    """On the command line it is given without an option name, as in `study s1-cas`."""
+    low_open: bool = False
+    high_open: bool = False
+    """Whether the bound itself is excluded."""
+    added: Any = ALWAYS
+
+    @property
+    def full_help(self) -> str:
+        """Help and detail as one text."""
+        return f"{self.help} {self.detail}".strip()
 
     @property
     def run_kinds(self) -> tuple[str, ...]:
@@ -94,14 +127,22 @@ class Setting:
                 + (f", or {_a(self.run_kinds)} run" if self.run_kind else "")
             )
         if self.low is not None and self.high is not None:
-            return f"{_short(self.low)} to {_short(self.high)}" + (
-                f" {self.unit}" if self.unit else ""
-            )
+            unit = f" {self.unit}" if self.unit else ""
+            if not (self.low_open or self.high_open):
+                return f"{_short(self.low)} to {_short(self.high)}{unit}"
+            least = f"{'above' if self.low_open else 'at least'} {_short(self.low)}"
+            most = f"{'below' if self.high_open else 'at most'} {_short(self.high)}"
+            return f"{least}, {most}{unit}"
         return ""
 
+    def is_hashed(self, value: Any) -> bool:
+        """Whether a value of this setting counts in the content hash."""
+        return self.affects_result and (self.added is ALWAYS or value != self.added)
 
-def settings_of(cls: type[BaseModel]) -> list[Setting]:
-    """The fields of a spec class in the order in which they are declared."""
+
+@functools.cache
+def settings_of(cls: type[BaseModel]) -> tuple[Setting, ...]:
+    """The fields of a spec class in the order in which they are declared; built once."""
     found = []
     kind_of = getattr(cls, "kind", "")
     for name, field in cls.model_fields.items():
@@ -116,6 +157,7 @@ def settings_of(cls: type[BaseModel]) -> list[Setting]:
                 name=name,
                 label=extra.get("label") or name.replace("_", " ").capitalize(),
                 help=field.description or "",
+                detail=extra.get("detail", ""),
                 unit=extra.get("unit", ""),
                 flag=(
                     name.upper()
@@ -135,9 +177,23 @@ def settings_of(cls: type[BaseModel]) -> list[Setting]:
                 affects_result=extra.get("affects_result", True),
                 run_kind=extra.get("run_kind", ""),
                 is_positional=name == kind_of,
+                low_open="gt" in bounds,
+                high_open="lt" in bounds,
+                added=extra.get("added", ALWAYS),
             )
         )
-    return found
+    return tuple(found)
+
+
+def exact(value: Any) -> str:
+    """A value as text that reads back as the same value: the shortest such number, `1` for 1.0; a
+    list with commas, `none` where it is empty."""
+    if isinstance(value, tuple):
+        return ",".join(exact(v) for v in value) or NONE
+    if isinstance(value, float):
+        short = f"{value:g}"
+        return short if float(short) == value else repr(value)
+    return str(value)
 
 
 def _a(kinds: tuple[str, ...]) -> str:

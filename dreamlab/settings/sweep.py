@@ -8,7 +8,8 @@ from pydantic import Field
 
 from dreamlab.settings.base import Spec
 from dreamlab.settings.names import DeviceName, ExtractorName, SamplerName
-from dreamlab.settings.real_data import DEVICE_HELP
+from dreamlab.settings.real_data import DEVICE_DETAIL, DEVICE_HELP
+from dreamlab.settings.sampling import guidance_weight_setting, num_steps_setting
 from dreamlab.settings.setting import setting
 
 
@@ -19,15 +20,24 @@ class SweepSpec(Spec):
     )
 
     source: str = setting(
-        ..., "Run of the generator.", label="Generator", flag="from", run_kind="train", min_length=1
+        ...,
+        "Generator to draw the curve for.",
+        label="Generator",
+        flag="from",
+        run_kind="train",
+        min_length=1,
     )
     axis: Literal["guidance_weight", "num_steps", "num_train_timesteps"] = setting(
         "guidance_weight",
-        "What is varied; num_train_timesteps trains a new generator for every T.",
+        "Setting that is varied.",
+        detail="num_train_timesteps trains a new generator for every T.",
         label="Curve against",
     )
     values: tuple[Annotated[float, Field(ge=0, le=4000)], ...] = setting(
-        (), "Points of the curve, as a list; empty takes the usual ones of the axis.", max_length=40
+        (),
+        "Values of the varied setting, as a list.",
+        detail="Empty takes usual values.",
+        max_length=40,
     )
     per_class: int = setting(
         50,
@@ -37,22 +47,10 @@ class SweepSpec(Spec):
         le=100_000,
         log=True,
     )
-    guidance_weight: float = setting(
-        1.0,
-        "Guidance weight w where it is not the axis.",
-        label="Guidance weight w",
-        ge=0,
-        le=20,
-        step=0.1,
+    guidance_weight: float = guidance_weight_setting(
+        1.0, "Guidance weight w where it is not varied; 0 is off."
     )
-    num_steps: int = setting(
-        20,
-        "Sampler steps where they are not the axis.",
-        label="Sampler steps",
-        ge=1,
-        le=4000,
-        log=True,
-    )
+    num_steps: int = num_steps_setting("Sampler steps where they are not varied.")
     sampler: SamplerName = setting("dpmpp_2m", "Sampler at every point.")
     seed: int = setting(
         0,
@@ -63,12 +61,20 @@ class SweepSpec(Spec):
         advanced=True,
     )
     extractor: ExtractorName = setting(
-        "classifier", "Features of the distance, as in fidelity.", advanced=True
+        "classifier",
+        "Network that computes the features.",
+        detail="As for fidelity.",
+        advanced=True,
     )
     inception_weights: str = setting(
-        "", "File of the standard Inception weights, for the inception extractor.", advanced=True
+        "",
+        "File with the standard weights of Inception-v3.",
+        detail="For the inception extractor.",
+        advanced=True,
     )
-    device: DeviceName = setting("auto", DEVICE_HELP, advanced=True, affects_result=False)
+    device: DeviceName = setting(
+        "auto", DEVICE_HELP, detail=DEVICE_DETAIL, advanced=True, affects_result=False
+    )
 
 
 DEFAULT_VALUES: dict[str, tuple[float, ...]] = {

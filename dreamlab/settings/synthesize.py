@@ -1,4 +1,4 @@
-"""Spec of a synthetic set: which generator, how it is guided, how it is sampled."""
+"""Settings of a synthetic set: which generator, guidance and sampler."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from pydantic import Field, model_validator
 
 from dreamlab.settings.base import Spec, SpecError
 from dreamlab.settings.names import ClipName, DeviceName, PrecisionName, SamplerName, VarianceName
-from dreamlab.settings.real_data import DEVICE_HELP
+from dreamlab.settings.real_data import DEVICE_DETAIL, DEVICE_HELP
+from dreamlab.settings.sampling import guidance_weight_setting, num_steps_setting
 from dreamlab.settings.setting import setting
-from dreamlab.settings.train import MACHINE, STAGES
+from dreamlab.settings.train import MACHINE, STAGES, TrainSpec, can_be_guided
 
 GUIDANCE, LABELS, SAMPLER = "Guidance", "Pseudo-labels", "Sampler"
 KEPT_CHECKPOINT = re.compile(r"step-\d{6,}")
-"""Names of checkpoints that were kept on the way."""
+"""Names of the checkpoints that a training keeps on the way."""
 
 
 class SynthesizeSpec(Spec):
@@ -24,52 +25,48 @@ class SynthesizeSpec(Spec):
 
     source: str = setting(
         ...,
-        "Run of the generator to sample from.",
+        "Generator to sample from.",
         label="Generator",
         flag="from",
         run_kind="train",
         min_length=1,
     )
     per_class: int = setting(
-        100, "Images per class.", label="Images per class", ge=1, le=100_000, log=True
+        100, "Number of images per class.", label="Images per class", ge=1, le=100_000, log=True
     )
     classes: tuple[Annotated[int, Field(ge=0)], ...] = setting(
-        (), "Class numbers to sample, as a list; empty samples all."
+        (), "Class numbers to sample, as a list.", detail="Empty samples all classes."
     )
-    guidance_weight: float = setting(
-        1.0,
-        "Guidance weight w (scale s = 1 + w): 0 is off; more gives cleaner and less varied images.",
-        label="Guidance weight w",
-        ge=0,
-        le=20,
-        step=0.1,
+    guidance_weight: float = guidance_weight_setting(
+        1.0, "Guidance weight w; 0 is off.", "Higher values give cleaner and less varied images."
     )
-    num_steps: int = setting(
-        20,
-        "Sampler steps, at most the T of the generator.",
-        label="Sampler steps",
-        ge=1,
-        le=4000,
-        log=True,
+    num_steps: int = num_steps_setting(
+        "Number of sampler steps.", "At most the T of the generator."
     )
     sampler: SamplerName = setting(
         "dpmpp_2m",
-        "DPM-Solver++(2M), DDIM, ancestral DDPM, or Heun on the sigma grid (two network calls a"
-        " step).",
+        "Method that turns noise into images.",
+        detail="dpmpp_2m: DPM-Solver++(2M). ddim: DDIM. ddpm: ancestral DDPM. heun: Heun's method"
+        " on the sigma grid, with two network calls per step.",
     )
     seed: int = setting(
-        0, "Image i of class c depends on the seed, c and i alone.", ge=0, le=2**31 - 1, log=True
+        0,
+        "Seed of the noise.",
+        detail="With the same settings, image i of class c depends on the seed, c and i alone.",
+        ge=0,
+        le=2**31 - 1,
+        log=True,
     )
 
     guidance_t_min: float = setting(
         0.0,
-        "Noise level t/T below which guidance is off (Kynkaanniemi et al. 2024).",
+        "Noise level t/T below which guidance is off.",
+        detail="Kynkaanniemi et al. 2024.",
         label="Guidance from t/T",
         ge=0,
         le=1,
         step=0.01,
         section=GUIDANCE,
-        advanced=True,
     )
     guidance_t_max: float = setting(
         1.0,
@@ -79,149 +76,143 @@ class SynthesizeSpec(Spec):
         le=1,
         step=0.01,
         section=GUIDANCE,
-        advanced=True,
     )
     guide: str = setting(
         "",
-        "Run of a weaker model of the same data that guides instead of the unconditional one"
-        " (autoguidance, Karras et al. 2024).",
+        "Weaker generator that guides (autoguidance).",
+        detail="It was trained on the same data and replaces the unconditional prediction (Karras"
+        " et al. 2024).",
         label="Autoguidance by",
         run_kind="train",
         section=GUIDANCE,
-        advanced=True,
     )
     guide_checkpoint: str = setting(
         "",
-        "Kept checkpoint of the guiding run, such as step-000400; empty takes its last.",
+        "Checkpoint of the guiding generator.",
+        detail="The name of a kept checkpoint, such as step-000400; empty takes the last one.",
         section=GUIDANCE,
-        advanced=True,
     )
     clip: ClipName = setting(
         "static",
-        "What keeps the predicted x0 within range: static clips to [-1, 1]; dynamic scales by a"
-        " percentile of its pixels (Saharia et al. 2022); none.",
+        "How the predicted x0 is kept within range.",
+        detail="static: clipped to [-1, 1]. dynamic: scaled by a percentile of its pixels"
+        " (Saharia et al. 2022). none: left as it is.",
         label="Clipping of x0",
         section=GUIDANCE,
-        advanced=True,
     )
     clip_percentile: float = setting(
         0.995,
-        "Share of the pixels that dynamic clipping leaves in range.",
+        "Share of pixels that dynamic clipping keeps in range.",
         ge=0.5,
         le=1,
         step=0.005,
         section=GUIDANCE,
-        advanced=True,
     )
 
     labeller: Literal["none", "own", "all"] = setting(
         "none",
-        "Who labels the images of a generator without classes: nobody; a classifier trained on the"
-        " generator's own real images; or one trained on the whole training split (as study S3"
-        " did). Images are drawn until every class has its number.",
+        "Classifier that labels the images (pseudo-labels).",
+        detail="For generators without classes. own: a classifier trained on the generator's own"
+        " real images. all: one trained on the whole training split, as in study S3. Images"
+        " are drawn until every class has enough.",
         label="Pseudo-labels",
         section=LABELS,
-        advanced=True,
     )
     label_confidence: float = setting(
         0.9,
-        "Least probability of the label that the labeller gives; images below it are thrown away.",
+        "Least probability of a label that is kept.",
+        detail="Images whose label is less certain are thrown away.",
         label="Label confidence",
         ge=0,
         le=0.999,
         step=0.01,
         section=LABELS,
-        advanced=True,
     )
 
     eta: float = setting(
         0.0,
-        "Share of fresh noise in every DDIM step: 0 is deterministic, 1 is ancestral (Song et al."
-        " 2021).",
+        "Share of fresh noise in every DDIM step.",
+        detail="0 is deterministic, 1 is ancestral sampling (Song et al. 2021).",
         ge=0,
         le=1,
         step=0.05,
         section=SAMPLER,
-        advanced=True,
     )
     variance: VarianceName = setting(
         "posterior",
-        "Reverse variance of DDPM: posterior, beta, interpolated between the two, or learned where"
-        " the generator has it.",
+        "Variance of the reverse process in DDPM sampling.",
+        detail="posterior; beta; interpolated between these two; or learned, for a generator that"
+        " was trained so.",
         label="Reverse variance",
         section=SAMPLER,
-        advanced=True,
     )
     logvar_coefficient: float = setting(
         0.5,
-        "Interpolated variance: log variance = v log beta + (1 - v) log posterior variance (Nichol"
-        " & Dhariwal 2021).",
+        "Share v of log beta in the interpolated variance.",
+        detail="log variance = v log beta + (1 - v) log posterior variance (Nichol & Dhariwal"
+        " 2021).",
         label="Log-variance coefficient v",
         ge=0,
         le=1,
         step=0.05,
         section=SAMPLER,
-        advanced=True,
     )
 
     upsample: tuple[str, ...] = setting(
         (),
-        "Runs of super-resolution models that take over from the generator, in order (a cascade).",
+        "Super-resolution models to apply, in this order.",
+        detail="Each enlarges the images of the one before (a cascade).",
         label="Then upsample by",
         run_kind="train",
         section=STAGES,
-        advanced=True,
         max_length=3,
     )
     upsample_noise: float = setting(
         0.1,
-        "Noise added to the image that a super-resolution model starts from, as a share of T (Ho et"
-        " al. 2022).",
+        "Noise added to the input of a super-resolution model.",
+        detail="As a share of T (Ho et al. 2022).",
         label="Conditioning noise",
         ge=0,
         le=1,
         step=0.01,
         section=STAGES,
-        advanced=True,
     )
     checkpoint: str = setting(
         "",
-        "Kept checkpoint of the generator, such as step-000400; empty takes its last.",
+        "Checkpoint of the generator.",
+        detail="The name of a kept checkpoint, such as step-000400; empty takes the last one.",
         section=STAGES,
-        advanced=True,
     )
 
     trajectory: int = setting(
         0,
-        "Steps of the denoising kept as pictures, x_t and predicted x0, for the first images of"
-        " every class; 0 keeps none.",
+        "Denoising steps kept as pictures; 0 keeps none.",
+        detail="x_t and the predicted x0, for the first images of every class.",
         unit="frames",
         ge=0,
         le=100,
         section=MACHINE,
-        advanced=True,
         affects_result=False,
     )
     batch_size: int = setting(
         250,
-        "Images sampled at once.",
+        "Number of images sampled at once.",
         unit="images",
         ge=1,
         le=8192,
         log=True,
         section=MACHINE,
-        advanced=True,
         affects_result=False,
     )
     precision: PrecisionName = setting(
         "auto",
-        "Arithmetic; auto takes bf16 only where it is faster here and an image does not depend on"
-        " its batch.",
+        "Number format of the computation.",
+        detail="auto takes bf16 only where it is faster here and an image does not depend on its"
+        " batch.",
         section=MACHINE,
-        advanced=True,
     )
     device: DeviceName = setting(
-        "auto", DEVICE_HELP, section=MACHINE, advanced=True, affects_result=False
+        "auto", DEVICE_HELP, detail=DEVICE_DETAIL, section=MACHINE, affects_result=False
     )
 
     @model_validator(mode="after")
@@ -260,3 +251,10 @@ class SynthesizeSpec(Spec):
                 "guide_checkpoint",
             )
         return self
+
+
+def guidance_weight(spec: SynthesizeSpec, trained: TrainSpec, stage: int = 0) -> float:
+    """The weight w of stage `stage` of a cascade (0: the base model); 0 if that model cannot be
+    guided. A guide of its own (`spec.guide`) is used in stage 0 only."""
+    by_guide = stage == 0 and bool(spec.guide)
+    return spec.guidance_weight if by_guide or can_be_guided(trained) else 0.0

@@ -1,7 +1,6 @@
-"""What is doubtful about a table of numbers, published or our own: plain functions on plain rows,
-sentences as answers.
+"""Finds doubtful numbers in a table, published or our own. Rows in, sentences out.
 
-A row is a mapping: `label` (str), `value` (number, None where empty), and where known `unit` ("%",
+A row is a mapping: `label` (str), `value` (number, or None if empty), and if known `unit` ("%",
 "share", "points", "distance", "s"), `x` (its place on the table's axis), `images` (test images
 behind a share) and `spread` (standard deviation).
 """
@@ -20,9 +19,9 @@ RANGES = {
     "distance": (0.0, math.inf),
     "s": (0.0, math.inf),
 }
-"""Unit -> the values that are possible in it."""
+"""Unit -> its possible values."""
 LARGE = 2.0
-"""Standard errors beyond which a step is no sampling error."""
+"""Standard errors above which a step is not explained by sampling error."""
 
 
 def flags(
@@ -30,8 +29,8 @@ def flags(
     claim: Literal["", "rising", "falling"] = "",
     ends: tuple[str, str] | None = None,
 ) -> list[str]:
-    """All that can be said of one table. claim: what its text says of the values along `x`; ends:
-    labels of the two rows that the others are mixes of."""
+    """All remarks on one table. claim: what the text says about the values along `x`; ends: labels
+    of the two rows that the others are mixes of."""
     found = impossible(rows) + duplicates(rows)
     if claim:
         found += not_monotone(rows, claim)
@@ -41,7 +40,7 @@ def flags(
 
 
 def impossible(rows: Sequence[Row]) -> list[str]:
-    """Values outside of what their unit allows, or not finite."""
+    """Values that are not finite or that their unit does not allow."""
     said = []
     for row in rows:
         value = row.get("value")
@@ -57,8 +56,8 @@ def impossible(rows: Sequence[Row]) -> list[str]:
 
 
 def duplicates(rows: Sequence[Row]) -> list[str]:
-    """Neighbours along `x` (or in their order) with exactly the same value, where it has at least
-    three digits."""
+    """Neighbours along `x` (or in the order given) with exactly the same value of at least three
+    digits."""
     known = _ordered(rows)
     return [
         f"{a['label']} and {b['label']} are both {a['value']:g}: equal to the last digit, perhaps"
@@ -70,9 +69,9 @@ def duplicates(rows: Sequence[Row]) -> list[str]:
 
 
 def not_monotone(rows: Sequence[Row], claim: Literal["rising", "falling"]) -> list[str]:
-    """Steps against the claimed direction; says whether sampling error explains one: binomial for
-    shares with `images` (an upper bound where both were measured on the same images), `spread`
-    where given."""
+    """Steps against the claimed direction. Says whether sampling error explains a step: binomial
+    for shares with `images` (an upper bound if both were measured on the same images), else by
+    `spread`."""
     known, said = _ordered(rows), []
     sign = 1.0 if claim == "rising" else -1.0
     for a, b in zip(known, known[1:], strict=False):
@@ -95,8 +94,8 @@ def not_monotone(rows: Sequence[Row], claim: Literal["rising", "falling"]) -> li
 
 
 def below_both(rows: Sequence[Row], first: str, second: str) -> list[str]:
-    """Mixes that score no more than the lower of the two ends that they mix, and mixes that a mix
-    further from the better end beats by more. Raises KeyError where a label is missing."""
+    """Mixes that score no more than the lower of their two ends, and mixes that are beaten by a mix
+    further from the better end. Raises KeyError if a label is missing."""
     by_label = {row["label"]: row for row in rows}
     low = min(by_label[first]["value"], by_label[second]["value"])
     best = first if by_label[first]["value"] >= by_label[second]["value"] else second
@@ -120,7 +119,7 @@ def below_both(rows: Sequence[Row], first: str, second: str) -> list[str]:
 def wrong_difference(
     label: str, before: float, after: float, stated: float, digits: int = 2
 ) -> list[str]:
-    """Where a stated difference is not that of its two cells, all given to `digits` digits; says
+    """Whether a stated difference disagrees with its two cells, all given to `digits` digits, and
     whether rounding explains it."""
     true = after - before
     step = 10.0**-digits
@@ -135,18 +134,6 @@ def wrong_difference(
         f"{label}: {stated:+.{digits}f} is stated, {after:g} - {before:g} is {true:+.{digits}f};"
         f" {why}."
     ]
-
-
-def two_values(cells: Sequence[tuple[str, str, float]]) -> list[str]:
-    """The same cell with different values in different places; cells: (what it is, where it stands,
-    value)."""
-    said, seen = [], dict[str, tuple[str, float]]()
-    for what, where, value in cells:
-        if what not in seen:
-            seen[what] = where, value
-        elif seen[what][1] != value:
-            said.append(f"{what} is {seen[what][1]:g} in {seen[what][0]} and {value:g} in {where}.")
-    return said
 
 
 def _ordered(rows: Sequence[Row]) -> list[Row]:
@@ -165,7 +152,7 @@ def _error(row: Row) -> float:
 
 
 def _further(other: Row, row: Row, best: Row) -> bool:
-    """Whether `other` lies further from the best end along x than `row`, and still scores more."""
+    """Whether `other` lies further from the best end along x than `row` and still scores more."""
     if other.get("value") is None or not all("x" in r for r in (other, row, best)):
         return False
     return bool(

@@ -1,4 +1,4 @@
-"""Which mix is best, as far as the data can tell."""
+"""The best mix, and the mixes that cannot be told from it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ from dreamlab.stats.components import paired
 
 @dataclasses.dataclass(frozen=True)
 class Best:
-    """The arm with the highest mean, the arms that cannot be told from it, and the span of their
-    synthetic fractions."""
+    """The arm with the highest mean accuracy, the arms that do not differ from it significantly,
+    and the range of their synthetic fractions."""
 
     arm: str
     arms: list[str]
-    """In the order given; holds the truly best of the arms compared with a chance of at least 95
-    %."""
+    """In the order given. Contains the truly best arm with a probability of at least 95 %."""
     low: float
     high: float
     text: str
@@ -31,14 +30,14 @@ def best_mix(
     labels: Mapping[str, str] | None = None,
     level: float = 0.95,
 ) -> Best | None:
-    """Multiple comparisons with the best (Hsu 1981), the critical value by Bonferroni in place of
-    Dunnett.
+    """Multiple comparisons with the best (Hsu 1981), with Bonferroni's critical value instead of
+    Dunnett's.
 
-    values: arm -> (S, n) of 0/1 or pseudo-values, the same seeds and test images in all; fractions:
-    arm -> synthetic share of its images, 0 (real only) to 1; labels: arm -> name in the sentence.
-    An arm leaves the set where the observed best is shown to be better, one-sided at (1 - level) /
-    (arms - 1): the truly best arm then leaves with a chance below 1 - level. None for fewer than
-    two arms. Raises ValueError where shapes differ or there is only one seed.
+    values: arm -> (S, n) of 0/1 or pseudo-values, with the same seeds and test images for all arms.
+    fractions: arm -> synthetic share of its images, 0 (real only) to 1. labels: arm -> name in the
+    sentence. An arm leaves the set if the observed best is significantly better, one-sided at (1 -
+    level) / (arms - 1); the truly best arm then leaves with a probability below 1 - level. None for
+    fewer than two arms. Raises ValueError if shapes differ or there is only one seed.
     """
     if len(values) < 2:
         return None

@@ -1,8 +1,9 @@
-"""Two sources of chance: the seed of a training, and the images that happen to be in the test set.
+"""Variance components of an accuracy: the seed of the training, and the choice of the test images.
 
-`values` is (seeds, images): row s holds what seed s made of every test image. The model is the
-crossed random one, value[s, i] = mean + seed[s] + image[i] + rest[s, i] (Searle, Casella &
-McCulloch 1992, chapter 4), and a claim is about new seeds and new images. Shares are 0 to 1.
+`values` has shape (seeds, images): row s holds the outcome of seed s for every test image. The
+model is the crossed random one, value[s, i] = mean + seed[s] + image[i] + rest[s, i] (Searle,
+Casella & McCulloch 1992, chapter 4). Statements are about new seeds and new images. Shares are 0 to
+1.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from dreamlab.stats.student import degrees, limit, tail
 
 @dataclasses.dataclass(frozen=True)
 class Paired:
-    """Treatment minus control over the same seeds and the same images; variances are in the squared
+    """Treatment minus control over the same seeds and the same images. Variances are in the squared
     unit of `mean`.
 
-    error^2 = seed_variance / n + image_variance. More seeds shrink the first part only; more images
-    shrink the second and `rest_variance`, which is the part of the first that comes from single
+    error^2 = seed_variance / n + image_variance. More seeds reduce the first term only. More images
+    reduce the second term and `rest_variance`, the part of the first that comes from single
     predictions.
     """
 
@@ -33,30 +34,30 @@ class Paired:
     df: float
     """Degrees of freedom of `error`."""
     n: int
-    """Seeds."""
+    """Number of seeds."""
     p: float
-    """Two-sided, of no difference."""
+    """Two-sided p value of the hypothesis of no difference."""
     seed_variance: float
-    """Variance of one seed's mean over these very images."""
+    """Variance of one seed's mean over these test images."""
     image_variance: float
-    """Variance that the choice of the test images adds, which no number of seeds removes."""
+    """Variance from the choice of the test images, which more seeds do not reduce."""
     rest_variance: float
     images: int
 
     @property
     def share(self) -> float:
-        """Of error^2: what the seeds bring, 0 to 1."""
+        """Share of error^2 that comes from the seeds, 0 to 1."""
         return self.seed_variance / self.n / self.error**2
 
     def interval(self, level: float = 0.95) -> Interval:
-        """The interval that excludes 0 exactly where p < 1 - level."""
+        """Confidence interval; it excludes 0 exactly if p < 1 - level."""
         half = limit(level, self.df, self.n - 1, self.share) * self.error
         return Interval(self.mean, self.mean - half, self.mean + half, level)
 
 
 @dataclasses.dataclass(frozen=True)
 class Parts:
-    """Variances of the mean of (seeds, images) values and its degrees of freedom."""
+    """Variance of the mean of (seeds, images) values, by its parts, with degrees of freedom."""
 
     mean: float
     seed: float
@@ -72,20 +73,21 @@ class Parts:
 
     @property
     def share(self) -> float:
-        """Of the variance: what the seeds bring, 0 to 1; 0 where nothing varies."""
+        """Share of the variance that comes from the seeds, 0 to 1; 0 if nothing varies."""
         return self.seed / self.seeds / self.variance if self.variance > 0 else 0.0
 
 
 def parts(values: np.ndarray, step: float) -> Parts:
-    """Analysis of variance of the crossed layout: MS_seed, MS_image and MS_rest give
+    """Analysis of variance of the crossed layout. With the mean squares MS_seed, MS_image and
+    MS_rest,
 
-    Var(mean) = (MS_seed + MS_image - MS_rest) / (S n), of which A = MS_seed / (S n) is what the
-    seeds bring and B the rest.
+    Var(mean) = (MS_seed + MS_image - MS_rest) / (S n) = A + B, where A = MS_seed / (S n) comes from
+    the seeds.
 
-    A seed's mean moves in steps of `step` / n, so its variance is never taken below that of such
-    rounding, (step / n)^2 / 12: seeds that agree by chance prove nothing. A has S - 1 degrees of
-    freedom, B has 2 n / (kurtosis - 1) of the images' means, which is few where few images make all
-    the difference; `student.degrees` puts them together.
+    A seed's mean moves in steps of `step` / n, so its variance is at least that of rounding, (step
+    / n)^2 / 12: seeds that agree by chance prove nothing. A has S - 1 degrees of freedom. B has 2 n
+    / (kurtosis - 1) with the kurtosis of the images' means, which is small if few images cause the
+    variance. `student.degrees` combines them.
     """
     s, n = values.shape
     rows, columns = values.sum(axis=1) / n, values.sum(axis=0) / s
@@ -107,11 +109,11 @@ def parts(values: np.ndarray, step: float) -> Parts:
 
 
 def paired(treatment: ArrayLike, control: ArrayLike) -> Paired:
-    """Treatment minus control, both (S, n) with the same seeds in the rows and the same test images
-    in the columns.
+    """Treatment minus control, both (S, n), with the same seeds in the rows and the same test
+    images in the columns.
 
-    p and intervals are those of `student` with the error and degrees of freedom of `parts`. Arms
-    that agree in every value have p = 1. Raises ValueError for different shapes, fewer than two
+    p values and intervals are those of `student` with the error and degrees of freedom of `parts`.
+    If the arms agree in every value, p = 1. Raises ValueError for different shapes, fewer than two
     seeds or two images, or values that are not finite.
     """
     a, b = _values(treatment), _values(control)
@@ -123,7 +125,7 @@ def paired(treatment: ArrayLike, control: ArrayLike) -> Paired:
 
 
 def paired_difference(difference: np.ndarray) -> Paired:
-    """`paired` of treatment - control, finite and (S >= 2, n >= 2)."""
+    """`paired` from treatment - control, finite and of shape (S >= 2, n >= 2)."""
     found = parts(difference, math.sqrt(2.0))
     mean = 0.0 if abs(found.mean) < 1e-14 else found.mean
     error = math.sqrt(found.variance)
@@ -134,14 +136,14 @@ def paired_difference(difference: np.ndarray) -> Paired:
 
 
 def mean_interval(values: ArrayLike, level: float = 0.95) -> Interval:
-    """Interval of a share (accuracy, macro-F1) for new seeds and new images; `values` (S, n), its
-    mean within 0 to 1.
+    """Confidence interval of a share (accuracy, macro-F1) for new seeds and new images. `values`
+    (S, n) with a mean within 0 to 1.
 
-    Wilson's score interval (1927) at the effective sample size mean (1 - mean) / Var(mean), as
-    survey statistics do it (Korn & Graubard 1998), with the t of `student` in place of z: it stays
-    within 0 to 1 and keeps a width where every prediction is right. With one seed it speaks about
-    new images alone. Raises ValueError for fewer than two images, values that are not finite, or a
-    mean outside 0 to 1.
+    Wilson's score interval (1927) at the effective sample size mean (1 - mean) / Var(mean), as in
+    survey statistics (Korn & Graubard 1998), with the t of `student` instead of z. It stays within
+    0 to 1 and has a width above 0 even if every prediction is right. With one seed it covers new
+    images only. Raises ValueError for fewer than two images, values that are not finite, or a mean
+    outside 0 to 1.
     """
     x = _values(values)
     found = parts(x, 1.0)
@@ -151,7 +153,7 @@ def mean_interval(values: ArrayLike, level: float = 0.95) -> Interval:
     spread = mean * (1 - mean)
     if spread > 1e-12 and found.variance > 0:
         size, t = spread / found.variance, limit(level, found.df, found.seeds - 1, found.share)
-    else:  # no spread to divide: each image counts once
+    else:  # no variance: each image counts once
         size, t = float(found.images), limit(level, found.images - 1.0, 0, 0.0)
     scale = 1 + t * t / size
     centre = (mean + t * t / (2 * size)) / scale
@@ -162,8 +164,8 @@ def mean_interval(values: ArrayLike, level: float = 0.95) -> Interval:
 
 
 def cell(values: ArrayLike) -> dict[str, Any] | None:
-    """{mean, low, high, level} of `mean_interval` at 95 %, for a result; low and high are None for
-    one seed, all is None without seeds."""
+    """{mean, low, high, level} of `mean_interval` at 95 %, for a result. low and high are None for
+    one seed; all are None without seeds."""
     x = np.asarray(values, dtype=np.float64)
     if x.size == 0:
         return None
@@ -174,10 +176,10 @@ def cell(values: ArrayLike) -> dict[str, Any] | None:
 
 
 def correct(predicted: ArrayLike, labels: ArrayLike) -> np.ndarray:
-    """(S, n) of 1.0 where the predicted class is the label, else 0.0. predicted (S, n) or (n,),
-    labels (n,) integers.
+    """(S, n) of 1.0 if the predicted class is the label, else 0.0. predicted (S, n) or (n,), labels
+    (n,), integers.
 
-    Raises ValueError where the lengths differ.
+    Raises ValueError if the lengths differ.
     """
     found, truth = _classes(predicted, labels)
     return np.asarray(found == truth, dtype=np.float64)
@@ -188,9 +190,9 @@ def macro_f1(predicted: ArrayLike, labels: ArrayLike, classes: int) -> np.ndarra
     occur as a label or a prediction).
 
     Value i of a row is theta + n dtheta/dw_i at equal weights, the infinitesimal jackknife (Jaeckel
-    1972; Efron 1982, chapter 6): F1 does not change when all weights grow alike, so the derivatives
-    sum to zero and the mean of a row is its macro-F1. Raises ValueError where the lengths differ or
-    a class lies outside 0 to classes - 1.
+    1972; Efron 1982, chapter 6). F1 does not change if all weights grow alike, so the derivatives
+    sum to zero and the mean of a row is its macro-F1. Raises ValueError if the lengths differ or a
+    class lies outside 0 to classes - 1.
     """
     found, truth = _classes(predicted, labels)
     if min(found.min(), truth.min()) < 0 or max(found.max(), truth.max()) >= classes:

@@ -1,4 +1,4 @@
-"""Many arms against one control: decisions and intervals that hold together."""
+"""Correction for comparing several arms with one control (Holm's procedure)."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ import numpy as np
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Adjusted p values of Holm's step-down procedure (Holm 1979): reject where the value is <=
-    alpha.
+    """Adjusted p values of Holm's step-down procedure (Holm 1979); reject if a value is <= alpha.
 
-    The chance of any false rejection among m stays below alpha whatever the dependence between the
-    arms.
+    The probability of any false rejection is below alpha, whatever the dependence between the arms.
     """
     values = np.asarray(p, dtype=np.float64)
     order = np.argsort(values, kind="stable")
@@ -23,11 +21,11 @@ def holm(p: Sequence[float]) -> list[float]:
 
 
 def holm_levels(p: Sequence[float], alpha: float = 0.05) -> list[float]:
-    """Confidence level of each arm's interval such that it excludes 0 exactly where Holm rejects.
+    """Confidence level for each arm's interval such that it excludes 0 exactly if Holm's procedure
+    rejects.
 
-    The arm that is rejected at rank i of m is judged at alpha / (m - i + 1), and its interval has
-    that level; arms that are not rejected share the level of the rank at which the procedure
-    stopped, where their p values lie above it.
+    The arm rejected at rank i of m is judged at alpha / (m - i + 1), and its interval has that
+    level. Arms that are not rejected share the level of the rank at which the procedure stopped.
     """
     values = np.asarray(p, dtype=np.float64)
     m = len(values)

@@ -1,5 +1,5 @@
-"""How many synthetic images are worth one more real one, from accuracies at several numbers of real
-and synthetic images."""
+"""The exchange rate: how many synthetic images are worth one more real image, from accuracies at
+several numbers of real and synthetic images."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import numpy as np
 from scipy import special
 
 STRONGEST = 100.0
-"""A synthetic image worth more than so many real ones is looked for no further."""
+"""Largest worth of a synthetic image, in real images, that is searched."""
 SHARED = 1.25
-"""The same test images move cells of like accuracy together, which residuals do not show; so much
-more variance covers it."""
+"""Factor on the variance. Cells share their test images, so their errors are correlated, which the
+residuals do not show."""
 
 
 @dataclasses.dataclass(frozen=True)
 class SurfacePoint:
-    """One point of the surface: images in all, and the accuracies (0 to 1) of its seeds, in the
-    same order in every cell."""
+    """One cell: numbers of real and synthetic images, and the accuracies (0 to 1) of its seeds, in
+    the same order in every cell."""
 
     real: int
     synthetic: int
@@ -28,11 +28,10 @@ class SurfacePoint:
 
 @dataclasses.dataclass(frozen=True)
 class Exchange:
-    """`worth` is what one synthetic image counts in real ones, `rate` = 1 / worth how many
-    synthetic ones make up for a real one.
+    """`worth`: how many real images one synthetic image is worth. `rate` = 1 / worth: how many
+    synthetic images are worth one real image.
 
-    rate and its bounds are None where worth is not above 0: no number of synthetic images makes up
-    for a real one there.
+    rate and its bounds are None if worth is not above 0.
     """
 
     worth: float
@@ -48,24 +47,24 @@ def exchange_rate(
     cells: Sequence[SurfacePoint], images: int, level: float = 0.95
 ) -> Exchange | None:
     """Fits log(error) = a - b log(n_real + rho n_synthetic), b >= 0, by least squares over the
-    means of the cells.
+    means of the cells; rho is the worth.
 
-    A power-law learning curve (Hestness et al. 2017) in an effective number of images; `images` is
-    the size of the test set. The interval of rho is the profile one for nonlinear least squares
-    (Bates & Watts 1988, section 6.1): all rho whose sum of squares exceeds the least by less than
-    s^2 F(1, cells - 3). s^2 comes from the residuals of the cells, which the test images and the
-    model's own error move too, and is never taken below the spread of the seeds alone; it is
-    enlarged by a quarter (simulated, docs/statistics.md). None with fewer than four cells, fewer
-    than two numbers of real images, no synthetic images, or where accuracy does not grow with the
-    data. Raises ValueError where cells differ in their seeds or an accuracy lies outside 0 to 1.
+    This is a power-law learning curve (Hestness et al. 2017) in an effective number of images.
+    `images` is the size of the test set. The interval of rho is the profile interval of nonlinear
+    least squares (Bates & Watts 1988, section 6.1): all rho whose sum of squares exceeds the least
+    by less than s^2 F(1, cells - 3). s^2 comes from the residuals of the cells and is at least the
+    variance between the seeds; it is enlarged by a quarter (simulated, docs/statistics.md). None
+    with fewer than four cells, fewer than two numbers of real images, no synthetic images, or if
+    accuracy does not grow with the data. Raises ValueError if cells differ in their seeds or an
+    accuracy lies outside 0 to 1.
     """
     if len({len(c.accuracies) for c in cells}) > 1:
-        raise ValueError("every cell of the surface must have the same seeds")
+        raise ValueError("every cell must have the same seeds")
     if len(cells) < 4 or len({c.real for c in cells}) < 2 or not any(c.synthetic for c in cells):
         return None
     accuracies = np.array([c.accuracies for c in cells], dtype=np.float64)
     if not np.isfinite(accuracies).all() or accuracies.min() < 0 or accuracies.max() > 1:
-        raise ValueError("accuracies of the surface must lie between 0 and 1")
+        raise ValueError("accuracies must lie between 0 and 1")
     y = np.log(np.maximum(1 - accuracies, 0.5 / images))
     real = np.array([c.real for c in cells], dtype=np.float64)
     synthetic = np.array([c.synthetic for c in cells], dtype=np.float64)
@@ -97,8 +96,8 @@ def _profile(y: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _seed_noise(y: np.ndarray) -> float:
-    """Variance of a cell's mean over the seeds, what a seed does to all cells alike taken out; y
-    (cells, seeds)."""
+    """Variance of a cell's mean over the seeds, without the effect that a seed has on all cells
+    alike. y (cells, seeds)."""
     c, s = y.shape
     if s < 2:
         return 0.0
@@ -113,7 +112,7 @@ def _sentence(rho: float, low: float, high: float) -> str:
     if low <= 0:
         return f"It is not shown that synthetic images bring anything here: {least}."
     if low < 2e-4 or high >= STRONGEST:
-        return f"How much synthetic images are worth cannot be told from this surface: {least}."
+        return f"What synthetic images are worth cannot be determined from these arms: {least}."
     return (
         f"One more real image is worth about {_count(1 / rho)} synthetic ones ({_count(1 / high)}"
         f" to {_count(1 / low)})."

@@ -1,5 +1,4 @@
-"""What a verdict is made from and what it says: plain records, shared by the decision and its
-sentences."""
+"""The records that a verdict is made from and made of."""
 
 from __future__ import annotations
 
@@ -14,28 +13,27 @@ ALPHA = 0.05
 
 @dataclasses.dataclass(frozen=True)
 class GeneratorRecord:
-    """A generator as the verdict speaks of it, in counts of real images."""
+    """A generator, with counts of the real images it was trained on."""
 
     key: str
     name: str
     saw: int | None
-    """How many real images it was trained on; None where that is not known (images made
-    elsewhere)."""
+    """Number of real images that it was trained on; None if unknown (images made elsewhere)."""
     extra: int
-    """Of those that it saw: how many the classifiers may not use."""
+    """How many of these the classifiers may not use."""
     pool: int
-    """How many the classifiers may use."""
+    """Number of real images that the classifiers may use."""
     per_arm: bool = False
-    """One generator for every arm, each of which saw only its arm's real images."""
+    """One generator for every arm, each trained only on its arm's real images."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Treatment:
     """One arm: a mix with the images of one generator, or a control.
 
-    `predicted` holds classes, (seeds, test images), in the order of the control's seeds; `form` is
-    that of `dreamlab.data.mixing.parse`: replace, add, targeted, or for controls synthetic,
-    augmented, duplicated, noise.
+    `predicted` holds predicted classes, (seeds, test images), with the seeds in the order of the
+    control's. `form` is as in `dreamlab.data.mixing.parse`: replace, add, targeted; for controls
+    synthetic, augmented, duplicated, noise.
     """
 
     generator: str
@@ -45,17 +43,17 @@ class Treatment:
     synthetic: int
     predicted: np.ndarray
     other: int = 0
-    """Duplicated real or noise images."""
+    """Repeated real images or noise images."""
     label: str = ""
-    """Its name on a page; the arm's own where empty."""
+    """Its name on a page; if empty, the name of the arm."""
     classes: tuple[int, ...] = ()
-    """Of a targeted arm: the classes that got synthetic images."""
+    """For a targeted arm: the classes with added synthetic images."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-    """An arm minus real images only, in points. The interval has the level at which Holm's
-    procedure decides."""
+    """An arm minus real images only, in percentage points. The interval is at the level at which
+    Holm's procedure decides."""
 
     mean: float
     low: float
@@ -64,7 +62,7 @@ class Difference:
     p: float
     p_holm: float
     mcnemar: list[float]
-    """p of each seed's pair of networks."""
+    """One p value per seed."""
     sign_flip: float
 
     @property
@@ -76,7 +74,8 @@ class Difference:
 
 @dataclasses.dataclass(frozen=True)
 class ClassDifference:
-    """One class of an arm that is shown to gain or lose: points of accuracy on its test images."""
+    """One class that gains or loses significantly in an arm: percentage points of accuracy on its
+    test images."""
 
     name: str
     mean: float
@@ -87,8 +86,8 @@ class ClassDifference:
 
 @dataclasses.dataclass(frozen=True)
 class ExtraData:
-    """One arm with two generators: the one that saw `further` more real images minus the one that
-    saw the same, in points."""
+    """One arm with two generators, in percentage points: the generator trained on `further` more
+    real images, minus the one trained on the same images as the classifier."""
 
     arm: str
     label: str
@@ -104,8 +103,8 @@ class ExtraData:
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
-    """A few sentences, what they say, and the arm that they speak of; effect and interval in
-    points."""
+    """A few sentences, the decision, and the arm that it is about. Effect and interval in
+    percentage points."""
 
     text: str
     kind: Kind
@@ -115,11 +114,11 @@ class Verdict:
     arm: str
     generator: str
     gain: list[ClassDifference]
-    """Classes that are shown to gain in that arm; Holm over the classes and the arms it was chosen
-    from."""
+    """Classes that gain significantly in this arm; Holm's procedure over the classes, and over the
+    arms it was chosen from."""
     lose: list[ClassDifference]
     minutes: float | None
-    """What that arm costs, where the caller knows."""
+    """What this arm costs, if known."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,18 +126,19 @@ class Judgement:
     """Everything that follows from the predictions of a mix."""
 
     differences: list[Difference]
-    """One per treatment, in their order; Holm over all of them."""
+    """One per treatment, in their order; Holm's procedure over all of them."""
     controls: list[Difference]
-    """One per control, in their order; Holm over the controls."""
+    """One per control, in their order; Holm's procedure over the controls."""
     by_generator: dict[str, Verdict]
     overall: Verdict
     detectable: float
-    """Points: the gain that the overall verdict's arm would have shown with a chance of 80 %."""
+    """Percentage points: the gain that the arm of the verdict would have shown with a probability
+    of 80 %."""
     seeds_needed: int | None
-    """Where undecided: seeds that would show an effect as large as the observed one. None: decided,
-    or no number would."""
+    """If undecided: number of seeds that would show an effect as large as the observed one. None if
+    decided, or if no number of seeds would."""
     images_needed: int | None
-    """Where undecided and no number of seeds would do: test images that would, at this number of
-    seeds."""
+    """If undecided and more seeds do not help: number of test images that would, with this number
+    of seeds."""
     extra_data: list[ExtraData]
     notes: list[str]

@@ -1,4 +1,5 @@
-"""An interval, and the mean of a few numbers that come without predictions (a distance, a time)."""
+"""Confidence intervals for the mean of a few numbers without predictions behind them (a distance, a
+time)."""
 
 from __future__ import annotations
 
@@ -23,8 +24,8 @@ class Interval:
 def t_interval(values: Sequence[float], level: float = 0.95) -> Interval:
     """Student's t interval for the mean (Student 1908): mean +- t(n-1) s / sqrt(n).
 
-    For values without test images behind them; accuracies have `components.mean_interval`. Raises
-    ValueError for fewer than two values or one that is not finite.
+    For accuracies use `components.mean_interval`. Raises ValueError for fewer than two values or
+    one that is not finite.
     """
     x = np.asarray(values, dtype=np.float64)
     if x.size < 2:

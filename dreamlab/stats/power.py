@@ -1,4 +1,5 @@
-"""How large an effect an experiment can show, and how many seeds or test images an effect needs."""
+"""Power: how large an effect an experiment can show, and how many seeds or test images an effect
+needs."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from dreamlab.stats.components import Paired
 from dreamlab.stats.student import degrees, limit
 
 WANTED = 0.8
-"""The usual chance with which an effect of the stated size should be found (Cohen 1988)."""
+"""The usual power (Cohen 1988)."""
 MOST_SEEDS = 1000
 MOST_IMAGES = 10_000_000
 _SHARES = np.linspace(0.0, 1.0, 41)
@@ -38,10 +39,11 @@ def _limits(freedom: int, alpha: float) -> np.ndarray:
 def power(
     effect: float, seed_variance: float, image_variance: float, seeds: int, alpha: float = 0.05
 ) -> float:
-    """Chance that `components.paired` rejects no difference at level alpha, two-sided.
+    """Probability that `components.paired` rejects the hypothesis of no difference at level alpha,
+    two-sided.
 
-    The noncentral t (Cohen 1988, chapter 2) with two parts of variance: seed_variance / seeds is
-    estimated from the seeds and integrated over its chi-squared distribution, image_variance is
+    The noncentral t (Cohen 1988, chapter 2) with two parts of the variance. seed_variance / seeds
+    is estimated from the seeds and integrated over its chi-squared distribution; image_variance is
     taken as known. Variances are in effect's unit squared.
     """
     seed = seed_variance / seeds
@@ -58,8 +60,8 @@ def power(
 
 
 def detectable(pair: Paired, alpha: float = 0.05, wanted: float = WANTED) -> float:
-    """The smallest true difference that an experiment like this one shows with the chance `wanted`,
-    in the unit of its mean."""
+    """The smallest true difference that such an experiment shows with probability `wanted`, in the
+    unit of its mean."""
     low, high = 0.0, 4 * pair.error
     while power(high, pair.seed_variance, pair.image_variance, pair.n, alpha) < wanted:
         low, high = high, 2 * high
@@ -71,11 +73,11 @@ def detectable(pair: Paired, alpha: float = 0.05, wanted: float = WANTED) -> flo
 
 
 def seeds_needed(pair: Paired, alpha: float = 0.05, wanted: float = WANTED) -> int | None:
-    """The fewest seeds (at least 2) that would show a true difference of `pair.mean` on these test
-    images.
+    """The smallest number of seeds (at least 2) that would show a true difference of `pair.mean` on
+    these test images.
 
-    More seeds do not shrink the part of the images: None where that part alone is too large, and
-    where more than 1,000 seeds would be needed; `images_needed` says what else would do.
+    More seeds do not reduce the variance from the test images. None if that part alone is too
+    large, or if more than 1,000 seeds would be needed; see `images_needed`.
     """
     return _fewest(
         lambda seeds: power(pair.mean, pair.seed_variance, pair.image_variance, seeds, alpha),
@@ -89,8 +91,9 @@ def seeds_needed(pair: Paired, alpha: float = 0.05, wanted: float = WANTED) -> i
 def images_needed(
     pair: Paired, seeds: int, alpha: float = 0.05, wanted: float = WANTED
 ) -> int | None:
-    """The fewest test images that would show a true difference of `pair.mean` with `seeds` seeds;
-    None where the spread between the seeds alone hides it, or 10 million are not enough."""
+    """The smallest number of test images that would show a true difference of `pair.mean` with
+    `seeds` seeds. None if the variance between seeds is too large for any number, or if 10 million
+    are not enough."""
 
     def reached(images: int) -> float:
         less = pair.images / images

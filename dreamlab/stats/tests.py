@@ -1,4 +1,4 @@
-"""Tests that are shown beside the deciding one: they ask about one seed, or about these seeds
+"""Tests shown beside the deciding one. They make statements about one seed, or about these seeds
 only."""
 
 from __future__ import annotations
@@ -10,21 +10,21 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 EXACT = 16
-"""Up to so many seeds all sign patterns are counted."""
+"""Most seeds for which all sign patterns are counted."""
 
 
 def mcnemar(treatment: ArrayLike, control: ArrayLike) -> float:
-    """Two-sided p of McNemar's test (1947) on two rows of 0/1 (right, per test image), by the exact
-    binomial distribution.
+    """Two-sided p of McNemar's test (1947) for two rows of 0/1 (right or wrong, per test image), by
+    the exact binomial distribution.
 
-    Only images on which the arms disagree count. It speaks about these two trained networks, not
-    about their recipes. Raises ValueError where the rows differ in length.
+    Only images on which the two differ count. It is about these two trained networks, not about how
+    they were trained. Raises ValueError if the rows differ in length.
     """
     return mcnemar_rows(np.asarray(treatment)[None], np.asarray(control)[None])[0]
 
 
 def mcnemar_rows(treatment: ArrayLike, control: ArrayLike) -> list[float]:
-    """`mcnemar` of every seed: treatment and control (seeds, images) of 0/1."""
+    """`mcnemar` for every seed: treatment and control (seeds, images) of 0/1."""
     a, b = np.asarray(treatment) > 0.5, np.asarray(control) > 0.5
     if a.shape != b.shape or a.ndim != 2:
         raise ValueError(
@@ -39,9 +39,9 @@ def sign_flip(differences: Sequence[float], draws: int = 20_000) -> float:
     """Two-sided p that the mean of differences (one per seed) is 0, by flipping their signs (Fisher
     1935, section 21).
 
-    All 2^S patterns up to 16 seeds, else `draws` random ones from a fixed seed, the observed
-    pattern among them. With S seeds p is never below 2^(1-S): 0.25 with three. Raises ValueError
-    without differences or where one is not finite.
+    All 2^S patterns up to 16 seeds, else `draws` random ones from a fixed seed, with the observed
+    pattern among them. With S seeds p is at least 2^(1-S): 0.25 with three. Raises ValueError
+    without differences or if one is not finite.
     """
     d = np.asarray(differences, dtype=np.float64)
     if d.size == 0 or not np.isfinite(d).all():

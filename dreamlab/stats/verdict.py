@@ -1,8 +1,8 @@
-"""From test predictions to helps, hurts or undecided: never more than the tests allow, and only for
-these generators.
+"""From test predictions to a verdict: helps, hurts or undecided. It holds for the generators that
+were compared.
 
-What is promised of a whole experiment without any effect: a false 'helps' in at most 5 % of them,
-over new seeds and new test images (docs/statistics.md has the simulations).
+If synthetic data has no effect at all, at most 5 % of experiments give a false "helps", over new
+seeds and new test images (simulated in docs/statistics.md).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from dreamlab.stats.tests import mcnemar_rows, sign_flip
 
 
 class _Experiment:
-    """The arms as 0/1 values against the control, compared once."""
+    """The arms as 0/1 values, each compared with the control."""
 
     def __init__(
         self, treatments: Sequence[Treatment], control: np.ndarray, labels: np.ndarray
@@ -70,8 +70,8 @@ class _Experiment:
     def by_class(
         self, index: int, names: Sequence[str], arms: int
     ) -> tuple[list[ClassDifference], list[ClassDifference]]:
-        """Classes of one arm that gain and that lose; the arm was chosen from `arms`, which counts
-        as well."""
+        """(classes that gain, classes that lose) in one arm. The correction counts that the arm was
+        chosen from `arms`."""
         change = self.right[index].astype(np.float64) - self.control
         held = [(c, np.flatnonzero(self.labels == c)) for c in np.unique(self.labels)]
         pairs = [
@@ -92,6 +92,15 @@ class _Experiment:
         return sorted(gain, key=lambda d: -d.mean), sorted(lose, key=lambda d: d.mean)
 
 
+@dataclasses.dataclass(frozen=True)
+class _Decided:
+    """The verdict on one generator, the index of the mix that it rests on, what would settle it."""
+
+    verdict: Verdict
+    lead: int
+    how: wording.Settle
+
+
 def judge(
     treatments: Sequence[Treatment],
     control: np.ndarray,
@@ -103,47 +112,43 @@ def judge(
     controls: Sequence[Treatment] = (),
     cost: Mapping[tuple[str, str], float] | None = None,
 ) -> Judgement:
-    """The verdict on every generator and on all of them.
+    """The verdict for every generator and for all of them together.
 
-    `control` (S, n) are the classes predicted with real images only, `labels` (n,) the true ones,
-    `cost` the minutes that (generator, arm) took: generator, images and classifiers. Kinds: *helps*
-    where a mix of the generator is shown to gain; *hurts* where every mix of it is shown to lose;
-    else *undecided*, also where some mixes lose and others are not told from the control. Raises
-    ValueError where a generator has no treatment, with fewer than two seeds, or where shapes
-    differ.
+    `control` (S, n): classes predicted with real images only. `labels` (n,): true classes. `cost`:
+    minutes of (generator, arm), for generator, images and classifiers. A generator *helps* if one
+    of its mixes gains significantly, and *hurts* if all of its mixes lose significantly; otherwise
+    it is *undecided*. Raises ValueError if a generator has no treatment, with fewer than two seeds,
+    or if shapes differ.
     """
     if not treatments or {g.key for g in generators} != {t.generator for t in treatments}:
-        raise ValueError(
-            "a verdict needs at least one mix of real and synthetic images for every generator"
-        )
+        raise ValueError("a verdict needs at least one mix of both sorts of images a generator")
     mixes, others = _Experiment(treatments, control, labels), _Experiment(controls, control, labels)
     found, against = mixes.differences(), others.differences()
-    alpha = ALPHA / len(
-        treatments
-    )  # the level of Holm's first step: what is promised holds whatever the other arms do
-    by_generator: dict[str, Verdict] = {}
-    leads: dict[str, int] = {}
-    settle: dict[str, wording.Settle] = {}
+
+    def rivals(kind: Kind, lead: int) -> list[wording.Rival]:
+        return _rivals(mixes.right[lead], controls, others, against) if kind == "helps" else []
+
+    decided: dict[str, _Decided] = {}
     for g in generators:
         own = [i for i, t in enumerate(treatments) if t.generator == g.key]
         kind, lead = _decide([found[i] for i in own], own)
-        leads[g.key], settle[g.key] = lead, _settle(mixes.pairs[lead], alpha, kind)
+        # the level of Holm's first step, so that it holds whatever the other arms do
+        how = _settle(mixes.pairs[lead], ALPHA / len(treatments), kind)
         gain, lose = mixes.by_class(lead, class_names, len(treatments))
         d, t = found[lead], treatments[lead]
-        rivals = _rivals(mixes.right[lead], controls, others, against) if kind == "helps" else []
         minutes = None if cost is None else cost.get((t.generator, t.arm))
-        text = wording.single(kind, d, t, g, noun, settle[g.key], rivals)
+        text = wording.single(kind, d, t, g, noun, how, rivals(kind, lead))
         text += wording.further(gain, lose, minutes)
-        by_generator[g.key] = Verdict(
+        verdict = Verdict(
             text, kind, d.mean, d.low, d.high, t.arm, t.generator, gain, lose, minutes
         )
-    best = max(generators, key=lambda g: _order(by_generator[g.key]))
-    lead, overall, how = leads[best.key], by_generator[best.key], settle[best.key]
+        decided[g.key] = _Decided(verdict, lead, how)
+    by_generator = {key: one.verdict for key, one in decided.items()}
+    best = decided[max(by_generator, key=lambda key: _order(by_generator[key]))]
+    overall, how = best.verdict, best.how
     if len(generators) > 1:
-        rivals = (
-            _rivals(mixes.right[lead], controls, others, against) if overall.kind == "helps" else []
-        )
-        text = wording.several(by_generator, generators, treatments[lead], noun, how, rivals)
+        t, others_too = treatments[best.lead], rivals(overall.kind, best.lead)
+        text = wording.several(by_generator, generators, t, noun, how, others_too)
         text += wording.further(overall.gain, overall.lose, overall.minutes)
         overall = dataclasses.replace(overall, text=text)
     seeds, images = np.asarray(control).shape
@@ -166,10 +171,10 @@ def extra_data(
     generators: Sequence[GeneratorRecord],
     right: Sequence[np.ndarray],
 ) -> list[ExtraData]:
-    """What further real images in the generator are worth: every arm that a generator which saw
-    more and one which saw the same images have in common, Holm over all of these. Beside generators
-    per arm, which saw the arm's real images alone, every other one saw more. `right` holds the (S,
-    n) correct predictions of the treatments."""
+    """What more real images in the generator are worth. Compares arms of a generator that was
+    trained on more real images with the same arms of a generator trained on the classifier's
+    images, with Holm's procedure over all of them. Beside generators per arm, every other generator
+    was trained on more. `right` holds the correct predictions (S, n) of the treatments."""
     found = []
     at = {(t.generator, t.arm): i for i, t in enumerate(treatments)}
     for g, more in itertools.product(generators, generators):
@@ -217,7 +222,7 @@ def _points(pair: Paired, level: float) -> tuple[float, float]:
 
 
 def _decide(found: Sequence[Difference], indices: Sequence[int]) -> tuple[Kind, int]:
-    """The kind of one generator's arms, and which arm speaks for it: the best of those that
+    """The decision for one generator, and the arm that it rests on: the best of the arms that
     decide."""
     kinds = [d.kind for d in found]
     kind: Kind = (
@@ -235,7 +240,7 @@ def _rivals(
     others: _Experiment,
     against: Sequence[Difference],
 ) -> list[tuple[Treatment, Difference]]:
-    """Controls that are shown to gain and that the leading mix is not shown to beat."""
+    """Controls that gain significantly and that the leading mix does not beat significantly."""
     answer = []
     for t, right, d in zip(controls, others.right, against, strict=True):
         if d.kind == "helps" and t.form in ("augmented", "duplicated", "noise"):

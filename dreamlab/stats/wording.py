@@ -1,4 +1,4 @@
-"""The sentences of a verdict, made by rule from its numbers."""
+"""The sentences of a verdict, made from its numbers."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from dreamlab.stats.findings import ClassDifference, Difference, GeneratorRecord
 
 Rival = tuple[Treatment, Difference]
 LARGE = 20.0
-"""Points: a test that needs more than that to speak is not worth a number."""
+"""Percentage points: a smallest detectable gain above this is not stated."""
 SHOWN = 6
-"""Classes and arms named one by one."""
+"""Most classes and arms that are named one by one."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Settle:
-    """What an arm's test can see: `gain` in points four times in five with its `n` seeds, and the
-    seeds or, failing these, the test images that would show a difference as large as the observed
-    one."""
+    """What an arm's test can show: a gain of `gain` points with a probability of 80 % with `n`
+    seeds; and the number of seeds, or else of test images, that would show a difference as large as
+    the observed one."""
 
     n: int
     gain: float
@@ -27,8 +27,8 @@ class Settle:
 
 
 def effect(d: Difference | Verdict) -> str:
-    """`+3.6 points (95 % interval +2.1 to +5.1)`: with as many digits as a decision needs to be
-    seen."""
+    """`+3.6 points (95 % interval +2.1 to +5.1)`, with enough digits to see which side of 0 the
+    interval is on."""
     mean = d.effect if hasattr(d, "effect") else d.mean
     return _effect(mean, d.low, d.high, d.kind != "undecided")
 
@@ -43,10 +43,10 @@ def _effect(mean: float, low: float, high: float, decided: bool) -> str:
 
 
 def mix(t: Treatment, noun: str, generator: GeneratorRecord | None = None) -> str:
-    """`when 300 synthetic digits are added to all 100 real ones`; names what the generator saw
-    where that was more."""
+    """`when 300 synthetic digits are added to all 100 real ones`; mentions more real images in the
+    generator."""
     more = (
-        f" of a generator that saw {generator.saw:,} real images"
+        f" of a generator trained on {generator.saw:,} real images"
         if generator is not None and generator.extra and generator.saw is not None
         else ""
     )
@@ -65,7 +65,7 @@ def mix(t: Treatment, noun: str, generator: GeneratorRecord | None = None) -> st
 
 
 def settle(how: Settle) -> str:
-    """What would settle an undecided question."""
+    """What would settle an undecided verdict."""
     if how.gain > LARGE:
         seen = f"{how.n} seeds are too few for any but very large differences"
     else:
@@ -93,7 +93,7 @@ def single(
     how: Settle,
     rivals: Sequence[Rival],
 ) -> str:
-    """The verdict on one generator."""
+    """The verdict for one generator."""
     where = f"{effect(d)} {mix(t, noun, generator)}"
     if kind == "helps":
         return f"Synthetic data helps: {where}{explained(rivals)}."
@@ -108,11 +108,11 @@ CONTROLS = {
     "noise": "adding noise images",
     "synthetic": "training on synthetic images alone",
 }
-"""Form of a control -> how a sentence calls it."""
+"""Form of a control -> its name in a sentence."""
 
 
 def explained(rivals: Sequence[Rival]) -> str:
-    """The clause about controls that bring as much; empty where there are none."""
+    """A clause about controls that gain as much; empty if there are none."""
     if not rivals:
         return ""
     alone = " and ".join(f"{CONTROLS[t.form]} alone brings {effect(d)}" for t, d in rivals)
@@ -124,7 +124,7 @@ def explained(rivals: Sequence[Rival]) -> str:
 def further(
     gain: Sequence[ClassDifference], lose: Sequence[ClassDifference], minutes: float | None
 ) -> str:
-    """Which classes change, and what it costs: sentences that follow the verdict's first one."""
+    """Sentences after the first one: which classes change, and the cost."""
     said = []
     if gain:
         said.append(f"gains are shown for class{'es' if len(gain) > 1 else ''} {_classes(gain)}")
@@ -155,19 +155,19 @@ def _of(count: int, word: str) -> str:
 
 
 def called(generators: Sequence[GeneratorRecord]) -> dict[str, str]:
-    """How a sentence tells the generators apart: by what they saw, by name too where that is the
-    same."""
+    """How a sentence names a generator: by what it was trained on, and by its name if that is not
+    unique."""
     said = {}
     for g in generators:
         same = (
             f"the same {g.saw:,}" if g.saw == g.pool else f"{g.saw or 0:,} of the same {g.pool:,}"
         )
         if g.per_arm:
-            said[g.key] = "that saw only the real images of its arm"
+            said[g.key] = "trained only on the real images of its arm"
         elif g.saw is None:
             said[g.key] = f"of unknown training ({g.name})"
         else:
-            said[g.key] = f"that saw {f'{g.saw:,} real images' if g.extra else same}"
+            said[g.key] = f"trained on {f'{g.saw:,} real images' if g.extra else same}"
     if len(set(said.values())) < len(said):
         return {
             g.key: f"{said[g.key]} ({g.name})" if g.saw is not None else said[g.key]
@@ -184,8 +184,7 @@ def several(
     how: Settle,
     rivals: Sequence[Rival],
 ) -> str:
-    """The verdict over two generators or more: the best of them in full, the others in a clause
-    each."""
+    """The verdict for two or more generators: the best in full, the others in a clause each."""
     names = called(generators)
     helps = [g for g in generators if verdicts[g.key].kind == "helps"]
     others = [g for g in generators if g.key != lead.generator]
@@ -195,7 +194,7 @@ def several(
     )
     rest = "; ".join(_clause(verdicts[g.key], names[g.key]) for g in others)
     if helps:
-        knows = (
+        extra_images = (
             all(g.extra for g in helps)
             and len(helps) < len(generators)
             and not any(g.extra for g in generators if g not in helps)
@@ -205,7 +204,11 @@ def several(
             if len(helps) == len(generators)
             else f" with {len(helps)} of {len(generators)} generators"
         )
-        which = " where the generator knows more than the classifier" if knows else some
+        which = (
+            " where the generator was trained on more real images than the classifier"
+            if extra_images
+            else some
+        )
         return f"Synthetic data helps{which}: {best}{explained(rivals)}; {rest}."
     if all(v.kind == "hurts" for v in verdicts.values()):
         return (
@@ -224,8 +227,8 @@ def _clause(verdict: Verdict, name: str) -> str:
 
 
 def extra(images: int, mean: float, low: float, high: float, shown: bool, label: str) -> str:
-    """What further real images in the generator are worth."""
-    doubt = "" if shown else ", which is not told from nothing"
+    """The sentence on what more real images in the generator are worth."""
+    doubt = "" if shown else ", which is not significant"
     return (
         f"What the generator's {images:,} further real images are worth:"
         f" {_effect(mean, low, high, shown)} at {label}{doubt}."
@@ -233,10 +236,10 @@ def extra(images: int, mean: float, low: float, high: float, shown: bool, label:
 
 
 def control_notes(found: Sequence[Difference], controls: Sequence[Treatment]) -> list[str]:
-    """What the controls do against real images only, and an alarm where noise seems to help."""
+    """What the controls do compared with real images only, and a warning if noise seems to help."""
     if not controls:
         return []
-    meaning = {"helps": "a gain", "hurts": "a loss", "undecided": "not told from none"}
+    meaning = {"helps": "a gain", "hurts": "a loss", "undecided": "no significant difference"}
     each = [
         f"{t.label or t.arm} {effect(d)}, {meaning[d.kind]}"
         for t, d in zip(controls, found, strict=True)
@@ -244,9 +247,8 @@ def control_notes(found: Sequence[Difference], controls: Sequence[Treatment]) ->
     said = ["Controls against real images only: " + "; ".join(each) + "."]
     if any(t.form == "noise" and d.kind == "helps" for t, d in zip(controls, found, strict=True)):
         said.append(
-            "Alarm: noise images seem to help, which they cannot by what they show; a gain of a mix"
-            " may come from the same source, such as the length of the training or a slip in the"
-            " data."
+            "Warning: noise images seem to help, although they show nothing. A gain of a mix may"
+            " have the same cause, such as the length of the training or a mistake in the data."
         )
     return said
 
@@ -259,8 +261,8 @@ def notes(
     test_images: int,
     noun: str,
 ) -> list[str]:
-    """What stands below the verdict: losses, what was corrected, what the generators saw, how far
-    it reaches."""
+    """Notes below the verdict: losses, corrections, what the generators were trained on, and what
+    the verdict covers."""
     names, said = called(generators), []
     for g in generators:
         lost = [
@@ -288,19 +290,19 @@ def notes(
     for g in generators:
         if g.extra:
             said.append(
-                f"The generator {names[g.key]} knows {g.extra:,} real {noun} that no classifier may"
-                " use: what it brings may come from these alone."
+                f"The generator {names[g.key]} was trained on {g.extra:,} real {noun} that no"
+                " classifier may use: its effect may come from these alone."
             )
         if g.saw is None:
             said.append(
-                f"It is not known which real images {g.name} was made from: what it brings may come"
+                f"It is not known which real images {g.name} was made from: its effect may come"
                 " from real images that no classifier may use."
             )
     if any(t.form == "replace" for t in treatments) and any(
         not (g.extra or g.per_arm or g.saw is None) for g in generators
     ):
         said.append(
-            "Where real images are replaced, the generator has still seen the replaced ones."
+            "Where real images are replaced, the generator was still trained on the replaced ones."
         )
     which, it = ("this generator", "it") if len(generators) == 1 else ("these generators", "them")
     said.append(

@@ -1,9 +1,10 @@
-"""Run directories, events, atomic files and the artefact cache: the truth on disk."""
+"""Run directories, events, atomic files and the cache: everything that is on disk."""
 
 from dreamlab.store.cache import ArtefactCache
 from dreamlab.store.events import EventReader, EventWriter
 from dreamlab.store.files import disk_use, read_json, write_bytes, write_json
-from dreamlab.store.runs import Folders, Record, Run, RunError, RunStore
+from dreamlab.store.run_files import Record, RunError
+from dreamlab.store.runs import Folders, Run, RunStore
 from dreamlab.store.status import RunStatus, StatusReader
 
 __all__ = [

@@ -1,5 +1,5 @@
-"""Things that are never computed twice: arrays by content hash, held by diskcache as plain bytes
-(no pickle)."""
+"""A cache of arrays by content hash, so that nothing is computed twice. Stored by diskcache as
+plain bytes, without pickle."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 if (
     TYPE_CHECKING
-):  # the engine imports this room and shall stay small: numpy and diskcache load when they are used
+):  # the engine imports this module and must stay small: numpy and diskcache are imported on use
     import numpy as np
 
 
@@ -42,7 +42,7 @@ class ArtefactCache:
         self._cache.set(key, buffer.getvalue())
 
     def get(self, key: str) -> dict[str, np.ndarray] | None:
-        """The arrays, or None where the key is absent or its value is damaged."""
+        """The arrays; None if the key is absent or its value is damaged."""
         import numpy as np
 
         value = self._cache.get(key)

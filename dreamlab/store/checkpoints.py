@@ -1,5 +1,5 @@
-"""Checkpoints of a run, read without torch: what is kept, and whether a file is whole and what it
-says of itself."""
+"""Checkpoints of a run, read without torch: which are there, whether a file is complete, and its
+metadata."""
 
 from __future__ import annotations
 
@@ -14,21 +14,20 @@ from dreamlab.settings.synthesize import KEPT_CHECKPOINT
 
 FOLDER = "checkpoints"
 LAST = f"{FOLDER}/ema.safetensors"
-"""The weights that a generator has now, what others sample from."""
+"""The latest weights of a generator; other runs sample from them."""
 STATE = f"{FOLDER}/state.safetensors"
-"""What a resumed training goes on from."""
+"""The state from which a training is resumed."""
 FORMAT = "dreamlab-generator-1"
-"""What a generator's file says of itself."""
+"""Format name in the metadata of a generator's file."""
 
 
 class CheckpointError(ValueError):
-    """A file that is not a whole checkpoint: one sentence."""
+    """A file that is not a complete checkpoint. The message is one sentence."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Header:
-    """What a safetensors file says before its numbers: metadata, and how many numbers its tensors
-    hold."""
+    """The header of a safetensors file: metadata, and the number of values in its tensors."""
 
     metadata: dict[str, str]
     numbers: int
@@ -40,7 +39,7 @@ def path_of(run: Path, checkpoint: str = "") -> Path:
 
 
 def name_at(step: int) -> str:
-    """Name of the checkpoint that is kept of a step."""
+    """Name of the checkpoint that is kept after a step."""
     return f"step-{step:06d}"
 
 
@@ -53,9 +52,8 @@ def kept(run: Path) -> list[str]:
 
 
 def read_header(path: Path) -> Header:
-    """Header of a checkpoint; the tensors themselves are not read. Raises CheckpointError where the
-    file is missing, truncated or something else (format:
-    https://github.com/huggingface/safetensors, 'Format')."""
+    """Header of a checkpoint, without its tensors. Raises CheckpointError if the file is missing,
+    truncated or something else (format: https://github.com/huggingface/safetensors, 'Format')."""
     try:
         status = path.stat()
         return _read_header(path, status.st_size, status.st_mtime_ns)

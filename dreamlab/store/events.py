@@ -3,8 +3,9 @@ cursor.
 
 Every event has `t` (unix seconds), `attempt` (1, 2, ...) and `type`:
   state     state=running|stopping|stopped|done|failed, error=one sentence or ""
-  progress  step, total, unit ("steps", "images", "cells"), eta_seconds (None where unknown), text (what goes on now)
-  metric    step, values={name: finite number}; NaN or infinity becomes a message event of level "error"
+  progress  step, total, unit ("steps", "images", "cells"), eta_seconds (None if unknown),
+            text (what is being done)
+  metric    step, values={name: finite number}; NaN or infinity becomes a message of level "error"
   image     step, path (relative to the run), name ("preview"), rows, cols, caption
   message   level=info|warning|error, text
   result    values=the content of result.json
@@ -16,6 +17,7 @@ import errno
 import json
 import math
 import os
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,7 @@ Event = dict[str, Any]
 
 
 class EventWriter:
-    """Appends events; a torn last line left by a killed worker is cut off first."""
+    """Appends events. An incomplete last line, left by a killed worker, is removed first."""
 
     def __init__(self, path: Path, attempt: int):
         self.path, self.attempt = path, attempt
@@ -36,8 +38,8 @@ class EventWriter:
         self._file = open(path, "ab", buffering=0)
 
     def write(self, type: str, **fields: Any) -> None:
-        """Appends one event of the module's list. Raises OSError where the disk is full, with the
-        log left whole."""
+        """Appends one event of the types above. Raises OSError if the disk is full; the log then
+        holds complete lines only."""
         if type == "metric":
             bad = sorted(
                 name for name, value in fields["values"].items() if not math.isfinite(value)
@@ -53,7 +55,7 @@ class EventWriter:
         line = json.dumps(event, allow_nan=False).encode() + b"\n"
         start = os.fstat(self._file.fileno()).st_size
         written = self._file.write(line)  # one write call: lines do not interleave
-        if written != len(line):  # a disk that fills up takes a part of the line without an error
+        if written != len(line):  # a full disk may accept part of the line without an error
             os.truncate(self.path, start)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
 
@@ -62,15 +64,15 @@ class EventWriter:
 
 
 class EventReader:
-    """Reads only whole lines, from a byte cursor; lines that are not JSON objects are passed
-    over."""
+    """Reads new complete lines, from a byte position. Lines that are not valid events
+    are skipped."""
 
     def __init__(self, path: Path, cursor: int = 0):
         self.path, self.cursor = path, cursor
 
     def read(self) -> list[Event]:
-        """Events since the last call. A file that has shrunk (a torn line was cut) is read on from
-        its new end."""
+        """Events since the last call. If the file became shorter (an incomplete line was removed),
+        reading goes on from its new end."""
         try:
             size = os.stat(self.path).st_size
             if size <= self.cursor:
@@ -82,12 +84,57 @@ class EventReader:
             return []
         whole = data.rfind(b"\n") + 1
         self.cursor += whole
-        events = []
-        for line in data[:whole].splitlines():
-            try:
-                event = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(event, dict) and "type" in event:
-                events.append(event)
-        return events
+        events = (parse(line) for line in data[:whole].splitlines())
+        return [event for event in events if event is not None]
+
+
+_Kinds = type | tuple[type, ...]
+_NUMBER: _Kinds = (int, float)
+_NEEDED: dict[str, dict[str, _Kinds]] = {
+    "state": {"state": str, "t": _NUMBER},
+    "progress": {"step": int, "total": int},
+    "metric": {"step": int, "t": _NUMBER, "values": dict},
+    "image": {"step": int, "path": str},
+    "message": {"text": str},
+    "result": {"values": dict},
+}
+_MAY: dict[str, _Kinds] = {
+    "attempt": int,
+    "pid": int,
+    "pid_started": _NUMBER,
+    "error": str,
+    "text": str,
+    "unit": str,
+    "eta_seconds": (int, float, type(None)),
+}
+STATES = frozenset({"running", "stopping", "stopped", "done", "failed"})
+"""States that a worker may write."""
+
+
+def parse(line: bytes) -> Event | None:
+    """The event in a line; None if it is not JSON, or a key is missing or has another type."""
+    try:
+        event = json.loads(line, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(event, dict) or not isinstance(event.get("type"), str):
+        return None
+    needed = _NEEDED.get(event["type"], {})
+    fits = all(isinstance(event.get(key), kinds) for key, kinds in needed.items()) and all(
+        isinstance(event[key], kinds) for key, kinds in _MAY.items() if key in event
+    )
+    if not fits or not _is_number(event.get("t", 0)):
+        return None
+    if event["type"] == "state" and event["state"] not in STATES:
+        return None
+    if event["type"] == "metric" and not all(map(_is_number, event["values"].values())):
+        return None
+    return event
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and abs(value) <= sys.float_info.max
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")

@@ -1,4 +1,4 @@
-"""Files that are whole or absent: written to a temporary name, then renamed."""
+"""Files that are complete or absent: written under a temporary name, then renamed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Writes atomically. Raises OSError where the disk is full or the folder is missing."""
+    """Writes atomically. Raises OSError if the disk is full or the folder is missing."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with open(temporary, "wb") as file:
@@ -22,16 +22,16 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes JSON atomically; NaN and infinity are refused (ValueError), they would be silent
-    errors."""
+    """Writes JSON atomically. Raises ValueError for NaN and infinity, which would otherwise be
+    silent errors."""
     write_bytes(path, json.dumps(value, indent=1, allow_nan=False).encode())
 
 
 def read_json(path: Path) -> Any | None:
-    """The file's value; None where it is absent or not (yet) JSON."""
+    """The file's value; None if it is absent or not valid JSON."""
     try:
         return json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
 
 
@@ -43,5 +43,5 @@ def disk_use(folder: Path) -> int:
             try:
                 total += os.stat(os.path.join(root, name)).st_size
             except OSError:
-                continue  # a file may go while we look
+                continue  # a file may disappear meanwhile
     return total

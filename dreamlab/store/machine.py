@@ -1,4 +1,4 @@
-"""What this machine has, without torch: cores, memory, CUDA devices."""
+"""What this machine has, found without torch: CPU cores, memory, CUDA devices."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ CUDA_SLOTS = 4
 
 
 def cores() -> int:
-    """Cores that this process may use: what the scheduler allows and, in a container, its quota."""
+    """Number of CPU cores that this process may use: by its scheduling affinity and, in a
+    container, its quota."""
     count = (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )
@@ -38,7 +39,7 @@ class Device:
 
 
 def find_devices() -> list[Device]:
-    """CUDA devices (of CUDA_VISIBLE_DEVICES where that is set), then the CPU with one slot per
+    """CUDA devices (those of CUDA_VISIBLE_DEVICES if it is set), then the CPU with one slot per
     core."""
     return [*_cuda_devices(), Device("cpu", cores())]
 
@@ -56,12 +57,12 @@ def _cuda_devices() -> list[Device]:
     parts = re.findall(r"^\s+MIG .*\(UUID: (MIG-[^)]+)\)", listing.stdout, re.MULTILINE)
     asked = os.environ.get("CUDA_VISIBLE_DEVICES")
     if asked is None:
-        visible = parts or gpus  # a GPU that is cut into parts cannot be used as a whole
+        visible = parts or gpus  # a GPU with MIG partitions cannot be used as a whole
     elif gpus:
         visible = []
         for entry in asked.split(","):
             if not entry.strip() or entry.strip() == "-1":
-                break  # as CUDA reads it: what follows an invalid entry is invisible
+                break  # as in CUDA, entries after an invalid one are ignored
             visible.append(entry.strip())
     else:
         visible = []
@@ -70,12 +71,11 @@ def _cuda_devices() -> list[Device]:
 
 @functools.cache
 def has_cuda() -> bool:
-    """Whether there is a CUDA device; asked once, as the answer takes nvidia-smi and pages ask with
-    every key."""
+    """Whether there is a CUDA device. Looked up once, because it takes a call of nvidia-smi."""
     return any(d.name != "cpu" for d in find_devices())
 
 
 def memory() -> dict[str, int]:
-    """Bytes used and in all, of the whole machine."""
+    """Used and total memory of the machine, in bytes."""
     info = psutil.virtual_memory()
     return {"memory_used": info.total - info.available, "memory_total": info.total}

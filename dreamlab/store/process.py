@@ -1,4 +1,4 @@
-"""Who a process is: a pid alone is used again by the system, a pid with its start time is not."""
+"""Identifies processes by pid and start time. The system reuses a pid alone."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import signal
 import socket
 
 EXIT_HELD = 76
-"""A worker's exit status: another worker holds the run directory."""
+"""Exit status of a worker: another worker holds the run directory."""
 EXIT_DISK = 75
-"""A worker's exit status: not even its last event could be written."""
+"""Exit status of a worker: not even its last event could be written."""
 CLOCK_SLACK = 2.0
-"""Start times are computed from the boot time, which moves a little when the clock is set."""
+"""Tolerance in seconds. Start times are computed from the boot time, which shifts a little when the
+clock is set."""
 
 
 def host() -> str:
@@ -19,7 +20,7 @@ def host() -> str:
 
 
 def started(pid: int) -> float:
-    """Unix seconds at which the process began; 0 where there is none, or only its zombie."""
+    """Start time of a process in unix seconds; 0 if there is none, or only its zombie."""
     import psutil
 
     try:
@@ -31,13 +32,13 @@ def started(pid: int) -> float:
 
 
 def alive(pid: int | None, pid_started: float) -> bool:
-    """Whether this very process runs on this host. Zombies count as dead."""
+    """Whether this process is running on this host. A zombie counts as dead."""
     began = started(pid) if pid else 0.0
     return began > 0 and abs(began - pid_started) < CLOCK_SLACK
 
 
 def kill_group(pid: int, pid_started: float) -> None:
-    """Ends a worker and everything it has started; nothing happens where it is gone already."""
+    """Kills a worker and every process that it started; does nothing if it has ended."""
     if not alive(pid, pid_started):
         return
     try:
@@ -46,22 +47,22 @@ def kill_group(pid: int, pid_started: float) -> None:
         else:
             os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:
-        return  # it went in between
+        return  # it has ended meanwhile
 
 
 def detach_session() -> None:
-    """Makes this process the leader of a group of its own, so that it can be ended with all it
-    starts."""
+    """Makes this process the leader of a process group of its own, so that it can be killed
+    together with its children."""
     if os.getpgid(0) != os.getpid():
         os.setsid()
 
 
 def kill_leftovers(group: int) -> None:
-    """Ends what a dead group leader has left behind; its log's lock would keep the next worker
-    out."""
+    """Kills the children of a group leader that has ended. They would hold the lock on its log and
+    keep the next worker out."""
     if started(group):
-        return  # the number belongs to somebody else by now
+        return  # the pid belongs to another process now
     try:
         os.killpg(group, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
-        return  # nobody is left
+        return  # none is left

@@ -12,21 +12,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
-from dreamlab.settings import EXPERIMENT_KINDS, KINDS, Spec, make
-from dreamlab.settings.base import SCHEMA_VERSION
-from dreamlab.store.files import disk_use, read_json, write_json
-from dreamlab.store.status import RunStatus, StatusReader
-
-
-class RunError(ValueError):
-    """A request about a run that cannot be met, in one sentence."""
+from dreamlab.paths import program
+from dreamlab.settings import EXPERIMENT_KINDS, Spec
+from dreamlab.store.files import disk_use, write_json
+from dreamlab.store.run_files import RECORD, Record, RunError, read_job, read_record, read_result
+from dreamlab.store.status import RunStatus, StatusReader, unreadable
 
 
 @dataclasses.dataclass(frozen=True)
 class Folders:
-    """Where things lie. Caches, locks and the trash stay outside `runs/`, beside it."""
+    """Folders of caches, locks and deleted runs. They are beside `runs/`, not in it."""
 
     runs: Path
 
@@ -46,47 +41,23 @@ class Folders:
         return self._beside("trash")
 
 
-class Record(BaseModel):
-    """`spec.json`: written once by whoever submits."""
-
-    model_config = ConfigDict(extra="ignore")
-    schema_version: int = SCHEMA_VERSION
-    id: str
-    kind: str
-    name: str
-    created: str
-    hash: str
-    parents: list[str] = []
-    """Runs whose artefacts this one reads."""
-    needs: list[str] = []
-    """Runs that must be done before this one may start."""
-    group: str = ""
-    """The group run that this one was made for, if any."""
-    children: list[str] = []
-    """Of a group: the runs that it is made of (some may have existed before)."""
-    roles: dict[str, str] = {}
-    """Of a group: what each child is in it, child id by role; the group's task reads it."""
-    demo: bool = False
-    command: str = ""
-    spec: dict[str, Any]
-
-
 class Run:
-    """One run directory. Cheap to make; reads happen when asked."""
+    """One run directory. Files are read on demand."""
 
     def __init__(self, path: Path):
         self.path, self.id = path, path.name
-        self._record: Record | None = None
+        self._read: tuple[Record, Spec] | None = None
+
+    def _contents(self) -> tuple[Record, Spec]:
+        if self._read is None:
+            self._read = read_record(self.path)
+        return self._read
 
     @property
     def record(self) -> Record:
-        """Raises RunError where spec.json is missing or not of this version."""
-        if self._record is None:
-            value = read_json(self.path / "spec.json")
-            if not isinstance(value, dict) or value.get("schema_version") != SCHEMA_VERSION:
-                raise RunError(f"{self.id}: spec.json is missing, damaged or of another version.")
-            self._record = Record.model_validate(value)
-        return self._record
+        """The content of spec.json. Raises RunError if it is missing, damaged or of another
+        version."""
+        return self._contents()[0]
 
     @property
     def kind(self) -> str:
@@ -94,22 +65,38 @@ class Run:
 
     @property
     def spec(self) -> Spec:
-        return make(KINDS[self.record.kind], self.record.spec)
+        return self._contents()[1]
 
     @property
     def is_group(self) -> bool:
         return self.record.kind in EXPERIMENT_KINDS
 
+    def problem(self) -> str:
+        """Why spec.json cannot be read and what can be done, in one sentence; "" if it
+        can be read."""
+        try:
+            self._contents()
+        except RunError as error:
+            return str(error)
+        return ""
+
     def status(self) -> RunStatus:
-        """The state and the fold of all events, read afresh. A page keeps a StatusReader
+        """The status from all events, read again at every call. A page keeps a StatusReader
         instead."""
-        return StatusReader(self.path).refresh()
+        if problem := self.problem():
+            return unreadable(problem)
+        return StatusReader(self.path, self.kind).refresh()
 
     def result(self) -> dict[str, Any] | None:
-        return read_json(self.path / "result.json")
+        """The content of result.json; None if it is absent or cannot be read."""
+        try:
+            return read_result(self.path)
+        except RunError:
+            return None
 
     def job(self) -> dict[str, Any]:
-        return read_json(self.path / "job.json") or {}
+        """The content of job.json; empty if it is absent. Raises RunError if it is damaged."""
+        return read_job(self.path)
 
     def disk_use(self) -> int:
         return disk_use(self.path)
@@ -126,7 +113,7 @@ class RunStore:
         self.folders = Folders(self.folder)
 
     def prepare(self) -> None:
-        """Makes the folder; raises RunError with one sentence where that cannot be done."""
+        """Creates the folders. Raises RunError with one sentence if that fails."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self.folders.engine.mkdir(parents=True, exist_ok=True)
@@ -147,10 +134,10 @@ class RunStore:
         return run_id
 
     def create(self, record: Record) -> Run:
-        """Makes the directory in one rename, so that nobody sees it half made."""
+        """Creates the directory in one rename, so that no reader sees it incomplete."""
         staging = self.folders.engine / f"new-{record.id}"
         staging.mkdir(parents=True)
-        write_json(staging / "spec.json", record.model_dump())
+        write_json(staging / RECORD, record.model_dump())
         os.rename(staging, self.folder / record.id)
         return Run(self.folder / record.id)
 
@@ -161,29 +148,25 @@ class RunStore:
                 return sorted(
                     (e.name for e in entries if _ID.fullmatch(e.name) and e.is_dir()), reverse=True
                 )
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
 
     def __iter__(self) -> Iterator[Run]:
-        """Readable runs, newest first; a damaged directory is passed over here and named by
-        `get`."""
+        """Runs whose spec.json can be read, newest first. `get` also returns the others."""
         for run_id in self.ids():
             run = Run(self.folder / run_id)
-            try:
-                run.record  # noqa: B018  (reads and validates)
-            except (RunError, ValueError):
-                continue
-            yield run
+            if not run.problem():
+                yield run
 
     def get(self, name: str) -> Run:
-        """By id, or by any part of an id that fits one run only. Raises RunError."""
+        """The run with this id, or with an id of which this is a part, if there is only one. Raises
+        RunError."""
         wanted = name.strip()
         ids = self.ids()
         found = [i for i in ids if i == wanted] or [i for i in ids if wanted and wanted in i]
         if not found:
             raise RunError(
-                f"There is no run {name!r} in {self.folder}; `python -m dreamlab runs list` names"
-                " them."
+                f"There is no run {name!r} in {self.folder}; `{program()} runs list` names them."
             )
         if len(found) > 1:
             raise RunError(
@@ -192,23 +175,14 @@ class RunStore:
             )
         return Run(self.folder / found[0])
 
-    def find_hash(
-        self, content_hash: str, states: frozenset[str] = frozenset({"done"})
-    ) -> Run | None:
-        """The newest run of this content hash in one of these states."""
-        for run in self:
-            if run.record.hash == content_hash and run.status().state in states:
-                return run
-        return None
-
     def users_of(self, run_id: str) -> list[Run]:
-        """Runs that were made from this one."""
+        """Runs that use this one."""
         return [
             run for run in self if run_id in run.record.parents or run_id in run.record.children
         ]
 
     def trash(self, run: Run) -> Path:
-        """Moves a run out of sight; `restore` brings it back."""
+        """Moves a run to the trash; `restore` brings it back."""
         self.folders.trash.mkdir(exist_ok=True)
         target = self.folders.trash / run.id
         os.rename(run.path, target)

@@ -1,5 +1,5 @@
-"""A run's events folded into what a page shows; reads forward from a cursor, so a tick with nothing
-new is cheap."""
+"""The status of a run, from its events. Only new events are read, so that a look without news is
+cheap."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from dreamlab.store.events import Event, EventReader
-from dreamlab.store.files import read_json
-from dreamlab.store.states import ACTIVE
+from dreamlab.store.run_files import JOB, RESULT, RunError, read_job, read_result
+from dreamlab.store.states import ACTIVE, UNREADABLE
 
 
 @dataclasses.dataclass
 class RunStatus:
-    """The fold of one run's events. `metrics` holds one dict per metric event: {"step": n, "t":
+    """What a page shows about a run. `metrics` holds one dict per metric event: {"step": n, "t":
     unix, **values}."""
 
     state: str = "queued"
@@ -33,41 +33,67 @@ class RunStatus:
     messages: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     result: dict[str, Any] | None = None
     version: int = 0
-    """Grows with every change: what a page compares to know whether to draw again."""
+    """Increases with every change: a page compares it to know whether to draw again."""
 
 
 class StatusReader:
-    """Follows one run directory. Steps that a resumed attempt did again replace the first ones."""
+    """Reads the status of one run directory. Steps that a resumed attempt repeated replace the
+    earlier ones. If job.json or result.json cannot be read, the run is unreadable."""
 
-    def __init__(self, path: Path):
-        self.path = path
+    def __init__(self, path: Path, kind: str = ""):
+        self.path, self.kind = path, kind
         self.status = RunStatus()
         self._events = EventReader(path / "events.jsonl")
-        self._worker_state, self._job_stamp = "", (0, 0)
+        self._worker_state, self._job_stamp, self._result_stamp = "", (0, 0), (0, 0)
         self._job: dict[str, Any] = {}
+        self._job_problem = self._result_problem = self._error = ""
 
     def refresh(self) -> RunStatus:
-        """The status with what was written since the last call; always the same object."""
+        """The status with everything written since the last call; always the same object."""
         # the state is read before the events: a worker that ends in between leaves a state that is
         # too old, never a final state with events missing
-        stamp = _stamp(self.path / "job.json")
-        changed = stamp != self._job_stamp
-        if changed:
-            self._job_stamp, self._job = stamp, read_json(self.path / "job.json") or {}
+        if self.status.state == UNREADABLE:
+            self.status.error = self._error  # the file may have been put right
+        changed = self._look_at_job()
         for event in self._events.read():
             self._fold(event)
             changed = True
         state = self._state()
         if state == "running" and (self.path / "stop").exists():
             state = "stopping"
+        problem = self._job_problem or (self._look_at_result() if state not in ACTIVE else "")
+        if problem:
+            self._error = self.status.error
+            state, self.status.error = UNREADABLE, problem
         if changed or state != self.status.state:
             self.status.state = state
             self.status.version += 1
         return self.status
 
+    def _look_at_job(self) -> bool:
+        stamp = _stamp(self.path / JOB)
+        if stamp == self._job_stamp:
+            return False
+        self._job_stamp = stamp
+        try:
+            self._job, self._job_problem = read_job(self.path), ""
+        except RunError as error:
+            self._job, self._job_problem = {}, str(error)
+        return True
+
+    def _look_at_result(self) -> str:
+        stamp = _stamp(self.path / RESULT)
+        if stamp != self._result_stamp:
+            self._result_stamp, self._result_problem = stamp, ""
+            try:
+                read_result(self.path, self.kind)
+            except RunError as error:
+                self._result_problem = str(error)
+        return self._result_problem
+
     def _state(self) -> str:
-        # job.json speaks for its attempt until that attempt's worker has written something; after
-        # that it has only the states that no worker can write about its own end
+        # job.json holds until the worker of its attempt has written an event; after that it counts
+        # only for the states that a worker cannot write itself
         job, s = self._job, self.status
         own, attempt = str(job.get("state", "")), int(job.get("attempt", 1))
         begun = bool(self._worker_state) and s.attempt >= attempt
@@ -116,6 +142,11 @@ class StatusReader:
             s.result = e["values"]
 
 
+def unreadable(problem: str) -> RunStatus:
+    """The status of a run directory that cannot be read; `problem` is the reason."""
+    return RunStatus(state=UNREADABLE, error=problem)
+
+
 def _stamp(path: Path) -> tuple[int, int]:
     try:
         info = path.stat()
@@ -125,8 +156,8 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 
 def group_state(children: Iterable[str], own: RunStatus) -> str:
-    """A group's state from its children's states; `own` is the fold of the group's own directory,
-    which decides once all children are done."""
+    """The state of an experiment from the states of its children. `own` is the status of the
+    experiment's own directory, which decides once all children are done."""
     states = list(children)
     if states and all(state == "queued" for state in states) and own.state in ("queued", "running"):
         return "queued"

@@ -1,4 +1,4 @@
-"""Messages over a Unix socket: a JSON object, and bytes beside it under names. No pickle."""
+"""Messages over a Unix socket: a JSON object and named bytes. No pickle."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _LENGTH = struct.Struct("!I")
 
 
 class WireError(ConnectionError):
-    """The other side has gone, or does not speak this."""
+    """The other side has gone, or sends something else."""
 
 
 def send(connection: socket.socket, message: dict[str, Any]) -> None:
-    """Values that are bytes travel as they are, after the rest as JSON. Raises OSError where nobody
+    """Sends values: first as JSON, then those that are bytes unchanged. Raises OSError if nobody
     listens."""
     blobs = {name: value for name, value in message.items() if isinstance(value, bytes)}
     rest = {name: value for name, value in message.items() if name not in blobs}
@@ -29,7 +29,8 @@ def send(connection: socket.socket, message: dict[str, Any]) -> None:
 
 
 def receive(connection: socket.socket) -> dict[str, Any] | None:
-    """The next message, None after a clean end. Raises WireError for a torn or foreign one."""
+    """The next message; None after a clean end. Raises WireError if it is incomplete or not such a
+    message."""
     first = _take(connection, _LENGTH.size, start=True)
     if first is None:
         return None
@@ -50,7 +51,7 @@ def receive(connection: socket.socket) -> dict[str, Any] | None:
 
 
 def hung_up(connection: socket.socket) -> bool:
-    """Whether the other side has closed. It is not expected to say anything."""
+    """Whether the other side has closed the connection."""
     readable, _, _ = select.select(
         [connection], [], [], 0
     )  # a recv would wait for the socket's timeout

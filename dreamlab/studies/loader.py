@@ -1,13 +1,12 @@
-"""Reads study files: templates are filled, blocks of settings merged, and what a file gets wrong is
-said with its name.
+"""Reads study files: fills templates, merges blocks of settings, and names the file in every error.
 
-A scale's `parts` and `rows` may carry `for`, names of lists in `[lists]`: the entry is repeated for
-every combination, and "{name}" in its texts is replaced (a text that is nothing else takes the
-value with its type). An item of a list that is a table gives several names at once. What a part
-sets wins over the scale's `defaults` of its kind, these over the blocks of settings that `like`
-names, which are in `shared.toml`. `extends` takes over what a scale does not say itself, from a
-scale of this file or of another (`s0-mnist/paper`). "{column}" in a row is left for the data set to
-decide (see `Scale.columns`).
+An entry of a scale's `parts` or `rows` may have `for`, names of lists in `[lists]`. It is then
+repeated for every combination, and "{name}" in its texts is replaced. (A text that is only "{name}"
+takes the value with its type.) A list item that is a table sets several names at once. Settings of
+a part win over the scale's `defaults` for its kind; these win over the blocks named by `like`,
+which are in `shared.toml`. `extends` takes what a scale does not say from another scale, of this
+file or of another one (`s0-mnist/paper`). "{column}" in a row is filled by the data set (see
+`Scale.columns`).
 """
 
 from __future__ import annotations
@@ -18,11 +17,13 @@ import re
 import tomllib
 import typing
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
+from dreamlab.paths import STUDIES
+from dreamlab.settings import exact
 from dreamlab.settings.names import ScaleName, StudyName
 from dreamlab.studies.model import (
+    AmountStep,
     Check,
     Comparison,
     Measure,
@@ -32,7 +33,6 @@ from dreamlab.studies.model import (
     StudyPart,
 )
 
-FOLDER = Path(__file__).parent
 SHARED = "shared"
 KEYS = {
     "study",
@@ -71,8 +71,8 @@ def names() -> tuple[str, ...]:
 
 @functools.cache
 def load(name: str) -> Study:
-    """A study by its id. Raises KeyError for a name that is none, ValueError that names the file
-    where it is malformed."""
+    """A study by its id. Raises KeyError if there is no such study, ValueError that names the file
+    if it is malformed."""
     if name not in names():
         raise KeyError(f"There is no study {name!r}; there are {', '.join(names())}.")
     try:
@@ -83,7 +83,10 @@ def load(name: str) -> Study:
 
 @functools.cache
 def _read(name: str) -> dict[str, Any]:
-    return tomllib.loads((FOLDER / f"{name}.toml").read_text(encoding="utf-8"))
+    file = STUDIES / f"{name}.toml"
+    if not file.is_file():
+        raise ValueError("the file is missing")
+    return tomllib.loads(file.read_text(encoding="utf-8"))
 
 
 def _study(name: str, raw: dict[str, Any]) -> Study:
@@ -128,11 +131,15 @@ def _check(entry: Mapping[str, Any]) -> Check:
 
 
 def _cells(block: Mapping[str, Any], flags: Mapping[str, str]) -> Iterator[PublishedCell]:
-    """A block holds rows [id, arm, number], or [id, arm, one number per column] where it has
-    `columns`, each [key, text after the arm, metric, unit]. A number is one, a text such as
-    "76.39±0.21", or missing where the paper has a picture only."""
+    """The cells of a block. It has rows [id, arm, number], or [id, arm, one number per column] if
+    it has `columns`, each [key, text after the arm, metric, unit]. A number is a number, a text
+    such as "76.39±0.21", or missing if the paper has only a figure. If the rows are steps of an
+    amount, `amounts` has one amount per row and `axis` names it; each column is then a line."""
     columns = block.get("columns", [["", "", block.get("metric"), block.get("unit")]])
-    for row, arm, *numbers in block["cells"]:
+    amounts = block.get("amounts", [None] * len(block["cells"]))
+    if len(amounts) != len(block["cells"]):
+        raise ValueError(f"{len(block['cells'])} rows have {len(amounts)} amounts")
+    for (row, arm, *numbers), amount in zip(block["cells"], amounts, strict=True):
         if len(numbers) not in (0, len(columns)):
             raise ValueError(f"row {row} has {len(numbers)} numbers for {len(columns)} columns")
         for (key, after, metric, unit), number in zip(
@@ -149,11 +156,19 @@ def _cells(block: Mapping[str, Any], flags: Mapping[str, str]) -> Iterator[Publi
                 *_number(number),
                 block["setting"],
                 flags.get(cell, ""),
+                _step({**block, "amount": amount, "series": after.removeprefix(", ")}),
             )
 
 
+def _step(entry: Mapping[str, Any]) -> AmountStep | None:
+    """The place on a curve that a block or a row gives; None without an amount."""
+    if entry.get("amount") is None:
+        return None
+    return AmountStep(float(entry["amount"]), entry["axis"], entry.get("series", ""))
+
+
 def _number(value: float | str) -> tuple[float | None, float | None, float | None]:
-    """(value, low, high) of a published number; the spread is None where there is none."""
+    """(value, low, high) of a published number; low and high are None if no spread is given."""
     if isinstance(value, int | float):
         return float(value), None, None
     if not value:
@@ -236,7 +251,7 @@ def _measure(
     stand_in: str,
     columns: Mapping[str, str],
 ) -> Measure:
-    """A row of a published cell, or, with `arm`, `metric` and `unit`, of one of our own."""
+    """A row for a published cell, or, with `arm`, `metric` and `unit`, for a cell of our own."""
     name = entry["cell"]
     if "arm" in entry and name in cells:
         raise ValueError(f"row {name} is a published cell, it has an arm already")
@@ -244,7 +259,11 @@ def _measure(
     if "arm" not in entry and (unknown := [c for c in meant if c not in cells]):
         raise ValueError(f"row {unknown[0]} is no published cell")
     cell = cells.get(name) or PublishedCell(
-        name, entry.get("arm", ""), entry.get("metric", ""), entry.get("unit", "")
+        name,
+        entry.get("arm", ""),
+        entry.get("metric", ""),
+        entry.get("unit", ""),
+        step=_step(entry),
     )
     return Measure(
         cell,
@@ -256,7 +275,7 @@ def _measure(
 
 
 def _repeated(entry: Mapping[str, Any], lists: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """An entry once for every combination of the lists that its `for` names."""
+    """An entry once for every combination of the lists named in its `for`."""
     plain = {k: v for k, v in entry.items() if k != "for"}
     wanted = _listed(entry.get("for", []))
     choices = [
@@ -278,11 +297,7 @@ def _filled(value: Any, names: Mapping[str, Any]) -> Any:
     whole = NAME.fullmatch(value)
     if whole and whole[1] in names:
         return names[whole[1]]
-    return NAME.sub(lambda m: _text(names[m[1]]) if m[1] in names else m[0], value)
-
-
-def _text(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return NAME.sub(lambda m: exact(names[m[1]]) if m[1] in names else m[0], value)
 
 
 def _listed(value: Any) -> tuple[Any, ...]:

@@ -1,4 +1,4 @@
-"""What a study file says, once it is read."""
+"""The content of a study file."""
 
 from __future__ import annotations
 
@@ -7,12 +7,22 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 NEEDED = "needed"
-"""As `per_class` of a synthetic set: as many images as the arms that draw from it need."""
+"""Value of `per_class` for a synthetic set: as many images as the arms need that use it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class AmountStep:
+    """The place of a cell on a curve: the `amount` along its axis, in units of `axis`, and the line
+    that it lies on ("" where there is one line)."""
+
+    amount: float
+    axis: str
+    series: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
 class PublishedCell:
-    """One number of a published table, or a place for one of ours (`published` is then None)."""
+    """One number of a published table, or a cell of our own (`published` is then None)."""
 
     id: str
     arm: str
@@ -22,15 +32,17 @@ class PublishedCell:
     published: float | None = None
     low: float | None = None
     high: float | None = None
-    """The published spread, in the same unit; None where the paper gives none."""
+    """The published spread, in the same unit; None if the paper gives none."""
     setting: str = ""
     flag: str = ""
-    """What is doubtful about the published number, as a sentence."""
+    """One sentence on what is doubtful about the published number."""
+    step: AmountStep | None = None
+    """Its place on a curve; None if its arm is not a step of an amount."""
 
 
 @dataclasses.dataclass(frozen=True)
 class StudyPart:
-    """A run that a scale is made of; "@role" as a value stands for a part before it."""
+    """One run of a scale. A value "@role" stands for the run of an earlier part."""
 
     role: str
     kind: str
@@ -39,7 +51,7 @@ class StudyPart:
 
 @dataclasses.dataclass(frozen=True)
 class Measure:
-    """Where our number of a cell comes from: `value` of the result of part `child`, less that of
+    """Where our number for a cell comes from: `value` in the result of part `child`, minus that of
     part `minus` if given."""
 
     cell: PublishedCell
@@ -51,8 +63,8 @@ class Measure:
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """Classifiers that are held against one control, paired on their predictions; `controls`
-    explain a gain, they are no mixes."""
+    """Classifiers that are compared with one control, paired by test image. `controls` are not
+    mixes; they could explain a gain."""
 
     control: str
     treatments: tuple[str, ...]
@@ -67,29 +79,29 @@ class Scale:
     summary: str
     data: str
     dataset: str
-    """The data set that it runs on; empty where the user has to name one."""
+    """The data set that it uses; empty if the user has to name one."""
     assumptions: tuple[str, ...]
     parts: tuple[StudyPart, ...]
     measures: tuple[Measure, ...]
     comparisons: tuple[Comparison, ...]
     columns: Mapping[str, str]
     """Column of the published table -> a word in the title of the data set that it is about; empty
-    where there is one column."""
+    for a table with one column."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Check:
-    """Published cells that say something about each other, by their ids."""
+    """Published cells, by their ids, that must agree with each other."""
 
     cells: tuple[str, ...] = ()
     x: tuple[float, ...] = ()
     """The place of every cell on the table's axis."""
     claim: Literal["", "rising", "falling"] = ""
-    """What the paper says of the values along x."""
+    """What the paper says about the values along x."""
     ends: tuple[str, ...] = ()
     """The two cells that the others are mixes of."""
     images: int = 0
-    """Test images behind every value; 0 where that is not known."""
+    """Test images behind every value; 0 if unknown."""
     difference: tuple[str, ...] = ()
     """A stated difference, and the cells before and after."""
 
@@ -109,3 +121,9 @@ class Study:
     cells: tuple[PublishedCell, ...]
     checks: tuple[Check, ...]
     scales: Mapping[str, Scale]
+
+    @property
+    def steps(self) -> dict[str, AmountStep]:
+        """The places on curves of all cells that have one, ours of every scale included, by id."""
+        measured = [m.cell for scale in self.scales.values() for m in scale.measures]
+        return {c.id: c.step for c in (*measured, *self.cells) if c.step is not None}

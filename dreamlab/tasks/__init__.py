@@ -1,5 +1,5 @@
-"""One module per kind of run: a generator that yields events. Modules are imported when their task
-is asked for."""
+"""One folder per kind of run. A task is a generator that yields events. Its module is imported when
+it is needed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Task = Callable[[TaskContext], Iterator[dict[str, Any]]]
 
 
 def find_task(kind: str) -> Task:
-    """The task of a kind of run. Raises TaskError for a kind that has none."""
+    """The task for a kind of run. Raises TaskError if there is none."""
     if kind not in TASKS:
         raise TaskError(
             f"There is no task for runs of kind {kind!r}; there are {', '.join(TASKS)}."

@@ -19,8 +19,8 @@ BF16_MUST_SAVE = 0.08
 
 
 def has_fast_bf16(device: torch.device) -> bool:
-    """Whether bf16 may pay here. A CPU without these instructions emulates it, five times slower
-    than fp32."""
+    """Whether bf16 may be faster here. A CPU without bf16 instructions emulates it, five times
+    slower than fp32."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device)[0] >= 8
     capabilities = torch.cpu.get_capabilities()
@@ -28,7 +28,7 @@ def has_fast_bf16(device: torch.device) -> bool:
 
 
 def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager[object]:
-    """Mixed precision for `bf16` and `fp16`, nothing for `fp32`."""
+    """Mixed precision for `bf16` and `fp16`; nothing for `fp32`."""
     if precision == "fp32":
         return contextlib.nullcontext()
     return torch.autocast(device.type, torch.float16 if precision == "fp16" else torch.bfloat16)

@@ -1,4 +1,4 @@
-"""What a task is given, and the two ways in which it ends early."""
+"""What a task is given, and the two exceptions with which it ends early."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ STAT_EVERY = 0.05
 
 
 class Stopped(Exception):
-    """Raised by a task after it has saved, because a stop was asked for."""
+    """Raised by a task after it has saved, because it was asked to stop."""
 
 
 class TaskError(ValueError):
-    """A run that cannot go on: one sentence for the page."""
+    """An error that ends a run. The message is one sentence for the user."""
 
 
 @dataclasses.dataclass
 class TaskContext:
-    """A run and the means it has been given.
+    """A run and the resources for it.
 
-    `device` is "cpu" or "cuda:0" (the worker sees the CUDA devices of its run and no other),
-    `threads` the CPU threads that torch already uses, `attempt` 1 for the first start and one more
-    for every resumption.
+    `device` is "cpu" or "cuda:0" (the worker sees only the CUDA devices of its run). `threads` is
+    the number of CPU threads that torch uses. `attempt` is 1 for the first start and increases with
+    every resumption.
     """
 
     run: Run
@@ -47,8 +47,8 @@ class TaskContext:
         return self.run.spec
 
     def stopping(self) -> bool:
-        """Whether a stop was asked for. Looks at the disk at most once in 50 ms: cheap enough for
-        every step."""
+        """Whether a stop was asked for. Looks at the disk at most once in 50 ms, so that it can be
+        called in every step."""
         now = time.monotonic()
         if not self._stopping and now - self._looked >= STAT_EVERY:
             self._looked = now
@@ -57,8 +57,7 @@ class TaskContext:
 
 
 def resize_message(made_at: int, size: int) -> dict[str, Any]:
-    """The event that says why synthetic images are not compared as they were made; sides in
-    pixels."""
+    """The event that says that synthetic images were resized; sides in pixels."""
     text = (
         f"The synthetic images were made at {made_at}x{made_at} pixels and resized to"
         f" {size}x{size}, the size of the real ones."

@@ -1,4 +1,4 @@
-"""The last task of a group: its children are done, their results become its own. No torch."""
+"""The last task of an experiment: collects the results of its children. No torch."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from dreamlab.tasks.context import TaskContext, TaskError
 
 
 def mix(ctx: TaskContext) -> Iterator[dict[str, Any]]:
-    """Yields the mix's result. Raises TaskError where a child is missing or has no result."""
+    """Yields the mix's result. Raises TaskError if a child is missing or has no result."""
     yield _result(ctx, lambda values: values["verdict"] is not None)
 
 
 def sweep(ctx: TaskContext) -> Iterator[dict[str, Any]]:
-    """Yields the sweep's result. Raises TaskError where a child is missing or has no result."""
+    """Yields the sweep's result. Raises TaskError if a child is missing or has no result."""
     yield _result(ctx, lambda values: values["best"] is not None)
 
 
 def study(ctx: TaskContext) -> Iterator[dict[str, Any]]:
-    """Yields the study's result. Raises TaskError where a child is missing or has no result."""
+    """Yields the study's result. Raises TaskError if a child is missing or has no result."""
     yield _result(ctx, lambda values: values["complete"])
 
 

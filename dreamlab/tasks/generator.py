@@ -1,4 +1,4 @@
-"""A trained generator: a network with its training's spec, written to and read from
+"""A trained generator: a network with the spec of its training, stored as
 `checkpoints/*.safetensors`."""
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ from dreamlab.tasks.context import TaskError
 
 @dataclasses.dataclass
 class TrainedGenerator:
-    """A network with all that sampling needs; images are image_size x image_size x channels in [-1,
-    1]. `classes` is how many can be drawn, 1 where it knows none."""
+    """A network with all that sampling needs. Images are image_size x image_size x channels in [-1,
+    1]. `classes` is the number of classes that can be sampled, 1 for a generator without classes.
+    """
 
     network: UNet
     spec: TrainSpec
@@ -67,7 +68,7 @@ class TrainedGenerator:
 
 
 def to_uint8(x: torch.Tensor) -> np.ndarray:
-    """(N, C, H, W) in [-1, 1], values outside clipped, as uint8 (N, H, W, C)."""
+    """(N, C, H, W) in [-1, 1] as uint8 (N, H, W, C); values outside are clipped."""
     scaled = (x.float() + 1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
     return scaled.permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
@@ -83,8 +84,8 @@ def from_uint8(images: torch.Tensor) -> torch.Tensor:
 
 
 def save_generator(run: Path, generator: TrainedGenerator, checkpoint: str = "") -> None:
-    """Writes a checkpoint that is kept, such as step-000400, or the last one; whole or not at
-    all."""
+    """Writes a kept checkpoint such as step-000400, or the last one. The file is complete or
+    absent."""
     tensors = {
         name: value.contiguous().cpu() for name, value in generator.network.state_dict().items()
     }
@@ -103,7 +104,7 @@ def save_generator(run: Path, generator: TrainedGenerator, checkpoint: str = "")
 
 def load_generator(run: Path, device: torch.device, checkpoint: str = "") -> TrainedGenerator:
     """Reads a kept checkpoint of a run directory, such as step-000400, or the last one. Raises
-    TaskError with one sentence where that cannot be done."""
+    TaskError with one sentence if that fails."""
     path = checkpoints.path_of(run, checkpoint)
     name = f"{run.name}/{path.parent.name}/{path.name}"
     if not path.exists():
@@ -145,7 +146,7 @@ def _absent(run: Path, checkpoint: str) -> str:
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-    """Metadata and tensors of a file; TaskError where it is truncated or something else."""
+    """Metadata and tensors of a file. Raises TaskError if it is truncated or not such a file."""
     try:
         with safe_open(path, framework="pt") as file:
             return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}

@@ -1,4 +1,4 @@
-"""How many CPU threads a training uses while others want the cores."""
+"""How many CPU threads a training uses while other programs use the CPU."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import torch
 
 
 class ThreadChoice:
-    """Uses fewer threads while others want the cores: oneDNN's threads wait for each other by
-    spinning, so that a busy browser beside a training with all threads slows it three- to tenfold,
+    """Uses fewer threads while other programs use the CPU. oneDNN's threads wait for each other by
+    spinning: a busy browser slows a training with all threads three- to tenfold, a training with
     one thread hardly at all.
 
-    One thread is tried once early, then whenever steps take longer than they did; all of them again
+    One thread is tried once early, then whenever steps become slower. All threads are tried again
     after a while.
     """
 
@@ -26,7 +26,7 @@ class ThreadChoice:
         self._best = float("inf")
 
     def record(self, seconds: float, clock: float) -> None:
-        """After every step: how long it took, and the time by a monotonic clock; sets torch's
+        """Call after every step with its duration and the time of a monotonic clock. Sets torch's
         number of threads."""
         if self.full == 1:
             return
@@ -44,7 +44,7 @@ class ThreadChoice:
             self._use(1 if self.now == self.full else self.full)
 
     def restore(self) -> None:
-        """All threads again, for what follows in this process."""
+        """Sets all threads again."""
         if self.now != self.full:
             self._use(self.full)
 
@@ -55,7 +55,7 @@ class ThreadChoice:
         usual = statistics.median(self._recent)
         self._trial -= 1
         if self._trial and seconds < usual:
-            return  # a first good step may be chance: one more
+            return  # a single good step may be chance: try one more
         self._trial = 0
         if seconds < self.BETTER * usual:
             self._recent.clear()

@@ -1,4 +1,4 @@
-"""Where to compute; nothing here touches a device before a task asks for it."""
+"""The torch device of a task. No device is used before a task asks for it."""
 
 from __future__ import annotations
 
@@ -18,6 +18,6 @@ def prepare(name: str) -> torch.device:
 
 
 def synchronise(device: torch.device) -> None:
-    """Waits for queued CUDA work; nothing on a CPU."""
+    """Waits for queued CUDA work; does nothing on a CPU."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

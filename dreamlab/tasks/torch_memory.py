@@ -1,4 +1,4 @@
-"""Memory of a device: how much was used, and errors that say there is too little."""
+"""Memory of a device: how much was used, and which errors mean that it is too small."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error of a device's or the host's allocator says that there is too little
+    """Whether an error of an allocator, of a device or of the host, means that there is too little
     memory."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
@@ -25,13 +25,13 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def release_memory(device: torch.device) -> None:
-    """Gives blocks that the allocator holds for later back to the device."""
+    """Returns unused blocks of the allocator to the device."""
     if device.type == "cuda":
         torch.cuda.empty_cache()
 
 
 def peak_memory_bytes(device: torch.device) -> int:
-    """Most memory held so far: of the CUDA device's allocator, or of this process."""
+    """Largest memory used so far: by the CUDA device's allocator, or by this process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     import resource  # not on Windows, where this project runs inside WSL

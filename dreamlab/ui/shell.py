@@ -8,28 +8,20 @@ import json
 from typing import Any
 
 import gradio as gr
+from markupsafe import Markup, escape
 
+from dreamlab.paths import ASSETS
 from dreamlab.service import RunRow, Service
 from dreamlab.store import disk_use
-from dreamlab.ui import html
 from dreamlab.ui.forms.spec_form import refused
-from dreamlab.ui.pages import data, fidelity, gallery, home, mix, runs, sample, studies, train
-from dreamlab.ui.theme import ASSETS
-from dreamlab.ui.view import QUIET, TABS, Pages, View, from_query
+from dreamlab.ui.render import part
+from dreamlab.ui.tabs import BY_NAME, BY_TITLE, TABS, of_kind
+from dreamlab.ui.view import QUIET, Pages, View, from_query
+from dreamlab.ui.words import time_left
 
+TEMPLATE = "shell.html"
 TICK = 0.7
 """Seconds between two looks at the store."""
-MODULES = {
-    "home": home,
-    "data": data,
-    "train": train,
-    "sample": sample,
-    "gallery": gallery,
-    "fidelity": fidelity,
-    "mix": mix,
-    "studies": studies,
-    "runs": runs,
-}
 HEAD = (
     '<script src="/look/app.js?v={stamp}"></script><link rel="icon" href="data:,"><meta'
     ' name="viewport" content="width=device-width, initial-scale=1">'
@@ -69,7 +61,8 @@ def css() -> str:
 def build(service: Service) -> gr.Blocks:
     """The whole dashboard as Blocks, ready to be mounted."""
     pages = Pages(service)
-    with gr.Blocks(title="DreamLab", analytics_enabled=False, fill_width=True) as demo:
+    demo = gr.Blocks(title="DreamLab", analytics_enabled=False, fill_width=True)
+    with demo:
         view, seen = gr.State(View()), gr.State({})
         boot = gr.Textbox(visible=False)
         pages.add(
@@ -79,9 +72,9 @@ def build(service: Service) -> gr.Blocks:
             lambda v: header(service.machine()),
         )
         with gr.Tabs(elem_id="tabs", selected="home") as tabs:
-            for name in TABS:
-                with gr.Tab(name.capitalize(), id=name, elem_id=f"page-{name}"):
-                    MODULES[name].create(pages, view, seen)
+            for tab in TABS:
+                with gr.Tab(tab.title, id=tab.name, elem_id=f"page-{tab.name}"):
+                    tab.create(pages, view, seen)
         pages.add("", gr.HTML("", elem_id="notice"), lambda v: (v.notice, v.undo), notice)
         pages.add(
             "",
@@ -90,7 +83,7 @@ def build(service: Service) -> gr.Blocks:
             lambda v: dock(service.active(), _thumbnail(service)),
         )
         locate = gr.HTML("", elem_id="address", elem_classes="bridge", js_on_load=LOCATE)
-        pages.add("", locate, lambda v: v.query(), lambda v: html.esc(v.query()))
+        pages.add("", locate, lambda v: v.query(), lambda v: escape(v.query()))
         bridge = gr.HTML("", elem_id="bridge", elem_classes="bridge", js_on_load=CONNECT)
         _wire(demo, pages, tabs, view, seen, boot, bridge)
     demo.queue(default_concurrency_limit=16, api_open=False)
@@ -107,8 +100,8 @@ def _wire(
         return {view: now, seen: known, **updates, **also}
 
     def on_load(asked: str) -> dict[Any, Any]:
-        facts = json.loads(asked or "{}")
-        now = from_query(str(facts.get("search", "")), str(facts.get("theme", "")))
+        page = json.loads(asked or "{}")
+        now = from_query(str(page.get("search", "")), str(page.get("theme", "")))
         return {**redraw(now, {}), tabs: gr.Tabs(selected=now.tab)}
 
     def on_tick(now: View, known: dict[Any, Any]) -> Any:
@@ -118,9 +111,8 @@ def _wire(
         return {seen: fresh, **updates}
 
     def on_tab(now: View, known: dict[Any, Any], event: gr.SelectData) -> dict[Any, Any]:
-        return redraw(
-            dataclasses.replace(now, tab=str(event.value).lower(), notice="", undo=""), known
-        )
+        tab = BY_TITLE[str(event.value)].name
+        return redraw(dataclasses.replace(now, tab=tab, notice="", undo=""), known)
 
     def on_action(now: View, known: dict[Any, Any], event: gr.EventData) -> dict[Any, Any]:
         data = {str(k): v for k, v in (event._data or {}).items()}
@@ -206,10 +198,12 @@ def open_run(pages: Pages, view: View, run: str, tab: str) -> View:
     """The page that shows a run: in the tab asked for, else in the one of its kind. Without a run,
     only the tab."""
     if not run:
-        return dataclasses.replace(view, tab=tab if tab in TABS else view.tab, notice="", undo="")
+        return dataclasses.replace(
+            view, tab=tab if tab in BY_NAME else view.tab, notice="", undo=""
+        )
     row = pages.service.row(run, disk=False)
-    if tab not in TABS:
-        tab = html.KIND_TAB.get(row.kind, "runs")
+    if tab not in BY_NAME:
+        tab = of_kind(row.kind)
         if row.kind == "classify":
             tab, run = ("mix", row.group) if row.group else ("runs", run)
     view = dataclasses.replace(view, tab=tab, notice="", undo="").at(tab, run)
@@ -221,38 +215,26 @@ def open_run(pages: Pages, view: View, run: str, tab: str) -> View:
 
 
 def _machine_key(service: Service) -> Any:
-    facts = service.machine()
-    return (facts["cores"], facts["device"], facts.get("bf16"), round(facts["memory_used"] / 1e8))
+    machine = service.machine()
+    memory = round(machine["memory_used"] / 1e8)
+    return (machine["cores"], machine["device"], machine.get("bf16"), memory)
 
 
-def header(facts: dict[str, Any]) -> str:
+def header(machine: dict[str, Any]) -> Markup:
     """Brand, what this machine has, the theme toggle. The tabs are laid over it."""
-    words = ""
-    if facts:
-        cores = f"{facts['cores']} CPU core{'s' if facts['cores'] != 1 else ''}"
-        device = cores if facts["device"] == "cpu" else f"{facts['device']}, {cores}"
-        bf16 = {"bf16": ", bf16 on", "fp32": ", bf16 off"}.get(str(facts.get("bf16")), "")
-        words = (
-            f"<span>{html.esc(device + bf16)}</span>"
-            f'<span class="wider">{facts["memory_used"] / 1e9:.1f} GB of'
-            f" {facts['memory_total'] / 1e9:.0f} GB</span>"
-        )
-    return (
-        '<div class="bar-in"><a class="brand" href="?tab=home" data-act="open"'
-        f' data-tab="home">Dream<i>Lab</i></a><div class="machine">{words}<button type="button"'
-        ' class="btn small" id="theme-toggle" aria-label="Light or'
-        ' dark">Theme</button></div></div>'
-    )
+    if not machine:
+        return part(TEMPLATE, "header")
+    cores = f"{machine['cores']} CPU core{'s' if machine['cores'] != 1 else ''}"
+    device = cores if machine["device"] == "cpu" else f"{machine['device']}, {cores}"
+    bf16 = {"bf16": ", bf16 on", "fp32": ", bf16 off"}.get(str(machine.get("bf16")), "")
+    used, total = machine["memory_used"] / 1e9, machine["memory_total"] / 1e9
+    words = {"device": device + bf16, "memory": f"{used:.1f} GB of {total:.0f} GB"}
+    return part(TEMPLATE, "header", words)
 
 
-def notice(view: View) -> str:
-    if not view.notice:
-        return ""
-    undo = html.button("Undo", "restore", small=True, id="undo", run=view.undo) if view.undo else ""
-    close = html.button("Close", "dismiss", small=True)
-    return (
-        f'<div class="notice" role="status"><span>{html.esc(view.notice)}</span>{undo}{close}</div>'
-    )
+def notice(view: View) -> Markup:
+    """One sentence about what was just done, with the way to undo it."""
+    return part(TEMPLATE, "notice", view.notice, view.undo)
 
 
 def _thumbnail(service: Service) -> str:
@@ -265,48 +247,15 @@ def _thumbnail(service: Service) -> str:
     return ""
 
 
-def dock(active: list[RunRow], thumbnail: str) -> str:
+def dock(active: list[RunRow], thumbnail: str) -> Markup:
     """What runs, how far it is, what waits, and the way to stop it. active: running first."""
-    picture = (
-        f'<span class="thumb"><img src="{html.esc(thumbnail)}" alt=""></span>' if thumbnail else ""
-    )
     if not active:
-        return f'<div class="dock">{picture}<span class="mut">Nothing runs.</span></div>'
-    first, waiting = active[0], [r for r in active[1:]]
-    tab = html.KIND_TAB.get(first.kind, "runs")
-    share = first.step / first.total if first.total else 0.0
+        return part(TEMPLATE, "dock", active, thumbnail=thumbnail)
+    first = active[0]
     count = (
         f"{first.step:,} of {first.total:,} {first.unit}"
         if first.total
         else (first.text or first.state)
     )
-    left = (
-        f", {html.clock(first.eta_seconds)} left"
-        if first.eta_seconds is not None and first.state == "running"
-        else ""
-    )
-    state = "" if first.state == "running" else f" {html.state_chip(first.state)}"
-    chips = "".join(
-        html.chip(f"{'queued' if r.state == 'queued' else r.state}: {r.kind} {r.name}")
-        for r in waiting[:3]
-    )
-    more = html.chip(f"{len(waiting) - 3} more") if len(waiting) > 3 else ""
-    stop = (
-        html.button(
-            "Stop" if first.kind == "import" else "Stop and keep",
-            "stop",
-            small=True,
-            id="dock-stop",
-            run=first.id,
-        )
-        if first.state != "stopping"
-        else ""
-    )
-    return (
-        f'<div class="dock">{picture}<a class="name run"'
-        f' href="?tab={tab}&amp;run={html.esc(first.id)}" data-act="open"'
-        f' data-run="{html.esc(first.id)}">'
-        f"{html.esc(first.kind)} {html.esc(first.name)}</a>{html.track(share)}<span class='mut'"
-        f" id='dock-count'>{html.esc(count + left)}</span>{state}{chips}{more}"
-        f'<span class="right">{stop}</span></div>'
-    )
+    left = time_left(first.eta_seconds) if first.state == "running" else ""
+    return part(TEMPLATE, "dock", active, count + left, thumbnail)

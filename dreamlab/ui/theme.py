@@ -5,15 +5,63 @@ from __future__ import annotations
 
 import functools
 import re
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-ASSETS = Path(__file__).resolve().parents[2] / "assets"
-THEMES = ("light", "dark")
+from dreamlab.paths import ASSETS
+
 SCALE = ("real", "mix-25", "mix-50", "mix-75", "synthetic")
 """The one colour scale: a mix lies between real and synthetic by its synthetic fraction."""
+
+GRADIO_COLOURS = {
+    "body_text_color_subdued": "var(--ink-3)",
+    "background_fill_primary": "var(--panel)",
+    "background_fill_secondary": "var(--sunken)",
+    "border_color_primary": "var(--line)",
+    "border_color_accent": "var(--line-2)",
+    "color_accent_soft": "var(--sunken)",
+    "block_background_fill": "transparent",
+    "block_border_color": "var(--line)",
+    "block_border_width": "0px",
+    "block_label_background_fill": "transparent",
+    "block_label_text_color": "var(--ink)",
+    "block_title_text_color": "var(--ink)",
+    "block_info_text_color": "var(--ink-3)",
+    "input_background_fill": "var(--panel)",
+    "input_background_fill_focus": "var(--panel)",
+    "input_border_color": "var(--line-2)",
+    "input_border_color_focus": "var(--focus)",
+    "input_placeholder_color": "var(--ink-3)",
+    "slider_color": "var(--ink)",
+    "checkbox_background_color": "var(--panel)",
+    "checkbox_background_color_selected": "var(--ink)",
+    "checkbox_border_color": "var(--line-2)",
+    "checkbox_border_color_selected": "var(--ink)",
+    "checkbox_label_background_fill": "transparent",
+    "checkbox_label_background_fill_selected": "transparent",
+    "checkbox_label_background_fill_hover": "var(--sunken)",
+    "checkbox_label_text_color": "var(--ink)",
+    "checkbox_label_text_color_selected": "var(--ink)",
+    "checkbox_label_border_color": "var(--line)",
+    "button_primary_background_fill": "var(--accent)",
+    "button_primary_background_fill_hover": "var(--accent)",
+    "button_primary_text_color": "var(--paper)",
+    "button_primary_text_color_hover": "var(--paper)",
+    "button_primary_border_color": "var(--accent)",
+    "button_secondary_background_fill": "var(--panel)",
+    "button_secondary_background_fill_hover": "var(--sunken)",
+    "button_secondary_text_color": "var(--ink)",
+    "button_secondary_text_color_hover": "var(--ink)",
+    "button_secondary_border_color": "var(--line-2)",
+    "panel_background_fill": "var(--panel)",
+    "panel_border_color": "var(--line)",
+    "link_text_color": "var(--ink)",
+    "link_text_color_hover": "var(--ink)",
+    "link_text_color_active": "var(--ink)",
+    "link_text_color_visited": "var(--ink)",
+}
+"""Gradio's names for colours, each one of ours; body and its text are set apart from these."""
 
 
 @functools.cache
@@ -73,59 +121,16 @@ def gradio_theme() -> Any:
         font=["Inter", "ui-sans-serif", "system-ui", "sans-serif"],
         font_mono=["ui-monospace", "JetBrains Mono", "monospace"],
     )
+    light, dark = palette("light"), palette("dark")
     both = {
-        "body_background_fill": f"var(--paper, {palette('light')['paper']})",
-        "body_text_color": f"var(--ink, {palette('light')['ink']})",
-        "body_text_color_subdued": "var(--ink-3)",
-        "background_fill_primary": "var(--panel)",
-        "background_fill_secondary": "var(--sunken)",
-        "border_color_primary": "var(--line)",
-        "border_color_accent": "var(--line-2)",
-        "color_accent_soft": "var(--sunken)",
-        "block_background_fill": "transparent",
-        "block_border_color": "var(--line)",
-        "block_border_width": "0px",
-        "block_label_background_fill": "transparent",
-        "block_label_text_color": "var(--ink)",
-        "block_title_text_color": "var(--ink)",
-        "block_info_text_color": "var(--ink-3)",
-        "input_background_fill": "var(--panel)",
-        "input_background_fill_focus": "var(--panel)",
-        "input_border_color": "var(--line-2)",
-        "input_border_color_focus": "var(--focus)",
-        "input_placeholder_color": "var(--ink-3)",
-        "slider_color": "var(--ink)",
-        "checkbox_background_color": "var(--panel)",
-        "checkbox_background_color_selected": "var(--ink)",
-        "checkbox_border_color": "var(--line-2)",
-        "checkbox_border_color_selected": "var(--ink)",
-        "checkbox_label_background_fill": "transparent",
-        "checkbox_label_background_fill_selected": "transparent",
-        "checkbox_label_background_fill_hover": "var(--sunken)",
-        "checkbox_label_text_color": "var(--ink)",
-        "checkbox_label_text_color_selected": "var(--ink)",
-        "checkbox_label_border_color": "var(--line)",
-        "button_primary_background_fill": "var(--accent)",
-        "button_primary_background_fill_hover": "var(--accent)",
-        "button_primary_text_color": "var(--paper)",
-        "button_primary_text_color_hover": "var(--paper)",
-        "button_primary_border_color": "var(--accent)",
-        "button_secondary_background_fill": "var(--panel)",
-        "button_secondary_background_fill_hover": "var(--sunken)",
-        "button_secondary_text_color": "var(--ink)",
-        "button_secondary_text_color_hover": "var(--ink)",
-        "button_secondary_border_color": "var(--line-2)",
-        "panel_background_fill": "var(--panel)",
-        "panel_border_color": "var(--line)",
-        "link_text_color": "var(--ink)",
-        "link_text_color_hover": "var(--ink)",
-        "link_text_color_active": "var(--ink)",
-        "link_text_color_visited": "var(--ink)",
+        **GRADIO_COLOURS,
+        "body_background_fill": f"var(--paper, {light['paper']})",
+        "body_text_color": f"var(--ink, {light['ink']})",
     }
     known = set(dir(theme)) | set(gr.themes.Base.set.__code__.co_varnames)
     values = dict(both)
     values |= {f"{name}_dark": value for name, value in both.items() if f"{name}_dark" in known}
-    dark = palette("dark")  # before our own styles are there, the page follows the system
+    # before our own styles are there, the page follows the system
     values["body_background_fill_dark"] = f"var(--paper, {dark['paper']})"
     values["body_text_color_dark"] = f"var(--ink, {dark['ink']})"
     return theme.set(

@@ -15,9 +15,9 @@ import gradio as gr
 
 from dreamlab.service import Refused, RunRow, Service
 from dreamlab.store.states import ACTIVE
-from dreamlab.ui import html
+from dreamlab.ui.render import macro
+from dreamlab.ui.tabs import BY_NAME
 
-TABS = ("home", "data", "train", "sample", "gallery", "fidelity", "mix", "studies", "runs")
 QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 """How every listener of ours is wired: no queue slot, no progress overlay, no public endpoint."""
 
@@ -62,7 +62,7 @@ def from_query(search: str, theme: str) -> View:
     """The view that an address names; unknown words are passed over."""
     asked = dict(urllib.parse.parse_qsl(search.lstrip("?")))
     tab = asked.get("tab", "").lower()
-    view = View(tab=tab if tab in TABS else "home", theme="dark" if theme == "dark" else "light")
+    view = View(tab=tab if tab in BY_NAME else "home", theme="dark" if theme == "dark" else "light")
     return view.at(view.tab, asked["run"]) if asked.get("run") else view
 
 
@@ -123,7 +123,7 @@ class Pages:
                         if isinstance(error, Refused)
                         else "This part cannot be shown; the terminal of DreamLab says why."
                     )
-                    updates[part.component] = f'<p class="refusal">{html.esc(sentence)}</p>'
+                    updates[part.component] = macro("refusal", sentence)
         return updates, seen
 
     def version_of(self, row: RunRow | None) -> Hashable:

@@ -97,7 +97,7 @@ def costs(size: int, channels: int, images: int = 16) -> dict[str, float]:
     import numpy as np
     import torch
 
-    from dreamlab.classifiers import CLASSIFIERS
+    from dreamlab.classifiers.registry import CLASSIFIERS
     from dreamlab.tasks.classify.training import Fit, Recipe
 
     torch.set_num_threads(1)

@@ -30,6 +30,7 @@ def lab() -> Iterator[Service]:
     with tempfile.TemporaryDirectory() as folder:
         service = Service(Path(folder) / "runs")
         service.start()
+        service.install_demo()
         try:
             yield service
         finally:

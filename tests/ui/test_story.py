@@ -216,7 +216,7 @@ def test_mix_to_its_verdict(page: Any, runs: Path) -> None:
     page.wait_for_selector("#mix-verdict .verdict[data-kind]", timeout=180_000)
     says(page, "#mix-verdict", r"points")
     says(page, "#mix-table", r"Real only\s+100\s+0")
-    says(page, "#mix-table", "generator saw")
+    says(page, "#mix-table", "generator trained on")
     page.wait_for_function(
         "() => document.querySelectorAll('#mix-chart .plotly .scatterlayer .point').length >= 9"
     )

@@ -11,7 +11,7 @@ import pytest
 
 from dreamlab import studies
 from dreamlab.store import RunStore
-from dreamlab.ui.pages.studies import published_rows
+from dreamlab.ui.parts.study_tables import published_rows
 from tests.evidence_helpers import finish, new_run
 from tests.ui.test_story import go, pick, says
 

@@ -1,1 +1,2 @@
-"""Images from elsewhere: layouts, pictures, limits, splits, and the set that is written."""
+"""Import of images from elsewhere: sources, limits, preprocessing, split, and the set that is
+written."""

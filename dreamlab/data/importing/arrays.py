@@ -1,9 +1,7 @@
-"""Imports whose pictures are rows of arrays: an .npz, read row by row, and data sets in the layout
-that torchvision gives them."""
+"""Source of an import: an .npz, whose images are rows of arrays. It is read row by row."""
 
 from __future__ import annotations
 
-import re
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,13 +9,10 @@ from typing import IO
 
 import numpy as np
 
-from dreamlab.data import catalog
 from dreamlab.data.imageset import DataError
 from dreamlab.data.importing.class_folders import LeftOut, Listing, natural
 from dreamlab.data.importing.limits import Limits
-from dreamlab.data.importing.pictures import Raw, Unusable
-from dreamlab.data.importing.sources import Fetch, FolderSource, ListedSource, Source, ZipSource
-from dreamlab.data.readers import MARKERS
+from dreamlab.data.importing.source import Fetch, Source
 
 KEYS = (
     ("x_train", "y_train", "x_test", "y_test"),
@@ -29,74 +24,10 @@ ACCEPTED = (
     "x_train, y_train, x_test, y_test or images, labels (or x, y; arr_0, arr_1): uint8 images (N,"
     " H, W), (N, H, W, 3) or (N, 3, H, W)"
 )
-FLOWERS = "flowers-102"
-DOWNLOADS = ("mnist", "fashion_mnist", "cifar10", "flowers102")
-"""Data sets that torchvision downloads, as torchvision:NAME."""
-HUB_NAME = re.compile(r"(?!.*\.\.)[\w.-]+/[\w.-]+")
-
-
-def is_download(source: str) -> bool:
-    """Whether a source names something to download instead of a path."""
-    return source.partition(":")[0] in ("torchvision", "huggingface")
-
-
-def check_source(source: str) -> None:
-    """Raises DataError where an import could not even begin; no network is asked and no image
-    read."""
-    scheme, _, name = source.partition(":")
-    if scheme == "torchvision" and name not in DOWNLOADS:
-        raise DataError(
-            f"From (--from): {source} is not known; there are"
-            f" torchvision:{', torchvision:'.join(DOWNLOADS)}."
-        )
-    if scheme == "huggingface" and not HUB_NAME.fullmatch(name):
-        raise DataError(
-            f"From (--from): {source} cannot be used; it must be huggingface:OWNER/NAME."
-        )
-    if scheme == "huggingface" and Path(name).exists():
-        raise DataError(
-            f"From (--from): {name} is a folder here, not a name on the hub: give it without"
-            " huggingface:."
-        )
-    if not is_download(source):
-        _path(source)
-
-
-def _path(source: str) -> Path:
-    """The folder or file of a source. Raises DataError where there is none, or a file that is
-    neither ZIP nor .npz."""
-    try:
-        path = Path(source).expanduser()
-        there = path.exists()
-    except (OSError, ValueError, RuntimeError):  # a name too long, with a zero, or of nobody's home
-        there = False
-    if not there:
-        raise DataError(
-            f"From (--from): {source!r} does not exist; give a folder of class folders, a ZIP or an"
-            " .npz file."
-        )
-    if not path.is_dir() and not (path.is_file() and zipfile.is_zipfile(path)):
-        what = (
-            "is empty"
-            if path.is_file() and not path.stat().st_size
-            else "is no folder, no whole ZIP and no whole .npz file"
-        )
-        raise DataError(
-            f"From (--from): {path.name} {what}; unpack other archives and give the folder."
-        )
-    return path
-
-
-def open_source(source: str, limits: Limits | None = None) -> Source:
-    """A folder, ZIP or .npz by its path. Raises DataError with what is wrong with it as a whole."""
-    path, limits = _path(source), limits or Limits()
-    if path.is_dir():
-        return open_known(path) or FolderSource(path, limits)
-    return NpzSource(path, limits) if path.suffix.lower() == ".npz" else ZipSource(path, limits)
 
 
 class _Rows:
-    """The rows of one uint8 array inside an .npz, read forward, in the memory of one row."""
+    """The rows of one uint8 array inside an .npz, read from first to last, one row in memory."""
 
     def __init__(self, archive: zipfile.ZipFile, key: str, file: str, limits: Limits):
         self._name, self._at = f"{file}: {key}", 0
@@ -121,11 +52,7 @@ class _Rows:
         )
         h, w = self._shape[1:] if self.channels_first else self._shape[:2]
         self.size = min(h, w), max(h, w)
-        if h * w > limits.pixels or h * w == 0:
-            raise DataError(
-                f"{self._name} holds images of {w}x{h} pixels; 1 to {limits.pixels:,} pixels are"
-                " taken."
-            )
+        limits.check_row_size(self._name, w, h)
 
     def __getitem__(self, row: int) -> np.ndarray:
         try:
@@ -146,7 +73,7 @@ class _Rows:
 
 
 class NpzSource(Source):
-    """Images and labels of an .npz; class names from an array `classes`, where it has one."""
+    """Images and labels of an .npz. Class names come from an array `classes`, if there is one."""
 
     def __init__(self, file: Path, limits: Limits):
         try:
@@ -174,12 +101,9 @@ class NpzSource(Source):
                 f" {ACCEPTED}."
             )
         self._parts = [_Rows(self._zip, key, file.name, limits) for key in keys[::2]]
-        labels = [self._small(key, file.name, limits.files) for key in keys[1::2]]
+        labels = [self._small(key, file.name, limits, limits.files) for key in keys[1::2]]
         total = sum(part.count for part in self._parts)
-        if total > limits.files:
-            raise DataError(
-                f"{file.name} holds {total:,} images; at most {limits.files:,} are taken."
-            )
+        limits.check_rows(file.name, total)
         for key, part, y in zip(keys[1::2], self._parts, labels, strict=True):
             if y.shape not in ((part.count,), (part.count, 1)):
                 raise DataError(
@@ -190,7 +114,9 @@ class NpzSource(Source):
                 raise DataError(
                     f"{file.name}: {key} is {y.dtype}; labels are whole numbers or names."
                 )
-        names = self._small("classes", file.name, limits.classes) if "classes" in held else None
+        names = (
+            self._small("classes", file.name, limits, limits.classes) if "classes" in held else None
+        )
         left = LeftOut()
         rows, found, classes = _numbered(
             np.concatenate([y.reshape(-1) for y in labels]), names, left
@@ -201,12 +127,11 @@ class NpzSource(Source):
         super().__init__(Listing(file.stem, shown, found, test, classes, split), left)
         self._rows = rows
 
-    def _small(self, key: str, file: str, most: int) -> np.ndarray:
-        """An array of labels or names, whose header is looked at before it is read."""
+    def _small(self, key: str, file: str, limits: Limits, count: int) -> np.ndarray:
+        """Reads an array of labels or names, after its header has been checked."""
         with self._zip.open(key + ".npy") as stream:
             shape, _, dtype = _header(stream, f"{file}: {key}")
-        if int(np.prod(shape, dtype=object)) * dtype.itemsize > 4096 * most:
-            raise DataError(f"{file}: {key} has shape {shape} of {dtype}, too much for labels.")
+        limits.check_labels(f"{file}: {key}", shape, dtype, count)
         with self._zip.open(key + ".npy") as stream:
             return np.lib.format.read_array(stream, allow_pickle=False)
 
@@ -224,7 +149,7 @@ class NpzSource(Source):
 
 
 class _Numbered(Sequence[str]):
-    """Names of the rows of a long array, made when they are asked for."""
+    """Names of the rows of a long array, made on demand."""
 
     def __init__(self, rows: np.ndarray):
         self._rows = rows
@@ -255,7 +180,7 @@ def _header(stream: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.dty
 def _numbered(
     y: np.ndarray, names: np.ndarray | None, left: LeftOut
 ) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-    """(rows that have a class, its number, names of the classes) of labels that are numbers or
+    """(rows that have a class, their class numbers, class names), from labels that are numbers or
     names."""
     if y.dtype.kind == "U":
         values, found = np.unique(y, return_inverse=True)
@@ -273,79 +198,3 @@ def _numbered(
         if c not in values:
             left.add(str(names[c]) if names is not None else "", "class without images")
     return rows, found.astype(np.int64), shown
-
-
-def open_known(folder: Path) -> Source | None:
-    """A folder in torchvision's layout of MNIST, Fashion-MNIST, CIFAR-10 or Flowers 102; None where
-    it is none of them.
-
-    Raises DataError where it is one of them, and not whole.
-    """
-    for flowers in (folder / FLOWERS, folder):
-        if all((flowers / part).exists() for part in ("jpg", "imagelabels.mat", "setid.mat")):
-            return _flowers(flowers)
-    for name in ("fashion_mnist", "mnist", "cifar10"):
-        markers = [
-            m for m in MARKERS[name] if name != "fashion_mnist" or m.startswith("FashionMNIST/")
-        ]
-        if any((folder / marker).is_file() for marker in markers):
-            return _official(catalog.load(name, str(folder)))
-    return None
-
-
-def _official(data: catalog.DataSet) -> Source:
-    """A named data set with the split that it was published with."""
-    n, total = len(data.train_labels), len(data.train_labels) + len(data.test_labels)
-    labels = np.concatenate([data.train_labels, data.test_labels])
-    listing = Listing(
-        data.info.title,
-        [f"image {i}" for i in range(total)],
-        labels,
-        np.arange(total) >= n,
-        data.info.classes,
-        "the official one",
-        data.info.mirror,
-    )
-    return ListedSource(
-        listing, LeftOut(), lambda i: data.train_images[i] if i < n else data.test_images[i - n]
-    )
-
-
-def _flowers(folder: Path) -> Source:
-    """Oxford 102 Flowers as published: 1,020 images for training, 1,020 for validation (trained on
-    here), 6,149 for the test."""
-    import scipy.io
-
-    try:
-        labels = (
-            scipy.io.loadmat(str(folder / "imagelabels.mat"), squeeze_me=True)["labels"].astype(
-                np.int64
-            )
-            - 1
-        )
-        parts = scipy.io.loadmat(str(folder / "setid.mat"), squeeze_me=True)
-        train, test = np.concatenate([parts["trnid"], parts["valid"]]) - 1, parts["tstid"] - 1
-        chosen = np.concatenate([np.sort(train), np.sort(test)]).astype(np.int64)
-        found = labels[chosen]
-    except Exception as error:  # the reader of these tables raises what it likes
-        raise DataError(
-            f"{folder} does not hold the tables of Oxford 102 Flowers: {error}."
-        ) from None
-    names = [f"jpg/image_{i + 1:05d}.jpg" for i in chosen]
-
-    def read(row: int) -> Raw:
-        try:
-            return (folder / names[row]).read_bytes()
-        except OSError:
-            raise Unusable("unreadable") from None
-
-    shown = tuple(str(c + 1) for c in range(102))
-    listing = Listing(
-        "Oxford 102 Flowers",
-        names,
-        found,
-        np.arange(len(chosen)) >= len(train),
-        shown,
-        "the official one",
-    )
-    return ListedSource(listing, LeftOut(), read)

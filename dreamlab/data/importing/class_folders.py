@@ -1,5 +1,4 @@
-"""What the names of files say: class folders, and which of them are for training and which for the
-test. No file is read."""
+"""Class folders: classes and split from the names of files. No image is read here."""
 
 from __future__ import annotations
 
@@ -9,7 +8,7 @@ import dataclasses
 import io
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -19,16 +18,16 @@ TRAIN, VALIDATION, TEST = ("train", "training"), ("val", "valid", "validation"),
 PARTS = {name: part for part, names in enumerate((TRAIN, VALIDATION, TEST)) for name in names}
 NO_CLASS = "not in a class folder"
 SYSTEM = re.compile(r"(^|/)(\.|__MACOSX/|Thumbs\.db$|desktop\.ini$)", re.IGNORECASE)
-"""Hidden files, and those that operating systems leave behind."""
+"""Hidden files, and files that operating systems create."""
 PICTURE = re.compile(r"\.(png|jpe?g|gif|bmp|webp|tiff?|p[bgpn]m)$", re.IGNORECASE)
 ARCHIVE = re.compile(r"\.(zip|tar|tgz|gz|bz2|xz|7z|rar|npz)$", re.IGNORECASE)
 CARD, TABLE = "card.json", "labels.csv"
 TOLD = 200
-"""Files that are named one by one in a report; beyond, they are only counted."""
+"""Most files that a report names one by one; the others are counted."""
 
 
 class LeftOut:
-    """What an import does not take, and why."""
+    """Files that an import leaves out, and why."""
 
     def __init__(self) -> None:
         self.counts: collections.Counter[str] = collections.Counter()
@@ -37,7 +36,7 @@ class LeftOut:
     def add(self, file: str, reason: str, count: int = 1) -> None:
         self.counts[reason] += count
         if len(self.files) < TOLD:
-            # names of files are bytes: what is no text shall not break a page
+            # file names are bytes: one that is not text must not break a page
             self.files.append({"file": file.encode("utf-8", "replace").decode(), "reason": reason})
 
     def __str__(self) -> str:
@@ -49,8 +48,8 @@ class LeftOut:
 
 @dataclasses.dataclass(frozen=True)
 class Listing:
-    """What a source holds, before a pixel is read: for each picture its name, class, and whether it
-    is kept for the test."""
+    """What a source holds, before any image is read: for each image its name, its class, and
+    whether it belongs to the test part."""
 
     title: str
     names: Sequence[str]
@@ -58,9 +57,9 @@ class Listing:
     test: np.ndarray
     classes: tuple[str, ...]
     split: str
-    """Where the split comes from; empty where the source has none."""
+    """Where the split comes from; empty if the source has none."""
     mirror: bool = True
-    """False where it is known that a mirrored image is no longer one of its class."""
+    """False if it is known that a mirrored image does not keep its class."""
 
 
 def listed(
@@ -73,9 +72,9 @@ def listed(
     """The class folders among relative POSIX `names`: the training part first, then by class and
     name.
 
-    A class is the first folder, or the first below train/ and test/ (or val/). `folders` are all
-    folders, so that an empty class is noticed; `read` gives the contents of a card.json or
-    labels.csv beside the class folders. Raises DataError where there are none.
+    A class is the first folder, or the first folder below train/ and test/ (or val/). `folders` are
+    all folders, so that an empty class is noticed. `read` returns the content of a card.json or
+    labels.csv beside the class folders. Raises DataError if there are no class folders.
     """
     names = sorted(names)
     top = _common_folder(names)
@@ -102,14 +101,8 @@ def listed(
             f"{title} holds no class folders: put the images of each class into a folder of its"
             " own, such as cat/1.png and dog/1.png."
         )
-    for folder in sorted(folders):
-        inner = folder[len(top) :].split("/") if folder.startswith(top) else []
-        if (
-            len(inner) == depth + 1
-            and inner[-1] not in numbers
-            and (not parts or inner[0].lower() in parts)
-        ):
-            left.add(folder + "/", "class without images")
+    for folder in _empty_classes(folders, top, parts, numbers):
+        left.add(folder + "/", "class without images")
     chosen, marks, split = (
         np.array(kept, np.int64),
         np.array(test, bool),
@@ -127,13 +120,25 @@ def listed(
     )
 
 
+def _empty_classes(
+    folders: Iterable[str], top: str, parts: Mapping[str, bool], known: Collection[str]
+) -> Iterator[str]:
+    """The class folders, sorted, whose name is not among the classes with images."""
+    for folder in sorted(folders):
+        inner = folder[len(top) :].split("/") if folder.startswith(top) else []
+        depth = 2 if parts else 1
+        in_part = not parts or (bool(inner) and inner[0].lower() in parts)
+        if len(inner) == depth and inner[-1] not in known and in_part:
+            yield folder
+
+
 def natural(name: str) -> tuple[int, int, str]:
-    """Sorts numbers by value and before words."""
+    """Sort key: numbers by value, before words."""
     return (0, int(name), name) if name.isascii() and name.isdigit() else (1, 0, name.casefold())
 
 
 def _common_folder(names: Sequence[str]) -> str:
-    """The folders that everything lies in and that are no class themselves, as "a/b/", or ""."""
+    """The folders around all class folders, as "a/b/", or ""."""
     top = ""
     while True:
         inner = [n[len(top) :] for n in names if n.startswith(top)]
@@ -149,20 +154,20 @@ def _common_folder(names: Sequence[str]) -> str:
 
 
 def _parts(paths: Iterable[list[str]]) -> dict[str, bool]:
-    """Top folder -> whether it is the test part, where there are a training and a test part with
+    """Top folder -> whether it is the test part, if there is both a training and a test part with
     class folders."""
     tops = {p[0].lower() for p in paths if len(p) >= 3}
     found = {PARTS[t]: t for t in sorted(tops) if t in PARTS}
     if 0 not in found or len(found) < 2:
         return {}
-    # with a test part of its own, val/ is for training: what is set aside for validation is chosen
-    # by each run
+    # if there is a test part, val/ counts as training: each run sets its own validation images
+    # aside
     return {name: part == 2 or (part == 1 and 2 not in found) for part, name in found.items()}
 
 
 def _table_split(table: bytes, files: list[str]) -> tuple[np.ndarray, str]:
-    """The split of a labels.csv with columns `file` and `split` (or one that ends in _split), where
-    it has one."""
+    """The split of a labels.csv with columns `file` and `split` (or one that ends in _split), if
+    there is one."""
     rows = csv.DictReader(io.StringIO(table.decode("utf-8", "replace")))
     column = next((c for c in rows.fieldnames or () if c == "split" or c.endswith("_split")), "")
     none = np.zeros(len(files), bool)
@@ -180,8 +185,8 @@ def _table_split(table: bytes, files: list[str]) -> tuple[np.ndarray, str]:
 
 
 def _named_by(card: bytes | None) -> tuple[list[str], list[str]]:
-    """Folders and class names as the card of an exported set pairs them; two empty lists where the
-    file is no such card: any folder of images may hold a card.json of somebody else's."""
+    """Folders and class names of an exported set, from its card. Two empty lists if the file is not
+    such a card; any folder may hold some other card.json."""
     try:
         value = json.loads(card) if card else None
     except ValueError:
@@ -197,7 +202,7 @@ def _named_by(card: bytes | None) -> tuple[list[str], list[str]]:
 
 
 def _class_order(found: list[str], card: bytes | None) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Order and names of class folders: those of the card of an exported set, else numbers and then
+    """Folders and class names in order: as in the card of an exported set, else numbers before
     words."""
     folders, shown = _named_by(card)
     if folders and set(found) <= set(folders):

@@ -1,4 +1,4 @@
-"""One picture from anywhere as a square uint8 array, or the reason why it cannot be used."""
+"""Decodes one image of any format to a square uint8 array, or says why it cannot be used."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from dreamlab.data.importing.limits import Limits
 
 Raw = bytes | np.ndarray | Image.Image
-"""A file's bytes, a uint8 array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), or a picture that
-something else has opened."""
+"""Bytes of a file, a uint8 array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), or an image that Pillow
+has opened."""
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
 MOVING = {"PNG", "GIF", "WEBP", "TIFF"}
-"""Formats whose further frames are other pictures; the second frame of a telephone's JPEG is a
-thumbnail or the like."""
+"""Formats in which further frames are further images. (The second frame of a phone's JPEG is a
+thumbnail.)"""
 DEEP_GREY = {"I", "I;16", "I;16L", "I;16B", "I;16N"}
-MIN_SIDE = 4
 RULES = {
     "resampling": "bicubic with antialiasing",
     "orientation": "as EXIF says",
@@ -27,16 +26,17 @@ RULES = {
     "grey_of_16_bits": "divided by 257",
     "border": "black",
 }
-"""What is done to every picture, for the card."""
+"""What is done to every image; written into the card."""
 
 
 class Unusable(ValueError):
-    """A picture that is left out; the text is the reason, the same for all of its sort."""
+    """An image that is left out. The text is the reason; images left out for the same reason have
+    the same text."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Preparation:
-    """How pictures are made alike: `size` pixels a side, `fit` crop, pad or stretch, grey or
+    """How all images get the same form: `size` pixels a side; `fit` crop, pad or stretch; grey or
     colour."""
 
     size: int
@@ -49,14 +49,15 @@ class Preparation:
         return 1 if self.grey else 3
 
     def __call__(self, raw: Raw) -> np.ndarray:
-        """uint8 (size, size, channels). Raises Unusable, whatever the input."""
+        """The image as uint8 (size, size, channels). Raises Unusable, and nothing else, for any
+        input."""
         if isinstance(raw, np.ndarray) and raw.shape == (self.size, self.size, self.channels):
             return raw
         try:
             return self._made(raw)
         except Unusable:
             raise
-        except Exception as error:  # decoders of damaged data raise anything
+        except Exception as error:  # a decoder may raise any error for damaged data
             if isinstance(error, MemoryError):
                 raise Unusable("too many pixels") from None
             cut = (
@@ -76,17 +77,17 @@ class Preparation:
 
 
 def size_of(raw: Raw) -> tuple[int, int] | None:
-    """(shorter, longer) side from the header alone; None where this is no usable picture."""
+    """(shorter, longer) side, from the header alone; None if it is not a usable image."""
     try:
         picture = _opened(raw, Limits(), 0)
-    except Exception:  # what is wrong is said when it is read whole
+    except Exception:  # the reason is given when it is decoded
         return None
     return min(picture.size), max(picture.size)
 
 
 def _opened(raw: Raw, limits: Limits, enough: int) -> Image.Image:
-    """The picture with its header read. Pixels beyond what `enough` a side needs may be left
-    undecoded (JPEG)."""
+    """The image with its header read. A large JPEG may be decoded at a reduced size of at least
+    `enough` pixels a side."""
     if isinstance(raw, np.ndarray):
         picture = Image.fromarray(raw[..., 0] if raw.ndim == 3 and raw.shape[2] == 1 else raw)
     elif isinstance(raw, bytes):
@@ -100,10 +101,8 @@ def _opened(raw: Raw, limits: Limits, enough: int) -> Image.Image:
             raise Unusable("not an image") from None
     else:
         picture = raw
-    if picture.width * picture.height > limits.pixels:
-        raise Unusable("too many pixels")
-    if min(picture.size) < MIN_SIDE:
-        raise Unusable(f"smaller than {MIN_SIDE} pixels")
+    if reason := limits.refused_size(*picture.size):
+        raise Unusable(reason)
     if picture.format in MOVING and getattr(picture, "n_frames", 1) > 1:
         raise Unusable("animated, or of several pages")
     if enough:
@@ -112,8 +111,8 @@ def _opened(raw: Raw, limits: Limits, enough: int) -> Image.Image:
 
 
 def _eight_bits(picture: Image.Image) -> Image.Image:
-    """Without transparency, palette and depth. Raises Unusable for a mode that has no one meaning
-    as a picture."""
+    """The image in 8 bits, without transparency or palette. Raises Unusable for a mode that has no
+    clear meaning."""
     if picture.mode in DEEP_GREY:
         values = np.asarray(picture).astype(np.int64)
         if values.min() < 0 or values.max() > 65535:

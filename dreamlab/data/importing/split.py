@@ -1,5 +1,4 @@
-"""Which imported images are trained on and which are kept for the test, and which are there twice.
-Pure."""
+"""Splits imported images into training and test part, and finds duplicates. Functions of arrays."""
 
 from __future__ import annotations
 
@@ -10,7 +9,7 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True)
 class Arranged:
-    """Sorted positions of the training and of the test images, what is left out by its reason, and
+    """Sorted positions of the training and test images; the images left out by reason;
     two counts."""
 
     train: np.ndarray
@@ -19,18 +18,18 @@ class Arranged:
     duplicates: int
     """Images with the same pixels as an earlier one."""
     overlapping: int
-    """Images of the training part that are test images as well."""
+    """Training images that are test images as well."""
 
 
 def arranged(
     labels: np.ndarray, test: np.ndarray, digests: np.ndarray, share: float | None, seed: int
 ) -> Arranged:
-    """labels (N,), test (N,) bool, digests (N,) equal for equal pixels.
+    """Splits images. labels (N,); test (N,) bool; digests (N,), equal for equal pixels.
 
-    With `share` None the split is the one that `test` says: test images stay, training images that
-    are test images too or that occur earlier in the training part are left out. Otherwise
-    duplicates are left out first and `share` of every class, at least one image, is drawn for the
-    test. A class may end with no images in a part; who asked decides what that means.
+    With `share` None the split is given by `test`. Training images that are test images too, or
+    that occur earlier in the training part, are left out. Otherwise duplicates are left out first,
+    and `share` of every class, at least one image, is drawn for the test part. A class may end
+    without images in a part; the caller decides what that means.
     """
     here = np.arange(len(labels))
     held_out = here[test] if share is None else here[:0]
@@ -51,7 +50,7 @@ def arranged(
 
 
 def _drawn(pool: np.ndarray, labels: np.ndarray, share: float, seed: int) -> np.ndarray:
-    """`share` of every class, at least one image and never all of them where there are two."""
+    """`share` of every class: at least one image, and never all if there are two."""
     chosen = [pool[:0]]
     for c in np.unique(labels):
         members = pool[labels == c]
@@ -61,8 +60,8 @@ def _drawn(pool: np.ndarray, labels: np.ndarray, share: float, seed: int) -> np.
 
 
 def match_class(name: str, classes: tuple[str, ...]) -> int:
-    """The class of this name, whatever its case, else the one of this number; -1 where there is
-    none."""
+    """Number of the class with this name (upper or lower case), else of the class with this number;
+    -1 if there is none."""
     plain = [_plain(c) for c in classes]
     if _plain(name) in plain:
         return plain.index(_plain(name))

@@ -1,20 +1,18 @@
-"""An import: pictures of any source made alike, without duplicates, split, and written as an image
-set with a card.
+"""The import itself: images are decoded, made alike, checked for duplicates, split, and written as
+an image set with a card.
 
-Only one batch of pictures and a few bytes for each image are held in memory. The set appears whole
-or not at all: the images lie in a scratch file while they are decoded, and the card, without which
-a folder is no data set, is written last.
+Memory holds one batch of images and a few bytes per image. The set is complete or absent: decoded
+images go to a scratch file, and the card, without which a folder is not a data set, is written
+last.
 """
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import hashlib
 import os
 import time
 from collections.abc import Generator, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -22,16 +20,17 @@ import numpy as np
 
 from dreamlab.data import catalog, imageset
 from dreamlab.data.imageset import DataError
+from dreamlab.data.importing.decoding import decoded
 from dreamlab.data.importing.limits import Limits
-from dreamlab.data.importing.pictures import RULES, Preparation, Unusable
-from dreamlab.data.importing.sources import Fetch, Source
+from dreamlab.data.importing.pictures import RULES, Preparation
+from dreamlab.data.importing.source import Source
 from dreamlab.data.importing.split import Arranged, arranged, match_class
 from dreamlab.settings import ImportSpec
 from dreamlab.store import write_bytes, write_json
 
 DEFAULT_SIZE, LARGEST = 64, 512
-BATCH, BATCH_BYTES, COPIED = 32, 32 * 2**20, 8 * 2**20
-"""Pictures, and bytes of files, that one thread is given at once; bytes that are copied at once."""
+COPIED = 8 * 2**20
+"""Bytes that are copied at once."""
 GRID, GRID_ROWS, GRID_COLUMNS = "samples/grid.png", 20, 12
 SCRATCH = (".import-scratch.tmp", ".import-images.tmp")
 REPORT_EVERY = 0.3
@@ -39,7 +38,8 @@ REPORT_EVERY = 0.3
 
 @dataclasses.dataclass(frozen=True)
 class Progress:
-    """`done` of `total` images; `grid` marks the one report that comes when the grid is written."""
+    """`done` of `total` images. `grid` is set in the one report that follows when the preview grid
+    is written."""
 
     done: int
     total: int
@@ -49,7 +49,7 @@ class Progress:
 
 
 def clean(folder: Path) -> None:
-    """Removes what an import that did not come to its end has left in its folder."""
+    """Removes the files of an import that did not finish."""
     unfinished = () if (folder / catalog.CARD).exists() else ("images.npy", "labels.npy", GRID)
     for name in (*SCRATCH, *unfinished):
         (folder / name).unlink(missing_ok=True)
@@ -58,8 +58,8 @@ def clean(folder: Path) -> None:
 def import_images(
     source: Source, spec: ImportSpec, folder: Path, threads: int = 1, limits: Limits | None = None
 ) -> Generator[Progress, None, dict[str, Any]]:
-    """Reads `source` into `folder`; returns the result. Raises DataError with one sentence, and
-    leaves nothing behind then, nor where the generator is closed early."""
+    """Imports `source` into `folder` and returns the result. On DataError, or if the generator is
+    closed early, no files are left."""
     (folder / catalog.CARD).unlink(missing_ok=True)
     clean(folder)
     try:
@@ -70,8 +70,7 @@ def import_images(
 
 
 class _Import:
-    """One import. Rows of the listing are chosen, decoded into the scratch file, put in order and
-    written."""
+    """One import: rows are chosen, decoded into the scratch file, arranged and written."""
 
     def __init__(
         self, source: Source, spec: ImportSpec, folder: Path, threads: int, limits: Limits
@@ -87,19 +86,15 @@ class _Import:
         self.target = catalog.info(spec.dataset) if spec.role == "synthetic" else None
         self.labels, self.classes = self._classes()
         self.rows = self._chosen(np.flatnonzero(self.labels >= 0))
-        if len(self.classes) > limits.classes:
-            raise DataError(
-                f"{self.title} has {len(self.classes):,} classes; at most {limits.classes:,} are"
-                " taken."
-            )
+        limits.check_classes(self.title, len(self.classes))
 
     @property
     def title(self) -> str:
         return self.listing.title
 
     def run(self) -> Generator[Progress, None, dict[str, Any]]:
-        """Decodes, drops duplicates, splits, writes; yields progress and returns the result. Raises
-        DataError."""
+        """Decodes, drops duplicates, splits and writes. Yields progress and returns the result.
+        Raises DataError."""
         size = self.spec.image_size or (
             self.target.size if self.target else (yield from self._common_size())
         )
@@ -109,21 +104,21 @@ class _Import:
             kept, digests, colored = yield from self._decode(prepare, scratch)
         if not len(kept):
             raise DataError(f"{self.title} holds no image that can be used ({self.left}).")
-        decoded = (len(kept), size, size, prepare.channels)
+        scratch_shape = (len(kept), size, size, prepare.channels)
         channels = 1 if color == "grey" or (color == "auto" and not colored) else 3
         arranged = self._arranged(kept, digests)
         train, test = arranged.train, arranged.test
         order = np.concatenate([train, test])
         labels = self.labels[kept[order]]
-        digest = yield from self._write(decoded, order, labels, channels)
+        digest = yield from self._write(scratch_shape, order, labels, channels)
         yield self._grid(labels, len(train))
         card = self._card(size, channels, arranged, digest)
         write_json(self.folder / catalog.CARD, card)
         return self._result(card, labels)
 
     def _classes(self) -> tuple[np.ndarray, tuple[str, ...]]:
-        """The class of every row, -1 where it has none, and their names; synthetic images take
-        those of their data set."""
+        """(class of every row, -1 for none; class names). Synthetic images take the classes of
+        their data set."""
         names = self.listing.classes
         if self.target is None:
             if len(names) < 2:
@@ -145,8 +140,8 @@ class _Import:
         return labels, self.target.classes
 
     def _chosen(self, rows: np.ndarray) -> np.ndarray:
-        """At most `max_images` rows, the same share of every class and part, at least one of
-        each."""
+        """At most `max_images` rows: the same share of every class and part, at least
+        one of each."""
         most = self.spec.max_images
         if not most or len(rows) <= most:
             return rows
@@ -162,7 +157,8 @@ class _Import:
         return kept
 
     def _common_size(self) -> Generator[Progress, None, int]:
-        """The side of the images where all are alike (the headers are read), else DEFAULT_SIZE."""
+        """Side of the images if all have the same size (only headers are read), else
+        DEFAULT_SIZE."""
         found: tuple[int, int] | None = None
         reported = time.monotonic()
         for i, row in enumerate(self.rows):
@@ -179,11 +175,11 @@ class _Import:
     def _decode(
         self, prepare: Preparation, scratch: BinaryIO
     ) -> Generator[Progress, None, tuple[np.ndarray, np.ndarray, bool]]:
-        """(rows that are images, their digests, whether any has colour); the images go to the
+        """(rows that could be decoded, their digests, whether any has colour). The images go to the
         scratch file."""
         kept, digests, colored, tried = [], [], False, 0
         reported = 0.0
-        for rows, done in self._in_parallel(prepare):
+        for rows, done in decoded(self.source, self.rows.tolist(), prepare, self.threads):
             for row, result in zip(rows, done, strict=True):
                 if isinstance(result, str):
                     self.left.add(self.listing.names[row], result)
@@ -199,49 +195,20 @@ class _Import:
                 yield Progress(tried, len(self.rows), "importing")
         return np.array(kept, np.int64), np.array(digests, "S16"), colored
 
-    def _in_parallel(self, prepare: Preparation) -> Iterator[tuple[list[int], list[Any]]]:
-        """Batches of rows with what became of them, in order; a few batches are under way at
-        once."""
-        waiting: collections.deque[tuple[list[int], Future[list[Any]]]] = collections.deque()
-        with ThreadPoolExecutor(self.threads, thread_name_prefix="import") as pool:
-            try:
-                for rows, fetches in self._batches():
-                    waiting.append((rows, pool.submit(_decoded, fetches, prepare)))
-                    if len(waiting) > 2 * self.threads:
-                        rows, future = waiting.popleft()
-                        yield rows, future.result()
-                for rows, future in waiting:
-                    yield rows, future.result()
-            finally:
-                pool.shutdown(cancel_futures=True)
-
-    def _batches(self) -> Iterator[tuple[list[int], list[Fetch]]]:
-        rows: list[int] = []
-        fetches: list[Fetch] = []
-        before = self.source.unpacked
-        for row in self.rows.tolist():
-            rows.append(row)
-            fetches.append(self.source.fetch(row))
-            if len(rows) == BATCH or self.source.unpacked - before > BATCH_BYTES:
-                yield rows, fetches
-                rows, fetches, before = [], [], self.source.unpacked
-        if rows:
-            yield rows, fetches
-
     def _write(
-        self, decoded: tuple[int, ...], order: np.ndarray, labels: np.ndarray, channels: int
+        self, scratch_shape: tuple[int, ...], order: np.ndarray, labels: np.ndarray, channels: int
     ) -> Generator[Progress, None, str]:
-        """images.npy and labels.npy from the scratch file, of shape `decoded`; returns the content
-        hash, that of `store.cache.array_hash` over the two."""
-        shape = (*decoded[1:3], channels)
+        """Writes images.npy and labels.npy from the scratch file, which has this shape.
+        Returns the content hash, which is that of `store.cache.array_hash`."""
+        shape = (*scratch_shape[1:3], channels)
         digest = hashlib.sha256(f"{np.dtype(np.uint8).str}{(len(order), *shape)}".encode())
-        step = max(1, COPIED // int(np.prod(decoded[1:])))
+        step = max(1, COPIED // int(np.prod(scratch_shape[1:])))
 
         def chunks() -> Iterator[np.ndarray]:
             for start in range(0, len(order), step):
-                # mapped anew for every chunk: pages that were read would stay with this process as
-                # long as the map
-                images = np.memmap(self.folder / SCRATCH[0], np.uint8, "r", shape=decoded)
+                # mapped again for every chunk: pages that were read count as memory of this
+                # process as long as the map exists
+                images = np.memmap(self.folder / SCRATCH[0], np.uint8, "r", shape=scratch_shape)
                 chunk = np.ascontiguousarray(images[order[start : start + step]][..., :channels])
                 digest.update(chunk.data)
                 yield chunk
@@ -283,7 +250,7 @@ class _Import:
         return found
 
     def _grid(self, labels: np.ndarray, train: int) -> Progress:
-        """The first training images of the first classes as one lossless PNG, one class a row."""
+        """The first training images of the first classes as one PNG, one class per row."""
         images = np.load(self.folder / "images.npy", mmap_mode="r", allow_pickle=False)
         shown = np.unique(labels[:train])[:GRID_ROWS]
         cols = min(GRID_COLUMNS, int(np.bincount(labels[:train]).max()))
@@ -325,7 +292,7 @@ class _Import:
             "train": len(parts.train),
             "test": len(parts.test),
             "mirror": mirror,
-            "overlap": 0,  # what overlapped was taken out of the training part
+            "overlap": 0,  # overlapping images were removed from the training part
             "content_hash": content,
             "preprocessing": preprocessing,
         }
@@ -348,23 +315,6 @@ class _Import:
             "left_out_counts": dict(self.left.counts.most_common()),
             "grid": GRID,
         }
-
-
-def _decoded(
-    fetches: list[Fetch], prepare: Preparation
-) -> list[tuple[np.ndarray, bytes, bool] | str]:
-    """(image, digest, whether it has colour) of every picture, or the reason why it cannot be
-    used."""
-    results: list[tuple[np.ndarray, bytes, bool] | str] = []
-    for fetch in fetches:
-        try:
-            image = np.ascontiguousarray(prepare(fetch()))
-        except Unusable as error:
-            results.append(str(error))
-            continue
-        colored = image.shape[2] == 3 and bool((image != image[..., :1]).any())
-        results.append((image, imageset.digest(image), colored))
-    return results
 
 
 def _some(names: tuple[str, ...]) -> str:

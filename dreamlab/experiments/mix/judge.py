@@ -1,4 +1,4 @@
-"""Mix: the verdict of a complete mix."""
+"""The verdict of a mix whose runs are all done."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 
 from dreamlab.data import catalog, mixing
-from dreamlab.data.available import real_data, selected
+from dreamlab.data.selection import real_data, selected
 from dreamlab.experiments.children import Children
 from dreamlab.experiments.mix.plan import ARM, MixArm, set_role
 from dreamlab.experiments.predictions import predictions
@@ -32,8 +32,7 @@ def judge_mix(
     spec: MixSpec,
     children: Children,
 ) -> None:
-    """Fills verdicts, differences, best mix, exchange rate, cost and notes into a complete
-    report."""
+    """Adds verdicts, differences, best mix, exchange rate, cost and notes to a complete report."""
     lost = [
         o.name for o in origins.values() if not o.foreign and o.leakage(real_data(spec)) is None
     ]
@@ -41,12 +40,12 @@ def judge_mix(
     if lost or any(p is None for p in found.values()):
         answer["notes"] = [
             (
-                f"No verdict: what {', '.join(lost)} saw cannot be told, its settings or those of"
-                " the run it started from are gone or are about other data."
+                f"No verdict: the training images of {', '.join(lost)} are not known. The run, or"
+                " the one it was fine-tuned from, was deleted or uses other data."
                 if lost
                 else (
-                    "No verdict: the predictions of an arm cannot be read; resume this run, and"
-                    " they are computed again."
+                    "No verdict: the predictions of an arm cannot be read; resume this run to"
+                    " compute them again."
                 )
             )
         ]
@@ -114,7 +113,7 @@ def _facts(o: Origin, spec: MixSpec) -> GeneratorRecord:
 def _minutes(
     cell: MixArm, arm: Values, origins: dict[str, Origin], children: Children
 ) -> float | None:
-    """Training of the generator (where that is known), sampling, and the classifiers of one arm."""
+    """Minutes for one arm: training the generator (if known), sampling, and the classifiers."""
     made = children.result(set_role(cell))
     trained = children.result(set_role(cell).replace("set", "generator", 1))
     seconds = [
@@ -146,8 +145,7 @@ def _summary(answer: Values, judged: Judgement, spec: MixSpec) -> None:
 def _best(
     rows: list[tuple[MixArm, Values]], right: dict[str, np.ndarray], judged: Judgement
 ) -> Values | None:
-    """Where the best mix lies, among real only and the mixes of the generator that the verdict
-    speaks of."""
+    """The best mix among real only and the mixes of the generator that the verdict is about."""
     key = judged.overall.generator
     mine = [(c, a) for c, a in rows if a["role"] != "control" and c.key in ("", key)]
     labels = {c.arm: a["label"] for c, a in mine}
@@ -160,8 +158,7 @@ def _best(
 
 
 def _exchange(answer: Values, key: str) -> Values | None:
-    """What a synthetic image is worth, from the surface of real sizes and amounts of one
-    generator."""
+    """The exchange rate of one generator, from its cells at several numbers of real images."""
     if not answer["surface"]:
         return None
     used = [

@@ -1,5 +1,5 @@
-"""Mix: what it is made of. Arms of real and synthetic images for one or several sources of
-synthetic images, controls, sizes."""
+"""Which runs a mix consists of: generators, synthetic sets, and a classifier run per arm and
+control."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from dreamlab.checks.synthetic_set import _check_generator, check_set
 from dreamlab.data import mixing
-from dreamlab.data.available import available, real_data
+from dreamlab.data.selection import available, real_data
 from dreamlab.experiments.children import Child
-from dreamlab.settings import ClassifierRecipe, MixSpec, RealData, SpecError
-from dreamlab.store import RunStore
+from dreamlab.settings import ClassifierRecipe, MixSpec, RealData, SpecError, exact
 
 OWN, ARM, ALL = "own", "arm", "all"
 TRAINED_HERE = {
@@ -20,29 +18,30 @@ TRAINED_HERE = {
     ARM: "trained here per arm",
     ALL: "trained here on all images",
 }
-"""Generators that a mix trains: on exactly its real images, on those of each arm alone, on the
-whole training split."""
+"""Generators that a mix trains: on exactly its real images, on those of each arm, or on the whole
+training split."""
 
 
 @dataclasses.dataclass(frozen=True)
 class MixArm:
-    """One classifier run of a mix. `treatment` arms are judged, the others are what they are held
-    against."""
+    """One classifier run of a mix. With `treatment` it is judged; otherwise it is a control or the
+    reference."""
 
     role: str
     arm: str
     key: str
-    """Where its synthetic images come from; empty without any."""
+    """Its source of synthetic images; empty if it has none."""
     treatment: bool
     data: dict[str, Any]
-    """What differs from the mix's own selection of real images."""
+    """Changes to the mix's own selection of real images."""
     taught: str
-    """The arm as its classifier is told: an arm over a smaller pool is one that adds."""
+    """The arm as given to its classifier run. Replacing is written as adding to fewer
+    real images."""
 
 
 def keys(spec: MixSpec) -> list[str]:
-    """The sources of synthetic images: generators trained here, runs of generators, sets as they
-    are."""
+    """The sources of synthetic images: generators trained by the mix, finished generators, and
+    finished sets."""
     # an arm that replaces nothing uses every real image: the generator of such an arm is the mix's
     # own
     own = spec.train_own or (spec.train_arm and any(a.form != "replace" for a in arms(spec)))
@@ -54,8 +53,7 @@ def keys(spec: MixSpec) -> list[str]:
 
 
 def arms(spec: MixSpec) -> list[mixing.Arm]:
-    """The arms with synthetic images, in the order asked for. Raises SpecError where there is
-    none."""
+    """The arms with synthetic images, in the order given. Raises SpecError if there is none."""
     found = [a for a in map(mixing.parse, dict.fromkeys(spec.arms)) if a.needs_set]
     if not found:
         raise SpecError(
@@ -67,13 +65,13 @@ def arms(spec: MixSpec) -> list[mixing.Arm]:
 
 
 def controls(spec: MixSpec) -> list[str]:
-    """The arms without a generator that treatments are held against: those asked for by name, then
-    the usual ones."""
+    """The controls without a generator: first those among the arms, then those of the setting
+    `controls`."""
     factor = max([a.amount for a in map(mixing.parse, spec.arms) if a.form == "add"], default=1.0)
     usual = {
         "augmented": [] if spec.augment else ["augmented"],
-        "duplicated": [f"duplicated+{factor:g}x"],
-        "noise": [f"noise+{factor:g}x"],
+        "duplicated": [f"duplicated+{exact(factor)}x"],
+        "noise": [f"noise+{exact(factor)}x"],
         "synthetic": [],
     }
     named = [a.name for a in map(mixing.parse, spec.arms) if not a.needs_set and a.form != "real"]
@@ -81,7 +79,7 @@ def controls(spec: MixSpec) -> list[str]:
 
 
 def cells(spec: MixSpec) -> list[MixArm]:
-    """Every arm of a mix, the control `real` first. Raises SpecError."""
+    """All arms of a mix, the reference `real` first. Raises SpecError."""
     listed = arms(spec)
     found = [MixArm("arm:real", "real", "", False, {}, "real")]
     found += [MixArm(f"control:{arm}", arm, "", False, {}, arm) for arm in controls(spec)]
@@ -105,7 +103,7 @@ def _cell(spec: MixSpec, key: str, arm: mixing.Arm) -> MixArm:
 
 
 def surface(spec: MixSpec) -> list[MixArm]:
-    """The further cells of the real-size by amount surface, where real sizes were given."""
+    """The cells at other numbers of real images, if `real_sizes` is set."""
     sizes = [n for n in dict.fromkeys(spec.real_sizes) if n != spec.images_per_class]
     adds = [a for a in map(mixing.parse, dict.fromkeys(spec.arms)) if a.form == "add"]
     if spec.real_sizes and not adds:
@@ -148,27 +146,24 @@ def training(spec: MixSpec, key: str, cell: MixArm | None = None) -> dict[str, A
 
 
 def set_role(cell: MixArm) -> str:
-    """The role of the synthetic set that a cell draws from; with a generator per arm there is a set
-    per arm."""
+    """The role of the synthetic set that a cell uses. With a generator per arm, there is a set per
+    arm."""
     return f"set:{cell.key}:{cell.arm}" if cell.key == ARM else f"set:{cell.key}"
 
 
-def plan(spec: MixSpec, store: RunStore) -> list[Child]:
-    """Children: `generator:<key>` where it trains one, `set:<key>`, `arm:real`, `control:<arm>`,
+def plan(spec: MixSpec) -> list[Child]:
+    """Children: `generator:<key>` if the mix trains one, `set:<key>`, `arm:real`, `control:<arm>`,
     `arm:<key>:<arm>`, and `surface:<size>:...`. Raises SpecError."""
     listed = cells(spec) + surface(spec)
-    needed = _needed(spec, listed)
+    needed = needed_images(spec)
     children: list[Child] = []
     for role, cell in {set_role(c): c for c in listed if c.key}.items():
         if cell.key in TRAINED_HERE:
             values = training(spec, cell.key, cell if cell.key == ARM else None)
             children.append(Child(role.replace("set", "generator", 1), "train", values))
-        elif cell.key in spec.sources:
-            _check_generator(spec, store, cell.key)
     for role in needed:
         key = role.split(":")[1]
         if key in spec.sets and key not in spec.sources:
-            check_set(spec, store, key, needed[role], "sets")
             continue
         source = f"@{role.replace('set', 'generator', 1)}" if key in TRAINED_HERE else key
         children.append(Child(role, "synthesize", _sampling(spec, source, needed[role])))
@@ -177,11 +172,11 @@ def plan(spec: MixSpec, store: RunStore) -> list[Child]:
     return children
 
 
-def _needed(spec: MixSpec, listed: list[MixArm]) -> dict[str, list[int]]:
-    """Synthetic images of every class that each set must hold to serve all its cells. Raises
-    SpecError."""
+def needed_images(spec: MixSpec) -> dict[str, list[int]]:
+    """Role of a synthetic set -> number of images per class that all its arms need. Raises
+    SpecError if an arm is impossible with the available real images."""
     needed: dict[str, list[int]] = {}
-    for cell in listed:
+    for cell in cells(spec) + surface(spec):
         try:
             found = [
                 c.synthetic

@@ -1,4 +1,4 @@
-"""Mix: what its children say together, while they run and when they are done."""
+"""The report of a mix, while its runs go on and when they are done."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import cast
 import numpy as np
 
 from dreamlab.data import catalog, mixing
-from dreamlab.data.available import available, real_data
+from dreamlab.data.selection import available, real_data
 from dreamlab.experiments.children import Children, Status
 from dreamlab.experiments.mix.judge import Values, judge_mix
 from dreamlab.experiments.mix.plan import MixArm, cells, keys, surface
@@ -71,7 +71,7 @@ def _counts(spec: MixSpec, cell: MixArm) -> list[mixing.Counts]:
 
 
 def _measured(cell: MixArm, children: Children) -> Values:
-    """What is known of a classifier run: its result, or what it has said so far."""
+    """The result of a classifier run, or its metrics so far."""
     status, result = children.status(cell.role), children.result(cell.role)
     if result is not None:
         found = {
@@ -160,7 +160,7 @@ def _surface_cell(
 
 
 def _histogram(arms: list[Values]) -> Values:
-    """Images per class before any mixing and in every arm."""
+    """Images per class in the real selection and in every arm."""
     after = {
         f"{a['generator']}:{a['arm']}" if a["generator"] else a["arm"]: a["counts_per_class"]
         for a in arms

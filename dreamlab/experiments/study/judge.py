@@ -1,5 +1,4 @@
-"""Study: does synthetic data help here? Judged like a mix, on the predictions of the arms that the
-study file compares."""
+"""The verdict of a study: judged like a mix, on the arms that the study file compares."""
 
 from __future__ import annotations
 
@@ -10,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 
 from dreamlab.data import mixing
-from dreamlab.data.available import selected
+from dreamlab.data.selection import selected
 from dreamlab.experiments.provenance import behind
 from dreamlab.experiments.study.results import StudyResults
 from dreamlab.settings import ClassifySpec, SynthesizeSpec
@@ -25,8 +24,7 @@ PER_ARM = "per arm"
 
 @dataclasses.dataclass
 class Judged:
-    """What was decided: differences to the control in points of accuracy by role, the verdict, and
-    remarks on how."""
+    """Differences to the control in percentage points by role, the verdict, and remarks."""
 
     differences: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
     verdict: dict[str, Any] | None = None
@@ -34,7 +32,7 @@ class Judged:
 
 
 def judge_study(scale: Scale, work: StudyResults) -> Judged:
-    """The verdict of a scale whose parts are all done; without one where nothing is compared or
+    """The verdict of a scale whose parts are all done. There is none if nothing is compared or
     predictions are gone."""
     wanted = {role for c in scale.comparisons for role in (c.control, *c.treatments, *c.controls)}
     predicted = {role: work.predicted(role) for role in wanted}
@@ -60,7 +58,7 @@ def judge_study(scale: Scale, work: StudyResults) -> Judged:
 
 
 def _one(comparison: Comparison, predicted: dict[str, np.ndarray], work: StudyResults) -> Judged:
-    """Several arms against one control: what a mix says."""
+    """Several arms against one control, judged like a mix."""
     control = _run(work, comparison.control)
     share = cast(ClassifySpec, control.spec).share
     treatments = [_treatment(role, predicted[role], share, work) for role in comparison.treatments]
@@ -99,8 +97,8 @@ def _run(work: StudyResults, role: str) -> Run:
 
 
 def _set_of(run: Run, work: StudyResults) -> tuple[str, object]:
-    """(generator, spec of the set) behind a classifier, or an empty name where it has no synthetic
-    images."""
+    """(generator, spec of the synthetic set) of a classifier; the name is empty if it has no
+    synthetic images."""
     name = cast(ClassifySpec, run.spec).synthetic
     if not name:
         return "", None
@@ -109,8 +107,8 @@ def _set_of(run: Run, work: StudyResults) -> tuple[str, object]:
 
 
 def _treatment(role: str, predicted: np.ndarray, share: float, work: StudyResults) -> Treatment:
-    """An arm; one over a smaller share of the real images than the control's has a generator of its
-    own and replaces."""
+    """An arm as a treatment. If it has fewer real images than the control, it counts as
+    replacing."""
     run = _run(work, role)
     spec, counts = (
         cast(ClassifySpec, run.spec),
@@ -140,7 +138,7 @@ def _generator(
     control: Run,
     work: StudyResults,
 ) -> GeneratorRecord:
-    """What a generator saw against the real images of the control, counted from the indices."""
+    """What a generator was trained on, compared with the real images of the control."""
     spec = cast(ClassifySpec, control.spec)
     own = selected(spec)
     if key == PER_ARM:
@@ -156,7 +154,7 @@ def _generator(
 
 
 def _minutes(role: str, work: StudyResults) -> float:
-    """Training of the generator, sampling and classifiers of one arm."""
+    """Minutes for one arm: training the generator, sampling and classifiers."""
     run = _run(work, role)
     source, _ = _set_of(run, work)
     seconds = 0.0
@@ -172,7 +170,7 @@ def _minutes(role: str, work: StudyResults) -> float:
 def _several(
     comparisons: Sequence[Comparison], predicted: dict[str, np.ndarray], work: StudyResults
 ) -> Judged:
-    """Every network against its own control, Holm over all of them: for how many does it help?"""
+    """Each network against its own control, with Holm's procedure over all of them."""
     right = {role: components.correct(p, work.labels) for role, p in predicted.items()}
     answer = Judged()
     for kind in ("treatments", "controls"):
@@ -206,8 +204,8 @@ def _several(
 
 
 def _summary(found: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """One sentence on all networks; kind is helps or hurts only where none says the opposite.
-    Effect: the largest of its kind."""
+    """One sentence on all networks. The kind is helps or hurts only if no network says the
+    opposite. The effect is the largest of that kind."""
     by_kind: dict[str, list[str]] = {"helps": [], "hurts": [], "undecided": []}
     for name, d in found.items():
         by_kind[

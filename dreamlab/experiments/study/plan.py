@@ -1,4 +1,4 @@
-"""Study: the runs that one of its scales is made of."""
+"""The runs that one scale of a study consists of."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ from typing import Any
 
 from dreamlab import studies
 from dreamlab.data import mixing
-from dreamlab.data.available import available, real_data
+from dreamlab.data.selection import available, real_data
 from dreamlab.experiments.children import Child
 from dreamlab.settings import ClassifySpec, SpecError, StudySpec, make
-from dreamlab.store import RunStore
 from dreamlab.studies.model import NEEDED, Scale, Study, StudyPart
 
 
 def chosen(spec: StudySpec) -> tuple[Study, Scale]:
-    """The study and the scale that a spec names. Raises SpecError where the study has no such
-    scale."""
+    """The study and the scale that a spec names. Raises SpecError if the study has no
+    such scale."""
     study = studies.load(spec.study)
     if spec.scale not in study.scales:
         raise SpecError(
@@ -28,7 +27,7 @@ def chosen(spec: StudySpec) -> tuple[Study, Scale]:
 
 
 def dataset_of(spec: StudySpec) -> str:
-    """The data set that a study runs on. Raises SpecError where the scale needs one to be named."""
+    """The data set that a study uses. Raises SpecError if one has to be named."""
     _, scale = chosen(spec)
     if not (spec.dataset or scale.dataset):
         raise SpecError(
@@ -38,9 +37,8 @@ def dataset_of(spec: StudySpec) -> str:
     return spec.dataset or scale.dataset
 
 
-def plan(spec: StudySpec, store: RunStore) -> list[Child]:
-    """The parts of the scale as children, siblings before those that need them. Raises
-    SpecError."""
+def plan(spec: StudySpec) -> list[Child]:
+    """The parts of the scale as children, each after those that it depends on. Raises SpecError."""
     _, scale = chosen(spec)
     compared = scale.comparisons or any(m.minus for m in scale.measures)
     if spec.seeds == 1 and compared:
@@ -57,7 +55,7 @@ def plan(spec: StudySpec, store: RunStore) -> list[Child]:
 
 
 def _values(part: StudyPart, spec: StudySpec, dataset: str) -> dict[str, Any]:
-    """A part's settings with what the user says: data, seeds and device."""
+    """A part's settings, with data, seeds and device as the user gave them."""
     values = {**part.values, "device": spec.device}
     if part.kind in ("train", "classify"):
         values |= {"dataset": dataset, "data_dir": spec.data_dir}
@@ -69,8 +67,8 @@ def _values(part: StudyPart, spec: StudySpec, dataset: str) -> dict[str, Any]:
 def _needed(
     role: str, parts: Iterable[StudyPart], values: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """Images per class, and classes where not all are needed, of a set that serves every arm that
-    draws from it."""
+    """Images per class (and classes, if not all are needed) of a set that serves all arms that use
+    it."""
     most: list[int] = []
     for part in parts:
         if part.kind == "classify" and part.values.get("synthetic") == f"@{role}":

@@ -1,4 +1,4 @@
-"""Study: published numbers beside ours, cell by cell, and the verdict where the question is whether
+"""The report of a study: published numbers beside ours, and a verdict if the question is whether
 synthetic data helps."""
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ PUBLISHED_ONLY = "published"
 
 
 def report(run: Run, store: RunStore, status: Status | None = None) -> Values:
-    """The study's result so far: every published cell, with ours where its run is done.
+    """The study's result so far: every published cell, with our number once its run is done.
 
-    `complete` says whether every part has a result. Raises SpecError where the data set is gone.
+    `complete` says whether every part has a result. Raises SpecError if the data set is gone.
     """
     spec = cast(StudySpec, run.spec)
     study, scale = chosen(spec)
@@ -66,8 +66,7 @@ def report(run: Run, store: RunStore, status: Status | None = None) -> Values:
 
 
 def published_anomalies(study: Study) -> list[str]:
-    """What is doubtful about the published numbers, found by rule: see
-    `dreamlab.stats.anomalies`."""
+    """Doubtful published numbers, found by the rules of `dreamlab.stats.anomalies`."""
     rows = {cell.id: _published_row(cell) for cell in study.cells if cell.published is not None}
     said = anomalies.impossible(list(rows.values()))
     for check in study.checks:
@@ -96,8 +95,8 @@ def _published_row(cell: PublishedCell) -> Values:
 
 
 def _cell_id(measure: Measure, scale: Scale, title: str) -> str:
-    """The cell that a measure is about; where a table has a column per data set, the one that is
-    about this data set."""
+    """The cell that a measure is about. If a table has a column per data set, the column of this
+    data set."""
     fitting = [c for c, word in scale.columns.items() if word in title.lower()] or list(
         scale.columns
     )[:1]
@@ -152,8 +151,8 @@ def _row(
 
 
 def _measured(measure: Measure, work: StudyResults, scale: float) -> Values:
-    """ours, low and high in the unit of the cell, and how many seeds and images they rest on. Empty
-    where the predictions cannot be read."""
+    """Our value, low and high in the unit of the cell, and the numbers of seeds and images behind
+    them. Empty if the predictions cannot be read."""
     name, _, rest = measure.value.partition(".")
     if name in OF_RUN:
         return OF_RUN[name](cast(Values, work.children.result(measure.child)), rest)
@@ -176,7 +175,12 @@ def _measured(measure: Measure, work: StudyResults, scale: float) -> Values:
 
 
 def _seeds_by_images(role: str, name: str, rest: str, work: StudyResults) -> np.ndarray | None:
-    """(seeds, images) values of a classifier whose mean is the measure, 0 to 1."""
+    """(seeds, images) values of a classifier whose mean is the measure, 0 to 1. Raises ValueError
+    for a measure that there is not."""
+    if name not in OF_PREDICTIONS:
+        raise ValueError(
+            f"There is no measure {name!r}; there are {', '.join((*OF_PREDICTIONS, *OF_RUN))}."
+        )
     predicted = work.predicted(role, "top5" if name == "top5" else "class")
     if predicted is None:
         return None
@@ -216,7 +220,6 @@ OF_RUN: dict[str, Callable[[Values, str], Values]] = {
     "seconds_per_128": _seconds,
     "appearance": _appearance,
 }
-"""Measures that a run's result holds with their interval, by the first word of their name; the
-others come from predictions."""
-CLASSIFIED = ("accuracy", "macro_f1", "top5", "per_class")
-"""Measures of a classifier's predictions."""
+"""Measures that a run's result holds with their interval, by the first word of their name."""
+OF_PREDICTIONS = ("accuracy", "macro_f1", "top5", "per_class")
+"""Measures that come from the predictions of a classifier."""

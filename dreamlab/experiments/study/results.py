@@ -1,5 +1,4 @@
-"""What the report of a study and its judgement read: results, predictions and test labels, each
-once."""
+"""Results, predictions and test labels of a study, each read once."""
 
 from __future__ import annotations
 
@@ -13,7 +12,7 @@ from dreamlab.settings import SpecError, StudySpec
 
 
 class StudyResults:
-    """The children of a study and the test labels of its data, read when asked."""
+    """The children of a study and the test labels of its data, read on demand."""
 
     def __init__(self, children: Children, spec: StudySpec):
         self.children, self.spec, self.dataset = children, spec, dataset_of(spec)
@@ -36,8 +35,8 @@ class StudyResults:
         return self._labels
 
     def predicted(self, role: str, name: str = "class") -> np.ndarray | None:
-        """(seeds, n) predicted classes, or (seeds, n, 5) `top5`, of a classifier that is done; None
-        where they are not there."""
+        """(seeds, n) predicted classes, or (seeds, n, 5) for `top5`, of a classifier that is done;
+        None if they are not there."""
         result = self.children.result(role)
         if result is not None and (role, name) not in self._predicted:
             folder = self.children.store.folder / self.children.ids[role]

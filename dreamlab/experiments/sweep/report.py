@@ -1,16 +1,18 @@
-"""Sweep: the curve so far."""
+"""The report of a sweep."""
 
 from __future__ import annotations
 
 from typing import Any, cast
 
 from dreamlab.experiments.children import Children, Status
-from dreamlab.settings import SweepSpec
+from dreamlab.fidelity import metrics
+from dreamlab.settings import SweepSpec, exact
 from dreamlab.store import Run, RunStore
 
 
 def report(run: Run, store: RunStore, status: Status | None = None) -> dict[str, Any]:
-    """The curve so far; `best` is None until every point is there."""
+    """The curve so far. `best` is None until every point is measured, and if this version does not
+    know the metric."""
     spec = cast(SweepSpec, run.spec)
     children = Children(run, store, status)
     places = sorted(
@@ -22,14 +24,14 @@ def report(run: Run, store: RunStore, status: Status | None = None) -> dict[str,
     extractor = reference = images = None
     for x, role in places:
         state, result = children.status(role), children.result(role)
-        made = children.result(f"set:{x:g}")
-        trained = children.result(f"generator:{x:g}")
+        made = children.result(f"set:{exact(x)}")
+        trained = children.result(f"generator:{exact(x)}")
         found.append(
             {
                 "x": x,
-                "synthesize": children.ids.get(f"set:{x:g}", ""),
+                "synthesize": children.ids.get(f"set:{exact(x)}", ""),
                 "fidelity": children.ids[role],
-                "generator": children.ids.get(f"generator:{x:g}", spec.source),
+                "generator": children.ids.get(f"generator:{exact(x)}", spec.source),
                 "state": state.state if state else "missing",
                 "error": state.error if state else "",
                 "metrics": result["metrics"] if result else [],
@@ -45,15 +47,21 @@ def report(run: Run, store: RunStore, status: Status | None = None) -> dict[str,
                 result["reference"],
                 result["images"],
             )
-    best = None
-    if found and all(p["metrics"] for p in found):
-        lowest = min(found, key=lambda p: p["metrics"][0]["value"])
-        best = {"x": lowest["x"], "metric": lowest["metrics"][0]["name"]}
     return {
         "axis": spec.axis,
         "points": found,
-        "best": best,
+        "best": _best(found),
         "extractor": extractor,
         "images": images,
         "reference": reference,
     }
+
+
+def _best(points: list[dict[str, Any]]) -> dict[str, Any] | None:
+    if not points or not all(p["metrics"] for p in points):
+        return None
+    name = points[0]["metrics"][0]["name"]
+    if name not in metrics.METRICS:
+        return None
+    at = metrics.best(name, [p["metrics"][0]["value"] for p in points])
+    return {"x": points[at]["x"], "metric": name}

@@ -1,5 +1,5 @@
-"""Classical augmentation that leaves the class as it is: images (N, C, H, W) on any device, from a
-generator there."""
+"""Classical augmentation that keeps the class, for images (N, C, H, W) on any device, with a random
+generator on that device."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ Augment = Callable[[Tensor, torch.Generator], Tensor]
 
 
 def shift(x: Tensor, noise: torch.Generator) -> Tensor:
-    """Moves every image by up to 2 pixels (1 below 16 pixels, a sixteenth of large ones) each way;
-    the edge is repeated."""
+    """Moves every image by up to 2 pixels in each direction (1 below 16 pixels, a sixteenth for
+    large images). The edge is repeated."""
     most = max(2, x.shape[-1] // 16) if x.shape[-1] >= 16 else 1
     padded = F.pad(x, (most, most, most, most), mode="replicate")
     moves = torch.randint(0, 2 * most + 1, (len(x), 2), generator=noise, device=x.device)
@@ -38,6 +38,5 @@ AUGMENTS: dict[str, Augment] = {"shift": shift, "shift_and_mirror": shift_and_mi
 
 
 def fit_for(mirror: bool) -> str:
-    """The augmentation of a data set; `mirror`: whether a mirrored image is still one of its
-    class."""
+    """The augmentation for a data set. `mirror`: whether a mirrored image keeps its class."""
     return "shift_and_mirror" if mirror else "shift"

@@ -1,5 +1,5 @@
-"""One classifier recipe on one mix over several seeds; every seed's predictions are kept under a
-key of their own."""
+"""Task classify: trains a classifier for every seed on one arm. The predictions of each seed are
+cached."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from torchmetrics.functional.classification import (
     multiclass_f1_score,
 )
 
-from dreamlab.classifiers import CLASSIFIERS, Classifier, parameters
-from dreamlab.classifiers.networks import outputs
+from dreamlab.classifiers.base import Classifier
+from dreamlab.classifiers.networks import build, outputs, parameters
 from dreamlab.data import catalog, mixing
 from dreamlab.data.imageset import ImageSource
 from dreamlab.settings import ClassifySpec
@@ -34,15 +34,15 @@ from dreamlab.tasks.image_sources import JoinedImages
 
 Event = dict[str, Any]
 RECIPE_VERSION = 2
-"""Part of every cache key: raised when the training loop changes what it computes, or what is kept
-of it."""
+"""Part of every cache key. Increase it if the training loop computes something else, or if other
+values are stored."""
 TOP = 5
-"""Classes that are kept of every prediction, where there are more."""
+"""Number of most probable classes that are stored, if there are more classes."""
 
 
 @dataclasses.dataclass(frozen=True)
 class PreparedArm:
-    """All that the seeds of a run have in common."""
+    """Everything that the seeds of a run share."""
 
     spec: ClassifySpec
     data: catalog.DataSet
@@ -55,8 +55,8 @@ class PreparedArm:
 
 
 def classify(ctx: TaskContext) -> Iterator[Event]:
-    """Trains the missing seeds, one after the other; a stop ends after the step, and finished seeds
-    are kept."""
+    """Trains the missing seeds one after the other. A stop takes effect after the current step;
+    finished seeds are kept."""
     began = time.monotonic()
     spec = cast(ClassifySpec, ctx.spec)
     try:
@@ -98,7 +98,7 @@ def classify(ctx: TaskContext) -> Iterator[Event]:
 
 
 def seed_key(work: PreparedArm, seed: int, drawn: Drawn) -> str:
-    """The cache key of one seed: everything that its predictions depend on, the images by their
+    """The cache key of one seed: everything that its predictions depend on, with images by their
     content."""
     aside = array_hash(work.mix.roles.validation)
     settings = [RECIPE_VERSION, dataclasses.asdict(work.recipe), seed, drawn.identity, aside]
@@ -108,9 +108,8 @@ def seed_key(work: PreparedArm, seed: int, drawn: Drawn) -> str:
 
 
 def score(found: dict[str, np.ndarray], labels: np.ndarray, classes: int) -> dict[str, Any]:
-    """What one seed's predictions on the test images (labels (n,)) are worth, 0 to 1, and its
-    confusion matrix, rows the truth; `top5` and `validation` are None where there is no such thing.
-    """
+    """Metrics of one seed's predictions on the test images (labels (n,)), 0 to 1, and the confusion
+    matrix with true classes in its rows. `top5` and `validation` are None if they do not apply."""
     p, y = torch.from_numpy(found["class"].astype(np.int64)), torch.from_numpy(np.array(labels))
     top5 = float((found["top5"] == labels[:, None]).any(1).mean()) if "top5" in found else None
     return {
@@ -160,11 +159,11 @@ def _fit(
 
 
 def _predictions(network: Classifier, images: ImageSource, device: str) -> dict[str, np.ndarray]:
-    """The class of every image, its probability, and the five most probable classes where there are
-    more."""
+    """For every image: the predicted class, its probability, and the five most probable classes if
+    there are more."""
     at_once = (
         500 if parameters(network) < 10**6 else 100
-    )  # deep networks hold hundreds of maps of every image
+    )  # deep networks keep hundreds of feature maps per image
     probabilities = torch.cat([p for _, p in outputs(network, images, device, at_once)])
     best, classes = probabilities.max(1), probabilities.shape[1]
     small = np.uint8 if classes <= 256 else np.int16
@@ -186,7 +185,7 @@ def _result(
     }
     truth, predicted = work.data.test_labels, np.array([s["class"] for s in done])
     with torch.device("meta"):
-        network = CLASSIFIERS[recipe.classifier](info.channels, info.size, work.classes)
+        network = build(recipe.classifier, info.channels, info.size, work.classes)
     per_class = {sort: mix.total(sort) for sort in ("real", "synthetic", "other")}
     return {
         "arm": spec.arm,

@@ -1,4 +1,4 @@
-"""The one training loop for classifiers: a fixed number of steps over uint8 images."""
+"""The training loop of classifiers: a fixed number of steps over uint8 images."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from dreamlab.classifiers.base import Classifier
-from dreamlab.classifiers.networks import CLASSIFIERS, normalise
+from dreamlab.classifiers.networks import build, normalise
 from dreamlab.data import catalog
 from dreamlab.data.imageset import ImageSource
 from dreamlab.settings import ClassifySpec
@@ -24,8 +24,8 @@ from dreamlab.tasks.torch_device import prepare
 
 WARM_UP, MOMENTUM = 0.1, 0.9
 RESIDENT_BYTES = 2**30
-"""Images above this stay where they are (on a disk, perhaps) when a CPU trains; a GPU takes what
-fits into its memory."""
+"""Images above this size are not copied to memory when a CPU trains. A GPU holds what fits into its
+memory."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Recipe:
     then cosine to zero.
 
     Adam and SGD (Nesterov momentum 0.9) add the weight decay to the gradient. `augment` is a name
-    in AUGMENTS or empty.
+    in AUGMENTS, or empty.
     """
 
     classifier: str
@@ -77,10 +77,10 @@ class Recipe:
 
 
 class Fit:
-    """One classifier in training. Iterate to take steps; the network is in `network` at any time.
+    """A classifier in training. Iterate to take steps; `network` can be used at any time.
 
-    images uint8 (N, H, W, C), labels int64 (N,). The same recipe, data, seed, device and threads
-    give the same network. On a GPU the arithmetic is bf16 where the device is fast at it.
+    images uint8 (N, H, W, C), labels int64 (N,). The same recipe, data, seed, device and number of
+    threads give the same network. A GPU computes in bf16 if it is fast at that.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class Fit:
         self.labels, self.resident = labels, resident
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            network = CLASSIFIERS[recipe.classifier](images.shape[3], images.shape[1], classes)
+            network = build(recipe.classifier, images.shape[3], images.shape[1], classes)
         self.network: Classifier = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.has_chance = any(getattr(module, "p", 0) for module in network.modules())
 
@@ -133,8 +133,8 @@ class Fit:
 
     @contextlib.contextmanager
     def _chance(self, step: int) -> Iterator[None]:
-        """Dropout and stochastic depth draw from torch's global generators: for a step they are the
-        fit's own."""
+        """Dropout and stochastic depth use torch's global random generators. During a step these
+        hold the state that belongs to this training."""
         if not self.has_chance:
             yield
             return
@@ -155,7 +155,7 @@ def _nbytes(images: ImageSource) -> int:
 
 
 def _optimizer(recipe: Recipe, network: Classifier) -> torch.optim.Optimizer:
-    """Weight decay is for matrices alone: biases and norms are left as they are."""
+    """The optimiser, with weight decay on matrices only, not on biases and norms."""
     groups = [
         {
             "params": [p for p in network.parameters() if p.ndim > 1],

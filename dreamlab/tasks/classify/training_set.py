@@ -1,5 +1,4 @@
-"""An arm of a mix as sources and indices: what a classifier of each seed is trained on, without a
-copy of any image."""
+"""The training set of a classifier: sources of images and indices into them, without copies."""
 
 from __future__ import annotations
 
@@ -8,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from dreamlab.checks.synthetic_set import check_images
 from dreamlab.data import catalog, imageset, mixing, selection
 from dreamlab.data.imageset import ImageSource
-from dreamlab.settings import ClassifySpec, ImportSpec, SynthesizeSpec, TrainSpec
+from dreamlab.settings import ClassifySpec, ImportSpec, SpecError, SynthesizeSpec, TrainSpec
 from dreamlab.store import Run, RunError
 from dreamlab.store.cache import array_hash
 from dreamlab.tasks.context import TaskContext, TaskError
@@ -19,7 +19,7 @@ from dreamlab.tasks.image_sources import JoinedImages, NoiseImages, at_size, dat
 
 @dataclasses.dataclass(frozen=True)
 class Drawn:
-    """The training set of one seed: images and labels (N,) int64, and what identifies it."""
+    """The training set of one seed: images, labels (N,) int64, and what identifies it."""
 
     images: JoinedImages
     labels: np.ndarray
@@ -28,10 +28,10 @@ class Drawn:
 
 @dataclasses.dataclass(frozen=True)
 class TrainingSet:
-    """What an arm may draw from, and how many of each class. `real` and `synthetic` are sources
-    with labels (N,) int64, of which `roles.pool` may be trained on. `made_at` is the side of the
-    synthetic images before they were resized to that of the real ones; 0 where they were not.
-    `hashes` identify the sources."""
+    """The sources of an arm, and the number of images per class. `real` and `synthetic` are sources
+    with labels (N,) int64; `roles.pool` are the real images that may be used. `made_at` is the side
+    of the synthetic images before they were resized to that of the real ones, 0 if they were not
+    resized. `hashes` identify the sources."""
 
     arm: mixing.Arm
     real: ImageSource
@@ -45,15 +45,15 @@ class TrainingSet:
 
     @property
     def size(self) -> int:
-        """ImageSource of the arm."""
+        """Number of images in the arm."""
         return sum(c.total for c in self.counts)
 
     def total(self, sort: str) -> list[int]:
-        """ImageSource of every class of one sort: real, synthetic or other."""
+        """Number of images of one sort (real, synthetic or other) over all classes."""
         return [getattr(c, sort) for c in self.counts]
 
     def draw(self, seed: int) -> Drawn:
-        """The training set of one seed, real images first, in the order of the sources."""
+        """The training set of one seed: real images first, in the order of the sources."""
         classes = len(self.counts)
         held = mixing.contents(
             self.arm.name, self.real_labels, self.roles.pool, self.synthetic_labels, classes, seed
@@ -74,7 +74,7 @@ class TrainingSet:
 
 
 def mixed(ctx: TaskContext, spec: ClassifySpec, data: catalog.DataSet) -> TrainingSet:
-    """The sources and counts of an arm. Raises TaskError where the synthetic set does not fit or is
+    """The sources and counts of an arm. Raises TaskError if the synthetic set does not fit or is
     too small."""
     classes, arm = len(data.info.classes), mixing.parse(spec.arm)
     try:
@@ -92,7 +92,11 @@ def mixed(ctx: TaskContext, spec: ClassifySpec, data: catalog.DataSet) -> Traini
                 f"Arm {spec.arm} needs synthetic images: name a synthetic set (--synthetic)."
             )
         run, synthetic, labels = synthetic_set(ctx, spec.synthetic)
-        _check(spec, data, synthetic, labels, counts)
+        try:
+            needed = [c.synthetic for c in counts]
+            check_images(spec.synthetic, synthetic, labels, needed, data.info, "synthetic")
+        except SpecError as error:
+            raise TaskError(str(error)) from None
         hashes.append(set_hash(ctx, run))
     made_at = 0 if synthetic.shape[1] == data.info.size else synthetic.shape[1]
     return TrainingSet(
@@ -123,7 +127,7 @@ def synthetic_set(ctx: TaskContext, run_id: str) -> tuple[Run, np.ndarray, np.nd
             )
         if isinstance(made, SynthesizeSpec) and not has_labels(ctx, made):
             raise TaskError(
-                f"The images of {run_id} have no labels, its generator knows no classes: sample it"
+                f"The images of {run_id} have no labels, its generator has no classes: sample it"
                 " with --labeller own or all."
             )
         return run, *imageset.load(run.path)
@@ -136,39 +140,10 @@ def synthetic_set(ctx: TaskContext, run_id: str) -> tuple[Run, np.ndarray, np.nd
 
 
 def has_labels(ctx: TaskContext, made: SynthesizeSpec) -> bool:
-    """Whether the labels of a sampled set are classes. A generator that is gone is taken to have
-    known them."""
+    """Whether the labels of a sampled set are classes. If its generator has been deleted, they are
+    assumed to be."""
     try:
         trained = ctx.store.get(made.source).spec
     except RunError:
         return True
     return made.labeller != "none" or not isinstance(trained, TrainSpec) or trained.conditional
-
-
-def _check(
-    spec: ClassifySpec,
-    data: catalog.DataSet,
-    images: np.ndarray,
-    labels: np.ndarray,
-    counts: list[mixing.Counts],
-) -> None:
-    name, info = f"The synthetic set {spec.synthetic}", data.info
-    if images.shape[3] != info.channels:
-        raise TaskError(
-            f"{name} has {images.shape[3]} colour channels, {info.title} has {info.channels};"
-            " choose a set of the same data."
-        )
-    held = np.bincount(labels, minlength=len(info.classes))
-    if len(held) > len(info.classes):
-        raise TaskError(
-            f"{name} has images of class {len(held) - 1}, {info.title} has the classes 0 to"
-            f" {len(info.classes) - 1}."
-        )
-    lacking = [c for c, count in enumerate(counts) if held[c] < count.synthetic]
-    if lacking:
-        c = lacking[0]
-        more = f" (so it is with {len(lacking)} classes)" if len(lacking) > 1 else ""
-        raise TaskError(
-            f"{name} has {held[c]} images of class {c}, arm {spec.arm} needs"
-            f" {counts[c].synthetic}{more}; sample more."
-        )

@@ -1,5 +1,4 @@
-"""The reference classifier of a data set: trained here once on its real training images, then kept
-in the cache."""
+"""The reference classifier of a data set: trained once on its real training images, then cached."""
 
 from __future__ import annotations
 
@@ -14,8 +13,8 @@ import numpy as np
 import torch
 from filelock import FileLock, Timeout
 
-from dreamlab.classifiers import CLASSIFIERS, Classifier
-from dreamlab.classifiers.networks import outputs
+from dreamlab.classifiers.base import Classifier
+from dreamlab.classifiers.networks import build, outputs
 from dreamlab.data import catalog
 from dreamlab.fidelity.extractors import ClassifierExtractor
 from dreamlab.store.cache import array_hash
@@ -26,16 +25,17 @@ from dreamlab.tasks.image_sources import JoinedImages, data_hash
 
 Event = dict[str, Any]
 VERSION = 1
-"""Part of the cache key: raised when the training below changes."""
-RECIPES = {"cifar10": Recipe("cnn", 4000, 64, 4e-3)}
+"""Part of the cache key. Increase it if the training below changes."""
+REFERENCE_RECIPES = {"cifar10": Recipe("cnn", 4000, 64, 4e-3)}
 DEFAULT_RECIPE = Recipe("cnn", 600, 64, 4e-3)
 MOST_IMAGES = 60_000
-"""Images that it is trained on, and judged on: of larger sets the same share of every class."""
+"""Most images for its training and for its test. Of a larger set, the same share of every class is
+used."""
 
 
 def spread_over(labels: np.ndarray, most: int) -> np.ndarray:
-    """Sorted indices of at most `most` images, drawn with the same share of every class and at
-    least one of each."""
+    """Sorted indices of at most `most` images: the same share of every class, at least
+    one of each."""
     if len(labels) <= most:
         return np.arange(len(labels))
     rng, chosen = np.random.default_rng(0), []
@@ -51,9 +51,8 @@ def reference_classifier(
     """Yields progress while it trains; returns the extractor and its accuracy on the real test
     images.
 
-    `pool`: sorted indices of the training images that it may use, all of them where it is None.
-    Raises Stopped. One run trains, others of the same folder wait for it: all must compare with the
-    same network.
+    `pool`: sorted indices of the training images that it may use; None for all. Raises Stopped. If
+    several runs need it, one trains it and the others wait, so that all use the same network.
     """
     recipe = _recipe(data)
     key = _key(data, data_dir, recipe, pool)
@@ -68,9 +67,7 @@ def reference_classifier(
                 ctx.cache.put(key, **found)
         finally:
             lock.release()
-    network = CLASSIFIERS[recipe.classifier](
-        data.info.channels, data.info.size, len(data.info.classes)
-    )
+    network = build(recipe.classifier, data.info.channels, data.info.size, len(data.info.classes))
     network.load_state_dict({k: torch.from_numpy(v) for k, v in found.items() if k != "accuracy"})
     network.to(ctx.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return ClassifierExtractor(network.eval(), ctx.device), float(found["accuracy"])
@@ -78,13 +75,12 @@ def reference_classifier(
 
 def _recipe(data: catalog.DataSet) -> Recipe:
     return dataclasses.replace(
-        RECIPES.get(data.info.name, DEFAULT_RECIPE), augment=fit_for(data.info.mirror)
+        REFERENCE_RECIPES.get(data.info.name, DEFAULT_RECIPE), augment=fit_for(data.info.mirror)
     )
 
 
 def _key(data: catalog.DataSet, data_dir: str, recipe: Recipe, pool: np.ndarray | None) -> str:
-    # the first five settings are written as when they were all: what the demo run brings along is
-    # found under this key
+    # the first five settings come first, in the old form: the demo run has an entry under this key
     r = recipe
     settings = (
         f"Recipe(classifier={r.classifier!r}, steps={r.steps}, batch_size={r.batch_size},"
@@ -158,8 +154,7 @@ def _train(
 
 
 def accuracy_on_test(network: Classifier, data: catalog.DataSet, device: str) -> tuple[float, int]:
-    """Share of the real test images that it gets right, and how many they are (at most
-    MOST_IMAGES)."""
+    """Accuracy on the real test images, and their number (at most MOST_IMAGES)."""
     index = spread_over(data.test_labels, MOST_IMAGES)
     probabilities = outputs(network, JoinedImages([(data.test_images, index)]), device)
     predicted = torch.cat([p.argmax(1) for _, p in probabilities]).numpy()

@@ -1,11 +1,11 @@
-"""Frechet distance and KID of a synthetic set against real images, with the same distances of other
-real images."""
+"""Task fidelity: Frechet distance and KID of a synthetic set to real images, and, for comparison,
+the same distances of other real images."""
 
 from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any, cast
 
 import numpy as np
@@ -18,8 +18,7 @@ from dreamlab.fidelity.extractors import (
     ExtractorError,
     InceptionExtractor,
 )
-from dreamlab.fidelity.frechet import Statistics, frechet_interval, statistics
-from dreamlab.fidelity.kid import kid
+from dreamlab.fidelity.metrics import NamedArrays, measured_on
 from dreamlab.settings import FidelitySpec, ImportSpec, SynthesizeSpec, TrainSpec
 from dreamlab.store import RunError
 from dreamlab.store.cache import array_hash
@@ -32,18 +31,22 @@ from dreamlab.tasks.fidelity.reference_classifier import (
 )
 
 Event = dict[str, Any]
-NAMES = {"classifier": ("fd_classifier", "kid_classifier"), "inception": ("fid", "kid")}
+FIRST_VERSION = {
+    "classifier": ("fd_classifier/1", "kid_classifier/1"),
+    "inception": ("fid/1", "kid/1"),
+}
+"""What the rows of a cache entry without `keys` are."""
 LUMA, AT_ONCE = np.array([0.299, 0.587, 0.114], np.float32), 4096
 FEWEST = 10
-"""Images below which a distance says nothing."""
+"""Fewest images for a distance."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Sets:
-    """What is compared: synthetic images with labels, and the real split that is the reference;
-    `floor` is other real images. `made_at` is the side of the synthetic ones before they were
-    resized to that of the real ones, `labelled` whether their labels are classes. Of a large data
-    set the real images are a part, see `reference.MOST_IMAGES`."""
+    """What is compared: synthetic images with labels, and a real split as the reference. `floor`
+    are other real images. `made_at` is the side of the synthetic images before they were resized to
+    that of the real ones. `labelled` says whether their labels are classes. Of a large data set,
+    part of the real images is used (see `reference_classifier.MOST_IMAGES`)."""
 
     data: catalog.DataSet
     data_dir: str
@@ -56,7 +59,8 @@ class Sets:
 
 
 def fidelity(ctx: TaskContext) -> Iterator[Event]:
-    """Features come from the cache where the same images met the same extractor before."""
+    """Features are read from the cache if these images were already measured with this
+    extractor."""
     began = time.monotonic()
     spec = cast(FidelitySpec, ctx.spec)
     sets = _sets(ctx, spec)
@@ -147,16 +151,15 @@ def _sets(ctx: TaskContext, spec: FidelitySpec) -> Sets:
         "train": _bounded(data.train_images, data.train_labels),
     }
     other = parts["train" if spec.reference == "test" else "test"]
-    # as many as there are synthetic ones: a distance falls with the number of images, so only equal
-    # numbers compare
+    # as many as there are synthetic images: a distance falls with the number of images, so only
+    # equal numbers can be compared
     drawn = np.random.default_rng(0).permutation(len(other))[: len(images)]
     floor = other[np.sort(drawn)]
     return Sets(data, data_dir, images, labels, parts[spec.reference], floor, made_at, labelled)
 
 
 def _bounded(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The images themselves where they are few enough to be compared, else a part of every
-    class."""
+    """All images if there are few enough, else a part of every class."""
     return images if len(images) <= MOST_IMAGES else images[spread_over(labels, MOST_IMAGES)]
 
 
@@ -175,7 +178,7 @@ def _extractor(
 def features(
     ctx: TaskContext, extractor: Extractor, images: np.ndarray, of: str
 ) -> Generator[Event, None, np.ndarray]:
-    """Features (n, dimensions) float32, cached under the extractor's id and the images' content.
+    """Features (n, dimensions) float32, cached by the extractor's id and the content of the images.
     Raises Stopped."""
     key = f"features/{extractor.id}/{array_hash(images)}"
     found = ctx.cache.get(key)
@@ -206,9 +209,9 @@ def features(
 
 
 def appearance(images: np.ndarray) -> dict[str, dict[str, float]]:
-    """Mean grey level (ITU-R BT.601, 0 black to 1 white) of the whole images and of their outermost
-    pixels, each with its standard error over the images: whether backgrounds are darker than they
-    should be (study S3)."""
+    """Mean grey level (ITU-R BT.601, 0 black to 1 white) of the whole images and of their border
+    pixels, each with its standard error over the images. It shows whether backgrounds are too dark
+    (study S3)."""
     means = np.empty((2, len(images)))
     for start in range(0, len(images), AT_ONCE):
         part = np.asarray(images[start : start + AT_ONCE], np.float32) / 255
@@ -226,36 +229,47 @@ def appearance(images: np.ndarray) -> dict[str, dict[str, float]]:
     }
 
 
-def _kept_statistics(ctx: TaskContext, extractor: Extractor, reference: np.ndarray) -> Statistics:
-    key = f"statistics/{extractor.id}/{array_hash(reference)}"
-    found = ctx.cache.get(key)
-    if found is not None:
-        return Statistics(found["mean"], float(found["trace"]), found["root"])
-    made = statistics(reference)
-    ctx.cache.put(key, mean=made.mean, trace=np.asarray(made.trace), root=made.root)
-    return made
-
-
 def _metrics(
     ctx: TaskContext, extractor: Extractor, x: np.ndarray, y: np.ndarray
 ) -> list[dict[str, Any]]:
-    """Both distances with intervals; a pair of sets that was compared before is not compared
-    again."""
-    fd, mmd = NAMES[extractor.name]
-    key = f"distances/{extractor.id}/{array_hash(x, y)}"
+    """Every metric of this extractor with its interval. What was measured before on the same two
+    sets comes from the cache."""
+    wanted = measured_on(extractor.name)
+    cache_key = f"distances/{extractor.id}/{array_hash(x, y)}"
+    known = _measured_before(ctx, extractor, cache_key)
+    if missing := [m for m in wanted if m.key not in known]:
+
+        def kept(name: str, make: Callable[[], NamedArrays]) -> NamedArrays:
+            return _kept(ctx, f"{name}/{extractor.id}/{array_hash(y)}", make)
+
+        # numpy's own threads would fight those of other workers
+        with threadpool_limits(ctx.threads):
+            for metric in missing:
+                found = metric.load()(x, y, kept)
+                known[metric.key] = [found.mean, found.low, found.high]
+        ctx.cache.put(cache_key, values=np.array(list(known.values())), keys=np.array(list(known)))
+    names = ("value", "low", "high")
+    return [
+        {"name": m.name, **dict(zip(names, known[m.key], strict=True)), "unit": m.unit}
+        for m in wanted
+    ]
+
+
+def _measured_before(ctx: TaskContext, extractor: Extractor, key: str) -> dict[str, list[float]]:
+    """Metric.key -> (value, low, high) of what the cache holds of a pair of sets."""
     found = ctx.cache.get(key)
     if found is None:
-        with threadpool_limits(
-            ctx.threads
-        ):  # numpy's own threads would fight those of other workers
-            intervals = frechet_interval(x, y, of_y=_kept_statistics(ctx, extractor, y)), kid(x, y)
-        found = {"values": np.array([[i.mean, i.low, i.high] for i in intervals])}
-        ctx.cache.put(key, **found)
-    rows = zip((fd, mmd), found["values"].tolist(), strict=True)
-    return [
-        {"name": name, "value": value, "low": low, "high": high, "unit": ""}
-        for name, (value, low, high) in rows
-    ]
+        return {}
+    keys = found["keys"].tolist() if "keys" in found else FIRST_VERSION[extractor.name]
+    return dict(zip(keys, found["values"].tolist(), strict=True))
+
+
+def _kept(ctx: TaskContext, key: str, make: Callable[[], NamedArrays]) -> NamedArrays:
+    found: NamedArrays | None = ctx.cache.get(key)
+    if found is None:
+        found = make()
+        ctx.cache.put(key, **{name: np.asarray(array) for name, array in found.items()})
+    return found
 
 
 def _progress(step: int, total: int, text: str, unit: str, eta: float | None = None) -> Event:

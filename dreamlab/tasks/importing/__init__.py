@@ -1,1 +1,1 @@
-"""Task import: images from elsewhere as a set that every other run can use."""
+"""Task import: images from elsewhere as a set that other runs can use."""

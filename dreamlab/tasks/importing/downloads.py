@@ -1,5 +1,4 @@
-"""Data sets from elsewhere: fetched by torchvision or the `datasets` package into the cache beside
-the runs, once."""
+"""Downloads data sets once, with torchvision or the package `datasets`, into the cache."""
 
 from __future__ import annotations
 
@@ -14,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from dreamlab.data.imageset import DataError
-from dreamlab.data.importing.arrays import open_known
 from dreamlab.data.importing.class_folders import LeftOut, Listing, natural
+from dreamlab.data.importing.official import open_official
 from dreamlab.data.importing.pictures import Unusable
-from dreamlab.data.importing.sources import ListedSource, Source
+from dreamlab.data.importing.source import ListedSource, Source
 from dreamlab.tasks.context import Stopped, TaskError
 
 Event = dict[str, Any]
@@ -61,12 +60,12 @@ TORCHVISION = {
 ARCHIVES = ("*.gz", "*.tgz", "*.mat")
 LABELS = ("label", "labels", "class", "target", "species", "category")
 WAIT = 0.5
-"""Seconds between two looks at a download."""
+"""Seconds between two progress reports of a download."""
 
 
 def torchvision(name: str, cache: Path, stopping: Stopping) -> Generator[Event, None, Source]:
-    """A data set of TORCHVISION, downloaded where the cache does not hold it. Raises TaskError with
-    what to put where."""
+    """A data set of TORCHVISION, downloaded unless the cache holds it. Raises TaskError that says
+    which files to put where."""
     title, class_name, size, files, inner, address = TORCHVISION[name]
     folder = cache / name
     held = _held(folder)
@@ -84,7 +83,7 @@ def torchvision(name: str, cache: Path, stopping: Stopping) -> Generator[Event, 
         yield from _in_background(
             fetch, lambda: _downloaded(folder), size, f"downloading {title}", stopping
         )
-        return open_known(folder) or _missing(folder)
+        return open_official(folder) or _missing(folder)
     except Stopped:
         raise
     except Exception as error:
@@ -95,8 +94,8 @@ def torchvision(name: str, cache: Path, stopping: Stopping) -> Generator[Event, 
 
 
 def huggingface(name: str, cache: Path, stopping: Stopping) -> Generator[Event, None, Source]:
-    """Any image data set of the Hugging Face hub by OWNER/NAME. Raises TaskError."""
-    # inherited from the dashboard, which never asks a server; this run is asked to
+    """An image data set of the Hugging Face hub, by OWNER/NAME. Raises TaskError."""
+    # inherited from the dashboard, which works offline; this run may download
     os.environ.pop("HF_HUB_OFFLINE", None)
     try:
         import datasets
@@ -119,17 +118,17 @@ def huggingface(name: str, cache: Path, stopping: Stopping) -> Generator[Event, 
         raise
     except Exception as error:
         raise TaskError(
-            f"{name} could not be had from the Hugging Face hub ({_reason(error)}): check its name"
+            f"{name} could not be downloaded from the Hugging Face hub ({_reason(error)}): check its name"
             " and the network, or give a folder that holds the images."
         ) from None
     return hub_source(name, found[0])
 
 
 def hub_source(name: str, splits: Any) -> Source:
-    """A loaded hub data set: its training part, its test (or validation) part where it has one, its
-    image and its label column.
+    """A loaded hub data set: its training part, its test (or validation) part if there is one, its
+    image column and its label column.
 
-    Raises DataError where there is no column of images or none of labels.
+    Raises DataError if there is no column of images or of labels.
     """
     train = splits["train"] if "train" in splits else splits[next(iter(splits))]
     held_out = next(
@@ -174,7 +173,7 @@ def hub_source(name: str, splits: Any) -> Source:
         i = int(at[row])
         try:
             return (parts[0][i] if i < n else parts[1][i - n])[image]
-        except Exception:  # the package decodes the image as it hands it out
+        except Exception:  # the package decodes an image when it is accessed
             raise Unusable("damaged") from None
 
     return ListedSource(listing, left, read)
@@ -183,7 +182,8 @@ def hub_source(name: str, splits: Any) -> Source:
 def _in_background(
     work: Callable[[], None], done: Callable[[], int], total: int, text: str, stopping: Stopping
 ) -> Generator[Event, None, None]:
-    """Does the work in a thread that a stop leaves behind, and reports the bytes that there are."""
+    """Does the work in another thread and reports the bytes downloaded so far. A stop does not wait
+    for the thread."""
     failed: list[BaseException] = []
 
     def run() -> None:
@@ -216,9 +216,9 @@ def _in_background(
 
 
 def _held(folder: Path) -> Source | None:
-    """What the cache holds, or None: a half-done download is no data set."""
+    """The data set in the cache, or None. An incomplete download counts as none."""
     try:
-        return open_known(folder) if folder.is_dir() else None
+        return open_official(folder) if folder.is_dir() else None
     except DataError:
         return None
 
@@ -234,7 +234,7 @@ def _downloaded(folder: Path, *patterns: str) -> int:
             try:
                 total += file.stat().st_size
             except OSError:
-                continue  # a download may rename its file while we look
+                continue  # a download may rename its file meanwhile
     return total
 
 

@@ -1,5 +1,5 @@
-"""Task `import`: images from a folder, a ZIP, an .npz or a download, made into a set that every
-other run can use."""
+"""Task import: images from a folder, a ZIP, an .npz or a download become a set that other runs can
+use."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Generator, Iterator
 from typing import Any, cast
 
 from dreamlab.data.imageset import DataError
-from dreamlab.data.importing.arrays import check_source, open_source
-from dreamlab.data.importing.sources import Source
+from dreamlab.data.importing.opening import check_source, open_source
+from dreamlab.data.importing.source import Source
 from dreamlab.data.importing.write import GRID, Progress, clean, import_images
 from dreamlab.settings import ImportSpec
 from dreamlab.tasks.context import Stopped, TaskContext, TaskError
@@ -20,7 +20,7 @@ Event = dict[str, Any]
 
 def import_task(ctx: TaskContext) -> Iterator[Event]:
     """Writes images.npy, labels.npy, card.json and samples/grid.png. An import that is stopped
-    leaves none of them and starts again."""
+    leaves none of them; resuming starts it again."""
     spec = cast(ImportSpec, ctx.spec)
     try:
         clean(ctx.run.path)
@@ -36,7 +36,7 @@ def import_task(ctx: TaskContext) -> Iterator[Event]:
 
 
 def _source(ctx: TaskContext, spec: ImportSpec) -> Generator[Event, None, Source]:
-    """What the spec names, downloaded where it says so."""
+    """The source that the spec names; a download is made first."""
     check_source(spec.source)
     scheme, _, name = spec.source.partition(":")
     if scheme == "torchvision":

@@ -1,5 +1,5 @@
-"""The image set of one synthesize run: what is done of it, what a killed worker left, its pictures
-and its result."""
+"""The image set of one synthesize run: its progress, what an earlier attempt left, its pictures and
+its result."""
 
 from __future__ import annotations
 
@@ -23,13 +23,12 @@ GRID, GRID_COLUMNS = "samples/grid.png", 16
 TRAJECTORY_COLUMNS = 8
 PARTIAL, PARTIAL_DONE = "partial.npy", "partial.json"
 SAVE_EVERY, REPORT_EVERY = 10.0, 0.5
-"""Seconds between two looks at the disk, what a killed worker loses; and between two reports within
-a batch."""
+"""Seconds between two saves, which is what a killed worker loses; seconds between two reports
+within a batch."""
 
 
 class SampledSet:
-    """The images of one run, class by class, those that are done, and the seconds that they
-    took."""
+    """The images of one run, class by class; how many are done, and the seconds that they took."""
 
     def __init__(self, ctx: TaskContext, spec: SynthesizeSpec):
         self.ctx, self.spec = ctx, spec
@@ -58,8 +57,8 @@ class SampledSet:
         return self.spec.classes or tuple(range(self.pipeline.classes))
 
     def sample(self) -> Iterator[Event]:
-        """All images that are not done yet, a batch at a time. A stop ends within a batch, whose
-        images are lost."""
+        """Samples all images that are not done yet, batch by batch. A stop takes effect within a
+        batch, whose images are lost."""
         indices = np.tile(np.arange(self.spec.per_class), len(self.classes))
         self.start_clock()
         while self.done < len(self.labels):
@@ -69,14 +68,14 @@ class SampledSet:
             yield from self.count(self.done + len(labels))
 
     def start_clock(self) -> None:
-        """What comes now is the time that the images take."""
+        """Starts measuring the sampling time."""
         self._began = self._saved = self._reported = time.perf_counter()
 
     def batch(
         self, labels: Sequence[int], indices: Sequence[int], worth: float
     ) -> Generator[Event, None, np.ndarray]:
-        """Draws images, uint8 (N, H, W, C), of which about `worth` will count. Raises Stopped after
-        it has saved."""
+        """Samples images, uint8 (N, H, W, C), of which about `worth` will be kept. Raises Stopped
+        after saving."""
         for step in self.pipeline.frames(labels, indices):
             if self.ctx.stopping():
                 self.save()
@@ -86,7 +85,7 @@ class SampledSet:
         return to_uint8(step.x)
 
     def count(self, done: int) -> Iterator[Event]:
-        """So many images are there now; kept for the next attempt every few seconds."""
+        """Sets the number of finished images; saves every few seconds."""
         self.done = done
         now = time.perf_counter()
         self.seconds = self._before + now - self._began
@@ -96,7 +95,7 @@ class SampledSet:
             self.save()
 
     def progress(self, more: float) -> Event:
-        """`more` images' worth of work beyond those that are done."""
+        """The progress event, with `more` images' worth of work beyond the finished ones."""
         self._reported = time.perf_counter()
         reached, new = self.done + more, self.done + more - self._first
         left = (len(self.labels) - reached) * (self._reported - self._began) / new if new else None
@@ -110,7 +109,7 @@ class SampledSet:
         }
 
     def save(self) -> None:
-        """Keeps what is done for the next attempt."""
+        """Saves what is done for the next attempt."""
         if isinstance(self.images, np.memmap):
             self.images.flush()
         write_json(
@@ -119,18 +118,18 @@ class SampledSet:
         )
 
     def state(self) -> dict[str, Any]:
-        """What else the next attempt must know."""
+        """What else the next attempt needs."""
         return {}
 
     def firsts(self, cols: int) -> tuple[list[int], list[int]]:
-        """What the first `cols` images of every class were drawn from: labels and indices."""
+        """Labels and indices of the first `cols` images of every class."""
         return [c for c in self.classes for _ in range(cols)], [
             i for _ in self.classes for i in range(cols)
         ]
 
     def trajectory(self) -> Iterator[Event]:
-        """x_t and the predicted x0 of the first images of every class, sampled once more: they are
-        the same images."""
+        """x_t and the predicted x0 of the first images of every class. They are sampled once more,
+        which gives the same images."""
         self.save()
         cols = min(TRAJECTORY_COLUMNS, self.spec.per_class)
         wanted = spread(0, self.pipeline.total, self.spec.trajectory)
@@ -162,7 +161,7 @@ class SampledSet:
         }
 
     def finish(self) -> Iterator[Event]:
-        """The set itself, its grid and the result."""
+        """Writes the set and its grid, and yields the result."""
         run = self.ctx.run.path
         imageset.save(run, np.asarray(self.images), self.labels)
         for name in (PARTIAL, PARTIAL_DONE):
@@ -191,7 +190,7 @@ class SampledSet:
 
 
 def _open_partial(run: Path, shape: tuple[int, int, int, int]) -> tuple[np.ndarray, dict[str, Any]]:
-    """The images as a file in memory, and what was noted of those that are done."""
+    """The images as a memory-mapped file, and what an earlier attempt saved about them."""
     known, path = read_json(run / PARTIAL_DONE), run / PARTIAL
     if isinstance(known, dict) and path.exists():
         images = np.load(path, mmap_mode="r+", allow_pickle=False)
@@ -201,7 +200,7 @@ def _open_partial(run: Path, shape: tuple[int, int, int, int]) -> tuple[np.ndarr
 
 
 def _grid(run: Path, images: np.ndarray, classes: int, per_class: int) -> Event:
-    """The first images of every class as a lossless grid, one class a row."""
+    """The first images of every class as one PNG, one class per row."""
     cols = min(GRID_COLUMNS, per_class)
     first = np.asarray(images).reshape(classes, per_class, *images.shape[1:])[:, :cols]
     write_bytes(

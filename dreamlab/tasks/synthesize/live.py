@@ -1,4 +1,5 @@
-"""Live sampling for a page: models stay loaded, frames come while the noise turns into images."""
+"""Live sampling for the Sample page: models stay loaded, and frames are sent while images are
+sampled."""
 
 from __future__ import annotations
 
@@ -18,11 +19,11 @@ from dreamlab.tasks.synthesize.pipeline import Pipeline, load_pipeline, spread
 from dreamlab.tasks.torch_device import prepare
 
 KEPT = 2
-"""Generators kept between requests; a request that needs more keeps its own."""
+"""Generators kept between requests. A request that needs more keeps its own."""
 
 
 class LiveSampler:
-    """Holds a few generators; one request at a time."""
+    """Holds a few generators and serves one request at a time."""
 
     def __init__(self, device: str = "auto"):
         self._device_name = device
@@ -30,7 +31,7 @@ class LiveSampler:
         self._caches: dict[Path, ArtefactCache] = {}
 
     def generator(self, run: Path, device: torch.device, checkpoint: str = "") -> TrainedGenerator:
-        """The generator of a run directory, read again where its checkpoint has changed. Raises
+        """The generator of a run directory; read again if its checkpoint has changed. Raises
         TaskError."""
         path = checkpoints.path_of(run, checkpoint)
         stamp = path.stat().st_mtime_ns if path.exists() else 0
@@ -47,8 +48,8 @@ class LiveSampler:
             torch.cuda.empty_cache()
 
     def frames(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """Frames of one request: the noise at once, then up to `frames` of the steps, the last with
-        done = True.
+        """Frames of one request: the noise at once, then up to `frames` of the steps. The last one
+        has done = True.
 
         The request holds the settings of a synthesize spec, `paths` (the directory of every run
         that they name) and `frames`. Image i of class c is that of a `synthesize` run with the same

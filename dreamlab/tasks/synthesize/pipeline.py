@@ -1,5 +1,5 @@
-"""From models and the settings of a sampling to images: the base generator, its guide, and the
-stages that upsample."""
+"""From models and sampling settings to images: the base generator, its guide, and super-resolution
+stages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dreamlab.diffusion.process import diffuse, noise_level, upsample
 from dreamlab.diffusion.samplers import NoiseStream, Reverse, Step, find_sampler
 from dreamlab.noise.timesteps import evaluations
 from dreamlab.settings import SpecError, SynthesizeSpec
-from dreamlab.settings.guidance import guidance_weight
+from dreamlab.settings.synthesize import guidance_weight
 from dreamlab.store import ArtefactCache
 from dreamlab.tasks.context import TaskError
 from dreamlab.tasks.generator import TrainedGenerator, load_generator, to_uint8
@@ -25,8 +25,8 @@ from dreamlab.tasks.synthesize.precision import choose
 
 @dataclasses.dataclass(frozen=True)
 class Picture:
-    """One step as pictures, uint8 (N, H, W, C): x_t after the step and the x0 predicted in it; see
-    `Step`."""
+    """One step as uint8 images (N, H, W, C): x_t after the step, and the predicted x0;
+    see `Step`."""
 
     index: int
     total: int
@@ -37,10 +37,10 @@ class Picture:
 
 
 class Pipeline:
-    """Samples by the settings of a spec; which run they came from does not matter here.
+    """Samples with the settings of a spec.
 
-    `stages` are super-resolution models that take over in order. With precision `auto` every model
-    keeps its own, see `precision.choose`.
+    `stages` are super-resolution models, applied in order. With precision `auto` every model has
+    its own, see `precision.choose`.
     """
 
     def __init__(
@@ -63,12 +63,12 @@ class Pipeline:
 
     @property
     def precision(self) -> str:
-        """Arithmetic of the models, named once where it is the same for all."""
+        """Number format of the models; named once if all have the same."""
         return ", ".join(dict.fromkeys(g.precision for g in self.models))
 
     @property
     def classes(self) -> int:
-        """How many classes can be drawn."""
+        """Number of classes that can be sampled."""
         return self.models[0].classes
 
     @property
@@ -79,7 +79,7 @@ class Pipeline:
 
     @property
     def network_calls(self) -> int:
-        """Forward passes that one image costs, over all stages."""
+        """Number of forward passes per image, over all stages."""
         calls = 0
         for stage, g in enumerate(self.models):
             guidance, T = self._guidance(stage), len(g.alpha_bar)
@@ -90,11 +90,11 @@ class Pipeline:
     def frames(
         self, labels: Sequence[int], indices: Sequence[int], low: torch.Tensor | None = None
     ) -> Iterator[Step]:
-        """The noise as step 0, then one Step per sampler step; the steps of all stages are counted
-        on, `total` in all. Image k depends on the seed, labels[k], indices[k] and the settings
-        alone.
+        """The noise as step 0, then one Step per sampler step. Steps are counted over all stages,
+        up to `total`. Image k depends only on the seed, labels[k], indices[k] and the settings.
 
-        `low` (N, C, low_size, low_size) in [-1, 1] is for a first model that upsamples.
+        `low` (N, C, low_size, low_size) in [-1, 1] is the input if the first model is a
+        super-resolution model.
         """
         done = 0
         for stage in range(len(self.models)):
@@ -117,8 +117,8 @@ class Pipeline:
     def pictures(
         self, labels: Sequence[int], indices: Sequence[int], steps: Collection[int]
     ) -> Iterator[Picture | None]:
-        """The wanted steps as pictures, None for the others; no more than batch_size images are
-        computed at once."""
+        """The wanted steps as pictures, None for the others. At most batch_size images are computed
+        at once."""
         size = self.spec.batch_size
         parts = [slice(i, i + size) for i in range(0, len(labels), size)]
         for at_once in zip(*(self.frames(labels[p], indices[p]) for p in parts), strict=True):
@@ -157,7 +157,7 @@ class Pipeline:
         yield from sample(denoise, x, g.alpha_bar, spec.num_steps, noise, reverse)
 
     def _low(self, g: TrainedGenerator, low: torch.Tensor | None, noise: NoiseStream) -> Low | None:
-        """What a super-resolution model starts from, with noise of its own stream (Ho et al. 2022,
+        """The input of a super-resolution model, with noise from its own stream (Ho et al. 2022,
         section 4.2)."""
         if not g.spec.low_size:
             return None
@@ -181,9 +181,8 @@ def load_pipeline(
     cache: ArtefactCache,
     load: Load = load_generator,
 ) -> Pipeline:
-    """The pipeline of a spec; `find` gives the directory of a run. Raises TaskError with one
-    sentence where a checkpoint cannot be read or the models do not fit together.
-    """
+    """The pipeline of a spec. `find` returns the directory of a run. Raises TaskError with one
+    sentence if a checkpoint cannot be read or the models do not fit together."""
     base = load(find(spec.source), device, spec.checkpoint)
     guide = load(find(spec.guide), device, spec.guide_checkpoint) if spec.guide else None
     stages = [load(find(run), device, "") for run in spec.upsample]
@@ -205,6 +204,6 @@ def load_pipeline(
 
 
 def spread(first: int, last: int, count: int) -> list[int]:
-    """At most `count` whole numbers evenly from first to last, both included where count is 2 or
-    more."""
+    """At most `count` whole numbers evenly from first to last, both included if count
+    is 2 or more."""
     return sorted({round(v) for v in np.linspace(first, last, count)}) if count > 1 else [last]

@@ -1,5 +1,5 @@
-"""Which arithmetic `auto` samples in: an image shall depend on its seed and settings, not on what
-is computed beside it."""
+"""Which number format `auto` samples in. An image must depend only on its seed and settings, not on
+the other images in its batch."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from dreamlab.tasks.generator import TrainedGenerator
 from dreamlab.tasks.torch_device import synchronise
 
 BATCHES = (1, 3, 8)
-"""Sizes whose outputs are compared with those of a larger batch."""
+"""Batch sizes whose outputs are compared with those of a larger batch."""
 SAME = 1e-4
-"""Difference, as a share of the largest output, that fp32 stays below too and that no sampler turns
-into a grey level; one rounding of bf16 is 4e-3."""
+"""Largest difference, as a share of the largest output. fp32 stays below it, and no sampler turns
+it into another grey level; one rounding of bf16 is 4e-3."""
 WORK, FEWEST_IMAGES, MOST_IMAGES = 1e9, 4, 32
-"""Multiply-adds and images of a probed pass: large networks are asked for fewer images."""
+"""Multiply-adds and numbers of images of a measured pass; fewer images for a large network."""
 REPEATS, LONGEST = 5, 0.5
 """Pairs of timed passes that count, and the seconds after which one will do."""
 
 
 def choose(generator: TrainedGenerator, cache: ArtefactCache) -> str:
-    """bf16 where this machine computes the network faster in it and its output does not depend on
-    the batch; otherwise fp32. The size of a set does not decide, so that small sets, large ones and
-    live images are the same.
+    """bf16 if this machine computes the network faster in it and its output does not depend on the
+    batch; otherwise fp32. The size of a set plays no role, so that small sets, large sets and live
+    images are the same.
 
-    Probed once for a kind of machine and a shape of network, some ten passes; then the cache knows.
+    Measured once per kind of machine and shape of network, in some ten passes, then cached.
     """
     device, shape = generator.device, generator.network.network
     if not has_fast_bf16(device):
@@ -81,8 +81,7 @@ def pays(fp32: TrainedGenerator, bf16: TrainedGenerator) -> bool:
 def _inputs(
     generator: TrainedGenerator,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor | None]:
-    """x, t, labels and the noise level of the low-resolution image for a few images; the same every
-    time."""
+    """Fixed x, t, labels and noise level of the low-resolution image, for a few images."""
     shape = generator.network.network
     n = int(min(MOST_IMAGES, max(FEWEST_IMAGES, WORK // multiply_adds(shape))))
     chance = torch.Generator().manual_seed(0)

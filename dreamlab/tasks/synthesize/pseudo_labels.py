@@ -1,6 +1,6 @@
-"""Labels for a generator without classes: a classifier of real images looks at what it draws, and
-what it is sure of is kept until every class has its number (as study S3 did; Lee 2013 calls such
-labels pseudo-labels)."""
+"""Pseudo-labels for a generator without classes. A classifier trained on real images labels its
+samples, and confident ones are kept until every class has enough (as in study S3; the term is from
+Lee 2013)."""
 
 from __future__ import annotations
 
@@ -11,31 +11,32 @@ from typing import Any
 import numpy as np
 import torch
 
+from dreamlab.checks.synthesize import check_pseudo_labels
 from dreamlab.classifiers.networks import outputs
 from dreamlab.data import catalog, imageset, selection
 from dreamlab.fidelity.extractors import ClassifierExtractor
-from dreamlab.settings import SynthesizeSpec
+from dreamlab.settings import SpecError, SynthesizeSpec
 from dreamlab.tasks.context import TaskContext, TaskError
 from dreamlab.tasks.fidelity.reference_classifier import reference_classifier
 from dreamlab.tasks.synthesize.image_set import TRAJECTORY_COLUMNS, Event, SampledSet
 
 MOST_DRAWS = 20
-"""Images drawn for each one that is wanted, before it is given up."""
+"""Images sampled per wanted image before the run gives up."""
 
 
 @dataclasses.dataclass
 class Quota:
-    """Who is kept of a stream of images: the first `per_class` of every class whose label is at
-    least this probable."""
+    """Which images of a stream are kept: the first `per_class` of every class whose label is
+    probable enough."""
 
     per_class: int
     confidence: float
     labelled: list[int]
-    """Images of every class whose label was probable enough, those too many included."""
+    """Number of images per class with a probable label, including those that were not needed."""
     drawn: int = 0
     unsure: int = 0
     first: list[list[int]] = dataclasses.field(default_factory=list)
-    """Numbers in the stream of the first few that were kept of every class."""
+    """Positions in the stream of the first few images kept of every class."""
 
     @classmethod
     def of(cls, classes: int, per_class: int, confidence: float) -> Quota:
@@ -50,9 +51,9 @@ class Quota:
         return min(self.labelled) >= self.per_class
 
     def take(self, labels: np.ndarray, probability: np.ndarray) -> list[tuple[int, int]]:
-        """(position among these, place in the set) of those that are kept. The set is sorted by
-        class. What comes after the last image that was missing is not counted: the same whatever
-        came together."""
+        """(position in this batch, place in the set) of the images that are kept. The set is sorted
+        by class. Images after the last missing one are not counted, so that the result does not
+        depend on the batch size."""
         taken = []
         for position, (c, p) in enumerate(zip(labels.tolist(), probability.tolist(), strict=True)):
             if self.full:
@@ -69,7 +70,7 @@ class Quota:
         return taken
 
     def lacking(self) -> str:
-        """Which classes lack how many, in words."""
+        """Which classes lack how many images, in words."""
         few = [(c, self.per_class - n) for c, n in enumerate(self.kept) if n < self.per_class]
         words = [f"class {c} lacks {n:,}" for c, n in few[:5]]
         return ", ".join(words) + (
@@ -78,8 +79,7 @@ class Quota:
 
 
 class LabelledSet(SampledSet):
-    """Image i of the stream depends on the seed and i alone; the labels are those of the
-    labeller."""
+    """Image i of the stream depends only on the seed and i. Its label comes from a classifier."""
 
     def __init__(self, ctx: TaskContext, spec: SynthesizeSpec):
         super().__init__(ctx, spec)
@@ -93,20 +93,14 @@ class LabelledSet(SampledSet):
 
     def all_classes(self) -> tuple[int, ...]:
         trained = self.pipeline.models[0].spec
-        if trained.conditional:
-            raise TaskError(
-                f"Pseudo-labels (--labeller): the generator {self.spec.source} was trained with"
-                " classes, so that its images have labels already; use none."
-            )
-        if self.spec.classes:
-            raise TaskError(
-                "Classes (--classes): a labeller fills all classes; leave the list empty."
-            )
+        try:
+            check_pseudo_labels(self.spec, trained)
+        except SpecError as error:
+            raise TaskError(str(error)) from None
         return tuple(range(len(catalog.info(trained.dataset).classes)))
 
     def sample(self) -> Iterator[Event]:
-        """Draws a batch at a time until every class is full. Raises TaskError where one does not
-        fill."""
+        """Samples batch by batch until every class is full. Raises TaskError if one stays short."""
         labeller = yield from self.labeller()
         most = MOST_DRAWS * len(self.labels)
         self.start_clock()
@@ -114,8 +108,8 @@ class LabelledSet(SampledSet):
             drawn = self.quota.drawn
             if drawn >= most:
                 raise TaskError(
-                    f"After {most:,} images {self.quota.lacking()} of {self.spec.per_class:,}: the"
-                    " generator draws too few that the labeller is sure of; give a"
+                    f"After {most:,} images {self.quota.lacking()} of {self.spec.per_class:,}: too few"
+                    " of them have a confident label; give a"
                     f" --label-confidence below {self.spec.label_confidence:g}, or train the"
                     " generator longer."
                 )
@@ -130,7 +124,8 @@ class LabelledSet(SampledSet):
             yield from self.count(sum(self.quota.kept))
 
     def labeller(self) -> Generator[Event, None, ClassifierExtractor]:
-        """The classifier of real images: those of the generator, or the whole training split."""
+        """The classifier: trained on the generator's own real images, or on the whole training
+        split."""
         trained = self.pipeline.models[0].spec
         try:
             data = catalog.load(trained.dataset, trained.data_dir)
@@ -168,7 +163,7 @@ class LabelledSet(SampledSet):
 
 
 def _labels(labeller: ClassifierExtractor, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The most probable class of every image (n,) and its probability."""
+    """The most probable class of every image (n,), and its probability."""
     probabilities = torch.cat([p for _, p in outputs(labeller.network, images, labeller.device)])
     best = probabilities.max(1)
     return best.indices.numpy(), best.values.numpy()

@@ -12,7 +12,7 @@ from dreamlab.tasks.synthesize.pseudo_labels import LabelledSet
 
 
 def synthesize(ctx: TaskContext) -> Iterator[dict[str, Any]]:
-    """Samples images.npy and labels.npy; a stopped or killed run goes on after the images that it
+    """Writes images.npy and labels.npy. A stopped or killed run goes on after the images that it
     has."""
     if not isinstance(ctx.spec, SynthesizeSpec):
         raise TaskError(f"{ctx.run.id} is not a synthesize run.")

@@ -17,19 +17,18 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
 
+from dreamlab.paths import python_path
 from dreamlab.store import checkpoints
 from dreamlab.tasks.context import TaskContext, TaskError
 
 EXIT_ALONE = 70
 """Exit status of a process that ends because another one is gone."""
 HOST = "127.0.0.1"
-ROOT = Path(__file__).resolve().parents[3]
 log = logging.getLogger("dreamlab.ranks")
 
 
@@ -128,8 +127,7 @@ class Leader(Ranks):
         command = [sys.executable, "-P", "-m", module, str(ctx.run.path)]
         for name, value in values.items():
             command += [f"--{name}", str(value)]
-        path = os.pathsep.join(p for p in (str(ROOT), os.environ.get("PYTHONPATH", "")) if p)
-        env = {**os.environ, "OMP_NUM_THREADS": str(ctx.threads), "PYTHONPATH": path}
+        env = {**os.environ, "OMP_NUM_THREADS": str(ctx.threads), "PYTHONPATH": python_path()}
         # in the session of this process, so that whoever ends it ends them all
         child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env)
         threading.Thread(target=self._listen, args=(rank, child), daemon=True).start()

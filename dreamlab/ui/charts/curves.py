@@ -9,6 +9,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from dreamlab.fidelity.metrics import axis_title
 from dreamlab.ui.theme import faded, palette
 
 FONT = "Inter, ui-sans-serif, system-ui, sans-serif"
@@ -185,7 +186,7 @@ def bands(points: Sequence[dict[str, Any]], theme: str, revision: str) -> go.Fig
 def curve(
     points: Sequence[dict[str, Any]], axis: str, metric: str, theme: str, revision: str
 ) -> go.Figure:
-    """A metric (lower is better) against the axis, with intervals; the floor is what real images
+    """A metric against the axis, with intervals; the floor is what real images
     reach.
 
     points: {"x", "value", "low", "high", "floor"}, low, high and floor may be None.
@@ -232,7 +233,7 @@ def curve(
         cliponaxis=False,
         hovertemplate="%{x:g}: %{y:.4g}<extra></extra>",
     )
-    figure.update_yaxes(title_text=f"{metric}, lower is better", rangemode="tozero", nticks=6)
+    figure.update_yaxes(title_text=axis_title(metric), rangemode="tozero", nticks=6)
     figure.update_xaxes(
         title_text=AXIS_WORDS.get(axis, axis), tickvals=xs, ticktext=[f"{x:g}" for x in xs]
     )

@@ -9,7 +9,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from dreamlab.ui.charts.curves import base, empty, plain
-from dreamlab.ui.parts import arm_tables as tables
+from dreamlab.ui.parts import mix_report as tables
 from dreamlab.ui.theme import faded, mix_colour, palette
 
 
@@ -117,16 +117,11 @@ def _arm(
     mean = sum(values) / len(values)
     interval = arm.get("interval") or {}
     low, high = interval.get("low"), interval.get("high")
-    low = None if low is None else max(low, 0.0)
-    high = None if high is None else min(high, 1.0)  # no accuracy lies beyond
-    sure = low is not None and high is not None and len(values) > 1
-    if sure:
+    ends: list[float] = []
+    if low is not None and high is not None and len(values) > 1:
+        ends = [100 * max(low, 0.0), 100 * min(high, 1.0)]  # no accuracy lies beyond
         figure.add_scatter(
-            x=[x, x],
-            y=[100 * low, 100 * high],
-            mode="lines",
-            line={"color": colour, "width": 2},
-            hoverinfo="skip",
+            x=[x, x], y=ends, mode="lines", line={"color": colour, "width": 2}, hoverinfo="skip"
         )
     hollow = tables.role(arm) == "control"
     mark = (
@@ -145,7 +140,7 @@ def _arm(
         cliponaxis=False,
         hovertemplate=f"{plain(arm['label'])}: %{{y:.2f}} %<extra></extra>",
     )
-    return [*values, *([100 * low, 100 * high] if sure else [])]
+    return [*values, *ends]
 
 
 def _places(

@@ -3,12 +3,16 @@ log-SNR, over t / T."""
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
+from markupsafe import Markup
 
 from dreamlab.checks.warnings import alpha_bar_of, percent
 from dreamlab.noise import schedules
 from dreamlab.settings import Spec
-from dreamlab.ui import html
+from dreamlab.ui import render
+from dreamlab.ui.words import MINUS
 
 LOG_SNR = 12.0
 """The log-SNR axis goes from minus this to this (natural logarithm), the same for every
@@ -16,27 +20,33 @@ schedule."""
 POINTS = 80
 
 
-def describe(spec: Spec) -> str:
+@dataclasses.dataclass(frozen=True)
+class Curve:
+    """One curve over t / T: its title, its last value in words, and its SVG path on 100 x 40.
+    `zero` draws a line at half height."""
+
+    title: str
+    end: str
+    path: str
+    zero: bool = False
+
+
+def describe(spec: Spec) -> Markup:
     """Both curves with their ends in words."""
     alpha_bar = alpha_bar_of(spec)
     kept = np.sqrt(alpha_bar)
     with np.errstate(divide="ignore"):
         log_snr = np.log(schedules.snr(alpha_bar))
-    last = (
-        f"{log_snr[-1]:.1f}".replace("-", html.MINUS)
-        if np.isfinite(log_snr[-1])
-        else f"{html.MINUS}\u221e"
-    )
-    figures = figure("Image left", percent(kept[-1]), kept) + figure(
-        "log-SNR", last, (np.clip(log_snr, -LOG_SNR, LOG_SNR) + LOG_SNR) / (2 * LOG_SNR), zero=True
-    )
-    return (
-        f'<div class="curves" role="img" aria-label="{html.esc(words(alpha_bar))}">{figures}</div>'
-        f'<p class="note">{html.esc(words(alpha_bar))}</p>'
-    )
+    last = f"{log_snr[-1]:.1f}" if np.isfinite(log_snr[-1]) else "-\u221e"
+    heights = (np.clip(log_snr, -LOG_SNR, LOG_SNR) + LOG_SNR) / (2 * LOG_SNR)
+    curves = [
+        Curve("Image left", percent(kept[-1]), path(kept)),
+        Curve("log-SNR", last.replace("-", MINUS), path(heights), zero=True),
+    ]
+    return render.part("noise_schedule.html", "schedule", curves, summary(alpha_bar))
 
 
-def words(alpha_bar: np.ndarray) -> str:
+def summary(alpha_bar: np.ndarray) -> str:
     """The end of the schedule in one line."""
     snr = schedules.terminal_snr(alpha_bar)
     return (
@@ -45,16 +55,9 @@ def words(alpha_bar: np.ndarray) -> str:
     )
 
 
-def figure(title: str, end: str, heights: np.ndarray, zero: bool = False) -> str:
-    """One curve over t / T, heights 0 to 1, its title and its last value in words."""
+def path(heights: np.ndarray) -> str:
+    """The SVG path of a curve over t / T on 100 x 40; heights: one per timestep, 0 to 1."""
     picked = np.unique(np.linspace(0, len(heights) - 1, POINTS).astype(int))
     x = picked / max(1, len(heights) - 1) * 100
     y = (1 - heights[picked]) * 40
-    path = "M" + " L".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))
-    line = '<line x1="0" x2="100" y1="20" y2="20"></line>' if zero else ""
-    return (
-        "<div><div"
-        f' class="curve-head"><span>{html.esc(title)}</span><b>{html.esc(end)}</b></div><svg'
-        f' viewBox="0 0 100 40" preserveAspectRatio="none" aria-hidden="true">{line}<path'
-        f' d="{path}"></path></svg></div>'
-    )
+    return "M" + " L".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))

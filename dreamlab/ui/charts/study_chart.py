@@ -3,14 +3,13 @@ steps of an amount."""
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from dreamlab.studies import AmountStep
 from dreamlab.ui.charts.curves import base, empty, plain
 from dreamlab.ui.theme import faded, palette
 
@@ -20,7 +19,8 @@ curves."""
 MANY = 12
 """Rows of one unit from which on curves are easier to read, where the arms are steps of an
 amount."""
-NUMBER = re.compile(r"\d+(?:\.\d+)?")
+AXIS = {"zeroline": False, "automargin": True}
+"""What all axes have in common."""
 Row = Mapping[str, Any]
 
 
@@ -34,14 +34,16 @@ def axis_title(row: Row) -> str:
     )
 
 
-def study(rows: Sequence[Row], theme: str, revision: str) -> go.Figure:
+def study(
+    rows: Sequence[Row], steps: Mapping[str, AmountStep], theme: str, revision: str
+) -> go.Figure:
     """Published beside ours: an open diamond for the paper, a filled mark with its interval for
     ours, one line an arm. Every unit has an axis of its own.
 
     rows: as in the result of a study; values in the unit of the row, `published`, `ours`, `low` and
     `high` may be None; `our_metric` names what ours measures where that is another thing, which
-    then has an axis of its own too. Many rows whose arms are steps of an amount become curves over
-    it.
+    then has an axis of its own too. steps: where rows lie on a curve, by id (`Study.steps`); many
+    rows that are all steps of an amount become curves over it.
     """
     rows = [
         r
@@ -58,7 +60,7 @@ def study(rows: Sequence[Row], theme: str, revision: str) -> go.Figure:
     facets: dict[str, list[Row]] = {}
     for r in rows:
         facets.setdefault(axis_title(r), []).append(r)
-    curves = {title: found for title, mine in facets.items() if (found := lines(mine))}
+    curves = {title: found for title, mine in facets.items() if (found := lines(mine, steps))}
     heights = [
         CURVE if title in curves else ROW * len(mine) + FACET for title, mine in facets.items()
     ]
@@ -73,10 +75,11 @@ def study(rows: Sequence[Row], theme: str, revision: str) -> go.Figure:
     figure.update_layout(base(theme, sum(heights), revision).layout)
     c = palette(theme)
     for i, (title, mine) in enumerate(facets.items(), start=1):
+        place = {"row": i, "col": 1}
         if title in curves:
-            _curves(figure, i, title, curves[title], c)
+            _curves(figure, place, (steps[mine[0]["id"]].axis, title), curves[title], c)
         else:
-            _rows(figure, i, title, mine, c)
+            _rows(figure, place, title, mine, c)
     named = max((len(name) for found in curves.values() for name in found), default=0)
     figure.update_layout(margin={"l": 8, "r": max(48, 7 * named + 16), "t": 8, "b": 44})
     return figure
@@ -91,121 +94,81 @@ def _apart(row: Row) -> list[Row]:
     return [{**row, "ours": None}, {**row, "published": None, "metric": f"{own}, ours", "unit": ""}]
 
 
-def lines(rows: Sequence[Row]) -> dict[str, list[tuple[float, Row]]]:
-    """Many rows as (amount, row) by the name of their line; empty where they are few or their arms
-    name no amount.
-
-    The amount is the first number of an arm such as `T = 100, flowers`; what else it says names its
-    line, where at least four arms say it too.
-    """
-    if len(rows) <= MANY or not all(NUMBER.search(str(r["arm"])) for r in rows):
+def lines(
+    rows: Sequence[Row], steps: Mapping[str, AmountStep]
+) -> dict[str, list[tuple[float, Row]]]:
+    """Many rows as (amount, row) by the name of their line; empty where they are few, or where one
+    of them is no step of an amount."""
+    if len(rows) <= MANY or not all(r["id"] in steps for r in rows):
         return {}
-    said = Counter(part for r in rows for part in set(_others(r)))
     found: dict[str, list[tuple[float, Row]]] = {}
     for r in rows:
-        name = ", ".join(part for part in _others(r) if said[part] >= 4)
-        found.setdefault(name, []).append((_amount(r), r))
-    if len(found) > 6 or max(map(len, found.values())) < 4:
-        return {}
+        step = steps[r["id"]]
+        found.setdefault(step.series, []).append((step.amount, r))
     return {name: sorted(points, key=lambda point: point[0]) for name, points in found.items()}
-
-
-def _others(row: Row) -> list[str]:
-    """The parts of an arm's name without that of its amount."""
-    parts = str(row["arm"]).split(", ")
-    first = next(i for i, part in enumerate(parts) if NUMBER.search(part))
-    return parts[:first] + parts[first + 1 :]
-
-
-def _amount(row: Row) -> float:
-    found = NUMBER.search(str(row["arm"]))
-    assert found is not None
-    return float(found[0])
 
 
 def _curves(
     figure: go.Figure,
-    i: int,
-    title: str,
+    place: Mapping[str, int],
+    titles: tuple[str, str],
     found: Mapping[str, list[tuple[float, Row]]],
     c: Mapping[str, str],
 ) -> None:
-    """One line a series: thin with open diamonds for the paper, in ink with intervals for ours."""
-    place = {"row": i, "col": 1}
+    """One line a series: thin with open diamonds for the paper, in ink with intervals for ours.
+    titles: of the axes x and y."""
     for name, points in found.items():
         for which in ("published", "ours"):
             mine = [(x, r) for x, r in points if r.get(which) is not None]
-            if not mine:
-                continue
-            ours = which == "ours"
-            ends = [
-                (r["low"], r["high"]) if ours and r.get("low") is not None else (r[which], r[which])
-                for _, r in mine
-            ]
-            figure.add_scatter(
-                x=[x for x, _ in mine],
-                y=[r[which] for _, r in mine],
-                mode="lines+markers+text",
-                name=f"{name}, {which}",
-                text=[*[""] * (len(mine) - 1), f"  {plain(name)}"],
-                textposition="middle right",
-                cliponaxis=False,
-                textfont={"color": c["ink"], "size": 12},
-                line={"color": c["ink"] if ours else faded(c["ink-3"], 0.6), "width": 1.5},
-                marker={
-                    "symbol": "circle" if ours else "diamond-open",
-                    "size": 8,
-                    "color": [
-                        c["ink"] if ours else c["warn"] if r.get("flag") else c["ink-2"]
-                        for _, r in mine
-                    ],
-                },
-                error_y={
-                    "type": "data",
-                    "array": [
-                        high - r[which] for (_, high), (_, r) in zip(ends, mine, strict=True)
-                    ],
-                    "arrayminus": [
-                        r[which] - low for (low, _), (_, r) in zip(ends, mine, strict=True)
-                    ],
-                    "symmetric": False,
-                    "color": c["ink"],
-                    "thickness": 1.5 if ours else 0,
-                    "width": 0,
-                },
-                customdata=[plain(r["arm"]) for _, r in mine],
-                hovertemplate=f"%{{customdata}}, {which}: %{{y:.5g}}<extra></extra>",
-                **place,
-            )
-    axis = {
-        "gridcolor": c["line"],
-        "linecolor": c["line"],
-        "zeroline": False,
-        "automargin": True,
-        "tickfont": {"color": c["ink-3"], "size": 12},
-    }
-    words = {"color": c["ink-3"], "size": 12}
-    figure.update_xaxes(
-        title={"text": _of_amount(found), "font": words, "standoff": 6},
-        showgrid=False,
-        **axis,
-        **place,
-    )
-    figure.update_yaxes(
-        title={"text": title, "font": words, "standoff": 6},
-        showgrid=True,
-        nticks=6,
-        **axis,
-        **place,
-    )
+            if mine:
+                _curve(figure, place, name, which, mine, c)
+    axis = {**AXIS, "gridcolor": c["line"], "linecolor": c["line"], **place}
+    font = {"color": c["ink-3"], "size": 12}
+    across, up = ({"text": text, "font": font, "standoff": 6} for text in titles)
+    figure.update_xaxes(title=across, showgrid=False, tickfont=font, **axis)
+    figure.update_yaxes(title=up, showgrid=True, nticks=6, tickfont=font, **axis)
 
 
-def _of_amount(found: Mapping[str, list[tuple[float, Row]]]) -> str:
-    """What the amount is, from the words around it in the first arm: `T` of `T = 100`, `M` of `1.2
-    M`."""
-    first = str(next(iter(found.values()))[0][1]["arm"]).split(", ")
-    part = next((p for p in first if NUMBER.search(p)), "")
-    return NUMBER.sub("", part, count=1).strip(" =") or "amount"
+def _curve(
+    figure: go.Figure,
+    place: Mapping[str, int],
+    name: str,
+    which: str,
+    mine: Sequence[tuple[float, Row]],
+    c: Mapping[str, str],
+) -> None:
+    """One line through (amount, row). which: the number of the row, "published" or "ours"."""
+    ours = which == "ours"
+    values = [r[which] for _, r in mine]
+    ends = [
+        (r["low"], r["high"]) if ours and r.get("low") is not None else (r[which], r[which])
+        for _, r in mine
+    ]
+    colours = [c["ink"] if ours else c["warn"] if r.get("flag") else c["ink-2"] for _, r in mine]
+    figure.add_scatter(
+        x=[x for x, _ in mine],
+        y=values,
+        mode="lines+markers+text",
+        name=f"{name}, {which}",
+        text=[*[""] * (len(mine) - 1), f"  {plain(name)}"],
+        textposition="middle right",
+        cliponaxis=False,
+        textfont={"color": c["ink"], "size": 12},
+        line={"color": c["ink"] if ours else faded(c["ink-3"], 0.6), "width": 1.5},
+        marker={"symbol": "circle" if ours else "diamond-open", "size": 8, "color": colours},
+        error_y={
+            "type": "data",
+            "array": [high - v for (_, high), v in zip(ends, values, strict=True)],
+            "arrayminus": [v - low for (low, _), v in zip(ends, values, strict=True)],
+            "symmetric": False,
+            "color": c["ink"],
+            "thickness": 1.5 if ours else 0,
+            "width": 0,
+        },
+        customdata=[plain(r["arm"]) for _, r in mine],
+        hovertemplate=f"%{{customdata}}, {which}: %{{y:.5g}}<extra></extra>",
+        **place,
+    )
 
 
 def _range(rows: Sequence[Row]) -> list[float]:
@@ -220,10 +183,15 @@ def _range(rows: Sequence[Row]) -> list[float]:
     return [min(values) - room, max(values) + room]
 
 
-def _rows(figure: go.Figure, i: int, title: str, rows: Sequence[Row], c: Mapping[str, str]) -> None:
+def _rows(
+    figure: go.Figure,
+    place: Mapping[str, int],
+    title: str,
+    rows: Sequence[Row],
+    c: Mapping[str, str],
+) -> None:
     """One line an arm, both marks on it."""
     places = list(range(len(rows)))
-    place = {"row": i, "col": 1}
     published = [
         (p, r) for p, r in zip(places, rows, strict=True) if r.get("published") is not None
     ]
@@ -248,44 +216,26 @@ def _rows(figure: go.Figure, i: int, title: str, rows: Sequence[Row], c: Mapping
         name="ours",
         **place,
     )
+    colours = [c["warn"] if r.get("flag") else c["ink-2"] for _, r in published]
+    flags = [f"<br>{plain(r['flag'])}" if r.get("flag") else "" for _, r in published]
     figure.add_scatter(
         x=[r["published"] for _, r in published],
         y=[p + 0.14 for p, _ in published],
         mode="markers",
         name="published",
-        marker={
-            "symbol": "diamond-open",
-            "size": 9,
-            "color": [c["warn"] if r.get("flag") else c["ink-2"] for _, r in published],
-            "line": {"width": 1.6},
-        },
-        text=[
-            plain(r["arm"]) + (f"<br>{plain(r['flag'])}" if r.get("flag") else "")
-            for _, r in published
-        ],
+        marker={"symbol": "diamond-open", "size": 9, "color": colours, "line": {"width": 1.6}},
+        text=[plain(r["arm"]) + flag for (_, r), flag in zip(published, flags, strict=True)],
         hovertemplate="%{text}, published: %{x:.6g}<extra></extra>",
         **place,
     )
-    axis = {
-        "gridcolor": c["line"],
-        "linecolor": c["line"],
-        "zeroline": False,
-        "automargin": True,
-        "showgrid": True,
-    }
-    figure.update_xaxes(
-        title={"text": title, "font": {"color": c["ink-3"], "size": 12}, "standoff": 6},
-        tickfont={"color": c["ink-3"], "size": 12},
-        nticks=7,
-        range=_range(rows),
-        **axis,
-        **place,
-    )
+    axis = {**AXIS, "gridcolor": c["line"], "linecolor": c["line"], "showgrid": True, **place}
+    font = {"color": c["ink-3"], "size": 12}
+    head = {"text": title, "font": font, "standoff": 6}
+    figure.update_xaxes(title=head, tickfont=font, nticks=7, range=_range(rows), **axis)
     figure.update_yaxes(
         tickvals=places,
         ticktext=[plain(r["arm"]) for r in rows],
         range=[len(rows) - 0.4, -0.6],
         tickfont={"color": c["ink"], "size": 12},
         **axis,
-        **place,
     )

@@ -9,9 +9,10 @@ from typing import Any
 
 import gradio as gr
 
+from dreamlab.classifiers.registry import CLASSIFIERS
 from dreamlab.data.catalog import INFO
 from dreamlab.service import Service
-from dreamlab.settings import Setting, Spec, settings_of
+from dreamlab.settings import Setting, Spec, exact, settings_of
 from dreamlab.settings.classifier_recipe import RECIPES
 from dreamlab.settings.presets import PRESETS
 
@@ -40,19 +41,7 @@ WORDS = {
     "ddim": "DDIM",
     "sampler=ddpm": "DDPM (ancestral)",
     "heun": "Heun",
-    "small_cnn": "small CNN",
-    "cnn": "CNN",
-    "mlp": "MLP",
-    "unet_encoder": "U-Net encoder",
-    "unet_encoder_small": "U-Net encoder, small",
-    "resnet18": "ResNet-18",
-    "resnet50": "ResNet-50",
-    "resnet101": "ResNet-101",
-    "resnet152": "ResNet-152",
-    "vgg16": "VGG-16",
-    "vit_s": "ViT-S",
-    "vit_b": "ViT-B",
-    "swin_t": "Swin-T",
+    **{c.name: c.title for c in CLASSIFIERS.values()},
     "recipe=fast": "fast, for small sets",
     "recipe=strong": "strong, for ResNets on whole sets",
     "budget=steps": "equal optimiser steps",
@@ -132,13 +121,13 @@ def control(k: Setting, choices: Sequence[tuple[str, str]], elem_id: str) -> Any
     right."""
     common: dict[str, Any] = {
         "label": label(k),
-        "info": k.help,
+        "info": k.full_help,
         "elem_id": elem_id,
         "show_label": True,
     }
     if k.run_kind:
         many, offered = k.type == "list", run_choices(k, choices)
-        first = [] if many else usual_run(k, offered)
+        first: Any = [] if many else usual_run(k, offered)
         return gr.Dropdown(
             choices=offered,
             value=first,
@@ -192,7 +181,7 @@ def shown(k: Setting, value: Any) -> Any:
         return value
     if k.choices or k.run_kind:
         return list(value)
-    return ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in value)
+    return ", ".join(exact(v) for v in value)
 
 
 def fillers(cls: type[Spec]) -> list[str]:

@@ -8,15 +8,17 @@ from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
+from markupsafe import Markup
 
 from dreamlab.data.catalog import DataError
 from dreamlab.service import Refused, Service
 from dreamlab.settings import Spec, SpecError, command, settings_of
-from dreamlab.ui import html
 from dreamlab.ui.forms import controls
 from dreamlab.ui.forms.controls import Section
+from dreamlab.ui.render import macro, part
 from dreamlab.ui.view import QUIET, Pages, View, report_error
 
+TEMPLATE = "forms.html"
 SOURCES = {
     "probe": "from a few steps that were measured on this machine",
     "history": "from a finished run of the same kind on this machine",
@@ -101,26 +103,25 @@ class Form:
         }
 
 
-def cost_note(service: Service, spec: Spec) -> str:
+def cost_note(service: Service, spec: Spec) -> Markup:
     """What a run of this spec would cost, and where the figures are from."""
     found = service.estimate(spec)
-    return (
-        f'<p class="note" title="{SOURCES[found.source]}">{html.esc(found.text)}'
-        f" ({html.esc(found.source)})</p>"
-    )
+    return part(TEMPLATE, "cost", found, SOURCES[found.source])
 
 
-def terminal(spec: Spec) -> str:
-    return html.panel_head("The same from a terminal") + html.command_line(command(spec))
+def terminal(spec: Spec) -> Markup:
+    """The command that starts the same run."""
+    return part(TEMPLATE, "terminal", command(spec))
 
 
-def refusal(sentence: str) -> str:
+def refusal(sentence: str) -> Markup:
     """The reason why nothing was started, beside the form."""
-    return f'<p class="refusal" role="alert">{html.esc(sentence)}</p>' if sentence else ""
+    return macro("refusal", sentence)
 
 
-def warning(sentence: str) -> str:
-    return f'<p class="note warn" role="status">{html.esc(sentence)}</p>' if sentence else ""
+def warning(sentence: str) -> Markup:
+    """What may not be meant, beside the form."""
+    return macro("warning", sentence)
 
 
 def build(
@@ -138,7 +139,7 @@ def build(
     shown = settings_of(cls)
     fields: dict[str, Any] = {}
     plain = [k for k in shown if not k.advanced]
-    extra = gr.HTML("", elem_id=f"{prefix}-extra", render=False)
+    extra: Any = gr.HTML("", elem_id=f"{prefix}-extra", render=False)
     for k in plain:
         choices = service.choices(k.run_kind) if k.run_kind else []
         fields[k.name] = controls.control(k, choices, f"{prefix}-{k.name}")

@@ -8,18 +8,20 @@ from typing import Any
 
 import gradio as gr
 import numpy as np
+from markupsafe import Markup
 
 from dreamlab.data import catalog, imageset
 from dreamlab.service import Refused, RunRow
 from dreamlab.settings import ImportSpec
 from dreamlab.store.states import ACTIVE
-from dreamlab.ui import html
 from dreamlab.ui.forms import spec_form
-from dreamlab.ui.pages.train import start
+from dreamlab.ui.forms.start import start
 from dreamlab.ui.parts import class_tables
 from dreamlab.ui.parts.import_report import report_html, running_html
+from dreamlab.ui.render import data_uri, macro, part
 from dreamlab.ui.view import QUIET, Pages, View
 
+TEMPLATE = "data.html"
 DEFAULT = "mnist5k"
 ROWS = 12
 """Classes on one page of the sheet."""
@@ -36,7 +38,7 @@ ALSO = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Panels:
+class DataPanels:
     """The components that show what there is, and the set that is looked at."""
 
     running: Any
@@ -50,7 +52,8 @@ class Panels:
 def create(pages: Pages, view: Any, seen: Any) -> None:
     """Lays out the tab and wires its form."""
     gr.HTML(
-        html.page_head(
+        macro(
+            "page_head",
             "Data",
             "What there is to train and test on, and where it comes from. No generator or"
             " classifier ever trains on a test image.",
@@ -58,7 +61,7 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
     )
     with gr.Row(elem_classes="columns"):
         with gr.Column(elem_classes="formcol"), gr.Column(elem_classes="dl-panel"):
-            gr.HTML(html.panel_head("Import images"))
+            gr.HTML(macro("panel_head", "Import images"))
             form = spec_form.build(pages.service, ImportSpec, "Import", "import")
         with gr.Column(elem_classes="maincol"):
             running = gr.HTML("", elem_id="data-running", visible=False)
@@ -84,17 +87,17 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
                     )
                 looked = gr.HTML("", elem_id="data-set")
             report = gr.HTML("", elem_id="data-report", visible=False)
-    _draw(pages, Panels(running, listed, folder, split, looked, report))
+    _draw(pages, DataPanels(running, listed, folder, split, looked, report))
     split.input(lambda now, part: now.with_pick("data-split", part), [view, split], view, **QUIET)
     folder.change(
         lambda now, path: now.with_pick("data-folder", path or ""), [view, folder], view, **QUIET
     )
     _fill_source(pages, form)
     spec_form.add_choices(pages, "data", form, "dataset", view)
-    start(pages, form, view, seen, "data")
+    start(pages, form, view, "data")
 
 
-def _draw(pages: Pages, p: Panels) -> None:
+def _draw(pages: Pages, p: DataPanels) -> None:
     """What the panels show, and when they are drawn anew."""
     service = pages.service
 
@@ -111,12 +114,12 @@ def _draw(pages: Pages, p: Panels) -> None:
 
     def report_draw(now: View) -> Any:
         row = row_of(pages, chosen(pages, now))
-        made = report_html(row, service.get(row.id)) if row and row.state == "done" else ""
-        return gr.HTML(f'<div class="dl-panel">{made}</div>', visible=bool(made))
+        made = [report_html(row, service.get(row.id))] if row and row.state == "done" else []
+        return gr.HTML(macro("panel", made), visible=bool(made))
 
     def running_draw(now: View) -> Any:
-        made = "".join(running_html(r) for r in active(pages))
-        return gr.HTML(f'<div class="dl-panel">{made}</div>', visible=bool(made))
+        made = [running_html(r) for r in active(pages)]
+        return gr.HTML(macro("panel", made), visible=bool(made))
 
     def folder_draw(now: View) -> Any:
         name = chosen(pages, now)
@@ -176,92 +179,42 @@ def is_synthetic(pages: Pages, name: str) -> bool:
     return isinstance(spec, ImportSpec) and spec.role == "synthetic"
 
 
-def catalogue_html(pages: Pages, looked: str) -> str:
+def catalogue_html(pages: Pages, looked: str) -> Markup:
     """Every data set with what it holds, where it comes from, and where it can be taken."""
-    rows = [_row(known, looked, _origin(known)) for known in catalog.INFO.values()]
-    unread = []
-    synthetic = []
+    entries = [_entry(known) for known in catalog.INFO.values()]
+    refusals = []
     for run in pages.service.rows("import"):
         if run.state != "done":
             continue
         try:
             known = catalog.info(run.id)
         except catalog.DataError as error:
-            unread.append(f'<p class="refusal">{html.esc(error)}</p>')
+            refusals.append(str(error))
             continue
-        origin = (
-            "imported from"
-            f" {html.esc(getattr(pages.service.get(run.id).spec, 'source', ''))}{html.demo_chip(run.demo)}"
-        )
-        if is_synthetic(pages, run.id):
-            synthetic.append(_row(known, looked, origin, synthetic=True))
-        else:
-            rows.append(_row(known, looked, origin))
-    heads = ["Set", "pixels", "classes", "training", "test", "where it comes from", ""]
-    body = "".join(rows)
-    if synthetic:
-        body += (
-            f'<tr class="group"><td colspan="{len(heads)}">Synthetic images made'
-            " elsewhere</td></tr>" + "".join(synthetic)
-        )
-    left = (0, 5)
-    top = "".join(
-        f'<th scope="col"{" class=left" if i in left else ""}>{h}</th>' for i, h in enumerate(heads)
-    )
-    return (
-        html.panel_head("Data sets") + "<div"
-        f' class="wide"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>{"".join(unread)}<p'
-        f' class="note">{ALSO}</p>'
-    )
+        spec = pages.service.get(run.id).spec
+        entries.append(_entry(known, run, spec if isinstance(spec, ImportSpec) else None))
+    return part(TEMPLATE, "catalogue", entries, refusals, looked, ALSO)
 
 
-def _origin(known: catalog.Info) -> str:
-    if known.bundled:
-        return "inside installed packages"
-    fetch = (
-        html.button("Download", "pick", small=True, name="import-source", value=FETCH[known.name])
-        if known.name in FETCH
-        else ""
-    )
-    return f"a folder or .npz of yours {fetch}"
+def _entry(
+    known: catalog.Info, run: RunRow | None = None, spec: ImportSpec | None = None
+) -> dict[str, Any]:
+    """One line of the catalogue, for the template."""
+    return {
+        "info": known,
+        "synthetic": spec is not None and spec.role == "synthetic",
+        "source": None if run is None else spec.source if spec else "",
+        "demo": run is not None and run.demo,
+        "fetch": FETCH.get(known.name),
+    }
 
 
-def _row(known: catalog.Info, looked: str, origin: str, synthetic: bool = False) -> str:
-    mark = "synthetic" if synthetic else "real"
-    name = (
-        f'<i class="mark {mark}"></i><a class="run" href="?tab=data&amp;run={html.esc(known.name)}"'
-        f' data-act="look" data-set="{html.esc(known.name)}">{html.esc(known.title)}</a>'
-    )
-    if synthetic:
-        acts = html.button("Gallery", "open", small=True, run=known.name, tab="gallery")
-    else:
-        acts = "".join(
-            html.button(tab.capitalize(), "use", small=True, set=known.name, tab=tab)
-            for tab in ("train", "mix")
-        )
-    cells = [
-        name,
-        f"{known.size} x {known.size} {'grey' if known.channels == 1 else 'colour'}",
-        f"{len(known.classes):,}",
-        f"{known.train:,}",
-        f"{known.test:,}" if known.test else "",
-        f'<span class="mut">{origin}</span>',
-        f'<span class="acts tight">{acts}</span>',
-    ]
-    lit = ' class="chosen"' if known.name == looked else ""
-    return (
-        f"<tr{lit}>"
-        + "".join(f"<td{' class=left' if i == 5 else ''}>{c}</td>" for i, c in enumerate(cells))
-        + "</tr>"
-    )
-
-
-def set_html(pages: Pages, view: View, name: str) -> str:
+def set_html(pages: Pages, view: View, name: str) -> Markup:
     """Images of a set, rows are classes, pixel-exact; below them how many of each class there
     are."""
     row = row_of(pages, name)
     if row is not None and row.state != "done":
-        return unfinished_html(row)
+        return part(TEMPLATE, "unfinished", row)
     info = catalog.info(name)
     folder, split = view.pick("data-folder"), view.pick("data-split", "train")
     try:
@@ -275,40 +228,20 @@ def set_html(pages: Pages, view: View, name: str) -> str:
                 for part, words in (("train", "training"), ("test", "test"))
             ]
     except Refused as error:
-        return html.panel_head(info.title) + f'<p class="note warn">{html.esc(error)}</p>'
+        return part(TEMPLATE, "unreadable", info.title, str(error))
     page = max(1, int(view.pick("data-page", 1) or 1))
     listed = [
         (f"{words}: {len(held):,}", {kind: np.bincount(held, minlength=len(info.classes)).tolist()})
         for words, kind, held in counts
     ]
-    return (
-        sheet_html(info, images, labels, page, counts[0][1])
-        + '<div class="block-apart">'
-        + html.panel_head("Images per class", f"{len(info.classes)} classes, one scale")
-        + class_tables.histograms(info.classes, listed, "broad")
-        + "</div>"
-    )
-
-
-def unfinished_html(row: RunRow) -> str:
-    """An import that has no images (yet), with the reason where it failed and a way to try it
-    again."""
-    why = spec_form.refusal(row.error) if row.error else ""
-    again = (
-        html.button("Try again", "resume", small=True, id="data-resume", run=row.id)
-        if row.resumable
-        else ""
-    )
-    word = html.STATE_WORDS.get(row.state, row.state)
-    return (
-        f'<p class="sub">{html.esc(row.name)} is {html.esc(word)}: it has no images.</p>{why}<p'
-        f' class="sub">{again}</p>'
-    )
+    sheet = sheet_html(info, images, labels, page, counts[0][1])
+    histograms = class_tables.histograms(info.classes, listed, "broad")
+    return part(TEMPLATE, "images", sheet, histograms, len(info.classes))
 
 
 def sheet_html(
     info: catalog.Info, images: np.ndarray, labels: np.ndarray, page: int, kind: str
-) -> str:
+) -> Markup:
     """One page of classes, the first images of each in stored order; a class with fewer leaves its
     places empty."""
     pages = -(-len(info.classes) // ROWS)
@@ -321,33 +254,10 @@ def sheet_html(
         members = np.flatnonzero(labels == c)[:cols]
         cells[i * cols : i * cols + len(members)] = images[members]
     sheet = imageset.sheet(cells, cols)
-    picture = html.sheet(
-        html.data_uri(imageset.png(sheet)),
-        sheet.shape[1],
-        sheet.shape[0],
-        side,
-        frame=kind,
-        alt=f"{kind} images, rows are classes",
-        rows=[info.classes[c] for c in rows],
-    )
+    height, width = sheet.shape[:2]
+    src = data_uri(imageset.png(sheet))
+    picture = {"src": src, "width": width, "height": height, "cell": side}
     colour = "grey" if info.channels == 1 else "colour"
     note = f"rows are classes, in stored order; {side} x {side} pixels, {colour}"
-    return html.panel_head(info.title, note) + picture + (turner(page, pages) if pages > 1 else "")
-
-
-def turner(page: int, pages: int) -> str:
-    """Buttons to the classes before and after."""
-    back = (
-        html.button("Previous classes", "pick", small=True, name="data-page", value=page - 1)
-        if page > 1
-        else ""
-    )
-    on = (
-        html.button("More classes", "pick", small=True, name="data-page", value=page + 1)
-        if page < pages
-        else ""
-    )
-    return (
-        f'<div class="acts" style="margin:12px 0;align-items:center">{back}{on}<span'
-        f' class="mut">page {page} of {pages}</span></div>'
-    )
+    names = [info.classes[c] for c in rows]
+    return part(TEMPLATE, "sheet", info.title, note, picture, kind, names, page, pages)

@@ -6,16 +6,20 @@ from __future__ import annotations
 from typing import Any
 
 import gradio as gr
+from markupsafe import Markup
 
+from dreamlab.fidelity import metrics
 from dreamlab.service import Refused, RunRow
 from dreamlab.settings import FidelitySpec, SweepSpec
 from dreamlab.store.states import ACTIVE
-from dreamlab.ui import html
+from dreamlab.ui import render
 from dreamlab.ui.charts import curves
 from dreamlab.ui.forms import spec_form
-from dreamlab.ui.pages.train import start
+from dreamlab.ui.forms.start import start
+from dreamlab.ui.parts.numbers import metric as metric_cell
 from dreamlab.ui.view import QUIET, Pages, View
 
+PAGE = "fidelity.html"
 ONE, CURVE = "Measure one set", "Draw a curve"
 
 
@@ -23,9 +27,10 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
     """Lays out the tab: two forms behind a switch, the numbers of one set, the newest curve."""
     service = pages.service
     gr.HTML(
-        html.page_head(
+        render.macro(
+            "page_head",
             "How close to real?",
-            "Distances of feature distributions: lower is closer. Every number names its images,"
+            f"{metrics.summary()} Every number names its images,"
             " its reference, its extractor and its interval.",
         )
     )
@@ -56,8 +61,8 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
     spec_form.add_choices(pages, "fidelity", one, "images", view)
     spec_form.add_choices(pages, "fidelity", curve, "source", view)
     _switch(pages, view, which, one_column, curve_column)
-    start(pages, one, view, seen, "fidelity")
-    start(pages, curve, view, seen, "fidelity")
+    start(pages, one, view, "fidelity")
+    start(pages, curve, view, "fidelity")
 
 
 def _draw(pages: Pages, numbers: Any, head: Any, chart: Any, table: Any) -> None:
@@ -85,7 +90,7 @@ def _draw(pages: Pages, numbers: Any, head: Any, chart: Any, table: Any) -> None
         key("fidelity"),
         lambda now: numbers_html(pages, shown(now, "fidelity")),
     )
-    pages.add("fidelity", head, key("sweep"), lambda now: sweep_head(pages, *points(now)))
+    pages.add("fidelity", head, key("sweep"), lambda now: sweep_head(*points(now)))
     pages.add(
         "fidelity",
         chart,
@@ -126,96 +131,73 @@ def opened(pages: Pages, view: View, run: str) -> View:
     return view.with_pick("fidelity-which", CURVE if kind == "sweep" else ONE)
 
 
-def interval(metric: dict[str, Any]) -> str:
-    if metric.get("low") is None or metric.get("high") is None:
-        return ""
-    return f"{metric['low']:.3g} to {metric['high']:.3g}"
-
-
-def numbers_html(pages: Pages, row: RunRow | None) -> str:
+def numbers_html(pages: Pages, row: RunRow | None) -> Markup:
     """The numbers of one set, with everything they need to be believed."""
     if row is None:
-        return html.panel_head("One set") + '<p class="empty">Nothing measured yet.</p>'
-    result = pages.service.get(row.id).result() or {}
-    head = (
-        '<h2 class="head"><b>One'
-        f" set</b>{html.demo_chip(row.demo)}<span>{html.state_chip(row.state)}</span></h2>"
-    )
+        return render.part(PAGE, "one_set", None)
+    run = pages.service.get(row.id)
+    result, active = run.result() or {}, row.state in ACTIVE
     if not result.get("metrics"):
-        words = (
-            row.error
-            or row.text
-            or (
-                "It is being measured; the extractor is trained once and then kept."
-                if row.state in ACTIVE
-                else "No numbers."
-            )
-        )
-        stop = html.button("Stop", "stop", small=True, run=row.id) if row.state in ACTIVE else ""
-        return head + f'<p class="sub">{html.esc(words)}</p>{stop}'
-    floor = {m["name"]: m for m in result.get("real_floor") or []}
-    rows = []
-    for m in result["metrics"]:
-        base = floor.get(m["name"])
-        rows.append(
-            [
-                f"<b>{html.esc(m['name'])}</b>",
-                f"{m['value']:.3g}",
-                f'<span class="mut">{interval(m)}</span>',
-                f"{result['images']:,}",
-                f'{base["value"]:.3g} <span class="mut">{interval(base)}</span>' if base else "",
-            ]
-        )
-    heads = ["Metric, lower is closer", "value", "95 % interval", "images", "real images reach"]
-    return (
-        head
-        + set_line(pages, row)
-        + html.table(heads, rows)
-        + about(result)
-        + html.command_line(pages.service.get(row.id).record.command)
+        coming = "It is being measured; the extractor is trained once and then kept."
+        waiting = row.error or row.text or (coming if active else "No numbers.")
+        return render.part(PAGE, "one_set", row, waiting, active)
+    real = {m["name"]: metric_cell(m) for m in result.get("real_floor") or []}
+    title, names = metrics.column_titles([m["name"] for m in result["metrics"]])
+    rows = [
+        {
+            "name": name,
+            "cell": metric_cell(m),
+            "images": result["images"],
+            "real": real.get(m["name"]),
+        }
+        for name, m in zip(names, result["metrics"], strict=True)
+    ]
+    return render.part(
+        PAGE,
+        "one_set",
+        row,
+        sources=sources(pages, row),
+        title=title,
+        metrics=rows,
+        about=about(result),
+        command=run.record.command,
     )
 
 
-def set_line(pages: Pages, row: RunRow) -> str:
-    """Which set it is about."""
-    links = []
+def sources(pages: Pages, row: RunRow) -> list[tuple[str, str, str]]:
+    """(id, name, headline) of the sets that were measured; those that were deleted are left out."""
+    found = []
     for parent in row.parents:
         try:
             source = pages.service.row(parent, disk=False)
         except Refused:
             continue
-        links.append(
-            f"{html.run_link(source.id, source.name, 'gallery')} ({html.esc(source.headline)})"
-        )
-    return f'<p class="sub">{"; ".join(links)}</p>' if links else ""
+        found.append((source.id, source.name, source.headline))
+    return found
 
 
 def about(result: dict[str, Any]) -> str:
     """Reference and extractor in words, with the extractor's accuracy and the share recognised as
     their class."""
     reference, extractor = result.get("reference") or {}, result.get("extractor") or {}
-    words = [
-        f"Reference: {reference.get('images', 0):,} real images of the {reference.get('split', '')}"
-        f" split of {reference.get('dataset', '')}."
-    ]
     accuracy = extractor.get("accuracy")
     right = (
         f", right on {100 * accuracy:.1f} % of the real test images" if accuracy is not None else ""
     )
-    words.append(
+    said = [
+        f"Reference: {reference.get('images', 0):,} real images of the {reference.get('split', '')}"
+        f" split of {reference.get('dataset', '')}.",
         f"Features: {extractor.get('name', '')}, {extractor.get('dimensions', '')}"
-        f" dimensions{right}."
-    )
+        f" dimensions{right}.",
+    ]
     if result.get("recognised") is not None:
-        words.append(
-            f"{100 * result['recognised']:.1f} % of the synthetic images are recognised as their"
-            " class."
-        )
-    words.append(
+        share = f"{100 * result['recognised']:.1f} %"
+        said.append(f"{share} of the synthetic images are recognised as their class.")
+    said.append(
         "The last column is the same measurement for as many real training images: no set can be"
-        " expected much below it."
+        " expected to be much better."
     )
-    return f'<p class="note" style="margin-bottom:12px">{html.esc(" ".join(words))}</p>'
+    return " ".join(said)
 
 
 def metric_names(report: dict[str, Any]) -> list[str]:
@@ -225,44 +207,25 @@ def metric_names(report: dict[str, Any]) -> list[str]:
     )
 
 
-def sweep_head(pages: Pages, row: RunRow | None, report: dict[str, Any]) -> str:
+def sweep_head(row: RunRow | None, report: dict[str, Any]) -> Markup:
     """What the curve is of, and how far it is."""
     if row is None:
-        return (
-            html.panel_head("Curve")
-            + '<p class="empty">No curve yet: "Draw a curve" varies guidance, sampler steps or'
-            " T.</p>"
-        )
+        return render.part(PAGE, "curve", None)
     axis = curves.AXIS_WORDS.get(str(report.get("axis", "")), str(report.get("axis", "")))
     points = report.get("points", [])
-    done = sum(bool(p.get("metrics")) for p in points)
     extractor = report.get("extractor")
-    name = extractor.get("name") if isinstance(extractor, dict) else extractor
-    facts = (
-        [f"{done} of {len(points)} points"]
-        + ([f"{report['images']:,} images each"] if report.get("images") else [])
-        + ([f"features: {name}"] if name else [])
-    )
-    head = (
-        '<h2 class="head"><b>Curve against'
-        f" {html.esc(axis)}</b>{html.demo_chip(row.demo)}<span>{html.esc(', '.join(facts))}"
-        f" {html.state_chip(row.state)}</span></h2>"
-    )
-    best = report.get("best")
-    if row.state == "done" and best:
-        head += (
-            f'<p class="verdict small">Lowest {html.esc(best["metric"])} at'
-            f" {html.esc(axis.split(' (')[0])} = {best['x']:g}.</p>"
-        )
-    elif row.state in ACTIVE:
-        stop = html.button("Stop and keep", "stop", small=True, run=row.id)
-        head += (
-            f'<p class="sub">{html.track(row.step / row.total if row.total else 0)}'
-            f" {html.esc(row.text)} {stop}</p>"
-        )
-    elif row.error:
-        head += f'<p class="refusal">{html.esc(row.error)}</p>'
-    return head
+    features = extractor.get("name") if isinstance(extractor, dict) else extractor
+    said = [f"{sum(bool(p.get('metrics')) for p in points)} of {len(points)} points"]
+    if report.get("images"):
+        said.append(f"{report['images']:,} images each")
+    if features:
+        said.append(f"features: {features}")
+    found = report.get("best") if row.state == "done" else None
+    best = ""
+    if found:
+        word = metrics.best_word(found["metric"]).capitalize()
+        best = f"{word} {found['metric']} at {axis.split(' (')[0]} = {found['x']:g}."
+    return render.part(PAGE, "curve", row, axis, ", ".join(said), best, row.state in ACTIVE)
 
 
 def sweep_figure(row: RunRow | None, report: dict[str, Any], theme: str) -> Any:
@@ -298,28 +261,24 @@ def sweep_figure(row: RunRow | None, report: dict[str, Any], theme: str) -> Any:
     )
 
 
-def sweep_table(pages: Pages, row: RunRow | None, report: dict[str, Any]) -> str:
+def sweep_table(pages: Pages, row: RunRow | None, report: dict[str, Any]) -> Markup:
     """One row per point: its metrics, its time, a link to its images; below them the command."""
     names = metric_names(report)
-    rows = []
+    points = []
     for p in report.get("points", []):
         by_name = {m["name"]: m for m in p.get("metrics") or []}
-        cells = [
-            (
-                f'{by_name[n]["value"]:.3g} <span class="mut">{interval(by_name[n])}</span>'
-                if n in by_name
-                else '<span class="mut">to come</span>'
-            )
-            for n in names
-        ]
-        recognised = f"{100 * p['recognised']:.1f}" if p.get("recognised") is not None else ""
-        link = (
-            html.run_link(p["synthesize"], "see them", "gallery")
-            if p.get("synthesize") and by_name
-            else ""
+        share = p.get("recognised")
+        points.append(
+            {
+                "x": f"{p['x']:g}",
+                "cells": [metric_cell(by_name.get(name)) for name in names],
+                "recognised": f"{100 * share:.1f}" if share is not None else "",
+                "seconds": p.get("seconds"),
+                "run": p.get("synthesize") if by_name else "",
+            }
         )
-        rows.append([f"{p['x']:g}", *cells, recognised, html.duration(p.get("seconds")), link])
-    if not rows or row is None:
-        return ""
-    heads = [str(report.get("axis", "")).replace("_", " "), *names, "recognised, %", "time", ""]
-    return html.table(heads, rows) + html.command_line(pages.service.get(row.id).record.command)
+    if not points or row is None:
+        return Markup()
+    axis = str(report.get("axis", "")).replace("_", " ")
+    command = pages.service.get(row.id).record.command
+    return render.part(PAGE, "points", axis, names, points, command)

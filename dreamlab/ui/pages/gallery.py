@@ -9,19 +9,23 @@ from typing import Any
 
 import gradio as gr
 import numpy as np
+from markupsafe import Markup
 
-from dreamlab.data import catalog, imageset
+from dreamlab.data import catalog
 from dreamlab.service import Refused, RunRow
-from dreamlab.settings import ImportSpec, SynthesizeSpec
-from dreamlab.ui import html
-from dreamlab.ui.pages.train import drawn_names, picture_size
+from dreamlab.settings import ImportSpec, Spec, SynthesizeSpec
+from dreamlab.ui import render
+from dreamlab.ui.parts import pictures
+from dreamlab.ui.parts.gallery_sheets import page_count, sheet_view
 from dreamlab.ui.view import QUIET, Pages, View
 
-COLS, ROWS = 10, 8
-PER_PAGE = COLS * ROWS
+PAGE = "gallery.html"
 EVERY = "every class"
 SETS = "synthesize|import"
 """Kinds of run that hold synthetic images: made here, or imported."""
+NO_SET = "No synthetic set yet. Keep one on Sample, or start a mix."
+STEP_PICTURES = ("x_t", "x0")
+"""Names of the two pictures of a kept step."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +41,8 @@ class Pickers:
 def create(pages: Pages, view: Any, seen: Any) -> None:
     """Lays out the tab: set, class and page pickers above two sheets."""
     gr.HTML(
-        html.page_head(
+        render.macro(
+            "page_head",
             "Real and synthetic, side by side",
             "Every pixel as it is stored: lossless, at whole-number zoom. Blue frames are real"
             " images, vermilion ones synthetic.",
@@ -74,7 +79,7 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
 
     def steps_draw(now: View) -> Any:
         film = steps_html(pages, shown(now))
-        return gr.HTML(f'<div class="dl-panel">{film}</div>', visible=bool(film))
+        return gr.HTML(render.part("results.html", "panel", film), visible=bool(film))
 
     _draw_pickers(pages, pickers, shown)
     pages.add("gallery", sheets, sheet_key, sheet_draw)
@@ -188,7 +193,7 @@ def belongs(pages: Pages, run: str) -> tuple[str, str, tuple[str, ...]]:
     return (
         generator.dataset,
         generator.data_dir,
-        catalog.info(generator.dataset).classes if labelled else drawn_names(generator),
+        catalog.info(generator.dataset).classes if labelled else pictures.drawn_names(generator),
     )
 
 
@@ -196,193 +201,86 @@ def class_names(pages: Pages, run: str) -> tuple[str, ...]:
     return belongs(pages, run)[2]
 
 
-def pick(
-    images: np.ndarray, labels: np.ndarray, classes: int, klass: int | None, page: int
-) -> np.ndarray:
-    """Indices of one page: of one class in stored order, or as many columns of every class (rows
-    are classes)."""
-    if klass is not None:
-        return np.flatnonzero(labels == klass)[(page - 1) * PER_PAGE : page * PER_PAGE]
-    parts = [np.flatnonzero(labels == c)[(page - 1) * COLS : page * COLS] for c in range(classes)]
-    parts = [p for p in parts if len(p) == COLS]
-    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
-
-
-def page_count(labels: np.ndarray, klass: int | None) -> int:
-    if klass is not None:
-        return max(1, -(-int((labels == klass).sum()) // PER_PAGE))
-    counts = np.unique(labels, return_counts=True)[1]
-    return max(1, int(counts.max()) // COLS) if len(counts) else 1
-
-
-def sheets_html(pages: Pages, row: RunRow | None, picked: str, split: str, page: int) -> str:
+def sheets_html(pages: Pages, row: RunRow | None, picked: str, split: str, page: int) -> Markup:
     """Two sheets at the same zoom, with what they are and how many pages there are."""
     if row is None:
-        return '<p class="empty">No synthetic set yet. Keep one on Sample, or start a mix.</p>'
+        return render.part("results.html", "empty", NO_SET)
     if row.state != "done":
-        return (
-            f'<p class="empty">This set is {html.esc(html.STATE_WORDS.get(row.state, row.state))}:'
-            f" {row.step:,} of {row.total:,} {html.esc(row.unit)}.</p>"
-        )
+        return render.part(PAGE, "unfinished", row)
     service = pages.service
     dataset, folder, names = belongs(pages, row.id)
-    fake, fake_labels = service.images(row.id)
+    synthetic, labels = service.images(row.id)
     try:
         real, real_labels, _ = service.real_images(dataset, folder, split)
         missing = ""
     except Refused as error:  # the set can be looked at alone
-        real, real_labels, missing = fake[:0], fake_labels[:0], str(error)
+        real, real_labels, missing = synthetic[:0], labels[:0], str(error)
     if not names:  # the generator knows no classes: real images of all of them, in stored order
         names, real_labels, picked = ("all",), np.zeros_like(real_labels), "all"
-    klass, side = names.index(picked) if picked in names else None, int(fake.shape[1])
+    klass = names.index(picked) if picked in names else None
+    side = int(synthetic.shape[1])
     where = f"{dataset}, {'training' if split == 'train' else 'test'} split"
-    left = (
-        f'<p class="note warn">{html.esc(missing)}</p>'
-        if missing
-        else one(real, real_labels, names, klass, page, "real", where, side)
-    )
-    right = one(fake, fake_labels, names, klass, page, "synthetic", row.name, side)
-    last = max(page_count(real_labels, klass), page_count(fake_labels, klass))
-    back = (
-        html.button(
-            "Previous", "pick", small=True, id="gallery-previous", name="page", value=page - 1
-        )
-        if page > 1
-        else ""
-    )
-    on = (
-        html.button("Next", "pick", small=True, id="gallery-next", name="page", value=page + 1)
-        if page < last
-        else ""
-    )
-    return (
-        f'<div class="pair">{left}{right}</div><div class="acts"'
-        f' style="margin-top:12px;align-items:center">{back}{on}<span class="mut">page'
-        f" {min(page, last):,} of {last:,}</span></div>"
+    return render.part(
+        PAGE,
+        "sheets",
+        sheet_view("real", where, (real, real_labels), names, klass, page, side),
+        sheet_view("synthetic", row.name, (synthetic, labels), names, klass, page, side),
+        missing,
+        page,
+        max(page_count(real_labels, klass), page_count(labels, klass)),
     )
 
 
-def one(
-    images: np.ndarray,
-    labels: np.ndarray,
-    names: tuple[str, ...],
-    klass: int | None,
-    page: int,
-    kind: str,
-    about: str,
-    side: int,
-) -> str:
-    """One sheet with its head; images are shown at `side` pixels, resized as for training where
-    they are stored larger."""
-    index = pick(images, labels, len(names), klass, page)
-    word = "Real" if kind == "real" else "Synthetic"
-    what = (
-        "rows are classes"
-        if klass is None
-        else f"class {names[klass]}"
-        if len(names) > 1
-        else "all classes"
-    )
-    head = (
-        f'<h2 class="head"><b><i class="mark {kind}"></i>{word},'
-        f" {html.esc(what)}</b><span>{html.esc(about)}, {len(labels):,} images</span></h2>"
-    )
-    if not len(index):
-        return f'<div>{head}<p class="empty">No more images on this page.</p></div>'
-    sheet = imageset.sheet(imageset.resized(np.asarray(images[index]), side), COLS)
-    uri = html.data_uri(imageset.png(sheet))
-    rows = names if klass is None and len(index) == COLS * len(names) else ()
-    picture = html.sheet(
-        uri,
-        sheet.shape[1],
-        sheet.shape[0],
-        side,
-        frame=kind,
-        alt=f"{word} images, {what}",
-        rows=rows,
-    )
-    return (
-        f'<div>{head}{picture}<p class="note"><a'
-        f' download="{kind}-{html.esc(what.replace(" ", "-"))}-{page}.png" href="{uri}">Download'
-        " this sheet (PNG, lossless)</a></p></div>"
-    )
-
-
-def steps_html(pages: Pages, row: RunRow | None) -> str:
+def steps_html(pages: Pages, row: RunRow | None) -> Markup:
     """The kept steps of a sampling: x_t and the predicted x0 of the first images of every class,
-    with a timeline."""
-    if row is None:
-        return ""
+    with a timeline; empty where none were kept."""
     by_step: dict[int, dict[str, dict[str, Any]]] = {}
-    for event in pages.service.status(row.id).images:
-        if event.get("name") in ("x_t", "x0"):
+    for event in pages.service.status(row.id).images if row else ():
+        if event.get("name") in STEP_PICTURES:
             by_step.setdefault(int(event["step"]), {})[event["name"]] = event
     whole = [by_step[step] for step in sorted(by_step) if len(by_step[step]) == 2]
-    if not whole:
-        return ""
+    if row is None or not whole:
+        return Markup()
     run = pages.service.get(row.id)
     frames = []
     for pair in whole:
-        width, height = picture_size(run.path / pair["x_t"]["path"])
+        first = pair["x_t"]
         frames.append(
-            {
-                "srcs": [
-                    f"/media/{row.id}/{pair[name]['path']}?v={pair[name]['t']}"
-                    for name in ("x_t", "x0")
-                ],
-                "w": width,
-                "h": height,
-                "cell": width // max(1, int(pair["x_t"].get("cols", 8))),
-                "title": f"Denoising, step {int(pair['x_t']['step'])}",
-                "caption": str(pair["x_t"].get("caption", "")),
-            }
+            pictures.frame(
+                [pictures.address(row.id, pair[name]) for name in STEP_PICTURES],
+                pictures.stored(row.id, run.path, first, int(first.get("cols", 8))),
+                f"Denoising, step {int(first['step'])}",
+                str(first.get("caption", "")),
+            )
         )
     names = class_names(pages, row.id)
     chosen = getattr(run.spec, "classes", ()) or range(len(names))
-    rows = [names[c] for c in chosen if c < len(names)][
-        : int(whole[-1]["x_t"].get("rows", len(names)))
-    ]
-    panels = [("x_t", "what the sampler holds"), ("Predicted x0", "what the network believes")]
-    return html.film(row.id, frames, panels, rows, ends=("noise", "image"))
+    most = int(whole[-1]["x_t"].get("rows", len(names)))
+    rows = [names[c] for c in chosen if c < len(names)][:most]
+    return render.macro("film", row.id, frames, pictures.STEP_PANELS, rows, ("noise", "image"))
 
 
-def about_html(pages: Pages, row: RunRow | None) -> str:
+def about_html(pages: Pages, row: RunRow | None) -> Markup:
     """Where the set comes from and what can be done with it."""
     if row is None:
-        return html.panel_head("The set")
+        return render.part(PAGE, "about", None)
+    run = pages.service.get(row.id)
     try:
-        origin = imported(pages, row) or made(pages, row)
+        origin: str = imported(row, run.spec) or made(pages, row)
     except Refused:
         origin = "made by a generator that is no longer here"
-    record = pages.service.get(row.id).record
-    measure = html.button(
-        "Measure its fidelity", "open", run=row.id, tab="fidelity", id="gallery-measure"
-    )
-    links = html.export_links(row.id, "Its images") if row.state == "done" else ""
-    return (
-        html.panel_head("The set", row.id)
-        + f'<p class="sub">{html.esc(row.headline)}{html.demo_chip(row.demo)}; {origin}.'
-        f' {html.state_chip(row.state)}</p>{html.command_line(record.command)}<div class="acts"'
-        f' style="margin-top:12px;align-items:center">{measure}{links}</div>'
-    )
+    return render.part(PAGE, "about", row, origin, run.record.command)
 
 
-def imported(pages: Pages, row: RunRow) -> str:
+def imported(row: RunRow, spec: Spec) -> Markup:
     """Where an imported set is from; empty for one that was made here."""
-    spec = pages.service.get(row.id).spec
     if not isinstance(spec, ImportSpec):
-        return ""
-    return (
-        f"{html.run_link(row.id, 'imported', 'data')} from {html.esc(spec.source)}, for the classes"
-        f" of {html.esc(spec.dataset)}"
-    )
+        return Markup()
+    return render.part(PAGE, "imported", row.id, spec.source, spec.dataset)
 
 
-def made(pages: Pages, row: RunRow) -> str:
-    """Which generator made a set, and what that had seen. Raises Refused where it is gone."""
+def made(pages: Pages, row: RunRow) -> Markup:
+    """Which generator made a set, and what that was trained on. Raises Refused where it is gone."""
     generator, spec = pages.service.generator_of(row.id)
-    saw = f"{sum(pages.service.available(spec)):,} real images of {spec.dataset}"
-    return (
-        f"made by {html.run_link(generator.id, generator.record.name, 'train')}, which saw"
-        f" {html.esc(saw)}"
-    )
+    images = sum(pages.service.available(spec))
+    return render.part(PAGE, "made", generator.id, generator.record.name, images, spec.dataset)

@@ -4,37 +4,30 @@ one."""
 from __future__ import annotations
 
 import dataclasses
+import functools
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
+from markupsafe import Markup
 
-from dreamlab.architecture.network import network_of
-from dreamlab.data import catalog
-from dreamlab.service import LiveFrame, Refused
-from dreamlab.settings import Setting, SynthesizeSpec, TrainSpec, settings_of
-from dreamlab.settings.guidance import can_be_guided
-from dreamlab.ui import html
-from dreamlab.ui.forms import controls, spec_form
+from dreamlab.service import LiveFrame, Refused, Service
+from dreamlab.settings import SynthesizeSpec, settings_of
+from dreamlab.ui import render
+from dreamlab.ui.forms import controls, generators, spec_form
 from dreamlab.ui.forms.controls import Section
-from dreamlab.ui.pages.train import drawn_names, picture_size
+from dreamlab.ui.parts import pictures
 from dreamlab.ui.view import QUIET, Pages, View
 
+PAGE = "sample.html"
 SETTINGS = {k.name: k for k in settings_of(SynthesizeSpec)}
 PLAIN = ("num_steps", "sampler", "seed")
-SHOWN_PER_CLASS, FINE_PER_CLASS = 10, 4
-"""Images per class on the page, of small images and of fine ones."""
-FINE = 64
 FRAMES = 8
-PANELS = [
-    ("x_t, what the sampler holds", "samples"),
-    ("Predicted x0, what the network believes", "predicted clean images"),
-]
 
 
 @dataclasses.dataclass(frozen=True)
-class Controls:
+class SampleControls:
     """The components of the tab: the settings, and what is said about them."""
 
     fields: dict[str, Any]
@@ -72,45 +65,28 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
     """Lays out the tab and wires Sample and Keep."""
     service = pages.service
     gr.HTML(
-        html.page_head(
+        render.macro(
+            "page_head",
             "Sample from a generator",
-            "Noise becomes images step by step: left what the sampler holds, right what the network"
-            " believes is behind it.",
+            "Noise becomes images step by step: on the left the noisy images, on the right the clean"
+            " images that the network predicts from them.",
         )
     )
     with gr.Row(elem_classes="columns"):
         with gr.Column(elem_classes="formcol"), gr.Column(elem_classes="dl-panel"):
-            fields = {
-                "source": controls.control(SETTINGS["source"], generators(pages), "sample-source")
-            }
+            fields, scale = _plain_fields(service)
             source = str(fields["source"].value or "")
-            weight = SETTINGS["guidance_weight"].default if guidable(pages, source) else 0
-            fields["guidance_weight"] = controls.control(
-                SETTINGS["guidance_weight"], [], "sample-guidance_weight"
-            )
-            fields["guidance_weight"].value = weight
-            scale = gr.HTML(scale_note(weight), elem_id="sample-scale")
-            fields |= {
-                name: controls.control(SETTINGS[name], [], f"sample-{name}") for name in PLAIN
-            }
-            fields["classes"] = gr.Dropdown(
-                choices=class_choices(pages, source),
-                value=[],
-                multiselect=True,
-                label="Classes",
-                info="Empty samples all.",
-                elem_id="sample-classes",
-            )
             shown_count = gr.Number(
-                page_count(pages, source),
+                generators.shown_per_class(service, source),
                 label="Images per class, on this page",
                 elem_id="sample-per_class",
             )
-            kept_of = {
-                "checkpoint": lambda k, name: checkpoint_control(pages, k, name, source),
-                "guide_checkpoint": lambda k, name: checkpoint_control(pages, k, name, ""),
+            of_run = {"checkpoint": source, "guide_checkpoint": ""}
+            special = {
+                name: functools.partial(generators.checkpoint_control, service, run=run)
+                for name, run in of_run.items()
             }
-            more, sections = controls.folded(service, list(SETTINGS.values()), "sample", kept_of)
+            more, sections = controls.folded(service, list(SETTINGS.values()), "sample", special)
             with gr.Column(elem_classes="foot"):
                 go = gr.Button("Sample", variant="primary", elem_id="sample-start")
                 refusal = gr.HTML("", elem_id="sample-refusal")
@@ -127,7 +103,7 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
             with gr.Column(elem_classes="dl-panel"):
                 picture = gr.HTML(before(pages, source), elem_id="sample-picture")
             line = gr.HTML("", elem_id="sample-command")
-    found = Controls(
+    found = SampleControls(
         fields | more, sections, shown_count, keep_count, scale, refusal, cost, kept, line, picture
     )
     _follow(pages, found)
@@ -135,7 +111,30 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
     _wire_buttons(pages, found, view, go, keep)
 
 
-def _follow(pages: Pages, found: Controls) -> None:
+def _plain_fields(service: Service) -> tuple[dict[str, Any], Any]:
+    """The settings above the folded ones, and the line that explains the guidance weight."""
+    choices = generators.listed(service)
+    fields = {"source": controls.control(SETTINGS["source"], choices, "sample-source")}
+    source = str(fields["source"].value or "")
+    weight = SETTINGS["guidance_weight"].default if generators.guidable(service, source) else 0
+    fields["guidance_weight"] = controls.control(
+        SETTINGS["guidance_weight"], [], "sample-guidance_weight"
+    )
+    fields["guidance_weight"].value = weight
+    scale = gr.HTML(scale_note(weight), elem_id="sample-scale")
+    fields |= {name: controls.control(SETTINGS[name], [], f"sample-{name}") for name in PLAIN}
+    fields["classes"] = gr.Dropdown(
+        choices=generators.class_choices(service, source),
+        value=[],
+        multiselect=True,
+        label="Classes",
+        info="Empty samples all.",
+        elem_id="sample-classes",
+    )
+    return fields, scale
+
+
+def _follow(pages: Pages, found: SampleControls) -> None:
     """Keeps the generators fresh, selects the one that the page was opened with, and looks again
     after a measurement."""
     service = pages.service
@@ -144,7 +143,7 @@ def _follow(pages: Pages, found: Controls) -> None:
         return tuple(service.choices("train"))
 
     def source(view: View) -> Any:
-        choices, asked = generators(pages), view.run("sample")
+        choices, asked = generators.listed(pages.service), view.run("sample")
         known = {run for _, run in choices}
         return gr.Dropdown(
             choices=choices, value=asked if asked in known else (choices[0][1] if choices else None)
@@ -156,7 +155,7 @@ def _follow(pages: Pages, found: Controls) -> None:
         )
 
     def stages(view: View) -> Any:
-        return gr.Dropdown(choices=generators(pages, stages=True))
+        return gr.Dropdown(choices=generators.listed(pages.service, stages=True))
 
     pages.add(
         "sample", found.fields["source"], lambda view: (key(view), view.run("sample")), source
@@ -166,7 +165,7 @@ def _follow(pages: Pages, found: Controls) -> None:
     spec_form.refine(pages, "sample", found.cost, found.all, lambda data: look(pages, found, data))
 
 
-def look(pages: Pages, found: Controls, data: dict[Any, Any]) -> dict[Any, Any]:
+def look(pages: Pages, found: SampleControls, data: dict[Any, Any]) -> dict[Any, Any]:
     """What the settings mean for a kept set: both conventions of guidance, the command, the cost,
     or a refusal."""
     values = found.values(data, found.keep_per_class)
@@ -183,7 +182,7 @@ def look(pages: Pages, found: Controls, data: dict[Any, Any]) -> dict[Any, Any]:
     return {**replies, found.refusal: "", found.cost: cost, found.line: spec_form.terminal(spec)}
 
 
-def _wire_settings(pages: Pages, found: Controls, view: Any) -> None:
+def _wire_settings(pages: Pages, found: SampleControls, view: Any) -> None:
     fields = found.fields
 
     def on_change(data: dict[Any, Any]) -> dict[Any, Any]:
@@ -191,15 +190,21 @@ def _wire_settings(pages: Pages, found: Controls, view: Any) -> None:
 
     def on_source(source: str) -> dict[Any, Any]:
         return {
-            fields["classes"]: gr.Dropdown(choices=class_choices(pages, source), value=[]),
-            fields["checkpoint"]: gr.Dropdown(choices=checkpoint_choices(pages, source), value=""),
-            found.per_class: page_count(pages, source),
+            fields["classes"]: gr.Dropdown(
+                choices=generators.class_choices(pages.service, source), value=[]
+            ),
+            fields["checkpoint"]: gr.Dropdown(
+                choices=generators.checkpoint_choices(pages.service, source), value=""
+            ),
+            found.per_class: generators.shown_per_class(pages.service, source),
             found.picture: before(pages, source),
-            **({} if guidable(pages, source) else {fields["guidance_weight"]: 0}),
+            **(
+                {} if generators.guidable(pages.service, source) else {fields["guidance_weight"]: 0}
+            ),
         }
 
     def on_guide(guide: str) -> Any:
-        return gr.Dropdown(choices=checkpoint_choices(pages, guide), value="")
+        return gr.Dropdown(choices=generators.checkpoint_choices(pages.service, guide), value="")
 
     changes = [c.change for c in (*fields.values(), found.keep_per_class)]
     gr.on(changes, on_change, found.all, found.replies, trigger_mode="always_last", **QUIET)
@@ -215,7 +220,7 @@ def _wire_settings(pages: Pages, found: Controls, view: Any) -> None:
     )
 
 
-def _wire_buttons(pages: Pages, found: Controls, view: Any, go: Any, keep: Any) -> None:
+def _wire_buttons(pages: Pages, found: SampleControls, view: Any, go: Any, keep: Any) -> None:
     service = pages.service
 
     def on_sample(data: dict[Any, Any]) -> Iterator[dict[Any, Any]]:
@@ -224,7 +229,7 @@ def _wire_buttons(pages: Pages, found: Controls, view: Any, go: Any, keep: Any) 
         yield {found.refusal: "", view: data[view].at("sample", source)}
         try:
             values = found.values(data, found.per_class)
-            names = drawn_names(service.get(source).spec) if source else ()
+            names = pictures.drawn_names(service.get(source).spec) if source else ()
             wanted = [names[c] for c in values["classes"] if c < len(names)] or list(names)
             key = f"live-{time.time_ns()}"
             for frame in service.live(values, frames=FRAMES):
@@ -239,9 +244,7 @@ def _wire_buttons(pages: Pages, found: Controls, view: Any, go: Any, keep: Any) 
             )
         except Exception as error:
             return {found.kept: spec_form.refusal(spec_form.refused(error))}
-        words = "This set is there already" if submitted.reused else "The set is being made"
-        link = html.run_link(submitted.run, "see it in the Gallery", "gallery")
-        return {found.kept: f'<p class="note">{words}: {link}.</p>'}
+        return {found.kept: render.part(PAGE, "kept", submitted.run, submitted.reused)}
 
     streamed = {
         "show_progress": "hidden",
@@ -254,120 +257,36 @@ def _wire_buttons(pages: Pages, found: Controls, view: Any, go: Any, keep: Any) 
     keep.click(on_keep, found.all, [found.kept], **QUIET)
 
 
-def trained(pages: Pages, source: str | None) -> TrainSpec | None:
-    """How a generator was trained; None where there is no such generator."""
-    try:
-        spec = pages.service.get(source).spec if source else None
-    except Refused:
-        return None
-    return spec if isinstance(spec, TrainSpec) else None
-
-
-def guidable(pages: Pages, source: str) -> bool:
-    """Whether a generator has an unconditional model of its own to be guided by."""
-    spec = trained(pages, source)
-    return spec is None or can_be_guided(spec)
-
-
-def generators(pages: Pages, stages: bool = False) -> list[tuple[str, str]]:
-    """(label, id) of the trained models that start from noise, or of those that make images
-    larger."""
-    found = [(words, run, trained(pages, run)) for words, run in pages.service.choices("train")]
-    return [(words, run) for words, run, spec in found if spec and bool(spec.low_size) == stages]
-
-
-def class_choices(pages: Pages, source: str) -> list[tuple[str, int]]:
-    """(name, number) of what a generator can draw; none where there is no such generator."""
-    spec = trained(pages, source)
-    return [(name, i) for i, name in enumerate(catalog.drawn_classes(spec))] if spec else []
-
-
-def page_count(pages: Pages, source: str) -> int:
-    """Images per class that fit on a page."""
-    spec = trained(pages, source)
-    return FINE_PER_CLASS if spec and network_of(spec).image_size >= FINE else SHOWN_PER_CLASS
-
-
-def checkpoint_choices(pages: Pages, run: str) -> list[tuple[str, str]]:
-    """The kept checkpoints of a generator, after its last one."""
-    kept = pages.service.checkpoints(run) if trained(pages, run) else []
-    return [("the last", ""), *((name, name) for name in kept)]
-
-
-def checkpoint_control(pages: Pages, k: Setting, elem_id: str, run: str) -> Any:
-    """A drop-down of what a run has kept."""
-    return gr.Dropdown(
-        choices=checkpoint_choices(pages, run),
-        value="",
-        allow_custom_value=True,
-        label=k.label,
-        info=k.help,
-        elem_id=elem_id,
-    )
-
-
-def before(pages: Pages, source: str | None) -> str:
+def before(pages: Pages, source: str | None) -> Markup:
     """What the generator drew last while it was trained: something to look at before the first
     sample."""
     try:
         run = pages.service.get(source or "")
-        events = [e for e in pages.service.status(run.id).images if e.get("name") == "preview"]
+        events = pictures.previews(pages.service.status(run.id))
     except Refused:
-        return waiting()
+        return render.part(PAGE, "before")
     if not events:
-        return waiting()
-    event = events[-1]
-    width, height = picture_size(run.path / event["path"])
-    names = drawn_names(run.spec)[: int(event.get("rows", 10))]
-    picture = html.sheet(
-        f"/media/{run.id}/{event['path']}?v={event['t']}",
-        width,
-        height,
-        width // max(1, int(event.get("cols", 16))),
-        frame="synthetic",
-        alt="the last preview of this generator",
-        rows=names,
-    )
-    return (
-        html.panel_head(
-            "The last preview of its training", "press Sample for new ones, step by step"
-        )
-        + picture
-    )
+        return render.part(PAGE, "before")
+    last = events[-1]
+    preview = pictures.stored(run.id, run.path, last, int(last.get("cols", 16)))
+    names = pictures.drawn_names(run.spec)[: int(last.get("rows", 10))]
+    return render.part(PAGE, "before", preview, names)
 
 
-def scale_note(weight: Any) -> str:
+def scale_note(weight: Any) -> Markup:
+    """The guidance weight as the scale that other tools use; empty where it is no number."""
     if not isinstance(weight, (int, float)):
-        return ""
-    return (
-        f'<p class="note">w = {weight:g} is scale s = 1 + w = {1 + weight:g} in most other'
-        " tools.</p>"
-    )
+        return Markup()
+    return render.part(PAGE, "scale", f"{weight:g}", f"{1 + weight:g}")
 
 
-def waiting(
-    text: str = "Choose a generator and press Sample: the first picture comes within half a second once the model is warm.",
-) -> str:
-    return html.panel_head("Samples") + f'<p class="empty">{html.esc(text)}</p>'
-
-
-def frame_html(frame: LiveFrame, key: str, rows: list[str]) -> str:
+def frame_html(frame: LiveFrame, key: str, rows: list[str]) -> Markup:
     """x_t and the predicted x0 side by side at the same zoom; the page keeps the frames of one
     stream to go back through."""
-    width, height = png_size(frame.png)
-    note = f"step {frame.step} of {frame.total}"
-    shown = {
-        "srcs": [html.data_uri(frame.png), html.data_uri(frame.x0_png)],
-        "w": width,
-        "h": height,
-        "cell": width // max(1, frame.cols),
-        "title": f"Stage {frame.stage + 1}, {note}" if frame.stage else note.capitalize(),
-        "caption": f"{frame.seconds:.1f} s",
-    }
-    film = html.film(key, [shown], PANELS, rows, ends=("noise", "image"), append=True)
-    return f'<div id="sample-frames" data-done="{int(frame.done)}">{film}</div>'
-
-
-def png_size(png: bytes) -> tuple[int, int]:
-    """Width and height from a PNG's header (IHDR, big-endian)."""
-    return int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")
+    width, height = pictures.png_size(frame.png)
+    srcs = [render.data_uri(frame.png), render.data_uri(frame.x0_png)]
+    like = pictures.Sheet(srcs[0], width, height, width // max(1, frame.cols))
+    step = f"step {frame.step} of {frame.total}"
+    title = f"Stage {frame.stage + 1}, {step}" if frame.stage else step.capitalize()
+    shown = pictures.frame(srcs, like, title, f"{frame.seconds:.1f} s")
+    return render.part(PAGE, "frame", key, shown, pictures.STEP_PANELS, rows, frame.done)

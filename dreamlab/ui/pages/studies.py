@@ -7,24 +7,31 @@ import dataclasses
 from typing import Any
 
 import gradio as gr
+from markupsafe import Markup
 
 from dreamlab.service import RunRow
 from dreamlab.settings import Spec, StudySpec
 from dreamlab.store.states import ACTIVE
 from dreamlab.studies import Study
-from dreamlab.ui import html
+from dreamlab.ui import render, words
 from dreamlab.ui.charts import study_chart
 from dreamlab.ui.forms import spec_form
-from dreamlab.ui.pages.mix import progress, table_links, verdict_html
-from dreamlab.ui.pages.train import start
-from dreamlab.ui.parts.study_tables import about_html, list_html, scale_note, table_html
+from dreamlab.ui.forms.start import start
+from dreamlab.ui.parts.study_tables import (
+    about_html,
+    list_html,
+    published_rows,
+    scale_html,
+    table_html,
+)
+from dreamlab.ui.parts.verdicts import files_html, progress_html, verdict_html
 from dreamlab.ui.view import Pages, View
 
 KEYS = "open diamonds: published; filled: ours with its 95 % interval; amber: doubtful"
 
 
 @dataclasses.dataclass(frozen=True)
-class Panels:
+class StudyPanels:
     """The components that show the chosen study."""
 
     listed: Any
@@ -32,7 +39,7 @@ class Panels:
     chart: Any
     table: Any
     about: Any
-    taken: Any
+    files: Any
 
 
 def create(pages: Pages, view: Any, seen: Any) -> None:
@@ -50,21 +57,21 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
         with gr.Column(elem_classes="maincol"):
             head = gr.HTML("", elem_id="studies-head")
             with gr.Column(elem_classes="dl-panel"):
-                gr.HTML(html.panel_head("Published beside ours", KEYS))
+                gr.HTML(render.macro("panel_head", "Published beside ours", KEYS))
                 chart = gr.Plot(show_label=False, elem_id="studies-chart")
             with gr.Column(elem_classes="dl-panel"):
                 table = gr.HTML("", elem_id="studies-table")
             about = gr.HTML("", elem_id="studies-about")
-            taken = gr.HTML("", elem_id="studies-command")
-    _draw(pages, Panels(listed, head, chart, table, about, taken))
+            files = gr.HTML("", elem_id="studies-command")
+    _draw(pages, StudyPanels(listed, head, chart, table, about, files))
     _follow(pages, form, view)
-    start(pages, form, view, seen, "studies")
+    start(pages, form, view, "studies")
     pages.openers["studies"] = lambda now, run: opened(pages, now, run)
 
 
-def describe(pages: Pages, spec: Spec) -> str:
+def describe(pages: Pages, spec: Spec) -> Markup:
     assert isinstance(spec, StudySpec)
-    return scale_note(find(pages, spec.study), spec.scale)
+    return scale_html(find(pages, spec.study), spec.scale)
 
 
 def opened(pages: Pages, view: View, run: str) -> View:
@@ -100,10 +107,10 @@ def shown(pages: Pages, view: View) -> RunRow | None:
     rows = [r for r in pages.service.rows("study") if spec_of(pages, r).study == name]
     asked = [r for r in rows if r.id == view.run("studies")]
     rows.sort(key=lambda r: (r.state not in ACTIVE, r.demo))
-    return (asked or rows or [None])[0]
+    return next(iter(asked or rows), None)
 
 
-def _draw(pages: Pages, panels: Panels) -> None:
+def _draw(pages: Pages, panels: StudyPanels) -> None:
     """What the panels show of the chosen study and of its run."""
     service = pages.service
 
@@ -140,7 +147,9 @@ def _draw(pages: Pages, panels: Panels) -> None:
         "studies",
         panels.chart,
         lambda now: (key(now), now.theme),
-        lambda now: study_chart.study(rows(now), now.theme, revision(now)),
+        lambda now: study_chart.study(
+            rows(now), chosen(pages, now).steps, now.theme, revision(now)
+        ),
     )
     pages.add("studies", panels.table, key, lambda now: table_html(rows(now), shown(pages, now)))
     pages.add(
@@ -149,7 +158,7 @@ def _draw(pages: Pages, panels: Panels) -> None:
         key,
         lambda now: about_html(chosen(pages, now), pages.report(shown(pages, now))),
     )
-    pages.add("studies", panels.taken, key, lambda now: taken_html(pages, shown(pages, now)))
+    pages.add("studies", panels.files, key, lambda now: files_html(service, shown(pages, now)))
 
 
 def _follow(pages: Pages, form: spec_form.Form, view: Any) -> None:
@@ -180,82 +189,30 @@ def run_states(pages: Pages) -> dict[str, str]:
     return found
 
 
-def published_rows(study: Study) -> list[dict[str, Any]]:
-    """The rows of a study that has not been run: the paper's numbers alone."""
-    return [
-        {
-            "id": c.id,
-            "arm": c.arm,
-            "metric": c.metric,
-            "unit": c.unit,
-            "published": c.published,
-            "setting": c.setting,
-            "flag": c.flag,
-            "published_low": c.low,
-            "published_high": c.high,
-            "ours": None,
-            "low": None,
-            "high": None,
-            "seeds": None,
-            "stand_in": "",
-            "difference": None,
-            "state": "",
-            "child": "",
-        }
-        for c in study.cells
-    ]
-
-
-def head_html(study: Study, row: RunRow | None, report: dict[str, Any]) -> str:
+def head_html(study: Study, row: RunRow | None, report: dict[str, Any]) -> Markup:
     """The question in large words, or above it the verdict once it is there."""
-    line = f"{study_chart.study}, {study.source}"
-    chips = ""
-    if row is not None:
-        chips = (
-            html.chip(f"{report.get('scale', '')} scale")
-            + " "
-            + html.state_chip(row.state)
-            + html.demo_chip(row.demo)
-        )
-    top = f'<p class="quiet"><span style="margin-right:8px">{html.esc(line)}</span> {chips}</p>'
-    title = html.esc(study.question)
-    if row is not None and row.state == "done" and report.get("verdict"):
-        asked = f'<p class="sub">{html.esc(study.title)}: {title}</p>'
-        remarks = f'<p class="sub">{html.esc(" ".join(report.get("remarks") or []))}</p>'
-        return top + verdict_html(report["verdict"]) + asked + remarks + data_line(report)
-    top += (
-        f'<p class="verdict" id="studies-question">{title}</p><p'
-        f' class="sub">{html.esc(study.title)}</p>'
-    )
-    if row is None:
-        return top + '<p class="sub">Not run here yet: the table holds what was published.</p>'
-    if row.state == "done":
-        return top + data_line(report)
-    return (
-        top + "<div"
-        f' class="running">{progress(row, "Our numbers come one by one", "studies", small=True)}</div>'
+    done = row is not None and row.state == "done"
+    verdict = progress = Markup()
+    if done and report.get("verdict"):
+        verdict = verdict_html(report["verdict"])
+    elif row is not None and not done:
+        progress = progress_html(row, "Our numbers come one by one", "studies", small=True)
+    return render.part(
+        "studies.html",
+        "top",
+        study,
+        row,
+        scale=report.get("scale", ""),
+        verdict=verdict,
+        remarks=" ".join(report.get("remarks") or []),
+        data=ran_on(report),
+        progress=progress,
+        done=done,
     )
 
 
-def data_line(report: dict[str, Any]) -> str:
+def ran_on(report: dict[str, Any]) -> str:
     """What ours ran on and how long it took."""
-    took = (
-        f" It took {html.duration(report['seconds'])} of computing."
-        if report.get("seconds")
-        else ""
-    )
-    return f'<p class="sub">{html.esc(str(report.get("data") or "") + took)}</p>'
-
-
-def taken_html(pages: Pages, row: RunRow | None) -> str:
-    """The command of the run and its table as files."""
-    if row is None:
-        return ""
-    made = html.panel_head("This run from a terminal") + html.command_line(
-        pages.service.get(row.id).record.command
-    )
-    return made + (
-        f'<div class="acts" style="margin-top:12px">{table_links(pages, row)}</div>'
-        if row.state == "done"
-        else ""
-    )
+    took = words.duration(report["seconds"]) if report.get("seconds") else ""
+    said = str(report.get("data") or "")
+    return f"{said} It took {took} of computing." if took else said

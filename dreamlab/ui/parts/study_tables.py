@@ -3,207 +3,199 @@ settings, notes. Pure functions."""
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from markupsafe import Markup
 
 from dreamlab.service import RunRow
 from dreamlab.store.states import ACTIVE
 from dreamlab.studies import Study
-from dreamlab.ui import html
+from dreamlab.ui import render
 from dreamlab.ui.charts.study_chart import axis_title
-from dreamlab.ui.parts import arm_tables
+from dreamlab.ui.parts.numbers import NumberCell, p_value, points
+from dreamlab.ui.words import MINUS
 
+PAGE = "studies.html"
 LONG = 40
 """Rows from which on a table scrolls in its panel."""
+NO_NUMBER = NumberCell("no number", look="mut")
+Row = Mapping[str, Any]
+"""One row of a study's report."""
 
 
-def list_html(studies: Sequence[Study], chosen: str, states: Mapping[str, str]) -> str:
-    """All studies as a quiet list, grouped S0 to S4; beside each what has been run here."""
-    parts, last = [], ""
-    for s in studies:
-        if s.study != last:
-            parts.append(f"<h3>{html.esc(s.study)}</h3>")
-            last = s.study
-        state = html.state_chip(states[s.id]) if s.id in states else ""
-        mark = ' aria-current="true"' if s.id == chosen else ""
-        parts.append(
-            '<a href="?tab=studies" data-act="pick" data-name="study"'
-            f' data-value="{html.esc(s.id)}"{mark} title="{html.esc(s.question)}">'
-            f"<span>{html.esc(s.title)}</span><code>{html.esc(s.id)}</code>{state}</a>"
+@dataclasses.dataclass(frozen=True)
+class OurNumber:
+    """Our number with the metric (where that is another than the paper's) and its interval, or the
+    `word` for why there is none."""
+
+    word: str = ""
+    text: str = ""
+    metric: str = ""
+    interval: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class StudyLine:
+    """One line of the table: published beside ours. `doubt`: what is doubtful about the published
+    number; `difference`: None where it was not computed."""
+
+    arm: str
+    published: NumberCell
+    doubt: str
+    setting: str
+    ours: OurNumber
+    seeds: str
+    difference: NumberCell | None
+    p: str
+    stand_in: str
+
+
+def list_html(studies: Sequence[Study], chosen: str, states: Mapping[str, str]) -> Markup:
+    """All studies as a quiet list, grouped S0 to S4; beside each what has been run here.
+
+    states: the state of the newest run by a study's id.
+    """
+    papers = [
+        (
+            paper,
+            [
+                {"id": s.id, "title": s.title, "question": s.question, "state": states.get(s.id)}
+                for s in found
+            ],
         )
-    return f'<nav class="studies" aria-label="Studies">{"".join(parts)}</nav>'
+        for paper, found in itertools.groupby(studies, key=lambda s: s.study)
+    ]
+    return render.part(PAGE, "list", papers, chosen)
 
 
-def scale_note(study: Study, name: str) -> str:
+def scale_html(study: Study, name: str) -> Markup:
     """What a scale does and on which data, beside the form."""
-    scale = study.scales.get(name)
-    if scale is None:
-        return ""
-    return (
-        f'<p class="note">{html.esc(scale.summary)}</p><p class="note">{html.esc(scale.data)}</p>'
-    )
+    return render.part(PAGE, "scale", study.scales.get(name))
 
 
 def number(value: float, low: float | None = None, high: float | None = None) -> str:
-    """A measured number with no more digits than its interval supports; three that count where
-    there is none."""
+    """A measured number with no more digits than its interval supports; three significant digits
+    where there is none."""
     width = high - low if low is not None and high is not None else 0.0
     if width > 0:
         digits = max(0, min(4, 1 - math.floor(math.log10(width))))
     else:
         digits = max(0, min(4, 2 - math.floor(math.log10(abs(value))))) if value else 1
-    return f"{value:,.{digits}f}".replace("-", html.MINUS)
+    return f"{value:,.{digits}f}".replace("-", MINUS)
 
 
-def decimals(rows: Sequence[Mapping[str, Any]]) -> int:
+def decimals(rows: Sequence[Row]) -> int:
     """Decimals that the paper prints in one column: as many as its longest number needs."""
-    return max(
-        (
-            len(f"{r['published']:.6f}".rstrip("0").partition(".")[2])
-            for r in rows
-            if r.get("published") is not None
-        ),
-        default=0,
-    )
+    found = [
+        len(f"{r['published']:.6f}".rstrip("0").partition(".")[2])
+        for r in rows
+        if r.get("published") is not None
+    ]
+    return max(found, default=0)
 
 
-def published_cell(r: Mapping[str, Any], setting: bool, digits: int) -> str:
-    """The paper's number with its spread; its own setting and what is doubtful about it below."""
+def published_number(r: Row, digits: int) -> NumberCell:
+    """The paper's number with its spread."""
     if r.get("published") is None:
-        value = '<span class="mut">no number</span>'
-    else:
-        value = f"{r['published']:,.{digits}f}".replace("-", html.MINUS)
-        if r.get("published_low") is not None and r.get("published_high") is not None:
-            value += (
-                f' <span class="mut">{r["published_low"]:,.{digits}f} to'
-                f" {r['published_high']:,.{digits}f}</span>"
-            )
-    if r.get("flag"):
-        value = f'<span class="warn">{value}</span>'
-    below = (
-        f'<br><span class="note">{html.esc(r["setting"])}</span>'
-        if setting and r.get("setting")
-        else ""
-    )
-    return value + below
+        return NO_NUMBER
+    text = f"{r['published']:,.{digits}f}".replace("-", MINUS)
+    low, high = r.get("published_low"), r.get("published_high")
+    if low is None or high is None:
+        return NumberCell(text)
+    return NumberCell(text, f"{low:,.{digits}f} to {high:,.{digits}f}")
 
 
-def ours_cell(r: Mapping[str, Any], running: bool) -> str:
+def our_number(r: Row, running: bool) -> OurNumber:
     """Our number with its interval, or what there is instead."""
     if r.get("ours") is None:
         state = str(r.get("state") or "")
         if state in ("failed", "stopped", "running"):
-            return f'<span class="mut">{state}</span>'
-        coming = running and bool(r.get("child"))
-        return (
-            "<span"
-            f' class="mut">{"to come" if coming else "published only" if r.get("published") is not None else "not run"}</span>'
-        )
+            return OurNumber(word=state)
+        if running and r.get("child"):
+            return OurNumber(word="to come")
+        return OurNumber(word="published only" if r.get("published") is not None else "not run")
     low, high = r.get("low"), r.get("high")
     own = str(r.get("our_metric") or "")
-    named = f' <span class="mut">{html.esc(own)}</span>' if own and own != r["metric"] else ""
-    value = f"<b>{number(r['ours'], low, high)}</b>{named}"
+    interval = ""
     if low is not None and high is not None:
-        value += f' <span class="mut">{number(low, low, high)} to {number(high, low, high)}</span>'
-    return value
+        interval = f"{number(low, low, high)} to {number(high, low, high)}"
+    return OurNumber(
+        text=number(r["ours"], low, high),
+        metric=own if own != r["metric"] else "",
+        interval=interval,
+    )
 
 
-def table_html(rows: Sequence[Mapping[str, Any]], row: RunRow | None) -> str:
-    """One line an arm under a head per metric: published, ours, seeds, difference, and what stands
-    in for the paper's."""
-    if not rows:
-        return (
-            html.panel_head("Numbers")
-            + '<p class="empty">The rows of this study appear when it is run.</p>'
-        )
+def table_html(rows: Sequence[Row], row: RunRow | None) -> Markup:
+    """One line an arm under a head for each metric: published, ours, seeds, difference, and which
+    data ours ran on."""
     running = row is not None and row.state in ACTIVE
-    printed = any(r.get("published") is not None for r in rows)
-    heads = ["Arm", *(["published"] if printed else []), "ours, 95 % interval", "seeds"]
-    differ = any(r.get("difference") for r in rows)
     stand_ins = {str(r["stand_in"]) for r in rows if r.get("child") and r.get("stand_in")}
-    own_column = len(stand_ins) > 1
-    heads += (["difference, points", "p (Holm)"] if differ else []) + (
-        ["ours ran on"] if own_column else []
-    )
-    groups: dict[str, list[Mapping[str, Any]]] = {}
+    by_metric: dict[str, list[Row]] = {}
     for r in rows:
-        groups.setdefault(axis_title(dict(r)), []).append(r)
-    body = ""
-    for title, mine in groups.items():
-        settings = {str(r.get("setting") or "") for r in mine}
-        alone = next(iter(settings)) if len(settings) == 1 else ""
-        said = (
-            f' <span class="mut" style="font-weight:400">{html.esc(alone)}</span>' if alone else ""
-        )
-        body += (
-            f'<tr class="group"><td colspan="{len(heads)}"'
-            f' class="wrap">{html.esc(title)}{said}</td></tr>'
-        )
-        for r in mine:
-            cells = _cells(r, running, not alone, differ, own_column, decimals(mine))
-            cells = cells if printed else [cells[0], *cells[2:]]
-            body += (
-                "<tr>"
-                + "".join(
-                    f"<td{' class=wrap' if i == 1 and printed else ''}>{c}</td>"
-                    for i, c in enumerate(cells)
-                )
-                + "</tr>"
-            )
-            if r.get("flag"):
-                body += (
-                    f'<tr class="flag"><td colspan="{len(heads)}" class="wrap'
-                    f' warn">{html.esc(r["arm"])}: {html.esc(r["flag"])}</td></tr>'
-                )
-    top = "".join(f'<th scope="col">{h}</th>' for h in heads)
-    one = next(iter(stand_ins)) if len(stand_ins) == 1 else ""
-    note = f"ours ran on {one}" if one else ""
-    tall = " tall" if len(rows) > LONG else ""
-    return (
-        html.panel_head("Numbers", note) + "<div"
-        f' class="wide{tall}"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+        by_metric.setdefault(axis_title(r), []).append(r)
+    return render.part(
+        PAGE,
+        "numbers",
+        groups=[_group(title, mine, running) for title, mine in by_metric.items()],
+        note=f"ours ran on {next(iter(stand_ins))}" if len(stand_ins) == 1 else "",
+        tall=len(rows) > LONG,
+        printed=any(r.get("published") is not None for r in rows),
+        differ=any(r.get("difference") for r in rows),
+        stand_ins=len(stand_ins) > 1,
     )
 
 
-def _cells(
-    r: Mapping[str, Any], running: bool, setting: bool, differ: bool, own_column: bool, digits: int
-) -> list[str]:
-    seeds = f"{r['seeds']:,}" if r.get("seeds") and r.get("ours") is not None else ""
-    found = [html.esc(r["arm"]), published_cell(r, setting, digits), ours_cell(r, running), seeds]
-    if differ:
-        d = r.get("difference")
-        found += [arm_tables.points(d) if d else "", arm_tables.p_value((d or {}).get("p_holm"))]
-    if own_column:
-        found.append(f'<span class="mut">{html.esc(r.get("stand_in") or "")}</span>')
-    return found
+def _group(title: str, rows: Sequence[Row], running: bool) -> dict[str, Any]:
+    """The lines of one metric. A setting that all of them share is said once, in the head."""
+    settings = {str(r.get("setting") or "") for r in rows}
+    shared = next(iter(settings)) if len(settings) == 1 else ""
+    digits = decimals(rows)
+    lines = [_line(r, running, digits, own_setting=not shared) for r in rows]
+    return {"title": title, "setting": shared, "lines": lines}
 
 
-def bullets(sentences: Iterable[str], kind: str = "") -> str:
-    items = "".join(f"<li>{html.esc(s)}</li>" for s in sentences)
-    return f'<ul class="said {kind}">{items}</ul>' if items else ""
+def _line(r: Row, running: bool, digits: int, own_setting: bool) -> StudyLine:
+    difference = r.get("difference")
+    return StudyLine(
+        arm=r["arm"],
+        published=published_number(r, digits),
+        doubt=str(r.get("flag") or ""),
+        setting=str(r.get("setting") or "") if own_setting else "",
+        ours=our_number(r, running),
+        seeds=f"{r['seeds']:,}" if r.get("seeds") and r.get("ours") is not None else "",
+        difference=points(difference) if difference else None,
+        p=p_value((difference or {}).get("p_holm")),
+        stand_in=str(r.get("stand_in") or ""),
+    )
 
 
-def about_html(study: Study, report: Mapping[str, Any]) -> str:
+def published_rows(study: Study) -> list[dict[str, Any]]:
+    """The rows of a study that has not been run: the paper's numbers alone."""
+    ours = ("ours", "low", "high", "seeds", "difference")
+    return [
+        {
+            "id": c.id,
+            "arm": c.arm,
+            "metric": c.metric,
+            "unit": c.unit,
+            "published": c.published,
+            "setting": c.setting,
+            "flag": c.flag,
+            "published_low": c.low,
+            "published_high": c.high,
+            **dict.fromkeys(ours),
+            **dict.fromkeys(("stand_in", "state", "child"), ""),
+        }
+        for c in study.cells
+    ]
+
+
+def about_html(study: Study, report: Mapping[str, Any]) -> Markup:
     """Settings as published; its mistakes and doubtful numbers in amber; how every scale fills what
     it leaves open."""
-    left = html.panel_head("Settings as published") + html.facts(study.settings.items())
-    doubtful = report.get("anomalies") or []
-    right = html.panel_head("What is wrong or unclear in it") + bullets(study.notes, "amber")
-    if doubtful:
-        right += html.panel_head("Found by rule in the published numbers") + bullets(
-            doubtful, "amber"
-        )
-    panels = (
-        f'<div class="pair"><div class="dl-panel">{left}</div><div'
-        f' class="dl-panel">{right}</div></div>'
-    )
-    scales = "".join(
-        f'<div><h3 class="scale">{html.esc(name.capitalize())}</h3><p'
-        f' class="sub">{html.esc(s.summary)} {html.esc(s.data)}</p>{bullets(s.assumptions)}</div>'
-        for name, s in study.scales.items()
-    )
-    return (
-        panels + '<div class="dl-panel"'
-        f' style="margin-top:16px">{html.panel_head("How it is run here", "scale by scale, with what was assumed")}{scales}</div>'
-    )
+    return render.part(PAGE, "about", study, report.get("anomalies") or [])

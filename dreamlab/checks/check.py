@@ -1,0 +1,60 @@
+"""The check of every kind of run, and of the runs that an experiment is going to make."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from dreamlab.checks.classify import check_classify
+from dreamlab.checks.fidelity import check_fidelity
+from dreamlab.checks.importing import check_import
+from dreamlab.checks.known import Known
+from dreamlab.checks.machine import check_device
+from dreamlab.checks.mix import check_mix
+from dreamlab.checks.sweep import check_sweep
+from dreamlab.checks.synthesize import check_synthesize
+from dreamlab.checks.train import check_train
+from dreamlab.experiments import plan
+from dreamlab.settings import EXPERIMENT_KINDS, KINDS, Spec, SpecError, SweepSpec, make
+
+CHECKS: dict[str, tuple[Callable[[Any, Known], None], ...]] = {
+    "import": (check_import,),
+    "train": (check_train,),
+    "synthesize": (check_synthesize,),
+    "fidelity": (check_fidelity,),
+    "classify": (check_classify,),
+    "mix": (check_mix,),
+    "sweep": (check_sweep,),
+    "study": (),  # what it says is checked part by part
+}
+"""Kind of run -> its checks, beside those of the machine and of its parts."""
+
+
+def check(spec: Spec, known: Known) -> None:
+    """Raises SpecError, RunError or DataError where a spec cannot work on the data, the machine or
+    the runs that it names; of an experiment also where one of its parts cannot."""
+    check_device(spec, known)
+    for checked in CHECKS[spec.kind]:
+        checked(spec, known)
+    if spec.kind in EXPERIMENT_KINDS:
+        _check_parts(spec, known)
+
+
+def _check_parts(spec: Spec, known: Known) -> None:
+    """Every run that an experiment is going to make, checked like a run of its own."""
+    for child in plan(spec, known):
+        try:
+            planned = make(KINDS[child.kind], child.values)
+            check(planned, known)
+        except SpecError as error:
+            raise _about(spec, child.role, error) from None
+        known.plan(child.role, planned)
+
+
+def _about(spec: Spec, part: str, error: SpecError) -> SpecError:
+    """The refusal of a part as one of the experiment, about a setting that the experiment has."""
+    if isinstance(spec, SweepSpec) and spec.values and error.field == spec.axis:
+        return SpecError(f"Values (--values): a point cannot be used. {error}", "values")
+    if error.field in type(spec).model_fields:
+        return error
+    return SpecError(f"Its part {part}: {error}")

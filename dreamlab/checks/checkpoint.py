@@ -1,0 +1,53 @@
+"""Whether the checkpoint that is needed is there, whole, and of the network that it shall be."""
+
+from __future__ import annotations
+
+from dreamlab.architecture.cost import parameter_count
+from dreamlab.architecture.network import network_of
+from dreamlab.checks.known import Training
+from dreamlab.settings import SpecError
+from dreamlab.store import checkpoints
+
+
+def check_checkpoint(
+    training: Training, field: str, checkpoint: str = "", checkpoint_field: str = ""
+) -> None:
+    """Raises SpecError where the file that is needed is absent, cut off, foreign, or of another
+    network. A run that has written none yet, or that is still to be made, is left to wait."""
+    run = training.run
+    if run is None:
+        return
+    path = checkpoints.path_of(run.path, checkpoint)
+    if checkpoint and not path.exists():
+        names = checkpoints.kept(run.path)
+        there = (
+            f"it has {', '.join(names)}"
+            if names
+            else "it has kept none (leave the field empty for its last one)"
+        )
+        option = checkpoint_field.replace("_", "-")
+        raise SpecError(
+            f"{option.replace('-', ' ').capitalize()} (--{option}): {run.id} has no {checkpoint};"
+            f" {there}.",
+            checkpoint_field,
+        )
+    if not path.exists():
+        return
+    try:
+        header = checkpoints.read_header(path)
+    except checkpoints.CheckpointError as error:
+        raise SpecError(f"{error} Resume the run {run.id} or train it anew.", field) from None
+    form = header.metadata.get("format", "not named")
+    if form != checkpoints.FORMAT:
+        raise SpecError(
+            f"{run.id}: {path.name} is not a generator of DreamLab (its format is {form}); choose"
+            " a run that was trained here.",
+            field,
+        )
+    wanted = parameter_count(network_of(training.spec))
+    if header.numbers != wanted:
+        raise SpecError(
+            f"{run.id}: {path.name} holds {header.numbers:,} numbers, the network of this run has"
+            f" {wanted:,}; it belongs to another network, train it anew.",
+            field,
+        )

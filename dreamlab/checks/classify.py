@@ -1,0 +1,34 @@
+"""Whether a classifier can be trained on an arm of real and synthetic images."""
+
+from __future__ import annotations
+
+from dreamlab.checks.known import Known
+from dreamlab.checks.synthetic_set import check_set
+from dreamlab.checks.test_images import check_copies, check_overlap
+from dreamlab.data import mixing
+from dreamlab.data.selection import available
+from dreamlab.settings import ClassifySpec, SpecError
+
+
+def check_classify(spec: ClassifySpec, known: Known) -> None:
+    """Raises SpecError where the arm is impossible with these real images, or its synthetic set is
+    absent, of other data, too small, or holds test images."""
+    check_overlap(spec)
+    arm = mixing.parse(spec.arm)
+    if arm.needs_set != bool(spec.synthetic):
+        what = (
+            "needs a synthetic set (--synthetic RUN)" if arm.needs_set else "needs no synthetic set"
+        )
+        raise SpecError(f"Arm (--arm): {spec.arm} {what}.", "synthetic")
+    try:
+        counts = mixing.counts(spec.arm, available(spec))
+    except SpecError:
+        raise
+    except ValueError as error:
+        raise SpecError(
+            f"Arm (--arm): {error}; use more real images or another arm.", "arm"
+        ) from None
+    if spec.synthetic:
+        needed = [c.synthetic for c in counts]
+        check_set(spec, known, spec.synthetic, needed, "synthetic")
+        check_copies(spec, known, spec.synthetic, "synthetic")

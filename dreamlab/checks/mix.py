@@ -1,0 +1,41 @@
+"""Whether a mix can be made of its real images, its generators and its sets."""
+
+from __future__ import annotations
+
+from dreamlab.checks.known import Known
+from dreamlab.checks.synthetic_set import check_set
+from dreamlab.checks.test_images import check_copies, check_overlap
+from dreamlab.data.selection import selected
+from dreamlab.experiments.mix.plan import needed_images
+from dreamlab.settings import MixSpec, SpecError
+
+
+def check_mix(spec: MixSpec, known: Known) -> None:
+    """Raises SpecError where the arms are impossible, a generator or a set is of other data or has
+    no labels, or a set is too small or holds test images."""
+    selected(spec)
+    check_overlap(spec)
+    needed = needed_images(spec)
+    for name in spec.sources:
+        _check_generator(spec, known, name)
+    for name in spec.sets:
+        if f"set:{name}" in needed and name not in spec.sources:
+            check_set(spec, known, name, needed[f"set:{name}"], "sets")
+        check_copies(spec, known, name, "sets")
+
+
+def _check_generator(spec: MixSpec, known: Known, name: str) -> None:
+    training = known.training(name, "sources")
+    if training.spec.dataset != spec.dataset:
+        raise SpecError(
+            f"Generator (--from): {training.name} was trained on {training.spec.dataset}; a"
+            f" generator of {spec.dataset} is needed.",
+            "sources",
+        )
+    if not training.spec.conditional:
+        raise SpecError(
+            f"Generator (--from): {training.name} was trained without classes, so its images have"
+            " no labels; choose a conditional one, or sample it with --labeller and name that set"
+            " (--set).",
+            "sources",
+        )

@@ -1,0 +1,104 @@
+"""Source of an import: a folder in torchvision's layout of a built-in data set or of Oxford 102
+Flowers, with its published split."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from dreamlab.data import catalog
+from dreamlab.data.imageset import DataError
+from dreamlab.data.importing.class_folders import LeftOut, Listing
+from dreamlab.data.importing.pictures import Raw, Unusable
+from dreamlab.data.importing.source import ListedSource, Source
+from dreamlab.data.named import NAMED
+
+FLOWERS = "flowers-102"
+
+
+def open_official(folder: Path) -> Source | None:
+    """A folder in torchvision's layout of MNIST, Fashion-MNIST, CIFAR-10 or Flowers 102; None for
+    any other folder.
+
+    Raises DataError if it has such a layout but is incomplete.
+    """
+    for flowers in (folder / FLOWERS, folder):
+        if all((flowers / part).exists() for part in ("jpg", "imagelabels.mat", "setid.mat")):
+            return _flowers(flowers)
+    for name, own in _own_markers().items():
+        if any((folder / marker).is_file() for marker in own):
+            return _official(catalog.load(name, str(folder)))
+    return None
+
+
+def _own_markers() -> dict[str, list[str]]:
+    """Name -> markers that say which set a folder holds. A marker that several sets share stands
+    for the first of them, which is then asked after the others."""
+    seen: set[str] = set()
+    order: list[str] = []
+    own: dict[str, list[str]] = {}
+    for name, known in NAMED.items():
+        own[name] = [m for m in known.markers if m not in seen]
+        seen |= set(known.markers)
+        alike = (i for i, n in enumerate(order) if set(NAMED[n].markers) & set(known.markers))
+        order.insert(next(alike, len(order)), name)
+    return {name: own[name] for name in order}
+
+
+def _official(data: catalog.DataSet) -> Source:
+    """A data set with the split that it was published with."""
+    n, total = len(data.train_labels), len(data.train_labels) + len(data.test_labels)
+    labels = np.concatenate([data.train_labels, data.test_labels])
+    listing = Listing(
+        data.info.title,
+        [f"image {i}" for i in range(total)],
+        labels,
+        np.arange(total) >= n,
+        data.info.classes,
+        "the official one",
+        data.info.mirror,
+    )
+    return ListedSource(
+        listing, LeftOut(), lambda i: data.train_images[i] if i < n else data.test_images[i - n]
+    )
+
+
+def _flowers(folder: Path) -> Source:
+    """Oxford 102 Flowers: 1,020 training and 1,020 validation images, both used for training here,
+    and 6,149 test images."""
+    import scipy.io
+
+    try:
+        labels = (
+            scipy.io.loadmat(str(folder / "imagelabels.mat"), squeeze_me=True)["labels"].astype(
+                np.int64
+            )
+            - 1
+        )
+        parts = scipy.io.loadmat(str(folder / "setid.mat"), squeeze_me=True)
+        train, test = np.concatenate([parts["trnid"], parts["valid"]]) - 1, parts["tstid"] - 1
+        chosen = np.concatenate([np.sort(train), np.sort(test)]).astype(np.int64)
+        found = labels[chosen]
+    except Exception as error:  # the reader of these tables may raise any error
+        raise DataError(
+            f"{folder} does not hold the tables of Oxford 102 Flowers: {error}."
+        ) from None
+    names = [f"jpg/image_{i + 1:05d}.jpg" for i in chosen]
+
+    def read(row: int) -> Raw:
+        try:
+            return (folder / names[row]).read_bytes()
+        except OSError:
+            raise Unusable("unreadable") from None
+
+    shown = tuple(str(c + 1) for c in range(102))
+    listing = Listing(
+        "Oxford 102 Flowers",
+        names,
+        found,
+        np.arange(len(chosen)) >= len(train),
+        shown,
+        "the official one",
+    )
+    return ListedSource(listing, LeftOut(), read)

@@ -1,0 +1,79 @@
+"""Opens the source that a text names: a folder, a ZIP or an .npz. Also says which texts name a
+download."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from pathlib import Path
+
+from dreamlab.data.imageset import DataError
+from dreamlab.data.importing.arrays import NpzSource
+from dreamlab.data.importing.folders import FolderSource
+from dreamlab.data.importing.limits import Limits
+from dreamlab.data.importing.official import open_official
+from dreamlab.data.importing.source import Source
+from dreamlab.data.importing.zips import ZipSource
+
+DOWNLOADS = ("mnist", "fashion_mnist", "cifar10", "flowers102")
+"""Data sets that torchvision can download, as torchvision:NAME."""
+HUB_NAME = re.compile(r"(?!.*\.\.)[\w.-]+/[\w.-]+")
+
+
+def is_download(source: str) -> bool:
+    """Whether a source names something to download instead of a path."""
+    return source.partition(":")[0] in ("torchvision", "huggingface")
+
+
+def check_source(source: str) -> None:
+    """Raises DataError if a source is not there. Nothing is downloaded and no image is read."""
+    scheme, _, name = source.partition(":")
+    if scheme == "torchvision" and name not in DOWNLOADS:
+        raise DataError(
+            f"From (--from): {source} is not known; there are"
+            f" torchvision:{', torchvision:'.join(DOWNLOADS)}."
+        )
+    if scheme == "huggingface" and not HUB_NAME.fullmatch(name):
+        raise DataError(
+            f"From (--from): {source} cannot be used; it must be huggingface:OWNER/NAME."
+        )
+    if scheme == "huggingface" and Path(name).exists():
+        raise DataError(
+            f"From (--from): {name} is a folder here, not a name on the hub: give it without"
+            " huggingface:."
+        )
+    if not is_download(source):
+        _path(source)
+
+
+def _path(source: str) -> Path:
+    """The path of a source. Raises DataError if there is none, or if it is a file other than ZIP or
+    .npz."""
+    try:
+        path = Path(source).expanduser()
+        there = path.exists()
+    except (OSError, ValueError, RuntimeError):  # name too long, null byte, unknown home folder
+        there = False
+    if not there:
+        raise DataError(
+            f"From (--from): {source!r} does not exist; give a folder of class folders, a ZIP or an"
+            " .npz file."
+        )
+    if not path.is_dir() and not (path.is_file() and zipfile.is_zipfile(path)):
+        what = (
+            "is empty"
+            if path.is_file() and not path.stat().st_size
+            else "is no folder, no whole ZIP and no whole .npz file"
+        )
+        raise DataError(
+            f"From (--from): {path.name} {what}; unpack other archives and give the folder."
+        )
+    return path
+
+
+def open_source(source: str, limits: Limits | None = None) -> Source:
+    """Opens a folder, ZIP or .npz. Raises DataError if it cannot be used as a whole."""
+    path, limits = _path(source), limits or Limits()
+    if path.is_dir():
+        return open_official(path) or FolderSource(path, limits)
+    return NpzSource(path, limits) if path.suffix.lower() == ".npz" else ZipSource(path, limits)

@@ -1,0 +1,166 @@
+"""The registry of named data sets: for each its description, its reader and where its files are."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from dreamlab.data import readers
+from dreamlab.data.readers import Arrays
+
+
+@dataclasses.dataclass(frozen=True)
+class Info:
+    """What is known about a data set before its images are read."""
+
+    name: str
+    title: str
+    size: int
+    channels: int
+    classes: tuple[str, ...]
+    train: int
+    test: int
+    bundled: bool
+    """Part of an installed package, or imported: no folder has to be given."""
+    mirror: bool = False
+    """Whether a mirrored image keeps its class."""
+    noun: str = "images"
+
+
+@dataclasses.dataclass(frozen=True)
+class NamedSet:
+    """One row of the registry."""
+
+    info: Info
+    read: Callable[[Path, Sequence[str]], Arrays]
+    """(folder or file, markers) -> arrays. Raises DataError, or what reading a damaged file
+    raises."""
+    markers: tuple[str, ...] = ()
+    """Files, one of which a folder with this data set holds. Empty for a set inside a package."""
+    layout: str = ""
+    """What a folder or file must contain, as a sentence for error messages."""
+
+
+DIGITS = tuple(str(i) for i in range(10))
+CIFAR_CLASSES = (
+    "airplane",
+    "automobile",
+    "bird",
+    "cat",
+    "deer",
+    "dog",
+    "frog",
+    "horse",
+    "ship",
+    "truck",
+)
+FASHION_CLASSES = (
+    "t-shirt",
+    "trouser",
+    "pullover",
+    "dress",
+    "coat",
+    "sandal",
+    "shirt",
+    "sneaker",
+    "bag",
+    "ankle boot",
+)
+
+
+def _idx_markers(name: str) -> tuple[str, ...]:
+    return tuple(
+        f"{folder}train-images-idx3-ubyte{end}"
+        for folder in ("", f"{name}/raw/", "raw/")
+        for end in ("", ".gz")
+    )
+
+
+_IDX_LAYOUT = (
+    "A folder holds the four IDX files (also as {name}/raw/ and gzipped), an .npz holds x_train,"
+    " y_train, x_test, y_test."
+)
+_CIFAR_MARKERS = tuple(
+    f"{folder}data_batch_1{end}"
+    for folder in ("", "cifar-10-batches-py/", "cifar-10-batches-bin/")
+    for end in ("", ".bin")
+)
+_CIFAR_LAYOUT = (
+    "A folder holds cifar-10-batches-py or cifar-10-batches-bin, an .npz holds x_train, y_train,"
+    " x_test, y_test (uint8, NHWC)."
+)
+
+NAMED: dict[str, NamedSet] = {
+    s.info.name: s
+    for s in (
+        NamedSet(
+            Info(
+                "mnist5k",
+                "Handwritten digits (MNIST, 5,000)",
+                28,
+                1,
+                DIGITS,
+                3000,
+                2000,
+                True,
+                noun="digits",
+            ),
+            readers.mnist5k,
+        ),
+        NamedSet(
+            Info(
+                "digits",
+                "Handwritten digits (8x8, 1,797)",
+                8,
+                1,
+                DIGITS,
+                1200,
+                597,
+                True,
+                noun="digits",
+            ),
+            readers.digits,
+        ),
+        NamedSet(
+            Info("mnist", "MNIST (70,000)", 28, 1, DIGITS, 60000, 10000, False, noun="digits"),
+            readers.mnist,
+            _idx_markers("MNIST"),
+            _IDX_LAYOUT.format(name="MNIST"),
+        ),
+        NamedSet(
+            Info(
+                "fashion_mnist",
+                "Fashion-MNIST (70,000)",
+                28,
+                1,
+                FASHION_CLASSES,
+                60000,
+                10000,
+                False,
+                mirror=True,
+            ),
+            readers.mnist,
+            _idx_markers("FashionMNIST"),
+            _IDX_LAYOUT.format(name="FashionMNIST"),
+        ),
+        NamedSet(
+            Info(
+                "cifar10",
+                "CIFAR-10 (60,000, colour)",
+                32,
+                3,
+                CIFAR_CLASSES,
+                50000,
+                10000,
+                False,
+                mirror=True,
+            ),
+            readers.cifar10,
+            _CIFAR_MARKERS,
+            _CIFAR_LAYOUT,
+        ),
+    )
+}
+"""Name -> data set, in the order of the list of choices. If two sets have the same files, such as
+four IDX files, a folder that does not name one counts as the first."""

@@ -1,0 +1,151 @@
+"""The registry of metrics: name, which direction is better, and where the function is.
+
+Pages and reports read it, so nothing here imports torch. A function is imported when it is needed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol, cast
+
+import numpy as np
+
+from dreamlab.settings.names import ExtractorName
+from dreamlab.stats.intervals import Interval
+
+NamedArrays = Mapping[str, np.ndarray]
+
+
+class Kept(Protocol):
+    """Returns the arrays of `make()`, cached under a name. They depend only on the reference
+    features, so they are computed once and used for every set that is compared with this reference.
+    """
+
+    def __call__(self, name: str, make: Callable[[], NamedArrays]) -> NamedArrays: ...
+
+
+MetricFunction = Callable[[np.ndarray, np.ndarray, Kept], Interval]
+"""(features of the set (n, d), features of the reference (m, d), kept) -> value and interval."""
+
+
+class UnknownMetric(ValueError):
+    """There is no metric of this name, or it has no function. The message is one sentence."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Metric:
+    """One row of the registry."""
+
+    name: str
+    """Its key in result.json."""
+    extractor: ExtractorName
+    """The features that it uses."""
+    function: str
+    """"module:function" of a `MetricFunction`."""
+    lower_is_better: bool = True
+    unit: str = ""
+    """Shown behind a number: "%" or empty."""
+    version: int = 1
+    """Part of the cache key. Increase it if the function gives other numbers."""
+
+    @property
+    def key(self) -> str:
+        """The cache key of its values."""
+        return f"{self.name}/{self.version}"
+
+    @property
+    def direction(self) -> str:
+        """lower or higher: which of two values is better."""
+        return "lower" if self.lower_is_better else "higher"
+
+    def load(self) -> MetricFunction:
+        """The function. Raises UnknownMetric if there is none."""
+        module, _, name = self.function.partition(":")
+        try:
+            return cast(MetricFunction, getattr(importlib.import_module(module), name))
+        except (ImportError, AttributeError) as error:
+            raise UnknownMetric(
+                f"The metric {self.name} has no function {self.function}: {error}."
+            ) from None
+
+
+METRICS: dict[str, Metric] = {
+    m.name: m
+    for m in (
+        Metric("fd_classifier", "classifier", "dreamlab.fidelity.frechet:measure"),
+        Metric("kid_classifier", "classifier", "dreamlab.fidelity.kid:measure"),
+        Metric("fid", "inception", "dreamlab.fidelity.frechet:measure"),
+        Metric("kid", "inception", "dreamlab.fidelity.kid:measure"),
+    )
+}
+"""Name -> metric, in the order of the tables. A curve shows the first metric of an extractor."""
+
+
+def find(name: str) -> Metric:
+    """The metric of this name. Raises UnknownMetric."""
+    if name not in METRICS:
+        raise UnknownMetric(f"There is no metric {name!r}; there are {', '.join(METRICS)}.")
+    return METRICS[name]
+
+
+def measured_on(extractor: str) -> list[Metric]:
+    """The metrics of an extractor's features. Raises UnknownMetric if there are none."""
+    found = [m for m in METRICS.values() if m.extractor == extractor]
+    if not found:
+        raise UnknownMetric(f"There is no metric on the features of {extractor!r}.")
+    return found
+
+
+def best(name: str, values: Sequence[float]) -> int:
+    """Index of the best value. Raises UnknownMetric; ValueError for no values."""
+    sign = 1 if find(name).lower_is_better else -1
+    return min(range(len(values)), key=lambda i: sign * values[i])
+
+
+# Words for pages. They are about results that are stored: a name that only another version of
+# DreamLab knows is shown without a direction.
+
+
+def best_word(name: str) -> str:
+    """lowest or highest: the word for the best value; "best" for an unknown metric."""
+    known = METRICS.get(name)
+    return "best" if known is None else "lowest" if known.lower_is_better else "highest"
+
+
+def direction(names: Iterable[str], word: str = "closer") -> str:
+    """ "lower is closer" if all these metrics agree in their direction, else ""."""
+    found = {METRICS[n].direction if n in METRICS else "" for n in names}
+    only = found.pop() if len(found) == 1 else ""
+    return f"{only} is {word}" if only else ""
+
+
+def summary() -> str:
+    """One sentence about all metrics, for the head of the page."""
+    shared = direction(METRICS)
+    if not shared:
+        return "Measures of feature distributions; each says which direction is closer."
+    return f"Distances of feature distributions: {shared}."
+
+
+def axis_title(name: str) -> str:
+    """The title of an axis: name, unit and direction."""
+    known = METRICS.get(name)
+    words = (name, known.unit if known else "", direction([name], "better"))
+    return ", ".join(w for w in words if w)
+
+
+def column_titles(names: Sequence[str]) -> tuple[str, list[str]]:
+    """Head and cells of a table's column of names. The direction is in the head if all metrics
+    agree, else beside each name."""
+    if shared := direction(names):
+        return f"Metric, {shared}", list(names)
+    said = [(n, direction([n])) for n in names]
+    return "Metric", [f"{n}, {d}" if d else n for n, d in said]
+
+
+def number(metric: Mapping[str, Any]) -> str:
+    """A stored value with three digits and its unit."""
+    unit = f" {metric['unit']}" if metric.get("unit") else ""
+    return f"{metric['value']:.3g}{unit}"

@@ -1,0 +1,41 @@
+"""The question that the card on Home asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from dreamlab.checks.references import usable
+from dreamlab.data.selection import real_data
+from dreamlab.settings import MixSpec, RealData, TrainSpec, make
+from dreamlab.settings.train import can_be_guided
+from dreamlab.store import Run
+
+
+def home_mix(runs: Iterable[Run]) -> MixSpec:
+    """Does synthetic data help for 100 labelled digits? With a generator of its own, and one among
+    `runs` that saw every training digit; the demo's where there are several."""
+    wide = [r for r in runs if _is_wide_generator(r)]
+    wide.sort(key=lambda r: not r.record.demo)
+    return make(
+        MixSpec,
+        {
+            "dataset": "mnist5k",
+            "images_per_class": 10,
+            "sources": tuple(r.id for r in wide[:1]),
+            "train_own": True,
+            "arms": ("real", "50/50", "synthetic", "real+1x", "real+3x"),
+            "controls": (),
+            "steps": 200,
+        },
+    )
+
+
+def _is_wide_generator(run: Run) -> bool:
+    spec = run.spec
+    return (
+        isinstance(spec, TrainSpec)
+        and real_data(spec) == RealData()
+        and (spec.low_size, spec.init_from) == (0, "")
+        and can_be_guided(spec)
+        and usable(run)
+    )

@@ -1,0 +1,74 @@
+"""Numbers of the tables: a value, what stands beside it in grey, and its colour. Pure functions."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from dreamlab.fidelity import metrics
+from dreamlab.ui import words
+
+
+@dataclasses.dataclass(frozen=True)
+class NumberCell:
+    """One number of a table. `look` is a class of the style sheet ("good", "bad", "mut") or empty;
+    `beside` (an interval, a count of seeds) stands behind it in grey."""
+
+    text: str = ""
+    beside: str = ""
+    look: str = ""
+
+
+TO_COME = NumberCell("to come", look="mut")
+"""A number that is not there yet."""
+
+
+def p_value(p: float | None) -> str:
+    """A p-value with three decimals; empty where there is none."""
+    return "" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def percent(interval: dict[str, Any] | None, seeds: int) -> NumberCell:
+    """A share as a percentage with its 95 % interval, which is cut at 0 and 100.
+
+    interval: {"mean", "low", "high"}, each 0 to 1; low and high may be None. With one seed the
+    count of seeds stands in the interval's place.
+    """
+    if not interval or interval.get("mean") is None or seeds == 0:
+        return TO_COME
+    mean, low, high = interval["mean"], interval.get("low"), interval.get("high")
+    if low is None or high is None or seeds < 2:
+        return NumberCell(f"{100 * mean:.1f}", f"({seeds} seed{'s' if seeds != 1 else ''})")
+    return NumberCell(f"{100 * mean:.1f}", f"{100 * max(low, 0):.1f} to {100 * min(high, 1):.1f}")
+
+
+def points(difference: dict[str, Any] | None) -> NumberCell:
+    """A difference in percentage points with its sign and its 95 % interval; green or red only
+    where the interval leaves zero out.
+
+    difference: {"mean", "low", "high"} in points; low and high may be None.
+    """
+    if not difference or difference.get("mean") is None:
+        return TO_COME
+    mean, low, high = difference["mean"], difference.get("low"), difference.get("high")
+    if low is None or high is None:
+        return NumberCell(words.signed(mean), look="mut")
+    look = ("good" if mean > 0 else "bad") if low > 0 or high < 0 else "mut"
+    return NumberCell(words.signed(mean), f"{words.signed(low)} to {words.signed(high)}", look)
+
+
+def metric(found: dict[str, Any] | None) -> NumberCell:
+    """A metric of fidelity with its unit and 95 % interval, three digits each; "to come" without one.
+
+    found: {"value", "low", "high"}; low and high may be None.
+    """
+    if found is None:
+        return TO_COME
+    return NumberCell(metrics.number(found), metric_interval(found))
+
+
+def metric_interval(found: dict[str, Any]) -> str:
+    """The interval of a metric in words; empty where it has none."""
+    if found.get("low") is None or found.get("high") is None:
+        return ""
+    return f"{found['low']:.3g} to {found['high']:.3g}"

@@ -1,0 +1,71 @@
+"""HTML from the Jinja2 templates in `ui/templates`. Every value is escaped unless a template made
+it; Python hands over data only."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from dreamlab.ui import tabs, words
+from dreamlab.ui.theme import mix_css
+
+TEMPLATES = Path(__file__).resolve().parent / "templates"
+MACROS = "macros.html"
+
+
+def data_uri(content: bytes | str, kind: str = "image/png") -> str:
+    """Bytes, or a text as UTF-8, as a data: address of this media type."""
+    held = content.encode() if isinstance(content, str) else content
+    return f"data:{kind};base64," + base64.b64encode(held).decode()
+
+
+def _environment() -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    made.filters |= {
+        "clock": words.clock,
+        "duration": words.duration,
+        "size": words.size,
+        "number": words.number,
+        "fixed": words.fixed,
+        "signed": words.signed,
+        "when": words.when,
+        "state": words.state,
+        "tab": tabs.of_kind,
+        "mix_css": mix_css,
+        "data_uri": data_uri,
+        "json": json.dumps,
+    }
+    return made
+
+
+ENVIRONMENT = _environment()
+
+
+def render(template: str, **data: Any) -> Markup:
+    """A template of `ui/templates` filled with data. Strings are escaped, Markup is not; a name
+    that the template uses and the data lack raises jinja2.UndefinedError."""
+    return Markup(ENVIRONMENT.get_template(template).render(data).strip())
+
+
+def macro(name: str, /, *values: Any, **named: Any) -> Markup:
+    """One macro of `templates/macros.html` called from Python, where a page needs a small part:
+    `macro("panel_head", "Samples")`. Raises AttributeError where there is no such macro."""
+    return part(MACROS, name, *values, **named)
+
+
+def part(template: str, name: str, /, *values: Any, **named: Any) -> Markup:
+    """One macro of any template called from Python: a template may hold the parts of one page."""
+    found = getattr(ENVIRONMENT.get_template(template).module, name)
+    return Markup(found(*values, **named))
