@@ -162,7 +162,8 @@ def test_of_the_rooms_with_torch_other_rooms_take_the_registries_alone() -> None
 
 def test_every_setting_has_a_sentence_of_help_and_bounds() -> None:
     leans_on_another = re.compile(
-        r"(It|Its|They|Their|These|This|That|Also|Further|And|Or|Such)\b|.*\b(see|as) (above|below)\b"
+        r"(It|Its|They|Their|These|This|That|Also|Further|And|Or|Such)\b|.*\b(see|as)"
+        r" (above|below)\b"
     )
     for setting in (s for cls in KINDS.values() for s in settings_of(cls)):
         help = setting.help
