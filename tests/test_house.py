@@ -44,7 +44,7 @@ MAY_IMPORT = {
 TORCH_ROOMS = {"diffusion", "classifiers", "fidelity", "tasks", "processes"}
 
 
-LONGEST_FILE, LONGEST_FUNCTION = 500, 90
+LONGEST_FILE, LONGEST_TEST, LONGEST_FUNCTION = 400, 500, 60
 
 
 def room_of(path: Path) -> str:
@@ -112,7 +112,8 @@ def test_no_two_modules_need_each_other() -> None:
 
 def test_files_and_functions_are_short() -> None:
     tests = sorted((ROOT / "tests").rglob("*.py"))
-    long = [shown(p) for p in FILES + tests if p.read_text().count("\n") > LONGEST_FILE]
+    allowed = [(p, LONGEST_FILE) for p in FILES] + [(p, LONGEST_TEST) for p in tests]
+    long = [shown(p) for p, most in allowed if p.read_text().count("\n") > most]
     for path in FILES:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
