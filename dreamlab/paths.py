@@ -18,7 +18,8 @@ STUDIES = PACKAGE / "studies"
 
 def python_path() -> str:
     """PYTHONPATH for a child process, so that it can import this package from any folder."""
-    # an installed package is found without it; before the standard library it could only hide things
+    # an installed package is found without it; before the standard library it could only hide
+    # things
     own = "" if ROOT.name in ("site-packages", "dist-packages") else str(ROOT)
     return os.pathsep.join(p for p in (own, os.environ.get("PYTHONPATH", "")) if p)
 

@@ -151,7 +151,8 @@ def table() -> str:
 
 
 def page() -> str:
-    """docs/architecture.md with its table made anew. Raises ValueError where a marker is missing."""
+    """docs/architecture.md with its table made anew. Raises ValueError where a marker is
+    missing."""
     text = PAGE.read_text()
     return text[: text.index(BEGIN)] + table() + text[text.index(END) + len(END) :]
 

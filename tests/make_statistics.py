@@ -150,8 +150,8 @@ def family_table(pool: ProcessPoolExecutor, part: float) -> str:
         for (w, _, s, n, count, *_), found in zip(cases, pool.map(_verdicts, cases), strict=True)
     ]
     return (
-        "## Whole experiments without any effect\n\nTwo generators, six mixes each, two controls: how"
-        " often the verdict is 'helps' or 'hurts', in percent. It should be at most 5.\n\n"
+        "## Whole experiments without any effect\n\nTwo generators, six mixes each, two controls:"
+        " how often the verdict is 'helps' or 'hurts', in percent. It should be at most 5.\n\n"
         + table(
             [
                 "test images",
@@ -264,8 +264,8 @@ def curves_table(pool: ProcessPoolExecutor, part: float) -> str:
             first,
         )
         + "\n## Best mix\n\nFive arms with true gains 0, +1, +1.5, -2 and +1.2 points: how often"
-        " the set of arms that do not differ significantly from the best contains the truly best one,"
-        " and the mean size of that set.\n\n"
+        " the set of arms that do not differ significantly from the best contains the truly best"
+        " one, and the mean size of that set.\n\n"
         + table(["seeds", "held, %", "arms in the set", "+-"], second)
     )
 

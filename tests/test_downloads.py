@@ -284,7 +284,10 @@ def test_a_hub_data_set_that_cannot_be_had_is_one_sentence(
     monkeypatch.setitem(sys.modules, "datasets", types.SimpleNamespace(load_dataset=load_dataset))  # type: ignore[arg-type]
     with pytest.raises(
         TaskError,
-        match="could not be downloaded from the Hugging Face hub .Couldn't reach the hub at all.: check",
+        match=(
+            "could not be downloaded from the Hugging Face hub .Couldn't reach the hub at all.:"
+            " check"
+        ),
     ):
         _events(fresh, "huggingface:owner/pets")
     for name in ("pets", "../../etc/passwd", "a/../b", ""):

@@ -44,7 +44,7 @@ MAY_IMPORT = {
 TORCH_ROOMS = {"diffusion", "classifiers", "fidelity", "tasks", "processes"}
 
 
-LONGEST_FILE, LONGEST_FUNCTION = 500, 90
+LONGEST_FILE, LONGEST_TEST, LONGEST_FUNCTION = 400, 500, 60
 
 
 def room_of(path: Path) -> str:
@@ -112,7 +112,8 @@ def test_no_two_modules_need_each_other() -> None:
 
 def test_files_and_functions_are_short() -> None:
     tests = sorted((ROOT / "tests").rglob("*.py"))
-    long = [shown(p) for p in FILES + tests if p.read_text().count("\n") > LONGEST_FILE]
+    allowed = [(p, LONGEST_FILE) for p in FILES] + [(p, LONGEST_TEST) for p in tests]
+    long = [shown(p) for p, most in allowed if p.read_text().count("\n") > most]
     for path in FILES:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
@@ -162,7 +163,8 @@ def test_of_the_rooms_with_torch_other_rooms_take_the_registries_alone() -> None
 
 def test_every_setting_has_a_sentence_of_help_and_bounds() -> None:
     leans_on_another = re.compile(
-        r"(It|Its|They|Their|These|This|That|Also|Further|And|Or|Such)\b|.*\b(see|as) (above|below)\b"
+        r"(It|Its|They|Their|These|This|That|Also|Further|And|Or|Such)\b|.*\b(see|as)"
+        r" (above|below)\b"
     )
     for setting in (s for cls in KINDS.values() for s in settings_of(cls)):
         help = setting.help

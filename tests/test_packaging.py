@@ -118,7 +118,10 @@ def test_a_wheel_that_is_unpacked_finds_its_own_files(
     wheel: zipfile.ZipFile, tmp_path: Path
 ) -> None:
     wheel.extractall(tmp_path / "site-packages")
-    code = "from dreamlab import paths, studies; print(paths.DEMO, len(studies.names()), repr(paths.python_path()))"
+    code = (
+        "from dreamlab import paths, studies; print(paths.DEMO, len(studies.names()),"
+        " repr(paths.python_path()))"
+    )
     out = subprocess.run(
         [sys.executable, "-c", code],
         cwd=tmp_path,

@@ -21,8 +21,8 @@ STORY = ("mix",)
 
 
 def named(cls: type[Spec], values: dict[str, Any]) -> dict[str, str]:
-    """The settings among `values` in which `demo` stands for a run, with its id in its place. Raises
-    Refused where the demo has no run of that kind."""
+    """The settings among `values` in which `demo` stands for a run, with its id in its place.
+    Raises Refused where the demo has no run of that kind."""
     found = {}
     for k in settings_of(cls):
         runs = [part.strip() for part in str(values.get(k.name, "")).split(",")]

@@ -61,8 +61,8 @@ def folder_of(name: str) -> Path:
                 raise DataError(status.error)
             if run.kind != "import":
                 raise DataError(
-                    f"{name} is a {run.kind} run; a data set is a name ({', '.join(INFO)}) or an import"
-                    " run."
+                    f"{name} is a {run.kind} run; a data set is a name ({', '.join(INFO)}) or an"
+                    " import run."
                 )
             raise DataError(
                 f"The import {name} is {status.state} and has no images: wait until it is done, or"

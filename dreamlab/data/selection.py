@@ -110,8 +110,8 @@ def classes_of(data: RealData) -> tuple[str, ...]:
 
 
 def selected(data: RealData) -> Selected:
-    """What may be trained on, and what is set aside, with the settings of a run. Raises SpecError if
-    a class has too few images."""
+    """What may be trained on, and what is set aside, with the settings of a run. Raises SpecError
+    if a class has too few images."""
     return _selected(real_data(data))
 
 

@@ -4,9 +4,10 @@ t is drawn.
 One step of training, with `output` (N, C, H, W) of the network (2 C channels where it learns the
 variance):
 
-    errors = squared_errors(output[:, :C], target_of(target, x0, eps, alpha_bar_t))               (N,)
+    errors = squared_errors(output[:, :C], target_of(target, x0, eps, alpha_bar_t))      (N,)
     loss = (loss_weights(target, weighting, alpha_bar)[t] * errors).mean()
-    loss = loss + VLB_WEIGHT * variance_loss(output[:, C:], predicted_x0.detach(), x0, x_t, t, alpha_bar).mean()
+    x0_hat = predicted_x0.detach()
+    loss = loss + VLB_WEIGHT * variance_loss(output[:, C:], x0_hat, x0, x_t, t, alpha_bar).mean()
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Results of studies and mixes as tables for other programs: CSV and Parquet with every field, LaTeX
-with what a paper prints."""
+"""Results of studies and mixes as tables for other programs: CSV and Parquet with every field,
+LaTeX with what a paper prints."""
 
 from __future__ import annotations
 

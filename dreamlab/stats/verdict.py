@@ -117,17 +117,12 @@ def judge(
     `control` (S, n): classes predicted with real images only. `labels` (n,): true classes. `cost`:
     minutes of (generator, arm), for generator, images and classifiers. A generator *helps* if one
     of its mixes gains significantly, and *hurts* if all of its mixes lose significantly; otherwise
-    it is *undecided*. Raises ValueError if a generator has no treatment, with fewer than two seeds,
-    or if shapes differ.
-    """
+    it is *undecided*. Raises ValueError for a generator without a treatment, fewer than two seeds,
+    or other shapes."""
     if not treatments or {g.key for g in generators} != {t.generator for t in treatments}:
         raise ValueError("a verdict needs at least one mix of both sorts of images a generator")
     mixes, others = _Experiment(treatments, control, labels), _Experiment(controls, control, labels)
     found, against = mixes.differences(), others.differences()
-
-    def rivals(kind: Kind, lead: int) -> list[wording.Rival]:
-        return _rivals(mixes.right[lead], controls, others, against) if kind == "helps" else []
-
     decided: dict[str, _Decided] = {}
     for g in generators:
         own = [i for i, t in enumerate(treatments) if t.generator == g.key]
@@ -136,8 +131,9 @@ def judge(
         how = _settle(mixes.pairs[lead], ALPHA / len(treatments), kind)
         gain, lose = mixes.by_class(lead, class_names, len(treatments))
         d, t = found[lead], treatments[lead]
-        minutes = None if cost is None else cost.get((t.generator, t.arm))
-        text = wording.single(kind, d, t, g, noun, how, rivals(kind, lead))
+        minutes = (cost or {}).get((t.generator, t.arm))
+        rivals = _rivals(kind, mixes.right[lead], controls, others, against)
+        text = wording.single(kind, d, t, g, noun, how, rivals)
         text += wording.further(gain, lose, minutes)
         verdict = Verdict(
             text, kind, d.mean, d.low, d.high, t.arm, t.generator, gain, lose, minutes
@@ -147,8 +143,9 @@ def judge(
     best = decided[max(by_generator, key=lambda key: _order(by_generator[key]))]
     overall, how = best.verdict, best.how
     if len(generators) > 1:
-        t, others_too = treatments[best.lead], rivals(overall.kind, best.lead)
-        text = wording.several(by_generator, generators, t, noun, how, others_too)
+        t, right = treatments[best.lead], mixes.right[best.lead]
+        rivals = _rivals(overall.kind, right, controls, others, against)
+        text = wording.several(by_generator, generators, t, noun, how, rivals)
         text += wording.further(overall.gain, overall.lose, overall.minutes)
         overall = dataclasses.replace(overall, text=text)
     seeds, images = np.asarray(control).shape
@@ -235,13 +232,17 @@ def _decide(found: Sequence[Difference], indices: Sequence[int]) -> tuple[Kind, 
 
 
 def _rivals(
+    kind: Kind,
     lead: np.ndarray,
     controls: Sequence[Treatment],
     others: _Experiment,
     against: Sequence[Difference],
 ) -> list[tuple[Treatment, Difference]]:
-    """Controls that gain significantly and that the leading mix does not beat significantly."""
-    answer = []
+    """Controls that gain significantly and that the leading mix does not beat significantly; none
+    unless that mix helps."""
+    answer: list[tuple[Treatment, Difference]] = []
+    if kind != "helps":
+        return answer
     for t, right, d in zip(controls, others.right, against, strict=True):
         if d.kind == "helps" and t.form in ("augmented", "duplicated", "noise"):
             pair = paired(lead, right)

@@ -35,6 +35,7 @@ def _result(ctx: TaskContext, complete: Callable[[dict[str, Any]], bool]) -> dic
         said = next((note for note in values.get("notes", []) if note.startswith("No verdict")), "")
         raise TaskError(
             said
-            or "Not all parts of this run have a result: resume those that failed or were stopped, then this one."
+            or "Not all parts of this run have a result: resume those that failed or were stopped,"
+            " then this one."
         )
     return {"type": "result", "values": values}

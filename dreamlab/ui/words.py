@@ -1,4 +1,5 @@
-"""Words for numbers, times and states, as the pages write them. Pure functions; none returns HTML."""
+"""Words for numbers, times and states, as the pages write them. Pure functions; none returns
+HTML."""
 
 from __future__ import annotations
 

@@ -1,9 +1,12 @@
 """What one NVIDIA GPU makes of the generator, and in what is left of the time a CIFAR-10 generator
 and S0's five arms with it.
 
-python -m tests.bench.gpu pack CIFAR DIR                  CIFAR-10 as lossless sheets in DIR/0 and DIR/1, each below 64 MiB
-python -m tests.bench.gpu all --minutes 10 --out DIR [--data DIR]     measure, then train (with --data) until the time is up
-python -m tests.bench.gpu all --device cpu --smoke --out DIR          the same commands in small, to see that they run
+python -m tests.bench.gpu pack CIFAR DIR
+    CIFAR-10 as lossless sheets in DIR/0 and DIR/1, each below 64 MiB
+python -m tests.bench.gpu all --minutes 10 --out DIR [--data DIR]
+    measures, then trains (with --data) until the time is up
+python -m tests.bench.gpu all --device cpu --smoke --out DIR
+    the same commands in small, to see that they run
 
 Training throughput is given as MFU: 3 (forward and backward) x 2 x multiply-adds of one image x
 images/s, as a share of the card's own bf16 rate in an 8192 x 8192 matrix product.

@@ -68,8 +68,8 @@ def elementwise(name: Any) -> Steps:
 
 
 def muon() -> Steps:
-    """Our Muon with AdamW for the rest, and torch's with the same: its iteration is in bfloat16, which some
-    CPUs have to emulate, so it is measured in float32 too."""
+    """Our Muon with AdamW for the rest, and torch's with the same: its iteration is in bfloat16,
+    which some CPUs have to emulate, so it is measured in float32 too."""
     named = list(network().named_parameters())
     matrices = [
         torch.nn.Parameter(p.detach().reshape(len(p), -1).clone())

@@ -118,8 +118,8 @@ def huggingface(name: str, cache: Path, stopping: Stopping) -> Generator[Event, 
         raise
     except Exception as error:
         raise TaskError(
-            f"{name} could not be downloaded from the Hugging Face hub ({_reason(error)}): check its name"
-            " and the network, or give a folder that holds the images."
+            f"{name} could not be downloaded from the Hugging Face hub ({_reason(error)}): check"
+            " its name and the network, or give a folder that holds the images."
         ) from None
     return hub_source(name, found[0])
 

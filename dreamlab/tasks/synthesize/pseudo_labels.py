@@ -108,10 +108,9 @@ class LabelledSet(SampledSet):
             drawn = self.quota.drawn
             if drawn >= most:
                 raise TaskError(
-                    f"After {most:,} images {self.quota.lacking()} of {self.spec.per_class:,}: too few"
-                    " of them have a confident label; give a"
-                    f" --label-confidence below {self.spec.label_confidence:g}, or train the"
-                    " generator longer."
+                    f"After {most:,} images {self.quota.lacking()} of {self.spec.per_class:,}: too"
+                    " few of them have a confident label; give a --label-confidence below"
+                    f" {self.spec.label_confidence:g}, or train the generator longer."
                 )
             numbers = range(drawn, min(drawn + self.spec.batch_size, most))
             images = yield from self.batch(

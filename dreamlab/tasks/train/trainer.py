@@ -283,8 +283,8 @@ class Trainer:
 
     def preview_low(self, per_class: int) -> torch.Tensor | None:
         """Of a super-resolution model, the low-resolution images (classes * per_class, C, low, low)
-        in [-1, 1] that its previews start from: the first real ones of every class, from the start again
-        where a class has fewer."""
+        in [-1, 1] that its previews start from: the first real ones of every class, from the start
+        again where a class has fewer."""
         if not self.spec.low_size:
             return None
         classes, chosen = self.generator.classes, []

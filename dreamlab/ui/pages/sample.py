@@ -68,8 +68,8 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
         render.macro(
             "page_head",
             "Sample from a generator",
-            "Noise becomes images step by step: on the left the noisy images, on the right the clean"
-            " images that the network predicts from them.",
+            "Noise becomes images step by step: on the left the noisy images, on the right the"
+            " clean images that the network predicts from them.",
         )
     )
     with gr.Row(elem_classes="columns"):

@@ -183,7 +183,8 @@ def mistakes(
 
 
 def arm_html(report: dict[str, Any], asked: str) -> Markup:
-    """Gains, confusion and histograms of the arm asked for, or of the one that the verdict names."""
+    """Gains, confusion and histograms of the arm asked for, or of the one that the verdict
+    names."""
     arm = mix_report.chosen_arm(report, asked)
     parts = [gains_html(report, arm), confusion_html(report, arm), histograms_html(report)]
     return render.part(PAGE, "stacked", parts)

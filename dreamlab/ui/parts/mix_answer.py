@@ -1,5 +1,5 @@
-"""The answer of a mix in words: the verdict, what it is about, and what each generator found. Functions
-of a report."""
+"""The answer of a mix in words: the verdict, what it is about, and what each generator found.
+Functions of a report."""
 
 from __future__ import annotations
 

@@ -58,7 +58,8 @@ def points(difference: dict[str, Any] | None) -> NumberCell:
 
 
 def metric(found: dict[str, Any] | None) -> NumberCell:
-    """A metric of fidelity with its unit and 95 % interval, three digits each; "to come" without one.
+    """A metric of fidelity with its unit and 95 % interval, three digits each; "to come" without
+    one.
 
     found: {"value", "low", "high"}; low and high may be None.
     """

@@ -1,5 +1,5 @@
-"""The answer of a mix or a study: its verdict, how far it is, and its files. Pure functions, but for
-the files."""
+"""The answer of a mix or a study: its verdict, how far it is, and its files. Pure functions, but
+for the files."""
 
 from __future__ import annotations
 
