@@ -4,6 +4,7 @@ command line as a process."""
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,9 +14,13 @@ from typing import Any
 import pytest
 
 from dreamlab.engine import client
+from dreamlab.engine.launcher import THREADING
 from dreamlab.store import RunStore
 
 ROOT = Path(__file__).resolve().parents[1]
+os.environ.update(
+    {**THREADING, **os.environ}
+)  # before torch: a busy machine slows spinning threads
 
 
 @pytest.fixture(scope="module")
