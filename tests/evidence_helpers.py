@@ -103,7 +103,18 @@ def new_set(store: RunStore, source: Run, images: np.ndarray, labels: np.ndarray
     return run
 
 
+RESULTS: dict[str, dict[str, Any]] = {
+    "train": {"loss": 0.1, "steps": 1, "images_per_second": 1.0},
+    "synthesize": {"images": 1, "guidance_weight": 0.0, "sampler": "ddim", "num_steps": 1},
+    "fidelity": {"metrics": [], "images": 1},
+    "classify": {"interval": None, "seeds": []},
+}
+"""What the result of every such run holds."""
+
+
 def finish(run: Run, result: dict[str, Any]) -> None:
+    """A run that is done; `result` beside what every result of its kind holds."""
+    result = {**RESULTS.get(run.kind, {}), **result}
     write_json(run.path / "result.json", result)
     events = EventWriter(run.path / "events.jsonl", 1)
     events.write("state", state="running", error="")

@@ -140,7 +140,8 @@ def test_a_fork_server_that_cannot_start_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dreamlab.engine.launcher.RESTART_AFTER", 0.0)
-    monkeypatch.setattr("dreamlab.engine.launcher.ROOT", tmp_path)  # where there is no dreamlab
+    nowhere = str(tmp_path)  # where there is no dreamlab
+    monkeypatch.setattr("dreamlab.engine.launcher.python_path", lambda: nowhere)
     launcher = ForkLauncher()
     deadline = time.monotonic() + 30
     while not launcher.broken and time.monotonic() < deadline:

@@ -3,6 +3,7 @@ both side by side."""
 
 from __future__ import annotations
 
+import hashlib
 import re
 import typing
 from pathlib import Path
@@ -86,6 +87,36 @@ def test_every_name_has_a_file_with_the_three_scales_and_no_file_is_left_over() 
     }
     with pytest.raises(KeyError, match="no study 's9'"):
         studies.load("s9")
+
+
+IDENTITIES = {
+    "s0-mnist": "1076275d2c6c046a",
+    "s0-cifar": "4176be9795e93f8f",
+    "s0-guidance": "50e450fa5a963920",
+    "s1-cas": "b288b1bf844f30b9",
+    "s1-models": "da80a06da159b586",
+    "s1-scaling": "23266fd83e38a082",
+    "s1-fid": "8370df43b9a1dfd6",
+    "s2-mlp": "c775511c1d23e8d4",
+    "s2-cnn": "062acedb4448e4a7",
+    "s2-schedules": "6af0df14f147ca0d",
+    "s2-epochs": "9e33b3267fecf549",
+    "s3-tail": "49896cd50ad908f7",
+    "s3-targeted": "03746fbe01da91df",
+    "s3-replacement": "1e17a4bef6810273",
+    "s3-background": "47f71d817cf2fc3f",
+    "s4-tsweep": "85586b5f128a4a6a",
+    "s4-classify": "6273b565c50cf46b",
+}
+"""Hashes of what version 0.1 read from each study file: where a file changes, its own changes."""
+
+
+def test_a_finished_study_of_version_0_1_is_still_found() -> None:
+    found = {
+        name: hashlib.sha256(studies.load(name).identity.encode()).hexdigest()[:16]
+        for name in studies.names()
+    }
+    assert found == IDENTITIES
 
 
 @pytest.mark.parametrize("name", studies.names())

@@ -273,7 +273,7 @@ def test_previews_of_other_stages(store: RunStore, settings: dict[str, Any]) -> 
 def test_a_large_network_shows_fewer_images(
     store: RunStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dreamlab.architecture.cost.PREVIEW_WORK", 1.0)
+    monkeypatch.setattr("dreamlab.architecture.preview_size.PREVIEW_WORK", 1.0)
     events = list(train(context(store, "train", **{**TINY, "steps": 1})))
     assert [e["cols"] for e in events if e["type"] == "image"] == [2, 2]
 

@@ -193,7 +193,8 @@ class Service(Reader):
         if not isinstance(spec, StudySpec):
             return own
         # a study is what its file says, which may have changed since
-        return hashlib.sha256(f"{own} {studies.load(spec.study)!r}".encode()).hexdigest()[:16]
+        said = f"{own} {studies.load(spec.study).identity}"
+        return hashlib.sha256(said.encode()).hexdigest()[:16]
 
     def _same(self, spec: Spec) -> Run | None:
         wanted = self.hash_of(spec)
