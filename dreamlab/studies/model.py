@@ -37,8 +37,8 @@ class PublishedCell:
     flag: str = ""
     """One sentence on what is doubtful about the published number."""
     step: AmountStep | None = dataclasses.field(default=None, repr=False)
-    """Its place on a curve; None if its arm is not a step of an amount. It only says how a page draws
-    the cell: left out of the text that a study's hash is made from."""
+    """Its place on a curve; None if its arm is not a step of an amount. It only says how a page
+    draws the cell: left out of the text that a study's hash is made from."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,8 +125,8 @@ class Study:
 
     @property
     def identity(self) -> str:
-        """All that the file says, as the content hash of a study takes it. Its parts go by the names
-        that they had in version 0.1, so that a finished study is still found."""
+        """All that the file says, as the content hash of a study takes it. Its parts go by the
+        names that they had in version 0.1, so that a finished study is still found."""
         return repr(self).replace("PublishedCell(", "Cell(").replace("StudyPart(", "Part(")
 
     @property
