@@ -123,7 +123,8 @@ def _wire(
     demo.load(on_load, boot, everything, js=BOOT, **QUIET)
     gr.Timer(TICK).tick(on_tick, [view, seen], [seen, *pages.outputs], **QUIET)
     tabs.select(on_tab, [view, seen], everything, **QUIET)
-    bridge.click(on_action, [view, seen], everything, **QUIET)
+    # every press counts, also one that comes while an earlier one is still being answered
+    bridge.click(on_action, [view, seen], everything, trigger_mode="multiple", **QUIET)
 
 
 def act(pages: Pages, view: View, data: dict[str, Any]) -> View:

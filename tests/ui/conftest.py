@@ -91,7 +91,7 @@ def missing(reason: str) -> None:
 def page(browser: Any, address: str) -> Iterator[Any]:
     """A fresh page that reaches nothing but our app; anything it complains about fails the test."""
     context = browser.new_context(viewport={"width": 1440, "height": 900}, base_url=address)
-    context.set_default_timeout(30_000)
+    context.set_default_timeout(90_000)  # a shared machine may be slow
     found = context.new_page()
     complaints: list[str] = []
     found.on("pageerror", lambda error: complaints.append(str(error)))

@@ -86,7 +86,7 @@ def test_a_run_to_start_from_fills_what_is_taken_over(page: Any, models: dict[st
         "() => document.querySelector('#train-conditional input')?.checked === false"
     )
     says(page, "#train-command", rf"--init-from {models['plain']}")
-    assert page.locator("#train-refusal .refusal").count() == 0
+    page.wait_for_function("() => !document.querySelector('#train-refusal .refusal')")
 
 
 def test_a_cascade_is_sampled_and_gone_back_through(page: Any, models: dict[str, str]) -> None:

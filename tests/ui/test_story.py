@@ -40,7 +40,7 @@ def fill(page: Any, **values: Any) -> None:
         ).first.fill(str(value))
 
 
-def says(page: Any, selector: str, pattern: str, seconds: float = 60) -> str:
+def says(page: Any, selector: str, pattern: str, seconds: float = 120) -> str:
     """Waits until an element's text fits; returns the text."""
     deadline, text = time.monotonic() + seconds, ""
     while time.monotonic() < deadline:
@@ -51,7 +51,7 @@ def says(page: Any, selector: str, pattern: str, seconds: float = 60) -> str:
     raise AssertionError(f"{selector} never said {pattern!r}; it says {text!r}")
 
 
-def until(found: Callable[[], Any], seconds: float = 30) -> Any:
+def until(found: Callable[[], Any], seconds: float = 90) -> Any:
     """Waits until something is true; returns it."""
     deadline = time.monotonic() + seconds
     while not (value := found()):
@@ -126,20 +126,20 @@ def test_train_watch_reload_stop_resume(page: Any, runs: Path) -> None:
     kept = until(lambda: list((runs / run / "checkpoints").glob("step-*.safetensors")))
     until(lambda: len(list((runs / run / "samples").glob("*.png"))) > before_asking)
     page.click("#train-stop")
-    says(page, "#train-stats", "stopped and kept", 30)
+    says(page, "#train-stats", "stopped and kept")
     says(page, "#train-stats", f"Kept: {kept[0].stem}")
     assert (runs / run / "checkpoints" / "ema.safetensors").exists()
     page.locator("dl-film input[type=range]").fill("0")
     says(page, "#train-film", r"Samples at step [01]\b")
     steps = int(says(page, "#train-stats .stat b", r"\d").replace(",", ""))
     page.click("#train-resume")
-    says(page, "#train-stats", "running", 60)
+    says(page, "#train-stats", "running")
     page.wait_for_function(
         "() => +document.querySelector('#train-stats .stat b').textContent.replace(',', '') >"
         f" {steps}"
     )
     page.click("#dock-stop")
-    says(page, "#train-stats", "stopped and kept", 30)
+    says(page, "#train-stats", "stopped and kept")
 
 
 def test_sample_streams_and_keep_makes_a_set(page: Any, runs: Path) -> None:
