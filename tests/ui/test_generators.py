@@ -87,6 +87,7 @@ def test_a_run_to_start_from_fills_what_is_taken_over(page: Any, models: dict[st
     )
     says(page, "#train-command", rf"--init-from {models['plain']}")
     page.wait_for_function("() => !document.querySelector('#train-refusal .refusal')")
+    assert page.locator("#train-conditional input").is_checked() is False
 
 
 def test_a_cascade_is_sampled_and_gone_back_through(page: Any, models: dict[str, str]) -> None:
