@@ -3,6 +3,8 @@ page of a kept set."""
 
 from __future__ import annotations
 
+from collections import defaultdict
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,10 +12,11 @@ import gradio as gr
 import pytest
 
 from dreamlab.checks.warnings import warning
-from dreamlab.service import Refused
+from dreamlab.service import Refused, Service
 from dreamlab.settings import ImportSpec, MixSpec, SynthesizeSpec, TrainSpec, make, settings_of
 from dreamlab.settings.classifier_recipe import RECIPES
 from dreamlab.settings.presets import PRESETS
+from dreamlab.ui import shell
 from dreamlab.ui.charts import curves, noise_schedule
 from dreamlab.ui.forms import controls
 from dreamlab.ui.forms.start import REUSED, start
@@ -27,6 +30,20 @@ def usual(**more: Any) -> dict[str, Any]:
     return {
         k.name: controls.read(k, controls.shown(k, k.default)) for k in settings_of(TrainSpec)
     } | more
+
+
+def test_a_listener_that_is_called_again_is_the_only_one_of_its_event(tmp_path: Path) -> None:
+    """Gradio repeats the whole event when an "always_last" listener ends and was asked again
+    meanwhile. A second listener would be called too, and the two can keep each other busy for
+    ever."""
+    page = shell.build(Service(tmp_path / "runs"))
+    listeners: dict[Any, list[str]] = defaultdict(list)
+    for listener in page.fns.values():
+        for target in listener.targets:
+            listeners[target].append(listener.trigger_mode)
+    repeated = {target: modes for target, modes in listeners.items() if "always_last" in modes}
+    assert repeated, "the forms listen to their fields"
+    assert not {target for target, modes in repeated.items() if len(modes) > 1}
 
 
 @pytest.mark.parametrize("preset", sorted(PRESETS))

@@ -206,15 +206,23 @@ def _wire_settings(pages: Pages, found: SampleControls, view: Any) -> None:
     def on_guide(guide: str) -> Any:
         return gr.Dropdown(choices=generators.checkpoint_choices(pages.service, guide), value="")
 
-    changes = [c.change for c in (*fields.values(), found.keep_per_class)]
-    gr.on(changes, on_change, found.all, found.replies, trigger_mode="always_last", **QUIET)
     new_source = [
         *(fields[n] for n in ("classes", "checkpoint", "guidance_weight")),
         found.per_class,
         found.picture,
     ]
-    fields["source"].change(on_source, fields["source"], new_source, **QUIET)
-    fields["guide"].change(on_guide, fields["guide"], fields["guide_checkpoint"], **QUIET)
+    # Gradio repeats the whole event when an "always_last" listener was asked again before it
+    # ended. So each event has one listener, and the second answer follows the first.
+    plain = [c for name, c in fields.items() if name not in ("source", "guide")]
+    changes = [c.change for c in (*plain, found.keep_per_class)]
+    look_again = (on_change, found.all, found.replies)
+    gr.on(changes, *look_again, trigger_mode="always_last", **QUIET)
+    new_guide = fields["guide_checkpoint"]
+    for name, on_new, replies in (
+        ("source", on_source, new_source),
+        ("guide", on_guide, new_guide),
+    ):
+        fields[name].change(on_new, fields[name], replies, **QUIET).then(*look_again, **QUIET)
     fields["source"].input(
         lambda now, run: now.at("sample", run or ""), [view, fields["source"]], view, **QUIET
     )
