@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from dreamlab.engine import client
+from dreamlab.paths import program
 from tests.conftest import ROOT, dreamlab
 
 TINY = ("--dataset", "digits", "--steps", "60", "--base-width", "16", "--precision", "fp32")
@@ -50,7 +51,7 @@ def test_train_reports_what_it_did(runs: Path, generator: str) -> None:
         result["steps"] == 60 and result["images_seen"] == 60 * 64 and result["parameters"] > 10_000
     )
     assert result["images_per_second"] > 0 and result["peak_memory_bytes"] < 2e9
-    assert answer["command"].startswith("python -m dreamlab train --dataset digits")
+    assert answer["command"].startswith(f"{program()} train --dataset digits")
 
 
 def test_synthesize_leaves_a_labelled_set(runs: Path, images: str) -> None:
@@ -186,7 +187,7 @@ def test_a_dry_run_says_what_it_would_cost_and_starts_nothing(
     status, answer, err = dreamlab(runs, kind, *data, *words, "--dry-run")
     assert status == 0, err
     assert answer["run"] is None and answer["state"] == "dry-run" and answer["error"] is None
-    assert answer["result"]["command"].startswith(f"python -m dreamlab {kind} ")
+    assert answer["result"]["command"].startswith(f"{program()} {kind} ")
     estimate = answer["result"]["estimate"]
     assert estimate["seconds"] > 0 and estimate["disk_bytes"] > 0 and estimate["source"]
     if kind == "train":
@@ -213,7 +214,7 @@ def test_a_dry_run_needs_no_engine_and_is_read_by_a_person(tmp_path: Path) -> No
     ]
     done = subprocess.run(line, capture_output=True, text=True, cwd=ROOT, check=True)
     assert (
-        "python -m dreamlab train --dataset digits --preset tiny" in done.stdout
+        f"{program()} train --dataset digits --preset tiny" in done.stdout
         and "images per second" in done.stdout
     )
     assert "Nothing was started." in done.stderr

@@ -16,6 +16,7 @@ import pytest
 from dreamlab import studies
 from dreamlab.cli import main
 from dreamlab.data import catalog
+from dreamlab.paths import program
 from dreamlab.service import Service
 from dreamlab.settings.names import StudyName
 from dreamlab.store import RunStore
@@ -74,7 +75,7 @@ def test_a_study_is_estimated_without_starting_anything(
         store, capsys, "study", "s3-replacement", "--scale", "laptop", "--dry-run"
     )
     assert status == 0 and answer["result"]["estimate"]["seconds"] > 10 and store.ids() == []
-    assert answer["result"]["command"] == "python -m dreamlab study s3-replacement"
+    assert answer["result"]["command"] == f"{program()} study s3-replacement"
 
 
 def test_a_set_and_a_mix_are_taken_out_with_their_origin(

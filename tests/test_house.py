@@ -19,7 +19,7 @@ COMMON = {"paths", "settings", "store", "data"}
 PLANNING = COMMON | {"noise", "architecture", "stats", "studies", "experiments"}
 MAY_IMPORT = {
     "paths": set(),
-    "settings": set(),
+    "settings": {"paths"},
     "noise": {"settings"},
     "store": {"paths", "settings"},
     "data": {"settings", "store"},

@@ -30,16 +30,14 @@ PUBLISHED = {
 et al. 2021 for ViT-S."""
 
 
-@pytest.mark.parametrize(("channels", "size"), SIZES)
 @pytest.mark.parametrize("name", list(CLASSIFIERS))
-def test_every_network_takes_every_size_and_colour_and_any_number_of_classes(
-    name: str, channels: int, size: int
-) -> None:
-    with torch.device("meta"):  # shapes alone: the large ones would take minutes
-        network = build(name, channels, size, 7)
-        x = torch.empty(2, channels, size, size)
-        features = network.features(x)
-        assert features.shape == (2, network.dimensions) and network(x).shape == (2, 7)
+def test_every_network_takes_every_size_and_colour_and_any_number_of_classes(name: str) -> None:
+    for channels, size in SIZES:
+        with torch.device("meta"):  # shapes alone: the large ones would take minutes
+            network = build(name, channels, size, 7)
+            x = torch.empty(2, channels, size, size)
+            assert network.features(x).shape == (2, network.dimensions), (channels, size)
+            assert network(x).shape == (2, 7), (channels, size)
 
 
 @pytest.mark.parametrize(("channels", "size"), [(1, 8), (3, 28)])

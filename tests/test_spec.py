@@ -13,6 +13,7 @@ from dreamlab.checks.network import check_fine_tuning, check_network
 from dreamlab.checks.sampling import check_cascade, check_guide, check_sampling
 from dreamlab.data import catalog
 from dreamlab.experiments import plan
+from dreamlab.paths import program
 from dreamlab.settings import (
     KINDS,
     MixSpec,
@@ -183,7 +184,7 @@ def test_a_preset_fills_what_is_not_given() -> None:
         "gelu",
         32,
     )
-    assert command(s0) == "python -m dreamlab train --preset s0 --base-width 32"
+    assert command(s0) == f"{program()} train --preset s0 --base-width 32"
     again = make(TrainSpec, s0.model_dump())
     assert again == s0, "a stored spec says everything, so its preset changes nothing"
     assert (

@@ -185,7 +185,7 @@ def test_it_is_one_row_that_says_so_and_a_fresh_app_shows_it(
         assert (shown["state"], shown["error"]) == ("unreadable", sentence)
 
 
-def test_submissions_go_on_and_it_cannot_be_a_source(broken: Broken) -> None:
+def test_everything_else_goes_on_and_it_can_be_deleted_and_restored(broken: Broken) -> None:
     service, run_id = broken.service, broken.run.name
     spec = make(TrainSpec, {**SETTINGS, "seed": 2})
     assert service.estimate(spec).seconds
@@ -197,10 +197,6 @@ def test_submissions_go_on_and_it_cannot_be_a_source(broken: Broken) -> None:
         service.stop(run_id)
     with pytest.raises(Refused, match="is unreadable; only"):
         service.resume(run_id)
-
-
-def test_the_engine_passes_it_over_and_it_can_be_deleted_and_restored(broken: Broken) -> None:
-    service, run_id = broken.service, broken.run.name
     engine = fake_engine(service.store)
     later = submit(service.store, plan={})
     until(lambda: later.id in engine.finished, engine)

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterable
 from typing import Any
 
+from dreamlab.paths import program
 from dreamlab.settings.base import Spec
 from dreamlab.settings.setting import exact, settings_of
 
@@ -13,7 +14,7 @@ from dreamlab.settings.setting import exact, settings_of
 def command(spec: Spec) -> str:
     """The command line that makes the same run. It names only what differs from the defaults, or
     from the preset or recipe."""
-    parts, baseline = [f"python -m dreamlab {spec.kind}"], spec.baseline()
+    parts, baseline = [f"{program()} {spec.kind}"], spec.baseline()
     for k in settings_of(type(spec)):
         value = getattr(spec, k.name)
         if not k.required and value == (k.default if k.name == "preset" else baseline[k.name]):
