@@ -10,7 +10,7 @@ from dreamlab.data import catalog, imageset
 from dreamlab.store import Run, RunStore, write_json
 from dreamlab.store.cache import array_hash
 from dreamlab.tasks.classify.task import classify
-from tests.evidence_helpers import context, new_run, new_set
+from tests.evidence_helpers import context, finish, new_run, new_set
 
 
 def synthetic_set(store: RunStore, per_class: int = 20) -> Run:
@@ -53,6 +53,8 @@ def new_import(
             **card,
         },
     )
+    held = {"train": train, "test": len(images) - train, "images": len(images)}
+    finish(run, {**held, "image_size": images.shape[1], "left_out_counts": {}})
     catalog.add_runs_folder(store.folder)
     return run
 

@@ -11,12 +11,11 @@ import numpy as np
 import pytest
 
 from dreamlab.data import catalog, imageset
-from dreamlab.settings import make
+from dreamlab.settings import SpecError, make
 from dreamlab.settings.classify import ClassifySpec
 from dreamlab.store import RunStore
 from dreamlab.tasks import image_sources
 from dreamlab.tasks.classify.training_set import Drawn, TrainingSet, mixed
-from dreamlab.tasks.context import TaskError
 from dreamlab.tasks.image_sources import JoinedImages, NoiseImages, Resized
 from tests.arm_helpers import colour_digits, new_import, run_task, synthetic_set
 from tests.evidence_helpers import context, new_run, new_set, new_store
@@ -156,10 +155,8 @@ def test_an_arm_of_a_large_memory_mapped_set_copies_no_images(store: RunStore) -
     images = np.random.default_rng(0).integers(
         0, 256, (len(labels), size, size, 3), np.uint8
     )  # 74 MB
-    data, made = (
-        new_import(store, images, labels, 5000),
-        new_import(store, images, labels, 6000, dataset="cifar10"),
-    )
+    data = new_import(store, images, labels, 5000)
+    made = new_import(store, images ^ 1, labels, 6000, dataset=data.id)
     nbytes = images.nbytes
     del images
     tracemalloc.start()
@@ -197,13 +194,13 @@ def test_what_does_not_fit_is_refused_in_a_sentence(store: RunStore) -> None:
         ({"arm": "synthetic", "synthetic": colour.id}, "has 3 colour channels"),
         ({"arm": "real+1@1", "synthetic": wider.id}, "has images of class 14"),
         ({"arm": "real+1@0", "synthetic": unlabelled.id}, "have no labels"),
-        ({"arm": "synthetic", "synthetic": real.id}, "is no synthetic set"),
-        ({"arm": "synthetic", "synthetic": trained.id}, "is no synthetic set"),
+        ({"arm": "synthetic", "synthetic": real.id}, "holds no synthetic images"),
+        ({"arm": "synthetic", "synthetic": trained.id}, "holds no synthetic images"),
         ({"arm": "synthetic", "synthetic": "nobody"}, "nobody"),
-        ({"arm": "synthetic"}, "name a synthetic set"),
+        ({"arm": "synthetic"}, "needs a synthetic set"),
         ({"images_per_class": 5000}, "fewer than the 5000 asked for"),
         ({"long_tail": 0.01}, "without images"),
-        ({"arm": "real+1@11"}, "names class 11"),
+        ({"arm": "real+1@11", "synthetic": small.id}, "names class 11"),
     ):
-        with pytest.raises(TaskError, match=words):
+        with pytest.raises(SpecError, match=words):
             mix_of(store, **values)

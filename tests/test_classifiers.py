@@ -320,10 +320,9 @@ def test_few_classes_have_no_top5_and_an_imported_set_no_name(store: RunStore) -
     data = catalog.load("digits")
     few = data.train_labels < 3
     images, labels = data.train_images[few][:150], data.train_labels[few][:150]
-    own, made = (
-        new_import(store, images, labels, 100),
-        new_import(store, images, labels, 150, dataset="digits"),
-    )
+    own = new_import(store, images, labels, 100)
+    others = data.train_images[few][150:300], data.train_labels[few][150:300]
+    made = new_import(store, *others, 150, dataset=own.id)
     _, events = run_task(
         store, dataset=own.id, arm="real+1x", synthetic=made.id, seeds=2, images_per_class=10
     )

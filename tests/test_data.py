@@ -289,13 +289,12 @@ def test_an_import_whose_card_says_something_else_is_refused(
 
 
 PLANNED = """
-import json, sys, time
+import json, sys
 from pathlib import Path
 import numpy as np
 from dreamlab.data import catalog, mixing, selection
 from dreamlab.settings import RealData, make
 from tests.import_helpers import peak_mb
-began = time.monotonic()
 catalog.add_runs_folder(Path(sys.argv[1]))
 data = catalog.load(sys.argv[2])
 classes = len(data.info.classes)
@@ -308,7 +307,7 @@ for seed, arm in enumerate(("real", "90/10", "50/50", "real+1x", "real+500@8+9")
     chosen = roles.pool[mixing.draw(held, [c.real for c in counts], seed)]
     assert data.train_images[chosen[:64]].shape == (64, 64, 64, 3)
     drawn.append(len(chosen))
-print(json.dumps([len(data.train_images), len(roles.pool), drawn, peak_mb(), time.monotonic() - began]))
+print(json.dumps([len(data.train_images), len(roles.pool), drawn, peak_mb()]))
 """
 
 
@@ -341,7 +340,7 @@ def test_a_set_larger_than_the_memory_can_be_planned(tmp_path: Path) -> None:
     (run / "card.json").write_text(json.dumps({**card, "mirror": True, "overlap": 0}))
     line = [sys.executable, "-c", PLANNED, str(run.parent), run.name]
     done = subprocess.run(line, capture_output=True, text=True, cwd=ROOT, check=True)
-    images, pool, drawn, peak, seconds = json.loads(done.stdout)
+    images, pool, drawn, peak = json.loads(done.stdout)
     assert images == train and 0.3 * train < pool < 0.5 * train
     assert (
         drawn[0] == drawn[3] == drawn[4] == pool
@@ -349,4 +348,3 @@ def test_a_set_larger_than_the_memory_can_be_planned(tmp_path: Path) -> None:
         and abs(drawn[1] - 0.9 * pool) < classes
     )
     assert peak < 1000, f"planning took {peak:.0f} MB"
-    assert seconds < 60, f"planning took {seconds:.0f} s"

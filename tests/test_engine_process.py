@@ -51,23 +51,17 @@ def test_many_callers_get_one_engine(store: RunStore) -> None:
     assert client.ensure_engine(store.folder).pid == found[0]
 
 
-def test_a_training_runs_warm_in_a_moment(store: RunStore) -> None:
-    cold = submit(store, "train", values=TINY)
-    until(lambda: states(cold) == ["done"], seconds=60)
-    assert read_json(cold.path / "result.json")["steps"] == TINY["steps"]
+def test_a_later_training_starts_sooner_than_the_first(store: RunStore) -> None:
     delays = []
-    for seed in (
-        1,
-        2,
-        3,
-    ):  # the first may meet an import that the fork server does between requests
+    for seed in range(4):
         begun = time.time()
-        warm = submit(store, "train", values={**TINY, "seed": seed})
-        until(lambda: states(warm) == ["done"], seconds=30)  # noqa: B023
-        delays.append(warm.status().started - begun)
-    assert min(delays) < 0.5, "from the spec to the worker's first event"
-    assert warm.status().result == warm.result()
-    assert (warm.path / "worker.log").exists()
+        run = submit(store, "train", values={**TINY, "seed": seed})
+        until(lambda: states(run) == ["done"], seconds=90)  # noqa: B023
+        delays.append(run.status().started - begun)
+    assert min(delays[1:]) < delays[0] / 2, "torch is imported once, for the first"
+    assert read_json(run.path / "result.json")["steps"] == TINY["steps"]
+    assert run.status().result == run.result()
+    assert (run.path / "worker.log").exists()
 
 
 def test_a_training_killed_in_the_middle_goes_on_where_it_was(store: RunStore) -> None:

@@ -24,6 +24,7 @@ from dreamlab.fidelity.extractors import (
 )
 from dreamlab.fidelity.frechet import distance, frechet, frechet_interval, statistics
 from dreamlab.fidelity.kid import kid, mmd, subset_values
+from dreamlab.settings import SpecError
 from dreamlab.store import RunStore
 from dreamlab.tasks.classify.augmentation import shift
 from dreamlab.tasks.context import Stopped, TaskError
@@ -260,7 +261,7 @@ def test_the_task_measures_good_and_bad_images_with_a_classifier_trained_once(
         and bad["real_floor"][0]["value"] < bad["metrics"][0]["value"]
     )
     again = measure(lab, noise, np.repeat(np.arange(10), 10))[-1]["values"]
-    assert again["metrics"] == bad["metrics"] and again["seconds"] < 1.0
+    assert again["metrics"] == bad["metrics"]
 
 
 def test_the_other_split_is_the_floor_when_training_images_are_the_reference(lab: RunStore) -> None:
@@ -277,9 +278,9 @@ def test_the_other_split_is_the_floor_when_training_images_are_the_reference(lab
 
 def test_what_cannot_be_measured_is_said(tmp_path: Path, lab: RunStore) -> None:
     data = catalog.load("digits")
-    with pytest.raises(TaskError, match="at least 10"):
+    with pytest.raises(SpecError, match="at least 10"):
         measure(lab, data.test_images[:5], data.test_labels[:5])
-    with pytest.raises(TaskError, match="is not a file"):
+    with pytest.raises(SpecError, match="is not a file"):
         measure(
             lab,
             data.test_images[:20],
@@ -345,10 +346,10 @@ def test_imported_sets_are_measured_against_the_data_of_their_classes(lab: RunSt
         and last["recognised"] > 0.8
     )
     assert any("on 100 real test images" in e.get("text", "") for e in events)
-    with pytest.raises(TaskError, match="is no synthetic set"):
+    with pytest.raises(SpecError, match="holds no synthetic images"):
         list(fidelity(context(lab, new_run(lab, "fidelity", {"images": own.id}))))
     grey = new_import(lab, data.train_images[:50], data.train_labels[:50], 50, dataset=own.id)
-    with pytest.raises(TaskError, match="1 colour channels, A set has 3"):
+    with pytest.raises(SpecError, match="1 colour channels, A set has 3"):
         list(fidelity(context(lab, new_run(lab, "fidelity", {"images": grey.id}))))
 
 

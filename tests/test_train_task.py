@@ -128,9 +128,10 @@ def test_a_time_budget_is_kept_also_over_a_stop(store: RunStore) -> None:
     ctx = context(store, "train", **{**TINY, "steps": 0, "seconds": 2.0})
     events = stop_after(ctx, train, lambda e: e["type"] == "progress" and e["eta_seconds"] < 1.2)
     used = result_of(events)["seconds"]
-    assert 0.5 < used < 1.9
+    assert 0.5 < used
     result = result_of(list(train(again(ctx))))
-    assert 2.0 <= result["seconds"] < 3.0 and result["steps"] > result_of(events)["steps"]
+    assert 2.0 <= result["seconds"] < 2.0 + used, "what was used before counts"
+    assert result["steps"] > result_of(events)["steps"]
 
 
 @pytest.mark.parametrize(("epochs", "count"), [(2.0, 4), (0.5, 1), (1.3, 3)])

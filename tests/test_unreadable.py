@@ -17,8 +17,9 @@ from dreamlab.settings import TrainSpec, make
 from dreamlab.store import Run, RunStore, write_json
 from dreamlab.ui.pages import runs as runs_page
 from dreamlab.ui.view import Pages, View
+from tests.arm_helpers import new_import
 from tests.engine_helpers import fake_engine, submit, until
-from tests.evidence_helpers import finish, new_run, new_store
+from tests.evidence_helpers import finish, new_group, new_run, new_store
 
 NESTED = "[" * 100_000
 TRAINED = {"loss": 0.1, "steps": 20, "images_per_second": 50.0, "peak_memory_bytes": 10**6}
@@ -206,6 +207,52 @@ def test_everything_else_goes_on_and_it_can_be_deleted_and_restored(broken: Brok
     assert run_id not in {r.id for r in service.rows(top_level=False)}
     service.restore(run_id)
     assert service.row(run_id).state == "unreadable"
+
+
+def lives_on(service: Service, waiting: list[str]) -> None:
+    """What a page and the command line ask for is answered, and a run can be submitted."""
+    states = {row.id: row.state for row in service.rows(top_level=False)}
+    assert {states[name] for name in waiting} == {"queued"}
+    assert {row.id for row in service.active()} >= set(waiting)
+    assert service.version() >= 0 and service.row(waiting[0]).state == "queued"
+    other = make(TrainSpec, {"dataset": "digits", "steps": 3, "base_width": 8})
+    assert service.estimate(other).seconds
+    assert not service.submit(other, fresh=True).reused
+    assert cli.main(["runs", "list", "--runs", str(service.store.folder)]) == 0
+
+
+def test_an_experiment_that_waits_for_it_breaks_nothing(lab: RunStore, tmp_path: Path) -> None:
+    for damage in (cut("spec.json"), setting(from_the_future=1), shutil.rmtree):
+        broken = Broken(lab, tmp_path / str(damage), lambda run: None)
+        service, generator = broken.service, broken.run.name
+        sweep = {"source": generator, "axis": "guidance_weight", "values": [0, 1]}
+        mix = {"dataset": "digits", "arms": ["real", "50/50"], "sources": [generator]}
+        groups = [new_group(service.store, *g)[0] for g in (("sweep", sweep), ("mix", mix))]
+        alone = new_run(service.store, "synthesize", {"source": generator})
+        waiting = [run.id for run in (*groups, alone)]
+        damage(broken.run)
+        lives_on(service, waiting)
+        lives_on(Service(service.store.folder), waiting)
+
+
+def test_an_experiment_on_data_that_are_gone_breaks_nothing(
+    lab: RunStore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = Broken(lab, tmp_path / "lab", lambda run: None)
+    store = broken.service.store
+    digits = catalog.load("digits")
+    data = new_import(store, digits.train_images[:600], digits.train_labels[:600], 500)
+    trained = new_run(store, "train", {**SETTINGS, "dataset": data.id})
+    finish(trained, TRAINED)
+    service = Service(store.folder)
+    mix = {"dataset": data.id, "arms": ["real", "50/50"], "sources": [trained.id]}
+    waiting = [new_group(store, "mix", mix)[0].id]
+    (data.path / catalog.CARD).unlink()
+    lives_on(service, waiting)
+    shutil.rmtree(data.path)
+    lives_on(Service(store.folder), waiting)
+    with pytest.raises(Refused):
+        service.report(waiting[0])
 
 
 @pytest.mark.parametrize("line", LINES, ids=lambda line: line[:40])

@@ -1,15 +1,23 @@
-"""Whether a set can be measured: the extractor has its weights."""
+"""Whether a set can be measured: it belongs to a data set, is large enough, and the extractor has
+its weights."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from dreamlab.checks.known import Known
+from dreamlab.checks.synthetic_set import check_channels, set_dataset
+from dreamlab.data import catalog, imageset
 from dreamlab.settings import FidelitySpec, SpecError
+
+FEWEST = 10
+"""Images of a set below which no distance is measured."""
 
 
 def check_fidelity(spec: FidelitySpec, known: Known) -> None:
-    """Raises SpecError where the standard Inception is asked for and its weights are no file."""
+    """Raises SpecError where the run holds no synthetic images, too few, or images of other colours
+    than its data, or the standard Inception is asked for and its weights are no file. A set that is
+    not there yet is left to wait."""
     weights = spec.inception_weights
     if spec.extractor == "inception" and not (weights and Path(weights).expanduser().is_file()):
         raise SpecError(
@@ -17,3 +25,19 @@ def check_fidelity(spec: FidelitySpec, known: Known) -> None:
             " weights-inception-2015-12-05-6726825d.pth that torch-fidelity and torchmetrics use.",
             "inception_weights",
         )
+    dataset, _ = set_dataset(known, spec.images, "images")
+    folder = known.folder(spec.images)
+    if folder is None:
+        return
+    try:
+        images, _ = imageset.load(folder)
+    except (OSError, ValueError):
+        return
+    if len(images) < FEWEST:
+        raise SpecError(
+            f"Synthetic set: {spec.images} has {len(images)}"
+            f" image{'' if len(images) == 1 else 's'}; a distance needs at least {FEWEST}, and says"
+            " little below 1,000.",
+            "images",
+        )
+    check_channels(spec.images, images, catalog.info(dataset), "images")

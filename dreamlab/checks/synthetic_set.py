@@ -58,6 +58,16 @@ def check_set(data: RealData, known: Known, name: str, needed: Sequence[int], fi
     check_images(name, images, labels, needed, catalog.info(data.dataset), field)
 
 
+def check_channels(name: str, images: np.ndarray, data: catalog.Info, field: str) -> None:
+    """Raises SpecError where images (N, H, W, C) have other colours than the data."""
+    if images.shape[3] != data.channels:
+        raise SpecError(
+            f"Synthetic set: {name} has {images.shape[3]} colour channels, {data.title} has"
+            f" {data.channels}; choose a set of the same data.",
+            field,
+        )
+
+
 def check_images(
     name: str,
     images: np.ndarray,
@@ -69,12 +79,7 @@ def check_images(
     """Raises SpecError where images (N, H, W, C) with labels (N,) have other colours than the data,
     a class that the data have not, or fewer images of a class than `needed`, one per class."""
     words = f"Synthetic set: {name} has"
-    if images.shape[3] != data.channels:
-        raise SpecError(
-            f"{words} {images.shape[3]} colour channels, {data.title} has {data.channels}; choose a"
-            " set of the same data.",
-            field,
-        )
+    check_channels(name, images, data, field)
     held, classes = np.bincount(labels, minlength=len(needed)), data.classes
     if len(held) > len(classes):
         raise SpecError(

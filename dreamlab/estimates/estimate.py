@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from dreamlab.architecture.cost import activation_bytes, multiply_adds, parameter_count
-from dreamlab.architecture.network import network_of
+from dreamlab.architecture.network import Network, network_of
 from dreamlab.architecture.preview_size import PREVIEW_SHARE, PREVIEW_STEPS, preview_columns
 from dreamlab.classifiers import registry as classifiers
 from dreamlab.data import catalog, mixing
@@ -178,7 +178,7 @@ def _sampling(
             if not isinstance(old, SynthesizeSpec) or old.upsample or not result:
                 continue
             generator = _generator_of(old, past.store)
-            if generator is not None and network_of(generator) == network:
+            if generator is not None and _same_network(generator, network):
                 each, source = 1 / (result["images_per_second"] * calls(old, generator)), "history"
                 break
     return (
@@ -195,6 +195,14 @@ def _generator_of(spec: SynthesizeSpec, store: RunStore) -> TrainSpec | None:
     except RunError:
         return None
     return generator if isinstance(generator, TrainSpec) else None
+
+
+def _same_network(trained: TrainSpec, network: Network) -> bool:
+    """Whether a run had this network; False where its data, which decide the shape, are gone."""
+    try:
+        return network_of(trained) == network
+    except catalog.DataError:
+        return False
 
 
 def _forward_bytes(spec: TrainSpec, images: int) -> int:
@@ -257,13 +265,14 @@ def _train(spec: TrainSpec, past: Past) -> Estimate:
 
 def _alike(spec: TrainSpec, history: list[Run]) -> Run | None:
     """The newest finished run with the same network, batch and optimiser."""
+    network = network_of(spec)
     for run in history:
         old, result = run.spec, run.result()
         if (
             isinstance(old, TrainSpec)
             and result
             and result.get("images_per_second")
-            and network_of(old) == network_of(spec)
+            and _same_network(old, network)
             and (old.batch_size, old.accumulate, old.optimizer, old.precision, old.devices)
             == (spec.batch_size, spec.accumulate, spec.optimizer, spec.precision, spec.devices)
         ):

@@ -15,7 +15,7 @@ from dreamlab.data import catalog, exporting, imageset, mixing
 from dreamlab.data.selection import selected
 from dreamlab.service import tables
 from dreamlab.service.reader import Reader
-from dreamlab.service.refused import Refused
+from dreamlab.service.refused import Refused, refusing
 from dreamlab.settings import ClassifySpec, ImportSpec, MixSpec, SpecError, SynthesizeSpec
 from dreamlab.store import Run, write_bytes
 
@@ -49,7 +49,8 @@ def export(
             " .tex or .parquet.",
             "to",
         )
-    images, labels, names, origin, card = _contents(reader, run, arm, seed)
+    with refusing("run"):
+        images, labels, names, origin, card = _contents(reader, run, arm, seed)
     try:
         exporting.write(target, images, labels, names, origin, card)
     except (OSError, ValueError) as error:

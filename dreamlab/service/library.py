@@ -3,6 +3,7 @@ Nothing here writes."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import threading
@@ -10,10 +11,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+from dreamlab.data.imageset import DataError
 from dreamlab.estimates import estimate
 from dreamlab.fidelity import metrics
-from dreamlab.settings import KINDS, ClassifySpec
-from dreamlab.store import Run, RunStatus, RunStore, StatusReader
+from dreamlab.settings import KINDS, ClassifySpec, Spec, SpecError
+from dreamlab.store import Run, RunError, RunStatus, RunStore, StatusReader
 from dreamlab.store.machine import cores
 from dreamlab.store.run_files import kind_in
 from dreamlab.store.states import ACTIVE, UNREADABLE
@@ -166,14 +168,21 @@ class Library:
             elif child.state in ("running", "stopping") and child.eta_seconds is not None:
                 waiting += child.eta_seconds
             elif child.state in ACTIVE:
-                waiting += estimate.estimate(spec, self.store).seconds or 0.0
+                waiting += self._guess(spec)
         guess = [
-            estimate.classifying(s) / s.seeds
+            self._guess(s) / s.seeds
             for c in self.parts(run)
             if isinstance(s := c.spec, ClassifySpec)
         ]
         each = sum(pace) / len(pace) if pace else sum(guess) / len(guess) if guess else 0.0
         return waiting + cells * each / cores()
+
+    def _guess(self, spec: Spec) -> float:
+        """Seconds that a run will take; 0 where that is not known, since a run or a data set that
+        it names is gone or cannot be read. What waits for such a run fails on its own."""
+        with contextlib.suppress(SpecError, RunError, DataError):
+            return estimate.estimate(spec, self.store).seconds or 0.0
+        return 0.0
 
     def _exists(self, run_id: str) -> bool:
         return run_id in self._runs or (self.store.folder / run_id / "spec.json").exists()

@@ -13,9 +13,9 @@ from dreamlab.data import catalog, imageset
 from dreamlab.data.selection import available
 from dreamlab.engine import client
 from dreamlab.service.library import Library, RunRow, media
-from dreamlab.service.refused import Refused
-from dreamlab.settings import RealData, SpecError, SynthesizeSpec, TrainSpec, differences
-from dreamlab.store import Run, RunError, RunStatus, RunStore, machine
+from dreamlab.service.refused import Refused, refusing
+from dreamlab.settings import RealData, SynthesizeSpec, TrainSpec, differences
+from dreamlab.store import Run, RunStatus, RunStore, machine
 from dreamlab.store.states import ACTIVE
 from dreamlab.studies import Study
 
@@ -29,10 +29,8 @@ class Reader:
 
     def find(self, run_id: str) -> Run:
         """A run directory by its id or a part of it, readable or not."""
-        try:
+        with refusing("run"):
             return self.library.get(run_id)
-        except RunError as error:
-            raise Refused(str(error), "run") from None
 
     def get(self, run_id: str) -> Run:
         """A run whose record can be read."""
@@ -83,23 +81,20 @@ class Reader:
         run = self.get(run_id)
         if self.library.status(run.id).state == "done" and (result := run.result()):
             return result
-        return experiments.report(run, self.store, status=self.library.status)
+        with refusing("run"):
+            return experiments.report(run, self.store, status=self.library.status)
 
     def available(self, data: RealData) -> list[int]:
         """Real images of every class that a spec may use."""
-        try:
+        with refusing():
             return available(data)
-        except SpecError as error:
-            raise Refused(str(error), error.field) from None
 
     def real_images(
         self, dataset: str, data_dir: str = "", split: str = "train"
     ) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
         """uint8 NHWC images, labels and class names."""
-        try:
+        with refusing("data_dir"):
             data = catalog.load(dataset, data_dir)
-        except catalog.DataError as error:
-            raise Refused(str(error), "data_dir") from None
         if split == "train":
             return data.train_images, data.train_labels, data.info.classes
         return data.test_images, data.test_labels, data.info.classes

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from dreamlab.checks.synthetic_set import check_images
+from dreamlab.checks import Known
+from dreamlab.checks.classify import check_classify
 from dreamlab.data import catalog, imageset, mixing, selection
 from dreamlab.data.imageset import ImageSource
-from dreamlab.settings import ClassifySpec, ImportSpec, SpecError, SynthesizeSpec, TrainSpec
-from dreamlab.store import Run, RunError
+from dreamlab.settings import ClassifySpec
+from dreamlab.store import Run
 from dreamlab.store.cache import array_hash
 from dreamlab.tasks.context import TaskContext, TaskError
 from dreamlab.tasks.image_sources import JoinedImages, NoiseImages, at_size, data_hash, set_hash
@@ -74,29 +75,18 @@ class TrainingSet:
 
 
 def mixed(ctx: TaskContext, spec: ClassifySpec, data: catalog.DataSet) -> TrainingSet:
-    """The sources and counts of an arm. Raises TaskError if the synthetic set does not fit or is
-    too small."""
+    """The sources and counts of an arm. Raises SpecError where check_classify does, and TaskError
+    if the synthetic set cannot be read."""
+    check_classify(spec, Known(ctx.store))
     classes, arm = len(data.info.classes), mixing.parse(spec.arm)
-    try:
-        roles = selection.select(data.train_labels, spec, classes)
-        counts = mixing.counts(
-            spec.arm, np.bincount(data.train_labels[roles.pool], minlength=classes).tolist()
-        )
-    except ValueError as error:
-        raise TaskError(f"{data.info.title}: {error}.") from None
+    roles = selection.select(data.train_labels, spec, classes)
+    counts = mixing.counts(
+        spec.arm, np.bincount(data.train_labels[roles.pool], minlength=classes).tolist()
+    )
     synthetic, labels = data.train_images[:0], data.train_labels[:0]
     hashes = [data_hash(spec.dataset, spec.data_dir)]
     if arm.needs_set:
-        if not spec.synthetic:
-            raise TaskError(
-                f"Arm {spec.arm} needs synthetic images: name a synthetic set (--synthetic)."
-            )
-        run, synthetic, labels = synthetic_set(ctx, spec.synthetic)
-        try:
-            needed = [c.synthetic for c in counts]
-            check_images(spec.synthetic, synthetic, labels, needed, data.info, "synthetic")
-        except SpecError as error:
-            raise TaskError(str(error)) from None
+        run, synthetic, labels = set_images(ctx, spec.synthetic)
         hashes.append(set_hash(ctx, run))
     made_at = 0 if synthetic.shape[1] == data.info.size else synthetic.shape[1]
     return TrainingSet(
@@ -112,38 +102,11 @@ def mixed(ctx: TaskContext, spec: ClassifySpec, data: catalog.DataSet) -> Traini
     )
 
 
-def synthetic_set(ctx: TaskContext, run_id: str) -> tuple[Run, np.ndarray, np.ndarray]:
-    """The run of a labelled synthetic set, its images (memory-mapped) and its labels. Raises
-    TaskError."""
+def set_images(ctx: TaskContext, run_id: str) -> tuple[Run, np.ndarray, np.ndarray]:
+    """The run of a synthetic set, its images (N, H, W, C) uint8, memory-mapped, and its labels (N,)
+    int64. Raises TaskError if they cannot be read, RunError if there is no such run."""
+    run = ctx.store.get(run_id)
     try:
-        run = ctx.store.get(run_id)
-        made = run.spec
-        if not isinstance(made, SynthesizeSpec) and not (
-            isinstance(made, ImportSpec) and made.role == "synthetic"
-        ):
-            raise TaskError(
-                f"{run_id} is no synthetic set: name a synthesize run, or an import with the role"
-                " synthetic."
-            )
-        if isinstance(made, SynthesizeSpec) and not has_labels(ctx, made):
-            raise TaskError(
-                f"The images of {run_id} have no labels, its generator has no classes: sample it"
-                " with --labeller own or all."
-            )
         return run, *imageset.load(run.path)
-    except TaskError:
-        raise
-    except RunError as error:
-        raise TaskError(str(error)) from None
     except (OSError, ValueError) as error:
-        raise TaskError(f"The synthetic set {run_id} cannot be read: {error}.") from None
-
-
-def has_labels(ctx: TaskContext, made: SynthesizeSpec) -> bool:
-    """Whether the labels of a sampled set are classes. If its generator has been deleted, they are
-    assumed to be."""
-    try:
-        trained = ctx.store.get(made.source).spec
-    except RunError:
-        return True
-    return made.labeller != "none" or not isinstance(trained, TrainSpec) or trained.conditional
+        raise TaskError(f"The synthetic set {run.id} cannot be read: {error}.") from None

@@ -11,6 +11,9 @@ from typing import Any, cast
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from dreamlab.checks import Known
+from dreamlab.checks.fidelity import check_fidelity
+from dreamlab.checks.synthetic_set import set_dataset
 from dreamlab.data import catalog, imageset
 from dreamlab.fidelity.extractors import (
     ClassifierExtractor,
@@ -19,10 +22,9 @@ from dreamlab.fidelity.extractors import (
     InceptionExtractor,
 )
 from dreamlab.fidelity.metrics import NamedArrays, measured_on
-from dreamlab.settings import FidelitySpec, ImportSpec, SynthesizeSpec, TrainSpec
-from dreamlab.store import RunError
+from dreamlab.settings import FidelitySpec, SynthesizeSpec, TrainSpec
 from dreamlab.store.cache import array_hash
-from dreamlab.tasks.classify.training_set import has_labels
+from dreamlab.tasks.classify.training_set import set_images
 from dreamlab.tasks.context import Stopped, TaskContext, TaskError, resize_message
 from dreamlab.tasks.fidelity.reference_classifier import (
     MOST_IMAGES,
@@ -37,8 +39,6 @@ FIRST_VERSION = {
 }
 """What the rows of a cache entry without `keys` are."""
 LUMA, AT_ONCE = np.array([0.299, 0.587, 0.114], np.float32), 4096
-FEWEST = 10
-"""Fewest images for a distance."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,37 +113,14 @@ def fidelity(ctx: TaskContext) -> Iterator[Event]:
 
 
 def _sets(ctx: TaskContext, spec: FidelitySpec) -> Sets:
-    try:
-        run, labelled = ctx.store.get(spec.images), True
-        made = run.spec
-        if isinstance(made, SynthesizeSpec):
-            trained = cast(TrainSpec, ctx.store.get(made.source).spec)
-            dataset, data_dir, labelled = trained.dataset, trained.data_dir, has_labels(ctx, made)
-        elif isinstance(made, ImportSpec) and made.role == "synthetic":
-            dataset, data_dir = made.dataset, spec.data_dir
-        else:
-            raise TaskError(
-                f"{run.id} is no synthetic set: name a synthesize run, or an import with the role"
-                " synthetic."
-            )
-        data = catalog.load(dataset, data_dir)
-        images, labels = imageset.load(run.path)
-    except TaskError:
-        raise
-    except (RunError, catalog.DataError) as error:
-        raise TaskError(str(error)) from None
-    except (OSError, ValueError) as error:
-        raise TaskError(f"The images of {spec.images} cannot be read: {error}.") from None
-    if len(images) < FEWEST:
-        raise TaskError(
-            f"The synthetic set has {len(images)} images; a distance needs at least {FEWEST}, and"
-            " says little below 1,000."
-        )
-    if images.shape[3] != data.info.channels:
-        raise TaskError(
-            f"The synthetic set has {images.shape[3]} colour channels, {data.info.title} has"
-            f" {data.info.channels}; they must be the same."
-        )
+    known = Known(ctx.store)
+    check_fidelity(spec, known)
+    dataset, labelled = set_dataset(known, spec.images, "images")
+    run, images, labels = set_images(ctx, spec.images)
+    made, data_dir = run.spec, spec.data_dir
+    if isinstance(made, SynthesizeSpec):
+        data_dir = cast(TrainSpec, known.spec(made.source)).data_dir
+    data = catalog.load(dataset, data_dir)
     made_at = images.shape[1]
     images = np.asarray(imageset.resized(images, data.info.size))
     parts = {
