@@ -149,11 +149,8 @@ def test_a_generator_without_classes_makes_one_kind_of_image(store: RunStore) ->
     list(synthesize(ctx))
     images, labels = imageset.load(ctx.run.path)
     assert images.shape == (12, 8, 8, 1) and labels.tolist() == [0] * 12
-    sets = fidelity._sets(
-        context(store, "fidelity", images=ctx.run.id),
-        context(store, "fidelity", images=ctx.run.id).spec,
-    )
-    assert not sets.labelled
+    comparing = context(store, "fidelity", images=ctx.run.id)
+    assert not fidelity.compared_sets(comparing, comparing.spec).labelled
 
 
 @pytest.mark.parametrize(
@@ -270,7 +267,7 @@ def test_a_set_of_another_size_is_resized_for_fidelity_and_says_so(
     store: RunStore, large_set: TaskContext
 ) -> None:
     ctx = context(store, "fidelity", images=large_set.run.id)
-    sets = fidelity._sets(ctx, ctx.spec)
+    sets = fidelity.compared_sets(ctx, ctx.spec)
     assert sets.images.shape == (40, 8, 8, 1) and sets.made_at == 16 and sets.labelled
     first = next(iter(fidelity.fidelity(ctx)))
     assert "16x16 pixels and resized to 8x8" in first["text"]
