@@ -44,10 +44,10 @@ def stop_after(ctx: TaskContext, task: Any, stop: Any) -> list[dict[str, Any]]:
     """Runs a task, asks it to stop at the first event for which `stop` is true, and expects
     Stopped."""
     events = []
-    with pytest.raises(Stopped):
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Stopped):
+        patch.setattr("dreamlab.tasks.context.STAT_EVERY", 0.0)  # it is seen in the next step
         for event in task(ctx):
             events.append(event)
             if stop(event):
                 (ctx.run.path / "stop").write_text("")
-                ctx._looked = 0.0
     return events

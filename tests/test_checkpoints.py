@@ -34,7 +34,7 @@ def finished(service: Service, numbers: int = 0, **values: object) -> Run:
     """A train run that looks done, with a checkpoint of so many numbers (0: of the right
     number)."""
     spec = make(TrainSpec, {**TINY, **values})
-    run = service._create(spec)
+    run = service.get(service.submit(spec, fresh=True).run)
     write(
         checkpoints.path_of(run.path),
         numbers or parameter_count(network_of(spec)),
@@ -159,7 +159,7 @@ def test_what_is_no_generator_is_refused_by_the_name_of_its_field(
     service: Service, field: str, words: str
 ) -> None:
     run = finished(service)
-    made = service._create(make(SynthesizeSpec, {"source": run.id}))
+    made = service.get(service.submit(make(SynthesizeSpec, {"source": run.id})).run)
     with pytest.raises(
         SpecError, match=f"{words}: {made.id} is a synthesize run; a train run is needed"
     ) as refused:

@@ -17,7 +17,7 @@ from dreamlab.store import RunStore
 from dreamlab.tasks.classify import task as module
 from dreamlab.tasks.classify.augmentation import AUGMENTS
 from dreamlab.tasks.classify.task import classify
-from dreamlab.tasks.classify.training import Fit, Recipe, _optimizer
+from dreamlab.tasks.classify.training import Fit, Recipe, optimizer_of
 from dreamlab.tasks.context import Stopped
 from tests.arm_helpers import new_import, run_task, synthetic_set
 from tests.evidence_helpers import context, new_run, new_store
@@ -229,7 +229,7 @@ def test_weight_decay_is_decoupled_for_adamw_alone_and_spares_vectors(
     before = [p.detach().clone() for p in network.parameters()]
     for p in network.parameters():
         p.grad = torch.zeros_like(p)
-    _optimizer(Recipe("mlp", 1, 8, 0.1, 0.5, name), network).step()
+    optimizer_of(Recipe("mlp", 1, 8, 0.1, 0.5, name), network).step()
     for old, new in zip(before, network.parameters(), strict=True):
         if new.ndim == 1:
             assert torch.equal(old, new)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import signal
+import contextlib
 from pathlib import Path
 
+import psutil
 import pytest
 
 from dreamlab.architecture.network import network_of
@@ -181,14 +182,29 @@ def test_what_cannot_be_probed_falls_back_to_arithmetic(
     assert service.dry_run(service.check("train", DIGITS))["source"] == "arithmetic"
 
 
+def probes() -> list[psutil.Process]:
+    """The probes that this process has started and that still run."""
+    found = []
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+            if "dreamlab.processes.probe" in child.cmdline():
+                found.append(child)
+    return found
+
+
 def test_a_new_wish_ends_the_probe_that_nobody_waits_for(tmp_path: Path) -> None:
     service = Service(tmp_path / "runs")
     service.store.prepare()
     prober, spec = service.prober, make(TrainSpec, {**DIGITS, "precision": "fp32"})
-    prober.wish(make(TrainSpec, {"preset": "s0"}), lambda: True)
-    until(lambda: prober._under_way != "")
-    first = prober._process
+    large = make(TrainSpec, {"preset": "s0"})
+    prober.wish(large, lambda: True)
+    until(lambda: prober.under_way == measured.key(large))
+    (first,) = probes()
     prober.wish(spec, lambda: True)
     until(lambda: prober.version == 1, seconds=60)
-    assert first is not None and first.poll() == -signal.SIGKILL
-    assert prober.known(spec) is not None and not prober._failed
+    assert not first.is_running() and not probes()
+    assert prober.known(spec) is not None and prober.known(large) is None
+    prober.wish(large, lambda: True)  # one that was ended is not counted as one that failed
+    until(lambda: prober.under_way == measured.key(large))
+    prober.cancel()
+    until(lambda: not prober.under_way and not probes())

@@ -28,8 +28,8 @@ from dreamlab.settings import SpecError
 from dreamlab.store import RunStore
 from dreamlab.tasks.classify.augmentation import shift
 from dreamlab.tasks.context import Stopped, TaskError
-from dreamlab.tasks.fidelity.reference_classifier import _key, _recipe, spread_over
-from dreamlab.tasks.fidelity.task import _bounded, appearance, fidelity
+from dreamlab.tasks.fidelity.reference_classifier import cache_key, recipe_of, spread_over
+from dreamlab.tasks.fidelity.task import appearance, bounded, fidelity
 from tests.arm_helpers import colour_digits, new_import
 from tests.evidence_helpers import context, new_run, new_set, new_store
 
@@ -381,8 +381,8 @@ def test_large_sets_are_compared_by_a_part_of_every_class(monkeypatch: pytest.Mo
     assert np.array_equal(spread_over(labels, 1000), np.arange(1000))
     monkeypatch.setattr("dreamlab.tasks.fidelity.task.MOST_IMAGES", 100)
     images = np.arange(1000).astype(np.uint8).reshape(-1, 1, 1, 1)
-    assert np.array_equal(_bounded(images, labels)[:, 0, 0, 0], part.astype(np.uint8))
-    assert _bounded(images[:100], labels[:100]).base is not None
+    assert np.array_equal(bounded(images, labels)[:, 0, 0, 0], part.astype(np.uint8))
+    assert bounded(images[:100], labels[:100]).base is not None
 
 
 def test_the_reference_classifier_is_one_for_the_same_images_and_another_for_a_pool(
@@ -390,14 +390,14 @@ def test_the_reference_classifier_is_one_for_the_same_images_and_another_for_a_p
 ) -> None:
     def key(name: str, pool: np.ndarray | None = None) -> str:
         data = catalog.load(name)
-        return _key(data, "", _recipe(data), pool)
+        return cache_key(data, "", recipe_of(data), pool)
 
     images, labels = imageset.load(colour_digits(lab).path)
     first, again = new_import(lab, images, labels, 300), new_import(lab, images, labels, 300)
     other = new_import(lab, images // 2, labels, 300)
     assert (
         key(first.id) == key(again.id) != key(other.id)
-        and _recipe(catalog.load(first.id)).augment == "shift_and_mirror"
+        and recipe_of(catalog.load(first.id)).augment == "shift_and_mirror"
     )
     assert key("digits", np.arange(50)) != key("digits") != key("mnist5k")
     # under this name the extractor of the demo run is kept: it changes with VERSION alone

@@ -18,7 +18,7 @@ from dreamlab.fidelity.metrics import METRICS, Metric, UnknownMetric
 from dreamlab.service.library import headline
 from dreamlab.stats.intervals import Interval
 from dreamlab.store.cache import array_hash
-from dreamlab.tasks.fidelity.task import _metrics as measured
+from dreamlab.tasks.fidelity.task import measured
 from dreamlab.ui.charts import curves
 from tests.evidence_helpers import context, finish, new_group, new_run, new_store
 

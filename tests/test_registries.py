@@ -112,13 +112,13 @@ def test_an_unknown_name_is_refused_in_a_sentence(
     with pytest.raises(TaskError, match="no task for runs of kind 'dream'; there are import"):
         find_task("dream")
     monkeypatch.setattr(loader, "STUDIES", tmp_path)
-    loader._read.cache_clear()
+    loader.read.cache_clear()
     loader.load.cache_clear()
     try:
         with pytest.raises(ValueError, match="s0-mnist.toml: the file is missing"):
             studies.load("s0-mnist")
     finally:
-        loader._read.cache_clear()
+        loader.read.cache_clear()
         loader.load.cache_clear()
 
 

@@ -246,13 +246,11 @@ def test_what_is_doubtful_in_the_published_tables_is_found_by_rule() -> None:
 
 def test_every_block_of_settings_is_used() -> None:
     text = "".join(path.read_text() for path in paths.STUDIES.glob("*.toml"))
-    assert not [
-        block for block in loader._read(loader.SHARED)["blocks"] if f'"{block}"' not in text
-    ]
+    assert not [block for block in loader.read(loader.SHARED)["blocks"] if f'"{block}"' not in text]
 
 
-def test_a_file_that_contradicts_itself_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    good = loader._read("s2-cnn")
+def test_a_file_that_contradicts_itself_is_refused_by_name() -> None:
+    good = loader.read("s2-cnn")
     laptop = good["scale"]["laptop"]
     wrong: list[tuple[dict[str, Any], str]] = [
         ({"flags": {"nothing": "x."}}, "flags name no published cell"),
@@ -285,19 +283,21 @@ def test_a_file_that_contradicts_itself_is_refused_by_name(monkeypatch: pytest.M
             "two parts of one role",
         ),
     ]
-    real = loader._read
     for change, words in wrong:
-        monkeypatch.setattr(
-            loader,
-            "_read",
-            lambda name, c=change: {**good, **c} if name == "s2-cnn" else real(name),
-        )
-        studies.load.cache_clear()
-        with pytest.raises(ValueError, match=rf"s2-cnn\.toml: .*{words}"):
-            studies.load("s2-cnn")
-    monkeypatch.undo()
-    studies.load.cache_clear()
-    assert studies.load("s2-cnn").id == "s2-cnn"
+        with pytest.raises(ValueError, match=rf"^s2-cnn\.toml: .*{words}"):
+            loader.study_of("s2-cnn", {**good, **change})
+    assert loader.study_of("s2-cnn", good) == studies.load("s2-cnn")
+
+
+def test_a_file_that_is_no_toml_is_refused_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "spoilt.toml").write_bytes(b'title = "open')
+    (tmp_path / "latin.toml").write_bytes(b'title = "\xe9"')
+    monkeypatch.setattr(loader, "STUDIES", tmp_path)
+    for name in ("spoilt", "latin"):
+        with pytest.raises(ValueError, match=rf"^{name}\.toml: "):
+            loader.read(name)
 
 
 # ---- plans
@@ -454,5 +454,9 @@ def test_a_data_set_that_does_not_suit_a_study_is_refused(store: RunStore, tmp_p
 
 
 def test_a_published_spread_is_read_from_its_text() -> None:
-    assert loader._number("76.39±0.21") == (76.39, 76.18, 76.6)
-    assert loader._number(44) == (44.0, None, None) and loader._number("") == (None, None, None)
+    read = loader.published_number
+    assert read("76.39±0.21") == (76.39, 76.18, 76.6)
+    assert read(44) == (44.0, None, None) and read("") == (None, None, None)
+    for text in ("76.39", "about 76", "76±1±2"):
+        with pytest.raises(ValueError):
+            read(text)

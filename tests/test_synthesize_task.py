@@ -19,6 +19,7 @@ from dreamlab.tasks.classify import task as classify
 from dreamlab.tasks.classify.training_set import mixed
 from dreamlab.tasks.context import TaskContext, TaskError
 from dreamlab.tasks.fidelity import task as fidelity
+from dreamlab.tasks.generator import TrainedGenerator, load_generator
 from dreamlab.tasks.synthesize.live import LiveSampler
 from dreamlab.tasks.synthesize.task import synthesize
 from tests.sampling_helpers import trained_run
@@ -148,11 +149,8 @@ def test_a_generator_without_classes_makes_one_kind_of_image(store: RunStore) ->
     list(synthesize(ctx))
     images, labels = imageset.load(ctx.run.path)
     assert images.shape == (12, 8, 8, 1) and labels.tolist() == [0] * 12
-    sets = fidelity._sets(
-        context(store, "fidelity", images=ctx.run.id),
-        context(store, "fidelity", images=ctx.run.id).spec,
-    )
-    assert not sets.labelled
+    comparing = context(store, "fidelity", images=ctx.run.id)
+    assert not fidelity.compared_sets(comparing, comparing.spec).labelled
 
 
 @pytest.mark.parametrize(
@@ -199,8 +197,15 @@ def test_live_frames_end_in_the_image_of_a_synthesize_run(store: RunStore, sourc
 
 
 def test_live_frames_of_a_cascade_with_a_guide_name_their_stage(
-    store: RunStore, source: str
+    store: RunStore, source: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    read: list[str] = []
+
+    def load(run: Path, *more: Any) -> TrainedGenerator:
+        read.append(run.name)
+        return load_generator(run, *more)
+
+    monkeypatch.setattr("dreamlab.tasks.synthesize.live.load_generator", load)
     up, weak = trained_run(store, 2, image_size=16, low_size=8), trained_run(store, 3)
     ctx = context(
         store,
@@ -217,13 +222,14 @@ def test_live_frames_of_a_cascade_with_a_guide_name_their_stage(
     for _ in range(2):
         frames = list(live.frames(request(store, ctx, 8)))
         assert [f["stage"] for f in frames] == [0] * 5 + [1] * 4 and frames[-1]["done"]
-    assert len(live._held) == 3  # all that it needs, although more than are kept otherwise
-    list(
-        live.frames(
-            request(store, context(store, "synthesize", source=source, per_class=1, num_steps=2), 1)
-        )
-    )
-    assert len(live._held) == 2
+    # all that it needs are kept between requests, although more than otherwise
+    assert sorted(read) == sorted((source, up.id, weak.id))
+    smaller = context(store, "synthesize", source=source, per_class=1, num_steps=2)
+    list(live.frames(request(store, smaller, 1)))
+    for _ in range(2):
+        for name in (source, up.id, weak.id):
+            live.generator(store.get(name).path, CPU)
+    assert len(read) == 4  # two are kept otherwise: one of the three was read again
     last = np.asarray(Image.open(io.BytesIO(frames[-1]["png"])))
     expected = imageset.sheet(np.asarray(imageset.load(ctx.run.path)[0]), 2)[..., 0]
     assert last.shape == (16, 32) and np.abs(last.astype(int) - expected.astype(int)).max() <= 2
@@ -261,7 +267,7 @@ def test_a_set_of_another_size_is_resized_for_fidelity_and_says_so(
     store: RunStore, large_set: TaskContext
 ) -> None:
     ctx = context(store, "fidelity", images=large_set.run.id)
-    sets = fidelity._sets(ctx, ctx.spec)
+    sets = fidelity.compared_sets(ctx, ctx.spec)
     assert sets.images.shape == (40, 8, 8, 1) and sets.made_at == 16 and sets.labelled
     first = next(iter(fidelity.fidelity(ctx)))
     assert "16x16 pixels and resized to 8x8" in first["text"]

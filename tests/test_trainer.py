@@ -26,8 +26,7 @@ SMALL_EPS = {"optimizer": "sgd", "learning_rate": 0.01}
 def gradient(t: Trainer, precision: str = "fp32") -> torch.Tensor:
     """The gradient of the first step, scaled as it is; leaves weights as they are."""
     t.step_count += 1
-    while not t._gradient(t._draw(), precision):
-        pass
+    t.add_gradient(t.draw(), precision)
     return t.optimizer.grad.clone()
 
 
@@ -108,7 +107,7 @@ def test_without_labels_there_is_no_class_table() -> None:
 def test_labels_are_dropped_and_images_mirrored_by_the_chance_of_the_step() -> None:
     t = trainer(flip=True, label_dropout=0.5, batch_size=256)
     t.step_count = 1
-    first, second = t._draw(), t._draw()
+    first, second = t.draw(), t.draw()
     for a, b in (
         (first.labels, second.labels),
         (first.mirrored, second.mirrored),
@@ -117,7 +116,7 @@ def test_labels_are_dropped_and_images_mirrored_by_the_chance_of_the_step() -> N
         assert torch.equal(a, b)
     assert 90 < int((first.labels == 10).sum()) < 166 and 90 < int(first.mirrored.sum()) < 166
     t.step_count = 2
-    assert not torch.equal(t._draw().mirrored, first.mirrored)
+    assert not torch.equal(t.draw().mirrored, first.mirrored)
 
 
 def test_a_mirrored_image_is_learned_mirrored(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,8 +126,8 @@ def test_a_mirrored_image_is_learned_mirrored(monkeypatch: pytest.MonkeyPatch) -
     )
     t = trainer(flip=True)
     t.step_count = 1
-    batch = t._draw()
-    t._backward(batch, "fp32")
+    batch = t.draw()
+    t.add_gradient(batch, "fp32")
     plain = from_uint8(batch.images)
     for k, mirrored in enumerate(batch.mirrored.tolist()):
         assert torch.equal(seen[0][k], plain[k].flip(-1) if mirrored else plain[k])
@@ -175,7 +174,7 @@ def test_images_stay_on_the_device_where_a_share_of_its_memory_holds_them(
 def test_lower_precision_follows_fp32(precision: str) -> None:
     exact, rough = wake(trainer()), wake(trainer())
     a, b = gradient(exact), gradient(rough, precision)
-    b = b / (rough._scale.value if precision == "fp16" else 1)
+    b = b / (rough.loss_scale.value if precision == "fp16" else 1)
     assert torch.nn.functional.cosine_similarity(a, b, dim=0) > 0.99
     assert float(b.norm()) == pytest.approx(float(a.norm()), rel=0.05)
 
@@ -183,12 +182,12 @@ def test_lower_precision_follows_fp32(precision: str) -> None:
 def test_an_overflowing_step_of_fp16_is_left_out() -> None:
     t = wake(trainer(**SMALL_EPS))
     before, average = t.optimizer.weights.clone(), t.average.clone()
-    t._scale.value = 2.0**140  # no float holds the scaled loss
+    t.loss_scale.value = 2.0**140  # no float holds the scaled loss
     steps(t, 1, "fp16")
     assert torch.equal(t.optimizer.weights, before) and torch.equal(t.average, average)
-    assert t._scale.value == 2.0**139 and (t.step_count, t.updates) == (1, 0)
+    assert t.loss_scale.value == 2.0**139 and (t.step_count, t.updates) == (1, 0)
     assert t.optimizer.buffer.abs().max() == 0
-    t._scale.value = 2.0**8
+    t.loss_scale.value = 2.0**8
     steps(t, 1, "fp16")
     assert not torch.equal(t.optimizer.weights, before) and t.updates == 1
 
@@ -263,11 +262,11 @@ def test_super_resolution_sees_the_small_image_noised_and_upsampled(
 ) -> None:
     t = trainer(**LARGER, low_noise=0.2, batch_size=64)
     t.step_count = 1
-    batch = t._draw()
+    batch = t.draw()
     assert 0 <= int(batch.low_t.min()) < 20 and 180 < int(batch.low_t.max()) <= 200
     seen: list[tuple[torch.Tensor, ...]] = []
     t.network.register_forward_pre_hook(lambda module, inputs: seen.append(inputs))
-    t._backward(batch, "fp32")
+    t.add_gradient(batch, "fp32")
     x, _, labels, low_t = seen[0]
     assert (
         x.shape == (64, 2, 16, 16)

@@ -22,6 +22,7 @@ from dreamlab.ui.parts import (
     verdicts,
 )
 from dreamlab.ui.theme import mix_colour, palette
+from tests.html_helpers import heights, hints, looks, parsed, rows, text
 from tests.test_ui_units import NASTY
 
 NAMES = [str(i) for i in range(10)]
@@ -169,14 +170,20 @@ def test_the_table_names_what_each_generator_saw_and_sets_controls_apart(
     report: dict[str, Any],
 ) -> None:
     made = arm_tables.arms_html(report)
-    assert (
-        "generator trained on the same 100 images" in made
-        and "generator trained on 2,900 more real images" in made
-    )
-    assert (
-        made.index("Real + 1x synthetic") < made.index("Controls") < made.index("Real, augmented")
-    )
-    assert "reference" in made and made.count("mark hollow") == 2  # the control and its tests
+    arms, tests = parsed(made).all("table")
+    assert [(row[0], row[-2] if row[1:] else "") for row in rows(made)[1:9]] == [
+        ("Real only", "reference"),
+        ("trained here generator trained on the same 100 images", ""),
+        ("50 / 50", "\u22121.0 \u22123.0 to +1.0"),
+        ("10 / 90", "to come"),
+        (f"{NASTY} generator trained on 2,900 more real images", ""),
+        ("Real + 1x synthetic", "+3.0 +1.0 to +5.0"),
+        ("Controls for comparison with the mixes", ""),
+        ("Real, augmented", "+1.0 \u22121.0 to +3.0"),
+    ]
+    for table in (arms, tests):
+        marked = [row for row in table.all("tr") if row.with_look("hollow")]
+        assert [next(row.all("td")).text for row in marked] == ["Real, augmented"]
 
 
 def test_treatments_stand_by_generator_and_synthetic_fraction(report: dict[str, Any]) -> None:
@@ -204,7 +211,8 @@ def test_better_is_green_only_when_its_interval_leaves_zero() -> None:
     ]
     assert shown[1].beside == "+1.0 to +5.0"
     drawn = render.part("results.html", "number", shown[1])
-    assert drawn == '<span class="good">+3.0</span> <span class="mut">+1.0 to +5.0</span>'
+    assert looks(drawn) == [("+3.0", "good"), ("+1.0 to +5.0", "mut")]
+    assert text(drawn) == "+3.0 +1.0 to +5.0"
 
 
 def test_an_interval_of_accuracy_does_not_leave_zero_to_hundred() -> None:
@@ -223,9 +231,8 @@ def test_cells_that_are_not_there_are_said_to_come(report: dict[str, Any]) -> No
         "confusion": None,
     }
     report["arms"] = [{**a, **waiting} for a in report["arms"]]
-    assert (
-        arm_tables.arms_html(report).count('<span class="mut">to come</span>') == 3 * 5 - 1
-    )  # the reference has no difference
+    # the reference has no difference
+    assert looks(arm_tables.arms_html(report)).count(("to come", "mut")) == 3 * 5 - 1
     assert "to come" in json.dumps(
         mix_chart.mix(report, "light", "r").to_plotly_json(), default=str
     )
@@ -233,16 +240,26 @@ def test_cells_that_are_not_there_are_said_to_come(report: dict[str, Any]) -> No
 
 def test_every_test_stands_behind_the_table(report: dict[str, Any]) -> None:
     made = arm_tables.tests_html(mix_report.ordered(report))
-    assert (
-        made.count("0.250") == 3
-        and made.count("&lt; 0.001, 0.030, 0.200") == 3
-        and made.count("99.0") == 3
-    )
+    assert rows(made) == [
+        [
+            "Arm",
+            "top-5, %",
+            "paired t, p",
+            "p (Holm)",
+            "sign flips over seeds, p",
+            "McNemar for each seed, p",
+        ],
+        *(
+            [name, "99.0", "0.010", "0.020", "0.250", "< 0.001, 0.030, 0.200"]
+            for name in ("50 / 50", "Real + 1x synthetic", "Real, augmented")
+        ),
+    ]
     assert arm_tables.tests_html([report["arms"][0]]) == ""
 
 
 def test_the_word_of_the_verdict_wears_its_kind(report: dict[str, Any]) -> None:
-    assert '<b class="helps">helps</b>' in verdicts.verdict_html(report["verdict"])
+    made = verdicts.verdict_html(report["verdict"])
+    assert text(made) == "Synthetic data helps: +3.0 points." and ("helps", "helps") in looks(made)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -320,10 +337,12 @@ def test_confusion_is_in_percent_of_the_truth_and_its_difference_in_points(
     better = arm("real+1x", "b", 0.93)
     better["confusion"][3] = [0, 0, 0, 33, 0, 0, 0, 0, 0, 0]
     made = class_tables.confusion_html(report, better)
-    assert (
-        'title="3 taken for 8">\u22129.1</td>' in made and 'title="3 taken for 3">+9.1</td>' in made
-    )
-    assert made.count("100.0") == 10
+    shares, change = parsed(made).all("table")
+    hinted = hints(made)
+    assert ("3 taken for 8", "\u22129.1") in hinted and ("3 taken for 3", "+9.1") in hinted
+    right = [f"{name} taken for {name}" for name in NAMES]
+    assert [said for hint, said in hinted if hint in right][:10] == ["100.0"] * 10
+    assert shares.text.count("100.0") == 10 and "100.0" not in change.text
     assert class_tables.confusion_html(report, {**better, "confusion": None}) == ""
 
 
@@ -333,23 +352,37 @@ def test_with_many_classes_the_largest_mistakes_are_listed(report: dict[str, Any
     wide[7][12] = 5
     report |= {"classes": names, "arms": [{**report["arms"][0], "confusion": wide}]}
     made = class_tables.confusion_html(report, {**report["arms"][0], "arm": "real+1x"})
-    assert "flower 7 taken for flower 12" in made and "20.0" in made and "matrix" not in made
+    assert rows(made) == [
+        ["The largest of them", "%"],
+        ["flower 7 taken for flower 12", "20.0"],
+        ["The largest of them", "points"],
+    ]
 
 
 def test_a_histogram_stacks_its_parts_on_one_scale() -> None:
     made = class_tables.histogram(
         ["a", "b"], {"real": [10, 5], "synthetic": [10, 0], "other": [0, 0]}, 20
     )
-    assert made.count("height:22.0px") == 2 and made.count("height:11.0px") == 1
-    assert 'title="a: 10 real, 10 synthetic"' in made and 'title="b: 5 real"' in made
-    assert "before and after" in class_tables.histograms_html(
-        {"arms": [arm("real", "", 0.9)], "classes": NAMES}
+    assert [height / class_tables.WELL for height in heights(made)] == [0.5, 0.5, 0.25]
+    assert hints(made) == [("a: 10 real, 10 synthetic", "a"), ("b: 5 real", "b")]
+    assert "before and after" in text(
+        class_tables.histograms_html({"arms": [arm("real", "", 0.9)], "classes": NAMES})
     )
 
 
 def test_what_extra_data_is_worth_is_a_table_with_its_interval(report: dict[str, Any]) -> None:
     made = arm_tables.worth_html(report)
-    assert "+3.1" in made and "+1.0 to +5.2" in made and "worth it" in made
+    assert rows(made) == [
+        [
+            "Arm",
+            "generator trained on more",
+            "against one trained on the same",
+            "worth, points",
+            "p (Holm)",
+        ],
+        ["50 / 50", NASTY, "trained here", "+3.1 +1.0 to +5.2", "0.010"],
+    ]
+    assert "worth it" in text(made)
     assert arm_tables.worth_html({}) == ""
 
 
@@ -358,7 +391,8 @@ def test_an_old_result_shows_what_it_has(report: dict[str, Any]) -> None:
     made = (
         arm_tables.arms_html(shown) + class_tables.arm_html(shown, "") + mix_answer.best_html(shown)
     )
-    assert "Gain by class" in made and "Confusion" not in made and "before and after" not in made
+    said = text(made)
+    assert "Gain by class" in said and "Confusion" not in said and "before and after" not in said
     assert len(mix_chart.mix(shown, "dark", "r").data) == 12
 
 
@@ -368,22 +402,25 @@ def planned(**values: Any) -> str:
 
 def test_planned_counts_are_exact_totals_of_unequal_classes() -> None:
     made = planned(arms=("real", "90/10", "real+3x"))
-    for words in (
-        "<td>110</td><td>0</td><td></td>",
-        "<td>99</td><td>11</td>",
-        "<td>110</td><td>330</td>",
-        "2,000 real images",
-    ):
-        assert words in made
-    assert made.count("<td>110</td><td>0</td><td>330</td>") == 2  # duplicated and noise
-    assert (
-        made.index("Real + 3x synthetic") < made.index("Real, augmented")
-        and "10 to 20 a class" in made
-    )
-    assert "7 arms x 5 seeds: 35 classifiers" in made
+    assert rows(made) == [
+        ["Images per classifier", "real", "synth.", "other"],
+        ["Real only", "110", "0", ""],
+        ["90 / 10", "99", "11", ""],
+        ["Real + 3x synthetic", "110", "330", ""],
+        ["Real + 3x duplicated", "110", "0", "330"],
+        ["Real, augmented", "110", "0", ""],
+        ["Real + 3x noise", "110", "0", "330"],
+        ["Synthetic only", "0", "110", ""],
+    ]
+    said = text(made)
+    assert "Real only 10 to 20 a class" in said and "2,000 real images" in said
+    assert "7 arms x 5 seeds: 35 classifiers" in said
 
 
 def test_planned_counts_without_controls_and_with_targets() -> None:
     made = planned(arms=("real", "real+500@8+9"), controls=())
-    assert "<td>110</td><td>1,000</td>" in made and "2 arms x 5 seeds: 10 classifiers" in made
-    assert "Real + 500 synthetic of 8, 9" in made and "augmented" not in made
+    assert rows(made)[1:] == [
+        ["Real only", "110", "0", ""],
+        ["Real + 500 synthetic of 8, 9", "110", "1,000", ""],
+    ]
+    assert "2 arms x 5 seeds: 10 classifiers" in text(made)

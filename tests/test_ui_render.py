@@ -47,7 +47,10 @@ def test_every_kind_of_run_has_one_tab() -> None:
     assert tabs.of_kind("sweep") == "fidelity" and tabs.of_kind("of another version") == "runs"
 
 
-def test_a_kind_of_run_without_a_tab_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tabs, "TABS", tuple(t for t in tabs.TABS if t.name != "mix"))
+def test_tabs_that_leave_out_a_kind_or_share_a_name_are_refused() -> None:
+    assert tabs.by_kind(tabs.TABS) == tabs.BY_KIND
     with pytest.raises(LookupError, match="classify"):
-        tabs._by_kind()
+        tabs.by_kind([t for t in tabs.TABS if t.name != "mix"])
+    for name, title in (("runs", "More runs"), ("more", "Runs")):
+        with pytest.raises(LookupError, match="names and titles must differ"):
+            tabs.by_kind([*tabs.TABS, tabs.Tab(name, title)])

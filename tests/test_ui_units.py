@@ -15,6 +15,7 @@ from dreamlab.ui.pages import runs
 from dreamlab.ui.render import macro, part
 from dreamlab.ui.theme import mix_colour, mix_css, palette
 from dreamlab.ui.view import View, from_query
+from tests.html_helpers import bold, parsed, rows, text
 
 NASTY = "<img src=x onerror=alert(1)>\"'&"
 
@@ -103,10 +104,10 @@ def luminance(colour: str) -> float:
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_text_has_contrast(theme: str) -> None:
     light = {name: luminance(colour) for name, colour in palette(theme).items()}
-    for text in ("ink", "ink-2", "ink-3", "good", "bad", "warn"):
+    for ink in ("ink", "ink-2", "ink-3", "good", "bad", "warn"):
         for ground in ("paper", "panel", "sunken"):
-            a, b = sorted((light[text], light[ground]), reverse=True)
-            assert (a + 0.05) / (b + 0.05) >= 4.5, (text, ground)
+            a, b = sorted((light[ink], light[ground]), reverse=True)
+            assert (a + 0.05) / (b + 0.05) >= 4.5, (ink, ground)
 
 
 def test_decimation_keeps_ends_and_extremes() -> None:
@@ -177,7 +178,8 @@ def test_settings_mark_what_is_not_the_default() -> None:
     found = runs.settings("train", make(TrainSpec, {"seconds": 30}).model_dump(mode="json"))
     assert [(label, value) for label, value, changed in found if changed] == [("Time", "30.0 s")]
     made = part("runs.html", "values", found)
-    assert "<b>30.0 s</b>" in made and made.count("<b>") == 1
+    assert rows(made) == [[label, value] for label, value, _ in found]
+    assert bold(made) == ["30.0 s"]
 
 
 def test_the_dock_says_what_runs_and_what_waits() -> None:
@@ -204,12 +206,10 @@ def test_the_dock_says_what_runs_and_what_waits() -> None:
         )
 
     made = shell.dock([row("running", "one"), row("queued", "two")], "")
-    assert (
-        "10 of 40 steps, 0:41 left" in made
-        and "queued: train two" in made
-        and 'data-act="stop"' in made
-    )
-    assert "Nothing runs" in shell.dock([], "")
+    assert "10 of 40 steps, 0:41 left" in text(made) and "queued: train two" in text(made)
+    buttons = [(b.text, b.attributes["data-act"]) for b in parsed(made).all("button")]
+    assert buttons == [("Stop and keep", "stop")]
+    assert text(shell.dock([], "")) == "Nothing runs."
 
 
 def test_a_run_that_cannot_be_read_can_only_be_deleted() -> None:
@@ -234,5 +234,6 @@ def test_a_run_that_cannot_be_read_can_only_be_deleted() -> None:
         demo=False,
     )
     for made in (part("runs.html", "row", row, False), part("runs.html", "unreadable", row)):
-        assert "is cut." in made and "Open" not in made and "<img" not in made
-    assert "Really delete?" in part("runs.html", "unreadable", row)
+        assert "is cut." in text(made) and "Open" not in text(made) and "<img" not in made
+    (button,) = parsed(part("runs.html", "unreadable", row)).all("button")
+    assert (button.text, button.attributes["data-confirm"]) == ("Delete", "Really delete?")

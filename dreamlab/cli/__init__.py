@@ -34,7 +34,7 @@ def main(argv: list[str] | None = None) -> int:
     answer: dict[str, Any]
     status: int
     try:
-        arguments = _parser().parse_args(words)
+        arguments = parser().parse_args(words)
         service = Service(arguments.runs)
         answer, status = arguments.call(service, arguments)
     except Refused as refusal:
@@ -54,7 +54,10 @@ def main(argv: list[str] | None = None) -> int:
     return status
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """The whole command line. What it parses has the `verb`, the settings that were given, and
+    `call`, a function of (service, arguments) that returns (answer, exit status). Raises Refused on
+    words that it does not know."""
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument(
         "--runs", default="runs", metavar="DIR", help="folder of the runs (default: runs)"
@@ -64,14 +67,14 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="end with one JSON object on stdout; the rest goes to stderr",
     )
-    parser = Parser(
+    made = Parser(
         prog=program(), description="Does synthetic data from a diffusion model help my classifier?"
     )
-    parser.add_argument("--version", action="version", version=f"DreamLab {__version__}")
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=Parser)
+    made.add_argument("--version", action="version", version=f"DreamLab {__version__}")
+    verbs = made.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=Parser)
     for kind, cls in KINDS.items():
         submit.add_verb(verbs, common, kind, cls)
     export.add_verbs(verbs, common)
     runs.add_verbs(verbs, common)
     ui.add_verb(verbs)
-    return parser
+    return made

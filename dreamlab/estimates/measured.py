@@ -70,7 +70,8 @@ class Prober:
         self._wish: TrainSpec | None = None
         self._idle: Callable[[], bool] = lambda: True
         self._process: subprocess.Popen[str] | None = None
-        self._under_way = ""
+        self.under_way = ""
+        """The `key` of what is measured now; empty where nothing is."""
         self._thread: threading.Thread | None = None
         self._failed: set[str] = set()
         self.version = 0
@@ -108,7 +109,7 @@ class Prober:
             env=environment(),
             start_new_session=True,
         ) as process:
-            self._process, self._under_way = process, key(spec)
+            self._process, self.under_way = process, key(spec)
             folders = {"runs": str(self._store.folder), "cache": str(cache)}
             request = {"spec": spec.model_dump(mode="json"), **folders}
             try:
@@ -116,7 +117,7 @@ class Prober:
             except subprocess.TimeoutExpired:
                 out = ""
             finally:
-                self._under_way = ""
+                self.under_way = ""
                 if process.poll() is None:
                     process.kill()
         try:
@@ -140,7 +141,7 @@ class Prober:
         wins."""
         if key(spec) in self._failed:
             return
-        if self._under_way not in ("", key(spec)):
+        if self.under_way not in ("", key(spec)):
             self._end()  # nobody waits for that one any more
         with self._lock:
             self._wish, self._idle = spec, idle

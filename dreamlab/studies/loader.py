@@ -75,18 +75,30 @@ def load(name: str) -> Study:
     if it is malformed."""
     if name not in names():
         raise KeyError(f"There is no study {name!r}; there are {', '.join(names())}.")
-    try:
-        return _study(name, _read(name))
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{name}.toml: {error}") from error
+    return study_of(name, read(name))
 
 
 @functools.cache
-def _read(name: str) -> dict[str, Any]:
+def read(name: str) -> dict[str, Any]:
+    """What `name`.toml holds, unchecked and before templates are filled. Every call gives the same
+    object, which nobody changes. Raises ValueError that names the file if it is missing or is no
+    TOML."""
     file = STUDIES / f"{name}.toml"
     if not file.is_file():
-        raise ValueError("the file is missing")
-    return tomllib.loads(file.read_text(encoding="utf-8"))
+        raise ValueError(f"{name}.toml: the file is missing")
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:  # of TOML and of UTF-8
+        raise ValueError(f"{name}.toml: {error}") from error
+
+
+def study_of(name: str, raw: dict[str, Any]) -> Study:
+    """The study that a file of this name with this content is, templates filled and checked; `raw`
+    as `read` gives it. Raises ValueError that names the file if it contradicts itself."""
+    try:
+        return _study(name, raw)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{name}.toml: {error}") from error
 
 
 def _study(name: str, raw: dict[str, Any]) -> Study:
@@ -153,7 +165,7 @@ def _cells(block: Mapping[str, Any], flags: Mapping[str, str]) -> Iterator[Publi
                 arm + after,
                 metric,
                 unit,
-                *_number(number),
+                *published_number(number),
                 block["setting"],
                 flags.get(cell, ""),
                 _step({**block, "amount": amount, "series": after.removeprefix(", ")}),
@@ -167,8 +179,10 @@ def _step(entry: Mapping[str, Any]) -> AmountStep | None:
     return AmountStep(float(entry["amount"]), entry["axis"], entry.get("series", ""))
 
 
-def _number(value: float | str) -> tuple[float | None, float | None, float | None]:
-    """(value, low, high) of a published number; low and high are None if no spread is given."""
+def published_number(value: float | str) -> tuple[float | None, float | None, float | None]:
+    """(value, low, high) of a number as a file has it: a number, a text with its spread such as
+    "76.39±0.21", or an empty text where there is none. low and high are None without a spread.
+    Raises ValueError where it is another text."""
     if isinstance(value, int | float):
         return float(value), None, None
     if not value:
@@ -185,7 +199,7 @@ def _extended(raw: Mapping[str, Any], name: str) -> dict[str, Any]:
     if "extends" not in own:
         return own
     file, _, scale = own["extends"].rpartition("/")
-    base = _extended(_read(file) if file else raw, scale)
+    base = _extended(read(file) if file else raw, scale)
     defaults = {
         kind: {**base.get("defaults", {}).get(kind, {}), **v}
         for kind, v in own.get("defaults", {}).items()
@@ -240,7 +254,7 @@ def _part(entry: dict[str, Any], defaults: Mapping[str, Any]) -> StudyPart:
 def _merged(likes: tuple[str, ...]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for like in likes:
-        block = dict(_read(SHARED)["blocks"][like])
+        block = dict(read(SHARED)["blocks"][like])
         values |= {**_merged(_listed(block.pop("like", []))), **block}
     return values
 

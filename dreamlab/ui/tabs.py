@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+from collections.abc import Sequence
 from typing import Any
 
 from dreamlab.settings import KINDS
@@ -42,20 +43,22 @@ BY_NAME = {tab.name: tab for tab in TABS}
 BY_TITLE = {tab.title: tab for tab in TABS}
 
 
-def _by_kind() -> dict[str, Tab]:
-    """The tab of each kind of run. Raises LookupError where a kind has none, two, or is unknown."""
-    found = {kind: [tab for tab in TABS if kind in tab.kinds] for kind in KINDS}
-    wrong = sorted(kind for kind, tabs in found.items() if len(tabs) != 1)
-    unknown = sorted({kind for tab in TABS for kind in tab.kinds} - set(KINDS))
-    if wrong or unknown or len(BY_NAME) < len(TABS) or len(BY_TITLE) < len(TABS):
+def by_kind(tabs: Sequence[Tab]) -> dict[str, Tab]:
+    """The tab of each kind of run. Raises LookupError where a kind has none, two, or is unknown, or
+    where two tabs have one name or one title."""
+    found = {kind: [tab for tab in tabs if kind in tab.kinds] for kind in KINDS}
+    wrong = sorted(kind for kind, those in found.items() if len(those) != 1)
+    unknown = sorted({kind for tab in tabs for kind in tab.kinds} - set(KINDS))
+    different = min(len({tab.name for tab in tabs}), len({tab.title for tab in tabs}))
+    if wrong or unknown or different < len(tabs):
         raise LookupError(
             "dreamlab/ui/tabs.py: every kind of run needs one tab, and names and titles must"
             f" differ; kinds without one tab: {wrong}, kinds that do not exist: {unknown}."
         )
-    return {kind: tabs[0] for kind, tabs in found.items()}
+    return {kind: those[0] for kind, those in found.items()}
 
 
-BY_KIND = _by_kind()
+BY_KIND = by_kind(TABS)
 
 
 def of_kind(kind: str) -> str:

@@ -161,7 +161,7 @@ def measure(data: Path, device: torch.device, smoke: bool, say: Callable[..., No
         work = 6 * multiply_adds(network_of(spec))
         for mode in MODES:
             trainer = Trainer(spec, loaded, device)
-            trainer._forward = wrapped(trainer.network, mode, smoke)
+            trainer.forward = wrapped(trainer.network, mode, smoke)
             try:
                 each = seconds_of(lambda t=trainer: t.step(0.5, "bf16"), device, least)
             except Exception as error:

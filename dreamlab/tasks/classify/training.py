@@ -113,7 +113,7 @@ class Fit:
     def __iter__(self) -> Iterator[int]:
         """Yields the number of steps taken."""
         recipe, augment = self.recipe, AUGMENTS.get(self.recipe.augment)
-        optimizer = _optimizer(recipe, self.network)
+        optimizer = optimizer_of(recipe, self.network)
         noise = torch.Generator(self.device).manual_seed(self.seed)
         self.network.train()
         with contextlib.closing(self._batches()) as batches:
@@ -154,8 +154,10 @@ def _nbytes(images: ImageSource) -> int:
     return math.prod(images.shape)
 
 
-def _optimizer(recipe: Recipe, network: Classifier) -> torch.optim.Optimizer:
-    """The optimiser, with weight decay on matrices only, not on biases and norms."""
+def optimizer_of(recipe: Recipe, network: Classifier) -> torch.optim.Optimizer:
+    """The optimiser of a recipe for the parameters of a network, with weight decay on matrices
+    only, not on biases and norms. Its learning rate is the recipe's highest. Raises KeyError where
+    the recipe's `optimizer` is none of adamw, adam and sgd."""
     groups = [
         {
             "params": [p for p in network.parameters() if p.ndim > 1],

@@ -54,8 +54,8 @@ def reference_classifier(
     `pool`: sorted indices of the training images that it may use; None for all. Raises Stopped. If
     several runs need it, one trains it and the others wait, so that all use the same network.
     """
-    recipe = _recipe(data)
-    key = _key(data, data_dir, recipe, pool)
+    recipe = recipe_of(data)
+    key = cache_key(data, data_dir, recipe, pool)
     found = ctx.cache.get(key)
     if found is None:
         lock = FileLock(ctx.store.folders.engine / f"{key.replace('/', '-')}.lock")
@@ -73,13 +73,17 @@ def reference_classifier(
     return ClassifierExtractor(network.eval(), ctx.device), float(found["accuracy"])
 
 
-def _recipe(data: catalog.DataSet) -> Recipe:
+def recipe_of(data: catalog.DataSet) -> Recipe:
+    """How the reference classifier of a data set is trained: mirrored only where its images may
+    be."""
     return dataclasses.replace(
         REFERENCE_RECIPES.get(data.info.name, DEFAULT_RECIPE), augment=fit_for(data.info.mirror)
     )
 
 
-def _key(data: catalog.DataSet, data_dir: str, recipe: Recipe, pool: np.ndarray | None) -> str:
+def cache_key(data: catalog.DataSet, data_dir: str, recipe: Recipe, pool: np.ndarray | None) -> str:
+    """Under what the trained classifier is kept: the same for the same images, recipe and `pool`
+    (sorted indices (n,) of the training images that it may use; None for all)."""
     # the first five settings come first, in the old form: the demo run has an entry under this key
     r = recipe
     settings = (

@@ -63,7 +63,7 @@ def fidelity(ctx: TaskContext) -> Iterator[Event]:
     extractor."""
     began = time.monotonic()
     spec = cast(FidelitySpec, ctx.spec)
-    sets = _sets(ctx, spec)
+    sets = compared_sets(ctx, spec)
     if sets.made_at != sets.data.info.size:
         yield resize_message(sets.made_at, sets.data.info.size)
     extractor, accuracy = yield from _extractor(ctx, spec, sets)
@@ -71,7 +71,7 @@ def fidelity(ctx: TaskContext) -> Iterator[Event]:
     reference = yield from features(ctx, extractor, sets.reference, "the reference")
     other = yield from features(ctx, extractor, sets.floor, "other real images")
     yield _progress(1, 2, "comparing", "distances")
-    metrics = _metrics(ctx, extractor, synthetic, reference)
+    metrics = measured(ctx, extractor, synthetic, reference)
     for metric in metrics:
         yield {
             "type": "metric",
@@ -80,7 +80,7 @@ def fidelity(ctx: TaskContext) -> Iterator[Event]:
         }
     if ctx.stopping():
         raise Stopped
-    real_floor = _metrics(ctx, extractor, other, reference)
+    real_floor = measured(ctx, extractor, other, reference)
     recognised = None
     if isinstance(extractor, ClassifierExtractor) and sets.labelled:
         recognised = float((extractor.predict(synthetic) == sets.labels).mean())
@@ -112,7 +112,10 @@ def fidelity(ctx: TaskContext) -> Iterator[Event]:
     }
 
 
-def _sets(ctx: TaskContext, spec: FidelitySpec) -> Sets:
+def compared_sets(ctx: TaskContext, spec: FidelitySpec) -> Sets:
+    """What a spec compares: uint8 (N, H, W, C), all at the size of the real images; as many other
+    real images as there are synthetic ones, if there are so many. Raises SpecError where
+    check_fidelity does, and TaskError where the set cannot be read."""
     known = Known(ctx.store)
     check_fidelity(spec, known)
     dataset, labelled = set_dataset(known, spec.images, "images")
@@ -124,8 +127,8 @@ def _sets(ctx: TaskContext, spec: FidelitySpec) -> Sets:
     made_at = images.shape[1]
     images = np.asarray(imageset.resized(images, data.info.size))
     parts = {
-        "test": _bounded(data.test_images, data.test_labels),
-        "train": _bounded(data.train_images, data.train_labels),
+        "test": bounded(data.test_images, data.test_labels),
+        "train": bounded(data.train_images, data.train_labels),
     }
     other = parts["train" if spec.reference == "test" else "test"]
     # as many as there are synthetic images: a distance falls with the number of images, so only
@@ -135,8 +138,9 @@ def _sets(ctx: TaskContext, spec: FidelitySpec) -> Sets:
     return Sets(data, data_dir, images, labels, parts[spec.reference], floor, made_at, labelled)
 
 
-def _bounded(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """All images if there are few enough, else a part of every class."""
+def bounded(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The images (N, H, W, C) of labels (N,) themselves if there are at most MOST_IMAGES, else a
+    copy of the same share of every class, in their order."""
     return images if len(images) <= MOST_IMAGES else images[spread_over(labels, MOST_IMAGES)]
 
 
@@ -206,11 +210,12 @@ def appearance(images: np.ndarray) -> dict[str, dict[str, float]]:
     }
 
 
-def _metrics(
+def measured(
     ctx: TaskContext, extractor: Extractor, x: np.ndarray, y: np.ndarray
 ) -> list[dict[str, Any]]:
-    """Every metric of this extractor with its interval. What was measured before on the same two
-    sets comes from the cache."""
+    """Every metric of this extractor between features x (n, dimensions) of synthetic and y (m,
+    dimensions) of real images: its name, unit, value, and the low and high end of its interval.
+    What was measured before on the same two sets comes from the cache."""
     wanted = measured_on(extractor.name)
     cache_key = f"distances/{extractor.id}/{array_hash(x, y)}"
     known = _measured_before(ctx, extractor, cache_key)

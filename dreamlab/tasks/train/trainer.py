@@ -106,12 +106,14 @@ class Trainer:
         self._alpha_bar64 = torch.tensor(self.generator.alpha_bar, device=device)
         self._weight = loss_weights(spec.target, spec.weighting, self._alpha_bar64).float()
         self._alpha_bar = self._alpha_bar64.float()
-        self._forward = torch.compile(self.network) if spec.compile else self.network
+        self.forward = torch.compile(self.network) if spec.compile else self.network
+        """The network as a step calls it: compiled, or as it is."""
         self._proven = (
             False  # whether a step has worked: what cannot be compiled fails in the first
         )
         self._chance = torch.Generator(device)
-        self._scale = LossScale()
+        self.loss_scale = LossScale()
+        """By what the loss of fp16 is multiplied, and with it `optimizer.grad`."""
         self.share = self.ranks.share(spec.batch_size)
         self._own: int = self.share.stop - self.share.start  # images of a batch computed here
         self.parts = min(spec.accumulate, self._own)
@@ -145,9 +147,7 @@ class Trainer:
         memory."""
         self.ranks.announce(progress, precision)
         self.step_count += 1
-        batch = self._draw()
-        while not self._gradient(batch, precision):
-            pass
+        self.add_gradient(self.draw(), precision)
         self.ranks.reduce(self.optimizer.buffer)
         extra = self.optimizer.extra
         loss = extra[0].clone()
@@ -155,8 +155,9 @@ class Trainer:
         self._update(progress, precision)
         return loss
 
-    def _draw(self) -> Batch:
-        """The whole batch of this step."""
+    def draw(self) -> Batch:
+        """The whole batch (n = batch_size) of step `step_count`, 1 or more; the same at every
+        call. Dropped labels are the class that stands for none."""
         spec, n, chance, device = self.spec, self.spec.batch_size, self._chance, self.device
         chance.manual_seed(self._seed())
         images, labels = self.images.batch(self.step_count - 1)
@@ -181,9 +182,16 @@ class Trainer:
             >> 1
         )
 
-    def _gradient(self, batch: Batch, precision: str) -> bool:
-        """Adds up the gradient of this process's share; False where it has to be done again in
-        another way."""
+    def add_gradient(self, batch: Batch, precision: str) -> None:
+        """Adds the gradient of this process's share of a whole batch to `optimizer.grad`, that of
+        fp16 times the loss scale, and its losses to `optimizer.extra`; both are zero before. What
+        does not fit into memory or cannot be compiled is done again in more parts or as it is, and
+        said in `notes`. Raises TaskError where even a single image does not fit."""
+        while not self._tried(batch, precision):
+            pass
+
+    def _tried(self, batch: Batch, precision: str) -> bool:
+        """False where it has to be done again in another way; gradient and losses are zero then."""
         first, size = self.share.start, self._own
         try:
             for k in range(self.parts):
@@ -196,8 +204,8 @@ class Trainer:
         except Exception as error:
             if is_out_of_memory(error):
                 self._halve()
-            elif self._forward is not self.network and not self._proven:
-                self._forward = self.network
+            elif self.forward is not self.network and not self._proven:
+                self.forward = self.network
                 reason = " ".join(str(error).split())[:200] or type(error).__name__
                 self.notes.append(
                     f"The network cannot be compiled here and trains as it is: {reason}"
@@ -238,9 +246,9 @@ class Trainer:
             )
         with autocast(self.device, precision):
             output = (
-                self._forward(x, b.t, b.labels)
+                self.forward(x, b.t, b.labels)
                 if b.low_t is None
-                else self._forward(x, b.t, b.labels, b.low_t)
+                else self.forward(x, b.t, b.labels, b.low_t)
             )
         said = output[:, :c]
         losses = self._weight[b.t] * squared_errors(
@@ -252,7 +260,7 @@ class Trainer:
                 output[:, c:], clean, x0, x_t, b.t, self._alpha_bar64
             )
         loss = losses.sum() / spec.batch_size
-        (loss * self._scale.value if precision == "fp16" else loss).backward()  # type: ignore[no-untyped-call]
+        (loss * self.loss_scale.value if precision == "fp16" else loss).backward()  # type: ignore[no-untyped-call]
         with torch.no_grad():
             extra, band = self.optimizer.extra, b.t * BANDS // spec.num_train_timesteps
             extra[0] += loss
@@ -263,7 +271,7 @@ class Trainer:
         spec, o = self.spec, self.optimizer
         factor = learning_rate_factor(progress, spec.warmup, spec.learning_rate_schedule)
         self.learning_rate = spec.learning_rate * factor
-        if precision != "fp16" or self._scale.unscale(o.grad):
+        if precision != "fp16" or self.loss_scale.unscale(o.grad):
             self.updates += 1
             if spec.grad_clip:
                 self.grad_norm = o.clip(spec.grad_clip)
@@ -329,8 +337,8 @@ class Trainer:
             "updates": self.updates,
             "elapsed": self.elapsed,
             "parts": self.parts,
-            "scale": self._scale.value,
-            "good": self._scale.good,
+            "scale": self.loss_scale.value,
+            "good": self.loss_scale.good,
         }
         metadata = {"format": FORMAT, "layout": self._layout(), "precision": precision}
         metadata |= {name: repr(value) for name, value in numbers.items()}
@@ -349,7 +357,8 @@ class Trainer:
                 own.copy_(tensors[name])
         self.step_count, self.updates = int(metadata["step"]), int(metadata["updates"])
         self.elapsed, self.parts = float(metadata["elapsed"]), int(metadata["parts"])
-        self._scale.value, self._scale.good = float(metadata["scale"]), int(metadata["good"])
+        scale = self.loss_scale
+        scale.value, scale.good = float(metadata["scale"]), int(metadata["good"])
         self.generator.step = self.step_count
         self.precision = metadata["precision"]
 
