@@ -345,10 +345,10 @@ def test_imported_sets_are_measured_against_the_data_of_their_classes(lab: RunSt
         and last["recognised"] > 0.8
     )
     assert any("on 100 real test images" in e.get("text", "") for e in events)
-    with pytest.raises(TaskError, match="is no synthetic set"):
+    with pytest.raises(TaskError, match="is not a synthetic set"):
         list(fidelity(context(lab, new_run(lab, "fidelity", {"images": own.id}))))
     grey = new_import(lab, data.train_images[:50], data.train_labels[:50], 50, dataset=own.id)
-    with pytest.raises(TaskError, match="1 colour channels, A set has 3"):
+    with pytest.raises(TaskError, match="1 colour channels, but A set has 3"):
         list(fidelity(context(lab, new_run(lab, "fidelity", {"images": grey.id}))))
 
 

@@ -210,7 +210,7 @@ def test_the_dock_says_what_runs_and_what_waits() -> None:
         and "queued: train two" in made
         and 'data-act="stop"' in made
     )
-    assert "Nothing runs" in shell.dock([], "")
+    assert "Nothing is running" in shell.dock([], "")
 
 
 def test_a_run_that_cannot_be_read_can_only_be_deleted() -> None:

@@ -1,4 +1,4 @@
-"""Whether a set can be measured: the extractor has its weights."""
+"""Whether a set can be measured: the weights of the extractor exist."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dreamlab.settings import FidelitySpec, SpecError
 
 
 def check_fidelity(spec: FidelitySpec, known: Known) -> None:
-    """Raises SpecError where the standard Inception is asked for and its weights are no file."""
+    """Raises SpecError if the extractor is Inception-v3 and its weight file does not exist."""
     weights = spec.inception_weights
     if spec.extractor == "inception" and not (weights and Path(weights).expanduser().is_file()):
         raise SpecError(

@@ -1,4 +1,5 @@
-"""The training set of a classifier: sources of images and indices into them, without copies."""
+"""The training set of a classifier: sources of images and indices into them. Images are not
+copied."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ from dreamlab.tasks.image_sources import JoinedImages, NoiseImages, at_size, dat
 
 @dataclasses.dataclass(frozen=True)
 class Drawn:
-    """The training set of one seed: images, labels (N,) int64, and what identifies it."""
+    """The training set of one seed: images, labels (N,) int64, and values that identify its
+    content."""
 
     images: JoinedImages
     labels: np.ndarray
@@ -28,10 +30,12 @@ class Drawn:
 
 @dataclasses.dataclass(frozen=True)
 class TrainingSet:
-    """The sources of an arm, and the number of images per class. `real` and `synthetic` are sources
-    with labels (N,) int64; `roles.pool` are the real images that may be used. `made_at` is the side
-    of the synthetic images before they were resized to that of the real ones, 0 if they were not
-    resized. `hashes` identify the sources."""
+    """The image sources of an arm, and its number of images per class.
+
+    `real` and `synthetic` are sources with labels (N,) int64. `roles.pool` are the real images that
+    may be used. `made_at` is the original side of synthetic images that are resized to the size of
+    the real ones, or 0. `hashes` identify the content of the sources.
+    """
 
     arm: mixing.Arm
     real: ImageSource
@@ -49,11 +53,11 @@ class TrainingSet:
         return sum(c.total for c in self.counts)
 
     def total(self, sort: str) -> list[int]:
-        """Number of images of one sort (real, synthetic or other) over all classes."""
+        """Number of images of one sort (real, synthetic or other) in each class."""
         return [getattr(c, sort) for c in self.counts]
 
     def draw(self, seed: int) -> Drawn:
-        """The training set of one seed: real images first, in the order of the sources."""
+        """The training set for one seed."""
         classes = len(self.counts)
         held = mixing.contents(
             self.arm.name, self.real_labels, self.roles.pool, self.synthetic_labels, classes, seed
@@ -74,8 +78,8 @@ class TrainingSet:
 
 
 def mixed(ctx: TaskContext, spec: ClassifySpec, data: catalog.DataSet) -> TrainingSet:
-    """The sources and counts of an arm. Raises TaskError if the synthetic set does not fit or is
-    too small."""
+    """The image sources and counts of an arm. Raises TaskError if the synthetic set does not fit or
+    is too small."""
     classes, arm = len(data.info.classes), mixing.parse(spec.arm)
     try:
         roles = selection.select(data.train_labels, spec, classes)
@@ -122,13 +126,13 @@ def synthetic_set(ctx: TaskContext, run_id: str) -> tuple[Run, np.ndarray, np.nd
             isinstance(made, ImportSpec) and made.role == "synthetic"
         ):
             raise TaskError(
-                f"{run_id} is no synthetic set: name a synthesize run, or an import with the role"
-                " synthetic."
+                f"{run_id} is not a synthetic set: name a synthesize run, or an import with the"
+                " role synthetic."
             )
         if isinstance(made, SynthesizeSpec) and not has_labels(ctx, made):
             raise TaskError(
-                f"The images of {run_id} have no labels, its generator has no classes: sample it"
-                " with --labeller own or all."
+                f"The images of {run_id} have no labels, because its generator has no classes:"
+                " sample it with --labeller own or all."
             )
         return run, *imageset.load(run.path)
     except TaskError:
@@ -140,8 +144,7 @@ def synthetic_set(ctx: TaskContext, run_id: str) -> tuple[Run, np.ndarray, np.nd
 
 
 def has_labels(ctx: TaskContext, made: SynthesizeSpec) -> bool:
-    """Whether the labels of a sampled set are classes. If its generator has been deleted, they are
-    assumed to be."""
+    """Whether a sampled set has class labels. This is assumed if its generator has been deleted."""
     try:
         trained = ctx.store.get(made.source).spec
     except RunError:
