@@ -43,7 +43,7 @@ def test_a_busy_port_gives_one_sentence() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         sentence = refused("--port", str(taken.getsockname()[1]))
-    assert "something else listens there already" in sentence and len(sentence.splitlines()) == 1
+    assert "another program uses it" in sentence and len(sentence.splitlines()) == 1
 
 
 @pytest.mark.parametrize(

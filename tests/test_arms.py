@@ -186,11 +186,11 @@ def test_what_does_not_fit_is_refused_in_a_sentence(store: RunStore) -> None:
     for values, words in (
         (
             {"arm": "real+1x", "synthetic": small.id},
-            r"has 5 images of class 0 \(0\), 10 are needed \(so it is with 10",
+            r"has 5 images of class 0 \(0\), but 10 are needed \(10",
         ),
         (
             {"arm": "real+6@3", "synthetic": small.id},
-            r"has 5 images of class 3 \(3\), 6 are needed; sample",
+            r"has 5 images of class 3 \(3\), but 6 are needed; sample",
         ),
         ({"arm": "synthetic", "synthetic": colour.id}, "has 3 colour channels"),
         ({"arm": "real+1@1", "synthetic": wider.id}, "has images of class 14"),

@@ -64,5 +64,5 @@ def test_a_resumed_training_goes_on_with_the_batch_it_had_reached() -> None:
 
 
 def test_an_order_drawn_in_turn_cannot_be_asked_out_of_turn() -> None:
-    with pytest.raises(ValueError, match="out of turn"):
+    with pytest.raises(ValueError, match="out of order"):
         stream(order_in_turn(1, 10), 7, True).batch(70)

@@ -128,8 +128,8 @@ def test_a_set_and_a_mix_are_taken_out_with_their_origin(
     answer, status = call(store, capsys, "export", group.id, "--to", tmp_path / "table.tex")
     assert status == 0 and "\\toprule" in (tmp_path / "table.tex").read_text()
     for words, sentence in (
-        (("--to", tmp_path / "table.csv"), "is there already"),
-        (("--to", tmp_path / "set.zip"), "is there already"),
+        (("--to", tmp_path / "table.csv"), "exists already"),
+        (("--to", tmp_path / "set.zip"), "exists already"),
         (("--to", tmp_path / "x.tar"), "or end in .zip, .npz, .csv, .tex or .parquet"),
         (("--arm", "50/50", "--to", tmp_path / "y.zip"), "it must be one of"),
     ):

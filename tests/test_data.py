@@ -284,7 +284,7 @@ def test_an_import_whose_card_says_something_else_is_refused(
     card = json.loads((run / "card.json").read_text())
     for change in ({"train": 7}, {"channels": 1}, {"classes": ["cat"]}):
         (run / "card.json").write_text(json.dumps({**card, **change}))
-        with pytest.raises(catalog.DataError, match="holds images of shape .* its card says"):
+        with pytest.raises(catalog.DataError, match="has images of shape .* its card says"):
             catalog.load(run.name)
 
 

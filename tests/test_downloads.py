@@ -264,7 +264,7 @@ def test_a_hub_data_set_is_imported_by_name(
     assert _events(fresh, "huggingface:owner/pets")[-1]["values"]["per_class"] == [5, 5]
     splits["train"].features.pop("label")
     with pytest.raises(
-        TaskError, match="has the columns image: one of images and one of labels are needed"
+        TaskError, match="has the columns image: a column of images and one of labels are needed"
     ):
         _events(fresh, "huggingface:owner/pets")
 

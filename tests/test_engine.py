@@ -93,7 +93,7 @@ def test_a_run_waits_for_what_it_needs_and_ends_with_it(store: RunStore) -> None
     assert after_bad.status().error == f"It needs {bad.id}, which failed."
     assert (
         after_nothing.status().error
-        == "It needs 20260101-000000-train-gone-0000, which is not there any more."
+        == "It needs 20260101-000000-train-gone-0000, which does not exist any more."
     )
     stopped = submit(store, plan=LONG)
     waiting = submit(store, needs=[stopped.id])
@@ -142,7 +142,7 @@ def test_three_attempts_without_progress_fail_with_one_sentence(store: RunStore)
         "the first attempt got somewhere, three did not"
     )
     assert run.status().error.startswith(
-        "The worker ended 3 times without getting further (killed by the system"
+        "The worker ended 3 times without progress (killed by the system"
     )
     (run.path / "plan.json").write_text("{}")
     (run.path / "resume").touch()
@@ -318,8 +318,7 @@ def test_cuda_runs_stay_off_the_cpu_and_four_fit_on_a_device(store: RunStore) ->
     engine = fake_engine(store)
     until(lambda: states(nowhere) == ["failed"], engine)
     assert (
-        nowhere.status().error
-        == "It asks for a CUDA device and there is none here; choose auto or cpu."
+        nowhere.status().error == "It needs a CUDA device, but there is none; choose auto or cpu."
     )
 
 

@@ -56,10 +56,7 @@ def test_more_devices_than_there_are_is_one_sentence_and_on_a_cpu_they_are_proce
     processes = submit(store, "train", plan={"steps": 1}, values={"devices": 4, "device": "cpu"})
     engine = fake_engine(store, devices=THREE)
     until(lambda: states(much, processes) == ["failed", "done"], engine)
-    assert (
-        much.status().error
-        == "It asks for 4 devices and there are 3 here; give --devices 3 at most."
-    )
+    assert much.status().error == "It needs 4 devices, but there are 3; give at most --devices 3."
     assert processes.job()["device"] == "cpu"
 
 

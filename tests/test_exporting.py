@@ -137,7 +137,7 @@ def _odd() -> Iterator[np.ndarray]:
         ({"images": _odd}, "Image 19 is uint8 of shape"),
         ({"labels": LABELS + 1}, "Labels go from 1 to 4, the 4 classes from 0 to 3"),
         ({"provenance": ORIGINS[:3]}, "3 origins"),
-        ({"labels": LABELS[:0], "provenance": []}, "at least one"),
+        ({"labels": LABELS[:0], "provenance": []}, "equal and at least 1"),
     ],
 )
 def test_nothing_half_written_is_left(
@@ -153,7 +153,7 @@ def test_nothing_half_written_is_left(
 def test_a_target_that_is_there_or_cannot_be_is_refused(tmp_path: Path, suffix: str) -> None:
     target = _write(tmp_path / f"set{suffix}")
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(DataError, match="is there already"):
+    with pytest.raises(DataError, match="exists already"):
         _write(target)
     with pytest.raises(DataError, match="does not exist"):
         _write(tmp_path / "nowhere" / f"set{suffix}")

@@ -349,7 +349,7 @@ def test_imported_sets_are_measured_against_the_data_of_their_classes(lab: RunSt
     with pytest.raises(SpecError, match="holds no synthetic images"):
         list(fidelity(context(lab, new_run(lab, "fidelity", {"images": own.id}))))
     grey = new_import(lab, data.train_images[:50], data.train_labels[:50], 50, dataset=own.id)
-    with pytest.raises(SpecError, match="1 colour channels, A set has 3"):
+    with pytest.raises(SpecError, match="1 colour channels, but A set has 3"):
         list(fidelity(context(lab, new_run(lab, "fidelity", {"images": grey.id}))))
 
 

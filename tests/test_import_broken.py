@@ -68,12 +68,12 @@ BROKEN: dict[str, tuple[bytes, str]] = {
     "bomb.png": (_huge(), "too many pixels"),
     "wide.png": (encoded(np.zeros((8, 3000), np.uint8)), "too many pixels"),
     "dot.gif": (encoded(np.zeros((1, 1), np.uint8), "GIF"), "smaller than 4 pixels"),
-    "moving.gif": (_frames("GIF"), "animated, or of several pages"),
-    "moving.webp": (_frames("WEBP"), "animated, or of several pages"),
-    "pages.tiff": (_frames("TIFF"), "animated, or of several pages"),
+    "moving.gif": (_frames("GIF"), "animated, or with several pages"),
+    "moving.webp": (_frames("WEBP"), "animated, or with several pages"),
+    "pages.tiff": (_frames("TIFF"), "animated, or with several pages"),
     "float.tiff": (
         encoded(Image.fromarray(np.ones((8, 8), np.float32)), "TIFF"),
-        "wrong mode: pixels that are no whole numbers",
+        "wrong mode: pixels that are not whole numbers",
     ),
     "deep.tiff": (
         encoded(Image.fromarray(np.full((8, 8), 2**20, np.int32)), "TIFF"),
@@ -265,7 +265,7 @@ REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
         lambda p: (
             folder_of(p, {"c.zip": zip_of(p / "w.zip", class_files()).read_bytes()[:900]}) / "c.zip"
         ),
-        "no whole ZIP",
+        "neither a folder nor a complete ZIP",
     ),
     "tar": (
         lambda p: folder_of(p, {"a.tar": b"ustar" * 300}) / "a.tar",
@@ -280,7 +280,7 @@ REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
     ),
     "npz without keys": (
         lambda p: _npz(p / "n.npz", a=_images()),
-        "holds a; needed are x_train, y_train",
+        "holds a; what can be read is x_train, y_train",
     ),
     "npz of floats": (
         lambda p: _npz(p / "n.npz", images=_images() / 255, labels=np.arange(10) % 2),
@@ -292,7 +292,7 @@ REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
     ),
     "npz of objects": (
         lambda p: _npz(p / "n.npz", images=np.array([None] * 3, object), labels=np.arange(3)),
-        "Python objects, which are not read",
+        "Python objects, which are not loaded",
     ),
     "npz with few labels": (
         lambda p: _npz(p / "n.npz", images=_images(), labels=np.arange(3)),
@@ -314,7 +314,10 @@ REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
         lambda p: _array_zip(p / "n.npz", "images", (2, 10**6, 10**6, 3), b""),
         "holds images of 1000000x1000000",
     ),
-    "npz that is text": (lambda p: folder_of(p, {"n.npz": b"hello"}) / "n.npz", "no whole .npz"),
+    "npz that is text": (
+        lambda p: folder_of(p, {"n.npz": b"hello"}) / "n.npz",
+        "nor a complete ZIP or .npz",
+    ),
 }
 
 
@@ -345,7 +348,7 @@ def test_too_many_files_and_too_many_classes_are_refused(tmp_path: Path) -> None
     ):
         for source in (folder_of(tmp_path / "s", files), zip_of(tmp_path / "s.zip", files)):
             with pytest.raises(
-                DataError, match=says if limits.files != 11 else r"11 (files|are taken)"
+                DataError, match=says if limits.files != 11 else r"11 (files|are allowed)"
             ):
                 do_import(source, tmp_path / "run", limits)
 

@@ -254,7 +254,7 @@ def test_at_most_so_many_images_with_the_same_share_of_every_class(tmp_path: Pat
     )
     result, _ = do_import(source, tmp_path / "run", max_images=30)
     assert result["per_class"] == [20, 10] and result["left_out_counts"] == {
-        "beyond the number of images asked for": 30
+        "beyond the requested number of images": 30
     }
 
 
@@ -275,7 +275,7 @@ def test_synthetic_images_take_the_classes_size_and_colour_of_their_data_set(
         1,
         1,
     )
-    assert result["left_out_counts"] == {"its class is none of the data set's": 2}
+    assert result["left_out_counts"] == {"class that the data set does not have": 2}
     images, labels, card = _loaded(tmp_path / "run")
     assert (
         images.shape == (9, 8, 8, 1)
@@ -337,7 +337,7 @@ def test_the_task_reports_writes_and_can_be_used_by_others(store: RunStore, tmp_
     ]
 
 
-@pytest.mark.parametrize("text", ["looking at sizes", "importing", "writing"])
+@pytest.mark.parametrize("text", ["reading sizes", "importing", "writing"])
 def test_an_import_that_is_stopped_leaves_nothing_behind(
     store: RunStore, tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -393,7 +393,7 @@ def test_real_photographs(tmp_path: Path, name: str, classes: int, size: int) ->
     )
     assert set(result["left_out_counts"]) <= {
         "not in a class folder",
-        "beyond the number of images asked for",
+        "beyond the requested number of images",
     }
     assert ("_split of labels.csv" in card["preprocessing"]["split"]) == (
         name in ("flowers102", "fruits")

@@ -169,5 +169,5 @@ def test_a_class_that_does_not_fill_is_named_and_so_is_what_cannot_be_labelled(
     conditional = trained_run(store).id
     with pytest.raises(TaskError, match="labels already; use none"):
         list(synthesize(labelled(store, conditional)))
-    with pytest.raises(TaskError, match="all classes are filled"):
+    with pytest.raises(TaskError, match="always cover all classes"):
         list(synthesize(labelled(store, source, classes=(0,))))

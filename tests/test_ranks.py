@@ -115,7 +115,8 @@ def test_a_killed_process_ends_the_run_with_one_sentence_and_it_can_be_resumed(
     with pytest.raises(
         TaskError,
         match=(
-            r"^Process 2 of 2 of this training is gone \(signal 9\); resume goes on from step"
+            r"^Process 2 of 2 of this training was ended by signal 9; if it is resumed, it"
+            r" continues from step"
             r" [\d,]+\.$"
         ),
     ) as error:
@@ -128,7 +129,7 @@ def test_a_killed_process_ends_the_run_with_one_sentence_and_it_can_be_resumed(
     step = int(str(error.value).split()[-1].rstrip(".").replace(",", ""))
     again = TaskContext(ctx.run, store, ctx.cache, attempt=2, threads=2)
     events = train(again)
-    assert next(events)["text"] == f"Goes on from step {step:,}."
+    assert next(events)["text"] == f"Continues from step {step:,}."
     assert next(events)["step"] == step + 1
     events.close()
     assert not others()

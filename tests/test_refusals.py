@@ -190,7 +190,7 @@ def test_pseudo_labels_are_for_generators_without_classes(service: Service) -> N
         refused(service, "synthesize", {"source": labelled.id, "labeller": "own"})
     )
     drawn = {"source": plain.id, "labeller": "own", "guidance_weight": 0.0}
-    assert "with pseudo-labels all classes are filled" in str(
+    assert "pseudo-labels always cover all classes" in str(
         refused(service, "synthesize", {**drawn, "classes": "0"})
     )
     assert service.check("synthesize", drawn).references() == [plain.id]

@@ -112,7 +112,7 @@ def test_the_interrupted_training_goes_on_where_it_was(
 ) -> None:
     status = service.status(worked_off["interrupted"])
     assert status.attempt == 2 and status.step == 600
-    assert any(m["text"].startswith("Goes on") for m in status.messages)
+    assert any(m["text"].startswith("Continues") for m in status.messages)
     wanted = np.load(KEPT / "weights.npz")
     resumed = weights(service, worked_off["interrupted"])
     assert resumed.keys() == set(wanted.files)

@@ -112,7 +112,7 @@ def test_a_cascade_passes_its_image_on_and_counts_its_steps_on() -> None:
         difference(upsampler.images([0, 1], [0, 0], low=last_low), other) > 2
     )  # it looks at what it is given
     assert pipeline.network_calls == 12
-    with pytest.raises(TaskError, match="nothing to start from"):
+    with pytest.raises(TaskError, match="pixels to start from"):
         upsampler.images([0], [0])
 
 

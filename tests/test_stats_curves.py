@@ -30,20 +30,20 @@ def test_the_best_mix_is_a_set_and_a_span() -> None:
     assert clear is not None and clear.arms == ["real+1x"] and (clear.low, clear.high) == (0.5, 0.5)
     assert (
         clear.text
-        == "The best of the 3 arms is Real + 1x synthetic, 50 % synthetic: every other is shown to"
-        " be worse."
+        == "The best of the 3 arms is Real + 1x synthetic, 50 % synthetic: every other arm is"
+        " significantly worse."
     )
     two = best_mix(values(-0.05, 0.03, 0.03), FRACTIONS)
     assert two is not None and two.arms == ["real+1x", "real+3x"] and two.arm in two.arms
     assert two.text.startswith(
-        "The best mix lies between 50 % and 75 % synthetic: 2 of the 3 arms cannot be told from the"
-        " best one, real+"
+        "The best mix lies between 50 % and 75 % synthetic: 2 of the 3 arms do not differ"
+        " significantly from the best one, real+"
     )
     none = best_mix(values(0.0, 0.0, 0.0), FRACTIONS)
     assert (
         none is not None
         and none.arms == list(FRACTIONS)
-        and "none of the arms can be told" in none.text
+        and "none of the arms differs significantly" in none.text
     )
     assert best_mix({"real": np.ones((3, 9))}, {"real": 0.0}) is None
 
@@ -86,7 +86,7 @@ def test_worthless_and_harmful_images_have_no_rate() -> None:
         nothing is not None and nothing.high is None and nothing.worth_low <= 0 < nothing.worth_high
     )
     assert nothing.text.startswith(
-        "It is not shown that synthetic images bring anything here: one more real image"
+        "It is not shown that synthetic images raise the accuracy here: one more real image"
     )
     harm = exchange_rate(cells(-0.15), 2000)
     assert (
@@ -94,7 +94,7 @@ def test_worthless_and_harmful_images_have_no_rate() -> None:
         and harm.rate is None
         and harm.low is None
         and harm.worth_high < 0
-        and "do harm" in harm.text
+        and "lower the accuracy" in harm.text
     )
 
 

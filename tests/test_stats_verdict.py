@@ -84,7 +84,7 @@ def test_help_says_effect_interval_mix_classes_and_cost() -> None:
         v.text.endswith(" It took 3.2 minutes: generator, images and classifiers.")
         and v.minutes == 3.24
     )
-    assert any("Shown to lose: 50/50" in note for note in found.notes)
+    assert any("Significant losses: 50/50" in note for note in found.notes)
     assert any("3 comparisons" in note and "new test images" in note for note in found.notes)
     assert found.seeds_needed is None and found.by_generator["own"] == v
     assert (
@@ -110,7 +110,7 @@ def test_a_control_that_brings_as_much_stands_in_the_sentence() -> None:
     found = verdict(
         mixes, [SAME], controls=[control("augmented", 0.931), control("noise+1x", 0.90)]
     )
-    assert "; but classical augmentation alone brings +" in found.overall.text
+    assert "; but classical augmentation alone gives +" in found.overall.text
     assert (
         "the mix is not shown to beat that." in found.overall.text and found.overall.kind == "helps"
     )
@@ -128,7 +128,7 @@ def test_a_control_that_brings_as_much_stands_in_the_sentence() -> None:
 def test_noise_that_seems_to_help_raises_the_alarm() -> None:
     found = verdict([arm("own", "real+1x", 0.93)], [SAME], controls=[control("noise+1x", 0.94)])
     assert any(note.startswith("Warning: noise images seem to help") for note in found.notes)
-    assert "adding noise images alone brings" in found.overall.text
+    assert "adding noise images alone gives" in found.overall.text
 
 
 def test_the_headline_names_the_generator_that_knows_more_and_what_that_is_worth() -> None:
@@ -148,7 +148,7 @@ def test_the_headline_names_the_generator_that_knows_more_and_what_that_is_worth
     assert "trained on 3,000 real images" in found.overall.text
     assert (
         found.by_generator["own"].kind == "undecided"
-        and "four times in five" in found.by_generator["own"].text
+        and "with a probability of 80 %" in found.by_generator["own"].text
     )
     smallest = min(found.differences, key=lambda d: d.p)
     assert smallest.p_holm == pytest.approx(4 * smallest.p) and smallest.level == pytest.approx(
@@ -208,8 +208,8 @@ def test_undecided_for_want_of_test_images_asks_for_these() -> None:
     assert found.overall.kind == "undecided"
     if found.seeds_needed is None:
         assert found.images_needed is not None and found.images_needed > 60
-        assert "more seeds alone would not settle one of this size" in found.overall.text
-        assert f"about {found.images_needed:,} test images would" in found.overall.text
+        assert "more seeds alone are not enough" in found.overall.text
+        assert f"about {found.images_needed:,} test images are" in found.overall.text
     else:
         assert f"about {found.seeds_needed:,} seeds" in found.overall.text
 

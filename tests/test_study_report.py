@@ -192,7 +192,7 @@ def test_a_generator_per_arm_is_judged_as_one_that_replaces(store: RunStore) -> 
     assert (
         "in macro-F1" in found["remarks"][-1]
         and found["verdict"]["arm"] == "90/10"
-        and found["data"].endswith("instead of what this scale is made for.")
+        and found["data"].endswith("instead of the data set of this scale.")
     )
 
 

@@ -103,7 +103,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(
     events = stop_after(parts, train, lambda e: e["type"] == "image")
     assert 0 < result_of(events)["steps"] < 8
     events = list(train(again(parts)))
-    assert events[0]["text"].startswith("Goes on from step") and result_of(events)["steps"] == 8
+    assert events[0]["text"].startswith("Continues from step") and result_of(events)["steps"] == 8
     for file in (checkpoints.LAST, STATE):
         a, b = (read_safetensors(c.run.path / file)[1] for c in (whole, parts))
         assert a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a), file
@@ -326,5 +326,5 @@ def test_a_state_of_another_training_is_refused(store: RunStore, trained) -> Non
     ctx = context(store, "train", **{**TINY, "optimizer": "adam"})
     (ctx.run.path / "checkpoints").mkdir()
     (ctx.run.path / STATE).write_bytes((trained[0].run.path / STATE).read_bytes())
-    with pytest.raises(TaskError, match="not a training state of this spec"):
+    with pytest.raises(TaskError, match="does not belong to these settings"):
         list(train(ctx))

@@ -316,7 +316,7 @@ def test_fine_tuning_from_another_network_or_other_channels_is_refused() -> None
         trainer(source=source.generator, init_from="a", base_width=16)
     g = source.generator
     g.network.network = dataclasses.replace(g.network.network, channels=3)
-    with pytest.raises(SpecError, match="1 colour channels, the model to start from has 3"):
+    with pytest.raises(SpecError, match="1 colour channels, but the model to start from has 3"):
         trainer(source=g, init_from="a")
 
 

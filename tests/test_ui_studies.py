@@ -258,7 +258,7 @@ RESULT = {
 def test_an_import_says_what_was_taken_and_how_it_was_prepared() -> None:
     words = import_report.taken(RESULT)
     assert words.startswith(
-        "90 images of 32 x 32 pixels in colour were taken, 70 for training and 20 for the test: 2"
+        "90 images of 32 x 32 pixels in colour were imported, 70 for training and 20 for testing: 2"
         " classes, 40 to 50 of each"
     )
     assert import_report.prepared(RESULT["preprocessing"]) == [

@@ -209,7 +209,7 @@ def test_the_dock_says_what_runs_and_what_waits() -> None:
     assert "10 of 40 steps, 0:41 left" in text(made) and "queued: train two" in text(made)
     buttons = [(b.text, b.attributes["data-act"]) for b in parsed(made).all("button")]
     assert buttons == [("Stop and keep", "stop")]
-    assert text(shell.dock([], "")) == "Nothing runs."
+    assert text(shell.dock([], "")) == "Nothing is running."
 
 
 def test_a_run_that_cannot_be_read_can_only_be_deleted() -> None:

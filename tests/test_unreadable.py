@@ -308,5 +308,5 @@ def test_an_import_that_cannot_be_read_is_refused_as_a_data_set(tmp_path: Path) 
     run = submit(store, "train")
     (run.path / "spec.json").write_text("[1]")
     catalog.add_runs_folder(store.folder)
-    with pytest.raises(catalog.DataError, match="cannot be read: its spec.json holds no JSON"):
+    with pytest.raises(catalog.DataError, match="cannot be read: its spec.json is not a JSON"):
         catalog.folder_of(run.id)

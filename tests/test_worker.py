@@ -79,7 +79,7 @@ def test_a_task_is_done(run: Run) -> None:
     status = run.status()
     assert (status.state, status.error) == ("done", "")
     assert run.result() == status.result == {"value": 1, "bad": None, "path": "a", "pair": [1, 2]}
-    assert status.messages[0]["text"] == "bad is not a finite number and is left out."
+    assert status.messages[0]["text"] == "Not a finite number and therefore left out: bad."
     assert (run.path / "worker.log").read_text() == "said\n"
 
 
@@ -198,4 +198,4 @@ def test_the_command_line(tmp_path: Path) -> None:
     assert run.status().state == "done"
     refused = subprocess.run([*command, str(tmp_path)], capture_output=True, text=True, timeout=60)
     assert refused.returncode == 2
-    assert "is no run directory" in refused.stderr
+    assert "is not a run folder" in refused.stderr

@@ -1,1 +1,1 @@
-"""The layers of the U-Net, its parameters and its cost, without torch."""
+"""Layers, number of parameters and cost of the U-Net, computed without torch."""

@@ -1,4 +1,4 @@
-"""Parameters, multiply-adds and activation memory of a U-Net, without torch."""
+"""Parameters, multiply-adds and activation memory of a U-Net, computed without torch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ FLOAT = 4
 
 
 def parameter_count(network: Network) -> int:
-    """Number of trained parameters. A test compares it with `UNet(network)`."""
+    """Number of trained parameters. A test compares it with the parameters of `UNet(network)`."""
     p, dim = plan(network), 4 * network.base_width
     total = (2 if network.low_size else 1) * (_linear(_sinusoids(network), dim) + _linear(dim, dim))
     total += (network.classes + 1) * dim if network.classes else 0
@@ -20,16 +20,16 @@ def parameter_count(network: Network) -> int:
 
 
 def multiply_adds(network: Network) -> int:
-    """Multiply-adds of one forward pass of one image: convolutions, linear layers and attention.
-    Norms, activations and sums are not counted, as in torch.utils.flop_counter (which counts two
-    operations for each multiply-add)."""
+    """Multiply-adds of the forward pass of one image: convolutions, linear layers and attention.
+    Norms, activations and sums are not counted. torch.utils.flop_counter counts the same
+    operations, with two for each multiply-add."""
     p, dim = plan(network), 4 * network.base_width
     top = network.sides[0] ** 2
     total = (2 if network.low_size else 1) * dim * (_sinusoids(network) + dim)
     total += 9 * top * (p.stem[0] * p.stem[1] + p.head[0] * p.head[1])
     total += sum(9 * a * b * side**2 for a, b, side in p.shrink)
-    # a transposed 2x2 convolution of stride 2 touches every position of its input four times, of
-    # its output once
+    # with stride 2, a 2x2 transposed convolution computes each output position from one input
+    # position
     total += sum((9 if network.wiring == "ddpm" else 1) * a * b * side**2 for a, b, side in p.grow)
     for b in p.blocks:
         positions = b.side**2
@@ -42,11 +42,11 @@ def multiply_adds(network: Network) -> int:
 
 
 def activation_bytes(network: Network) -> int:
-    """Bytes of float32 that a training step keeps per image for the backward pass; 16-bit
+    """Bytes per image that a training step in float32 keeps for the backward pass. 16-bit
     arithmetic needs about half.
 
-    Per block these are the inputs of both norms, activations and convolutions, and the concatenated
-    input on the way up.
+    Counted per block: the inputs of norms, activations and convolutions, and the concatenated input
+    of the blocks on the way up.
     """
     p, ddpm = plan(network), network.wiring == "ddpm"
     kept = network.in_channels * network.image_size**2 + network.sides[0] ** 2 * (

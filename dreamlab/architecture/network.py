@@ -1,4 +1,4 @@
-"""The network of a training: everything that decides the layers of its U-Net."""
+"""All numbers that determine the layers of a U-Net, taken from the settings of a training."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from dreamlab.settings.train import TrainSpec
 
 @dataclasses.dataclass(frozen=True)
 class Network:
-    """Everything that decides the layers of a U-Net. `classes` is 0 for an unconditional network.
-    `low_size` above 0 means super-resolution: the input also holds the upsampled low-resolution
-    image, and that image's noise level is a second time."""
+    """All numbers that determine the layers of a U-Net. `classes` is 0 for an unconditional
+    network. `low_size` above 0 makes it a super-resolution network: the upsampled low-resolution
+    image is concatenated to its input, and the noise level of that image is a second timestep."""
 
     channels: int
     classes: int
@@ -33,34 +33,36 @@ class Network:
 
     @property
     def in_channels(self) -> int:
+        """Channels of the input: twice those of an image for a super-resolution network."""
         return self.channels * (2 if self.low_size else 1)
 
     @property
     def out_channels(self) -> int:
+        """Channels of the output: twice those of an image if the variance is learned."""
         return self.channels * (2 if self.learn_variance else 1)
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """Channels of every level."""
+        """Channels of each level."""
         return tuple(self.base_width * m for m in self.multipliers)
 
     @property
     def sides(self) -> tuple[int, ...]:
-        """Side of the feature maps of every level."""
+        """Side of the feature maps of each level, in positions."""
         return tuple(
             self.image_size // self.stem_patch // 2**i for i in range(len(self.multipliers))
         )
 
 
 def network_of(spec: TrainSpec) -> Network:
-    """The network that a spec trains. Raises DataError if its data set is not known."""
+    """The network that a spec trains. Raises DataError if the data set is not known."""
     data = catalog.info(spec.dataset)
     return network_on(spec, data.size, data.channels, len(data.classes))
 
 
 def network_on(spec: TrainSpec, native_size: int, channels: int, classes: int) -> Network:
-    """The network of a spec for square images of `native_size` pixels, with this many channels and
-    classes."""
+    """The network of a spec for square images of `native_size` pixels with this number of channels
+    and classes."""
     return Network(
         channels=channels,
         classes=classes if spec.conditional else 0,

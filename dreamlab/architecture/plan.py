@@ -10,8 +10,8 @@ from dreamlab.architecture.network import Network
 
 @dataclasses.dataclass(frozen=True)
 class BlockPlan:
-    """A residual block from `channels` to `out` channels on side x side positions, and whether
-    self-attention follows."""
+    """A residual block from `channels` to `out` channels on side x side positions. `attention` says
+    whether self-attention follows."""
 
     channels: int
     out: int
@@ -24,8 +24,8 @@ class Plan:
     """The layers of a network in the order of the forward pass; `dreamlab.diffusion.unet.UNet` is
     built from it.
 
-    `stem` and `head` hold (channels in, channels out), `shrink` and `grow` the side of the result
-    as well.
+    `stem` and `head` are (channels in, channels out). `shrink` and `grow` hold one
+    (channels in, channels out, side of the result) per change of level.
     """
 
     stem: tuple[int, int]
@@ -38,13 +38,14 @@ class Plan:
 
     @property
     def blocks(self) -> Iterator[BlockPlan]:
+        """All residual blocks in the order of the forward pass."""
         for level in (*self.down, self.middle, *self.up):
             yield from level
 
 
 def plan(network: Network) -> Plan:
-    """The layers of a network. The compact layout has one skip connection per block. The ddpm
-    layout also has one after the first layer and after each downsampling, and one more block per
+    """Plans the layers of a network. The compact layout has one skip connection per block. The ddpm
+    layout has one more after the first layer and after each downsampling, and one more block per
     level on the way up (Ho et al. 2020, appendix B)."""
     n, ddpm = network, network.wiring == "ddpm"
     widths, sides = n.widths, n.sides

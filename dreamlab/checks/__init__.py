@@ -1,7 +1,8 @@
-"""Everything that refuses a spec before it starts: a module per kind of run.
+"""All checks that can refuse a spec before it starts: one module per kind of run.
 
-A page, the command line, an experiment for its parts and a worker ask the same functions. They get
-one record of what is known (`Known`) and raise SpecError with one sentence.
+The dashboard, the command line, experiments (for their parts) and workers call the same functions.
+These read what is known of the runs and the machine from one record (`Known`), and raise SpecError
+with one sentence.
 """
 
 from dreamlab.checks.check import CHECKS, check

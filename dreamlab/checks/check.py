@@ -1,4 +1,4 @@
-"""The check of every kind of run, and of the runs that an experiment is going to make."""
+"""The checks of each kind of run, and those of all runs that an experiment will create."""
 
 from __future__ import annotations
 
@@ -25,14 +25,15 @@ CHECKS: dict[str, tuple[Callable[[Any, Known], None], ...]] = {
     "classify": (check_classify,),
     "mix": (check_mix,),
     "sweep": (check_sweep,),
-    "study": (),  # what it says is checked part by part
+    "study": (),  # its parts are checked one by one
 }
-"""Kind of run -> its checks, beside those of the machine and of its parts."""
+"""Kind of run -> its checks. Those of the device and, for experiments, of their parts come in
+addition."""
 
 
 def check(spec: Spec, known: Known) -> None:
-    """Raises SpecError, RunError or DataError where a spec cannot work on the data, the machine or
-    the runs that it names; of an experiment also where one of its parts cannot."""
+    """Raises SpecError, RunError or DataError if a run of this spec is not possible with the data,
+    the machine and the runs that it names. An experiment is also refused if one of its parts is."""
     check_device(spec, known)
     for checked in CHECKS[spec.kind]:
         checked(spec, known)
@@ -41,7 +42,7 @@ def check(spec: Spec, known: Known) -> None:
 
 
 def _check_parts(spec: Spec, known: Known) -> None:
-    """Every run that an experiment is going to make, checked like a run of its own."""
+    """Checks every run that an experiment will create."""
     for child in plan(spec, known):
         try:
             planned = make(KINDS[child.kind], child.values)
@@ -52,7 +53,8 @@ def _check_parts(spec: Spec, known: Known) -> None:
 
 
 def _about(spec: Spec, part: str, error: SpecError) -> SpecError:
-    """The refusal of a part as one of the experiment, about a setting that the experiment has."""
+    """Turns the refusal of a part into one of the experiment, about a setting that the experiment
+    has."""
     if isinstance(spec, SweepSpec) and spec.values and error.field == spec.axis:
         return SpecError(f"Values (--values): a point cannot be used. {error}", "values")
     if error.field in type(spec).model_fields:

@@ -1,4 +1,4 @@
-"""Whether the checkpoint that is needed is there, whole, and of the network that it shall be."""
+"""Whether a needed checkpoint exists, is complete, and belongs to the expected network."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from dreamlab.store import checkpoints
 def check_checkpoint(
     training: Training, field: str, checkpoint: str = "", checkpoint_field: str = ""
 ) -> None:
-    """Raises SpecError where the file that is needed is absent, cut off, foreign, or of another
-    network. A run that has written none yet, or that is still to be made, is left to wait."""
+    """Raises SpecError if the checkpoint is missing, incomplete, not from DreamLab or of another
+    network. Nothing is checked for a run that has no checkpoint yet or is still to be created,
+    because the new run waits for it."""
     run = training.run
     if run is None:
         return
@@ -36,7 +37,7 @@ def check_checkpoint(
     try:
         header = checkpoints.read_header(path)
     except checkpoints.CheckpointError as error:
-        raise SpecError(f"{error} Resume the run {run.id} or train it anew.", field) from None
+        raise SpecError(f"{error} Resume the run {run.id} or train it again.", field) from None
     form = header.metadata.get("format", "not named")
     if form != checkpoints.FORMAT:
         raise SpecError(
@@ -47,7 +48,7 @@ def check_checkpoint(
     wanted = parameter_count(network_of(training.spec))
     if header.numbers != wanted:
         raise SpecError(
-            f"{run.id}: {path.name} holds {header.numbers:,} numbers, the network of this run has"
-            f" {wanted:,}; it belongs to another network, train it anew.",
+            f"{run.id}: {path.name} holds {header.numbers:,} numbers, but the network of this run"
+            f" has {wanted:,}; it belongs to another network, train it again.",
             field,
         )

@@ -11,8 +11,8 @@ from dreamlab.settings import ClassifySpec, SpecError
 
 
 def check_classify(spec: ClassifySpec, known: Known) -> None:
-    """Raises SpecError where the arm is impossible with these real images, or its synthetic set is
-    absent, of other data, too small, or holds test images."""
+    """Raises SpecError if the arm is impossible with these real images, or if its synthetic set is
+    missing, of other data, too small, or contains test images."""
     check_overlap(spec)
     arm = mixing.parse(spec.arm)
     if arm.needs_set != bool(spec.synthetic):

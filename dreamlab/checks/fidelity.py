@@ -1,5 +1,5 @@
-"""Whether a set can be measured: it belongs to a data set, is large enough, and the extractor has
-its weights."""
+"""Whether a set can be measured: it belongs to a data set and is large enough, and the weights of
+the extractor exist."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from dreamlab.data import catalog, imageset
 from dreamlab.settings import FidelitySpec, SpecError
 
 FEWEST = 10
-"""Images of a set below which no distance is measured."""
+"""Smallest number of images for a distance."""
 
 
 def check_fidelity(spec: FidelitySpec, known: Known) -> None:
-    """Raises SpecError where the run holds no synthetic images, too few, or images of other colours
-    than its data, or the standard Inception is asked for and its weights are no file. A set that is
-    not there yet is left to wait."""
+    """Raises SpecError if the run holds no synthetic images, too few, or images with another number
+    of channels than its data set, or if the extractor is Inception-v3 and its weight file does not
+    exist. A set that is still to be made is not looked into."""
     weights = spec.inception_weights
     if spec.extractor == "inception" and not (weights and Path(weights).expanduser().is_file()):
         raise SpecError(
@@ -36,8 +36,8 @@ def check_fidelity(spec: FidelitySpec, known: Known) -> None:
     if len(images) < FEWEST:
         raise SpecError(
             f"Synthetic set: {spec.images} has {len(images)}"
-            f" image{'' if len(images) == 1 else 's'}; a distance needs at least {FEWEST}, and says"
-            " little below 1,000.",
+            f" image{'' if len(images) == 1 else 's'}; a distance needs at least {FEWEST}, and is"
+            " imprecise below 1,000.",
             "images",
         )
     check_channels(spec.images, images, catalog.info(dataset), "images")

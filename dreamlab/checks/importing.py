@@ -1,4 +1,4 @@
-"""Whether an import can begin: its source exists or has a name that is known."""
+"""Whether an import can begin: its source exists, or is a known download."""
 
 from __future__ import annotations
 
@@ -8,5 +8,6 @@ from dreamlab.settings import ImportSpec
 
 
 def check_import(spec: ImportSpec, known: Known) -> None:
-    """Raises DataError where there is nothing to import; no network is asked, no image read."""
+    """Raises DataError if there is nothing to import. It does not use the network and reads no
+    image."""
     check_source(spec.source)

@@ -1,4 +1,4 @@
-"""What is known when a spec is checked: the runs that it names, its data, the machine."""
+"""What the checks of a spec need to know: the runs that it names, and the machine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dreamlab.store.machine import Device, find_devices
 
 @dataclasses.dataclass(frozen=True)
 class Training:
-    """A training that a spec builds on. `run` is None where an experiment is still to make it."""
+    """A training that a spec builds on. `run` is None if an experiment has yet to create it."""
 
     name: str
     spec: TrainSpec
@@ -22,10 +22,10 @@ class Training:
 
 
 class Known:
-    """One record for the checks of one submission: every run, state and device is looked up once.
+    """Runs, states and devices for the checks of one submission. Each is looked up once.
 
-    An experiment adds the runs that it is going to make under "@part", so that a run that needs a
-    sibling is checked by the same functions as one that names a finished run.
+    An experiment adds the runs that it will create as "@part". A part that needs another part is
+    then checked by the same functions as a run that names a finished run.
     """
 
     def __init__(self, store: RunStore):
@@ -35,32 +35,33 @@ class Known:
         self._planned: dict[str, Spec] = {}
 
     def get(self, name: str) -> Run:
-        """A run by its id or a part of it that fits one run only. Raises RunError."""
+        """A run by its id, or by a part of its id that fits only one run. Raises RunError."""
         if name not in self._runs:
             self._runs[name] = self.store.get(name)
         return self._runs[name]
 
     def state(self, name: str) -> str:
-        """The state of a run now. Raises RunError."""
+        """The current state of a run. Raises RunError."""
         run = self.get(name)
         if run.id not in self._states:
             self._states[run.id] = run.status().state
         return self._states[run.id]
 
     def plan(self, part: str, spec: Spec) -> None:
-        """From now on "@part" names a run of this spec that is still to be made."""
+        """Adds a run with this spec that is still to be created. "@part" names it from now on."""
         self._planned[f"@{part}"] = spec
 
     def spec(self, name: str) -> Spec:
-        """The settings of a run, or of one that is planned. Raises RunError."""
+        """The settings of a run or of a planned run. Raises RunError."""
         return self._planned[name] if name in self._planned else self.get(name).spec
 
     def folder(self, name: str) -> Path | None:
-        """The directory of a run; None where it is still to be made. Raises RunError."""
+        """The folder of a run; None for a planned run. Raises RunError."""
         return None if name in self._planned else self.get(name).path
 
     def training(self, name: str, field: str, words: str = "Generator (--from)") -> Training:
-        """A training by the name of its run. Raises SpecError of `field`, which `words` name."""
+        """A training, by the name of its run. Raises SpecError about the setting `field`; `words`
+        is the name of that setting in the message."""
         planned = self._planned.get(name)
         if isinstance(planned, TrainSpec):
             return Training(name, planned, None)
@@ -69,5 +70,5 @@ class Known:
 
     @functools.cached_property
     def devices(self) -> list[Device]:
-        """The CUDA devices of this machine, then its CPU."""
+        """The CUDA devices of this machine, followed by its CPU."""
         return find_devices()

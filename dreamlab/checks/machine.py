@@ -1,4 +1,4 @@
-"""Whether this machine has what a spec asks for: devices, cores, disk."""
+"""Whether this machine has the devices, cores and disk space that a spec needs."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from dreamlab.store import RunStore
 from dreamlab.store.machine import cores
 
 SPARE_DISK = 200 * 2**20
-"""Bytes that must stay free beside what a run needs."""
+"""Bytes that must stay free on the disk in addition to what a run needs."""
 
 
 def check_device(spec: Spec, known: Known) -> None:
-    """Raises SpecError where CUDA is asked for and there is none."""
+    """Raises SpecError if CUDA is requested and there is no CUDA device."""
     if getattr(spec, "device", "") == "cuda" and all(d.name == "cpu" for d in known.devices):
         raise SpecError(
             "Device (--device): 'cuda' cannot be used, no CUDA device was found; use auto or cpu.",
@@ -23,8 +23,8 @@ def check_device(spec: Spec, known: Known) -> None:
 
 
 def check_devices(spec: TrainSpec, known: Known) -> None:
-    """Raises SpecError where a training asks for more devices than there are. On a CPU devices are
-    processes: more than cores would only wait for each other."""
+    """Raises SpecError if a training requests more devices than there are. On a CPU a device is a
+    process; more processes than cores would slow each other down."""
     if spec.devices == 1:
         return
     cuda = [] if spec.device == "cpu" else [d for d in known.devices if d.name != "cpu"]
@@ -45,14 +45,14 @@ def check_devices(spec: TrainSpec, known: Known) -> None:
 
 
 def check_disk(store: RunStore, needed: int) -> None:
-    """Raises SpecError where `needed` bytes do not fit beside SPARE_DISK."""
+    """Raises SpecError unless `needed` bytes and SPARE_DISK are free."""
     there = next(p for p in (store.folder, *store.folder.parents) if p.is_dir())
     free = shutil.disk_usage(there).free
     if free < needed + SPARE_DISK:
         raise SpecError(
-            f"Too little free disk for this run: it needs about {_size(needed)} and"
-            f" {_size(SPARE_DISK)} to spare, {_size(free)} are free in {store.folder}; delete runs"
-            " or give another folder with --runs."
+            f"Too little free disk space for this run: it needs about {_size(needed)}, and"
+            f" {_size(SPARE_DISK)} must stay free, but {_size(free)} are free in {store.folder};"
+            " delete runs or give another folder with --runs."
         )
 
 

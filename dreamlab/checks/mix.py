@@ -1,4 +1,4 @@
-"""Whether a mix can be made of its real images, its generators and its sets."""
+"""Whether a mix is possible with its real images, generators and synthetic sets."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from dreamlab.settings import MixSpec, SpecError
 
 
 def check_mix(spec: MixSpec, known: Known) -> None:
-    """Raises SpecError where the arms are impossible, a generator or a set is of other data or has
-    no labels, or a set is too small or holds test images."""
+    """Raises SpecError if an arm is impossible, if a generator or set belongs to other data or has
+    no labels, or if a set is too small or contains test images."""
     selected(spec)
     check_overlap(spec)
     needed = needed_images(spec)
@@ -35,7 +35,7 @@ def _check_generator(spec: MixSpec, known: Known, name: str) -> None:
     if not training.spec.conditional:
         raise SpecError(
             f"Generator (--from): {training.name} was trained without classes, so its images have"
-            " no labels; choose a conditional one, or sample it with --labeller and name that set"
-            " (--set).",
+            " no labels; choose a conditional generator, or sample this one with --labeller and"
+            " name that set (--set).",
             "sources",
         )

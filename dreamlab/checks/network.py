@@ -1,4 +1,4 @@
-"""Whether a network fits its images, and a model the weights that it starts from."""
+"""Whether a network fits its images, and whether a model can start from the weights of another."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dreamlab.settings.train import INHERITED, TrainSpec
 
 
 def check_network(network: Network) -> None:
-    """Raises SpecError where stem and levels do not divide the image size, or attention, heads or
-    stages do not fit."""
+    """Raises SpecError if stem and levels do not divide the image size, or if attention, heads or
+    the input size of a super-resolution model do not fit."""
     n, size = network, network.image_size
     if size % n.stem_patch:
         raise SpecError(
@@ -23,8 +23,8 @@ def check_network(network: Network) -> None:
     if levels > most:
         raise SpecError(
             f"Multipliers (--multipliers): {','.join(map(str, n.multipliers))} are {levels} levels,"
-            f" but {size}x{size} pixels with stem patch {n.stem_patch} can be halved for at most"
-            f" {most}; give at most {most} multipliers.",
+            f" but images of {size}x{size} pixels with stem patch {n.stem_patch} allow only {most};"
+            f" give at most {most} multipliers.",
             "multipliers",
         )
     absent = [a for a in n.attention if a not in n.sides]
@@ -51,27 +51,27 @@ def check_network(network: Network) -> None:
 
 
 def check_fine_tuning(spec: TrainSpec, source: TrainSpec, own: Network, theirs: Network) -> None:
-    """Raises SpecError where a model cannot start from the weights of another one; `own` and
-    `theirs` are their networks."""
+    """Raises SpecError if a model cannot start from the weights of another one. `own` and `theirs`
+    are the networks of the new model and of the source."""
     for name in INHERITED:
         wanted, there = getattr(spec, name), getattr(source, name)
         if wanted != there:
             shown = ",".join(map(str, there)) if isinstance(there, tuple) else there
             raise SpecError(
                 f"{name.replace('_', ' ').capitalize()} (--{name.replace('_', '-')}): {wanted}"
-                f" cannot be used with --init-from, the model to start from has {shown}; leave it"
-                " out or give the same.",
+                f" cannot be used with --init-from, because the model to start from has {shown};"
+                " leave it out or give the same value.",
                 name,
             )
     if own.channels != theirs.channels:
         raise SpecError(
-            f"Data (--dataset): {spec.dataset} has {own.channels} colour channels, the model to"
+            f"Data (--dataset): {spec.dataset} has {own.channels} colour channels, but the model to"
             f" start from has {theirs.channels}; they must be the same.",
             "dataset",
         )
     if own.classes and spec.dataset != source.dataset and "condition" in spec.freeze:
         raise SpecError(
-            f"Frozen parts (--freeze): condition holds the classes, which {spec.dataset} has to"
-            " learn afresh; leave it out.",
+            "Frozen parts (--freeze): condition contains the class embedding, which has to be"
+            f" trained for {spec.dataset}; leave it out.",
             "freeze",
         )

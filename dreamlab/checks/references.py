@@ -1,4 +1,4 @@
-"""The runs and paths that a spec names: found, of the right kind, and usable."""
+"""The runs and paths that a spec names: they must exist, be of the right kind, and be usable."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from dreamlab.store.states import ACTIVE, UNREADABLE
 
 
 def usable(run: Run, state: str = "") -> bool:
-    """Whether another run can be made from this one now: a generator with a checkpoint, a finished
-    image set. `state` is the run's state where it is known already."""
+    """Whether another run can use this one now: a generator needs a checkpoint, other runs must be
+    done. `state` is the state of the run, if it is known."""
     state = state or run.status().state
     if run.kind == "train":
         return state in ("done", "stopped") and checkpoints.path_of(run.path).exists()
@@ -23,16 +23,17 @@ def usable(run: Run, state: str = "") -> bool:
 
 
 def is_of(run: Run, kinds: tuple[str, ...]) -> bool:
-    """Whether a run is of one of these kinds; an import counts as a data set, or beside
-    `synthesize` as a synthetic set."""
+    """Whether a run is of one of these kinds. `import` means an imported data set; together with
+    `synthesize` it means an imported synthetic set."""
     if run.kind != "import":
         return run.kind in kinds
     return "import" in kinds and (run.record.spec["role"] == "synthetic") == ("synthesize" in kinds)
 
 
 def inherited(values: dict[str, Any], known: Known) -> dict[str, Any]:
-    """Loose values of a training with what it takes over from the run that it starts from; given
-    ones stay as they are. Raises SpecError where that run is absent."""
+    """Values of a training before validation, completed with the settings that it takes over from
+    the run named by `init_from`. Values that are given are kept. Raises SpecError if that run is
+    missing."""
     name = values.get("init_from")
     if not isinstance(name, str) or not name:
         return values
@@ -46,8 +47,8 @@ def inherited(values: dict[str, Any], known: Known) -> dict[str, Any]:
 
 
 def resolved(spec: Spec, known: Known) -> Spec:
-    """The spec with every run that it names by its full id and every path from the root, since the
-    engine may run elsewhere. Raises SpecError where a run is absent, of another kind or unusable.
+    """The spec with full run ids and absolute paths, because the engine may have another working
+    directory. Raises SpecError if a run is missing, of another kind, or not usable.
     """
     paths = (
         "data_dir",
@@ -68,7 +69,8 @@ def resolved(spec: Spec, known: Known) -> Spec:
         full = {name: _full_id(setting, name, known) for name in named}
         if len(set(full.values())) != len(named):
             raise SpecError(
-                f"{setting.label} ({setting.flag}): the same run is named twice.", setting.name
+                f"{setting.label} ({setting.flag}): the same run is named twice; name it once.",
+                setting.name,
             )
         changes[setting.name] = (
             full[value] if isinstance(value, str) else tuple(full.get(v, v) for v in value)

@@ -1,4 +1,4 @@
-"""Whether a generator can be sampled as a spec asks: classes, guidance, steps, autoguidance,
+"""Whether a generator can be sampled as a spec says: classes, guidance, steps, autoguidance,
 cascades."""
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from dreamlab.settings.train import TrainSpec, can_be_guided
 
 
 def check_sampling(spec: SynthesizeSpec, trained: TrainSpec, classes: int) -> None:
-    """Raises SpecError where a generator of this training, with this many classes to draw, cannot
-    be sampled so."""
+    """Raises SpecError if a generator that was trained with `trained` and has `classes` classes
+    cannot be sampled as `spec` says."""
     most = trained.num_train_timesteps
     if spec.num_steps > most:
         raise SpecError(
@@ -39,28 +39,29 @@ def check_sampling(spec: SynthesizeSpec, trained: TrainSpec, classes: int) -> No
         )
         raise SpecError(
             f"Guidance weight w (--guidance-weight): {spec.guidance_weight:g} cannot be used with"
-            f" this generator, {why}, so that there is nothing to guide by: use 0, or name a"
-            " guiding run (--guide).",
+            f" this generator, because {why}; use 0, or name a guiding run (--guide).",
             "guidance_weight",
         )
     if spec.variance == "learned" and not trained.learn_variance:
         raise SpecError(
-            "Reverse variance (--variance): learned cannot be used, this generator has not learned"
-            " one; use posterior, beta or interpolated, or train with --learn-variance.",
+            "Reverse variance (--variance): learned cannot be used, because this generator was not"
+            " trained to predict it; use posterior, beta or interpolated, or train with"
+            " --learn-variance.",
             "variance",
         )
     if trained.low_size:
         raise SpecError(
-            f"Generator (--from): it makes {trained.low_size}x{trained.low_size} pixels larger and"
-            " has nothing to start from; name a base model here and this run under --upsample.",
+            "Generator (--from): this is a super-resolution model, which enlarges images of"
+            f" {trained.low_size}x{trained.low_size} pixels; name a base model here and this run"
+            " under --upsample.",
             "source",
         )
 
 
 def check_guide(trained: TrainSpec, size: int, guide: TrainSpec, guide_size: int) -> None:
-    """Raises SpecError where one model cannot guide another: they must speak of the same images and
-    noise levels. Sizes are those of the images that the models make: a spec may leave its own to
-    the data."""
+    """Raises SpecError unless one model can guide another: both must have the same data, image
+    size, labels and noise levels. `size` and `guide_size` are the image sizes of the two models; a
+    spec may leave its own to the data set."""
     names = (
         "dataset",
         "conditional",
@@ -85,8 +86,8 @@ def check_guide(trained: TrainSpec, size: int, guide: TrainSpec, guide_size: int
 def check_cascade(
     spec: SynthesizeSpec, base: TrainSpec, base_size: int, stages: list[tuple[str, TrainSpec, int]]
 ) -> None:
-    """Raises SpecError where a stage (run, its training, its image size) does not start from what
-    the one before makes."""
+    """Raises SpecError unless each stage of a cascade starts from the size of the images of the
+    stage before. `stages` are (run id, its spec, its image size)."""
     size = base_size
     for run, stage, stage_size in stages:
         if stage.low_size != size:
@@ -96,14 +97,14 @@ def check_cascade(
                 else "is not a super-resolution model"
             )
             raise SpecError(
-                f"Then upsample by (--upsample): {run} {what}, but it is given {size}; name one"
-                f" trained with --low-size {size}.",
+                f"Then upsample by (--upsample): {run} {what}, but the images before it have"
+                f" {size}; name one trained with --low-size {size}.",
                 "upsample",
             )
         if (stage.dataset, stage.conditional) != (base.dataset, base.conditional):
             raise SpecError(
-                f"Then upsample by (--upsample): {run} was trained on other data or without the"
-                " same labels as the generator.",
+                f"Then upsample by (--upsample): {run} was trained on other data than the"
+                " generator, or only one of the two has classes; name one that fits.",
                 "upsample",
             )
         if spec.num_steps > stage.num_train_timesteps:
@@ -120,14 +121,14 @@ def check_cascade(
             )
         if spec.variance == "learned" and not stage.learn_variance:
             raise SpecError(
-                f"Reverse variance (--variance): learned cannot be used, {run} has not learned one;"
-                " use posterior, beta or interpolated.",
+                f"Reverse variance (--variance): learned cannot be used, because {run} was not"
+                " trained to predict it; use posterior, beta or interpolated.",
                 "variance",
             )
         if spec.upsample_noise > stage.low_noise:
             raise SpecError(
-                f"Conditioning noise (--upsample-noise): {spec.upsample_noise:g} is more than {run}"
-                f" was trained with; it must be 0 to {stage.low_noise:g}.",
+                f"Conditioning noise (--upsample-noise): {spec.upsample_noise:g} is more than the"
+                f" noise that {run} was trained with; it must be 0 to {stage.low_noise:g}.",
                 "upsample_noise",
             )
         size = stage_size

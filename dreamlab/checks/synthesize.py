@@ -1,4 +1,5 @@
-"""Whether a synthetic set can be drawn: the generator, its guide, its upsampling, its labels."""
+"""Whether a synthetic set can be sampled: its generator, guide, upsampling stages and
+pseudo-labels."""
 
 from __future__ import annotations
 
@@ -11,8 +12,8 @@ from dreamlab.settings import SpecError, SynthesizeSpec, TrainSpec
 
 
 def check_synthesize(spec: SynthesizeSpec, known: Known) -> None:
-    """Raises SpecError where the generator, its guide, its upsampling stages or its pseudo-labels
-    cannot be had as this spec asks."""
+    """Raises SpecError if the generator, the guide, an upsampling stage or the pseudo-labels cannot
+    be used as the spec says."""
     base = known.training(spec.source, "source")
     size = network_of(base.spec).image_size
     check_sampling(spec, base.spec, len(catalog.drawn_classes(base.spec)))
@@ -31,8 +32,8 @@ def check_synthesize(spec: SynthesizeSpec, known: Known) -> None:
 
 
 def check_pseudo_labels(spec: SynthesizeSpec, trained: TrainSpec) -> None:
-    """Raises SpecError where images shall be labelled by a classifier that have labels already, or
-    of some classes only."""
+    """Raises SpecError if pseudo-labels are requested for a generator with classes, or only for
+    some classes."""
     if spec.labeller == "none":
         return
     if trained.conditional:
@@ -43,6 +44,6 @@ def check_pseudo_labels(spec: SynthesizeSpec, trained: TrainSpec) -> None:
         )
     if spec.classes:
         raise SpecError(
-            "Classes (--classes): with pseudo-labels all classes are filled; leave the list empty.",
+            "Classes (--classes): pseudo-labels always cover all classes; leave the list empty.",
             "classes",
         )

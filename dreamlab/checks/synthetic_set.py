@@ -1,4 +1,5 @@
-"""Whether a synthetic set serves a classifier: its data, its labels, and how many it holds."""
+"""Whether a classifier can use a synthetic set: its data set, its labels, and its number of
+images."""
 
 from __future__ import annotations
 
@@ -33,8 +34,8 @@ def set_dataset(known: Known, name: str, field: str) -> tuple[str, bool]:
 
 
 def check_set(data: RealData, known: Known, name: str, needed: Sequence[int], field: str) -> None:
-    """Raises SpecError where a synthetic set belongs to other data, has no labels, or holds too few
-    images of a class. A set that is not there yet is left to wait."""
+    """Raises SpecError if a synthetic set belongs to other data, has no labels, or has fewer images
+    of a class c than `needed[c]`. The images of a set that does not exist yet are not checked."""
     dataset, labelled = set_dataset(known, name, field)
     if dataset != data.dataset:
         raise SpecError(
@@ -43,9 +44,9 @@ def check_set(data: RealData, known: Known, name: str, needed: Sequence[int], fi
         )
     if not labelled:
         raise SpecError(
-            f"Synthetic set: the images of {name} have no labels, its generator was trained"
-            " without classes; sample it with --labeller, or choose a set of a conditional"
-            " generator.",
+            f"Synthetic set: the images of {name} have no labels, because its generator was"
+            " trained without classes; sample it with --labeller, or choose a set of a"
+            " conditional generator.",
             field,
         )
     folder = known.folder(name)
@@ -59,10 +60,10 @@ def check_set(data: RealData, known: Known, name: str, needed: Sequence[int], fi
 
 
 def check_channels(name: str, images: np.ndarray, data: catalog.Info, field: str) -> None:
-    """Raises SpecError where images (N, H, W, C) have other colours than the data."""
+    """Raises SpecError if images (N, H, W, C) have another number of channels than the data set."""
     if images.shape[3] != data.channels:
         raise SpecError(
-            f"Synthetic set: {name} has {images.shape[3]} colour channels, {data.title} has"
+            f"Synthetic set: {name} has {images.shape[3]} colour channels, but {data.title} has"
             f" {data.channels}; choose a set of the same data.",
             field,
         )
@@ -76,23 +77,23 @@ def check_images(
     data: catalog.Info,
     field: str,
 ) -> None:
-    """Raises SpecError where images (N, H, W, C) with labels (N,) have other colours than the data,
-    a class that the data have not, or fewer images of a class than `needed`, one per class."""
+    """Raises SpecError if images (N, H, W, C) with labels (N,) have another number of channels than
+    the data set, have a class that it does not have, or are fewer than `needed[c]` in a class c."""
     words = f"Synthetic set: {name} has"
     check_channels(name, images, data, field)
     held, classes = np.bincount(labels, minlength=len(needed)), data.classes
     if len(held) > len(classes):
         raise SpecError(
-            f"{words} images of class {len(held) - 1}, {data.title} has the classes 0 to"
-            f" {len(classes) - 1}.",
+            f"{words} images of class {len(held) - 1}, but {data.title} has the classes 0 to"
+            f" {len(classes) - 1}; choose a set of the same data.",
             field,
         )
     lacking = [c for c, wanted in enumerate(needed) if held[c] < wanted]
     if lacking:
         c = lacking[0]
-        more = f" (so it is with {len(lacking)} classes)" if len(lacking) > 1 else ""
+        more = f" ({len(lacking)} classes have too few)" if len(lacking) > 1 else ""
         raise SpecError(
-            f"{words} {held[c]:,} images of class {c} ({classes[c]}), {needed[c]:,} are"
+            f"{words} {held[c]:,} images of class {c} ({classes[c]}), but {needed[c]:,} are"
             f" needed{more}; sample more, use fewer real images, or leave the largest arm out.",
             field,
         )

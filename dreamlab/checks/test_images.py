@@ -1,4 +1,4 @@
-"""Whether test images were trained on: by the real data itself, or by images made elsewhere."""
+"""Whether training or synthetic images contain test images."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from dreamlab.data import catalog, imageset
 from dreamlab.settings import ImportSpec, RealData, SpecError
 
 MOST_OVERLAP = 0.01
-"""Share of the test images that may also be training images, pixel for pixel: a real set has a few
-by chance."""
+"""Largest accepted share of test images with the same pixels as a training image. A few may occur
+by chance in real data."""
 
 
 def check_overlap(data: RealData) -> None:
-    """Raises SpecError where more than a few test images are training images, pixel for pixel."""
+    """Raises SpecError if more than this share of the test images are also training images."""
     loaded = catalog.load(data.dataset, data.data_dir)
     both, test = catalog.overlap(loaded), len(loaded.test_labels)
     if both > MOST_OVERLAP * test:
         raise SpecError(
             f"Data (--dataset): {both:,} of the {test:,} test images of {loaded.info.title} are"
-            " also training images, so no accuracy on them means anything; give a test part of its"
-            " own.",
+            " also training images, so the accuracy on them is meaningless; give a test split with"
+            " other images.",
             "dataset",
         )
 
 
 def check_copies(data: RealData, known: Known, name: str, field: str) -> None:
-    """Raises SpecError where images made elsewhere are copies of the test images."""
+    """Raises SpecError if imported synthetic images contain copies of test images."""
     folder = known.folder(name)
     if folder is None or not isinstance(known.spec(name), ImportSpec):
         return
@@ -39,8 +39,8 @@ def check_copies(data: RealData, known: Known, name: str, field: str) -> None:
         )
     if copied := _copied(folder, data.dataset, data.data_dir):
         raise SpecError(
-            f"Synthetic set: {copied:,} images of {folder.name} are copies of test images; a set"
-            " that holds the test cannot be measured by it, leave them out.",
+            f"Synthetic set: {copied:,} images of {folder.name} are copies of test images, so the"
+            " accuracy would be meaningless; leave them out.",
             field,
         )
 

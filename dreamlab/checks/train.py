@@ -12,8 +12,8 @@ from dreamlab.settings import TrainSpec
 
 
 def check_train(spec: TrainSpec, known: Known) -> None:
-    """Raises SpecError where the data have too few images, the network does not fit them, or the
-    run to start from does not fit the spec; DataError where the data cannot be read."""
+    """Raises SpecError if the data set has too few images, the network does not fit them, or the
+    run to start from does not fit; DataError if the data set cannot be read."""
     selected(spec)
     network = network_of(spec)
     check_network(network)

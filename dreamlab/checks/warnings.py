@@ -1,4 +1,5 @@
-"""What may be started but should be known first: one sentence, beside a form and on a terminal."""
+"""Warnings about settings that are allowed but have a known problem, in one sentence. Forms and the
+command line show them."""
 
 from __future__ import annotations
 
@@ -9,8 +10,8 @@ from dreamlab.settings import Spec, TrainSpec
 
 
 def warning(spec: Spec) -> str:
-    """What is wrong with a schedule that ends before the image is gone, and what mends it; empty
-    where nothing is."""
+    """The warning for a noise schedule whose last step still shows the image, with a remedy; empty
+    if there is no problem."""
     if not isinstance(spec, TrainSpec) or not schedules.off_distribution(
         alpha_bar := alpha_bar_of(spec)
     ):
@@ -18,19 +19,19 @@ def warning(spec: Spec) -> str:
     mend = "linear_scaled" if spec.schedule == "linear" else "another schedule"
     other = " with target v or x0" if spec.target == "eps" else ""
     return (
-        "Sampling would start off-distribution: from pure noise, while in training x_T still holds"
-        f" {percent(schedules.kept_share(alpha_bar))} of the image. Mend it with {mend}, or zero"
-        f" terminal SNR (under Noise){other}."
+        "Sampling starts from pure noise, but with this schedule x_T in training still contains"
+        f" {percent(schedules.kept_share(alpha_bar))} of the image. Use {mend}, or zero terminal"
+        f" SNR (under Noise){other}."
     )
 
 
 def alpha_bar_of(spec: Spec) -> np.ndarray:
-    """(T,) alpha_bar of a training's spec."""
+    """alpha_bar (T,) of the spec of a training."""
     assert isinstance(spec, TrainSpec)
     return schedules.alpha_bar(spec.schedule, spec.num_train_timesteps, spec.zero_terminal_snr)
 
 
 def percent(share: float) -> str:
-    """0.006 as '0.6 %'; two digits."""
+    """A share, 0 to 1, in percent with two digits: 0.006 is '0.6 %'."""
     value = 100 * float(share)
     return f"{value:.0f} %" if value >= 10 or value == 0 else f"{value:.2g} %"

@@ -1,1 +1,1 @@
-"""Networks of classifiers, without a training loop."""
+"""The networks of classifiers and their table. Training is in `dreamlab.tasks.classify`."""

@@ -1,5 +1,5 @@
-"""The encoder half of a diffusion U-Net as a classifier: ResNet blocks, attention, average, one
-linear layer (study S0)."""
+"""The encoder half of a diffusion U-Net as a classifier (study S0): residual blocks, attention,
+global average pooling and one linear layer."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ GROUPS, HEAD_WIDTH = 8, 32
 
 
 class ResNetBlock(nn.Module):
-    """Norm, SiLU and 3x3 convolution, twice, with a shortcut (He et al. 2016; Ho et al. 2020,
-    appendix B, without time)."""
+    """Residual block: norm, SiLU and 3x3 convolution, twice (He et al. 2016; Ho et al. 2020,
+    appendix B, without the timestep)."""
 
     def __init__(self, ins: int, outs: int):
         super().__init__()
@@ -22,13 +22,14 @@ class ResNetBlock(nn.Module):
         self.shortcut = nn.Conv2d(ins, outs, 1) if ins != outs else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, ins, H, W) to (N, outs, H, W)."""
         h = self.conv1(F.silu(self.norm1(x)))
         out: Tensor = self.shortcut(x) + self.conv2(F.silu(self.norm2(h)))
         return out
 
 
 class TokenAttention(nn.Module):
-    """Residual self-attention over the positions of a map (N, C, H, W), with heads of 32 channels
+    """Residual self-attention over the positions of (N, C, H, W), with heads of 32 channels
     (Vaswani et al. 2017)."""
 
     def __init__(self, width: int):
@@ -41,6 +42,7 @@ class TokenAttention(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to the same shape."""
         tokens = self.norm(x).flatten(2).transpose(1, 2)
         q, k, v = self.qkv(tokens).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
@@ -49,11 +51,11 @@ class TokenAttention(nn.Module):
 
 
 class UNetEncoder(Classifier):
-    """A first convolution, then levels of ResNet blocks. Each level halves the side; the last
-    `attended` levels have attention.
+    """A first convolution, then levels of residual blocks. Each level after the first halves the
+    side. The last `attended` levels end with attention.
 
-    Study S0 gives widths and kinds of layers. Two blocks per level and the place of the attention
-    are assumed, as in the usual U-Net code (Ho et al. 2020).
+    Study S0 states the widths and the kinds of layers. Two blocks per level and the place of the
+    attention are assumed, as in common U-Net code (Ho et al. 2020).
     """
 
     def __init__(
@@ -77,15 +79,17 @@ class UNetEncoder(Classifier):
         self.head = nn.Linear(width, classes)
 
     def features(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to (N, dimensions), averaged over positions."""
         return F.silu(self.norm(self.levels(self.stem(x)))).mean((2, 3))
 
 
 def unet_encoder(channels: int, size: int, classes: int) -> Classifier:
-    """That of study S0: 64-128-256-512 channels, two blocks per level, attention in the
-    last two."""
+    """The encoder of study S0: 64-128-256-512 channels, two blocks per level, attention in the last
+    two levels."""
     return UNetEncoder(channels, classes, (64, 128, 256, 512), blocks=2, attended=2)
 
 
 def unet_encoder_small(channels: int, size: int, classes: int) -> Classifier:
-    """Smaller, for a CPU: 16-32-64 channels, one block per level, attention in the last."""
+    """A smaller encoder for a CPU: 16-32-64 channels, one block per level, attention in the last
+    level."""
     return UNetEncoder(channels, classes, (16, 32, 64), blocks=1, attended=1)

@@ -1,4 +1,4 @@
-"""The base class of all classifiers: features and one linear layer."""
+"""The base class of all classifiers: a network that computes features, and one linear layer."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ from torch import Tensor, nn
 
 
 class Classifier(nn.Module):
-    """Images (N, C, H, W), float, normalised, to logits (N, classes). `features` gives (N,
-    dimensions)."""
+    """Normalised images (N, C, H, W) float to logits (N, classes). A subclass defines `features`
+    and sets `dimensions`, the number of features."""
 
     dimensions: int
     head: nn.Linear
 
     def features(self, x: Tensor) -> Tensor:
-        """The penultimate features (N, dimensions)."""
+        """The penultimate features (N, dimensions) of images (N, C, H, W)."""
         raise TypeError(
             f"{type(self).__name__} has no features of its own: a classifier defines them"
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """Logits (N, classes) of images (N, C, H, W)."""
         logits: Tensor = self.head(self.features(x))
         return logits

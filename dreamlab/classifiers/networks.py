@@ -1,4 +1,4 @@
-"""Makes a classifier by its name, and asks one for features and probabilities of many images."""
+"""Makes a classifier by its name, and computes features and probabilities of many images."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from dreamlab.data.imageset import ImageSource
 
 
 def build(name: str, channels: int, size: int, classes: int) -> Classifier:
-    """A network of the registry with random weights, for images of `size` pixels a side. Raises
-    UnknownClassifier."""
+    """A network of the registry with random weights, for square images of `size` pixels a side.
+    Raises UnknownClassifier."""
     known = find(name)
     module, _, function = known.network.partition(":")
     try:
@@ -43,10 +43,10 @@ def normalise(images: Tensor) -> Tensor:
 def outputs(
     network: Classifier, images: ImageSource, device: str, batch_size: int = 500
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Batches of (features (n, dimensions), probabilities (n, classes)) of uint8 NHWC images, in
-    order, on the CPU."""
+    """Yields batches of (features (n, dimensions), probabilities (n, classes)), float32 on the CPU,
+    for uint8 images (N, H, W, C), in order."""
     network.eval()
-    # memory is filled by the activations of large images and deep networks
+    # activations take memory in proportion to the number of pixels
     batch_size = max(1, min(batch_size, batch_size * 64**2 // (images.shape[1] * images.shape[2])))
     with torch.inference_mode():
         for start in range(0, images.shape[0], batch_size):

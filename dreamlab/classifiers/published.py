@@ -1,8 +1,8 @@
-"""Networks from the literature, as in torchvision, with a first layer that suits small images.
+"""Networks from the literature as in torchvision, with a first layer that suits small images.
 
-At 64 pixels and above they are torchvision's own except for the number of colour channels. Below,
+From 64 pixels they are those of torchvision except for the number of colour channels. Below that,
 the first layer reduces the image less. torchvision.models takes seconds to import, so it is
-imported where it is used.
+imported in the functions that use it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SMALL = 64
 
 
 class Published(Classifier):
-    """`body` maps images to features (N, dimensions); one linear layer makes logits of them."""
+    """A network `body` from images to features (N, dimensions), and one linear layer."""
 
     def __init__(self, body: nn.Module, dimensions: int, classes: int):
         super().__init__()
@@ -29,13 +29,14 @@ class Published(Classifier):
         self.head = nn.Linear(dimensions, classes)
 
     def features(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to (N, dimensions)."""
         features: Tensor = self.body(x)
         return features
 
 
 def resnet(build: Callable[..., nn.Module], channels: int, size: int, classes: int) -> Classifier:
-    """A ResNet (He et al. 2016). For small images the first layer is a 3x3 convolution of stride 1
-    without pooling, as in the CIFAR variants."""
+    """A ResNet (He et al. 2016). For small images the first layer is a 3x3 convolution with stride
+    1 and no pooling, as is usual for CIFAR."""
     body: Any = build(weights=None)
     dimensions = int(body.fc.in_features)
     if size < SMALL:
@@ -48,39 +49,39 @@ def resnet(build: Callable[..., nn.Module], channels: int, size: int, classes: i
 
 
 def resnet18(channels: int, size: int, classes: int) -> Classifier:
-    """11.7 M parameters at 1,000 classes."""
+    """ResNet-18: 11.7 M parameters at 1,000 classes."""
     from torchvision.models import resnet18 as build
 
     return resnet(build, channels, size, classes)
 
 
 def resnet50(channels: int, size: int, classes: int) -> Classifier:
-    """25.6 M parameters at 1,000 classes."""
+    """ResNet-50: 25.6 M parameters at 1,000 classes."""
     from torchvision.models import resnet50 as build
 
     return resnet(build, channels, size, classes)
 
 
 def resnet101(channels: int, size: int, classes: int) -> Classifier:
-    """44.5 M parameters at 1,000 classes."""
+    """ResNet-101: 44.5 M parameters at 1,000 classes."""
     from torchvision.models import resnet101 as build
 
     return resnet(build, channels, size, classes)
 
 
 def resnet152(channels: int, size: int, classes: int) -> Classifier:
-    """60.2 M parameters at 1,000 classes."""
+    """ResNet-152: 60.2 M parameters at 1,000 classes."""
     from torchvision.models import resnet152 as build
 
     return resnet(build, channels, size, classes)
 
 
 class VGG16(Classifier):
-    """VGG-16 (Simonyan & Zisserman 2015) with batch norm; without it, training from random weights
-    hardly works.
+    """VGG-16 (Simonyan & Zisserman 2015) with batch norm, because without it training from random
+    weights hardly works.
 
-    For small images, poolings that would leave less than 2x2 pixels are left out, and an average of
-    the last map replaces the two layers of 4096, as is usual for CIFAR-10.
+    For small images, pooling layers that would leave less than 2x2 pixels are left out, and global
+    average pooling replaces the two layers of 4096, as is usual for CIFAR-10.
     """
 
     def __init__(self, channels: int, size: int, classes: int):
@@ -100,7 +101,7 @@ class VGG16(Classifier):
             self.between: nn.Module = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
             self.dimensions = 512
             for module in self.convs:
-                if isinstance(module, nn.Conv2d):  # as torchvision's VGG does it
+                if isinstance(module, nn.Conv2d):  # the initialisation of torchvision's VGG
                     nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         else:
             whole = VGG(self.convs, num_classes=1)
@@ -109,15 +110,17 @@ class VGG16(Classifier):
         self.head = nn.Linear(self.dimensions, classes)
 
     def features(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to (N, dimensions)."""
         features: Tensor = self.between(self.convs(x))
         return features
 
 
 class ViT(Classifier):
-    """A vision transformer (Dosovitskiy et al. 2021) of 12 layers with patches of 16 pixels; 4 for
-    small images, 2 below 16 pixels.
+    """A vision transformer (Dosovitskiy et al. 2021) with 12 layers. Its patches have 16 pixels a
+    side; for images below 64 pixels 4, and below 16 pixels 2.
 
-    If the side is not a multiple of the patch, the edge is repeated at the right and at the bottom.
+    If the side of the image is not a multiple of the patch, the image is padded at the right and at
+    the bottom by repeating its edge.
     """
 
     def __init__(self, channels: int, size: int, classes: int, width: int, heads: int):
@@ -146,6 +149,7 @@ class ViT(Classifier):
         self.head = nn.Linear(width, classes)
 
     def features(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to (N, width)."""
         if self.missing:
             x = F.pad(x, (0, self.missing, 0, self.missing), mode="replicate")
         features: Tensor = self.body(x)
@@ -153,18 +157,18 @@ class ViT(Classifier):
 
 
 def vit_s(channels: int, size: int, classes: int) -> Classifier:
-    """Width 384, 6 heads: 22 M parameters at 224 pixels and 1,000 classes."""
+    """ViT-S: width 384, 6 heads, 22 M parameters at 224 pixels and 1,000 classes."""
     return ViT(channels, size, classes, 384, 6)
 
 
 def vit_b(channels: int, size: int, classes: int) -> Classifier:
-    """Width 768, 12 heads: 86 M parameters at 224 pixels and 1,000 classes."""
+    """ViT-B: width 768, 12 heads, 86 M parameters at 224 pixels and 1,000 classes."""
     return ViT(channels, size, classes, 768, 12)
 
 
 class SwinT(Published):
-    """Swin-T (Liu et al. 2021): patches of 4 and windows of 7; for small images patches of 2 and
-    windows of 4."""
+    """Swin-T (Liu et al. 2021) with patches of 4 and windows of 7; for small images, patches of 2
+    and windows of 4."""
 
     def __init__(self, channels: int, size: int, classes: int):
         from torchvision.models import SwinTransformer

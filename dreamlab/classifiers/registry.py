@@ -1,6 +1,7 @@
 """The registry of classifiers: title, cost of a training step, and where the network is.
 
-Pages and estimates read it, so nothing here imports torch. `networks.build` makes a network.
+It does not import torch, so that the dashboard and the estimates can use it. `networks.build` makes
+a network.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ class KnownClassifier:
 
     name: ClassifierName
     title: str
-    """Its name on a page."""
+    """Its name in the dashboard."""
     cost: float
-    """Time of a training step at 28x28, relative to small_cnn; measured by
+    """Time of a training step at 28x28 pixels, relative to small_cnn. Measured by
     `tests.bench.classifiers.costs`."""
     network: str
-    """"module:function" of (channels, size, classes) -> Classifier. Sizes are sides of square
-    images in pixels, from 8 upwards."""
+    """"module:function" of (channels, size, classes) -> Classifier, where `size` is the side of the
+    square images in pixels, at least 8."""
 
 
 CLASSIFIERS: dict[str, KnownClassifier] = {
@@ -54,11 +55,12 @@ CLASSIFIERS: dict[str, KnownClassifier] = {
         KnownClassifier("swin_t", "Swin-T", 112.0, "dreamlab.classifiers.published:SwinT"),
     )
 }
-"""Name -> classifier, in the order of the list of choices."""
+"""Name -> classifier, in the order in which choices list them."""
 
 
 class UnknownClassifier(ValueError):
-    """There is no classifier of this name, or it has no network. The message is one sentence."""
+    """There is no classifier of this name, or its network is missing. The message is one
+    sentence."""
 
 
 def find(name: str) -> KnownClassifier:

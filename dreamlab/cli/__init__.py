@@ -1,9 +1,9 @@
-"""The command line: a verb per kind of run, made from the spec fields, `runs` to look after what is
-there, and `ui`, the dashboard, which is also what opens without a verb.
+"""The command line: one verb per kind of run with an option per setting, `runs` to manage runs,
+`export`, `studies`, and `ui`, which opens the dashboard and is the default.
 
-Exit status 0: done; 1: failed or stopped; 2: refused, nothing started. With --json the last line on
-stdout is one JSON object with at least run, state, result and error; everything else goes to
-stderr.
+Exit status 0: done; 1: failed or stopped; 2: refused, nothing was started. With --json the last
+line on stdout is one JSON object with at least run, state, result and error. Everything else goes
+to stderr.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from dreamlab.service import NoEngine, Refused, Service
 from dreamlab.settings import KINDS
 
 ABOUT = ("-h", "--help", "--version")
-"""Options of the command itself; any other first option is one of `ui`."""
+"""Options of the command itself. If the first word is any other option, it belongs to `ui`."""
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Runs one command and returns its exit status."""
+    """Runs one command and returns the exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
     if not words or (words[0].startswith("-") and words[0] not in ABOUT):
         words = ["ui", *words]

@@ -1,7 +1,7 @@
-"""The word `demo` in the place of a run: the run of that kind that comes with the code.
+"""The word `demo` instead of a run id: the run of the demo that has the needed kind.
 
-A command that names it unpacks the demo into the runs folder. A dry run or a refused command looks
-at it in a temporary folder and leaves nothing behind.
+A command that names it unpacks the demo into the runs folder. A dry run or a refused command uses a
+temporary folder and leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from dreamlab.settings import Spec, command, settings_of
 
 NAME = "demo"
 STORY = ("mix",)
-"""The kind of run that `demo` means where any kind would do."""
+"""The kind of run that `demo` means in commands that accept any kind."""
 
 
 def named(cls: type[Spec], values: dict[str, Any]) -> dict[str, str]:
-    """The settings among `values` in which `demo` stands for a run, with its id in its place.
-    Raises Refused where the demo has no run of that kind."""
+    """Setting -> value, for all settings among `values` that contain `demo`. In the returned value
+    it is replaced by the id of a demo run. Raises Refused if the demo has no run of that kind."""
     found = {}
     for k in settings_of(cls):
         runs = [part.strip() for part in str(values.get(k.name, "")).split(",")]
@@ -36,7 +36,8 @@ def named(cls: type[Spec], values: dict[str, Any]) -> dict[str, str]:
 
 
 def as_given(spec: Spec, named: dict[str, str]) -> str:
-    """The command that makes this spec, with `demo` again in the settings that `named` holds."""
+    """The command line for this spec, with `demo` instead of the ids in the settings that `named`
+    contains."""
     line = command(spec)
     for k in settings_of(type(spec)):
         if k.name in named:
@@ -47,8 +48,8 @@ def as_given(spec: Spec, named: dict[str, str]) -> str:
 def allowed(
     call: Callable[[Service, argparse.Namespace], Answer], unpack: bool = False
 ) -> Callable[[Service, argparse.Namespace], Answer]:
-    """A verb about one run (`arguments.run`) that also takes `demo`, its mix. `unpack` where the
-    verb leaves something in the runs folder or names a path in it."""
+    """Lets a verb about one run (`arguments.run`) also accept `demo`, which means the mix of the
+    demo. `unpack` is for verbs that change the runs folder or print a path in it."""
 
     def with_demo(service: Service, arguments: argparse.Namespace) -> Answer:
         if arguments.run != NAME:
@@ -64,7 +65,8 @@ def allowed(
 
 @contextlib.contextmanager
 def looking(service: Service) -> Iterator[Service]:
-    """The folder as it would be with the demo. What is unpacked for that goes again."""
+    """A service for the runs folder with the demo in it. If the demo is not unpacked there, it uses
+    a temporary folder."""
     if demo.is_installed(service.store):
         yield service
         return
@@ -72,7 +74,7 @@ def looking(service: Service) -> Iterator[Service]:
         other = Service(folder)
         try:
             yield other
-        except Refused as refusal:  # a temporary folder is nothing to tell
+        except Refused as refusal:  # the message must not name the temporary folder
             said = str(refusal).replace(str(folder), str(service.store.folder))
             raise Refused(said, refusal.field) from None
         finally:

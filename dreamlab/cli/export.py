@@ -1,4 +1,4 @@
-"""`export`, which takes sets, mixes and tables out, and the list of the studies."""
+"""The verb `export`, and the list of studies."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from dreamlab.service import Service
 
 
 def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
-    """`export RUN --to TARGET` and `studies`."""
+    """Adds `export RUN --to TARGET` and `studies`."""
     text = (
-        "Take a synthetic set or a mix out as class folders, .zip or .npz, or the table of a mix or"
-        " a study as .csv, .tex or .parquet."
+        "Export a synthetic set or a mix as class folders, .zip or .npz, or the table of a mix or a"
+        " study as .csv, .tex or .parquet."
     )
     verb = verbs.add_parser(
         "export", parents=[common], help=text, description=text, allow_abbrev=False
     )
     verb.add_argument(
-        "run", metavar="RUN", help="id of a run, any part of it that fits one run, or demo"
+        "run", metavar="RUN", help="id of a run, a part of it that matches only one run, or demo"
     )
     verb.add_argument(
         "--to",
@@ -30,14 +30,14 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
         help="folder, or file that ends in .zip, .npz, .csv, .tex or .parquet",
     )
     verb.add_argument(
-        "--arm", default="", help="of a mix: the arm to take out (default: the arm of the verdict)"
+        "--arm", default="", help="for a mix: the arm to export (default: the arm of the verdict)"
     )
     verb.add_argument(
         "--seed",
         type=int,
         default=0,
         metavar="N",
-        help="the draw of the mix, as its classifier N saw it (default: 0)",
+        help="for a mix: the images that the classifier with seed N was trained on (default: 0)",
     )
     verb.set_defaults(call=demo.allowed(_export))
     text = "List the published studies: id, scales and question."

@@ -1,5 +1,5 @@
-"""What all verbs share: one option per spec field, exit statuses, and a parser that says what is
-wrong in one sentence."""
+"""What all verbs share: one option per setting, exit statuses, and a parser whose errors are one
+sentence."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from dreamlab.settings import NONE, Setting, exact
 
 DONE, FAILED, REFUSED = 0, 1, 2
 Answer = tuple[dict[str, Any], int]
-"""What a verb gives back: the JSON object and the exit status."""
+"""The result of a verb: the JSON object and the exit status."""
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse that refuses instead of exiting."""
+    """An argparse parser that raises Refused instead of exiting."""
 
     def error(self, message: str) -> NoReturn:
+        """Raises Refused with one sentence."""
         raise Refused(
-            f"{message[0].upper()}{message[1:]}. `{self.prog} --help` lists what there is."
+            f"{message[0].upper()}{message[1:]}. `{self.prog} --help` lists the possible words."
         )
 
 
 def add_option(verb: argparse._ArgumentGroup, setting: Setting) -> None:
-    """One option per spec field. Values stay text here: the spec validates them, in one place, with
-    one sentence."""
+    """Adds the option for a setting. Values stay text; the spec validates them."""
     notes = [
         setting.range,
         "required" if setting.required else f"default: {shown(setting.default)}",
@@ -64,5 +64,5 @@ def add_option(verb: argparse._ArgumentGroup, setting: Setting) -> None:
 
 
 def shown(default: Any) -> str:
-    """A value as a person reads it on a terminal."""
+    """A default value as help texts show it."""
     return exact(default) if default != "" else NONE

@@ -1,4 +1,5 @@
-"""`runs`: list, show, stop, resume, delete and restore what is there."""
+"""The verb `runs`: list, show, stop, resume, delete and restore runs, and request previews and
+checkpoints."""
 
 from __future__ import annotations
 
@@ -18,22 +19,22 @@ from dreamlab.store import Run
 
 
 def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
-    """`runs` with an action for everything that can be done to a run."""
+    """Adds `runs` with one action for everything that can be done with a run."""
     runs = verbs.add_parser(
-        "runs", help="List, show, stop, resume, delete and restore runs, and ask them for pictures."
+        "runs", help="List, show, stop, resume, delete and restore runs, and request previews."
     )
     actions = runs.add_subparsers(
         dest="action", required=True, metavar="ACTION", parser_class=Parser
     )
     table: dict[str, tuple[str, Callable[[Service, argparse.Namespace], Answer]]] = {
-        "list": ("every run, newest first", _list),
-        "show": ("one run: state, settings, lineage, result", _show),
-        "stop": ("finish the step, save and keep everything", _stop),
-        "preview": ("draw a preview grid with the next step", _ask),
-        "snapshot": ("keep the checkpoint of the next step", _ask),
-        "resume": ("go on from the last checkpoint", _resume),
-        "delete": ("move to the trash", _delete),
-        "restore": ("bring back from the trash", _restore),
+        "list": ("list all runs, newest first", _list),
+        "show": ("show one run: state, settings, related runs, result", _show),
+        "stop": ("finish the current step, save and stop", _stop),
+        "preview": ("make preview images after the next step", _ask),
+        "snapshot": ("keep a checkpoint after the next step", _ask),
+        "resume": ("continue from the last checkpoint", _resume),
+        "delete": ("move a run to the trash", _delete),
+        "restore": ("restore a run from the trash", _restore),
     }
     for name, (text, call) in table.items():
         action = actions.add_parser(
@@ -46,11 +47,13 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
             action.add_argument(
                 "--all",
                 action="store_true",
-                help="also the runs that were made for a mix or a sweep",
+                help="also list runs that were made for a mix, a sweep or a study",
             )
         else:
             action.add_argument(
-                "run", metavar="RUN", help="id of a run, any part of it that fits one run, or demo"
+                "run",
+                metavar="RUN",
+                help="id of a run, a part of it that matches only one run, or demo",
             )
             call = demo.allowed(call, unpack=name in ("show", "delete"))
         if name == "stop":
@@ -145,7 +148,7 @@ def _resume(service: Service, arguments: argparse.Namespace) -> Answer:
     service.start()
     while (
         service.get(run_id).path / "resume"
-    ).exists():  # until the engine has taken it, the old state still shows
+    ).exists():  # until the engine has read the request, the state is still the old one
         time.sleep(POLL)
     if arguments.detach:
         return answer_of(service, run_id), DONE

@@ -1,4 +1,4 @@
-"""A verb per kind of run: submit, say what it would cost, watch it until it ends."""
+"""One verb per kind of run: submits it, shows its estimated cost, and waits until it ends."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ POLL = 0.1
 
 
 def add_verb(verbs: Any, common: argparse.ArgumentParser, kind: str, cls: type[Spec]) -> None:
-    """The verb of a kind of run with an option per field."""
+    """Adds the verb of a kind of run, with one option per setting."""
     verb: Parser = verbs.add_parser(
         kind,
         parents=[common],
@@ -36,18 +36,18 @@ def add_verb(verbs: Any, common: argparse.ArgumentParser, kind: str, cls: type[S
     for setting in settings_of(cls):
         add_option(groups[setting.section], setting)
     group = verb.add_argument_group("this run")
-    group.add_argument("--name", default="", help="name shown on the pages")
+    group.add_argument("--name", default="", help="name of the run")
     group.add_argument(
         "--fresh",
         action="store_true",
-        help="compute anew even where the same spec has a finished run",
+        help="compute again, even if a finished run has the same settings",
     )
     group.add_argument(
-        "--dry-run", action="store_true", help="say what it would cost and start nothing"
+        "--dry-run", action="store_true", help="print the estimated cost and start nothing"
     )
     group.add_argument("--follow", action="store_true", help="print every event as it comes")
     group.add_argument(
-        "--detach", action="store_true", help="return at once; the engine goes on in the background"
+        "--detach", action="store_true", help="return at once; the run continues in the background"
     )
     verb.set_defaults(call=_submit, cls=cls)
 
@@ -56,7 +56,7 @@ def _submit(service: Service, arguments: argparse.Namespace) -> Answer:
     given = vars(arguments)
     values = {k.name: given[k.name] for k in settings_of(arguments.cls) if k.name in given}
     for name, value in values.items():
-        if isinstance(value, list):  # repeated options and comma-separated ones are the same
+        if isinstance(value, list):  # a repeated option is the same as a comma-separated list
             values[name] = ",".join(value)
     if of_demo := demo.named(arguments.cls, values):
         values |= of_demo
@@ -92,7 +92,7 @@ def _start(service: Service, spec: Spec, arguments: argparse.Namespace) -> Answe
         return {**answer_of(service, submitted.run), "error": str(error)}, FAILED
     if submitted.reused and service.row(submitted.run).state == "done":
         print(
-            f"The same settings have a finished run: {submitted.run} (--fresh computes anew).",
+            f"A finished run has the same settings: {submitted.run} (--fresh computes it again).",
             file=out,
         )
         return answer_of(service, submitted.run, reused=True), DONE
@@ -109,7 +109,7 @@ def _start(service: Service, spec: Spec, arguments: argparse.Namespace) -> Answe
 
 
 def _dry_run(service: Service, spec: Spec, shown: str, as_json: bool) -> dict[str, Any]:
-    """What a run would be and cost; nothing is left behind."""
+    """Prints and returns the settings and the estimated cost of a run. Nothing is left behind."""
     found = service.dry_run(spec)
     result = {"estimate": found, "command": shown, "spec": spec.model_dump(mode="json")}
     if not as_json:
@@ -130,6 +130,7 @@ def _amount(name: str, value: Any) -> str:
 
 
 def answer_of(service: Service, run_id: str, reused: bool = False) -> dict[str, Any]:
+    """The JSON object on a run."""
     row = service.row(run_id)
     run = service.find(run_id)
     return {
@@ -144,8 +145,8 @@ def answer_of(service: Service, run_id: str, reused: bool = False) -> dict[str, 
 
 
 def wait(service: Service, run_id: str, out: TextIO, follow: bool, reused: bool = False) -> Answer:
-    """Shows a run until it ends. Ctrl-C asks it to stop and keep; a second one leaves it to the
-    engine."""
+    """Shows a run until it ends. The first Ctrl-C stops the run and keeps what is done; a second
+    one returns and leaves the run to the engine."""
     show = _Follower(service, run_id, out) if follow else _Line(service, run_id)
     asked = False
     while True:
@@ -159,13 +160,13 @@ def wait(service: Service, run_id: str, out: TextIO, follow: bool, reused: bool 
         except KeyboardInterrupt:
             if asked:
                 print(
-                    f"\n{run_id} goes on; `{program()} runs stop {run_id}` stops it.",
+                    f"\n{run_id} continues; `{program()} runs stop {run_id}` stops it.",
                     file=sys.stderr,
                 )
                 return answer_of(service, run_id, reused), FAILED
             asked = True
             print(
-                "\nStopping and keeping what is done; Ctrl-C again leaves it running.",
+                "\nThe run stops and keeps what is done; press Ctrl-C again to leave it running.",
                 file=sys.stderr,
             )
             service.stop(run_id)
@@ -180,14 +181,14 @@ def wait(service: Service, run_id: str, out: TextIO, follow: bool, reused: bool 
 
 
 class _Line:
-    """One line on a terminal that is written again and again; silent elsewhere but for changes of
-    state."""
+    """A progress line that is overwritten on a terminal. If the output is not a terminal, only
+    changes of state are printed."""
 
     def __init__(self, service: Service, run_id: str):
         self._last, self._state, self._live = "", "", sys.stderr.isatty()
 
     def tick(self, row: RunRow) -> None:
-        """Writes what has changed."""
+        """Prints what has changed."""
         if self._live:
             left = f", {duration(row.eta_seconds)} left" if row.eta_seconds else ""
             text = (
@@ -203,12 +204,13 @@ class _Line:
         self._state = row.state
 
     def end(self) -> None:
+        """Ends the line."""
         if self._live:
             print(file=sys.stderr)
 
 
 class _Follower:
-    """Prints the events of a run, and of a group's children, as JSON lines."""
+    """Prints the events of a run, and of the children of an experiment, as JSON lines."""
 
     def __init__(self, service: Service, run_id: str, out: TextIO):
         run = service.get(run_id)
@@ -219,9 +221,11 @@ class _Follower:
         self._out = out
 
     def tick(self, row: RunRow) -> None:
+        """Prints new events."""
         for name, reader in self._readers.items():
             for event in reader.read():
                 print(json.dumps({"run": name, **event}), file=self._out, flush=True)
 
     def end(self) -> None:
+        """Prints the last events."""
         self.tick(None)  # type: ignore[arg-type]

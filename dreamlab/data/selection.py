@@ -1,5 +1,5 @@
-"""Which real images a run may use: stratified and seeded selections, as indices into the training
-split."""
+"""Which real images a run may use: selections as indices into the training split, made class by
+class and determined by a seed."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from dreamlab.settings import RealData, SpecError, make, settings_of
 
 
 class SplitError(ValueError):
-    """A selection that leaves a class with too few images. `field` is the setting that
-    causes it."""
+    """A selection would leave a class with too few images. `field` is the setting that causes
+    it."""
 
     def __init__(self, message: str, field: str):
         super().__init__(message)
@@ -24,40 +24,36 @@ class SplitError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Selected:
-    """Sorted indices into one training split: `pool`, the images that may be used for training, and
-    `validation`, those set aside."""
+    """Sorted indices into one training split: `pool` are the images that may be used for training,
+    `validation` those that are set aside."""
 
     pool: np.ndarray
     validation: np.ndarray
 
 
 def long_tail_counts(counts: list[int], share: float) -> list[int]:
-    """N_i * share^(i / (K - 1)) images of class i of K, rounded down (study S3, equation 1; Cui et
-    al. 2019).
-
-    `share` 0 or 1 leaves the counts as they are.
-    """
+    """Class i of K keeps N_i * share^(i / (K - 1)) images, rounded down (study S3, equation 1; Cui
+    et al. 2019). A `share` of 0 or 1 changes nothing."""
     if share in (0.0, 1.0) or len(counts) < 2:
         return list(counts)
-    # 1e-9: N_i * share^1 is a whole number that floating point may miss from below
+    # N_i * share^1 may be a whole number of which floating point yields slightly less, hence 1e-9
     return [int(n * share ** (i / (len(counts) - 1)) + 1e-9) for i, n in enumerate(counts)]
 
 
 def part_of(count: int, share: float) -> int:
-    """Images of a class that `share` keeps. The number left out is the number that an arm with this
-    share replaces."""
+    """Number of images of a class that remain with the setting `share`. As many are left out as an
+    arm with this share of real images replaces."""
     if share == 1.0 or count < 2:
         return count
     return count - min(max(round(count * (1 - share)), 1), count - 1)
 
 
 def select(labels: np.ndarray, data: RealData, classes: int) -> Selected:
-    """The images that a spec may use. Each class is permuted once: validation images come from its
-    end, the others from its beginning. So, with the same seed, a smaller selection is a subset of a
-    larger one.
+    """Selects the images that a spec may use. Each class is permuted once. Validation images are
+    taken from its end and the others from its beginning, so that with the same seed a smaller
+    selection is a subset of a larger one.
 
-    labels (N,) in 0..classes-1. Raises SplitError if a class has too few images or is left without
-    any.
+    `labels` (N,) are in 0..classes-1. Raises SplitError if a class has too few images.
     """
     order, available = [], []
     validation: list[np.ndarray] = []
@@ -94,7 +90,7 @@ def select(labels: np.ndarray, data: RealData, classes: int) -> Selected:
 
 
 def train_labels(data: RealData) -> np.ndarray:
-    """Labels of the training split. Raises SpecError if the data cannot be read."""
+    """Labels (N,) of the training split. Raises SpecError if the data set cannot be read."""
     try:
         return catalog.load(data.dataset, data.data_dir).train_labels
     except catalog.DataError as error:
@@ -102,7 +98,7 @@ def train_labels(data: RealData) -> np.ndarray:
 
 
 def classes_of(data: RealData) -> tuple[str, ...]:
-    """Names of the classes. Raises SpecError."""
+    """Names of the classes. Raises SpecError if the data set is not known."""
     try:
         return catalog.info(data.dataset).classes
     except catalog.DataError as error:
@@ -110,13 +106,13 @@ def classes_of(data: RealData) -> tuple[str, ...]:
 
 
 def selected(data: RealData) -> Selected:
-    """What may be trained on, and what is set aside, with the settings of a run. Raises SpecError
-    if a class has too few images."""
+    """The images that a run may be trained on, and those set aside. Raises SpecError if a class has
+    too few images."""
     return _selected(real_data(data))
 
 
 def real_data(data: RealData, **changes: Any) -> RealData:
-    """The settings of `data` that select real images, with `changes`."""
+    """The settings of `data` that select real images, with some of them changed."""
     return make(
         RealData, {**{name: getattr(data, name) for name in RealData.model_fields}, **changes}
     )
@@ -137,12 +133,12 @@ def _selected(data: RealData) -> Selected:
 
 
 def available(data: RealData) -> list[int]:
-    """Number of real images per class that a run may use. Raises SpecError."""
+    """Number of real images of each class that a run may use. Raises SpecError."""
     return list(_available(real_data(data)))
 
 
 @functools.lru_cache(maxsize=64)
 def _available(data: RealData) -> tuple[int, ...]:
-    # a form calls this for every arm at every key press
+    # forms call this for every arm at every key press
     found = np.bincount(train_labels(data)[_selected(data).pool], minlength=len(classes_of(data)))
     return tuple(int(n) for n in found)

@@ -1,4 +1,4 @@
-"""The split into a training and a test part of the sets that are packaged without one."""
+"""The split into training and test images for data sets that are packaged without one."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 def stratified_split(
     labels: np.ndarray, test_size: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Sorted (train, test) indices. Class shares in the test part follow the data, rounded by
-    largest remainder."""
+    """Sorted indices (train, test). The test split has the class shares of the data, rounded by the
+    largest-remainder method."""
     classes, counts = np.unique(labels, return_counts=True)
     exact = counts * (test_size / len(labels))
     take = np.floor(exact).astype(int)

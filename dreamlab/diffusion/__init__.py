@@ -1,2 +1,2 @@
-"""The diffusion model as plain maths and one network: no files, no devices chosen, no global
-state."""
+"""The diffusion model: pure functions of tensors and one network. It reads no files, chooses no
+device and has no global state."""

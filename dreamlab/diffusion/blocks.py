@@ -1,5 +1,5 @@
-"""The layers of the U-Net: norms, residual blocks of both wirings, self-attention. Feature maps are
-channels-last."""
+"""The layers of the U-Net: norms, the residual blocks of both layouts, self-attention. Feature maps
+are (N, C, H, W) in channels-last memory format."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from torch.nn import functional as F
 
 
 class ChannelNorm(nn.Module):
-    """LayerNorm over the channels of every position (N, C, H, W), free of copies in
-    channels-last."""
+    """LayerNorm over the channels of each position of (N, C, H, W). It makes no copy of a
+    channels-last tensor."""
 
     def __init__(self, channels: int, affine: bool = True):
         super().__init__()
@@ -19,38 +19,41 @@ class ChannelNorm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels)) if affine else None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        # autocast on CUDA answers in float32, which what follows would carry through memory
+        """(N, C, H, W) to the same shape and dtype."""
+        # under autocast on CUDA the result is float32, which would double the memory traffic
         h = F.layer_norm(x.permute(0, 2, 3, 1), (self.channels,), self.weight, self.bias).to(
             x.dtype
         )
         return h.permute(0, 3, 1, 2)
 
     def silu(self, x: torch.Tensor) -> torch.Tensor:
-        """SiLU of the normalised x."""
+        """SiLU of the normalised x, (N, C, H, W)."""
         return F.silu(self(x))
 
 
 class GroupNorm(nn.GroupNorm):
-    """GroupNorm with 32 groups, or the most below that divide the channels (Wu & He 2018)."""
+    """GroupNorm with 32 groups, or with the largest smaller number that divides the channels (Wu &
+    He 2018)."""
 
     PIECE = 2**18
-    """Numbers that are worked on at once when sampling on a CPU: a megabyte, which stays in a
-    core's cache."""
+    """Numbers that `silu` processes at once on a CPU: 1 MiB of float32, which fits in a core's
+    cache."""
 
     def __init__(self, channels: int):
         super().__init__(next(g for g in range(32, 0, -1) if channels % g == 0), channels, eps=1e-5)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        # on a CPU torch's 16-bit kernel for channels-last takes four times as long as the float32
-        # one with both casts
+        """(N, C, H, W) to the same shape and dtype."""
+        # on a CPU, torch's 16-bit channels-last kernel is four times slower than casting to
+        # float32 and back
         return super().forward(x.float()).to(x.dtype)
 
     def silu(self, x: torch.Tensor) -> torch.Tensor:
-        """SiLU of the normalised x, channels-last; without gradients on a CPU in about half the
-        time."""
+        """SiLU of the normalised x, (N, C, H, W). On a CPU without gradients it takes about half
+        the time of the two operations of torch."""
         if x.device.type != "cpu" or torch.is_grad_enabled():
             return F.silu(self(x))
-        with torch.autocast("cpu", enabled=False):  # sums of products below must not be rounded
+        with torch.autocast("cpu", enabled=False):  # the sums below need float32
             n, c, h, w = x.shape
             rows = x.permute(0, 2, 3, 1).reshape(n, h * w, c)
             out, images = torch.empty_like(rows), max(1, self.PIECE // (h * w * c))
@@ -61,8 +64,8 @@ class GroupNorm(nn.GroupNorm):
             return out.view(n, h, w, c).permute(0, 3, 1, 2)
 
     def _silu(self, x: torch.Tensor, out: torch.Tensor) -> None:
-        """x (N, positions, C) float32. Sums over positions are matrix products, several times as
-        fast as `sum`."""
+        """Writes SiLU of the normalised x (N, positions, C) float32 to `out`. Sums over positions
+        are computed as matrix products, which are several times faster than `sum`."""
         n, positions, c = x.shape
         each, y = x.new_full((n, 1, positions), self.num_groups / (positions * c)), x * x
         mean, square = (
@@ -77,10 +80,11 @@ class GroupNorm(nn.GroupNorm):
 
 
 def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-    """Scaled dot-product attention (Vaswani et al. 2017, equation 1) of (N, heads, tokens, d).
+    """Scaled dot-product attention (Vaswani et al. 2017, Eq. 1) of q, k and v, each (N, heads,
+    tokens, d).
 
-    Torch's fused kernel for a CPU loses to plain products where the matrix is small: twice at 64
-    tokens, and in 16 bits two to ten times up to 256.
+    On a CPU, plain matrix products are faster than torch's fused kernel for few tokens: two times
+    at 64 tokens in float32, and two to ten times up to 256 tokens in 16 bits.
     """
     tokens, d = q.shape[-2:]
     if q.device.type == "cpu" and tokens <= (64 if q.dtype == torch.float32 else 256):
@@ -89,7 +93,7 @@ def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
 
 
 class SelfAttention(nn.Module):
-    """Self-attention over all positions, added to its input (N, C, H, W); starts as the
+    """Self-attention over all positions of (N, C, H, W), added to its input. It starts as the
     identity."""
 
     def __init__(self, channels: int, heads: int, norm: nn.Module):
@@ -99,6 +103,7 @@ class SelfAttention(nn.Module):
         zero(self.out)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, C, H, W) to the same shape."""
         n, c, h, w = x.shape
         tokens = self.norm(x).permute(0, 2, 3, 1).reshape(n, h * w, c)
         q, k, v = (
@@ -110,8 +115,8 @@ class SelfAttention(nn.Module):
 
 
 class CompactBlock(nn.Module):
-    """Residual block: norm, conv, norm with scale and shift from the condition (Nichol & Dhariwal
-    2021), conv."""
+    """Residual block of the compact layout: norm, conv, norm with scale and shift from the
+    condition (Nichol & Dhariwal 2021), conv."""
 
     def __init__(
         self, channels: int, out: int, condition: int, dropout: float = 0.0, heads: int = 0
@@ -129,6 +134,7 @@ class CompactBlock(nn.Module):
         zero(self.conv_out)
 
     def forward(self, x: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
+        """x (N, channels, H, W) and condition (N, condition) to (N, out, H, W)."""
         h = self.conv_in(self.norm_in.silu(x))
         scale, shift = self.modulation(condition)[:, :, None, None].chunk(2, dim=1)
         h = F.silu(torch.addcmul(shift, self.norm_out(h), 1 + scale))
@@ -139,8 +145,8 @@ class CompactBlock(nn.Module):
 
 
 class DDPMBlock(nn.Module):
-    """Residual block of Ho et al. 2020: group norm, conv, the condition added, group norm, dropout,
-    conv."""
+    """Residual block of Ho et al. 2020: group norm, conv, sum with the projected condition, group
+    norm, dropout, conv."""
 
     def __init__(
         self, channels: int, out: int, condition: int, dropout: float = 0.0, heads: int = 0
@@ -155,6 +161,7 @@ class DDPMBlock(nn.Module):
         zero(self.conv_out)
 
     def forward(self, x: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
+        """x (N, channels, H, W) and condition (N, condition) to (N, out, H, W)."""
         h = self.conv_in(self.norm_in.silu(x))
         h = self.norm_out.silu(h + self.modulation(condition)[:, :, None, None])
         h = self.conv_out(F.dropout(h, self.dropout, self.training) if self.dropout else h)
@@ -164,19 +171,21 @@ class DDPMBlock(nn.Module):
 
 
 class Nearest(nn.Module):
-    """Twice the side by repetition, then a 3x3 convolution."""
+    """Nearest-neighbour upsampling by 2, then a 3x3 convolution."""
 
     def __init__(self, channels: int, out: int):
         super().__init__()
         self.conv = nn.Conv2d(channels, out, 3, padding=1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, channels, H, W) to (N, out, 2 H, 2 W)."""
         larger: torch.Tensor = self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
         return larger
 
 
 def zero(layer: nn.Conv2d | nn.Linear) -> None:
-    """Starts a layer at zero (Ho et al. 2020: the last layer of every residual branch)."""
+    """Sets the weights of a layer to zero, in place (Ho et al. 2020: the last layer of every
+    residual branch)."""
     nn.init.zeros_(layer.weight)
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)

@@ -1,4 +1,5 @@
-"""Averaged weights: what previews, samples and checkpoints are made from."""
+"""Exponential moving average (EMA) of the weights. Previews and samples use the averaged
+weights."""
 
 from __future__ import annotations
 
@@ -6,9 +7,9 @@ import torch
 
 
 def ema_decay(step: int, horizon: float) -> float:
-    """Decay of the average at update `step` (1, 2, ...) with a horizon that is a share of the steps
-    so far (the power profile of Karras et al. 2024, section 3.1): early previews are as fresh, in
-    proportion, as the final weights."""
+    """Decay of the average at update `step` (1, 2, ...). `horizon` is a share of the steps so far,
+    so that the average covers the same share of the training at every step (the power profile of
+    Karras et al. 2024, section 3.1)."""
     return 1 - 1 / (1 + horizon * step)
 
 

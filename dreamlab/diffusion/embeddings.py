@@ -1,4 +1,4 @@
-"""Time, noise level of the conditioning image and class as one vector."""
+"""The conditioning vector: timestep, noise level of a low-resolution image, and class."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ ACTIVATIONS: dict[ActivationName, Callable[[torch.Tensor], torch.Tensor]] = {
 
 
 def sinusoidal(t: torch.Tensor, dim: int, max_period: float = 10_000.0) -> torch.Tensor:
-    """Vaswani et al. 2017, section 3.5: (N,) to (N, dim), cosines then sines. `t` runs over
-    0..1000."""
+    """Sinusoidal embedding (Vaswani et al. 2017, section 3.5): t (N,) in 0..1000 to (N, dim)
+    float32, cosines first and then sines."""
     half = dim // 2
     frequency = torch.exp(
         torch.arange(half, device=t.device, dtype=torch.float32) * (-math.log(max_period) / half)
@@ -30,19 +30,19 @@ def sinusoidal(t: torch.Tensor, dim: int, max_period: float = 10_000.0) -> torch
 
 
 class Condition(nn.Module):
-    """(t (N,), labels (N,), low_t (N,) or None) to (N, 4 * base_width): the sum of an MLP of the
-    sinusoids of t, a learned vector per class and an MLP of the noise level of the low-resolution
-    image (Ho et al. 2022, section 4), then SiLU.
+    """The conditioning vector (N, 4 * base_width): SiLU of the sum of an MLP of the sinusoids of t,
+    a learned vector per class, and, for super-resolution, an MLP of the noise level of the
+    low-resolution image (Ho et al. 2022, section 4).
 
-    t is scaled to 0..1000 whatever T is. Index `classes` is the null class; without classes
-    `labels` is not looked at.
+    t is scaled to 0..1000 for every T. Label `classes` is the null class. A network without classes
+    ignores the labels.
     """
 
     def __init__(self, network: Network):
         super().__init__()
         dim = 4 * network.base_width
-        # the DDPM of Ho et al. 2020 widens base_width sinusoids; the compact network starts at full
-        # width
+        # Ho et al. 2020 have base_width sinusoids and widen them in the MLP; the compact layout has
+        # as many as the MLP is wide
         self.sinusoids = network.base_width if network.wiring == "ddpm" else dim
         self.scale, self.activation = (
             1000 / network.num_train_timesteps,
@@ -57,6 +57,8 @@ class Condition(nn.Module):
     def forward(
         self, t: torch.Tensor, labels: torch.Tensor, low_t: torch.Tensor | None = None
     ) -> torch.Tensor:
+        """t (N,) in 0..T-1, labels (N,) int64 and low_t (N,) or None to (N, 4 * base_width). Raises
+        ValueError if a super-resolution network gets no low_t."""
         h = self.time_out(self.activation(self.time_in(sinusoidal(t * self.scale, self.sinusoids))))
         if self.classes is not None:
             h = h + self.classes(labels)

@@ -1,7 +1,7 @@
-"""What a sampler knows of a model: a denoiser, made from a network, labels and guidance.
+"""Builds the denoiser that a sampler calls, from a network, labels and guidance.
 
-Guidance is written with the weight w of Ho & Salimans 2022, 0 = off. Imagen, diffusers and most
-code use the scale s = 1 + w, 1 = off.
+Guidance has the weight w of Ho & Salimans 2022, where 0 is off. Imagen, diffusers and most other
+code use the scale s = 1 + w, where 1 is off.
 """
 
 from __future__ import annotations
@@ -23,21 +23,22 @@ Network = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor | Non
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
-    """The predicted x0, like x_t, and where the network has learnt it the share f of log beta in
-    the log variance of the reverse step, also like x_t (Nichol & Dhariwal 2021, Eq. 15)."""
+    """The predicted x0 (N, C, H, W). If the network has learned the variance: also the fraction f
+    of log beta in the log variance of the reverse step, of the same shape (Nichol & Dhariwal 2021,
+    Eq. 15)."""
 
     x0: torch.Tensor
     variance_fraction: torch.Tensor | None = None
 
 
 Denoiser = Callable[[torch.Tensor, int], Prediction]
-"""(x_t, t) to a prediction: all that a sampler knows of a model."""
+"""(x_t, t) to a prediction. A sampler knows nothing else of the model."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Model:
-    """A network and what its output means. alpha_bar is (T,) float64; `null_class` means 'no
-    label'."""
+    """A network and the meaning of its output. `alpha_bar` is (T,) float64. `null_class` is the
+    label that means "no label"."""
 
     network: Network
     target: TargetName
@@ -48,8 +49,8 @@ class Model:
 
 @dataclasses.dataclass(frozen=True)
 class Low:
-    """What a super-resolution model is conditioned on: the upsampled low-resolution image with the
-    noise of level t on it, (N, C, H, W)."""
+    """The conditioning of a super-resolution model: the upsampled low-resolution image with noise
+    of level t, (N, C, H, W)."""
 
     image: torch.Tensor
     t: int
@@ -57,8 +58,8 @@ class Low:
 
 @dataclasses.dataclass(frozen=True)
 class Guidance:
-    """Weight w, the interval of t / T in which it acts (Kynkaanniemi et al. 2024), and how the
-    predicted x0 is kept within range: static, dynamic (with its percentile, 0..1) or none."""
+    """Guidance weight w; the interval of t / T in which it applies (Kynkaanniemi et al. 2024); how
+    the predicted x0 is clipped, and the percentile of dynamic clipping, 0 to 1."""
 
     weight: float = 0.0
     t_min: float = 0.0
@@ -67,21 +68,24 @@ class Guidance:
     percentile: float = 0.995
 
     def acts(self, t: int, num_train_timesteps: int) -> bool:
-        """Whether step t is guided, and so costs a second pass."""
+        """Whether guidance applies at step t, which then needs two network evaluations."""
         return self.weight != 0 and within(t, num_train_timesteps, self.t_min, self.t_max)
 
 
 def combine(cond: torch.Tensor, uncond: torch.Tensor, guidance_weight: float) -> torch.Tensor:
-    """(1 + w) cond - w uncond (Ho & Salimans 2022, Eq. 6): an extrapolation. For x0 and v it says
-    the same as for eps: at one x_t each is an affine function of eps, and the weights add up to 1.
+    """(1 + w) cond - w uncond (Ho & Salimans 2022, Eq. 6).
+
+    Combining x0 or v gives the same as combining eps: at a given x_t each is an affine function of
+    eps, and the weights add up to 1.
     """
     return torch.lerp(uncond, cond, 1 + guidance_weight)
 
 
 def clipped(x0: torch.Tensor, clip: ClipName, percentile: float = 0.995) -> torch.Tensor:
-    """`static`: cut at -1 and 1, where pixels live. `dynamic`: cut at s and divided by it, s the
-    percentile of the absolute pixels of the image, at least 1 (Saharia et al. 2022, section 2.3).
-    `none`: as it is."""
+    """The predicted x0 (N, C, H, W), kept within range. `static`: clipped to [-1, 1]. `dynamic`:
+    clipped to [-s, s] and divided by s, where s is the percentile of the absolute pixel values of
+    the image, at least 1 (Saharia et al. 2022, section 2.3). `none`: unchanged. Raises ValueError
+    for another name."""
     if clip == "none":
         return x0
     if clip == "static":
@@ -101,17 +105,17 @@ def denoiser(
     guide: Model | None = None,
     low: Low | None = None,
 ) -> Denoiser:
-    """A denoiser for these labels (N,) int64.
+    """A denoiser for the labels (N,) int64.
 
-    Where guidance acts, the model without the label is asked in the same pass, as a doubled batch;
-    with a `guide` that model is asked with the same labels instead: x0 = (1 + w) x0_main - w
-    x0_guide (autoguidance, Karras et al. 2024, Eq. 2). Elsewhere there is one pass of the batch as
-    it is.
+    If guidance applies at a step, the model is evaluated with and without the label in one batch of
+    2 N. With a `guide`, the guide is evaluated with the same labels instead: x0 = (1 + w) x0_main -
+    w x0_guide (autoguidance, Karras et al. 2024, Eq. 2). At other steps the model is evaluated
+    once, on N images.
     """
     both = torch.cat([labels, torch.full_like(labels, model.null_class)])
 
     def denoise(x_t: torch.Tensor, t: int) -> Prediction:
-        """x0 of x_t (N, C, H, W) at step t, guided where guidance acts."""
+        """Predicts x0 from x_t (N, C, H, W) at step t, with guidance if it applies there."""
         acts = guidance.acts(t, len(model.alpha_bar))
         if acts and guide is None:
             found = _ask(model, torch.cat([x_t, x_t]), t, both, low)
@@ -131,7 +135,7 @@ def denoiser(
 def _ask(
     model: Model, x_t: torch.Tensor, t: int, labels: torch.Tensor, low: Low | None
 ) -> Prediction:
-    """One forward pass, read as a prediction; nothing is clipped."""
+    """Evaluates the network once and converts its output to a prediction, without clipping."""
     n, channels = len(x_t), x_t.shape[1]
     steps = torch.full((n,), t, device=x_t.device)
     if low is None:

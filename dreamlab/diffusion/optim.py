@@ -1,8 +1,9 @@
-"""Optimisers on one flat buffer: a handful of operations a step, whatever the number of parameters.
+"""Optimisers that work on one flat buffer of all weights and one of all gradients, so that a step
+takes few operations for any number of parameters.
 
-The gradients live in one buffer too. AdamW, Adam, SGD and Adafactor are torch's. Muon is our own:
-matrices of one shape lie side by side and are orthogonalised as one batch, in the precision of the
-weights, where torch.optim.Muon takes them one by one in bfloat16. docs/bench.md has the figures.
+AdamW, Adam, SGD and Adafactor are those of torch. Muon is implemented here: matrices of equal shape
+are adjacent and are orthogonalised as one batch, in the precision of the weights. torch.optim.Muon
+processes them one by one in bfloat16. docs/bench.md has timings.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ from dreamlab.settings.names import OptimizerName
 
 BETAS, EPS, MUON_MOMENTUM, MUON_STEPS, SGD_MOMENTUM = (0.9, 0.99), 1e-8, 0.95, 3, 0.9
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+"""Coefficients of the quintic polynomial of Muon's Newton-Schulz iteration."""
 
 
 def orthogonalise(g: torch.Tensor, steps: int = MUON_STEPS) -> torch.Tensor:
-    """Newton-Schulz iteration of Muon (Jordan et al. 2024): (n, rows, columns) matrices with their
-    singular values pushed towards 1, a batch at once."""
+    """Newton-Schulz iteration of Muon (Jordan et al. 2024): moves the singular values of matrices
+    (n, rows, columns) towards 1. Returns the same shape."""
     a, b, c = COEFFICIENTS
     tall = g.shape[-2] > g.shape[-1]
     x = g.mT if tall else g
@@ -36,18 +38,19 @@ def orthogonalise(g: torch.Tensor, steps: int = MUON_STEPS) -> torch.Tensor:
 
 
 def is_matrix(name: str, p: nn.Parameter) -> bool:
-    """Whether Muon takes it: hidden layers only; the first and last layer and the class table stay
-    with AdamW."""
+    """Whether Muon trains this parameter: the matrices and convolutions of hidden layers. AdamW
+    trains the first and last layer, the class embedding, and vectors."""
     return p.ndim >= 2 and not name.startswith(("stem.", "head.", "condition.classes."))
 
 
 Shape = tuple[int, int]
-"""Rows and columns of a parameter as a matrix, (out, all the rest); (0, numbers) of a vector."""
+"""Rows and columns of a parameter seen as a matrix: (out, product of the other sizes); (0, size)
+for a vector."""
 
 
 class Rule(Protocol):
-    """How parameters, a stretch of the flat buffer, follow their gradient. `state` is all that a
-    resumed run needs."""
+    """An update rule for adjacent parameters of the flat buffer. `weights` and `grad` are (P,)
+    float32 and are shared with the network. `state` holds all tensors that are needed to resume."""
 
     state: dict[str, torch.Tensor]
 
@@ -56,14 +59,14 @@ class Rule(Protocol):
     ): ...
 
     def step(self, step: int, learning_rate: float) -> None:
-        """Update number `step` (1, 2, ...) of `weights`."""
+        """Updates `weights` in place. `step` is 1 for the first update."""
 
 
 class AdamW:
-    """torch's fused AdamW (Loshchilov & Hutter 2019, Algorithm 2); betas 0.9 and 0.99.
+    """torch's fused AdamW (Loshchilov & Hutter 2019, Algorithm 2) with betas 0.9 and 0.99.
 
-    Its functional form, because an object of `torch.optim` imports torch's compiler when it is
-    made: seconds in a fresh process.
+    It calls the functional form. Creating an object of `torch.optim` imports torch's compiler,
+    which takes seconds in a new process.
     """
 
     decoupled = True
@@ -75,7 +78,8 @@ class AdamW:
         self.state = {"first": torch.zeros_like(weights), "second": torch.zeros_like(weights)}
 
     def step(self, step: int, learning_rate: float) -> None:
-        taken = torch.full((), step - 1.0, device=self.weights.device)  # torch adds this one
+        """Updates `weights` in place. `step` is 1 for the first update."""
+        taken = torch.full((), step - 1.0, device=self.weights.device)  # torch adds 1
         adam(
             [self.weights],
             [self.grad],
@@ -96,14 +100,15 @@ class AdamW:
 
 
 class Adam(AdamW):
-    """torch's fused Adam (Kingma & Ba 2015); weight decay is L2, part of the gradient."""
+    """torch's fused Adam (Kingma & Ba 2015) with betas 0.9 and 0.99. Weight decay is added to the
+    gradient (L2)."""
 
     decoupled = False
 
 
 class SGD:
-    """torch's SGD with momentum 0.9, not damped (Sutskever et al. 2013); weight decay is L2, part
-    of the gradient."""
+    """torch's SGD with momentum 0.9 and no dampening (Sutskever et al. 2013). Weight decay is added
+    to the gradient (L2)."""
 
     def __init__(
         self, weights: torch.Tensor, grad: torch.Tensor, shapes: list[Shape], weight_decay: float
@@ -112,6 +117,7 @@ class SGD:
         self.state = {"momentum": torch.zeros_like(weights)}
 
     def step(self, step: int, learning_rate: float) -> None:
+        """Updates `weights` in place."""
         sgd(
             [self.weights],
             [self.grad],
@@ -127,8 +133,8 @@ class SGD:
 
 
 class Muon:
-    """Jordan et al. 2024: Nesterov momentum 0.95, then orthogonalised matrix by matrix; takes
-    matrices alone. Neighbours of one shape are one batch."""
+    """Muon (Jordan et al. 2024): Nesterov momentum 0.95, then each matrix is orthogonalised. It is
+    only for matrices. Those of equal shape must be adjacent and form one batch."""
 
     def __init__(
         self, weights: torch.Tensor, grad: torch.Tensor, shapes: list[Shape], weight_decay: float
@@ -146,6 +152,7 @@ class Muon:
             start += size
 
     def step(self, step: int, learning_rate: float) -> None:
+        """Updates `weights` in place."""
         momentum = self.state["momentum"].lerp_(self.grad, 1 - MUON_MOMENTUM)
         update = torch.lerp(self.grad, momentum, MUON_MOMENTUM)
         if self.weight_decay:
@@ -157,8 +164,8 @@ class Muon:
 
 
 class Adafactor:
-    """torch.optim.Adafactor (Shazeer & Stern 2018), convolutions as matrices (out, in x height x
-    width)."""
+    """torch.optim.Adafactor (Shazeer & Stern 2018). A convolution is seen as a matrix (out, in x
+    height x width)."""
 
     def __init__(
         self, weights: torch.Tensor, grad: torch.Tensor, shapes: list[Shape], weight_decay: float
@@ -192,6 +199,7 @@ class Adafactor:
             self.state |= {f"{i}.{name}": value for name, value in own.items()}
 
     def step(self, step: int, learning_rate: float) -> None:
+        """Updates `weights` in place."""
         self._optimizer.param_groups[0]["lr"] = learning_rate
         self._optimizer.step()  # type: ignore[no-untyped-call]
 
@@ -203,14 +211,17 @@ OPTIMIZERS: dict[OptimizerName, type[Rule]] = {
     "adafactor": Adafactor,
     "sgd": SGD,
 }
-"""Optimiser by name; beside Muon, which takes matrices alone, AdamW takes the rest."""
+"""Optimiser -> its update rule. With `muon`, the parameters that are not matrices of hidden layers
+are trained with AdamW."""
 
 
 class FlatOptimizer:
-    """Owns the parameters of a network that require gradients: they become views into `weights`
-    (float32, P numbers), their gradients into `grad`. `extra` numbers of a step lie behind the
-    gradient in `buffer`, so that several processes add up both at once. ValueError where nothing
-    requires gradients."""
+    """Optimises all parameters of a network that require gradients.
+
+    It replaces them by views into one buffer `weights` (P,) float32, and their gradients by views
+    into `grad` (P,). `buffer` holds `grad` followed by `extra` more numbers, so that data-parallel
+    processes can sum both in one call. Raises ValueError if no parameter requires gradients.
+    """
 
     def __init__(
         self,
@@ -256,7 +267,8 @@ class FlatOptimizer:
 
     @property
     def state(self) -> dict[str, torch.Tensor]:
-        """The optimiser's own numbers by name, to be saved, and copied into on resume."""
+        """Name -> state tensor of the optimiser. They are saved in checkpoints; to resume, copy the
+        saved values into them."""
         return {
             f"{kind}.{name}": value
             for kind, rule in self._rules.items()
@@ -264,8 +276,8 @@ class FlatOptimizer:
         }
 
     def views(self, flat: torch.Tensor) -> list[torch.Tensor]:
-        """A flat buffer like `weights` cut into tensors shaped like the parameters, in this class's
-        order."""
+        """Cuts a flat buffer of the size of `weights` into tensors shaped like the parameters, in
+        the order of `parameters`."""
         return list(_views(flat, self._ordered))
 
     def parameters(self) -> list[nn.Parameter]:
@@ -274,8 +286,8 @@ class FlatOptimizer:
 
     @torch.no_grad()
     def clip(self, limit: float) -> torch.Tensor:
-        """Scales the gradient to a norm of at most `limit` (0: only measures); returns the norm
-        before, a scalar."""
+        """Scales the gradient in place so that its norm is at most `limit`; 0 does not scale.
+        Returns the norm before scaling, a scalar tensor."""
         norm: torch.Tensor = self.grad.norm()
         if limit:
             self.grad.mul_((limit / (norm + 1e-6)).clamp(max=1.0))
@@ -283,13 +295,13 @@ class FlatOptimizer:
 
     @torch.no_grad()
     def step(self, step: int, learning_rate: float, muon_learning_rate: float) -> None:
-        """Update number `step` (1, 2, ...); Muon's matrices have a learning rate of their own. The
-        gradient stays as it is: see `zero`."""
+        """Makes one update; `step` is 1 for the first. Matrices that Muon trains have their own
+        learning rate. The gradient is not reset; call `zero` for that."""
         for kind, rule in self._rules.items():
             rule.step(step, muon_learning_rate if kind == "muon" else learning_rate)
 
     def zero(self) -> None:
-        """Gradient and extra numbers to zero."""
+        """Sets the gradient and the extra numbers to zero."""
         self.buffer.zero_()
 
 
@@ -301,7 +313,7 @@ def _views(flat: torch.Tensor, parameters: list[nn.Parameter]) -> Iterator[torch
     start = 0
     for p in parameters:
         part = flat[start : start + p.numel()]
-        if p.ndim == 4:  # channels-last, as convolutions want their weights
+        if p.ndim == 4:  # convolutions are fastest with channels-last weights
             o, i, h, w = p.shape
             yield part.view(o, h, w, i).permute(0, 3, 1, 2)
         else:
@@ -310,9 +322,9 @@ def _views(flat: torch.Tensor, parameters: list[nn.Parameter]) -> Iterator[torch
 
 
 class LossScale:
-    """Dynamic loss scaling for fp16 (Micikevicius et al. 2018, section 3.2): the loss is multiplied
-    by `value` so that small gradients survive; a gradient that overflows halves it, GROW_AFTER good
-    steps in a row double it."""
+    """Dynamic loss scaling for fp16 (Micikevicius et al. 2018, section 3.2). The loss is multiplied
+    by `value`, so that small gradients do not underflow. An overflow of the gradient halves
+    `value`; GROW_AFTER steps in a row without one double it."""
 
     FIRST, LARGEST, GROW_AFTER = 2.0**16, 2.0**24, 2000
 
@@ -321,8 +333,8 @@ class LossScale:
 
     @torch.no_grad()
     def unscale(self, grad: torch.Tensor) -> bool:
-        """Divides the gradient by the scale, in place, and adapts the scale; False where this step
-        must be left out."""
+        """Divides the gradient by the scale, in place, and adapts the scale. Returns False if the
+        gradient has overflowed and the step must be skipped."""
         grad.mul_(1 / self.value)
         finite = bool(torch.isfinite(grad).all())
         self.good = self.good + 1 if finite else 0
@@ -334,8 +346,8 @@ class LossScale:
 
 
 def learning_rate_factor(progress: float, warmup: float = 0.05, schedule: str = "cosine") -> float:
-    """Linear warm-up over a share of the run, then constant, or a cosine to almost 0; `progress` is
-    the share of the run that is done, 0..1."""
+    """Factor of the peak learning rate when the share `progress` (0 to 1) of the training is done:
+    linear warm-up over the share `warmup`, then constant, or a cosine to 0.005."""
     if progress < warmup:
         return max(progress, 1e-3) / warmup
     if schedule == "constant":

@@ -1,8 +1,7 @@
-"""The forward process, what a network may predict, and the posterior: functions of tensors, arrays
-or numbers.
+"""The forward process, the targets and the posterior, as functions of tensors, arrays or numbers.
 
-`alpha_bar_t` is a scalar or broadcasts against the images, in [0, 1]: 0 is pure noise, 1 the clean
-image; x0 lies in [-1, 1].
+`alpha_bar_t` is in [0, 1], where 0 is pure noise and 1 the clean image. It is a number, or
+broadcasts against the images. x0 is in [-1, 1].
 """
 
 from __future__ import annotations
@@ -26,12 +25,12 @@ def diffuse(x0: Numbers, eps: Numbers, alpha_bar_t: Numbers) -> Numbers:
 
 
 def x0_from_eps(x_t: Numbers, eps: Numbers, alpha_bar_t: Numbers) -> Numbers:
-    """Ho et al. 2020, Eq. 15; alpha_bar above 0."""
+    """x0 from x_t and eps (Ho et al. 2020, Eq. 15). Needs alpha_bar_t above 0."""
     return (x_t - (1 - alpha_bar_t) ** 0.5 * eps) / alpha_bar_t**0.5
 
 
 def eps_from_x0(x_t: Numbers, x0: Numbers, alpha_bar_t: Numbers) -> Numbers:
-    """The noise that takes x0 to x_t: Eq. 4 of Ho et al. 2020 solved for eps; alpha_bar below 1."""
+    """eps from x_t and x0 (Ho et al. 2020, Eq. 4 solved for eps). Needs alpha_bar_t below 1."""
     return (x_t - alpha_bar_t**0.5 * x0) / (1 - alpha_bar_t) ** 0.5
 
 
@@ -41,17 +40,18 @@ def velocity(x0: Numbers, eps: Numbers, alpha_bar_t: Numbers) -> Numbers:
 
 
 def x0_from_v(x_t: Numbers, v: Numbers, alpha_bar_t: Numbers) -> Numbers:
-    """Salimans & Ho 2022, appendix D."""
+    """x0 from x_t and v (Salimans & Ho 2022, appendix D)."""
     return alpha_bar_t**0.5 * x_t - (1 - alpha_bar_t) ** 0.5 * v
 
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    """What a network may predict: `of` (x0, eps, alpha_bar_t) is what it should say, `x0` (x_t,
-    output, alpha_bar_t) the clean image that its output stands for."""
+    """A quantity that a network may predict."""
 
     of: Callable[[Any, Any, Any], Any]
+    """(x0, eps, alpha_bar_t) -> the correct output."""
     x0: Callable[[Any, Any, Any], Any]
+    """(x_t, output, alpha_bar_t) -> the x0 that corresponds to an output."""
 
 
 TARGETS: dict[TargetName, Target] = {
@@ -59,16 +59,18 @@ TARGETS: dict[TargetName, Target] = {
     "eps": Target(lambda x0, eps, alpha_bar_t: eps, x0_from_eps),
     "v": Target(velocity, x0_from_v),
 }
+"""Target -> its definition."""
 
 
 def x0_from(target: TargetName, output: Numbers, x_t: Numbers, alpha_bar_t: Numbers) -> Numbers:
-    """The clean image that a network's output of this target (x0, eps or v) stands for."""
+    """The x0 that corresponds to the output of a network with this target. Raises KeyError for an
+    unknown target."""
     return TARGETS[target].x0(x_t, output, alpha_bar_t)
 
 
 @dataclasses.dataclass(frozen=True)
 class Gaussian:
-    """Mean (like the images) and variance (scalar) of an isotropic normal."""
+    """An isotropic normal distribution: mean of the shape of the images, and one variance."""
 
     mean: torch.Tensor
     variance: float
@@ -77,8 +79,8 @@ class Gaussian:
 def posterior(
     x_t: torch.Tensor, x0: torch.Tensor, alpha_bar_t: float, alpha_bar_prev: float
 ) -> Gaussian:
-    """q(x_prev | x_t, x0) between any two noise levels (Ho et al. 2020, Eqs. 6 and 7, with alpha =
-    their ratio)."""
+    """q(x_prev | x_t, x0) for any two noise levels (Ho et al. 2020, Eqs. 6 and 7, where alpha is
+    the ratio of the two alpha_bar). Needs alpha_bar_t below alpha_bar_prev."""
     alpha = alpha_bar_t / alpha_bar_prev
     beta = 1 - alpha
     mean = (alpha_bar_prev**0.5 * beta * x0 + alpha**0.5 * (1 - alpha_bar_prev) * x_t) / (
@@ -88,12 +90,12 @@ def posterior(
 
 
 def noise_level(share: float, num_train_timesteps: int) -> int:
-    """The step t, 0..T-1, that is this share of T."""
+    """The timestep in 0..T-1 at the share `share` of T."""
     return min(round(share * num_train_timesteps), num_train_timesteps - 1)
 
 
 def upsample(low: torch.Tensor, size: int) -> torch.Tensor:
-    """(N, C, low, low) to (N, C, size, size), bilinear: what a super-resolution model starts from,
-    still without the noise of its conditioning augmentation (Ho et al. 2022, cascaded diffusion
+    """Bilinear upsampling of (N, C, low, low) to (N, C, size, size). A super-resolution model gets
+    the result with added noise (conditioning augmentation; Ho et al. 2022, cascaded diffusion
     models, section 4.2)."""
     return F.interpolate(low, size=(size, size), mode="bilinear", align_corners=False)

@@ -1,7 +1,7 @@
-"""Samplers as plain generators: from noise to images, one record a step.
+"""Samplers as Python generators: they start from noise and yield one `Step` per sampling step.
 
-All of them take alpha_bar with or without its last value 0 (zero terminal SNR): x_T is pure noise
-either way.
+They accept alpha_bar with and without a last value of 0 (zero terminal SNR). x_T is pure noise in
+both cases.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from dreamlab.settings.names import SamplerName
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """After step `index` of `total`, which started at noise step t: x_t as it is now, and the x0
-    predicted. Index 0 is the noise itself, before any step. `stage` counts the models of a cascade
-    from 0."""
+    """The state after step `index` of `total`. The step started at timestep t. `x` is the current
+    x_t and `x0` the predicted x0, both (N, C, H, W). Index 0 is the initial noise. `stage` is the
+    number of the model in a cascade, from 0."""
 
     index: int
     total: int
@@ -37,8 +37,8 @@ class Step:
 
 @dataclasses.dataclass(frozen=True)
 class Reverse:
-    """The chance in a step: `eta` of DDIM; `variance` of DDPM (posterior, beta, interpolated,
-    learned) and the coefficient v of log beta where it is interpolated."""
+    """Randomness of the reverse process: `eta` of DDIM, 0 to 1; `variance` of DDPM (posterior,
+    beta, interpolated or learned); the coefficient v of log beta if it is interpolated."""
 
     eta: float = 0.0
     variance: str = "posterior"
@@ -46,12 +46,13 @@ class Reverse:
 
 
 PLAIN = Reverse()
+"""Deterministic DDIM; posterior variance for DDPM."""
 
 
 class NoiseStream:
-    """Unit noise for a batch, image by image: image k is drawn from (seed, class, index) of k
-    alone, and the stage of a cascade, on the host, so that it depends neither on the batch nor on
-    the device."""
+    """Unit Gaussian noise for a batch, with one random stream per image. The stream of an image is
+    seeded with (seed, class, index) of this image and the stage of a cascade. The numbers are drawn
+    on the CPU, so that an image depends neither on its batch nor on the device."""
 
     def __init__(
         self,
@@ -70,8 +71,7 @@ class NoiseStream:
         self.shape, self.pinned = shape, pinned
 
     def __call__(self) -> torch.Tensor:
-        """The next (N, *shape) float32 on the CPU, in page-locked memory where that was asked
-        for."""
+        """The next noise, (N, *shape) float32 on the CPU; in page-locked memory if `pinned`."""
         out = torch.empty((len(self._streams), *self.shape), pin_memory=self.pinned)
         for row, stream in zip(out.numpy(), self._streams, strict=True):
             stream.standard_normal(out=row, dtype=np.float32)
@@ -81,12 +81,13 @@ class NoiseStream:
 Sampler = Callable[
     [Denoiser, torch.Tensor, np.ndarray, int, Callable[[], torch.Tensor], Reverse], Iterator[Step]
 ]
-"""(denoise, x_T, alpha_bar (T,) float64, num_steps, noise, reverse) to one Step per step, the last
-with x = x0."""
+"""(denoise, x_T, alpha_bar (T,) float64, num_steps, noise, reverse) to one Step per sampling step.
+In the last one, x is x0. `noise` returns unit noise of the shape of x_T."""
 
 
 def _levels(alpha_bar: np.ndarray, ts: np.ndarray) -> list[tuple[int, float, float]]:
-    """(t, alpha_bar_t, alpha_bar of the next step, 1 after the last) for falling t."""
+    """(t, alpha_bar at t, alpha_bar at the next timestep) for decreasing timesteps; the last entry
+    has 1 for the next."""
     after = [*(float(alpha_bar[t]) for t in ts[1:]), 1.0]
     return [(int(t), float(alpha_bar[t]), a) for t, a in zip(ts, after, strict=True)]
 
@@ -103,8 +104,8 @@ def ddpm(
     noise: Callable[[], torch.Tensor],
     reverse: Reverse = PLAIN,
 ) -> Iterator[Step]:
-    """Ancestral sampling (Ho et al. 2020, Algorithm 2), respaced where num_steps < T (Nichol &
-    Dhariwal 2021, section 4)."""
+    """Ancestral sampling (Ho et al. 2020, Algorithm 2), with respaced timesteps if num_steps < T
+    (Nichol & Dhariwal 2021, section 4)."""
     for i, (t, ab, ab_prev) in enumerate(
         _levels(alpha_bar, SAMPLERS["ddpm"].timesteps(alpha_bar, num_steps)), 1
     ):
@@ -121,9 +122,9 @@ def ddpm(
 def _deviation(
     found: Prediction, ab: float, ab_prev: float, reverse: Reverse
 ) -> float | torch.Tensor:
-    """Deviation of a reverse step: between beta and the posterior variance beta (1 -
-    alpha_bar_prev) / (1 - alpha_bar), which are its bounds for data without and with all the spread
-    of noise (Nichol & Dhariwal 2021, Eq. 15)."""
+    """Standard deviation of a reverse step. Its variance lies between the posterior variance beta
+    (1 - alpha_bar_prev) / (1 - alpha_bar) and beta (Nichol & Dhariwal 2021, Eq. 15), which are the
+    right values for data without spread and for data that is itself unit noise."""
     beta = 1 - ab / ab_prev
     log_beta, log_posterior = math.log(beta), math.log(beta * (1 - ab_prev) / (1 - ab))
     if reverse.variance == "learned":
@@ -145,8 +146,8 @@ def ddim(
     noise: Callable[[], torch.Tensor],
     reverse: Reverse = PLAIN,
 ) -> Iterator[Step]:
-    """DDIM (Song et al. 2021, Eqs. 12 and 16); at eta = 0 `noise` is not drawn, at eta = 1 it is
-    DDPM."""
+    """DDIM (Song et al. 2021, Eqs. 12 and 16). eta = 0 is deterministic and draws no `noise`; eta =
+    1 is DDPM."""
     for i, (t, ab, ab_prev) in enumerate(
         _levels(alpha_bar, SAMPLERS["ddim"].timesteps(alpha_bar, num_steps)), 1
     ):
@@ -166,9 +167,10 @@ def dpmpp_2m(
     noise: Callable[[], torch.Tensor],
     reverse: Reverse = PLAIN,
 ) -> Iterator[Step]:
-    """DPM-Solver++(2M) (Lu et al. 2022b, Algorithm 2): data prediction, multistep, evenly spaced in
-    lambda (half the log SNR), the last step of first order, as is the first from pure noise;
-    `noise` is not drawn."""
+    """DPM-Solver++(2M) (Lu et al. 2022b, Algorithm 2): second order, multistep, with data
+    prediction, on timesteps that are evenly spaced in lambda (half the log SNR). The first step and
+    the last one are of first order, and so is the second if alpha_bar_T is 0. `noise` is not
+    used."""
     lambdas = half_log_snr(alpha_bar)
     ts = SAMPLERS["dpmpp_2m"].timesteps(alpha_bar, num_steps)
     last_x0, last_h = None, 0.0
@@ -179,7 +181,7 @@ def dpmpp_2m(
         else:
             h = float(
                 lambdas[ts[i]] - lambdas[t]
-            )  # infinite from pure noise: exp(-h) is 0, and so is the next 1/2r
+            )  # infinite if alpha_bar_T is 0; then exp(-h) and the next 1/2r are 0
             d = x0
             if last_x0 is not None:
                 d = torch.lerp(
@@ -198,19 +200,19 @@ def heun(
     noise: Callable[[], torch.Tensor],
     reverse: Reverse = PLAIN,
 ) -> Iterator[Step]:
-    """Heun's method on the sigma grid (Karras et al. 2022, Algorithm 1 without churn); `noise` is
-    not drawn.
+    """Heun's method on the sigma grid (Karras et al. 2022, Algorithm 1 without churn). `noise` is
+    not used.
 
-    Their x is x_t / sqrt(alpha_bar). Steps of first order: the last one, and those from above
-    SIGMA_MAX, among them pure noise (sigma infinite): they are too long for a trapezium, and
-    nothing is decided there.
+    Their x is x_t / sqrt(alpha_bar). The last step, and every step from a sigma above SIGMA_MAX, is
+    a plain Euler step. At such sigmas, also the infinite one of pure noise, a step is too long for
+    the trapezoidal rule, and x_t shows almost nothing of the image.
     """
     ts = SAMPLERS["heun"].timesteps(alpha_bar, num_steps)
     twice = corrected(alpha_bar, ts)
     for i, (t, ab, ab_prev) in enumerate(_levels(alpha_bar, ts), 1):
         x0 = denoise(x, t).x0
         eps = eps_from_x0(x, x0, ab)
-        x = ab_prev**0.5 * x0 + (1 - ab_prev) ** 0.5 * eps  # Euler: DDIM's step
+        x = ab_prev**0.5 * x0 + (1 - ab_prev) ** 0.5 * eps  # Euler step, the same as DDIM
         if twice[i - 1]:
             after = int(ts[i])
             slope = eps_from_x0(x, denoise(x, after).x0, ab_prev)
@@ -220,7 +222,8 @@ def heun(
 
 
 def find_sampler(name: SamplerName) -> Sampler:
-    """A sampler of dreamlab.noise.timesteps.SAMPLERS. Raises KeyError for another name."""
+    """The sampler of this name in `dreamlab.noise.timesteps.SAMPLERS`. Raises KeyError for another
+    name."""
     module, function = SAMPLERS[name].function.split(":")
     sampler: Sampler = getattr(importlib.import_module(module), function)
     return sampler

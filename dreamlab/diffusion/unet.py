@@ -1,8 +1,9 @@
-"""A U-Net in two wirings: `compact`, sized for a CPU (most of its work at a quarter of the
-positions, little memory traffic), and `ddpm`, the network of Ho et al. 2020 layer for layer as
-diffusers' UNet2DModel builds it.
+"""A U-Net with two layouts (setting `wiring`). `compact` is made for a CPU: most of its work is
+done at a quarter of the positions, with little memory traffic. `ddpm` is the network of Ho et al.
+2020, layer for layer as in diffusers' UNet2DModel.
 
-Shapes: N images, C channels, H = W pixels. Everything inside is channels-last (NCHW to the caller).
+Shapes: N images, C channels, H = W pixels. Inputs and outputs are (N, C, H, W); the memory format
+inside is channels-last.
 """
 
 from __future__ import annotations
@@ -23,9 +24,8 @@ class UNet(nn.Module):
     """(x (N, in_channels, H, W) float, t (N,), labels (N,) int, low_t (N,) or None) to (N,
     out_channels, H, W).
 
-    H must divide by stem_patch * 2 ** (levels - 1); label `network.classes` is the null class. The
-    last layers start at zero, so the first output is 0 everywhere. `network` says what it was built
-    from.
+    H must be divisible by stem_patch * 2 ** (levels - 1). Label `network.classes` is the null
+    class. The last layer starts at zero, so that the output is 0 before training.
     """
 
     def __init__(self, network: Network):
@@ -61,12 +61,13 @@ class UNet(nn.Module):
         labels: torch.Tensor,
         low_t: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """x in [-1, 1], t in 0..T-1, labels in 0..classes (not looked at where there are none).
+        """t is in 0..T-1 and labels are in 0..classes; a network without classes ignores them.
 
-        A super-resolution network takes [x_t, low-resolution image upsampled and noised] along the
-        channels, and low_t, the noise level of the latter in 0..T-1. With a learned variance the
-        output is [target, v] along the channels, where (v + 1) / 2 interpolates the log variance
-        (Nichol & Dhariwal 2021, section 3.1). ValueError without low_t.
+        The input of a super-resolution network is x_t and the upsampled low-resolution image with
+        noise, concatenated along the channels; low_t is the noise level of the latter, in 0..T-1.
+        With a learned variance the output is [target, v] along the channels, where (v + 1) / 2
+        interpolates the log variance (Nichol & Dhariwal 2021, section 3.1). Raises ValueError if a
+        super-resolution network gets no low_t.
         """
         patch, every = self.network.stem_patch, self.network.wiring == "ddpm"
         condition = self.condition(t, labels, low_t)

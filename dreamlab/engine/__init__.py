@@ -1,2 +1,2 @@
-"""The engine: decides which run starts on which device. One engine per runs folder; workers are
-processes on this machine."""
+"""The engine: decides which run starts on which device. There is one engine per runs folder.
+Workers are processes on this machine."""

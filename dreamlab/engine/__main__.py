@@ -1,4 +1,4 @@
-"""`python -m dreamlab.engine --runs DIR`: the engine of a folder, as a process. Its log is
+"""`python -m dreamlab.engine --runs DIR`: the engine process of a runs folder. Its log is
 engine.log."""
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ LARGEST_LOG = 5 * 2**20
 
 
 def main() -> int:
-    """Serves the folder until nobody needs it. Exit status 3 if another engine holds the folder."""
+    """Serves the runs folder until it is no longer needed. The exit status is 3 if another engine
+    serves the folder."""
     parser = argparse.ArgumentParser(
-        prog="python -m dreamlab.engine", description="Runs what waits in a runs folder."
+        prog="python -m dreamlab.engine", description="Executes the queued runs of a runs folder."
     )
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="runs folder")
     parser.add_argument(
-        "--linger", type=float, default=60.0, help="seconds to stay when nobody needs it"
+        "--linger", type=float, default=60.0, help="seconds until it ends when it is not needed"
     )
     args = parser.parse_args()
     try:

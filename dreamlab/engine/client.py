@@ -1,5 +1,5 @@
-"""How other processes reach the engine of a runs folder: start it, keep it alive, stream live
-samples."""
+"""What other processes do with the engine of a runs folder: start it, keep it alive, end it, and
+sample live."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ CODE = "engine-code.json"
 START_PATIENCE = 30.0
 LIVE_PATIENCE = 60.0
 FRAME_PATIENCE = 120.0
+"""Seconds to wait for the engine to start, for the live process to accept a connection, and for the
+next frame."""
 
 
 class EngineError(RuntimeError):
@@ -31,8 +33,8 @@ class EngineError(RuntimeError):
 
 @dataclasses.dataclass(frozen=True)
 class EngineInfo:
-    """`devices` in order of preference: CUDA devices first, then the CPU. `started` in unix
-    seconds."""
+    """The content of engine.json. `devices` are in order of preference: CUDA devices first, then
+    the CPU. `started` is in unix seconds."""
 
     pid: int
     pid_started: float
@@ -44,7 +46,7 @@ class EngineInfo:
 
 
 def engine_info(runs: Path | str) -> EngineInfo | None:
-    """The engine that holds this folder now; None if there is none."""
+    """The engine that serves this runs folder now; None if there is none."""
     value = read_json(RunStore(runs).folders.engine / "engine.json")
     try:
         info = (
@@ -62,12 +64,13 @@ def engine_info(runs: Path | str) -> EngineInfo | None:
 
 
 def is_alive(runs: Path | str) -> bool:
+    """Whether an engine serves this runs folder."""
     return engine_info(runs) is not None
 
 
 def engine_code(runs: Path | str, info: EngineInfo) -> str:
-    """The code that an engine runs, as `code_version` gives it; "" if unknown. It is in a file
-    beside engine.json, because version 0.1 rejects an engine.json with more keys."""
+    """The code that an engine runs, as returned by `code_version`; "" if unknown. It is in its own
+    file, because version 0.1 rejects an engine.json with further keys."""
     value = read_json(RunStore(runs).folders.engine / CODE)
     if not isinstance(value, dict) or value.get("pid") != info.pid:
         return ""
@@ -75,16 +78,16 @@ def engine_code(runs: Path | str, info: EngineInfo) -> str:
 
 
 def announce_code(runs: Path | str) -> None:
-    """Writes down which code this process, an engine, runs."""
+    """Called by an engine: records which code this process runs."""
     write_json(RunStore(runs).folders.engine / CODE, {"pid": os.getpid(), "code": code_version()})
 
 
 def replace_other_version(runs: Path | str) -> None:
-    """Ends an engine that runs other code than this process. Its workers go on, and the next engine
-    takes them over.
+    """Ends an engine that runs other code than this process. Its workers continue, and the next
+    engine takes them over.
 
-    Called once, when a client starts: the client that started last decides. So two clients of
-    different versions on one folder replace each other's engine once each, not forever.
+    Each client calls this once, when it starts. Two clients of different versions on one folder
+    therefore replace the engine once each, and not forever.
     """
     info = engine_info(runs)
     if info is not None and engine_code(runs, info) != code_version():
@@ -92,9 +95,9 @@ def replace_other_version(runs: Path | str) -> None:
 
 
 def ensure_engine(runs: Path | str, *, linger: float = 60.0) -> EngineInfo:
-    """The folder's engine, of any version; started in the background if there is none. Several
-    callers may ask at once: a lock lets one engine through. `linger` is used only for an engine
-    that this call starts. Raises EngineError."""
+    """The engine of the runs folder, of any version. If there is none, it is started in the
+    background. Several processes may call this at the same time; a lock ensures that only one
+    engine stays. `linger` only applies to an engine that this call starts. Raises EngineError."""
     info = engine_info(runs)
     if info is not None:
         return info
@@ -130,24 +133,24 @@ def ensure_engine(runs: Path | str, *, linger: float = 60.0) -> EngineInfo:
             None,
             0,
             3,
-        ):  # 3: another one was faster, which is about to announce itself
+        ):  # 3: another engine has the lock and is about to write engine.json
             break
         time.sleep(0.03)
-    raise EngineError(f"The engine of {store.folder} does not start; {log} says why.")
+    raise EngineError(f"The engine of {store.folder} does not start; the reason is in {log}.")
 
 
 _started: list[subprocess.Popen[bytes]] = []
 
 
 def _reap_later(process: subprocess.Popen[bytes]) -> None:
-    """Keeps the handle of an engine that may end before this process, so that it neither stays a
-    zombie nor causes a warning."""
+    """Keeps the handle of an engine process, which may end before this process, so that it does not
+    stay a zombie and Python does not warn."""
     _started[:] = [p for p in _started if p.poll() is None] + [process]
 
 
 def stop_engine(runs: Path | str, *, workers: bool = True, patience: float = 10.0) -> None:
-    """Ends the folder's engine and waits for its end; its workers too, unless they shall go on
-    without it."""
+    """Ends the engine of the runs folder and waits until it has ended. With `workers`, its workers
+    are killed too."""
     info = engine_info(runs)
     if info is not None:
         os.kill(info.pid, signal.SIGTERM)
@@ -165,18 +168,19 @@ def stop_engine(runs: Path | str, *, workers: bool = True, patience: float = 10.
 
 
 def register_client(runs: Path | str) -> None:
-    """Keeps the engine alive as long as this process lives. Call before `ensure_engine`."""
+    """Keeps the engine alive as long as this process lives. Call this before `ensure_engine`."""
     folder = _clients(runs)
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / str(os.getpid()), {"pid_started": started(os.getpid()), "host": host()})
 
 
 def unregister_client(runs: Path | str) -> None:
+    """Undoes `register_client`."""
     (_clients(runs) / str(os.getpid())).unlink(missing_ok=True)
 
 
 def living_clients(runs: Path | str) -> list[int]:
-    """Pids of registered processes that are alive. The files of the others are removed."""
+    """Pids of registered processes that are alive. The files of dead processes are removed."""
     found = []
     folder = _clients(runs)
     for file in folder.iterdir() if folder.is_dir() else ():
@@ -184,7 +188,7 @@ def living_clients(runs: Path | str) -> list[int]:
             continue
         value = read_json(file)
         if not isinstance(value, dict) or value.get("host") != host():
-            continue  # this client runs on another machine, with an engine there
+            continue  # the client is on another machine, which has its own engine
         if alive(int(file.name), float(value.get("pid_started", 0.0))):
             found.append(int(file.name))
         else:
@@ -197,10 +201,11 @@ def _clients(runs: Path | str) -> Path:
 
 
 def live_frames(runs: Path | str, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Streams the frames of `dreamlab.tasks.synthesize.live.LiveSampler.frames`, which describes
-    the request.
+    """Yields the frames of `dreamlab.tasks.synthesize.live.LiveSampler.frames`, where the request
+    is described.
 
-    A frame {"error": one sentence} is the last one. Closing the iterator cancels the sampling.
+    In case of an error the last frame is {"error": one sentence, "done": True}. Closing the
+    iterator cancels the sampling.
     """
     store = RunStore(runs)
     connection = _connect(store.folder)
@@ -219,7 +224,7 @@ def live_frames(runs: Path | str, request: dict[str, Any]) -> Iterator[dict[str,
 
 
 def _connect(runs: Path) -> socket.socket | None:
-    """A connection to the live process. Waits while it is still importing torch."""
+    """A connection to the live process. Waits if it is still starting."""
     deadline = time.monotonic() + LIVE_PATIENCE
     while time.monotonic() < deadline:
         info = engine_info(runs)

@@ -1,5 +1,5 @@
-"""Which code an engine runs, so that after an update a dashboard does not use an engine with the
-old code."""
+"""Identifies the code that a process runs, so that after an update the dashboard does not use an
+engine with the old code."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import dreamlab
 
 @functools.cache
 def code_version() -> str:
-    """The version of the package and 16 hex digits over its source files, which may change without
-    a new version. Read once per process."""
+    """The version of the package and 16 hex digits computed from its source files. The files may
+    change without a new version. Computed once per process."""
     folder = Path(dreamlab.__file__).parent
     digest = hashlib.sha256()
     for file in sorted(p for p in folder.rglob("*") if p.suffix in (".py", ".toml")):

@@ -1,7 +1,7 @@
-"""The engine: one loop that reads the runs folder and starts, watches, resumes and ends workers.
+"""The engine: a loop that reads the runs folder and starts, watches, resumes and ends workers.
 
-Every decision is written into the `job.json` of its run. If an engine is killed, nothing is lost:
-the next one reads the folder and takes over the workers that are still running.
+Every decision is written to the `job.json` of the run. If an engine is killed, nothing is lost: the
+next one reads the folder and takes over the workers that are still running.
 """
 
 from __future__ import annotations
@@ -31,15 +31,19 @@ from dreamlab.store.process import alive, host, kill_group, kill_leftovers, star
 from dreamlab.store.states import UNREADABLE
 
 LOOK_AT_PIDS = 0.3
+"""Seconds between two checks whether workers are alive."""
 RETRY_UNREADABLE = 2.0
+"""Seconds until a run that could not be read is tried again."""
 FINISHED_A_ROUND = 100
+"""Number of finished runs that are checked for resume requests in one round."""
 LONGEST_GOODBYE = 10.0
+"""Seconds after its final event until a worker that has not ended is killed."""
 log = logging.getLogger("dreamlab.engine")
 
 
 class Engine:
-    """`tick` does one round. Tests pass their own `launcher` and `devices`. `keeper` is None
-    without live sampling."""
+    """The engine. `tick` does one round. `launcher` and `devices` can be replaced in tests.
+    `keeper` is None without live sampling."""
 
     def __init__(
         self,
@@ -64,7 +68,7 @@ class Engine:
         self._said: dict[str, str] = {}
 
     def tick(self) -> None:
-        """One round. A problem with one run is logged and does not affect the others."""
+        """One round. An error about one run is logged and does not affect other runs."""
         self._scan()
         for notice in self.launcher.notices():
             self._hear(notice)
@@ -79,7 +83,7 @@ class Engine:
             self._guarded(entry, self._follow_group)
         self._schedule()
         if self.launcher.broken:
-            log.error("Workers are spawned from now on, because the fork server does not come up.")
+            log.error("Workers are started without the fork server, because it does not start.")
             self.launcher = SpawnLauncher()
         if self.keeper is not None:
             if look_at_pids:
@@ -87,7 +91,7 @@ class Engine:
             self.keeper.keep(self.launcher)
 
     def state_of(self, run_id: str) -> str:
-        """A run's state; "missing" if there is none."""
+        """The state of a run; "missing" if it does not exist."""
         if run_id in self.active:
             return self.active[run_id].outward
         if run_id in self._unreadable:
@@ -95,7 +99,7 @@ class Engine:
         return self.finished.get(run_id, "missing")
 
     def close(self) -> None:
-        """Ends the fork server and the live process. Workers go on."""
+        """Ends the fork server and the live process. Workers continue."""
         if self.keeper is not None:
             self.keeper.close()
         self.launcher.close()
@@ -105,11 +109,11 @@ class Engine:
             if entry.id in self.active:
                 action(entry)
         except Exception as error:
-            if self._said.get(entry.id) != repr(error):  # logged once, not in every round
+            if self._said.get(entry.id) != repr(error):  # log it once, not in every round
                 self._said[entry.id] = repr(error)
                 log.exception("%s", entry.id)
 
-    # ---- which runs there are
+    # ---- finding runs
 
     def _scan(self) -> None:
         try:
@@ -118,7 +122,7 @@ class Engine:
             return
         now = time.monotonic()
         again = [i for i, when in self._unreadable.items() if now - when > RETRY_UNREADABLE]
-        # the time stamp alone could miss a directory that was created just after the last scan
+        # the time stamp alone would miss a folder that was created right after the last scan
         if stamp == self._folder_stamp and time.time_ns() - stamp > 10**9 and not again:
             return
         self._folder_stamp = stamp
@@ -149,13 +153,14 @@ class Engine:
             self._give_up(run.id, error)
 
     def _give_up(self, run_id: str, error: Exception) -> None:
-        """A run that cannot be read: it is looked at again now and then, it may be put right."""
+        """Marks a run that cannot be read. It is tried again from time to time, because its files
+        may be repaired."""
         if run_id not in self._unreadable:
             log.warning("%s", error)
         self._unreadable[run_id] = time.monotonic()
 
     def _adopt(self, entry: Entry) -> None:
-        """Takes over a run that is new, or that was active when the last engine ended."""
+        """Takes over a run that is new, or that was active when the previous engine ended."""
         self.active[entry.id] = entry
         worker = entry.living_worker()
         if worker is not None:
@@ -166,7 +171,7 @@ class Engine:
         elif entry.job["state"] == "interrupted":
             entry.phase, entry.until = "interrupted", time.monotonic() + transitions.INTERRUPTED_FOR
         elif entry.job["state"] == "queued" and entry.events_attempt >= entry.attempt:
-            self._ended(entry)  # a worker that was never noted, and has ended
+            self._ended(entry)  # a worker that has ended before it was recorded in job.json
 
     def _attach(self, entry: Entry, pid: int, pid_started: float) -> None:
         device = str(entry.job.get("device", "cpu"))
@@ -178,7 +183,7 @@ class Engine:
         )
         entry.phase, entry.exit_status = "running", None
 
-    # ---- what happens to a run
+    # ---- following a run
 
     def _hear(self, notice: Notice) -> None:
         if self.keeper is not None:
@@ -190,7 +195,7 @@ class Engine:
                     running.exit_status = notice.status
         elif entry is None or entry.phase != "launching":
             if notice.what == "started" and notice.key not in ("live", *self.active):
-                kill_group(notice.pid, started(notice.pid))  # its run was deleted meanwhile
+                kill_group(notice.pid, started(notice.pid))  # the run has been deleted
         elif notice.what == "started":
             entry.phase = "running"
             entry.write_job("running", pid=notice.pid, pid_started=started(notice.pid), host=host())
@@ -226,18 +231,19 @@ class Engine:
             kill_group(pid, pid_started)
         elif (
             stop is None and not entry.final()
-        ):  # a resume after a stop or an end waits until the worker has ended
+        ):  # after a stop or a final event, a resume request is kept until the worker has ended
             (entry.run.path / "resume").unlink(missing_ok=True)
         if entry.final() and entry.until == 0.0:
             entry.until = time.monotonic() + LONGEST_GOODBYE
         if entry.exit_status is not None or (look_at_pids and not alive(pid, pid_started)):
             self._ended(entry)
         elif entry.final() and time.monotonic() > entry.until:
-            log.warning("%s has ended, but its worker %d does not: it is killed.", entry.id, pid)
+            log.warning("%s has ended, but its worker %d has not; it is killed.", entry.id, pid)
             kill_group(pid, pid_started)
 
     def _ended(self, entry: Entry) -> None:
-        """The worker has ended. Its last event decides; without one, what was asked of the run."""
+        """Handles the end of a worker. Its last event decides the state; without one, a stop
+        request does, or the run is interrupted."""
         entry.read_events()
         pid = int(entry.job.get("pid") or 0)
         self.slots.release(entry.id)
@@ -254,7 +260,7 @@ class Engine:
             self._finish(entry, "failed")
         else:
             log.warning(
-                "%s: worker %d is gone (%s); it is resumed.", entry.id, pid, entry.exit_status
+                "%s: worker %d has ended (%s); it is resumed.", entry.id, pid, entry.exit_status
             )
         if pid:
             kill_leftovers(pid)
@@ -268,8 +274,8 @@ class Engine:
         log.info("%s: %s.", entry.id, state)
 
     def _look_for_resumes(self) -> None:
-        """Looks at some of the finished runs in every round, so that thousands of them
-        cost little."""
+        """Looks for resume requests of finished runs. Each round checks only some of them, so that
+        thousands cost little."""
         ids = list(self.finished)
         if not ids:
             return
@@ -285,8 +291,8 @@ class Engine:
                     self._give_up(run_id, error)
 
     def _resume(self, run_id: str) -> None:
-        """Resumes a run on request. An experiment takes its unfinished children along; a child
-        reopens the experiment that failed because of it."""
+        """Resumes a run on request. With an experiment, its unfinished children are resumed too.
+        With a child, so is the experiment that ended because of it."""
         if self.finished[run_id] == "done":
             (self.store.folder / run_id / "resume").unlink(missing_ok=True)
             return
@@ -323,11 +329,11 @@ class Engine:
         elif state == "running" and entry.job["state"] != "running":
             entry.write_job("running")
 
-    # ---- who goes next
+    # ---- starting runs
 
     def _schedule(self) -> None:
-        """Starts runs in order. If the next run does not fit on a device, no later run takes that
-        device, so that nothing waits forever."""
+        """Starts queued runs in order. If a run does not fit on a device now, no later run gets
+        that device, so that no run waits forever."""
         queued = [e for e in self.active.values() if e.phase == "queued" and not e.is_group]
         taken: set[str] = set()
         usable = {d.name for d in self.devices if d.name == "cpu" or self.launcher.cuda}
@@ -343,16 +349,15 @@ class Engine:
                 devices = self.slots.fitting("cpu")
             if not devices:
                 entry.write_job(
-                    "failed",
-                    error="It asks for a CUDA device and there is none here; choose auto or cpu.",
+                    "failed", error="It needs a CUDA device, but there is none; choose auto or cpu."
                 )
                 self._finish(entry, "failed")
                 continue
             count = 1 if devices[0].name == "cpu" else entry.devices_wanted
             if len(devices) < count:
                 sentence = (
-                    f"It asks for {count} devices and there are {len(devices)} here; give --devices"
-                    f" {len(devices)} at most."
+                    f"It needs {count} devices, but there are {len(devices)}; give at most"
+                    f" --devices {len(devices)}."
                 )
                 entry.write_job("failed", error=sentence)
                 self._finish(entry, "failed")

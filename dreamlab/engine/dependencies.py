@@ -1,5 +1,5 @@
-"""How the engine treats an experiment: it takes no slot, its state follows from its children, and
-its own task runs last."""
+"""How the engine handles an experiment. It takes no slot, its state is computed from its children,
+and its own task runs when they are done."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from dreamlab.store.status import RunStatus, group_state
 
 
 def pass_on_stop(group: Entry, active: dict[str, Entry]) -> bool:
-    """Passes the experiment's stop on to the children that were made only for it. True while some
-    of them are active."""
+    """Passes a stop request for an experiment on to the children that were made for it. Returns
+    whether any of them is active."""
     how = group.asked_to_stop()
     own = [e for e in active.values() if e.record.group == group.id]
     for child in own:
@@ -24,8 +24,8 @@ def pass_on_stop(group: Entry, active: dict[str, Entry]) -> bool:
 
 
 def derive(group: Entry, state_of: StateOf) -> tuple[str, str]:
-    """(state, sentence) of an experiment whose own task has not started; "ready" if it may start
-    now."""
+    """(state, sentence) of an experiment whose own task has not started. The state is "ready" if it
+    may start now."""
     states: dict[str, str] = {}
     for child in group.record.children:
         state = state_of(child)
@@ -35,7 +35,7 @@ def derive(group: Entry, state_of: StateOf) -> tuple[str, str]:
     lost = {c: s for c, s in states.items() if s in ("missing", UNREADABLE)}
     if lost and all(s in FINAL for c, s in states.items() if c not in lost):
         child, state = next(iter(lost.items()))
-        why = "is not there any more" if state == "missing" else "cannot be read"
+        why = "does not exist any more" if state == "missing" else "cannot be read"
         return "failed", f"Its part {_part(group, child)} {why}."
     if all(state == "done" for state in states.values()):
         return "ready", ""
@@ -47,7 +47,8 @@ def derive(group: Entry, state_of: StateOf) -> tuple[str, str]:
 
 
 def _causes_first(group: Entry, states: dict[str, str]) -> list[str]:
-    """A child that failed because of another one is named after it."""
+    """The children, with those that need a failed or stopped child last, so that the cause of a
+    failure is named."""
 
     def needs(child: str) -> list[str]:
         try:

@@ -1,4 +1,4 @@
-"""An unfinished run as the engine sees it: its record, its `job.json` and the essentials of its
+"""An unfinished run as the engine sees it: its record, its `job.json` and a summary of its
 events."""
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ log = logging.getLogger("dreamlab.engine")
 
 
 def final_state(path: Path) -> str:
-    """done, failed or stopped for a finished run directory, "" for any other. Reads only job.json
-    and the end of the event log. Raises RunError if job.json is damaged."""
+    """ "done", "failed" or "stopped" for the folder of a finished run, "" for any other. It reads
+    only job.json and the end of the event log. Raises RunError if job.json is damaged."""
     job = read_job(path)
     state, attempt = _last_state(path / "events.jsonl")
     job_attempt = int(job.get("attempt", 1))
@@ -31,7 +31,8 @@ def final_state(path: Path) -> str:
 
 
 def _last_state(path: Path, tail: int = 2**16) -> tuple[str, int]:
-    """State and attempt of the last state event. More of the log is read if its end has none."""
+    """State and attempt of the last state event. It reads the end of the log first, and more of it
+    if necessary."""
     try:
         with open(path, "rb") as file:
             size = file.seek(0, 2)
@@ -46,22 +47,23 @@ def _last_state(path: Path, tail: int = 2**16) -> tuple[str, int]:
 
 
 class Entry:
-    """`job` is the content of job.json, which only this class writes. `best` is the largest step
-    that any attempt has reached."""
+    """An unfinished run. `job` is the content of job.json, which only this class writes. `best` is
+    the largest step that any attempt has reached."""
 
     def __init__(self, run: Run):
         self.run, self.id, self.record = run, run.id, run.record
         self.kind, self.is_group = self.record.kind, self.record.kind in EXPERIMENT_KINDS
         self.device_wanted = str(
             self.record.spec.get("device", "cpu")
-        )  # an import has no such setting
+        )  # imports do not have this setting
         self.devices_wanted = int(self.record.spec.get("devices", 1))
         self.seen = time.monotonic()
         self.submitted = (run.path / "spec.json").stat().st_mtime
         self.job: dict[str, Any] = {"state": "queued", "attempt": 1, **run.job()}
         self.phase: Phase = "queued"
         self.until = 0.0
-        """While interrupted: when it queues again (monotonic)."""
+        """Monotonic time: when an interrupted run is queued again, or when a worker that wrote its
+        final event is killed."""
         self.exit_status: int | None = None
         self.best = -1
         self.events_state, self.events_attempt = "", 0
@@ -72,15 +74,17 @@ class Entry:
 
     @property
     def attempt(self) -> int:
+        """Number of the attempt, from 1."""
         return int(self.job["attempt"])
 
     @property
     def queued_at(self) -> float:
+        """Unix time that decides its place in the queue."""
         return float(self.job.get("queued_at", self.submitted))
 
     @property
     def outward(self) -> str:
-        """The state as pages see it, without reading the disk."""
+        """The state as others see it. Does not read the disk."""
         if self.phase == "running":
             return (
                 self.events_state
@@ -90,6 +94,7 @@ class Entry:
         return "queued" if self.phase == "launching" else str(self.job["state"])
 
     def read_events(self) -> None:
+        """Reads the events since the last call."""
         for event in self._events.read():
             self._fold(event)
 
@@ -105,7 +110,7 @@ class Entry:
             self.best = max(self.best, int(event["step"]))
 
     def final(self) -> str:
-        """The final state that the worker of this attempt (or a later one) has written, or ""."""
+        """The final state that the worker of this or a later attempt has written, or ""."""
         return (
             self.events_state
             if self.events_state in FINAL and self.events_attempt >= self.attempt
@@ -113,8 +118,9 @@ class Entry:
         )
 
     def living_worker(self) -> tuple[int, float] | None:
-        """Pid and start time of this run's worker, from job.json or from its own events (an engine
-        may have died before it could note the worker)."""
+        """Pid and start time of the worker of this run, if it is alive. They are taken from
+        job.json or from the worker's own events, because an engine may have ended before it could
+        record the worker."""
         if self.job.get("host", host()) != host():
             return None
         known = (int(self.job.get("pid") or 0), float(self.job.get("pid_started") or 0.0))
@@ -124,12 +130,13 @@ class Entry:
         return None
 
     def write_job(self, state: str, **fields: Any) -> None:
-        """Changes job.json. If the disk is full, it is written as soon as there is room."""
+        """Changes job.json. If the disk is full, it is written later by `flush`."""
         self.job = {**self.job, "state": state, "error": "", "t": round(time.time(), 3), **fields}
         self._unwritten = True
         self.flush()
 
     def flush(self) -> None:
+        """Writes job.json if it has changes that are not written yet."""
         if not self._unwritten:
             return
         try:
@@ -139,7 +146,7 @@ class Entry:
             log.error("%s: job.json cannot be written yet: %s", self.id, error)
 
     def asked_to_stop(self) -> str | None:
-        """The content of the stop file ("" or "now"); None if there is none."""
+        """The content of the stop file, "" or "now"; None if there is no stop request."""
         try:
             return (self.run.path / "stop").read_text().strip()
         except FileNotFoundError:

@@ -1,5 +1,5 @@
-"""Starts workers: through the fork server, which has torch imported, or as new processes where
-forking is not safe."""
+"""Starts workers: by the fork server, which has imported torch, or as new processes where forking
+is not safe."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ ALLOCATOR = {
     "MALLOC_TRIM_THRESHOLD_": "1073741824",
     "MALLOC_MMAP_THRESHOLD_": "1073741824",
 }
-"""glibc keeps freed memory for the next step instead of returning it to the system and requesting
-it again."""
+"""Settings of glibc's allocator: it keeps freed memory for the next step instead of returning it to
+the system."""
 THREADING = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "10000"}
-"""Waiting threads spin for some microseconds, then sleep. With the default, long spinning, a step
-takes six times as long as soon as another process uses a core (a browser, a second worker). Without
-spinning, it takes 40 % longer on an idle machine."""
+"""Waiting threads check for some microseconds in a busy loop, then sleep. With the default (a long
+busy loop), a step takes six times as long when another process uses a core, such as a browser or a
+second worker. Without a busy loop, it takes 40 % longer on an idle machine."""
 MOST_FAILURES = 3
 RESTART_AFTER = 1.0
 LIVE = "live"
@@ -38,8 +38,8 @@ LIVE = "live"
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """A worker to start. `key` is the run's id, or LIVE with the socket's path as `path`. `device`
-    is one name or a list such as "cuda:0,cuda:1"; `visible` are the entries for
+    """A worker to start. `key` is the id of the run, or LIVE; then `path` is the path of the
+    socket. `device` is one name or a list such as "cuda:0,cuda:1". `visible` are the entries for
     CUDA_VISIBLE_DEVICES."""
 
     key: str
@@ -52,8 +52,9 @@ class Request:
 
 @dataclasses.dataclass(frozen=True)
 class Notice:
-    """started: `pid` runs `key`. exited: `pid` has ended with `status` (negative: the signal).
-    refused: `key` could not be started; `text` says why."""
+    """News from a launcher. started: process `pid` works on `key`. exited: process `pid` has ended
+    with `status` (negative: the signal). refused: `key` could not be started; `text` is the
+    reason."""
 
     what: Literal["started", "exited", "refused"]
     key: str = ""
@@ -63,17 +64,28 @@ class Notice:
 
 
 class Launcher(Protocol):
-    """What the engine needs to start workers."""
+    """Starts workers for the engine."""
 
     @property
-    def ready(self) -> bool: ...
+    def ready(self) -> bool:
+        """Whether a worker can be started now."""
+
     @property
-    def cuda(self) -> bool: ...
+    def cuda(self) -> bool:
+        """Whether workers can use CUDA."""
+
     @property
-    def broken(self) -> bool: ...
-    def start(self, request: Request) -> None: ...
-    def notices(self) -> list[Notice]: ...
-    def close(self) -> None: ...
+    def broken(self) -> bool:
+        """Whether this launcher cannot start workers at all."""
+
+    def start(self, request: Request) -> None:
+        """Requests a worker. A notice reports whether it was started."""
+
+    def notices(self) -> list[Notice]:
+        """The notices since the last call."""
+
+    def close(self) -> None:
+        """Releases resources. Workers continue."""
 
 
 def can_fork() -> bool:
@@ -82,14 +94,14 @@ def can_fork() -> bool:
 
 
 def environment() -> dict[str, str]:
-    """Environment of a child process: this package can be imported from any folder, and glibc's
-    allocator is configured."""
+    """The environment for a child process: it can import this package from any folder, and has the
+    settings for memory and threads above."""
     return {**ALLOCATOR, **THREADING, **os.environ, "PYTHONPATH": python_path()}
 
 
 class ForkLauncher:
-    """Exchanges JSON lines with `python -m dreamlab.processes.forkserver`. A thread reads the
-    answers."""
+    """Starts workers by `python -m dreamlab.processes.forkserver`, with which it exchanges JSON
+    lines. A thread reads the answers. `wake` is called when there is a notice."""
 
     def __init__(self, wake: Callable[[], None] = lambda: None):
         self._wake = wake
@@ -104,26 +116,29 @@ class ForkLauncher:
 
     @property
     def ready(self) -> bool:
+        """Whether the fork server is ready. Starts it again if it has ended."""
         if self._process is None and not self.broken and time.monotonic() >= self._not_before:
             self._begin()
         return self._ready
 
     @property
     def cuda(self) -> bool:
-        """Whether torch was built for CUDA; known once the fork server is ready."""
+        """Whether torch was built with CUDA. Known when the fork server is ready."""
         return self._cuda
 
     @property
     def broken(self) -> bool:
-        """Whether the fork server failed to start, for example because torch cannot be imported."""
+        """Whether the fork server failed to start several times, for example because torch cannot
+        be imported."""
         return self._failures >= MOST_FAILURES
 
     @property
     def pid(self) -> int:
+        """Pid of the fork server; 0 if it is not running."""
         return self._process.pid if self._process else 0
 
     def start(self, request: Request) -> None:
-        """Requests a worker. The answer comes as a notice."""
+        """Requests a worker. A notice reports whether it was started."""
         line = (
             json.dumps({**dataclasses.asdict(request), "path": str(request.path)}).encode() + b"\n"
         )
@@ -139,6 +154,7 @@ class ForkLauncher:
             self._refuse(request.key, str(error))
 
     def notices(self) -> list[Notice]:
+        """The notices since the last call."""
         found = []
         with contextlib.suppress(queue.Empty):
             while True:
@@ -146,7 +162,7 @@ class ForkLauncher:
         return found
 
     def close(self) -> None:
-        """Ends the fork server; workers go on."""
+        """Ends the fork server. Workers continue."""
         self._closed = True
         if self._process is not None and self._process.stdin is not None:
             with contextlib.suppress(OSError):
@@ -207,7 +223,7 @@ class ForkLauncher:
 
 
 def worker_command(request: Request) -> list[str]:
-    """The command line of a worker or of the live process."""
+    """The command line that starts a worker or the live process."""
     base = [sys.executable, "-P", "-m"]
     if request.key == LIVE:
         return [
@@ -233,7 +249,7 @@ def worker_command(request: Request) -> list[str]:
 
 
 class SpawnLauncher:
-    """Starts every worker as a new Python process. `command` makes its command line."""
+    """Starts every worker as a new Python process. `command` returns its command line."""
 
     ready, broken = True, False
     cuda = sys.platform == "linux"
@@ -244,9 +260,9 @@ class SpawnLauncher:
         self._notices: list[Notice] = []
 
     def start(self, request: Request) -> None:
-        """Starts the worker at once. A notice says so, or why it failed."""
+        """Starts the worker at once. A notice reports whether that worked."""
         env = environment()
-        if request.device != "cpu":  # the worker numbers only the devices that it sees
+        if request.device != "cpu":  # in the worker, visible devices are numbered from 0
             env["CUDA_VISIBLE_DEVICES"] = request.visible
             names = ",".join(f"cuda:{i}" for i in range(len(request.device.split(","))))
             request = dataclasses.replace(request, device=names)
@@ -261,6 +277,7 @@ class SpawnLauncher:
         self._notices.append(Notice("started", request.key, child.pid))
 
     def notices(self) -> list[Notice]:
+        """The notices since the last call."""
         found, self._notices = self._notices, []
         for child in list(self._children):
             status = child.poll()
@@ -270,4 +287,4 @@ class SpawnLauncher:
         return found
 
     def close(self) -> None:
-        """Workers go on."""
+        """Does nothing. Workers continue."""

@@ -1,4 +1,4 @@
-"""Keeps one live-sampling process running, and makes it release memory that a run needs."""
+"""Keeps one live process running, and makes it unload its models when a run needs the memory."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ log = logging.getLogger("dreamlab.engine")
 
 
 class LiveKeeper:
-    """`socket` is the address for clients. It is in a private folder that is removed with the
-    engine."""
+    """Starts the live process and restarts it when it has ended. `socket` is its address. The
+    socket is in a private folder, which is removed when the engine ends."""
 
     def __init__(self, device: Device):
         self._device = device
-        folder = tempfile.mkdtemp(prefix="dreamlab-")  # mkdtemp makes it 0700
+        folder = tempfile.mkdtemp(prefix="dreamlab-")  # accessible to this user only
         if len(folder) > LONGEST_SOCKET_PATH - 10:
             Path(folder).rmdir()
             folder = tempfile.mkdtemp(prefix="dreamlab-", dir="/tmp")
@@ -39,7 +39,7 @@ class LiveKeeper:
         self._not_before = 0.0
 
     def keep(self, launcher: Launcher) -> None:
-        """Starts the process if it is not running. Cheap; called in every round."""
+        """Starts the process if it is not running. Called in every round of the engine."""
         if self._pid or self._asked or not launcher.ready or time.monotonic() < self._not_before:
             return
         self._asked = True
@@ -59,13 +59,14 @@ class LiveKeeper:
             self._pid, self._not_before = 0, time.monotonic() + RESTART_AFTER
 
     def look(self) -> None:
-        """Notices that the process has ended when nobody reported it, because its fork
-        server died."""
+        """Notices that the process has ended if this was not reported because the fork server has
+        ended too."""
         if self._pid and not started(self._pid):
             self._pid, self._not_before = 0, time.monotonic() + RESTART_AFTER
 
     def release(self, device: Device) -> None:
-        """Drops the models on a device where a run starts, in the background."""
+        """Makes the process unload its models if a run starts on its CUDA device. Does not wait for
+        it."""
         if self._pid and device.name == self._device.name and device.name != "cpu":
             threading.Thread(target=self._ask_release, daemon=True).start()
 

@@ -1,4 +1,4 @@
-"""The engine as a process: its lock, `engine.json`, how long it stays, and its end."""
+"""The engine as a process: its lock, its `engine.json`, how long it stays, and how it ends."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ log = logging.getLogger("dreamlab.engine")
 
 
 class LockHeld(RuntimeError):
-    """Another engine holds the folder."""
+    """Another engine serves the folder."""
 
 
 def serve(runs: Path, linger: float, engine: Engine | None = None) -> None:
-    """Runs an engine until nothing is active and nobody has needed it for `linger` seconds, until
-    SIGTERM, or until the runs folder is gone. Raises LockHeld if another engine keeps the folder.
-    """
+    """Runs an engine until there is no active run and no client for `linger` seconds, until
+    SIGTERM, or until the runs folder is removed. Raises LockHeld if another engine serves the
+    folder."""
     folder = runs.parent / f".{runs.name}-engine"
     lock = _acquire(runs, folder / "lock")
     try:
@@ -47,7 +47,8 @@ def serve(runs: Path, linger: float, engine: Engine | None = None) -> None:
 
 
 def _acquire(runs: Path, path: Path) -> filelock.BaseFileLock:
-    """Takes the lock. Waits a little, because an earlier engine may just be ending."""
+    """Takes the lock of the runs folder. Waits a little, because an earlier engine may be
+    ending."""
     lock = filelock.FileLock(str(path))
     deadline = time.monotonic() + LOCK_PATIENCE
     while True:
@@ -56,10 +57,12 @@ def _acquire(runs: Path, path: Path) -> filelock.BaseFileLock:
             return lock
         except filelock.Timeout:
             if engine_info(runs) is not None or time.monotonic() > deadline:
-                raise LockHeld(f"Another engine holds {runs}.") from None
+                raise LockHeld(f"Another engine serves {runs}.") from None
 
 
 class _EngineLoop:
+    """The rounds of an engine process, and the decision when to end."""
+
     def __init__(self, engine: Engine, linger: float):
         self.engine, self.linger = engine, linger
         self.ending = False
@@ -67,8 +70,7 @@ class _EngineLoop:
         self.lock_file = engine.store.folders.engine / "lock"
 
     def run(self) -> None:
-        """Rounds of the engine until nothing is active and no client has been alive for the linger
-        time."""
+        """Calls `Engine.tick` until there is no active run and no client for `linger` seconds."""
         signal.signal(signal.SIGTERM, self._end)
         self._announce()
         looked = 0.0
@@ -76,7 +78,7 @@ class _EngineLoop:
             try:
                 self.engine.tick()
             except Exception:
-                log.exception("A round failed; the next one follows.")
+                log.exception("A round failed; the engine continues.")
                 time.sleep(1.0)
             if time.monotonic() - looked > LOOK_AROUND:
                 looked = time.monotonic()
@@ -87,21 +89,21 @@ class _EngineLoop:
 
     def _wanted(self) -> bool:
         if not self.engine.store.folder.is_dir() or not self.lock_file.exists():
-            log.info("The runs folder has gone.")
+            log.info("The runs folder was removed.")
             return False
         if self._busy():
             self.needed = time.monotonic()
         if time.monotonic() - self.needed < self.linger:
             return True
-        # a client that comes now finds no engine.json and starts an engine that waits for the
-        # lock; one that came just before is found by one last look
+        # from now on, a new client finds no engine.json and starts an engine, which waits for the
+        # lock; a client that came just before is found by the check below
         (self.engine.store.folders.engine / "engine.json").unlink(missing_ok=True)
         self.engine.tick()
         if self._busy():
             self.needed = time.monotonic()
             self._announce()
             return True
-        log.info("Nobody has needed this engine for %.0f s.", self.linger)
+        log.info("This engine was not needed for %.0f s and ends.", self.linger)
         return False
 
     def _busy(self) -> bool:

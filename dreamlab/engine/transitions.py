@@ -1,5 +1,5 @@
-"""What happens to a run when its worker dies, when it is resumed, and when a run that it needs has
-failed."""
+"""Changes of state: when a worker dies, when a run is resumed, and when a run that another one
+needs has ended."""
 
 from __future__ import annotations
 
@@ -13,14 +13,19 @@ from dreamlab.store.process import EXIT_DISK, EXIT_HELD
 from dreamlab.store.states import UNREADABLE
 
 MOST_STRIKES = 3
+"""Number of interruptions in a row without progress after which a run has failed."""
 INTERRUPTED_FOR = 2.0
+"""Seconds from an interruption until the run is queued again."""
 GRACE = 5.0
-"""Seconds for which a run named by another may still be missing from the folder."""
+"""Seconds for which a run that another one needs may be missing, because it may not have been
+written yet."""
 StateOf = Callable[[str], str]
+"""Run id -> state; "missing" if there is no such run."""
 
 
 def interrupt(entry: Entry) -> bool:
-    """Notes that the worker died without a final event. True if the run has failed for good."""
+    """Records that a worker died without a final event. Returns whether the run has failed for
+    good."""
     job = entry.job
     gone_on = entry.best > int(job.get("best", -1))
     strikes = 0 if gone_on and entry.best > 0 else int(job.get("strikes", 0)) + 1
@@ -38,7 +43,7 @@ def interrupt(entry: Entry) -> bool:
     }
     if strikes >= MOST_STRIKES:
         error = (
-            f"The worker ended {strikes} times without getting further{_reason(entry.exit_status)};"
+            f"The worker ended {strikes} times without progress{_reason(entry.exit_status)};"
             " worker.log may say more."
         )
         entry.write_job("failed", **fields, error=error)
@@ -56,18 +61,17 @@ def _reason(status: int | None) -> str:
     if status < 0:
         return f" (ended by signal {-status})"
     return (
-        " (another process holds its directory)"
-        if status == EXIT_HELD
-        else f" (exit status {status})"
+        " (another process uses its folder)" if status == EXIT_HELD else f" (exit status {status})"
     )
 
 
 def disk_failed(entry: Entry) -> bool:
-    """Whether the worker could not write its final event; notes that the run failed."""
+    """Whether the worker could not write its final event. If so, records that the run has
+    failed."""
     if entry.exit_status != EXIT_DISK:
         return False
     error = (
-        "The run could not write into its directory (is the disk full?); make room and resume this"
+        "The run could not write to its folder (is the disk full?); free some space and resume this"
         " run."
     )
     entry.write_job("failed", error=error, pid=None)
@@ -75,8 +79,8 @@ def disk_failed(entry: Entry) -> bool:
 
 
 def requeue(entry: Entry, *, by_hand: bool) -> None:
-    """Queues the next attempt. A run that a user resumes goes to the end of the queue, and its
-    count of fruitless attempts starts anew."""
+    """Queues the next attempt. A run that is resumed by hand goes to the end of the queue, and its
+    interruptions are no longer counted."""
     fields: dict[str, Any] = {
         "attempt": max(entry.attempt, entry.events_attempt) + 1,
         "pid": None,
@@ -91,7 +95,7 @@ def requeue(entry: Entry, *, by_hand: bool) -> None:
 
 
 def readiness(entry: Entry, state_of: StateOf) -> tuple[bool, str, str]:
-    """(may start, final state or "", sentence): what follows for a queued run from the runs that it
+    """(may start, final state or "", sentence) of a queued run, from the states of the runs that it
     needs."""
     waiting = False
     for need in entry.record.needs:
@@ -99,7 +103,7 @@ def readiness(entry: Entry, state_of: StateOf) -> tuple[bool, str, str]:
         if state == "missing" and time.monotonic() - entry.seen < GRACE:
             state = "queued"
         if state == "missing":
-            return False, "failed", f"It needs {need}, which is not there any more."
+            return False, "failed", f"It needs {need}, which does not exist any more."
         if state == UNREADABLE:
             return False, "failed", f"It needs {need}, which cannot be read."
         if state == "failed":
@@ -111,8 +115,8 @@ def readiness(entry: Entry, state_of: StateOf) -> tuple[bool, str, str]:
 
 
 def order(entries: list[Entry], group_of: Callable[[str], Entry | None]) -> list[Entry]:
-    """The queue: first come, first served. The children of an experiment have its place, in the
-    order of its plan."""
+    """The queued runs in the order in which they may start: first come, first served. The children
+    of an experiment take its place, in the order of its plan."""
 
     def key(entry: Entry) -> tuple[float, str, int, str]:
         group = group_of(entry.record.group) if entry.record.group else None

@@ -1,5 +1,5 @@
-"""What a run will cost, before Start: from a probe of a few steps, else from a finished run that is
-alike, else by arithmetic."""
+"""Estimates time, memory and disk space of a run: from measured steps on this machine (a probe),
+else from a similar finished run, else from the number of operations."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ from dreamlab.store import Run, RunError, RunStore
 from dreamlab.store.machine import cores, has_cuda
 
 RATE = 7e10
-"""Multiply-adds a second of two cores in such networks; replaced by a probe or by this machine's
-own runs."""
+"""Multiply-adds per second of two CPU cores. It is used only if there is neither a probe nor a
+similar finished run."""
 PROCESS_BYTES = 550 * 2**20
 START_SECONDS = 0.5
-CLASSIFY_SECONDS_PER_IMAGE = 3.3e-4  # small_cnn, one thread, training
+CLASSIFY_SECONDS_PER_IMAGE = 3.3e-4  # training small_cnn with one thread
 EXTRACTOR_SECONDS, FIDELITY_SECONDS = 25.0, 1.5
 
 Known = Callable[[TrainSpec], Measurement | None]
@@ -47,8 +47,8 @@ Known = Callable[[TrainSpec], Measurement | None]
 
 @dataclasses.dataclass(frozen=True)
 class Estimate:
-    """Seconds, bytes, parameters and images; None where nothing can be said. `text` says it in one
-    line; `source` is "probe", "history" or "arithmetic"."""
+    """Estimated seconds, bytes, parameters, steps and images; None if unknown. `source` is "probe",
+    "history" (a finished run) or "arithmetic"."""
 
     seconds: float | None = None
     memory_bytes: int | None = None
@@ -60,12 +60,12 @@ class Estimate:
 
     @property
     def images_per_second(self) -> float | None:
-        """Images that pass in a second; None where either number is unknown."""
+        """Images per second; None if either number is unknown."""
         return self.images_seen / self.seconds if self.images_seen and self.seconds else None
 
     @property
     def text(self) -> str:
-        """Time, speed, memory, disk and size as far as they are known, in one line."""
+        """Time, speed, memory, disk space and parameters as far as they are known, in one line."""
         parts = []
         if self.seconds is not None:
             parts.append(f"about {duration(self.seconds)}")
@@ -84,7 +84,7 @@ class Estimate:
         return text + (f"; {self.parameters:,} parameters" if self.parameters is not None else "")
 
     def as_dict(self) -> dict[str, Any]:
-        """As a result names them, for the command line."""
+        """The estimate under the keys that result files use, for the command line."""
         return {
             "parameters": self.parameters,
             "steps": self.steps,
@@ -99,7 +99,7 @@ class Estimate:
 
 @dataclasses.dataclass(frozen=True)
 class Past:
-    """What is known of this machine: probes, and finished runs, newest first."""
+    """What is known from this machine: measurements, and finished runs, newest first."""
 
     store: RunStore
     known: Known
@@ -109,7 +109,8 @@ class Past:
 def estimate(
     spec: Spec, store: RunStore, history: Iterable[Run] = (), known: Known = lambda spec: None
 ) -> Estimate:
-    """What a run of this spec will take on this machine."""
+    """The estimate for a run of this spec on this machine. `history` are finished runs, newest
+    first; `known` returns the measurement for a training, if there is one."""
     past = Past(store, known, list(history))
     if isinstance(spec, TrainSpec):
         return _train(spec, past)
@@ -127,7 +128,7 @@ def estimate(
 
 
 def classifying(spec: ClassifySpec) -> float:
-    """Seconds of all seeds of one arm on one core."""
+    """Seconds on one core for all seeds of one arm."""
     info = catalog.info(spec.dataset)
     images = 0
     if spec.budget == "epochs":
@@ -140,8 +141,8 @@ def classifying(spec: ClassifySpec) -> float:
 
 
 def calls(spec: SynthesizeSpec, trained: TrainSpec, stage: int = 0) -> int:
-    """Passes through the network that one image costs in a stage: one wherever the sampler asks,
-    two where guided."""
+    """Network evaluations per image in one stage of a cascade: one for each call of the sampler,
+    and a second one if guidance applies there."""
     T = trained.num_train_timesteps
     alpha_bar = schedules.alpha_bar(trained.schedule, T, trained.zero_terminal_snr)
     asked = timesteps.evaluations(spec.sampler, alpha_bar, spec.num_steps)
@@ -167,7 +168,7 @@ def _synthesize(spec: SynthesizeSpec, past: Past) -> Estimate:
 def _sampling(
     spec: SynthesizeSpec, trained: TrainSpec, images: int, past: Past, stage: int = 0
 ) -> tuple[float, int, str]:
-    """(seconds, bytes of the finished images, where the time comes from) of one stage."""
+    """(seconds, bytes of the finished images, source of the time) of one stage."""
     network = network_of(trained)
     each, source = multiply_adds(network) / RATE, "arithmetic"
     if (measured := past.known(trained)) is not None:
@@ -189,7 +190,7 @@ def _sampling(
 
 
 def _generator_of(spec: SynthesizeSpec, store: RunStore) -> TrainSpec | None:
-    """How the generator of a set was trained, where its run is still there."""
+    """The spec of the generator of a synthetic set; None if its run is missing."""
     try:
         generator = store.get(spec.source).spec
     except RunError:
@@ -198,7 +199,8 @@ def _generator_of(spec: SynthesizeSpec, store: RunStore) -> TrainSpec | None:
 
 
 def _same_network(trained: TrainSpec, network: Network) -> bool:
-    """Whether a run had this network; False where its data, which decide the shape, are gone."""
+    """Whether a training had this network. False if its data set, which decides the shape, is
+    gone."""
     try:
         return network_of(trained) == network
     except catalog.DataError:
@@ -206,13 +208,14 @@ def _same_network(trained: TrainSpec, network: Network) -> bool:
 
 
 def _forward_bytes(spec: TrainSpec, images: int) -> int:
-    """Without gradients a few of the widest maps are alive at once; guidance doubles the batch."""
+    """Memory of sampling. Without gradients only a few of the largest feature maps exist at once.
+    Guidance doubles the batch."""
     n = network_of(spec)
     return int(2 * images * 4 * 8 * max(w * s * s for w, s in zip(n.widths, n.sides, strict=True)))
 
 
 def train_images(spec: TrainSpec) -> int:
-    """Real images that a training reads."""
+    """Number of real images that a training uses."""
     return sum(available(spec))
 
 
@@ -264,7 +267,7 @@ def _train(spec: TrainSpec, past: Past) -> Estimate:
 
 
 def _alike(spec: TrainSpec, history: list[Run]) -> Run | None:
-    """The newest finished run with the same network, batch and optimiser."""
+    """The newest finished run with the same network, batch and optimiser; None if there is none."""
     network = network_of(spec)
     for run in history:
         old, result = run.spec, run.result()
@@ -281,7 +284,8 @@ def _alike(spec: TrainSpec, history: list[Run]) -> Run | None:
 
 
 def _group(spec: MixSpec | SweepSpec | StudySpec, past: Past) -> Estimate:
-    """Its children; classifiers run side by side on the cores, the rest one after another."""
+    """The sum over the children of an experiment. Classifiers run in parallel on the cores, all
+    other runs one after another."""
     seconds, disk, classifiers = 0.0, 2**20, 0.0
     planned: dict[str, TrainSpec] = {}
     children = plan(spec, past.store)
@@ -314,7 +318,7 @@ def _group(spec: MixSpec | SweepSpec | StudySpec, past: Past) -> Estimate:
 
 
 def duration(seconds: float) -> str:
-    """'40 s', '3 min 20 s', '2 h 5 min'."""
+    """A time in words: '40 s', '3 min 20 s' or '2 h 5 min'."""
     s = max(1, round(seconds))
     if s < 100:
         return f"{s} s"

@@ -1,5 +1,5 @@
-"""What a few steps on this machine cost: measured once per network and batch in a process of its
-own, and remembered."""
+"""Measures the cost of a few training steps on this machine (a probe): once per network and batch,
+in its own process. Results are cached."""
 
 from __future__ import annotations
 
@@ -23,15 +23,18 @@ from dreamlab.store import ArtefactCache, RunStore
 from dreamlab.store.machine import cores
 
 SETTLE = 1.5
-"""Seconds without another wish before a probe begins: a form is still being filled in."""
+"""Seconds without a new request before a probe begins, so that it does not start while a form is
+still being filled in."""
 PATIENCE = 180.0
+"""Seconds after which a probe is ended."""
 FORMAT = 1
 
 
 @dataclasses.dataclass(frozen=True)
 class Measurement:
-    """`images` at once took `seconds_per_step` to train and `seconds_per_call` each to pass the
-    network once, in `precision`; the process held at most `peak_memory_bytes`."""
+    """The result of a probe. A training step with `images` images took `seconds_per_step`. One
+    network evaluation without gradients took `seconds_per_call` per image. `precision` is the
+    number format, and `peak_memory_bytes` the peak memory of the process."""
 
     images: int
     seconds_per_step: float
@@ -41,7 +44,8 @@ class Measurement:
 
 
 def key(spec: TrainSpec) -> str:
-    """What a measurement depends on: network, batch, arithmetic, optimiser, data held, machine."""
+    """The cache key of a measurement: everything that it depends on (network, batch, arithmetic,
+    optimiser, data, machine)."""
     about = [
         FORMAT,
         dataclasses.astuple(network_of(spec)),
@@ -59,8 +63,11 @@ def key(spec: TrainSpec) -> str:
 
 
 class Prober:
-    """Looks measurements up, and makes them: at once (`measure`), or in the background (`wish`),
-    one at a time."""
+    """Finds measurements, and makes new ones: at once (`measure`) or in the background (`wish`),
+    one at a time.
+
+    `version` increases with every measurement that was made in the background.
+    """
 
     def __init__(self, store: RunStore):
         self._store = store
@@ -77,10 +84,10 @@ class Prober:
         self.version = 0
 
     def known(self, spec: TrainSpec) -> Measurement | None:
-        """What was measured for this network and batch on this machine, or None."""
+        """The measurement for this network and batch on this machine, or None."""
         if key(spec) in self._measured:
             return self._measured[key(spec)]
-        if not self._store.folders.cache.exists():  # looking makes no folder
+        if not self._store.folders.cache.exists():  # opening the cache would create the folder
             return None
         found = self._open().get(key(spec))
         if found is None:
@@ -89,9 +96,9 @@ class Prober:
         return Measurement(**values)
 
     def measure(self, spec: TrainSpec, keep: bool = True) -> Measurement | None:
-        """The known measurement, or a new one: takes some seconds. It is kept in the cache of the
-        runs folder, or with `keep=False` only in this process. None where the probe could not be
-        made."""
+        """The known measurement, or a new one, which takes some seconds. A new one is stored in the
+        cache of the runs folder; with `keep=False` it is kept only in this process. None if the
+        probe failed."""
         if (found := self.known(spec)) is not None or key(spec) in self._failed:
             return found
         if keep:
@@ -126,7 +133,7 @@ class Prober:
         except (IndexError, ValueError, TypeError):
             if (
                 process.returncode is not None and process.returncode >= 0
-            ):  # not one that was cancelled
+            ):  # a negative status means that it was cancelled
                 self._failed.add(key(spec))
             return None
         self._measured[key(spec)] = measurement
@@ -137,12 +144,12 @@ class Prober:
         return measurement
 
     def wish(self, spec: TrainSpec, idle: Callable[[], bool]) -> None:
-        """Measures in the background once nothing else is wished for and `idle()`; the last wish
-        wins."""
+        """Requests a measurement in the background. It starts when there was no newer request for
+        SETTLE seconds and `idle()` is true. Only the latest request counts."""
         if key(spec) in self._failed:
             return
         if self.under_way not in ("", key(spec)):
-            self._end()  # nobody waits for that one any more
+            self._end()  # the older request is no longer needed
         with self._lock:
             self._wish, self._idle = spec, idle
             self._lock.notify_all()
@@ -151,7 +158,7 @@ class Prober:
                 self._thread.start()
 
     def cancel(self) -> None:
-        """Forgets the wish and ends a probe that is under way: the machine is wanted for a run."""
+        """Drops the request and ends a running probe, because a run needs the machine."""
         with self._lock:
             self._wish = None
         self._end()
@@ -166,7 +173,7 @@ class Prober:
             with self._lock:
                 while self._wish is None:
                     self._lock.wait()
-                while self._lock.wait(SETTLE):  # another wish: wait again
+                while self._lock.wait(SETTLE):  # a new request: wait again
                     pass
                 spec, self._wish = self._wish, None
             if spec is not None and self._idle() and self.measure(spec) is not None:

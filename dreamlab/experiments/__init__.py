@@ -1,5 +1,5 @@
-"""Experiments: which runs a mix, a sweep or a study consists of, and what their results say
-together. No torch."""
+"""Experiments: which runs a mix, a sweep or a study consists of, and how their results are
+combined. Without torch."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ __all__ = ["Child", "Runs", "Status", "plan", "report"]
 
 
 def plan(spec: Spec, runs: Runs) -> list[Child]:
-    """The runs that an experiment needs, each after those that it depends on. Raises SpecError or
-    RunError."""
+    """The runs that an experiment consists of, in an order in which each comes after those that it
+    needs. Raises SpecError or RunError."""
     if isinstance(spec, MixSpec):
         return plan_mix(spec)
     if isinstance(spec, SweepSpec):
@@ -34,10 +34,11 @@ REPORTS = {"mix": report_mix, "sweep": report_sweep, "study": report_study}
 
 
 def report(run: Run, store: RunStore, status: Status | None = None) -> dict[str, Any]:
-    """The results of an experiment so far, in the form of its final result. Cells are missing while
-    their runs are not done.
+    """The results of an experiment so far, in the form of its final result. Values whose runs are
+    not done are None or missing.
 
-    `status` returns a run's status by id; pages pass their cached readers. Raises RunError.
+    `status` returns the status of a run by its id; the dashboard passes a cached reader. Raises
+    RunError.
     """
     if run.kind not in REPORTS:
         raise RunError(f"{run.id} is a {run.kind} run; only a mix, a sweep or a study has parts.")

@@ -1,4 +1,4 @@
-"""The runs that an experiment consists of, and their results so far."""
+"""The runs that an experiment consists of (its children), and their results so far."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ Status = Callable[[str], RunStatus]
 
 @dataclasses.dataclass(frozen=True)
 class Child:
-    """One run of an experiment. `values` are settings of its spec; "@role" stands for the id of
-    another child."""
+    """One run of an experiment. `values` are the settings of its spec. A value "@role" is replaced
+    by the id of the child with this role."""
 
     role: str
     kind: str
@@ -23,15 +23,15 @@ class Child:
 
 
 class Runs(Protocol):
-    """What finds runs: a store, or the record of the checks."""
+    """Anything that finds runs by their id: a RunStore, or `dreamlab.checks.Known`."""
 
     def get(self, name: str) -> Run:
         """A run by its id. Raises RunError."""
 
 
 class Children:
-    """The children of an experiment by role. Results and events are read on demand, once per
-    report."""
+    """The children of an experiment by their roles. Each result and status is read when it is first
+    needed."""
 
     def __init__(self, run: Run, store: RunStore, status: Status | None):
         self.ids, self.store = run.record.roles, store
@@ -39,7 +39,7 @@ class Children:
         self._seen: dict[str, RunStatus] = {}
 
     def status(self, role: str) -> RunStatus | None:
-        """The child's status; None if its folder is gone or cannot be read."""
+        """The status of a child; None if its folder is missing or cannot be read."""
         if role not in self.ids:
             return None
         if role not in self._seen:
@@ -50,7 +50,7 @@ class Children:
         return self._seen[role]
 
     def result(self, role: str) -> dict[str, Any] | None:
-        """The child's result; None until it is done."""
+        """The result of a child; None until it is done."""
         status = self.status(role)
         if status is None or status.state != "done":
             return None
@@ -60,7 +60,8 @@ class Children:
 def train_run(
     runs: Runs, name: str, field: str, words: str = "Generator (--from)"
 ) -> tuple[Run, TrainSpec]:
-    """A train run and its spec. Raises SpecError for `field`, named as in `words`."""
+    """A train run and its spec. Raises SpecError about the setting `field`; `words` is the name of
+    that setting in the message."""
     try:
         run = runs.get(name)
         spec = run.spec

@@ -1,4 +1,4 @@
-"""Test predictions of classifier runs as arrays of seeds and images."""
+"""Test predictions of classifier runs as arrays."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ FILE = "predictions.npz"
 
 
 def predictions(folder: Path, seeds: int, name: str = "class") -> np.ndarray | None:
-    """(seeds, images): predicted classes of the first `seeds` seeds of a classify run. `name`
-    selects another array that is stored beside them (`top5` is (seeds, images, 5)). None if a seed
-    is missing or its file cannot be read."""
+    """Predicted classes (seeds, images) of the first `seeds` seeds of a classify run. `name`
+    selects another array that is stored with them: `top5` is (seeds, images, 5). None if a seed is
+    missing or the file cannot be read."""
     try:
         with np.load(folder / FILE, allow_pickle=False) as arrays:
             return np.stack([arrays[f"seed_{seed}_{name}"] for seed in range(seeds)])

@@ -1,5 +1,5 @@
-"""Which real images a generator was trained on, counted from indices along the whole
-chain of runs."""
+"""Which real images a generator was trained on, counted from image indices. It follows all runs
+that the generator depends on."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from dreamlab.settings import (
 from dreamlab.store import Run, RunError, RunStore
 
 MOST_STARTS = 1000
-"""Trainings that started from one another at most; more are a circle of damaged runs."""
+"""Longest chain of fine-tunings that is followed. A longer one must be a cycle in damaged runs."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Origin:
-    """Where the synthetic images of a mix come from. `saw`: indices into the training split that
-    the generator was trained on, None if unknown. `foreign`: made elsewhere. `seconds`: training
-    time, if known."""
+    """A source of the synthetic images of a mix. `saw` are the indices into the training split that
+    the generator was trained on; None if unknown. `foreign` means that the images were made
+    elsewhere. `seconds` is the training time; None if unknown."""
 
     key: str
     run: str
@@ -40,8 +40,8 @@ class Origin:
     foreign: bool = False
 
     def leakage(self, data: RealData) -> mixing.Leakage | None:
-        """Compared with the real images that a classifier may use. A generator per arm was trained
-        on exactly its arm's images."""
+        """Compares its training images with the real images that a classifier may use; None if they
+        are unknown. A generator per arm was trained on exactly the images of its arm."""
         own = selected(data)
         if self.key == ARM:
             return mixing.leakage(own.pool, own.pool, own.validation)
@@ -49,7 +49,7 @@ class Origin:
 
     @property
     def why(self) -> str:
-        """The text shown if the leakage is unknown."""
+        """The text to show if the training images are unknown."""
         return (
             "made elsewhere: its training images are not known"
             if self.foreign
@@ -58,7 +58,7 @@ class Origin:
 
 
 def origin(spec: MixSpec, key: str, store: RunStore, children: Children) -> Origin:
-    """The origin for one source of a mix. Its run may have been deleted."""
+    """The origin for one source of a mix. It works also if the run was deleted."""
     if key in TRAINED_HERE:
         run_id = children.ids.get(f"generator:{key}", "")
         trained = make(TrainSpec, training(spec, key)) if key in (OWN, ALL) else None
@@ -76,8 +76,9 @@ def origin(spec: MixSpec, key: str, store: RunStore, children: Children) -> Orig
 
 
 def behind(made: object, data: RealData, store: RunStore) -> np.ndarray | None:
-    """Indices of the real images behind a generator or a synthetic set, including those of a guide,
-    of super-resolution models and of the classifier that gave pseudo-labels. None if unknown."""
+    """Indices of the real images that affect a generator or a synthetic set. For a set these
+    include the training images of a guide, of super-resolution models and of the classifier that
+    gave pseudo-labels. None if unknown."""
     if isinstance(made, TrainSpec):
         return seen(made, data, store)
     assert isinstance(made, SynthesizeSpec)
@@ -100,8 +101,8 @@ def behind(made: object, data: RealData, store: RunStore) -> np.ndarray | None:
 
 
 def seen(trained: TrainSpec, data: RealData, store: RunStore) -> np.ndarray | None:
-    """Indices into the training split that a generator was trained on, including those of the run
-    it was fine-tuned from. None if they cannot be counted, or if it was trained on other data."""
+    """Indices into the training split that a generator was trained on, including those of the runs
+    that it was fine-tuned from. None if they are unknown or if other data was used."""
     found: list[np.ndarray] = []
     while True:
         if trained.dataset != data.dataset or len(found) > MOST_STARTS:

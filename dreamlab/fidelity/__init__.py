@@ -1,1 +1,2 @@
-"""Distances between sets of images: features, Frechet distance and KID, with intervals."""
+"""Distances between sets of images: feature extractors, Frechet distance and KID, with
+intervals."""

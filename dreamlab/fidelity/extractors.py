@@ -18,27 +18,27 @@ from dreamlab.classifiers.networks import outputs
 
 INCEPTION_FILE = "weights-inception-2015-12-05-6726825d.pth"
 PROBE_MEAN, PROBE_NORM = 0.17647, 18.638
-"""Mean and norm of the standard weights' features of the image in `_check_probe`. Rounding to fp16
-changes them by 1e-4."""
+"""Mean and norm of the features that the standard weights give for the image in `_check_probe`.
+Rounding to fp16 changes them by 1e-4 of their value."""
 
 
 class ExtractorError(ValueError):
-    """Weights that cannot be used. The message is one sentence."""
+    """The weight file of an extractor cannot be used. The message is one sentence."""
 
 
 class Extractor(Protocol):
-    """Features (n, dimensions) float32 of uint8 NHWC images in batches. `id` identifies the
-    weights."""
+    """Computes features of images. `id` identifies its weights."""
 
     name: str
     id: str
     dimensions: int
 
-    def batches(self, images: np.ndarray) -> Iterator[np.ndarray]: ...
+    def batches(self, images: np.ndarray) -> Iterator[np.ndarray]:
+        """Yields features (n, dimensions) float32 of uint8 images (N, H, W, C), in order."""
 
 
 def weights_id(state: Mapping[str, np.ndarray]) -> str:
-    """12 hex digits over names, shapes and values of the weights."""
+    """12 hex digits computed from the names, shapes and values of the weights."""
     digest = hashlib.sha256()
     for name in sorted(state):
         digest.update(f"{name}{state[name].dtype.str}{state[name].shape}".encode())
@@ -57,6 +57,7 @@ class ClassifierExtractor:
         self.id = weights_id({k: v.cpu().numpy() for k, v in network.state_dict().items()})
 
     def batches(self, images: np.ndarray) -> Iterator[np.ndarray]:
+        """Yields features (n, dimensions) float32 of uint8 images (N, H, W, C), in order."""
         for features, _ in outputs(self.network, images, self.device):
             yield features.numpy()
 
@@ -68,10 +69,10 @@ class ClassifierExtractor:
 
 
 class InceptionExtractor:
-    """The 2048 pool features of torch-fidelity's Inception-v3, with its own resize and batch norms.
+    """The 2048 pool features of torch-fidelity's Inception-v3, which resizes its input itself.
 
-    `path` is the user's weight file. It is read as plain tensors; nothing in it can run. Raises
-    ExtractorError if it is missing or holds other weights.
+    `path` is the weight file of the user. It is loaded with `weights_only`, so that no code in it
+    can run. Raises ExtractorError if it is missing or holds other weights.
     """
 
     name = "inception"
@@ -83,7 +84,7 @@ class InceptionExtractor:
         state = _read(path)
         self.device, self.batch_size = device, batch_size
         self.id = weights_id({k: v.numpy() for k, v in state.items()})
-        # torch-fidelity would unpickle the file; it gets our own copy of the tensors instead
+        # torch-fidelity would unpickle the file, so it gets a copy that holds only the tensors
         safe = io.BytesIO()
         torch.save(state, safe)
         safe.seek(0)
@@ -100,6 +101,8 @@ class InceptionExtractor:
         self._check_probe(path)
 
     def batches(self, images: np.ndarray) -> Iterator[np.ndarray]:
+        """Yields features (n, 2048) float32 of uint8 images (N, H, W, C), in order. Grey images are
+        repeated in three channels."""
         for start in range(0, len(images), self.batch_size):
             yield self._features(images[start : start + self.batch_size])
 
@@ -113,7 +116,7 @@ class InceptionExtractor:
 
     def _check_probe(self, path: str) -> None:
         """Raises ExtractorError unless the features of a fixed image are those of the standard
-        weights. Other weights of the same shapes would load as well."""
+        weights. Other weights of the same shapes can be loaded too."""
         ramp = np.add.outer(np.arange(32) * 5, np.arange(32) * 3).astype(np.uint8)
         features = self._features(np.stack([ramp, ramp.T, 255 - ramp], axis=-1)[None])[0]
         found = float(features.mean()), float(np.linalg.norm(features))

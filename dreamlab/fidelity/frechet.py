@@ -1,8 +1,8 @@
-"""Frechet distance between two sets of features, in float64, with an interval. Numpy only.
+"""Frechet distance between two sets of features, in float64, with an interval. Without torch.
 
-|m1 - m2|^2 + Tr(S1 + S2 - 2 (S1 S2)^(1/2)) for the means m and covariances S of the sets (Dowson &
-Landau 1982; FID: Heusel et al. 2017, equation 6). It is called FID only for the pool features of
-the standard Inception weights.
+It is |m1 - m2|^2 + Tr(S1 + S2 - 2 (S1 S2)^(1/2)), where m are the means and S the covariances of
+the sets (Dowson & Landau 1982; FID: Heusel et al. 2017, Eq. 6). It is called FID only for the pool
+features of the standard Inception weights.
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ from dreamlab.fidelity.metrics import Kept
 from dreamlab.stats.intervals import Interval
 
 SMALL = 512
-"""Largest side for which singular values are computed directly, which is exact."""
+"""Largest number of dimensions, or side of a matrix, for which singular values are computed
+directly. Above it, faster and less exact methods are used."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Statistics:
-    """Of one set: mean (d,), trace of the covariance, and a root R (k, d) with R'R = covariance."""
+    """Statistics of one set of features: mean (d,), trace of the covariance, and a matrix R (k, d)
+    with R'R = covariance."""
 
     mean: np.ndarray
     trace: float
@@ -30,11 +32,11 @@ class Statistics:
 
 
 def statistics(features: np.ndarray, keep: bool = True) -> Statistics:
-    """Statistics of features (n, d), n >= 2. The centred features are such a root, and are used as
-    it if n < d.
+    """Statistics of features (n, d), n >= 2. Raises ValueError for other shapes.
 
-    With more images than dimensions a root of d rows is computed by one eigendecomposition. That
-    pays if the result is stored and reused; `keep=False` skips it.
+    If n < d, R is the matrix of centred and scaled features (n, d). Otherwise it is computed as
+    (d, d) by one eigendecomposition. That is worth it if the result is stored and reused; with
+    `keep=False` it is skipped for d above SMALL.
     """
     x = np.asarray(features, dtype=np.float64)
     if x.ndim != 2 or len(x) < 2:
@@ -50,14 +52,14 @@ def statistics(features: np.ndarray, keep: bool = True) -> Statistics:
 
 
 def distance(a: Statistics, b: Statistics) -> float:
-    """The squared Frechet distance. Tr (S1 S2)^(1/2) is the sum of the singular values
+    """The squared Frechet distance. It uses that Tr (S1 S2)^(1/2) is the sum of the singular values
     of R1 R2'."""
     difference = a.mean - b.mean
     return float(difference @ difference + a.trace + b.trace - 2 * _nuclear(a.root @ b.root.T))
 
 
 def frechet(x: np.ndarray, y: np.ndarray) -> float:
-    """The distance between features (n, d) and (m, d)."""
+    """The squared Frechet distance between features (n, d) and (m, d)."""
     return distance(statistics(x), statistics(y))
 
 
@@ -69,12 +71,13 @@ def frechet_interval(
     seed: int = 0,
     of_y: Statistics | None = None,
 ) -> Interval:
-    """The distance with a two-sample grouped jackknife interval (Efron & Stein 1981;
-    delete-a-group: Kott 2001).
+    """The squared Frechet distance between features (n, d) and (m, d), with a two-sample grouped
+    jackknife interval (Efron & Stein 1981; delete-a-group: Kott 2001).
 
     Each set is divided into random groups. Leaving out one group at a time gives the variance that
-    each set contributes. The value is that of all images, with the bias from their number that
-    every such distance has. `of_y` are statistics of y computed before.
+    each set contributes. The value is that of all images; like every such estimate it is biased
+    upwards for few images. `groups` 0 chooses 10 or 20; `of_y` are the statistics of y, if they are
+    known. Raises ValueError for fewer than 4 images in a set.
     """
     count = min(groups or (20 if x.shape[1] <= SMALL else 10), len(x) // 2, len(y) // 2)
     sx, sy = statistics(x), of_y or statistics(y)
@@ -92,8 +95,8 @@ def frechet_interval(
 
 
 def measure(x: np.ndarray, y: np.ndarray, kept: Kept) -> Interval:
-    """The metrics fd_classifier and fid: see `frechet_interval`. Statistics of the reference y are
-    kept."""
+    """The metrics fd_classifier and fid; see `frechet_interval`. The statistics of the reference y
+    are cached with `kept`."""
     found = kept("statistics", lambda: dataclasses.asdict(statistics(y)))
     known = Statistics(found["mean"], float(found["trace"]), found["root"])
     return frechet_interval(x, y, of_y=known)
@@ -111,12 +114,12 @@ def _root(covariance: np.ndarray) -> np.ndarray:
 
 
 def _nuclear(matrix: np.ndarray) -> float:
-    """Sum of singular values; for a large matrix from the eigenvalues of the smaller
-    Gram matrix."""
+    """Sum of the singular values. For a large matrix they are computed from the eigenvalues of the
+    smaller Gram matrix."""
     if min(matrix.shape) <= SMALL:
         return float(np.linalg.svd(matrix, compute_uv=False).sum())
     gram = matrix @ matrix.T if matrix.shape[0] <= matrix.shape[1] else matrix.T @ matrix
     values = np.linalg.eigvalsh(gram)
-    # values below the rounding error of the largest are null directions, whose roots would be
+    # eigenvalues below the rounding error of the largest are zeros; their square roots would add
     # noise
     return float(np.sqrt(values[values > values[-1] * 1e-15]).sum())

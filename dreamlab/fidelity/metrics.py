@@ -1,6 +1,7 @@
 """The registry of metrics: name, which direction is better, and where the function is.
 
-Pages and reports read it, so nothing here imports torch. A function is imported when it is needed.
+It does not import torch, so that the dashboard and reports can use it. A function is imported when
+it is needed.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ NamedArrays = Mapping[str, np.ndarray]
 
 
 class Kept(Protocol):
-    """Returns the arrays of `make()`, cached under a name. They depend only on the reference
-    features, so they are computed once and used for every set that is compared with this reference.
+    """Returns the arrays that `make()` computes, cached under a name.
+
+    They must depend only on the reference features. They are computed once and used for every set
+    that is compared with this reference.
     """
 
     def __call__(self, name: str, make: Callable[[], NamedArrays]) -> NamedArrays: ...
@@ -31,7 +34,7 @@ MetricFunction = Callable[[np.ndarray, np.ndarray, Kept], Interval]
 
 
 class UnknownMetric(ValueError):
-    """There is no metric of this name, or it has no function. The message is one sentence."""
+    """There is no metric of this name, or its function is missing. The message is one sentence."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,27 +44,27 @@ class Metric:
     name: str
     """Its key in result.json."""
     extractor: ExtractorName
-    """The features that it uses."""
+    """The extractor of the features that it uses."""
     function: str
     """"module:function" of a `MetricFunction`."""
     lower_is_better: bool = True
     unit: str = ""
-    """Shown behind a number: "%" or empty."""
+    """Shown after a value: "%" or empty."""
     version: int = 1
-    """Part of the cache key. Increase it if the function gives other numbers."""
+    """Part of the cache key. Increase it when the function returns other values than before."""
 
     @property
     def key(self) -> str:
-        """The cache key of its values."""
+        """The key under which its values are cached."""
         return f"{self.name}/{self.version}"
 
     @property
     def direction(self) -> str:
-        """lower or higher: which of two values is better."""
+        """ "lower" or "higher": the direction of better values."""
         return "lower" if self.lower_is_better else "higher"
 
     def load(self) -> MetricFunction:
-        """The function. Raises UnknownMetric if there is none."""
+        """Imports the function. Raises UnknownMetric if there is none."""
         module, _, name = self.function.partition(":")
         try:
             return cast(MetricFunction, getattr(importlib.import_module(module), name))
@@ -80,7 +83,8 @@ METRICS: dict[str, Metric] = {
         Metric("kid", "inception", "dreamlab.fidelity.kid:measure"),
     )
 }
-"""Name -> metric, in the order of the tables. A curve shows the first metric of an extractor."""
+"""Name -> metric, in the order in which tables list them. A curve shows the first metric of an
+extractor."""
 
 
 def find(name: str) -> Metric:
@@ -91,7 +95,8 @@ def find(name: str) -> Metric:
 
 
 def measured_on(extractor: str) -> list[Metric]:
-    """The metrics of an extractor's features. Raises UnknownMetric if there are none."""
+    """The metrics that are computed from the features of an extractor. Raises UnknownMetric if
+    there are none."""
     found = [m for m in METRICS.values() if m.extractor == extractor]
     if not found:
         raise UnknownMetric(f"There is no metric on the features of {extractor!r}.")
@@ -99,30 +104,32 @@ def measured_on(extractor: str) -> list[Metric]:
 
 
 def best(name: str, values: Sequence[float]) -> int:
-    """Index of the best value. Raises UnknownMetric; ValueError for no values."""
+    """Index of the best value. Raises UnknownMetric for the name, and ValueError if there are no
+    values."""
     sign = 1 if find(name).lower_is_better else -1
     return min(range(len(values)), key=lambda i: sign * values[i])
 
 
-# Words for pages. They are about results that are stored: a name that only another version of
-# DreamLab knows is shown without a direction.
+# Texts for pages. Stored results may have metrics of another version of DreamLab; these are shown
+# without a direction.
 
 
 def best_word(name: str) -> str:
-    """lowest or highest: the word for the best value; "best" for an unknown metric."""
+    """ "lowest" or "highest", whichever is best; "best" for an unknown metric."""
     known = METRICS.get(name)
     return "best" if known is None else "lowest" if known.lower_is_better else "highest"
 
 
 def direction(names: Iterable[str], word: str = "closer") -> str:
-    """ "lower is closer" if all these metrics agree in their direction, else ""."""
+    """ "lower is closer" or "higher is closer" if all these metrics have the same direction, else
+    "". `word` replaces "closer"."""
     found = {METRICS[n].direction if n in METRICS else "" for n in names}
     only = found.pop() if len(found) == 1 else ""
     return f"{only} is {word}" if only else ""
 
 
 def summary() -> str:
-    """One sentence about all metrics, for the head of the page."""
+    """One sentence about all metrics, for the top of the page."""
     shared = direction(METRICS)
     if not shared:
         return "Measures of feature distributions; each says which direction is closer."
@@ -137,8 +144,8 @@ def axis_title(name: str) -> str:
 
 
 def column_titles(names: Sequence[str]) -> tuple[str, list[str]]:
-    """Head and cells of a table's column of names. The direction is in the head if all metrics
-    agree, else beside each name."""
+    """Title and cells of a table column of metric names. The direction is in the title if all
+    metrics have the same one, otherwise beside each name."""
     if shared := direction(names):
         return f"Metric, {shared}", list(names)
     said = [(n, direction([n])) for n in names]
@@ -146,6 +153,7 @@ def column_titles(names: Sequence[str]) -> tuple[str, list[str]]:
 
 
 def number(metric: Mapping[str, Any]) -> str:
-    """A stored value with three digits and its unit."""
+    """A stored value with three digits and its unit. `metric` has the keys `value` and, if any,
+    `unit`."""
     unit = f" {metric['unit']}" if metric.get("unit") else ""
     return f"{metric['value']:.3g}{unit}"

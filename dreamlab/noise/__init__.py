@@ -1,1 +1,1 @@
-"""Noise schedules and timesteps, without torch."""
+"""Noise schedules and sampling timesteps, without torch."""

@@ -1,5 +1,5 @@
-"""Noise schedules as float64 numpy arrays over t = 0..T-1. They need no torch, so that pages can
-draw them.
+"""Noise schedules as float64 numpy arrays over t = 0..T-1, without torch, so that the dashboard
+can draw them.
 
 A schedule may be rescaled to zero terminal SNR. alpha_bar is then exactly 0 at t = T - 1. All
 functions here and all samplers accept that.
@@ -16,23 +16,25 @@ import numpy as np
 BETA_FIRST, BETA_LAST, BETA_MAX = 1e-4, 0.02, 0.999
 REFERENCE_T = 1000
 KEPT_SHARE_MAX = 1 / 32
-"""Largest acceptable sqrt(alpha_bar_T), the share of the image that is left in x_T. The mean of
-32x32 pixels of unit noise has a standard deviation of 1/32. If more of the image is left, x_T shows
-whether the image was bright or dark. The network learns to read that, and sampling from pure noise
-starts off-distribution. Linear at T = 1000 leaves 0.006. Stable Diffusion leaves 0.068, a known
-flaw (Lin et al. 2023, Table 1). Linear at T = 100 leaves 0.60."""
+"""Largest acceptable sqrt(alpha_bar_T), the factor of x0 that is left in x_T.
+
+The mean of 32x32 pixels of unit noise has a standard deviation of 1/32. If more of the image is
+left, x_T shows whether the image was bright or dark. The network learns to use this, but pure
+noise, where sampling starts, does not have it. Linear leaves 0.006 at T = 1000 and 0.60 at T = 100.
+Stable Diffusion leaves 0.068, a known flaw (Lin et al. 2023, Table 1).
+"""
 
 
 def linear_betas(num_train_timesteps: int) -> np.ndarray:
-    """beta from 1e-4 to 0.02 for every T (Ho et al. 2020). Below T of about 700, x_T is not pure
+    """beta from 1e-4 to 0.02 for every T (Ho et al. 2020). Below T = 700 or so, x_T is not pure
     noise. Returns (T,) float64."""
     return np.linspace(BETA_FIRST, BETA_LAST, num_train_timesteps, dtype=np.float64)
 
 
 def linear_scaled_betas(num_train_timesteps: int) -> np.ndarray:
-    """The betas of `linear_betas` times one factor, clipped at 0.999, so that alpha_bar_T is that
-    of linear at T = 1000. (The usual factor 1000 / T does not achieve this below T of about 50.)
-    Returns (T,) float64."""
+    """The betas of `linear_betas` times one factor, clipped at 0.999. The factor is chosen so that
+    alpha_bar_T is that of linear at T = 1000. (The usual factor 1000 / T does not achieve this
+    below T = 50 or so.) Returns (T,) float64."""
     return np.minimum(_factor(num_train_timesteps) * linear_betas(num_train_timesteps), BETA_MAX)
 
 
@@ -58,8 +60,8 @@ def cosine_betas(num_train_timesteps: int, s: float = 0.008) -> np.ndarray:
 
 
 def quadratic_betas(num_train_timesteps: int) -> np.ndarray:
-    """Squares of an even grid from sqrt(1e-4) to sqrt(0.02) (Rombach et al. 2022, 'scaled linear').
-    (T,) float64."""
+    """Squares of an even grid from sqrt(1e-4) to sqrt(0.02) ('scaled linear' in Rombach et al.
+    2022). Returns (T,) float64."""
     return np.linspace(BETA_FIRST**0.5, BETA_LAST**0.5, num_train_timesteps, dtype=np.float64) ** 2
 
 
@@ -77,13 +79,15 @@ SCHEDULES: dict[str, Callable[[int], np.ndarray]] = {
     "quadratic": quadratic_betas,
     "sigmoid": sigmoid_betas,
 }
+"""Schedule -> function of T that returns beta, (T,) float64 in (0, 1)."""
 
 
 def alpha_bar(
     schedule: str, num_train_timesteps: int, zero_terminal_snr: bool = False
 ) -> np.ndarray:
-    """Cumulative product of 1 - beta for a schedule by name. Returns (T,) float64, falling, between
-    0 and 1; with `zero_terminal_snr` the last value is 0."""
+    """Cumulative product of 1 - beta for the named schedule: (T,) float64, decreasing, between 0
+    and 1. With `zero_terminal_snr` the last value is exactly 0. Raises KeyError for an unknown
+    name."""
     plain = np.cumprod(1 - SCHEDULES[schedule](num_train_timesteps))
     return rescale_zero_terminal_snr(plain) if zero_terminal_snr else plain
 
@@ -111,17 +115,17 @@ def half_log_snr(alpha_bar: np.ndarray) -> np.ndarray:
 
 
 def terminal_snr(alpha_bar: np.ndarray) -> float:
-    """SNR at t = T - 1. If it is not close to 0, sampling from pure noise starts off-distribution
-    (Lin et al. 2023)."""
+    """SNR at t = T - 1. It should be close to 0, because sampling starts from pure noise (Lin et
+    al. 2023)."""
     return float(snr(alpha_bar)[-1])
 
 
 def kept_share(alpha_bar: np.ndarray) -> float:
-    """sqrt(alpha_bar_T), 0 to 1: the share of the image that is left in x_T."""
+    """sqrt(alpha_bar_T), 0 to 1: the factor of x0 that is left in x_T."""
     return float(np.sqrt(alpha_bar[-1]))
 
 
 def off_distribution(alpha_bar: np.ndarray) -> bool:
-    """Whether x_T still shows the image, so that sampling from pure noise starts
-    off-distribution."""
+    """Whether x_T still shows the image (see `KEPT_SHARE_MAX`). Sampling, which starts from pure
+    noise, then starts from inputs that the network was not trained on."""
     return kept_share(alpha_bar) > KEPT_SHARE_MAX

@@ -1,2 +1,2 @@
-"""The processes that compute: worker, fork server, live sampling, and a short
-measurement of cost."""
+"""The processes that compute: worker, fork server, live sampling, and the probe that measures the
+cost of a training."""

@@ -1,4 +1,4 @@
-"""Which CUDA devices a process may see."""
+"""Restricts the CUDA devices that a process can see."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import os
 
 
 def show_device(device: str, visible: str | None = None) -> str:
-    """Restricts this process to its device ("cpu", "cuda:N", or a list such as "cuda:0,cuda:1")
-    before torch is used. Returns torch's name for the first one."""
+    """Restricts this process to its device: "cpu", "cuda:N", or a list such as "cuda:0,cuda:1". It
+    must be called before torch is used. `visible` is the value for CUDA_VISIBLE_DEVICES, if it is
+    known. Returns torch's name of the first device."""
     if device == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
         return "cpu"

@@ -1,4 +1,4 @@
-"""Errors of a worker as one sentence for the user."""
+"""Turns the errors of a worker into one sentence for the user."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 def explain(error: BaseException, path: Path) -> str:
-    """One sentence for the page. The traceback is in worker.log."""
+    """One sentence on an error of the run at `path`. The traceback is in worker.log."""
     text = " ".join(str(error).split())
     if isinstance(error, (TaskError, SpecError, RunError)):
         return text
     code = error.errno if isinstance(error, OSError) else None
-    # safetensors and sqlite have their own errors for a full disk
+    # for a full disk, safetensors and sqlite raise errors of their own
     if code in FULL or "No space left on device" in text or "disk is full" in text:
         free = shutil.disk_usage(path if path.exists() else path.anchor).free
         return (

@@ -1,9 +1,11 @@
-"""`python -m dreamlab.processes.forkserver`: imports torch once, then forks a worker for every line
-on stdin.
+"""`python -m dreamlab.processes.forkserver`: imports torch once, then forks a worker for every
+request on stdin.
 
-Nothing here may run a torch operation or use CUDA. OpenMP's threads do not survive a fork: a child
-of a process that has used them hangs in its first parallel operation. Ends when stdin ends; its
-workers go on.
+No code here may run a torch operation or use CUDA. The threads of OpenMP do not survive a fork: a
+child of a process that has used them hangs in its first parallel operation. The server ends when
+stdin ends; its workers continue.
+
+Messages are JSON objects, one per line.
 
 In:  {"key", "path", "threads", "device", "visible", "attempt"}
      (for the key "live", `path` is the socket to serve)
@@ -44,7 +46,7 @@ FIRST = (
     "dreamlab.tasks.synthesize.live",
     "dreamlab.tasks.experiment",
 )
-"""Imported before the first request: what training and live sampling need."""
+"""Modules that are imported before the first request: what training and live sampling need."""
 LATER = (
     "scipy.linalg",
     "sympy",
@@ -54,14 +56,14 @@ LATER = (
     "dreamlab.tasks.classify.task",
     "dreamlab.tasks.fidelity.task",
 )
-"""Imported one by one between requests. torchmetrics takes longer than torch, and a training does
-not need it."""
+"""Modules that are imported one by one between requests. torchmetrics takes longer to import than
+torch, and a training does not need it."""
 log = logging.getLogger("dreamlab.processes.forkserver")
 
 
 def preload(names: Iterable[str]) -> None:
-    """Imports modules. If a task module is broken, that is logged, and its own worker will report
-    it. Raises ImportError if torch is missing."""
+    """Imports modules. If a module is broken, this is logged, and the worker that needs it will
+    report it. Raises ImportError if torch cannot be imported."""
     for name in names:
         try:
             importlib.import_module(name)
@@ -70,12 +72,12 @@ def preload(names: Iterable[str]) -> None:
                 raise
             log.exception("%s cannot be imported", name)
     gc.collect()
-    gc.freeze()  # children share this memory as long as no garbage collection touches it
+    gc.freeze()  # so that garbage collection does not make children copy this memory
 
 
 class ForkServer:
-    """Reads requests from the file descriptor `requests` and writes answers to `answers`. Imports
-    `later` between requests."""
+    """Reads requests from the file descriptor `requests`, writes answers to `answers`, and imports
+    the modules `later` between requests."""
 
     def __init__(self, requests: int, answers: int, later: Iterable[str] = ()):
         self._requests, self._answers, self._later = requests, answers, list(later)
@@ -84,7 +86,7 @@ class ForkServer:
         os.set_blocking(self._woken, False)
 
     def serve(self) -> None:
-        """Forks a child per request and reports when children end, until there are no more
+        """Forks a child for every request and reports when a child ends. Returns at the end of the
         requests."""
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self._waker, warn_on_full_buffer=False)
@@ -133,7 +135,7 @@ class ForkServer:
         self._say({"key": request["key"], "pid": pid})
 
     def _become(self, request: dict[str, Any]) -> None:
-        """Runs in the child. Never returns."""
+        """Runs one request in the child process. Never returns."""
         status = 1
         try:
             signal.set_wakeup_fd(-1)
@@ -146,14 +148,14 @@ class ForkServer:
         except BaseException:
             traceback.print_exc()
         finally:
-            os._exit(status)  # in any case: this process must not go on as a second server
+            os._exit(status)  # always: this process must not continue as a second server
 
     def _say(self, what: dict[str, Any]) -> None:
         os.write(self._answers, json.dumps(what).encode() + b"\n")
 
 
 def run_child(request: dict[str, Any]) -> int:
-    """Executes one run, or the live process."""
+    """Executes one run, or the live process. Returns the exit status."""
     path, visible = Path(request["path"]), request["visible"]
     if request["key"] == "live":
         from dreamlab.processes.live import serve
@@ -171,10 +173,10 @@ def run_child(request: dict[str, Any]) -> int:
 
 
 def main() -> int:
-    """Imports, says that it is ready, and serves until stdin ends."""
+    """Imports modules, reports that it is ready, and serves until stdin ends."""
     began = time.monotonic()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
-    # stdin and stdout become private descriptors, so that no library or child writes between the
+    # stdin and stdout are moved to other descriptors, so that no library or child writes into the
     # answers
     requests, answers = os.dup(0), os.dup(1)
     null = os.open(os.devnull, os.O_RDONLY)
@@ -189,7 +191,7 @@ def main() -> int:
         os.write(answers, json.dumps(ready).encode() + b"\n")
         server.serve()
     except BrokenPipeError:
-        log.info("The engine has gone.")
+        log.info("The engine has ended.")
     return 0
 
 

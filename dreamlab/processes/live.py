@@ -1,7 +1,7 @@
-"""The live process: keeps generators loaded and streams frames to the Sample page.
+"""The live process: keeps generators loaded and sends pictures to the Sample page during sampling.
 
-It serves one request at a time over a Unix socket. A client that closes the connection cancels its
-request. It ends with its parent.
+It serves one request at a time over a Unix socket. A client cancels its request by closing the
+connection. The process ends when its parent ends.
 """
 
 from __future__ import annotations
@@ -24,19 +24,24 @@ from dreamlab.store.machine import cores
 from dreamlab.store.process import detach_session
 
 IDLE_RELEASE = 300.0
+"""Seconds without a request after which models are unloaded."""
 LOOK_EVERY = 1.0
 log = logging.getLogger("dreamlab.processes.live")
 
 
 class Sampler(Protocol):
-    """The interface of `dreamlab.tasks.synthesize.live.LiveSampler`."""
+    """The methods of `dreamlab.tasks.synthesize.live.LiveSampler` that are used here."""
 
-    def frames(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]: ...
-    def release(self) -> None: ...
+    def frames(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """Yields the frames of one request."""
+
+    def release(self) -> None:
+        """Unloads all models."""
 
 
 class LiveServer:
-    """Serves until the parent has ended. `make_sampler` is called at the first request."""
+    """Serves requests until the parent process ends. `make_sampler` is called at the first
+    request."""
 
     def __init__(self, path: Path, make_sampler: Any, parent: int):
         self._path, self._make, self._parent = path, make_sampler, parent
@@ -44,7 +49,7 @@ class LiveServer:
         self._used = time.monotonic()
 
     def serve(self) -> None:
-        """Answers one request after another until the process is ended."""
+        """Answers one request after another until the parent ends or the socket is removed."""
         self._path.unlink(missing_ok=True)
         with socket.socket(socket.AF_UNIX) as server:
             server.bind(str(self._path))
@@ -76,10 +81,10 @@ class LiveServer:
                     return
                 wire.send(connection, frame)
         except OSError as error:
-            log.info("A client has gone: %s", error)
+            log.info("A client has disconnected: %s", error)
 
     def _frames(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """The sampler's frames. An error becomes a last frame with one sentence."""
+        """The frames of the sampler. An error becomes a last frame with one sentence."""
         try:
             if self._sampler is None:
                 self._sampler = self._make()
@@ -102,7 +107,7 @@ def _sampler() -> Sampler:
 
 
 def serve(path: Path, *, threads: int, device: str, visible: str | None = None) -> int:
-    """Runs the live process on a socket; returns an exit status."""
+    """Runs the live process on a socket. Returns the exit status."""
     parent = os.getppid()
     detach_session()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -115,7 +120,7 @@ def serve(path: Path, *, threads: int, device: str, visible: str | None = None) 
 
 
 def main() -> int:
-    """The live process as a command of its own; see `serve`."""
+    """The command line of the live process; see `serve`."""
     parser = argparse.ArgumentParser(
         prog="python -m dreamlab.processes.live", description="Serves live sampling on a socket."
     )

@@ -1,9 +1,8 @@
-"""`python -m dreamlab.processes.probe`: measures a few steps of a training on this machine, for the
-estimate of its cost.
+"""`python -m dreamlab.processes.probe`: measures a few training steps on this machine, to estimate
+the cost of a run.
 
-Reads one JSON object on stdin (`spec` of a training; `runs` and `cache`, the folders of runs and
-cache) and writes one to stdout: the fields of `dreamlab.estimates.measured.Measurement`, or
-`error`.
+Reads one JSON object from stdin: `spec` of a training, and the folders `runs` and `cache`. Writes
+one to stdout: the fields of `dreamlab.estimates.measured.Measurement`, or `error`.
 """
 
 from __future__ import annotations
@@ -25,17 +24,17 @@ from dreamlab.store import ArtefactCache
 from dreamlab.store.machine import cores
 
 LONGEST = 3.0
-"""Seconds of measured steps. A step that would take longer is measured with fewer images."""
+"""Seconds of measured steps. If a step would take longer, it is measured with fewer images."""
 SLOWEST_RATE = 1e11
-"""Floating-point operations per second of a slow machine; decides how many images are
-tried first."""
+"""Floating-point operations per second of a slow machine. It determines how many images are
+measured at once."""
 PATIENCE = 6.0
-"""Seconds after which fp32 or bf16 is chosen from what has been measured."""
+"""Seconds after which fp32 or bf16 is chosen from the measurements so far."""
 WARM_UP, FEWEST = 2, 3
 
 
 def measure(spec: TrainSpec, cache: ArtefactCache) -> dict[str, Any]:
-    """Times steps of the trainer and forward passes of its averaged network."""
+    """Times training steps and network evaluations. Returns the fields of a Measurement."""
     import torch
 
     from dreamlab.tasks.arithmetic import PrecisionProbe
@@ -51,7 +50,7 @@ def measure(spec: TrainSpec, cache: ArtefactCache) -> dict[str, Any]:
     alone = {"accumulate": 1, "devices": 1, "compile": False, "init_from": "", "freeze": ()}
     tried = spec.model_copy(update={"batch_size": at_once, **alone})
     trainer = Trainer(tried, catalog.load(spec.dataset, spec.data_dir), device)
-    # comparing number formats takes some twenty steps, so it is done only if they are quick
+    # comparing fp32 and bf16 takes about twenty steps, so it is done only if steps are fast
     choice = spec.precision
     if choice == "auto" and at_once < whole:
         choice = "fp32" if device.type == "cpu" else "bf16"
@@ -86,12 +85,12 @@ def measure(spec: TrainSpec, cache: ArtefactCache) -> dict[str, Any]:
 
 
 def _affordable(multiply_adds: int) -> int:
-    """How many images of a network are trained on at once in half of LONGEST, on a slow machine."""
+    """Number of images that even a slow machine can train on at once in half of LONGEST."""
     return max(1, int(LONGEST / 2 * SLOWEST_RATE / (6 * multiply_adds)))
 
 
 def _forward(trainer: Any, images: int, precision: str) -> float:
-    """Seconds of one forward pass per image, without gradients."""
+    """Seconds per image of one network evaluation without gradients."""
     import torch
 
     from dreamlab.tasks.torch_device import synchronise
@@ -112,7 +111,7 @@ def _forward(trainer: Any, images: int, precision: str) -> float:
 
 
 def main() -> int:
-    """Answers one request; exit status 0 also where the answer is an error."""
+    """Answers one request. The exit status is 0 even if the answer is an error."""
     os.nice(10)  # the dashboard has priority
     request = json.load(sys.stdin)
     output = os.dup(1)

@@ -1,8 +1,8 @@
-"""`python -m dreamlab.processes.worker RUN_DIR`: executes one run and writes its events, its result
-and its final state.
+"""`python -m dreamlab.processes.worker RUN_DIR`: executes one run and writes its events, result and
+final state.
 
-It is the only writer of a run's `events.jsonl` and `result.json`. The fork server calls
-`run_attempt` in a new child.
+It is the only writer of the run's `events.jsonl` and `result.json`. The fork server calls
+`run_attempt` in a new child process instead.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from dreamlab.tasks import Stopped, TaskContext, find_task
 def run_attempt(
     path: Path, *, threads: int, device: str, attempt: int, visible: str | None = None
 ) -> int:
-    """Executes one run in this process and returns an exit status.
+    """Executes one run in this process and returns the exit status.
 
     `device` is "cpu", "cuda:N" or a list such as "cuda:0,cuda:1". `visible` is the value for
-    CUDA_VISIBLE_DEVICES (None: entry N of what is visible now). 0 done, 1 failed, 2 stopped;
-    EXIT_HELD and EXIT_DISK if no state could be written.
+    CUDA_VISIBLE_DEVICES; None selects device N of those that are visible now. Exit status: 0 done,
+    1 failed, 2 stopped; EXIT_HELD or EXIT_DISK if the state could not be written.
     """
     detach_session()
     try:
@@ -68,7 +68,7 @@ def run_attempt(
 
 
 def _log(text: str) -> None:
-    """Writes to worker.log, if the disk has room for it."""
+    """Writes to worker.log, unless the disk is full."""
     with contextlib.suppress(OSError):
         sys.stderr.write(text)
         sys.stderr.flush()
@@ -98,7 +98,7 @@ def _do(path: Path, events: EventWriter, threads: int, device: str, attempt: int
             events.write(
                 "message",
                 level="error",
-                text=f"{', '.join(lost)} is not a finite number and is left out.",
+                text=f"Not a finite number and therefore left out: {', '.join(lost)}.",
             )
         if event["type"] == "result":
             write_json(path / "result.json", event["values"])
@@ -106,8 +106,8 @@ def _do(path: Path, events: EventWriter, threads: int, device: str, attempt: int
 
 
 def plain(value: Any, lost: list[str], name: str = "result") -> Any:
-    """The same value in JSON's types. Numbers that are not finite become None, and their names are
-    added to `lost`."""
+    """The value with JSON's types only. Numbers that are not finite become None, and their names
+    are added to `lost`."""
     if isinstance(value, dict):
         return {str(k): plain(v, lost, str(k)) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
@@ -123,8 +123,8 @@ def plain(value: Any, lost: list[str], name: str = "result") -> Any:
 
 
 def _take_log(path: Path) -> bool:
-    """Redirects stdout and stderr to the log. A lock on the log marks that the run has a worker;
-    False if it is held already."""
+    """Redirects stdout and stderr to the log. A lock on the log marks that the run has a worker.
+    Returns False if another process holds the lock."""
     log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     try:
         import fcntl
@@ -136,7 +136,7 @@ def _take_log(path: Path) -> bool:
     except (
         ImportError,
         OSError,
-    ) as error:  # a file system without locks: the engine's own lock must suffice
+    ) as error:  # the file system has no locks; the lock of the engine has to be enough
         print(f"{path} cannot be locked: {error}", file=sys.stderr)
     sys.stdout.flush()
     sys.stderr.flush()
@@ -148,7 +148,7 @@ def _take_log(path: Path) -> bool:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """One run as a command of its own; see `run_attempt`."""
+    """The command line of a worker; see `run_attempt`."""
     parser = argparse.ArgumentParser(
         prog="python -m dreamlab.processes.worker", description="Runs one run directory."
     )
@@ -158,7 +158,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--attempt", type=int, default=1)
     args = parser.parse_args(argv)
     if not (args.run / "spec.json").is_file():
-        parser.error(f"{args.run} is no run directory: it has no spec.json.")
+        parser.error(f"{args.run} is not a run folder: it has no spec.json.")
     return run_attempt(
         args.run.resolve(), threads=args.threads, device=args.device, attempt=args.attempt
     )

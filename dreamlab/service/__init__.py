@@ -1,5 +1,5 @@
-"""Everything that the dashboard and the command line may call. Imports no torch; computes nothing
-itself."""
+"""The functions that the dashboard and the command line call. It imports no torch and does no long
+computation itself."""
 
 from dreamlab.estimates.estimate import Estimate
 from dreamlab.service.library import LiveFrame, RunRow

@@ -1,5 +1,5 @@
-"""The finished runs that come with the code. The dashboard unpacks them at its first start, so that
-no page is empty; the command line only where a command names `demo`."""
+"""The demo: finished runs that come with the code. The dashboard unpacks them at its first start,
+so that no page is empty. The command line unpacks them only if a command names `demo`."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from dreamlab.service.refused import Refused
 from dreamlab.store import ArtefactCache, RunStore
 
 CACHE_FOLDER = "cache/"
-"""Members below this are `.npz` artefacts, one per cache key (the trained feature extractor of the
-demo's numbers)."""
+"""Members of the archive below this folder are `.npz` files for the cache, one per key. They hold
+the reference classifier behind the demo's numbers."""
 
 
 def is_installed(store: RunStore) -> bool:
-    """Whether the demo was unpacked into this folder once."""
+    """Whether the demo has been unpacked into this runs folder before."""
     return _marker(store).exists()
 
 
 def install(store: RunStore, archive: Path = DEMO) -> bool:
-    """Unpacks once per runs folder: a demo that was deleted does not come back. True where it was
-    unpacked now."""
+    """Unpacks the demo, once per runs folder: a demo that was deleted does not come back. Returns
+    whether it was unpacked now."""
     marker = _marker(store)
     if marker.exists() or not archive.exists():
         return False
@@ -51,8 +51,8 @@ def install(store: RunStore, archive: Path = DEMO) -> bool:
 
 @functools.cache
 def run_id(kinds: tuple[str, ...], archive: Path = DEMO) -> str:
-    """The id of the demo's oldest run of one of these kinds that was not made for another run.
-    Raises Refused where it has none."""
+    """The id of the oldest demo run of one of these kinds that was not made for an experiment.
+    Raises Refused if there is none."""
     with zipfile.ZipFile(archive) as packed:
         records = [
             json.loads(packed.read(name))
@@ -61,13 +61,13 @@ def run_id(kinds: tuple[str, ...], archive: Path = DEMO) -> str:
         ]
     fits = [r["id"] for r in records if r["kind"] in kinds and not r["group"]]
     if not fits:
-        raise Refused(f"The demo holds no {' or '.join(kinds)} run.", "run")
+        raise Refused(f"The demo has no {' or '.join(kinds)} run.", "run")
     return str(min(fits))
 
 
 @contextlib.contextmanager
 def borrowed(store: RunStore) -> Iterator[Path]:
-    """A temporary runs folder that holds the demo and links to the runs of `store`."""
+    """A temporary runs folder that contains the demo, and links to the runs of `store`."""
     with tempfile.TemporaryDirectory(prefix="dreamlab-") as folder:
         other = RunStore(Path(folder) / "runs")
         other.prepare()

@@ -1,5 +1,5 @@
-"""Taking things out: the images of a set or a mix with a card that says where each came from, and
-tables as CSV, LaTeX and Parquet."""
+"""Exports the images of a set or a mix with a card that says where each image came from, and tables
+as CSV, LaTeX and Parquet."""
 
 from __future__ import annotations
 
@@ -27,13 +27,14 @@ ARCHIVES = (".zip", ".npz")
 def export(
     reader: Reader, run_id: str, target: Path, arm: str = "", seed: int = 0
 ) -> dict[str, Any]:
-    """Writes what a run holds to `target`; the suffix decides the form, a folder where there is
-    none. Raises Refused."""
+    """Exports the images or the table of a run to `target`. The suffix of `target` decides the
+    format; without one, a folder is written. `arm` and `seed` select the images of a mix. Raises
+    Refused."""
     run = reader.get(run_id)
     if target.suffix in TABLES:
         data = _table(reader, run, TABLES[target.suffix])
         if target.exists():
-            raise Refused(f"{target} is there already; give another name.", "to")
+            raise Refused(f"{target} exists already; give another name.", "to")
         try:
             write_bytes(target, data)
         except OSError as error:
@@ -65,7 +66,9 @@ def export(
 def table(reader: Reader, run: Run, form: str) -> str:
     """The table of a mix or a study as `csv` or `latex`. Raises Refused."""
     if form not in TEXTS:
-        raise Refused(f"{form!r} is no form of a table; it must be {' or '.join(TEXTS)}.", "format")
+        raise Refused(
+            f"{form!r} is not a format of tables; it must be {' or '.join(TEXTS)}.", "format"
+        )
     return _table(reader, run, form).decode()
 
 
@@ -79,12 +82,12 @@ def _table(reader: Reader, run: Run, form: str) -> bytes:
         return tables.as_parquet(result)
     except ImportError:
         raise Refused(
-            "A Parquet file needs the package pyarrow: `pip install pyarrow`, or take .csv.", "to"
+            "A Parquet file needs the package pyarrow: `pip install pyarrow`, or use .csv.", "to"
         ) from None
 
 
 def temporary(reader: Reader, run_id: str, form: str, arm: str = "", seed: int = 0) -> Path:
-    """The same into a temporary file, for a download; whoever asked deletes its folder. Raises
+    """Like `export`, into a temporary file for a download. The caller deletes its folder. Raises
     Refused."""
     if f".{form}" not in (*ARCHIVES, *TABLES):
         raise Refused(
@@ -104,8 +107,7 @@ Contents = tuple[Any, np.ndarray, tuple[str, ...], list[str], dict[str, Any]]
 
 
 def _contents(reader: Reader, run: Run, arm: str, seed: int) -> Contents:
-    """Images, labels, class names, where each image came from, and the card of what is taken
-    out."""
+    """(images, labels, class names, origin of each image, card) of an export."""
     spec = run.spec
     if isinstance(spec, MixSpec):
         return _contents(reader, _arm_of(reader, run, arm), "", seed)
@@ -113,8 +115,8 @@ def _contents(reader: Reader, run: Run, arm: str, seed: int) -> Contents:
         return _mixed(reader, run, spec, seed)
     if not isinstance(spec, SynthesizeSpec | ImportSpec):
         raise Refused(
-            f"{run.id} is a {run.kind} run; a synthetic set, an import, a mix or one of its arms"
-            " can be taken out.",
+            f"{run.id} is a {run.kind} run; only a synthetic set, an import, a mix or one of its"
+            " arms can be exported.",
             "run",
         )
     images, labels = reader.images(run.id)
@@ -125,7 +127,7 @@ def _contents(reader: Reader, run: Run, arm: str, seed: int) -> Contents:
 
 
 def class_names(reader: Reader, run: Run) -> tuple[str, ...]:
-    """Names of the classes of a synthetic set or an import."""
+    """Class names of a synthetic set or an import."""
     spec = run.spec
     if isinstance(spec, ImportSpec):
         return catalog.info(run.id if spec.role == "real" else spec.dataset).classes
@@ -135,14 +137,15 @@ def class_names(reader: Reader, run: Run) -> tuple[str, ...]:
 
 
 def _arm_of(reader: Reader, run: Run, arm: str) -> Run:
-    """The classifier run of an arm of a mix: by its name, or the one that the verdict speaks of."""
+    """The classifier run of an arm of a mix, by the name of the arm; by default the arm of the
+    verdict."""
     report = reader.report(run.id)
     named = {a["arm"]: a["run"] for a in reversed(report["arms"])}
     verdict = report.get("verdict")
     wanted = arm or (verdict["arm"] if verdict else "")
     if wanted not in named:
         raise Refused(
-            f"Arm (--arm): {wanted or 'none'!r} cannot be taken out of {run.id}; it must be one of"
+            f"Arm (--arm): {wanted or 'none'!r} cannot be exported from {run.id}; it must be one of"
             f" {', '.join(named)}.",
             "arm",
         )
@@ -173,8 +176,7 @@ def _mixed(reader: Reader, run: Run, spec: ClassifySpec, seed: int) -> Contents:
         raise Refused(str(error), getattr(error, "field", "")) from None
     if len(held.noise):
         raise Refused(
-            f"{run.id} holds noise images, which are made as they are needed and cannot be taken"
-            " out.",
+            f"{run.id} is an arm with noise images, which are not stored; choose another arm.",
             "run",
         )
     real = np.concatenate([held.real, held.duplicated])
@@ -188,7 +190,8 @@ def _mixed(reader: Reader, run: Run, spec: ClassifySpec, seed: int) -> Contents:
 
 
 class _Joined:
-    """Real and synthetic images one after the other, read one by one."""
+    """Real images followed by synthetic ones, read one by one. All have the size of the real
+    ones."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""The question that the card on Home asks."""
+"""The mix that the button on the Home page starts."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from dreamlab.store import Run
 
 
 def home_mix(runs: Iterable[Run]) -> MixSpec:
-    """Does synthetic data help for 100 labelled digits? With a generator of its own, and one among
-    `runs` that saw every training digit; the demo's where there are several."""
+    """A mix that asks whether synthetic data helps for 100 labelled digits. It trains its own
+    generator, and compares it with one of `runs` that was trained on all training digits, if there
+    is one. A generator of the demo is used only if there is no other."""
     wide = [r for r in runs if _is_wide_generator(r)]
     wide.sort(key=lambda r: not r.record.demo)
     return make(

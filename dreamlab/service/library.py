@@ -1,5 +1,5 @@
-"""Reading all runs of a folder: rows for tables and the dock, cached status readers, lineage.
-Nothing here writes."""
+"""Reads all runs of a folder: rows of tables, cached status readers, relations between runs. It
+writes nothing."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from dreamlab.store.status import group_state, unreadable
 
 GROUP_UNITS = {"mix": "cells", "sweep": "points", "study": "cells"}
 FINAL_RECHECK = 2.0
-"""Seconds between two looks at runs that have ended: only a resume changes them."""
+"""Seconds between two checks of a run that has ended, whose state only changes if it is resumed."""
 
 
 @dataclasses.dataclass(frozen=True)
 class RunRow:
-    """One run as a table or the dock shows it. `created` is local time; `seconds` is its running
-    time so far."""
+    """One run as tables show it. `created` is local time. `seconds` is the time from its start
+    until its end, or until now."""
 
     id: str
     name: str
@@ -53,8 +53,9 @@ class RunRow:
 
 @dataclasses.dataclass(frozen=True)
 class LiveFrame:
-    """One frame of live sampling: PNG grids, rows = classes, cols = images per class; `stage` 1 and
-    more upsample."""
+    """One frame of live sampling. `png` (x_t) and `x0_png` (predicted x0) are image grids with one
+    class per row and `cols` images per class. `stage` 0 is the base model; higher stages
+    upsample."""
 
     step: int
     total: int
@@ -68,7 +69,8 @@ class LiveFrame:
 
 
 class Library:
-    """Runs and their folds, read forward. Safe to call from several threads."""
+    """All runs of a folder, with a cached reader for the status of each. It can be used from
+    several threads."""
 
     def __init__(self, store: RunStore):
         self.store = store
@@ -84,7 +86,7 @@ class Library:
         return [run for run in self.all() if not run.problem()]
 
     def all(self) -> list[Run]:
-        """All run directories, newest first, also those that cannot be read."""
+        """All runs, newest first, including those that cannot be read."""
         with self._lock:
             ids = self.store.ids()
             for gone in self._runs.keys() - set(ids):
@@ -96,15 +98,16 @@ class Library:
             return [self._runs[i] for i in ids]
 
     def get(self, run_id: str) -> Run:
+        """A run by its id or by a part of it that matches only one run. Raises RunError."""
         with self._lock:
             if run_id in self._runs and self._runs[run_id].path.exists():
                 return self._runs[run_id]
         return self.store.get(run_id)
 
     def status(self, run_id: str, lazy: bool = False) -> RunStatus:
-        """The fold of one run; of a group, with state and progress derived from its children.
+        """The status of a run. That of an experiment is computed from its children.
 
-        `lazy` looks at runs that have ended only now and then: for a tick over all runs.
+        With `lazy`, runs that have ended are checked only every FINAL_RECHECK seconds.
         """
         with self._lock:
             run = self.get(run_id)
@@ -126,7 +129,7 @@ class Library:
             return self._group(run, reader.status, lazy)
 
     def parts(self, run: Run) -> list[Run]:
-        """The parts of a group that are there and can be read."""
+        """The children of an experiment that exist and can be read."""
         names = [] if run.problem() else run.record.children
         children = [self.get(c) for c in names if self._exists(c)]
         return [child for child in children if not child.problem()]
@@ -155,8 +158,8 @@ class Library:
         return status
 
     def _group_eta(self, run: Run, state: str) -> float | None:
-        """Seconds left of a group: what its running child says, the estimates of those that wait,
-        the pace of its cells."""
+        """Estimated seconds left of an experiment: those of its running child, estimates for
+        waiting children, and the average time per seed of its classifiers."""
         if state not in ACTIVE:
             return None
         waiting, cells, pace = 0.0, 0, []
@@ -188,7 +191,7 @@ class Library:
         return run_id in self._runs or (self.store.folder / run_id / "spec.json").exists()
 
     def version(self) -> int:
-        """Grows when any run came, went or changed."""
+        """A number that increases when any run was created, changed or deleted."""
         with self._lock:
             seen = [(r.id, self.status(r.id, lazy=True)) for r in self.all()]
             fingerprint = hash(tuple((run_id, s.version, s.state) for run_id, s in seen))
@@ -198,6 +201,7 @@ class Library:
             return self._version
 
     def row(self, run_id: str, disk: bool = False) -> RunRow:
+        """The row of a run; with `disk`, including its size on disk."""
         run = self.get(run_id)
         s = self.status(run.id)
         if problem := run.problem():
@@ -235,6 +239,8 @@ class Library:
             return size
 
     def lineage(self, run_id: str) -> list[tuple[str, RunRow]]:
+        """(relation, row) of all runs that this run was made from, contains, is a part of, or that
+        were made from it."""
         run = self.get(run_id)
         if run.problem():
             return []
@@ -252,10 +258,10 @@ class Library:
 
 
 def _unreadable_row(run: Run, problem: str, disk_bytes: int | None) -> RunRow:
-    """What can be said of a run whose spec.json says nothing: its id has the time and the kind."""
+    """The row of a run whose spec.json cannot be read. Time and kind are taken from its id."""
     try:
         created = datetime.datetime.strptime(run.id[:15], "%Y%m%d-%H%M%S").isoformat()
-    except ValueError:  # digits that are no date
+    except ValueError:  # the digits are not a date
         created = ""
     kind = kind_in(run.id)
     return RunRow(
@@ -281,7 +287,7 @@ def _unreadable_row(run: Run, problem: str, disk_bytes: int | None) -> RunRow:
 
 
 def headline(kind: str, result: dict[str, Any] | None) -> str:
-    """The one line that a table says of a finished run."""
+    """One line with the most important results of a finished run."""
     if not result:
         return ""
     if kind == "train":
@@ -319,7 +325,7 @@ def headline(kind: str, result: dict[str, Any] | None) -> str:
         return str(result["verdict"]["text"])
     if kind == "study":
         there = [r for r in result["rows"] if r["ours"] is not None]
-        return f"{len(there)} of {len(result['rows'])} cells measured here"
+        return f"{len(there)} of {len(result['rows'])} published values measured here"
     if kind == "mix":
         return ""
     best = result.get("best")
@@ -330,7 +336,7 @@ def headline(kind: str, result: dict[str, Any] | None) -> str:
 
 
 def media(run: Run, path: str) -> Path | None:
-    """The PNG at this path inside the run directory; None for anything else."""
+    """The PNG file at this path in the run folder; None for any other path."""
     target = (run.path / path).resolve()
     inside = target.is_relative_to(run.path.resolve())
     return target if inside and target.suffix == ".png" and target.is_file() else None

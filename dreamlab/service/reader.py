@@ -1,4 +1,4 @@
-"""What the service says of runs, data sets and studies; nothing here starts or changes anything."""
+"""The part of the service that reads runs, data sets and studies. It starts and changes nothing."""
 
 from __future__ import annotations
 
@@ -21,31 +21,32 @@ from dreamlab.studies import Study
 
 
 class Reader:
-    """One folder of runs, read. Raises Refused, with one sentence, and nothing else."""
+    """Reads one runs folder. All its errors are Refused, with one sentence."""
 
     def __init__(self, store: RunStore):
         catalog.add_runs_folder(store.folder)
         self.store, self.library = store, Library(store)
 
     def find(self, run_id: str) -> Run:
-        """A run directory by its id or a part of it, readable or not."""
+        """A run by its id or a part of it. The run may be unreadable."""
         with refusing("run"):
             return self.library.get(run_id)
 
     def get(self, run_id: str) -> Run:
-        """A run whose record can be read."""
+        """A run whose spec.json can be read."""
         run = self.find(run_id)
         if problem := run.problem():
             raise Refused(problem, "run")
         return run
 
     def status(self, run_id: str) -> RunStatus:
+        """The status of a run."""
         return self.library.status(self.find(run_id).id)
 
     def rows(self, kind: str = "", top_level: bool = True, disk: bool = False) -> list[RunRow]:
-        """Newest first; without the runs that were made for a group where `top_level`. A run that
-        cannot be read has the state `unreadable`; where its record cannot be read, it is left out
-        of the rows of one kind, since pages ask for its settings."""
+        """Rows of runs, newest first. With `top_level`, runs that were made for an experiment are
+        left out. A run that cannot be read has the state `unreadable`. If `kind` is given, runs
+        whose spec.json cannot be read are left out."""
         runs = self.library.runs() if kind else self.library.all()
         return [
             self.library.row(r.id, disk)
@@ -54,16 +55,19 @@ class Reader:
         ]
 
     def row(self, run_id: str, disk: bool = True) -> RunRow:
+        """The row of a run; with `disk`, including its size on disk."""
         return self.library.row(self.find(run_id).id, disk)
 
     def active(self) -> list[RunRow]:
-        """What runs, then what waits, oldest first; runs inside a group count as the group."""
+        """Rows of all runs that are running or waiting: running ones first, then oldest first.
+        Parts of an experiment are left out."""
         rows = [r for r in self.rows() if r.state in ACTIVE]
         return sorted(rows, key=lambda r: (r.state == "queued", r.id))
 
     def choices(self, kind: str, usable: bool = True) -> list[tuple[str, str]]:
-        """(label, id) for drop-downs, newest first; after them what was made for a group, the
-        demo's last. `kind` may be several, as "synthesize|import"."""
+        """(label, id) of runs for a drop-down list, newest first. Runs made for an experiment come
+        after the others, and those of the demo last. `kind` may be several kinds such as
+        "synthesize|import"."""
         kinds = tuple(kind.split("|"))
         runs = [
             r
@@ -77,7 +81,7 @@ class Reader:
         ]
 
     def report(self, run_id: str) -> dict[str, Any]:
-        """What a group's children say so far, in the form of its result."""
+        """The results of an experiment so far, in the form of its final result."""
         run = self.get(run_id)
         if self.library.status(run.id).state == "done" and (result := run.result()):
             return result
@@ -85,14 +89,14 @@ class Reader:
             return experiments.report(run, self.store, status=self.library.status)
 
     def available(self, data: RealData) -> list[int]:
-        """Real images of every class that a spec may use."""
+        """Number of real images of each class that a run may use."""
         with refusing():
             return available(data)
 
     def real_images(
         self, dataset: str, data_dir: str = "", split: str = "train"
     ) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-        """uint8 NHWC images, labels and class names."""
+        """Images uint8 (N, H, W, C), labels (N,) and class names of a split of a data set."""
         with refusing("data_dir"):
             data = catalog.load(dataset, data_dir)
         if split == "train":
@@ -100,13 +104,14 @@ class Reader:
         return data.test_images, data.test_labels, data.info.classes
 
     def images(self, run_id: str) -> tuple[np.ndarray, np.ndarray]:
+        """Images and labels of an image set, memory-mapped."""
         try:
             return imageset.load(self.get(run_id).path)
         except (OSError, ValueError):
-            raise Refused(f"{run_id} holds no images (yet).", "run") from None
+            raise Refused(f"{run_id} has no images (yet).", "run") from None
 
     def generator_of(self, run_id: str) -> tuple[Run, TrainSpec]:
-        """The generator of a synthetic set, or the run itself where it is one."""
+        """The generator of a synthetic set and its spec; for a generator, the run itself."""
         run = self.get(run_id)
         spec = run.spec
         if isinstance(spec, SynthesizeSpec):
@@ -117,20 +122,23 @@ class Reader:
         return run, spec
 
     def lineage(self, run_id: str) -> list[tuple[str, RunRow]]:
+        """(relation, row) of the runs that are related to this one."""
         return self.library.lineage(self.find(run_id).id)
 
     def differences(self, ids: list[str]) -> list[tuple[str, list[Any]]]:
-        """Settings in which these runs are not all alike."""
+        """(label, values) of the settings in which these runs differ."""
         return differences([self.get(i).spec for i in ids])
 
     def media(self, run_id: str, path: str) -> Path:
+        """The file of a picture of a run."""
         found = media(self.get(run_id), path)
         if found is None:
             raise Refused(f"{path} is not a picture of {run_id}.", "path")
         return found
 
     def machine(self) -> dict[str, Any]:
-        """Cores, devices, what the last training found about bf16, memory."""
+        """Cores, device and memory of this machine, and the number format that the last training
+        chose."""
         info = client.engine_info(self.store.folder)
         devices = list(info.devices) if info else []
         precision = next(

@@ -1,4 +1,4 @@
-"""What a caller of the service gets where something cannot be done: one sentence."""
+"""The errors of the service."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from dreamlab.store import RunError
 
 
 class Refused(ValueError):
-    """One clear sentence; nothing was started. `field` names the setting it is about, where there
-    is one."""
+    """A request that is not possible. The message is one sentence, and nothing was started. `field`
+    is the name of the setting that it is about, if any."""
 
     def __init__(self, message: str, field: str = ""):
         super().__init__(message)
@@ -21,12 +21,13 @@ class Refused(ValueError):
 
 
 class NoEngine(Refused):
-    """The engine does not start: what was submitted waits until one does."""
+    """The engine does not start. Submitted runs wait until it does."""
 
 
 @contextlib.contextmanager
 def refusing(field: str = "") -> Iterator[None]:
-    """Turns the errors of the rooms below into Refused; `field` where they name none."""
+    """Turns SpecError, RunError, DataError and EngineError into Refused or NoEngine. `field` is
+    used if the error has no field."""
     try:
         yield
     except EngineError as error:

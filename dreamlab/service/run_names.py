@@ -1,4 +1,4 @@
-"""Short readable names of runs: what they are about."""
+"""Short names of runs, made from their settings."""
 
 from __future__ import annotations
 

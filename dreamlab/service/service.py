@@ -1,4 +1,4 @@
-"""The service: submits specs and reads what run directories say."""
+"""The service: submits runs, sends them requests, and reads them."""
 
 from __future__ import annotations
 
@@ -45,35 +45,35 @@ from dreamlab.store.states import ACTIVE
 
 ASKED = ("preview", "snapshot")
 ENGINE_CHECK = 3.0
-"""Seconds between two looks at whether the engine lives."""
+"""Seconds between two checks whether the engine is alive."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Submitted:
-    """The run that answers a submission; `reused` where it was there already."""
+    """The id of the run for a submitted spec. `reused` says that the run existed already."""
 
     run: str
     reused: bool
 
 
 class Service(Reader):
-    """Everything the dashboard and the command line may call. Raises Refused, with one sentence,
-    and nothing else."""
+    """The functions that the dashboard and the command line call. All its errors are Refused, with
+    one sentence."""
 
     def __init__(self, runs: str | Path = "runs"):
         super().__init__(RunStore(runs))
         self.prober = Prober(self.store)
         self._submitting = threading.Lock()
         self._checked: Spec | None = None
-        """The spec that `check` gave last: submitted at once, it is not checked again."""
+        """The last spec that `check` returned. If it is submitted next, it is not checked again."""
         self._engine_looked = 0.0
         self._registered = False
 
-    # ---- life
+    # ---- start and end
 
     def start(self, engine: bool = True) -> None:
-        """Folders, and the engine in the background, in place of one of another version. Raises
-        Refused."""
+        """Creates the folders. With `engine`, also starts the engine in the background and replaces
+        one of another version. Raises Refused."""
         self._prepare()
         if engine:
             client.register_client(self.store.folder)
@@ -87,15 +87,14 @@ class Service(Reader):
             self.store.prepare()
 
     def close(self) -> None:
-        """Leaves; runs go on in the engine."""
+        """Ends the use of the service. Runs continue in the engine."""
         self.prober.cancel()
         if self._registered:
             client.unregister_client(self.store.folder)
             self._registered = False
 
     def keep_engine(self) -> None:
-        """Starts the engine again where it has died; cheap, called with every tick. Raises
-        NoEngine."""
+        """Starts the engine again if it has ended. It can be called often. Raises NoEngine."""
         now = time.monotonic()
         if self._registered and now - self._engine_looked > ENGINE_CHECK:
             self._engine_looked = now
@@ -103,14 +102,15 @@ class Service(Reader):
                 client.ensure_engine(self.store.folder)
 
     def install_demo(self) -> None:
-        """Unpacks the demo once per runs folder. Raises Refused."""
+        """Unpacks the demo, once per runs folder. Raises Refused."""
         self._prepare()
         demo.install(self.store)
 
     # ---- submitting
 
     def check(self, kind: str, values: dict[str, Any]) -> Spec:
-        """A spec that can run. Raises Refused."""
+        """Validates settings and checks that such a run is possible. Returns the spec. Raises
+        Refused."""
         if kind not in KINDS:
             raise Refused(
                 f"There is no kind of run {kind!r}; there are {', '.join(KINDS)}.", "kind"
@@ -120,16 +120,17 @@ class Service(Reader):
             return self._check(make(KINDS[kind], inherited(values, known)), known)
 
     def _check(self, spec: Spec, known: Known) -> Spec:
-        """The spec with every run by its full id, checked against what is known. Raises SpecError,
-        RunError or DataError."""
+        """The spec with full run ids, checked against what is known. Raises SpecError, RunError or
+        DataError."""
         spec = resolved(spec, known)
         check(spec, known)
         self._checked = spec
         return spec
 
     def estimate(self, spec: Spec) -> Estimate:
-        """What a run will cost. While pages are served and nothing runs, what was not measured yet
-        is measured in the background: `estimate_version` grows when it is there."""
+        """The estimated cost of a run. If the dashboard is open, no run is active and the cost has
+        not been measured, a measurement is started in the background. `estimate_version` increases
+        when it is done."""
         found = self._estimate(spec)
         if (
             self._registered
@@ -140,11 +141,12 @@ class Service(Reader):
         return found
 
     def estimate_version(self) -> int:
+        """A number that increases when a background measurement is done."""
         return self.prober.version
 
     def dry_run(self, spec: Spec) -> dict[str, Any]:
-        """The estimate of a spec by a probe of a few steps, which is made now where it is not
-        known; takes seconds. Leaves nothing behind where this folder holds nothing yet."""
+        """The estimated cost of a run, as a dict. If the cost has not been measured, it is measured
+        now, which takes seconds. It creates no files in an unused runs folder."""
         network = self._to_probe(spec)
         if network is not None and not self.active():
             self.prober.measure(network, keep=self.store.folders.cache.exists())
@@ -159,20 +161,21 @@ class Service(Reader):
         return costs.estimate(spec, self.store, history, self.prober.known)
 
     def _to_probe(self, spec: Spec) -> TrainSpec | None:
-        """The training whose network a run of this spec spends its time in."""
+        """The training whose network takes most of the time of a run of this spec; None if there is
+        none."""
         source = self.get(spec.source).spec if isinstance(spec, SynthesizeSpec) else spec
         return source if isinstance(source, TrainSpec) else None
 
     def submit(self, spec: Spec, *, name: str = "", fresh: bool = False) -> Submitted:
-        """Starts a run or finds the one that is there. Raises Refused, and then nothing was
-        started."""
+        """Creates a run and queues it, or finds the run with the same content hash. With `fresh`,
+        an existing run is not used. Raises Refused; then nothing was started."""
         if spec is not self._checked:
             with refusing():
                 spec = self._check(spec, Known(self.store))
         self._checked = None
         self.prober.cancel()
         with self._submitting:
-            # what lies under a path may have changed since
+            # the files at a path may have changed
             fresh = fresh or (isinstance(spec, ImportSpec) and not is_download(spec.source))
             if not fresh and (found := self._same(spec)):
                 return Submitted(found.id, True)
@@ -188,11 +191,12 @@ class Service(Reader):
         return Submitted(run.id, False)
 
     def hash_of(self, spec: Spec) -> str:
-        """The content hash that a run of this spec gets: what tells whether it is there already."""
+        """The content hash of a run of this spec. It decides whether the same run exists
+        already."""
         own = spec.content_hash(lambda run_id: self.library.get(run_id).record.hash)
         if not isinstance(spec, StudySpec):
             return own
-        # a study is what its file says, which may have changed since
+        # the content of the study file is part of the hash, because the file may change
         said = f"{own} {studies.load(spec.study).identity}"
         return hashlib.sha256(said.encode()).hexdigest()[:16]
 
@@ -250,14 +254,14 @@ class Service(Reader):
         return self._create(spec, name, children=ids, run_id=group_id)
 
     def card(self) -> MixSpec:
-        """The mix that the card on Home starts."""
+        """The mix that the button on the Home page starts."""
         return home_mix(self.library.runs())
 
-    # ---- commands to runs
+    # ---- requests to runs
 
     def stop(self, run_id: str, now: bool = False) -> None:
-        """Asks a run to finish its step and save; `now` kills its processes. A group stops what was
-        made for it."""
+        """Requests that a run finishes its step, saves and stops. With `now`, its processes are
+        killed. Stopping an experiment stops the runs that were made for it. Raises Refused."""
         run = self.find(run_id)
         if self.library.status(run.id).state not in ACTIVE:
             raise Refused(
@@ -268,27 +272,27 @@ class Service(Reader):
         self.keep_engine()
 
     def ask(self, run_id: str, what: str) -> None:
-        """Asks a training that runs for a `preview` now, or to keep a `snapshot` of its weights.
+        """Requests a preview (`preview`) or a kept checkpoint (`snapshot`) of a running training.
         Raises Refused."""
         run = self.get(run_id)
         if what not in ASKED:
             raise Refused(
-                f"{what!r} cannot be asked of a run; it must be {' or '.join(ASKED)}.", "what"
+                f"{what!r} is not a request to a run; it must be {' or '.join(ASKED)}.", "what"
             )
         if run.kind != "train" or self.library.status(run.id).state != "running":
             state = self.library.status(run.id).state
             raise Refused(
-                f"{run.id} is a {state} {run.kind} run; only a running training can be asked for a"
-                f" {what}."
+                f"{run.id} is a {state} {run.kind} run; only a running training can make a {what}."
             )
         (run.path / what).touch()
 
     def checkpoints(self, run_id: str) -> list[str]:
-        """Names of the checkpoints that a training kept on the way, the newest first."""
+        """Names of the kept checkpoints of a training, newest first."""
         return checkpoints.kept(self.find(run_id).path)
 
     def resume(self, run_id: str) -> None:
-        """Queues a stopped, failed or interrupted run again; it goes on from its checkpoint."""
+        """Queues a stopped, failed or interrupted run again. It continues from its checkpoint.
+        Raises Refused."""
         run = self.find(run_id)
         state = self.library.status(run.id).state
         if state not in ("stopped", "failed", "interrupted"):
@@ -299,8 +303,9 @@ class Service(Reader):
         self.keep_engine()
 
     def delete(self, run_id: str) -> list[str]:
-        """Moves a run to the trash, a group with what was made for it alone; `restore` undoes it.
-        Returns the ids."""
+        """Moves a run to the trash. Deleting an experiment also deletes the runs that were made for
+        it and that no other run uses. `restore` undoes it. Returns the ids of all deleted runs.
+        Raises Refused."""
         run = self.find(run_id)
         family = [run] + [c for c in self.library.parts(run) if self._only_in(c, run.id)]
         busy = [r.id for r in family if self.library.status(r.id).state in ACTIVE]
@@ -331,6 +336,7 @@ class Service(Reader):
         return child.record.group == group_id and not others
 
     def restore(self, run_id: str) -> None:
+        """Restores a deleted run, and the children of an experiment. Raises Refused."""
         try:
             run = self.store.restore(run_id)
             for child in [] if run.problem() else run.record.children:
@@ -340,20 +346,20 @@ class Service(Reader):
             raise Refused(str(error)) from None
 
     def version(self) -> int:
-        """Grows when any run changed: what a page's tick compares."""
-        with contextlib.suppress(NoEngine):  # a page is read without an engine too
+        """A number that increases when any run changes. Pages compare it at every tick."""
+        with contextlib.suppress(NoEngine):  # pages can be read without an engine
             self.keep_engine()
         return self.library.version()
 
-    # ---- taking out
+    # ---- export
 
     def export(self, run_id: str, target: Path, *, arm: str = "", seed: int = 0) -> dict[str, Any]:
-        """Writes a set or a mix as class folders, .zip or .npz, or a table as .csv, .tex or
-        .parquet. Raises Refused."""
+        """Exports a set or a mix as class folders, .zip or .npz, or a table as .csv, .tex or
+        .parquet. Returns {path, images, text}. Raises Refused."""
         return export.export(self, run_id, target, arm, seed)
 
     def download(self, run_id: str, form: str, *, arm: str = "", seed: int = 0) -> Path:
-        """The same as a temporary file; whoever asked deletes its folder. Raises Refused."""
+        """Like `export`, into a temporary file. The caller deletes its folder. Raises Refused."""
         return export.temporary(self, run_id, form, arm, seed)
 
     def table(self, run_id: str, form: str) -> str:
@@ -363,8 +369,8 @@ class Service(Reader):
     # ---- live sampling
 
     def live(self, values: dict[str, Any], frames: int = 8) -> Iterator[LiveFrame]:
-        """Samples in the warm live process and yields about `frames` frames as they come. `values`
-        are settings of a synthesize spec. Raises Refused."""
+        """Samples images in the live process and yields about `frames` frames as they are computed.
+        `values` are settings of a synthesize spec. Raises Refused."""
         spec = self.check("synthesize", values)
         for name in spec.references():
             if not checkpoints.path_of(self.get(name).path).exists():

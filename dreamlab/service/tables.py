@@ -1,5 +1,5 @@
-"""Results of studies and mixes as tables for other programs: CSV and Parquet with every field,
-LaTeX with what a paper prints."""
+"""Tables of mixes and studies for other programs: CSV and Parquet with all fields, LaTeX with the
+most important ones."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:  # pandas takes a second to import; only a table that is asked for needs it
+if TYPE_CHECKING:  # pandas takes a second to import, so it is imported only when it is needed
     import pandas as pd
 
 Values = Mapping[str, Any]
@@ -75,12 +75,12 @@ SPECIAL = {
     ">": r"\textgreater{}",
 }
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet would take a text for that begins so."""
+"""First characters of a text that a spreadsheet may take for a formula."""
 
 
 def frame(result: Values) -> pd.DataFrame:
-    """One row per row of a study (FIELDS) or arm of a mix (ARM_FIELDS); None where a value is
-    absent. Raises KeyError where the result is neither."""
+    """A data frame with one row per row of a study (columns FIELDS) or per arm of a mix (columns
+    ARM_FIELDS). Missing values are None. Raises KeyError if the result is neither."""
     import pandas as pd
 
     fields: Sequence[str]
@@ -89,26 +89,27 @@ def frame(result: Values) -> pd.DataFrame:
     else:
         rows, fields = [_arm(arm) for arm in result["arms"]], ARM_FIELDS
     values = [[row.get(name) for name in fields] for row in rows]
-    return pd.DataFrame(values, columns=list(fields), dtype=object)  # a count stays a whole number
+    return pd.DataFrame(values, columns=list(fields), dtype=object)  # keeps integers with None
 
 
 def as_csv(result: Values) -> str:
-    """The frame with a header; no text in it is a formula of a spreadsheet. Raises KeyError where
-    the result is neither a study's nor a mix's."""
+    """The frame as CSV with a header. Texts that a spreadsheet could take for formulas are prefixed
+    with '. Raises KeyError if the result is neither that of a study nor of a mix."""
     text: str = frame(result).map(_plain).to_csv(index=False, lineterminator="\n")
     return text
 
 
 def as_parquet(result: Values) -> bytes:
-    """The frame with a type for every column. Raises ImportError where pyarrow is not installed,
-    KeyError where the result is neither a study's nor a mix's."""
+    """The frame as Parquet with typed columns. Raises ImportError if pyarrow is not installed, and
+    KeyError if the result is neither that of a study nor of a mix."""
     data: bytes = frame(result).convert_dtypes().to_parquet(index=False, engine="pyarrow")
     return data
 
 
 def as_latex(result: Values) -> str:
-    """A booktabs tabular: published beside ours with 95 % intervals and seeds; for a mix, accuracy
-    and difference of every arm. Raises KeyError where the result is neither."""
+    """A LaTeX tabular with booktabs. For a study: published and measured values with 95 % intervals
+    and numbers of seeds. For a mix: accuracy and difference of each arm. Raises KeyError if the
+    result is neither."""
     if "rows" in result:
         header: Sequence[str] = ("Arm", "Metric", "Published", "Ours (95 % interval)", "Seeds")
         lines = [_study_line(row) for row in result["rows"]]
@@ -143,13 +144,13 @@ def as_latex(result: Values) -> str:
 
 
 def escaped(text: str) -> str:
-    """Text in which nothing is a command of LaTeX."""
+    """The text with all special characters of LaTeX escaped."""
     return re.sub(r"[\\{}&%$#_~^±<>]", lambda m: SPECIAL[m[0]], text)
 
 
 def number(value: float | None, low: float | None = None, high: float | None = None) -> str:
-    """`84.2 (83.1 to 85.3)`: as many decimals as two digits of the interval's half width; empty for
-    None."""
+    """For example `84.2 (83.1 to 85.3)`. The number of decimals shows two digits of the half width
+    of the interval. Empty for None."""
     if value is None:
         return ""
     if low is None or high is None:
@@ -160,7 +161,7 @@ def number(value: float | None, low: float | None = None, high: float | None = N
 
 
 def published(row: Values) -> str:
-    """A published number as it was printed, with its spread and its unit."""
+    """A published number with its spread and unit. Empty if there is none."""
     if row["published"] is None:
         return ""
     spread = (

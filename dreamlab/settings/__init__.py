@@ -1,4 +1,4 @@
-"""Everything that a person may set: one pydantic model per kind of run, presets and recipes."""
+"""The settings: one pydantic model per kind of run, with presets and recipes."""
 
 from dreamlab.settings.base import Spec, SpecError, explain, make
 from dreamlab.settings.classifier_recipe import ClassifierRecipe

@@ -1,4 +1,4 @@
-"""Which names of arms are valid. `dreamlab.data.mixing.parse` says what they mean."""
+"""The valid names of arms. `dreamlab.data.mixing.parse` turns a name into an `Arm`."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ ARM = re.compile(
     r"|(?P<base>real|duplicated|noise)\+(?P<times>\d{1,3}(\.\d+)?)x"
     r"|real\+(?P<each>[1-9]\d{0,6})@(?P<classes>\d{1,4}(\+\d{1,4})*)"
 )
-"""The forms of an arm's name; `dreamlab.data.mixing.parse` gives them their meaning."""
+"""Pattern of the valid names. The ranges of their numbers are checked in `check_arm`."""
 
 
 def check_arm(arm: str) -> str:
-    """The name without spaces and in lower case. Raises SpecError if it is not valid."""
+    """Returns the name in lower case and without spaces. Raises SpecError if it is not valid."""
     name = arm.strip().lower().replace(" ", "")
     found = ARM.fullmatch(name)
     if found and found["real"]:

@@ -1,4 +1,4 @@
-"""What all specs share: validation, error messages in one sentence, and the content hash."""
+"""What all specs share: validation, error messages of one sentence, and the content hash."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ SCHEMA_VERSION = 1
 
 
 class SpecError(ValueError):
-    """Settings that cannot be used. The message is one sentence with the field, its value and what
-    would be right."""
+    """Settings that cannot be used. The message is one sentence that gives the field, its value and
+    what would be right. `field` is the name of the field, or empty."""
 
     def __init__(self, message: str, field: str = ""):
         super().__init__(message)
@@ -24,8 +24,8 @@ class SpecError(ValueError):
 
 
 class Spec(BaseModel):
-    """Base of the settings of every kind of run. Subclasses set `kind` (the verb on the command
-    line) and `summary` (its help text)."""
+    """Base class for the settings of a run. A subclass sets `kind`, which is also the command-line
+    verb, and `summary`, the help text of that verb. Instances are immutable."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False
@@ -49,9 +49,13 @@ class Spec(BaseModel):
         return value
 
     def content_hash(self, resolve: Callable[[str], str] = lambda run: run) -> str:
-        """16 hex digits over the settings that change results. `resolve` turns the id of a run that
-        is named into that run's own hash. A setting that was added later is left out
-        at the value that does what was done before."""
+        """Content hash: 16 hex digits computed from all settings that affect the result. Two specs
+        with the same hash describe the same work.
+
+        `resolve` maps the id of a run that a setting names to the content hash of that run. A
+        setting with `added` is left out while it has that value, so that hashes from before the
+        setting existed stay the same.
+        """
         settings: dict[str, Any] = {}
         for k in settings_of(type(self)):
             value = getattr(self, k.name)
@@ -68,8 +72,9 @@ class Spec(BaseModel):
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def baseline(self) -> dict[str, Any]:
-        """The default values, with those of the preset or recipe in place. The command line leaves
-        these settings out."""
+        """Name -> value of every setting that has a default, with the values of the preset or
+        recipe in place of the defaults. The command line leaves out settings that have these
+        values."""
         return {k.name: k.default for k in settings_of(type(self)) if not k.required}
 
     def references(self) -> list[str]:
@@ -81,8 +86,8 @@ S = TypeVar("S", bound=Spec)
 
 
 def explain(cls: type[Spec], error: ValidationError) -> SpecError:
-    """The first problem that pydantic found, as one sentence with the field, the value and what
-    would be right."""
+    """Turns the first problem that pydantic found into one sentence with the field, its value and
+    what would be right."""
     first = error.errors()[0]
     name = str(first["loc"][0]) if first["loc"] else ""
     by_name = {k.name: k for k in settings_of(cls)}
@@ -107,7 +112,7 @@ def explain(cls: type[Spec], error: ValidationError) -> SpecError:
 
 
 def make(cls: type[S], values: dict[str, Any]) -> S:
-    """A validated spec. Raises SpecError with one sentence."""
+    """Builds a validated spec from field values. Raises SpecError with one sentence."""
     try:
         return cls(**values)
     except ValidationError as error:

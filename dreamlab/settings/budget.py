@@ -1,4 +1,4 @@
-"""Optimiser steps under a budget of epochs: the one place where they are computed."""
+"""Number of optimiser steps for a budget that is given in steps or in epochs."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from dreamlab.settings.train import TrainSpec
 
 
 def training_steps(spec: TrainSpec, images: int) -> int:
-    """Steps of a training on this many images; 0 where a time decides. A begun batch counts."""
+    """Number of optimiser steps of a training on `images` images: `steps` if that is given, else
+    the steps of `epochs` passes, where a part of a batch counts as one. 0 means that the time
+    budget decides."""
     return spec.steps or math.ceil(spec.epochs * images / spec.batch_size)
 
 
 def classifier_steps(spec: ClassifySpec, images: int) -> int:
-    """Steps of a classifier on this many images, at least 1; epochs to the nearest step."""
+    """Number of optimiser steps of a classifier on `images` images, at least 1. A budget in epochs
+    is rounded to the nearest step."""
     if spec.budget == "steps":
         return spec.steps
     return max(1, round(spec.epochs * images / spec.batch_size))

@@ -1,5 +1,5 @@
-"""How classifiers are trained: the settings that `classify` and `mix` share, and recipes to start
-from."""
+"""How classifiers are trained: the settings that `classify` and `mix` share, and recipes that set
+several of them at once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dreamlab.settings.setting import setting
 
 CLASSIFIER = "Classifier"
 
-# what a study does not state is assumed, as noted beside it
+# the comment on each recipe says which values its study states and which are assumptions
 RECIPES: dict[str, dict[str, Any]] = {
     "fast": {},
     "strong": {
@@ -72,17 +72,18 @@ RECIPES: dict[str, dict[str, Any]] = {
         "epochs": 50,
     },
 }
-"""Name -> the settings that differ from the defaults."""
+"""Recipe -> the settings that differ from the defaults."""
 
 
 class ClassifierRecipe(Spec):
-    """The classifier and its training. `recipe` sets whatever is not given."""
+    """Settings of a classifier and its training. `recipe` fills in every setting that is not
+    given."""
 
     recipe: RecipeName = setting(
         "fast",
         "Training recipe to start from.",
         detail="fast is for small sets, strong for ResNets on whole data sets; the others repeat"
-        " studies S0, S2, S3 and S4. Settings given beside the recipe win.",
+        " studies S0, S2, S3 and S4. A setting that is given overrides the recipe.",
         affects_result=False,
     )
     classifier: ClassifierName = setting("small_cnn", "Network of the classifier.")
@@ -95,7 +96,7 @@ class ClassifierRecipe(Spec):
     )
     budget: Literal["steps", "epochs"] = setting(
         "steps",
-        "What the length of a training is counted in.",
+        "Unit in which the length of a training is set.",
         detail="steps: the same number of optimiser steps for every arm. epochs: the same number"
         " of epochs, so that larger arms train longer (as in the studies).",
         label="Training budget",
@@ -103,7 +104,7 @@ class ClassifierRecipe(Spec):
     steps: int = setting(
         400,
         "Optimiser steps of every classifier.",
-        detail="The same for every arm; used where the budget is steps.",
+        detail="The same for every arm. Used only if the budget is steps.",
         label="Optimiser steps",
         ge=1,
         le=1_000_000,
@@ -112,7 +113,7 @@ class ClassifierRecipe(Spec):
     epochs: int = setting(
         10,
         "Passes over the images of the arm.",
-        detail="Used where the budget is epochs.",
+        detail="Used only if the budget is epochs.",
         ge=1,
         le=10_000,
         log=True,
@@ -121,7 +122,8 @@ class ClassifierRecipe(Spec):
     augment: bool = setting(
         False,
         "Use classical data augmentation.",
-        detail="Images are shifted by a few pixels, and mirrored where that keeps the class.",
+        detail="Images are shifted by a few pixels. They are also mirrored if the data set"
+        " allows it.",
         label="Classical augmentation",
         section=CLASSIFIER,
     )
@@ -129,10 +131,7 @@ class ClassifierRecipe(Spec):
         32, "Images per optimiser step.", unit="images", ge=1, le=8192, log=True, section=CLASSIFIER
     )
     optimizer: Literal["adamw", "adam", "sgd"] = setting(
-        "adamw",
-        "Optimiser of the classifier.",
-        detail="sgd: with momentum 0.9.",
-        section=CLASSIFIER,
+        "adamw", "Optimiser of the classifier.", detail="sgd has momentum 0.9.", section=CLASSIFIER
     )
     learning_rate: float = setting(
         4e-3, "Peak learning rate.", gt=0, le=10, log=True, section=CLASSIFIER
@@ -167,4 +166,5 @@ class ClassifierRecipe(Spec):
         )
 
     def baseline(self) -> dict[str, Any]:
+        """The default values, with those of the recipe in place."""
         return {**super().baseline(), **RECIPES[self.recipe]}

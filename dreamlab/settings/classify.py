@@ -1,4 +1,4 @@
-"""Settings of a classify run: one classifier recipe on one arm, over several seeds."""
+"""Settings of a classify run: one classifier recipe trained on one arm with several seeds."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from dreamlab.settings.setting import setting
 
 
 class ClassifySpec(ClassifierRecipe, RealData):
+    """Settings of a classify run."""
+
     kind: ClassVar[str] = "classify"
     summary: ClassVar[str] = (
-        "Train one classifier recipe on one mix over several seeds and keep every test prediction."
+        "Train a classifier on one arm with several seeds and keep every test prediction."
     )
 
     arm: ArmName = setting(
@@ -22,7 +24,7 @@ class ClassifySpec(ClassifierRecipe, RealData):
     synthetic: str = setting(
         "",
         "Synthetic set that the arm uses.",
-        detail="Made here, or imported.",
+        detail="Sampled here, or imported.",
         label="Synthetic set",
         run_kind="synthesize|import",
     )

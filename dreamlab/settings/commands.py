@@ -1,4 +1,4 @@
-"""A spec as the command line that makes the same run, and the settings in which specs differ."""
+"""Specs as command lines, and the settings in which specs differ."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from dreamlab.settings.setting import exact, settings_of
 
 
 def command(spec: Spec) -> str:
-    """The command line that makes the same run. It names only what differs from the defaults, or
-    from the preset or recipe."""
+    """The command line that makes the same run. It names only settings that differ from the
+    defaults, or from the preset or recipe."""
     parts, baseline = [f"{program()} {spec.kind}"], spec.baseline()
     for k in settings_of(type(spec)):
         value = getattr(spec, k.name)
@@ -29,7 +29,8 @@ def command(spec: Spec) -> str:
 
 
 def differences(specs: Iterable[Spec]) -> list[tuple[str, list[Any]]]:
-    """(label, one value per spec) for each setting in which the specs differ."""
+    """The settings in which the specs differ: (label, one value per spec). A value is None for a
+    spec that has no such setting."""
     rows: dict[str, list[Any]] = {}
     listed = list(specs)
     for i, spec in enumerate(listed):

@@ -1,4 +1,4 @@
-"""Settings that say what a generator is: its images, noise, target and network."""
+"""Settings that define a generator: its images, noise process, target and network."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ NOISE, NETWORK = "Noise", "Network"
 
 
 class DiffusionModel(RealData):
-    """The first half of the settings of a training; `TrainSpec` adds how it is trained. Forms show
-    fields in the order of this file."""
+    """Settings that define a generator. `TrainSpec` adds how it is trained. Forms show the fields
+    in the order of this file."""
 
     preset: PresetName = setting(
         "small",
         "Settings to start from.",
         detail="tiny, small and medium are networks for a CPU; the others repeat studies S0, S2"
-        " and S4. Settings given beside the preset win.",
+        " and S4. A setting that is given overrides the preset.",
         affects_result=False,
     )
     seconds: float = setting(
         60.0,
         "Time budget of the training.",
-        detail="The learning-rate schedule is spread over it. Not used where steps or epochs are"
+        detail="The learning-rate schedule is spread over it. Not used if steps or epochs are"
         " given.",
         label="Time",
         unit="s",
@@ -81,7 +81,7 @@ class DiffusionModel(RealData):
     flip: bool = setting(
         False,
         "Mirror half of the images left to right.",
-        detail="Wrong for digits and letters.",
+        detail="Not for digits or letters, whose mirror images have another meaning or none.",
         label="Horizontal flip",
         section=DATA,
     )
@@ -112,7 +112,7 @@ class DiffusionModel(RealData):
     conditional: bool = setting(
         True,
         "Train with class labels.",
-        detail="Off: one distribution of all images, which cannot be sampled by class.",
+        detail="Off: the generator has no classes, and its images have no labels.",
         section=NETWORK,
     )
     wiring: WiringName = setting(
@@ -176,6 +176,6 @@ class DiffusionModel(RealData):
     time_activation: ActivationName = setting(
         "silu",
         "Activation function in the time embedding.",
-        detail="It stands between the two linear layers.",
+        detail="It is applied between the two linear layers of the embedding.",
         section=NETWORK,
     )

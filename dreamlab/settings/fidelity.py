@@ -1,4 +1,4 @@
-"""Settings of a fidelity run: a synthetic set against real images."""
+"""Settings of a fidelity run, which compares a synthetic set with real images."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from dreamlab.settings.setting import setting
 
 
 class FidelitySpec(Spec):
+    """Settings of a fidelity run."""
+
     kind: ClassVar[str] = "fidelity"
     summary: ClassVar[str] = (
         "Measure Frechet distance and KID of a synthetic set against real images."
@@ -19,7 +21,7 @@ class FidelitySpec(Spec):
     images: str = setting(
         ...,
         "Synthetic set to measure.",
-        detail="Made here, or imported.",
+        detail="Sampled here, or imported.",
         label="Synthetic set",
         run_kind="synthesize|import",
         min_length=1,
@@ -33,17 +35,17 @@ class FidelitySpec(Spec):
     inception_weights: str = setting(
         "",
         "File with the standard weights of Inception-v3.",
-        detail="weights-inception-2015-12-05-6726825d.pth, for the inception extractor.",
+        detail="weights-inception-2015-12-05-6726825d.pth; needed for the inception extractor.",
         advanced=True,
     )
     reference: Literal["test", "train"] = setting(
-        "test", "Real images to compare with: which split."
+        "test", "Split of the real images to compare with."
     )
     data_dir: str = setting(
         "",
         DATA_DIR_HELP,
         detail=DATA_DIR_DETAIL
-        + " Only for imported sets; the others know it from their generator.",
+        + " Only for imported synthetic sets; a set sampled here takes it from its generator.",
         label="Data folder",
         advanced=True,
         affects_result=False,

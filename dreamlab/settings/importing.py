@@ -14,6 +14,8 @@ PREPARE = "Preprocessing"
 
 
 class ImportSpec(Spec):
+    """Settings of an import."""
+
     kind: ClassVar[str] = "import"
     summary: ClassVar[str] = (
         "Import images: class folders, a ZIP, an .npz, a torchvision or a Hugging Face data set."
@@ -46,7 +48,7 @@ class ImportSpec(Spec):
     image_size: int = setting(
         0,
         "Size of the imported images; 0 chooses it.",
-        detail="With 0: the size of the images where all have the same; otherwise that of the"
+        detail="With 0: the size of the images, if all have the same size; otherwise that of the"
         " data set for synthetic images, and 64 for real ones.",
         unit="pixels",
         ge=0,
@@ -56,26 +58,27 @@ class ImportSpec(Spec):
     fit: Literal["crop", "pad", "stretch"] = setting(
         "crop",
         "How an image that is not square becomes square.",
-        detail="crop: its middle is kept. pad: a border is added. stretch: it is stretched.",
+        detail="crop: its middle is kept. pad: a border is added. stretch: its sides are scaled"
+        " differently.",
         section=PREPARE,
     )
     color: Literal["auto", "grey", "rgb"] = setting(
         "auto",
         "Colour of the imported images.",
-        detail="auto: grey where all images are grey, otherwise RGB.",
+        detail="auto: grey if all images are grey, otherwise RGB.",
         section=PREPARE,
     )
     mirror: bool = setting(
         True,
         "Whether a mirrored image keeps its class.",
-        detail="If so, augmentation may mirror images. Wrong for digits and letters.",
+        detail="If yes, augmentation may mirror images. Use no for digits and letters.",
         label="May be mirrored",
         section=PREPARE,
     )
     test_share: float = setting(
         0.2,
         "Share of every class that is kept for testing.",
-        detail="Used where the source has no test part of its own.",
+        detail="Used only if the source has no test split of its own.",
         ge=0.01,
         le=0.9,
         step=0.01,

@@ -1,4 +1,4 @@
-"""Settings of a mix: does synthetic data help the classifier, and at which share?"""
+"""Settings of a mix, which compares classifiers trained on different real and synthetic images."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from dreamlab.settings.setting import setting
 
 
 class MixSpec(ClassifierRecipe, RealData):
+    """Settings of a mix."""
+
     kind: ClassVar[str] = "mix"
     summary: ClassVar[str] = "Compare mixes of real and synthetic images and give a verdict."
 
@@ -28,8 +30,8 @@ class MixSpec(ClassifierRecipe, RealData):
     sources: tuple[str, ...] = setting(
         (),
         "Trained generators to compare.",
-        detail="Without a generator or a synthetic set, a generator is trained on exactly the"
-        " real images of the mix.",
+        detail="If no generator and no synthetic set is named, a generator is trained on exactly"
+        " the real images of the mix.",
         label="Generators",
         flag="from",
         run_kind="train",
@@ -37,7 +39,7 @@ class MixSpec(ClassifierRecipe, RealData):
     sets: tuple[str, ...] = setting(
         (),
         "Finished synthetic sets to compare.",
-        detail="Used as they are; made here, or imported.",
+        detail="Sampled here, or imported. They are used as they are.",
         label="Synthetic sets",
         flag="set",
         run_kind="synthesize|import",
@@ -46,7 +48,7 @@ class MixSpec(ClassifierRecipe, RealData):
     train_own: bool = setting(
         False,
         "Train a generator on the real images of the mix.",
-        detail="On exactly these images, beside the generators that are named.",
+        detail="On exactly these images, in addition to the generators that are named.",
         label="Train its own generator",
     )
     train_arm: bool = setting(
@@ -59,7 +61,7 @@ class MixSpec(ClassifierRecipe, RealData):
     train_all: bool = setting(
         False,
         "Train a generator on the whole training split.",
-        detail="It may be trained on real images that no classifier has.",
+        detail="Its training images may include real images that no classifier is trained on.",
         label="A generator on all images",
         section="Generators",
     )
@@ -74,7 +76,7 @@ class MixSpec(ClassifierRecipe, RealData):
     )
     arms: tuple[ArmName, ...] = setting(
         ("real", "90/10", "50/50", "10/90", "real+1x"),
-        "Arms to compare, as a list.",
+        "Compositions of training images (arms), as a list.",
         detail=f"Each is one of: {ARM_FORMS}.",
         min_length=2,
         max_length=40,
@@ -82,15 +84,16 @@ class MixSpec(ClassifierRecipe, RealData):
     controls: tuple[ControlName, ...] = setting(
         ("duplicated", "augmented", "synthetic", "noise"),
         "Control arms, as a list.",
-        detail="duplicated: the real images repeated. augmented: classical augmentation."
-        " synthetic: synthetic images only (CAS). noise: noise images instead of synthetic"
-        " ones.",
+        detail="They show what else could explain a gain. duplicated: the real images repeated."
+        " augmented: classical augmentation. synthetic: synthetic images only (CAS). noise: noise"
+        " images instead of synthetic ones.",
     )
     real_sizes: tuple[Annotated[int, Field(ge=1, le=100_000)], ...] = setting(
         (),
         "More numbers of real images per class, as a list.",
-        detail="At each of them, real only and every arm of the form real+Kx are trained too."
-        " This gives the learning curve and the exchange rate.",
+        detail="At each size, the arm real and every arm of the form real+Kx are trained as well."
+        " This gives the learning curve and the exchange rate: how many synthetic images are"
+        " worth one more real image.",
         label="Real sizes",
         max_length=12,
         section="Learning curve",

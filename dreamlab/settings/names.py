@@ -1,4 +1,5 @@
-"""The values that each choice allows. A test compares them with the registries."""
+"""The allowed values of each choice. A test compares them with the tables of functions
+(registries)."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ OPTIMIZER_NUMBERS: dict[OptimizerName, float] = {
     "sgd": 1.0,
     "adafactor": 0.1,
 }
-"""Numbers of state that an optimiser keeps per parameter; about, for Muon and Adafactor."""
+"""Size of an optimiser's state in numbers per parameter, for memory estimates. It is approximate
+for Muon and Adafactor."""
 LearningRateName = Literal["cosine", "constant"]
 WiringName = Literal["compact", "ddpm"]
 ActivationName = Literal["silu", "gelu"]

@@ -1,12 +1,12 @@
-"""Presets of a training. Where a study does not state a value, the comment says what is assumed
-(docs/studies has more)."""
+"""Presets of a training. The comments name the values that a study does not state and that are
+assumed (docs/studies has more)."""
 
 from __future__ import annotations
 
 from typing import Any
 
-# the plain DDPM of the studies: Ho et al. 2020 with Adam, and its learning rate if a study states
-# none
+# the DDPM of Ho et al. 2020 with Adam, which the presets of the studies start from; its learning
+# rate stands for a study that states none
 _DDPM: dict[str, Any] = {
     "wiring": "ddpm",
     "stem_patch": 1,
@@ -63,4 +63,4 @@ PRESETS: dict[str, dict[str, Any]] = {
         "learning_rate_schedule": "cosine",
     },
 }
-"""Name -> the settings that differ from the defaults."""
+"""Preset -> the settings that differ from the defaults."""

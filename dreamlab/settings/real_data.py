@@ -12,7 +12,7 @@ DATASETS: tuple[str, ...] = typing.get_args(DatasetName)
 DATA_DIR_HELP = "Folder or .npz file that holds the data set."
 DATA_DIR_DETAIL = "Needed for mnist, fashion_mnist and cifar10."
 DEVICE_HELP = "Device to compute on."
-DEVICE_DETAIL = "auto takes a CUDA GPU where there is one, and the CPU otherwise."
+DEVICE_DETAIL = "auto: a CUDA GPU if there is one, otherwise the CPU."
 DATA = "Data"
 
 
@@ -20,7 +20,7 @@ class RealData(Spec):
     """A selection from the training split of a data set.
 
     It is made class by class, in this order: `validation` images are set aside;
-    `images_per_class` are drawn from the rest; `long_tail` thins them; `share` keeps a part.
+    `images_per_class` are drawn from the rest; `long_tail` removes some; `share` keeps a part.
     With the same `subset_seed`, a smaller selection is a subset of a larger one.
     `dreamlab.data.selection.select` turns the settings into indices.
     """
@@ -50,7 +50,7 @@ class RealData(Spec):
     subset_seed: int = setting(
         0,
         "Seed that picks the real images.",
-        detail="It matters where fewer than all are used. The same seed picks the same images.",
+        detail="It matters only if not all images are used. The same seed picks the same images.",
         ge=0,
         le=2**31 - 1,
         log=True,
@@ -59,8 +59,8 @@ class RealData(Spec):
     long_tail: float = setting(
         0.0,
         "Long tail: share of images that the last class keeps.",
-        detail="The classes in between fall geometrically (imbalance factor 1 / share, Cui et al."
-        " 2019). 0 leaves the classes as they are.",
+        detail="Class sizes decrease geometrically from the first class to the last (imbalance"
+        " factor 1 / share, Cui et al. 2019). 0 leaves the classes as they are.",
         ge=0,
         le=1,
         step=0.01,
@@ -79,7 +79,7 @@ class RealData(Spec):
     share: float = setting(
         1.0,
         "Share of the selected images that is used.",
-        detail="Taken class by class, after all other selection.",
+        detail="The same share of every class, taken after all other selection.",
         label="Share used",
         gt=0,
         le=1,

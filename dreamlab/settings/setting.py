@@ -1,5 +1,5 @@
 """One setting: a pydantic field with bounds, a unit and a help text. Forms, command-line options
-and documents are made from it."""
+and docs/settings.md are made from it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pydantic import BaseModel, Field
 from pydantic_core import PydanticUndefined
 
 NONE = "none"
-"""What a person writes for an empty list."""
+"""How forms and the command line write an empty list."""
 ALWAYS: Any = object()
-"""Marks a setting that every spec of its kind had from the start; it is always in the
+"""Default of `added`: the setting has existed as long as its kind of run, so it is always in the
 content hash."""
 
 
@@ -41,13 +41,14 @@ def setting(
     help: one sentence of at most 60 characters that stands alone. detail: further sentences.
     label: its name on a page; made from the field's name if empty. unit: such as "s" or "images".
     flag: the option's name if it is not the field's name.
-    section: heading in the form; the setting is then folded away, as with `advanced`.
+    section: heading in the form; the setting is then collapsed at first, as with `advanced`.
     affects_result: False keeps the field out of the content hash.
     run_kind: the setting names a run of this kind, or of one of several ("synthesize|import");
     `choices` may then list values that are not runs.
     step: step width of a slider. log: a number box instead of a slider, for a wide range.
-    added: for a setting that comes later than its kind of run, the value that does what was done
-    before; at this value it is left out of the content hash, so that earlier runs keep theirs.
+    added: for a setting that was added after its kind of run: the value that reproduces the
+    earlier behaviour. At this value it is left out of the content hash, so that the hashes of
+    earlier runs do not change.
     bounds: as in pydantic.Field (ge, le, min_length, ...).
     """
     extra: dict[str, Any] = {
@@ -70,8 +71,8 @@ def setting(
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """What forms, options and documents know about one field. `range` is for people; `low` and
-    `high` are the bounds, in `unit`."""
+    """One field of a spec, as forms, options and documents need it. `low` and `high` are the bounds
+    in `unit`, or None."""
 
     name: str
     label: str
@@ -95,10 +96,10 @@ class Setting:
     run_kind: str
 
     is_positional: bool = False
-    """On the command line it is given without an option name, as in `study s1-cas`."""
+    """Whether the command line takes the value without an option name, as in `study s1-cas`."""
     low_open: bool = False
     high_open: bool = False
-    """Whether the bound itself is excluded."""
+    """Whether the bounds themselves are excluded."""
     added: Any = ALWAYS
 
     @property
@@ -112,14 +113,14 @@ class Setting:
         return tuple(self.run_kind.split("|")) if self.run_kind else ()
 
     def runs_in(self, value: Any) -> list[str]:
-        """The runs that a value of this setting names."""
+        """The ids of the runs that a value of this setting names."""
         if not self.run_kind or not value:
             return []
         return [v for v in ([value] if isinstance(value, str) else value) if v not in self.choices]
 
     @property
     def range(self) -> str:
-        """The allowed values in words, for help texts and refusals."""
+        """The allowed values in words, for help texts and error messages."""
         if self.choices:
             return (
                 "one of "
@@ -136,13 +137,13 @@ class Setting:
         return ""
 
     def is_hashed(self, value: Any) -> bool:
-        """Whether a value of this setting counts in the content hash."""
+        """Whether this setting is part of the content hash if it has this value."""
         return self.affects_result and (self.added is ALWAYS or value != self.added)
 
 
 @functools.cache
 def settings_of(cls: type[BaseModel]) -> tuple[Setting, ...]:
-    """The fields of a spec class in the order in which they are declared; built once."""
+    """The fields of a spec class in the order of their declaration. The result is cached."""
     found = []
     kind_of = getattr(cls, "kind", "")
     for name, field in cls.model_fields.items():
@@ -186,8 +187,8 @@ def settings_of(cls: type[BaseModel]) -> tuple[Setting, ...]:
 
 
 def exact(value: Any) -> str:
-    """A value as text that reads back as the same value: the shortest such number, `1` for 1.0; a
-    list with commas, `none` where it is empty."""
+    """A value as text that parses back to the same value. Numbers are as short as possible (`1` for
+    1.0). A list has commas between its items; an empty list is `none`."""
     if isinstance(value, tuple):
         return ",".join(exact(v) for v in value) or NONE
     if isinstance(value, float):

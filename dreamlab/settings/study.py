@@ -1,4 +1,4 @@
-"""Settings of a study: which published study, at which scale."""
+"""Settings of a study: which published study is repeated, and at which scale."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ from dreamlab.settings.setting import setting
 
 
 class StudySpec(Spec):
+    """Settings of a study."""
+
     kind: ClassVar[str] = "study"
-    summary: ClassVar[str] = "Run one of the published studies and set its numbers beside ours."
+    summary: ClassVar[str] = "Repeat a published study and compare the numbers with its own."
 
     study: StudyName = setting(
-        ..., "Name of the study.", detail="`studies` lists what each of them asks."
+        ..., "Name of the study.", detail="The command `studies` lists them with their questions."
     )
     scale: ScaleName = setting(
         "laptop",
@@ -32,14 +34,14 @@ class StudySpec(Spec):
     )
     dataset: str = setting(
         "",
-        "Data set to use instead of that of the scale.",
+        "Data set that replaces the one of the scale.",
         detail="A name, or an import run.",
         label="Data",
         run_kind="import",
         choices=DATASETS,
     )
     data_dir: str = setting("", DATA_DIR_HELP, detail=DATA_DIR_DETAIL, label="Data folder")
-    seeds: int = setting(0, "Number of classifiers per arm; 0: as the scale says.", ge=0, le=100)
+    seeds: int = setting(0, "Classifiers per arm; 0: the number of the scale.", ge=0, le=100)
     device: DeviceName = setting(
         "auto", DEVICE_HELP, detail=DEVICE_DETAIL, advanced=True, affects_result=False
     )

@@ -1,4 +1,4 @@
-"""Settings of a sweep: fidelity against guidance weight, sampler steps or T."""
+"""Settings of a sweep: a curve of fidelity against guidance weight, sampler steps or T."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from dreamlab.settings.setting import setting
 
 
 class SweepSpec(Spec):
+    """Settings of a sweep."""
+
     kind: ClassVar[str] = "sweep"
     summary: ClassVar[str] = (
-        "Draw a fidelity curve against guidance weight, sampler steps, or T (which retrains per T)."
+        "Measure fidelity against guidance weight, sampler steps, or T (trains a generator per T)."
     )
 
     source: str = setting(
@@ -36,7 +38,7 @@ class SweepSpec(Spec):
     values: tuple[Annotated[float, Field(ge=0, le=4000)], ...] = setting(
         (),
         "Values of the varied setting, as a list.",
-        detail="Empty takes usual values.",
+        detail="If it is empty, a list of common values is used.",
         max_length=40,
     )
     per_class: int = setting(
@@ -63,13 +65,13 @@ class SweepSpec(Spec):
     extractor: ExtractorName = setting(
         "classifier",
         "Network that computes the features.",
-        detail="As for fidelity.",
+        detail="classifier: one trained here on the real data. inception: Inception-v3.",
         advanced=True,
     )
     inception_weights: str = setting(
         "",
         "File with the standard weights of Inception-v3.",
-        detail="For the inception extractor.",
+        detail="Needed for the inception extractor.",
         advanced=True,
     )
     device: DeviceName = setting(
@@ -82,3 +84,4 @@ DEFAULT_VALUES: dict[str, tuple[float, ...]] = {
     "num_steps": (4.0, 6.0, 10.0, 20.0, 50.0),
     "num_train_timesteps": (50.0, 200.0, 1000.0),
 }
+"""Axis -> the values that are measured if none are given."""

@@ -16,10 +16,12 @@ from dreamlab.settings.train import MACHINE, STAGES, TrainSpec, can_be_guided
 
 GUIDANCE, LABELS, SAMPLER = "Guidance", "Pseudo-labels", "Sampler"
 KEPT_CHECKPOINT = re.compile(r"step-\d{6,}")
-"""Names of the checkpoints that a training keeps on the way."""
+"""Pattern of the names of kept checkpoints: `step-` and the number of the training step."""
 
 
 class SynthesizeSpec(Spec):
+    """Settings of a synthetic set."""
+
     kind: ClassVar[str] = "synthesize"
     summary: ClassVar[str] = "Sample a labelled image set from a trained generator."
 
@@ -35,7 +37,7 @@ class SynthesizeSpec(Spec):
         100, "Number of images per class.", label="Images per class", ge=1, le=100_000, log=True
     )
     classes: tuple[Annotated[int, Field(ge=0)], ...] = setting(
-        (), "Class numbers to sample, as a list.", detail="Empty samples all classes."
+        (), "Class numbers to sample, as a list.", detail="Empty: all classes."
     )
     guidance_weight: float = guidance_weight_setting(
         1.0, "Guidance weight w; 0 is off.", "Higher values give cleaner and less varied images."
@@ -89,14 +91,14 @@ class SynthesizeSpec(Spec):
     guide_checkpoint: str = setting(
         "",
         "Checkpoint of the guiding generator.",
-        detail="The name of a kept checkpoint, such as step-000400; empty takes the last one.",
+        detail="The name of a kept checkpoint, such as step-000400. Empty: the last one.",
         section=GUIDANCE,
     )
     clip: ClipName = setting(
         "static",
         "How the predicted x0 is kept within range.",
-        detail="static: clipped to [-1, 1]. dynamic: scaled by a percentile of its pixels"
-        " (Saharia et al. 2022). none: left as it is.",
+        detail="static: clipped to [-1, 1]. dynamic: clipped to a percentile of its pixel values"
+        " and divided by it (Saharia et al. 2022). none: left as it is.",
         label="Clipping of x0",
         section=GUIDANCE,
     )
@@ -120,8 +122,8 @@ class SynthesizeSpec(Spec):
     )
     label_confidence: float = setting(
         0.9,
-        "Least probability of a label that is kept.",
-        detail="Images whose label is less certain are thrown away.",
+        "Lowest probability of a label that is kept.",
+        detail="Images whose label is less certain are discarded.",
         label="Label confidence",
         ge=0,
         le=0.999,
@@ -141,8 +143,9 @@ class SynthesizeSpec(Spec):
     variance: VarianceName = setting(
         "posterior",
         "Variance of the reverse process in DDPM sampling.",
-        detail="posterior; beta; interpolated between these two; or learned, for a generator that"
-        " was trained so.",
+        detail="posterior: that of the posterior of the forward process. beta: beta_t."
+        " interpolated: between these two. learned: predicted by the network, if it was trained to"
+        " do so.",
         label="Reverse variance",
         section=SAMPLER,
     )
@@ -180,7 +183,7 @@ class SynthesizeSpec(Spec):
     checkpoint: str = setting(
         "",
         "Checkpoint of the generator.",
-        detail="The name of a kept checkpoint, such as step-000400; empty takes the last one.",
+        detail="The name of a kept checkpoint, such as step-000400. Empty: the last one.",
         section=STAGES,
     )
 
@@ -207,8 +210,8 @@ class SynthesizeSpec(Spec):
     precision: PrecisionName = setting(
         "auto",
         "Number format of the computation.",
-        detail="auto takes bf16 only where it is faster here and an image does not depend on its"
-        " batch.",
+        detail="auto uses bf16 only if it is faster on this machine and if an image does not"
+        " depend on the batch that it is sampled in.",
         section=MACHINE,
     )
     device: DeviceName = setting(
@@ -254,7 +257,7 @@ class SynthesizeSpec(Spec):
 
 
 def guidance_weight(spec: SynthesizeSpec, trained: TrainSpec, stage: int = 0) -> float:
-    """The weight w of stage `stage` of a cascade (0: the base model); 0 if that model cannot be
-    guided. A guide of its own (`spec.guide`) is used in stage 0 only."""
+    """The guidance weight w of one model of a cascade; `stage` 0 is the base model. It is 0 if that
+    model cannot be guided. A guide (`spec.guide`) applies to stage 0 only."""
     by_guide = stage == 0 and bool(spec.guide)
     return spec.guidance_weight if by_guide or can_be_guided(trained) else 0.0

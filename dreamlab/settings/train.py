@@ -1,4 +1,4 @@
-"""Settings of a training: the generator, how it is optimised, and what it continues from."""
+"""Settings of a training: the generator, its optimisation, and the run that it starts from."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ TRAINING, STAGES, MACHINE = "Training", "Stages", "Machine"
 
 
 class TrainSpec(DiffusionModel):
+    """Settings of a training."""
+
     kind: ClassVar[str] = "train"
     summary: ClassVar[str] = (
         "Train a diffusion model, by default a class-conditional DDPM with label dropout."
@@ -50,8 +52,8 @@ class TrainSpec(DiffusionModel):
     accumulate: int = setting(
         1,
         "Parts into which each batch is split.",
-        detail="They are computed one after another, which saves memory. The gradient is that of"
-        " the whole batch.",
+        detail="The parts are computed one after another, which saves memory. The gradient is that"
+        " of the whole batch.",
         label="Gradient accumulation",
         unit="parts",
         ge=1,
@@ -62,13 +64,13 @@ class TrainSpec(DiffusionModel):
     optimizer: OptimizerName = setting(
         "muon",
         "Optimiser of the network.",
-        detail="muon: Muon for weight matrices and AdamW for the rest. sgd: with momentum 0.9.",
+        detail="muon: Muon for weight matrices and AdamW for the rest. sgd has momentum 0.9.",
         section=TRAINING,
     )
     learning_rate: float = setting(
         2e-3,
         "Peak learning rate.",
-        detail="With muon: that of the weights which AdamW trains.",
+        detail="With muon, it applies to the weights that AdamW trains.",
         gt=0,
         le=10,
         log=True,
@@ -105,7 +107,7 @@ class TrainSpec(DiffusionModel):
     grad_clip: float = setting(
         0.0,
         "Largest norm of the gradient; 0 does not clip.",
-        detail="The norm is taken over all weights together.",
+        detail="The norm is that of the gradient of all weights together.",
         label="Gradient clipping",
         ge=0,
         le=1000,
@@ -115,7 +117,7 @@ class TrainSpec(DiffusionModel):
     ema_horizon: float = setting(
         0.06,
         "Averaging horizon of the EMA weights; 0 is off.",
-        detail="As a share of the training.",
+        detail="As a share of the steps so far.",
         label="EMA horizon",
         ge=0.0,
         le=1.0,
@@ -134,7 +136,7 @@ class TrainSpec(DiffusionModel):
     init_from: str = setting(
         "",
         "Trained generator to start from (fine-tuning).",
-        detail="Its network and noise settings are taken over.",
+        detail="The settings of its network and noise are used.",
         label="Fine-tune",
         run_kind="train",
         section=STAGES,
@@ -142,7 +144,7 @@ class TrainSpec(DiffusionModel):
     freeze: tuple[PartName, ...] = setting(
         (),
         "Parts of the network that are not trained.",
-        detail="A list; for fine-tuning.",
+        detail="A list. Used only for fine-tuning.",
         label="Frozen parts",
         section=STAGES,
     )
@@ -161,7 +163,7 @@ class TrainSpec(DiffusionModel):
     low_noise: float = setting(
         0.3,
         "Most noise added to the low-resolution image.",
-        detail="As a share of T, while a super-resolution model is trained.",
+        detail="As a share of T. Used only when a super-resolution model is trained.",
         label="Conditioning noise",
         ge=0,
         le=1,
@@ -178,7 +180,7 @@ class TrainSpec(DiffusionModel):
     compile: bool = setting(
         False,
         "Compile the network first (torch.compile).",
-        detail="Takes minutes and makes the steps faster; for long trainings on a GPU.",
+        detail="It takes minutes and makes the steps faster. Worth it for long trainings on a GPU.",
         section=MACHINE,
         affects_result=False,
     )
@@ -188,7 +190,7 @@ class TrainSpec(DiffusionModel):
     devices: int = setting(
         1,
         "Number of devices that share every batch.",
-        detail="Data-parallel training on GPUs, or on several processes of a CPU.",
+        detail="Data-parallel training on several GPUs, or in several processes on the CPU.",
         ge=1,
         le=64,
         log=True,
@@ -218,9 +220,9 @@ class TrainSpec(DiffusionModel):
     )
     snapshots: int = setting(
         0,
-        "Number of checkpoints to keep on the way.",
-        detail="They are spread evenly over the training. Use them for autoguidance, or to look"
-        " back.",
+        "Number of intermediate checkpoints to keep.",
+        detail="They are spread evenly over the training. Use them for autoguidance, or to sample"
+        " from earlier stages of the training.",
         ge=0,
         le=20,
         section=MACHINE,
@@ -274,12 +276,14 @@ class TrainSpec(DiffusionModel):
             )
         if set(self.freeze) == {"stem", "condition", "down", "middle", "up", "head"}:
             raise SpecError(
-                "Frozen parts (--freeze): all of them leave nothing to train; leave one out.",
+                "Frozen parts (--freeze): all parts cannot be frozen, since nothing would be"
+                " trained; leave one out.",
                 "freeze",
             )
         return self
 
     def baseline(self) -> dict[str, Any]:
+        """The default values, with those of the preset in place."""
         return {**super().baseline(), **PRESETS[self.preset]}
 
 
@@ -300,10 +304,10 @@ INHERITED = (
     "target",
     "low_size",
 )
-"""What a fine-tuned model takes over from the run that it starts from."""
+"""Settings that a fine-tuned model takes over from the run that it starts from (`init_from`)."""
 
 
 def can_be_guided(trained: TrainSpec) -> bool:
-    """Whether a generator learned to predict with and without a label, which classifier-free
-    guidance needs."""
+    """Whether classifier-free guidance is possible: the generator has classes and was trained with
+    label dropout."""
     return trained.conditional and trained.label_dropout > 0

@@ -1,4 +1,5 @@
-"""Intervals, paired tests, corrections, power and verdicts: numpy and scipy only, no files."""
+"""Confidence intervals, paired tests, corrections, power and verdicts, with numpy and scipy only.
+It reads no files."""
 
 from dreamlab.stats.best import Best, best_mix
 from dreamlab.stats.components import Paired, cell, correct, macro_f1, mean_interval, paired

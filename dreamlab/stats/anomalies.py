@@ -1,8 +1,8 @@
-"""Finds doubtful numbers in a table, published or our own. Rows in, sentences out.
+"""Finds doubtful numbers in a table of results. Every function takes rows and returns sentences.
 
-A row is a mapping: `label` (str), `value` (number, or None if empty), and if known `unit` ("%",
-"share", "points", "distance", "s"), `x` (its place on the table's axis), `images` (test images
-behind a share) and `spread` (standard deviation).
+A row is a mapping with `label` (str) and `value` (a number, or None if it is missing). It may have
+`unit` ("%", "share", "points", "distance", "s"), `x` (its position on the axis of the table),
+`images` (number of test images behind a share) and `spread` (standard deviation).
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ RANGES = {
     "distance": (0.0, math.inf),
     "s": (0.0, math.inf),
 }
-"""Unit -> its possible values."""
+"""Unit -> (lowest, highest) possible value."""
 LARGE = 2.0
-"""Standard errors above which a step is not explained by sampling error."""
+"""Number of standard errors above which sampling error does not explain a step."""
 
 
 def flags(
@@ -29,8 +29,8 @@ def flags(
     claim: Literal["", "rising", "falling"] = "",
     ends: tuple[str, str] | None = None,
 ) -> list[str]:
-    """All remarks on one table. claim: what the text says about the values along `x`; ends: labels
-    of the two rows that the others are mixes of."""
+    """All remarks on one table. `claim`: what the source says about the values along `x`. `ends`:
+    labels of the two rows of which the others are mixes."""
     found = impossible(rows) + duplicates(rows)
     if claim:
         found += not_monotone(rows, claim)
@@ -40,7 +40,7 @@ def flags(
 
 
 def impossible(rows: Sequence[Row]) -> list[str]:
-    """Values that are not finite or that their unit does not allow."""
+    """Remarks on values that are not finite or that are impossible in their unit."""
     said = []
     for row in rows:
         value = row.get("value")
@@ -56,8 +56,8 @@ def impossible(rows: Sequence[Row]) -> list[str]:
 
 
 def duplicates(rows: Sequence[Row]) -> list[str]:
-    """Neighbours along `x` (or in the order given) with exactly the same value of at least three
-    digits."""
+    """Remarks on neighbours along `x` (or in the order given) with exactly the same value of at
+    least three digits."""
     known = _ordered(rows)
     return [
         f"{a['label']} and {b['label']} are both {a['value']:g}: equal to the last digit, perhaps"
@@ -69,9 +69,9 @@ def duplicates(rows: Sequence[Row]) -> list[str]:
 
 
 def not_monotone(rows: Sequence[Row], claim: Literal["rising", "falling"]) -> list[str]:
-    """Steps against the claimed direction. Says whether sampling error explains a step: binomial
-    for shares with `images` (an upper bound if both were measured on the same images), else by
-    `spread`."""
+    """Remarks on steps against the claimed direction. Each says whether sampling error explains the
+    step. That error is `spread` if given, else binomial for shares with `images` (an upper bound if
+    both values were measured on the same images)."""
     known, said = _ordered(rows), []
     sign = 1.0 if claim == "rising" else -1.0
     for a, b in zip(known, known[1:], strict=False):
@@ -94,8 +94,8 @@ def not_monotone(rows: Sequence[Row], claim: Literal["rising", "falling"]) -> li
 
 
 def below_both(rows: Sequence[Row], first: str, second: str) -> list[str]:
-    """Mixes that score no more than the lower of their two ends, and mixes that are beaten by a mix
-    further from the better end. Raises KeyError if a label is missing."""
+    """Remarks on mixes that score no more than the lower of the two ends, with any better mix that
+    is further from the better end. Raises KeyError if a label is missing."""
     by_label = {row["label"]: row for row in rows}
     low = min(by_label[first]["value"], by_label[second]["value"])
     best = first if by_label[first]["value"] >= by_label[second]["value"] else second
@@ -119,8 +119,8 @@ def below_both(rows: Sequence[Row], first: str, second: str) -> list[str]:
 def wrong_difference(
     label: str, before: float, after: float, stated: float, digits: int = 2
 ) -> list[str]:
-    """Whether a stated difference disagrees with its two cells, all given to `digits` digits, and
-    whether rounding explains it."""
+    """A remark if a stated difference disagrees with its two cells, with whether rounding explains
+    it. All are given to `digits` digits."""
     true = after - before
     step = 10.0**-digits
     if abs(true - stated) < 0.5 * step:
@@ -152,7 +152,7 @@ def _error(row: Row) -> float:
 
 
 def _further(other: Row, row: Row, best: Row) -> bool:
-    """Whether `other` lies further from the best end along x than `row` and still scores more."""
+    """Whether `other` is further from the best end along x than `row`, but scores more."""
     if other.get("value") is None or not all("x" in r for r in (other, row, best)):
         return False
     return bool(

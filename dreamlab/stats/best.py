@@ -1,4 +1,4 @@
-"""The best mix, and the mixes that cannot be told from it."""
+"""The best mix, and the mixes that are not significantly worse."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from dreamlab.stats.components import paired
 
 @dataclasses.dataclass(frozen=True)
 class Best:
-    """The arm with the highest mean accuracy, the arms that do not differ from it significantly,
-    and the range of their synthetic fractions."""
+    """The arm with the highest mean accuracy, the arms that are not significantly worse, and the
+    range of synthetic shares of these arms, 0 to 1."""
 
     arm: str
     arms: list[str]
-    """In the order given. Contains the truly best arm with a probability of at least 95 %."""
+    """In the order given. They include the arm with the highest true accuracy with a probability of
+    at least 95 %."""
     low: float
     high: float
     text: str
@@ -33,11 +34,12 @@ def best_mix(
     """Multiple comparisons with the best (Hsu 1981), with Bonferroni's critical value instead of
     Dunnett's.
 
-    values: arm -> (S, n) of 0/1 or pseudo-values, with the same seeds and test images for all arms.
-    fractions: arm -> synthetic share of its images, 0 (real only) to 1. labels: arm -> name in the
-    sentence. An arm leaves the set if the observed best is significantly better, one-sided at (1 -
-    level) / (arms - 1); the truly best arm then leaves with a probability below 1 - level. None for
-    fewer than two arms. Raises ValueError if shapes differ or there is only one seed.
+    values: arm -> (seeds, images) of 0/1 or pseudo-values, with the same seeds and test images for
+    all arms. fractions: arm -> synthetic share of its images, 0 (real only) to 1. labels: arm ->
+    name in the sentence. An arm is excluded if the observed best is significantly better, one-sided
+    at (1 - level) / (arms - 1). The arm with the highest true accuracy is then excluded with a
+    probability below 1 - level. None for fewer than two arms. Raises ValueError if shapes differ or
+    there is only one seed.
     """
     if len(values) < 2:
         return None
@@ -59,8 +61,8 @@ def best_mix(
 def _sentence(name: str, arms: list[str], compared: int, low: float, high: float) -> str:
     if len(arms) == 1:
         return (
-            f"The best of the {compared} arms is {name}, {_percent(low)} synthetic: every other is"
-            " shown to be worse."
+            f"The best of the {compared} arms is {name}, {_percent(low)} synthetic: every other arm"
+            " is significantly worse."
         )
     span = (
         f"The best arm is {_percent(low)} synthetic"
@@ -69,9 +71,9 @@ def _sentence(name: str, arms: list[str], compared: int, low: float, high: float
     )
     rest = f"{len(arms)} of the {compared} arms" if len(arms) < compared else "none of the arms"
     told = (
-        "cannot be told from the best one"
+        "do not differ significantly from the best one"
         if len(arms) < compared
-        else "can be told from the best one"
+        else "differs significantly from the best one"
     )
     return f"{span}: {rest} {told}, {name}."
 

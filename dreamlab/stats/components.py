@@ -1,9 +1,9 @@
-"""Variance components of an accuracy: the seed of the training, and the choice of the test images.
+"""Variance components of an accuracy: the training seed, and the choice of the test images.
 
-`values` has shape (seeds, images): row s holds the outcome of seed s for every test image. The
-model is the crossed random one, value[s, i] = mean + seed[s] + image[i] + rest[s, i] (Searle,
-Casella & McCulloch 1992, chapter 4). Statements are about new seeds and new images. Shares are 0 to
-1.
+`values` has shape (seeds, images) = (S, n): row s holds the outcome of seed s for each test image.
+The model has crossed random effects: value[s, i] = mean + seed[s] + image[i] + rest[s, i] (Searle,
+Casella & McCulloch 1992, chapter 4). Intervals and tests are about new seeds and new images. Shares
+are 0 to 1.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from dreamlab.stats.student import degrees, limit, tail
 
 @dataclasses.dataclass(frozen=True)
 class Paired:
-    """Treatment minus control over the same seeds and the same images. Variances are in the squared
-    unit of `mean`.
+    """Treatment minus control on the same seeds and the same images. `error` is the standard error
+    of `mean`. Variances are in the squared unit of `mean`.
 
-    error^2 = seed_variance / n + image_variance. More seeds reduce the first term only. More images
-    reduce the second term and `rest_variance`, the part of the first that comes from single
+    error^2 = seed_variance / n + image_variance. More seeds reduce only the first term. More images
+    reduce the second term, and `rest_variance`, the part of seed_variance that comes from single
     predictions.
     """
 
@@ -38,7 +38,7 @@ class Paired:
     p: float
     """Two-sided p value of the hypothesis of no difference."""
     seed_variance: float
-    """Variance of one seed's mean over these test images."""
+    """Variance between seeds of the mean over these test images."""
     image_variance: float
     """Variance from the choice of the test images, which more seeds do not reduce."""
     rest_variance: float
@@ -57,7 +57,8 @@ class Paired:
 
 @dataclasses.dataclass(frozen=True)
 class Parts:
-    """Variance of the mean of (seeds, images) values, by its parts, with degrees of freedom."""
+    """The components of the variance of the mean of (seeds, images) values, and its degrees of
+    freedom."""
 
     mean: float
     seed: float
@@ -69,25 +70,25 @@ class Parts:
 
     @property
     def variance(self) -> float:
+        """Variance of the mean."""
         return self.seed / self.seeds + self.image
 
     @property
     def share(self) -> float:
-        """Share of the variance that comes from the seeds, 0 to 1; 0 if nothing varies."""
+        """Share of the variance that comes from the seeds, 0 to 1. It is 0 if the variance is 0."""
         return self.seed / self.seeds / self.variance if self.variance > 0 else 0.0
 
 
 def parts(values: np.ndarray, step: float) -> Parts:
-    """Analysis of variance of the crossed layout. With the mean squares MS_seed, MS_image and
-    MS_rest,
+    """Analysis of variance of values (S, n). With the mean squares MS_seed, MS_image and MS_rest,
 
     Var(mean) = (MS_seed + MS_image - MS_rest) / (S n) = A + B, where A = MS_seed / (S n) comes from
     the seeds.
 
-    A seed's mean moves in steps of `step` / n, so its variance is at least that of rounding, (step
-    / n)^2 / 12: seeds that agree by chance prove nothing. A has S - 1 degrees of freedom. B has 2 n
-    / (kurtosis - 1) with the kurtosis of the images' means, which is small if few images cause the
-    variance. `student.degrees` combines them.
+    The mean of a seed changes in steps of `step` / n, so its variance is set to at least that of
+    rounding, (step / n)^2 / 12. Seeds that agree by chance then do not give a variance of 0. A has
+    S - 1 degrees of freedom. B has 2 n / (kurtosis - 1), with the kurtosis of the means of the
+    images; this is small if few images cause the variance. `student.degrees` combines the two.
     """
     s, n = values.shape
     rows, columns = values.sum(axis=1) / n, values.sum(axis=0) / s
@@ -112,9 +113,9 @@ def paired(treatment: ArrayLike, control: ArrayLike) -> Paired:
     """Treatment minus control, both (S, n), with the same seeds in the rows and the same test
     images in the columns.
 
-    p values and intervals are those of `student` with the error and degrees of freedom of `parts`.
-    If the arms agree in every value, p = 1. Raises ValueError for different shapes, fewer than two
-    seeds or two images, or values that are not finite.
+    The p value and the interval use the t of `student` with the error and degrees of freedom of
+    `parts`. If the two agree in every value, p = 1. Raises ValueError for different shapes, fewer
+    than two seeds or two images, or values that are not finite.
     """
     a, b = _values(treatment), _values(control)
     if a.shape != b.shape:
@@ -125,7 +126,8 @@ def paired(treatment: ArrayLike, control: ArrayLike) -> Paired:
 
 
 def paired_difference(difference: np.ndarray) -> Paired:
-    """`paired` from treatment - control, finite and of shape (S >= 2, n >= 2)."""
+    """Like `paired`, from the values of treatment - control, which must be finite and of shape (S
+    >= 2, n >= 2)."""
     found = parts(difference, math.sqrt(2.0))
     mean = 0.0 if abs(found.mean) < 1e-14 else found.mean
     error = math.sqrt(found.variance)
@@ -137,13 +139,13 @@ def paired_difference(difference: np.ndarray) -> Paired:
 
 def mean_interval(values: ArrayLike, level: float = 0.95) -> Interval:
     """Confidence interval of a share (accuracy, macro-F1) for new seeds and new images. `values`
-    (S, n) with a mean within 0 to 1.
+    are (S, n) with a mean in [0, 1].
 
     Wilson's score interval (1927) at the effective sample size mean (1 - mean) / Var(mean), as in
-    survey statistics (Korn & Graubard 1998), with the t of `student` instead of z. It stays within
-    0 to 1 and has a width above 0 even if every prediction is right. With one seed it covers new
+    survey statistics (Korn & Graubard 1998), with the t of `student` instead of z. It lies within
+    [0, 1] and has a width above 0 even if every prediction is right. With one seed it covers new
     images only. Raises ValueError for fewer than two images, values that are not finite, or a mean
-    outside 0 to 1.
+    outside [0, 1].
     """
     x = _values(values)
     found = parts(x, 1.0)
@@ -164,8 +166,8 @@ def mean_interval(values: ArrayLike, level: float = 0.95) -> Interval:
 
 
 def cell(values: ArrayLike) -> dict[str, Any] | None:
-    """{mean, low, high, level} of `mean_interval` at 95 %, for a result. low and high are None for
-    one seed; all are None without seeds."""
+    """`mean_interval` at 95 % as {mean, low, high, level}, for result files. low and high are None
+    for one seed. Returns None if there are no values."""
     x = np.asarray(values, dtype=np.float64)
     if x.size == 0:
         return None
@@ -176,11 +178,8 @@ def cell(values: ArrayLike) -> dict[str, Any] | None:
 
 
 def correct(predicted: ArrayLike, labels: ArrayLike) -> np.ndarray:
-    """(S, n) of 1.0 if the predicted class is the label, else 0.0. predicted (S, n) or (n,), labels
-    (n,), integers.
-
-    Raises ValueError if the lengths differ.
-    """
+    """1.0 where the predicted class is the label, else 0.0: (S, n). `predicted` is (S, n) or (n,)
+    and `labels` (n,), both integers. Raises ValueError if the lengths differ."""
     found, truth = _classes(predicted, labels)
     return np.asarray(found == truth, dtype=np.float64)
 
@@ -189,10 +188,10 @@ def macro_f1(predicted: ArrayLike, labels: ArrayLike, classes: int) -> np.ndarra
     """(S, n) pseudo-values of the macro-F1 (mean of 2 TP / (2 TP + FP + FN) over the classes that
     occur as a label or a prediction).
 
-    Value i of a row is theta + n dtheta/dw_i at equal weights, the infinitesimal jackknife (Jaeckel
-    1972; Efron 1982, chapter 6). F1 does not change if all weights grow alike, so the derivatives
-    sum to zero and the mean of a row is its macro-F1. Raises ValueError if the lengths differ or a
-    class lies outside 0 to classes - 1.
+    Value i of a row is F + n dF/dw_i at equal weights of the images, where F is the macro-F1: the
+    infinitesimal jackknife (Jaeckel 1972; Efron 1982, chapter 6). F does not change if all weights
+    are scaled by one factor, so the derivatives sum to zero and the mean of a row is its macro-F1.
+    Raises ValueError if the lengths differ or a class is outside 0 to classes - 1.
     """
     found, truth = _classes(predicted, labels)
     if min(found.min(), truth.min()) < 0 or max(found.max(), truth.max()) >= classes:

@@ -1,4 +1,4 @@
-"""Correction for comparing several arms with one control (Holm's procedure)."""
+"""Holm's correction for comparing several arms with one control."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ import numpy as np
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Adjusted p values of Holm's step-down procedure (Holm 1979); reject if a value is <= alpha.
-
-    The probability of any false rejection is below alpha, whatever the dependence between the arms.
-    """
+    """Adjusted p values of Holm's step-down procedure (Holm 1979). A hypothesis is rejected if its
+    value is at most alpha. The probability of any false rejection is then at most alpha, whatever
+    the dependence between the arms."""
     values = np.asarray(p, dtype=np.float64)
     order = np.argsort(values, kind="stable")
     scaled = values[order] * (len(values) - np.arange(len(values)))
@@ -21,11 +20,12 @@ def holm(p: Sequence[float]) -> list[float]:
 
 
 def holm_levels(p: Sequence[float], alpha: float = 0.05) -> list[float]:
-    """Confidence level for each arm's interval such that it excludes 0 exactly if Holm's procedure
-    rejects.
+    """Confidence level of the interval of each arm, such that the interval excludes 0 exactly if
+    Holm's procedure rejects.
 
-    The arm rejected at rank i of m is judged at alpha / (m - i + 1), and its interval has that
-    level. Arms that are not rejected share the level of the rank at which the procedure stopped.
+    The arm that is rejected at rank i of m is tested at alpha / (m - i + 1), and its interval has
+    the level 1 - alpha / (m - i + 1). Arms that are not rejected get the level of the rank at which
+    the procedure stopped.
     """
     values = np.asarray(p, dtype=np.float64)
     m = len(values)

@@ -1,5 +1,5 @@
-"""The exchange rate: how many synthetic images are worth one more real image, from accuracies at
-several numbers of real and synthetic images."""
+"""The exchange rate: how many synthetic images are worth one more real image, estimated from
+accuracies at several numbers of real and synthetic images."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import numpy as np
 from scipy import special
 
 STRONGEST = 100.0
-"""Largest worth of a synthetic image, in real images, that is searched."""
+"""Upper end of the search for the worth of a synthetic image, in real images."""
 SHARED = 1.25
-"""Factor on the variance. Cells share their test images, so their errors are correlated, which the
-residuals do not show."""
+"""Factor on the variance. All cells have the same test images, so their errors are correlated. The
+residuals do not show this."""
 
 
 @dataclasses.dataclass(frozen=True)
 class SurfacePoint:
-    """One cell: numbers of real and synthetic images, and the accuracies (0 to 1) of its seeds, in
-    the same order in every cell."""
+    """One cell: its numbers of real and synthetic images, and the accuracy (0 to 1) of each seed.
+    The order of the seeds is the same in every cell."""
 
     real: int
     synthetic: int
@@ -28,11 +28,9 @@ class SurfacePoint:
 
 @dataclasses.dataclass(frozen=True)
 class Exchange:
-    """`worth`: how many real images one synthetic image is worth. `rate` = 1 / worth: how many
-    synthetic images are worth one real image.
-
-    rate and its bounds are None if worth is not above 0.
-    """
+    """`worth` is how many real images one synthetic image is worth, with its interval. `rate` = 1 /
+    worth is how many synthetic images are worth one real image, with the interval `low` to `high`.
+    A rate or bound is None if its worth is not above 0."""
 
     worth: float
     worth_low: float
@@ -46,17 +44,18 @@ class Exchange:
 def exchange_rate(
     cells: Sequence[SurfacePoint], images: int, level: float = 0.95
 ) -> Exchange | None:
-    """Fits log(error) = a - b log(n_real + rho n_synthetic), b >= 0, by least squares over the
-    means of the cells; rho is the worth.
+    """Fits log(error) = a - b log(n_real + rho n_synthetic), b >= 0, to the means of the cells by
+    least squares. rho is the worth of a synthetic image.
 
     This is a power-law learning curve (Hestness et al. 2017) in an effective number of images.
     `images` is the size of the test set. The interval of rho is the profile interval of nonlinear
-    least squares (Bates & Watts 1988, section 6.1): all rho whose sum of squares exceeds the least
-    by less than s^2 F(1, cells - 3). s^2 comes from the residuals of the cells and is at least the
-    variance between the seeds; it is enlarged by a quarter (simulated, docs/statistics.md). None
-    with fewer than four cells, fewer than two numbers of real images, no synthetic images, or if
-    accuracy does not grow with the data. Raises ValueError if cells differ in their seeds or an
-    accuracy lies outside 0 to 1.
+    least squares (Bates & Watts 1988, section 6.1): all rho whose sum of squares exceeds the
+    minimum by less than s^2 F(1, cells - 3). s^2 is the residual variance of the cells, at least
+    the variance between the seeds, times SHARED (chosen by simulation, docs/statistics.md).
+
+    None for fewer than four cells, fewer than two numbers of real images, no synthetic images, or
+    if accuracy does not grow with the data. Raises ValueError if cells differ in their number of
+    seeds or an accuracy is outside [0, 1].
     """
     if len({len(c.accuracies) for c in cells}) > 1:
         raise ValueError("every cell must have the same seeds")
@@ -87,7 +86,8 @@ def exchange_rate(
 
 
 def _profile(y: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sum of squares and slope b >= 0 of y = a - b x for every row of x (rhos, cells)."""
+    """For each row of x (values of rho, cells): the sum of squares and the slope b >= 0 of the fit
+    y = a - b x."""
     dx = x - x.mean(axis=1, keepdims=True)
     dy = y - y.mean()
     slope = np.maximum(-(dx @ dy) / (dx * dx).sum(axis=1), 0.0)
@@ -96,8 +96,8 @@ def _profile(y: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _seed_noise(y: np.ndarray) -> float:
-    """Variance of a cell's mean over the seeds, without the effect that a seed has on all cells
-    alike. y (cells, seeds)."""
+    """Variance over the seeds of the mean of a cell, for y (cells, seeds). The effect that a seed
+    has on all cells alike is removed."""
     c, s = y.shape
     if s < 2:
         return 0.0
@@ -107,10 +107,10 @@ def _seed_noise(y: np.ndarray) -> float:
 
 def _sentence(rho: float, low: float, high: float) -> str:
     if high <= 0:
-        return "Synthetic images do harm here: no number of them makes up for a real one."
+        return "Synthetic images lower the accuracy here: no number of them replaces a real image."
     least = f"one more real image is worth {_count(1 / high)} of them or more"
     if low <= 0:
-        return f"It is not shown that synthetic images bring anything here: {least}."
+        return f"It is not shown that synthetic images raise the accuracy here: {least}."
     if low < 2e-4 or high >= STRONGEST:
         return f"What synthetic images are worth cannot be determined from these arms: {least}."
     return (

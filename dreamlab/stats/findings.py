@@ -1,4 +1,4 @@
-"""The records that a verdict is made from and made of."""
+"""The records that a verdict is computed from, and those that it consists of."""
 
 from __future__ import annotations
 
@@ -13,27 +13,28 @@ ALPHA = 0.05
 
 @dataclasses.dataclass(frozen=True)
 class GeneratorRecord:
-    """A generator, with counts of the real images it was trained on."""
+    """A generator, and how many real images it was trained on."""
 
     key: str
     name: str
     saw: int | None
-    """Number of real images that it was trained on; None if unknown (images made elsewhere)."""
+    """Number of real images that it was trained on; None if that is unknown (images made
+    elsewhere)."""
     extra: int
-    """How many of these the classifiers may not use."""
+    """How many of these images the classifiers may not use."""
     pool: int
     """Number of real images that the classifiers may use."""
     per_arm: bool = False
-    """One generator for every arm, each trained only on its arm's real images."""
+    """Whether there is one generator per arm, each trained only on the real images of its arm."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Treatment:
-    """One arm: a mix with the images of one generator, or a control.
+    """One arm: a mix with images of one generator, or a control arm.
 
-    `predicted` holds predicted classes, (seeds, test images), with the seeds in the order of the
-    control's. `form` is as in `dreamlab.data.mixing.parse`: replace, add, targeted; for controls
-    synthetic, augmented, duplicated, noise.
+    `predicted` are the predicted classes (seeds, test images), with the seeds in the same order as
+    those of the arm `real`. `form` is that of `dreamlab.data.mixing.parse`: replace, add or
+    targeted for a mix; synthetic, augmented, duplicated or noise for a control.
     """
 
     generator: str
@@ -43,17 +44,17 @@ class Treatment:
     synthetic: int
     predicted: np.ndarray
     other: int = 0
-    """Repeated real images or noise images."""
+    """Number of repeated real images or noise images."""
     label: str = ""
-    """Its name on a page; if empty, the name of the arm."""
+    """Its name in texts; if empty, the name of the arm."""
     classes: tuple[int, ...] = ()
-    """For a targeted arm: the classes with added synthetic images."""
+    """For a targeted arm: the classes to which synthetic images are added."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-    """An arm minus real images only, in percentage points. The interval is at the level at which
-    Holm's procedure decides."""
+    """An arm minus the arm `real`, in percentage points. The interval has the level at which Holm's
+    procedure decides."""
 
     mean: float
     low: float
@@ -62,11 +63,13 @@ class Difference:
     p: float
     p_holm: float
     mcnemar: list[float]
-    """One p value per seed."""
+    """One p value per seed; see `tests.mcnemar`."""
     sign_flip: float
 
     @property
     def kind(self) -> Kind:
+        """helps or hurts if the difference is significant after Holm's correction, else
+        undecided."""
         if self.p_holm > ALPHA:
             return "undecided"
         return "helps" if self.mean > 0 else "hurts"
@@ -74,8 +77,7 @@ class Difference:
 
 @dataclasses.dataclass(frozen=True)
 class ClassDifference:
-    """One class that gains or loses significantly in an arm: percentage points of accuracy on its
-    test images."""
+    """A class whose accuracy changes significantly in an arm, in percentage points."""
 
     name: str
     mean: float
@@ -86,8 +88,8 @@ class ClassDifference:
 
 @dataclasses.dataclass(frozen=True)
 class ExtraData:
-    """One arm with two generators, in percentage points: the generator trained on `further` more
-    real images, minus the one trained on the same images as the classifier."""
+    """The same arm with two generators: the one trained on `further` more real images (`more`)
+    minus the one trained on the same images as the classifier (`same`), in percentage points."""
 
     arm: str
     label: str
@@ -103,8 +105,8 @@ class ExtraData:
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
-    """A few sentences, the decision, and the arm that it is about. Effect and interval in
-    percentage points."""
+    """The sentences of a verdict, its decision, and the arm that it is about. Effect and interval
+    are in percentage points."""
 
     text: str
     kind: Kind
@@ -114,21 +116,21 @@ class Verdict:
     arm: str
     generator: str
     gain: list[ClassDifference]
-    """Classes that gain significantly in this arm; Holm's procedure over the classes, and over the
-    arms it was chosen from."""
+    """Classes that gain significantly in this arm. Holm's procedure corrects for the number of
+    classes, and Bonferroni's for the number of arms."""
     lose: list[ClassDifference]
     minutes: float | None
-    """What this arm costs, if known."""
+    """Cost of this arm in minutes; None if unknown."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Judgement:
-    """Everything that follows from the predictions of a mix."""
+    """Everything that is concluded from the predictions of a mix."""
 
     differences: list[Difference]
-    """One per treatment, in their order; Holm's procedure over all of them."""
+    """One per treatment, in their order, with Holm's correction over all of them."""
     controls: list[Difference]
-    """One per control, in their order; Holm's procedure over the controls."""
+    """One per control, in their order, with Holm's correction over the controls."""
     by_generator: dict[str, Verdict]
     overall: Verdict
     detectable: float

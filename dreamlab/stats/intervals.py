@@ -1,5 +1,5 @@
-"""Confidence intervals for the mean of a few numbers without predictions behind them (a distance, a
-time)."""
+"""Confidence interval for the mean of a few numbers that have no predictions behind them, such as
+distances or times."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scipy import special
 
 @dataclasses.dataclass(frozen=True)
 class Interval:
-    """A mean and its interval at a confidence level, in the unit of the values."""
+    """A mean and its confidence interval, in the unit of the values."""
 
     mean: float
     low: float
@@ -24,7 +24,7 @@ class Interval:
 def t_interval(values: Sequence[float], level: float = 0.95) -> Interval:
     """Student's t interval for the mean (Student 1908): mean +- t(n-1) s / sqrt(n).
 
-    For accuracies use `components.mean_interval`. Raises ValueError for fewer than two values or
+    Use `components.mean_interval` for accuracies. Raises ValueError for fewer than two values or
     one that is not finite.
     """
     x = np.asarray(values, dtype=np.float64)

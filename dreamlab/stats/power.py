@@ -1,5 +1,4 @@
-"""Power: how large an effect an experiment can show, and how many seeds or test images an effect
-needs."""
+"""Power: which effect an experiment can show, and how many seeds or test images an effect needs."""
 
 from __future__ import annotations
 
@@ -29,7 +28,7 @@ def _spread(freedom: int) -> np.ndarray:
 
 @functools.lru_cache(maxsize=256)
 def _limits(freedom: int, alpha: float) -> np.ndarray:
-    # log of t's limit where the seeds have a share of the variance, at the shares above
+    # log of the critical t, for each share of the seeds in the variance that _SHARES lists
     found = [
         limit(1 - alpha, degrees(float(u), freedom, math.inf), freedom, float(u)) for u in _SHARES
     ]
@@ -39,12 +38,13 @@ def _limits(freedom: int, alpha: float) -> np.ndarray:
 def power(
     effect: float, seed_variance: float, image_variance: float, seeds: int, alpha: float = 0.05
 ) -> float:
-    """Probability that `components.paired` rejects the hypothesis of no difference at level alpha,
-    two-sided.
+    """Probability, 0 to 1, that `components.paired` rejects the hypothesis of no difference at
+    level alpha, two-sided, if `effect` is the true difference.
 
-    The noncentral t (Cohen 1988, chapter 2) with two parts of the variance. seed_variance / seeds
-    is estimated from the seeds and integrated over its chi-squared distribution; image_variance is
-    taken as known. Variances are in effect's unit squared.
+    As with the noncentral t (Cohen 1988, chapter 2), but the variance has two parts.
+    seed_variance / seeds is estimated from the seeds, so the result is averaged over its
+    chi-squared distribution. image_variance is taken as known. Variances are in the squared unit of
+    `effect`.
     """
     seed = seed_variance / seeds
     if seed + image_variance <= 0:
@@ -60,8 +60,8 @@ def power(
 
 
 def detectable(pair: Paired, alpha: float = 0.05, wanted: float = WANTED) -> float:
-    """The smallest true difference that such an experiment shows with probability `wanted`, in the
-    unit of its mean."""
+    """The smallest true difference that an experiment like `pair` shows with probability `wanted`,
+    in the unit of its mean."""
     low, high = 0.0, 4 * pair.error
     while power(high, pair.seed_variance, pair.image_variance, pair.n, alpha) < wanted:
         low, high = high, 2 * high
@@ -73,11 +73,11 @@ def detectable(pair: Paired, alpha: float = 0.05, wanted: float = WANTED) -> flo
 
 
 def seeds_needed(pair: Paired, alpha: float = 0.05, wanted: float = WANTED) -> int | None:
-    """The smallest number of seeds (at least 2) that would show a true difference of `pair.mean` on
-    these test images.
+    """The smallest number of seeds (at least 2) that would show a true difference of `pair.mean`
+    with probability `wanted`, on these test images.
 
-    More seeds do not reduce the variance from the test images. None if that part alone is too
-    large, or if more than 1,000 seeds would be needed; see `images_needed`.
+    More seeds do not reduce the variance from the test images. None if that variance alone is too
+    large, or if more than 1,000 seeds would be needed. See `images_needed` for that case.
     """
     return _fewest(
         lambda seeds: power(pair.mean, pair.seed_variance, pair.image_variance, seeds, alpha),
@@ -92,8 +92,8 @@ def images_needed(
     pair: Paired, seeds: int, alpha: float = 0.05, wanted: float = WANTED
 ) -> int | None:
     """The smallest number of test images that would show a true difference of `pair.mean` with
-    `seeds` seeds. None if the variance between seeds is too large for any number, or if 10 million
-    are not enough."""
+    probability `wanted` and `seeds` seeds. None if the variance between seeds is too large for any
+    number of images, or if more than 10 million would be needed."""
 
     def reached(images: int) -> float:
         less = pair.images / images

@@ -1,13 +1,14 @@
-"""Student's t for a variance of which one part was estimated from a few seeds and the rest from
-many images.
+"""Student's t for a variance that has two parts: one estimated from a few seeds, the rest from many
+images.
 
 No exact test is known (the Behrens-Fisher problem). Satterthwaite's degrees of freedom alone give
-too little coverage with few seeds: with three seeds 92 % instead of 95 % and 97 % instead of 99.4
-%, because a variance between seeds that is small by chance makes the error too small and the
-degrees of freedom too many. A mixture with the t distribution of the seeds alone corrects that. For
-normal parts the coverage is a one-dimensional integral over the chi-squared distribution of the
-seeds: with three or more seeds 94 to 96 % at the 95 % level, for every share, and at least 98.9 %
-at the 99.4 % level (docs/statistics.md).
+too little coverage with few seeds: with three seeds 92 % instead of 95 %, and 97 % instead of
+99.4 %. If the estimated variance between seeds is small by chance, the error is too small and the
+degrees of freedom are too many. Mixing with the t distribution for the seeds alone corrects this.
+
+If both parts are normal, the coverage is a one-dimensional integral over the chi-squared
+distribution of the variance between seeds. With three or more seeds it is 94 to 96 % at the 95 %
+level, for every share of the seeds, and at least 98.9 % at the 99.4 % level (docs/statistics.md).
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ import math
 from scipy import special
 
 DOUBT = 0.6
-"""Weight (times the share) of the t distribution with the seeds' degrees of freedom."""
+"""Weight in the mixture of the t distribution with the degrees of freedom of the seeds; it is
+multiplied by the share of the seeds in the variance."""
 
 
 def degrees(share: float, freedom: int, other: float) -> float:
     """Degrees of freedom of a variance of which `share` (0 to 1) was estimated with `freedom`
-    degrees and the rest with `other` degrees (Satterthwaite 1946, eq. 17). With two seeds, only the
-    degrees of the seeds count."""
+    degrees of freedom and the rest with `other` (Satterthwaite 1946, Eq. 17). With two seeds
+    (`freedom` 1) it is 1."""
     if freedom == 1:
         return 1.0
     spent = share * share / max(freedom, 1) + (1 - share) ** 2 / other
@@ -31,15 +33,16 @@ def degrees(share: float, freedom: int, other: float) -> float:
 
 
 def tail(t: float, df: float, freedom: int, share: float) -> float:
-    """P(T > t) for t >= 0, if `share` of the variance has `freedom` degrees of freedom and all of
-    it has df."""
+    """P(T > t) for t >= 0, where `share` of the variance has `freedom` degrees of freedom and the
+    whole variance has `df`."""
     doubt = DOUBT * share if freedom > 1 else 0.0
     most = (1 - doubt) * float(special.stdtr(df, -t))
     return most + doubt * float(special.stdtr(freedom, -t)) if doubt else most
 
 
 def limit(level: float, df: float, freedom: int, share: float) -> float:
-    """The t whose two tails hold 1 - level; it lies between those for df and for freedom."""
+    """The critical t for a two-sided confidence level. It lies between those for `df` and for
+    `freedom` degrees of freedom."""
     wanted = (1 - level) / 2
     low = float(special.stdtrit(df, 1 - wanted))
     if freedom < 2 or df == freedom or share == 0:

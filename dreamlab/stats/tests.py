@@ -1,5 +1,5 @@
-"""Tests shown beside the deciding one. They make statements about one seed, or about these seeds
-only."""
+"""Tests that are shown for comparison and do not decide the verdict. Their statements are about one
+seed, or about these seeds only."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 EXACT = 16
-"""Most seeds for which all sign patterns are counted."""
+"""Largest number of seeds for which all sign patterns are enumerated."""
 
 
 def mcnemar(treatment: ArrayLike, control: ArrayLike) -> float:
-    """Two-sided p of McNemar's test (1947) for two rows of 0/1 (right or wrong, per test image), by
-    the exact binomial distribution.
+    """Two-sided p of McNemar's test (1947) with the exact binomial distribution. Both arguments are
+    (images,) of 1 (correct) and 0 (wrong).
 
-    Only images on which the two differ count. It is about these two trained networks, not about how
-    they were trained. Raises ValueError if the rows differ in length.
+    Only images on which the two differ count. The test is about these two trained networks, not
+    about how they were trained. Raises ValueError if the lengths differ.
     """
     return mcnemar_rows(np.asarray(treatment)[None], np.asarray(control)[None])[0]
 
 
 def mcnemar_rows(treatment: ArrayLike, control: ArrayLike) -> list[float]:
-    """`mcnemar` for every seed: treatment and control (seeds, images) of 0/1."""
+    """`mcnemar` for each seed. Both arguments are (seeds, images) of 0/1. Raises ValueError if the
+    shapes differ."""
     a, b = np.asarray(treatment) > 0.5, np.asarray(control) > 0.5
     if a.shape != b.shape or a.ndim != 2:
         raise ValueError(
@@ -36,12 +37,12 @@ def mcnemar_rows(treatment: ArrayLike, control: ArrayLike) -> list[float]:
 
 
 def sign_flip(differences: Sequence[float], draws: int = 20_000) -> float:
-    """Two-sided p that the mean of differences (one per seed) is 0, by flipping their signs (Fisher
-    1935, section 21).
+    """Two-sided p of the sign-flip test that the mean of the differences (one per seed) is 0
+    (Fisher 1935, section 21).
 
-    All 2^S patterns up to 16 seeds, else `draws` random ones from a fixed seed, with the observed
-    pattern among them. With S seeds p is at least 2^(1-S): 0.25 with three. Raises ValueError
-    without differences or if one is not finite.
+    Up to S = 16 seeds it uses all 2^S sign patterns. Above, it uses `draws` random ones from a
+    fixed seed, and the observed pattern. p is at least 2^(1-S), which is 0.25 for three seeds.
+    Raises ValueError if there are no differences or one is not finite.
     """
     d = np.asarray(differences, dtype=np.float64)
     if d.size == 0 or not np.isfinite(d).all():
@@ -49,7 +50,7 @@ def sign_flip(differences: Sequence[float], draws: int = 20_000) -> float:
     if d.size <= EXACT:
         signs = 1 - 2 * (
             (np.arange(2 ** (d.size - 1))[:, None] >> np.arange(d.size)) & 1
-        )  # the other half mirrors these
+        )  # the other half has the opposite signs and the same absolute sums
         return float(np.mean(np.abs(signs @ d) >= abs(d.sum()) * (1 - 1e-12) - 1e-15))
     signs = np.random.default_rng(0).choice([-1.0, 1.0], (draws, d.size))
     return float((1 + np.sum(np.abs(signs @ d) >= abs(d.sum()) * (1 - 1e-12))) / (draws + 1))

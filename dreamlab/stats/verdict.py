@@ -1,8 +1,8 @@
-"""From test predictions to a verdict: helps, hurts or undecided. It holds for the generators that
-were compared.
+"""Computes a verdict from test predictions: helps, hurts or undecided. It holds for the generators
+that were compared.
 
-If synthetic data has no effect at all, at most 5 % of experiments give a false "helps", over new
-seeds and new test images (simulated in docs/statistics.md).
+If synthetic data has no effect, at most 5 % of experiments wrongly give "helps", over new seeds and
+new test images (simulated in docs/statistics.md).
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ from dreamlab.stats.tests import mcnemar_rows, sign_flip
 
 
 class _Experiment:
-    """The arms as 0/1 values, each compared with the control."""
+    """Arms as correct (1) or wrong (0) predictions, each compared with the arm `real`
+    (`control`)."""
 
     def __init__(
         self, treatments: Sequence[Treatment], control: np.ndarray, labels: np.ndarray
@@ -52,6 +53,7 @@ class _Experiment:
         return np.asarray(found == self.labels)
 
     def differences(self) -> list[Difference]:
+        """The difference of each arm to the arm `real`, with Holm's correction over the arms."""
         p = [x.p for x in self.pairs]
         found, control = [], self.control.mean(axis=1)
         for right, pair, adjusted, level in zip(
@@ -70,8 +72,8 @@ class _Experiment:
     def by_class(
         self, index: int, names: Sequence[str], arms: int
     ) -> tuple[list[ClassDifference], list[ClassDifference]]:
-        """(classes that gain, classes that lose) in one arm. The correction counts that the arm was
-        chosen from `arms`."""
+        """(classes that gain, classes that lose) in one arm. The p values are corrected for the
+        classes (Holm) and for the choice of this arm among `arms` arms (Bonferroni)."""
         change = self.right[index].astype(np.float64) - self.control
         held = [(c, np.flatnonzero(self.labels == c)) for c in np.unique(self.labels)]
         pairs = [
@@ -94,7 +96,8 @@ class _Experiment:
 
 @dataclasses.dataclass(frozen=True)
 class _Decided:
-    """The verdict on one generator, the index of the mix that it rests on, what would settle it."""
+    """The verdict on one generator, the index of the mix that it is based on, and how an undecided
+    one could be settled."""
 
     verdict: Verdict
     lead: int
@@ -112,13 +115,12 @@ def judge(
     controls: Sequence[Treatment] = (),
     cost: Mapping[tuple[str, str], float] | None = None,
 ) -> Judgement:
-    """The verdict for every generator and for all of them together.
-
-    `control` (S, n): classes predicted with real images only. `labels` (n,): true classes. `cost`:
-    minutes of (generator, arm), for generator, images and classifiers. A generator *helps* if one
-    of its mixes gains significantly, and *hurts* if all of its mixes lose significantly; otherwise
-    it is *undecided*. Raises ValueError for a generator without a treatment, fewer than two seeds,
-    or other shapes."""
+    """The verdict for each generator and for all of them together. `control` (S, n): classes
+    predicted by the arm `real`. `labels` (n,): true classes. `noun`: what the images show. `cost`:
+    (generator, arm) -> minutes for generator, images and classifiers. A generator *helps* if one of
+    its mixes gains significantly. It *hurts* if all of its mixes lose significantly. Otherwise it
+    is *undecided*. Raises ValueError for a generator without a treatment, fewer than two seeds, or
+    wrong shapes."""
     if not treatments or {g.key for g in generators} != {t.generator for t in treatments}:
         raise ValueError("a verdict needs at least one mix of both sorts of images a generator")
     mixes, others = _Experiment(treatments, control, labels), _Experiment(controls, control, labels)
@@ -127,7 +129,7 @@ def judge(
     for g in generators:
         own = [i for i, t in enumerate(treatments) if t.generator == g.key]
         kind, lead = _decide([found[i] for i in own], own)
-        # the level of Holm's first step, so that it holds whatever the other arms do
+        # the level of Holm's first step, which does not depend on the other arms
         how = _settle(mixes.pairs[lead], ALPHA / len(treatments), kind)
         gain, lose = mixes.by_class(lead, class_names, len(treatments))
         d, t = found[lead], treatments[lead]
@@ -168,10 +170,13 @@ def extra_data(
     generators: Sequence[GeneratorRecord],
     right: Sequence[np.ndarray],
 ) -> list[ExtraData]:
-    """What more real images in the generator are worth. Compares arms of a generator that was
-    trained on more real images with the same arms of a generator trained on the classifier's
-    images, with Holm's procedure over all of them. Beside generators per arm, every other generator
-    was trained on more. `right` holds the correct predictions (S, n) of the treatments."""
+    """The effect of more real images in the generator.
+
+    It compares each arm of a generator that was trained on more real images with the same arm of a
+    generator that was trained on the classifier's images, with Holm's correction over all
+    comparisons. If there is one generator per arm, every other generator counts as trained on more.
+    `right` holds the correct predictions (S, n) of the treatments.
+    """
     found = []
     at = {(t.generator, t.arm): i for i, t in enumerate(treatments)}
     for g, more in itertools.product(generators, generators):
@@ -215,12 +220,12 @@ def _points(pair: Paired, level: float) -> tuple[float, float]:
     interval = pair.interval(level)
     return max(100 * interval.low, -100.0), min(
         100 * interval.high, 100.0
-    )  # accuracies differ by no more
+    )  # the largest possible difference
 
 
 def _decide(found: Sequence[Difference], indices: Sequence[int]) -> tuple[Kind, int]:
-    """The decision for one generator, and the arm that it rests on: the best of the arms that
-    decide."""
+    """The decision for one generator, and the index of the arm that it is based on: the best of the
+    arms with this decision."""
     kinds = [d.kind for d in found]
     kind: Kind = (
         "helps" if "helps" in kinds else "hurts" if set(kinds) == {"hurts"} else "undecided"
@@ -238,8 +243,8 @@ def _rivals(
     others: _Experiment,
     against: Sequence[Difference],
 ) -> list[tuple[Treatment, Difference]]:
-    """Controls that gain significantly and that the leading mix does not beat significantly; none
-    unless that mix helps."""
+    """Controls that could explain the gain: they gain significantly, and the leading mix is not
+    significantly better. Empty unless that mix helps."""
     answer: list[tuple[Treatment, Difference]] = []
     if kind != "helps":
         return answer

@@ -9,15 +9,15 @@ from dreamlab.stats.findings import ClassDifference, Difference, GeneratorRecord
 
 Rival = tuple[Treatment, Difference]
 LARGE = 20.0
-"""Percentage points: a smallest detectable gain above this is not stated."""
+"""Percentage points: a detectable gain above this is not stated as a number."""
 SHOWN = 6
-"""Most classes and arms that are named one by one."""
+"""Most classes that are named one by one."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Settle:
-    """What an arm's test can show: a gain of `gain` points with a probability of 80 % with `n`
-    seeds; and the number of seeds, or else of test images, that would show a difference as large as
+    """What the test of an arm can show: with `n` seeds, a gain of `gain` points with a probability
+    of 80 %. `seeds`, or else test `images`, is the number that would show a difference as large as
     the observed one."""
 
     n: int
@@ -27,8 +27,8 @@ class Settle:
 
 
 def effect(d: Difference | Verdict) -> str:
-    """`+3.6 points (95 % interval +2.1 to +5.1)`, with enough digits to see which side of 0 the
-    interval is on."""
+    """For example `+3.6 points (95 % interval +2.1 to +5.1)`. A significant effect gets enough
+    digits to show on which side of 0 the interval lies."""
     mean = d.effect if hasattr(d, "effect") else d.mean
     return _effect(mean, d.low, d.high, d.kind != "undecided")
 
@@ -43,8 +43,8 @@ def _effect(mean: float, low: float, high: float, decided: bool) -> str:
 
 
 def mix(t: Treatment, noun: str, generator: GeneratorRecord | None = None) -> str:
-    """`when 300 synthetic digits are added to all 100 real ones`; mentions more real images in the
-    generator."""
+    """For example `when 300 synthetic digits are added to all 100 real ones`. It mentions the
+    number of real images of a generator that was trained on more than the classifier."""
     more = (
         f" of a generator trained on {generator.saw:,} real images"
         if generator is not None and generator.extra and generator.saw is not None
@@ -65,23 +65,28 @@ def mix(t: Treatment, noun: str, generator: GeneratorRecord | None = None) -> st
 
 
 def settle(how: Settle) -> str:
-    """What would settle an undecided verdict."""
+    """The clause on what would settle an undecided verdict."""
     if how.gain > LARGE:
-        seen = f"{how.n} seeds are too few for any but very large differences"
+        seen = f"{how.n} seeds show only very large differences"
     else:
-        seen = f"{how.n} seeds find a difference of {how.gain:.1f} points four times in five"
+        seen = (
+            f"{how.n} seeds show a difference of {how.gain:.1f} points with a probability of 80 %"
+        )
     if how.seeds is not None:
         return (
-            f"{seen}; about {how.seeds:,} seeds would settle one of this size"
+            f"{seen}; about {how.seeds:,} seeds would show one as large as the observed one"
             if how.seeds > how.n
             else seen
         )
     if how.images is not None:
         return (
-            f"{seen}; more seeds alone would not settle one of this size, about {how.images:,} test"
-            " images would"
+            f"{seen}; for one as large as the observed one, more seeds alone are not enough, but"
+            f" about {how.images:,} test images are"
         )
-    return f"{seen}; neither 1,000 seeds nor more test images alone would settle one of this size"
+    return (
+        f"{seen}; for one as large as the observed one, neither 1,000 seeds nor more test images"
+        " alone are enough"
+    )
 
 
 def single(
@@ -112,10 +117,10 @@ CONTROLS = {
 
 
 def explained(rivals: Sequence[Rival]) -> str:
-    """A clause about controls that gain as much; empty if there are none."""
+    """The clause about controls that could explain the gain; empty if there are none."""
     if not rivals:
         return ""
-    alone = " and ".join(f"{CONTROLS[t.form]} alone brings {effect(d)}" for t, d in rivals)
+    alone = " and ".join(f"{CONTROLS[t.form]} alone gives {effect(d)}" for t, d in rivals)
     return (
         f"; but {alone}, and the mix is not shown to beat {'that' if len(rivals) == 1 else 'these'}"
     )
@@ -124,7 +129,7 @@ def explained(rivals: Sequence[Rival]) -> str:
 def further(
     gain: Sequence[ClassDifference], lose: Sequence[ClassDifference], minutes: float | None
 ) -> str:
-    """Sentences after the first one: which classes change, and the cost."""
+    """The sentences after the first one: classes that change significantly, and the cost."""
     said = []
     if gain:
         said.append(f"gains are shown for class{'es' if len(gain) > 1 else ''} {_classes(gain)}")
@@ -155,8 +160,8 @@ def _of(count: int, word: str) -> str:
 
 
 def called(generators: Sequence[GeneratorRecord]) -> dict[str, str]:
-    """How a sentence names a generator: by what it was trained on, and by its name if that is not
-    unique."""
+    """Generator key -> how a sentence names it: by what it was trained on, with its name added if
+    that is not unique."""
     said = {}
     for g in generators:
         same = (
@@ -184,7 +189,7 @@ def several(
     how: Settle,
     rivals: Sequence[Rival],
 ) -> str:
-    """The verdict for two or more generators: the best in full, the others in a clause each."""
+    """The verdict for two or more generators: the best one in full, each other one in a clause."""
     names = called(generators)
     helps = [g for g in generators if verdicts[g.key].kind == "helps"]
     others = [g for g in generators if g.key != lead.generator]
@@ -227,7 +232,8 @@ def _clause(verdict: Verdict, name: str) -> str:
 
 
 def extra(images: int, mean: float, low: float, high: float, shown: bool, label: str) -> str:
-    """The sentence on what more real images in the generator are worth."""
+    """The sentence on the effect of more real images in the generator. `shown` says whether it is
+    significant."""
     doubt = "" if shown else ", which is not significant"
     return (
         f"What the generator's {images:,} further real images are worth:"
@@ -236,7 +242,7 @@ def extra(images: int, mean: float, low: float, high: float, shown: bool, label:
 
 
 def control_notes(found: Sequence[Difference], controls: Sequence[Treatment]) -> list[str]:
-    """What the controls do compared with real images only, and a warning if noise seems to help."""
+    """The effects of the controls, and a warning if noise images seem to help."""
     if not controls:
         return []
     meaning = {"helps": "a gain", "hurts": "a loss", "undecided": "no significant difference"}
@@ -247,8 +253,9 @@ def control_notes(found: Sequence[Difference], controls: Sequence[Treatment]) ->
     said = ["Controls against real images only: " + "; ".join(each) + "."]
     if any(t.form == "noise" and d.kind == "helps" for t, d in zip(controls, found, strict=True)):
         said.append(
-            "Warning: noise images seem to help, although they show nothing. A gain of a mix may"
-            " have the same cause, such as the length of the training or a mistake in the data."
+            "Warning: noise images seem to help, although they contain no information. A gain of a"
+            " mix may have the same cause, such as the length of the training or a mistake in the"
+            " data."
         )
     return said
 
@@ -261,8 +268,8 @@ def notes(
     test_images: int,
     noun: str,
 ) -> list[str]:
-    """Notes below the verdict: losses, corrections, what the generators were trained on, and what
-    the verdict covers."""
+    """The notes below a verdict: arms that lose, the correction for several comparisons, what the
+    generators were trained on, and what the verdict is about."""
     names, said = called(generators), []
     for g in generators:
         lost = [
@@ -273,7 +280,7 @@ def notes(
         if lost:
             whose = f" with the generator {names[g.key]}" if len(generators) > 1 else ""
             said.append(
-                f"Shown to lose{whose}: "
+                f"Significant losses{whose}: "
                 + ", ".join(f"{t.arm} {d.mean:+.1f} points" for t, d in lost)
                 + "."
             )
@@ -306,7 +313,7 @@ def notes(
         )
     which, it = ("this generator", "it") if len(generators) == 1 else ("these generators", "them")
     said.append(
-        f"It holds for {which} and the images drawn from {it}; another training may give another"
-        " answer."
+        f"The verdict holds for {which} and the images sampled from {it}; another training may give"
+        " another answer."
     )
     return said

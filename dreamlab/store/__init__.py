@@ -1,4 +1,4 @@
-"""Run directories, events, atomic files and the cache: everything that is on disk."""
+"""Everything on disk: run folders, events, files that are written atomically, and the cache."""
 
 from dreamlab.store.cache import ArtefactCache
 from dreamlab.store.events import EventReader, EventWriter

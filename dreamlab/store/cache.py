@@ -1,5 +1,5 @@
-"""A cache of arrays by content hash, so that nothing is computed twice. Stored by diskcache as
-plain bytes, without pickle."""
+"""A cache of arrays on disk under string keys. Keys contain content hashes, so that nothing is
+computed twice. Values are stored by diskcache as plain bytes, without pickle."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 if (
     TYPE_CHECKING
-):  # the engine imports this module and must stay small: numpy and diskcache are imported on use
+):  # the engine imports this module and must stay small, so numpy and diskcache are imported in use
     import numpy as np
 
 
 def array_hash(*arrays: np.ndarray) -> str:
-    """16 hex digits over dtype, shape and bytes."""
+    """16 hex digits computed from the dtypes, shapes and bytes of arrays."""
     import numpy as np
 
     digest = hashlib.sha256()
@@ -26,7 +26,8 @@ def array_hash(*arrays: np.ndarray) -> str:
 
 
 class ArtefactCache:
-    """Named arrays under a string key. Values are `.npz` bytes, read with allow_pickle=False."""
+    """Stores named arrays under a string key, as `.npz` bytes that are read with
+    allow_pickle=False."""
 
     def __init__(self, folder: Path, size_limit: int = 4 * 2**30):
         import diskcache
@@ -35,6 +36,7 @@ class ArtefactCache:
         self._cache = diskcache.Cache(str(folder), size_limit=size_limit, disk_min_file_size=2**15)
 
     def put(self, key: str, **arrays: np.ndarray) -> None:
+        """Stores arrays under a key. An existing entry is replaced."""
         import numpy as np
 
         buffer = io.BytesIO()
@@ -42,7 +44,7 @@ class ArtefactCache:
         self._cache.set(key, buffer.getvalue())
 
     def get(self, key: str) -> dict[str, np.ndarray] | None:
-        """The arrays; None if the key is absent or its value is damaged."""
+        """The arrays under a key; None if there is no entry or if it is damaged."""
         import numpy as np
 
         value = self._cache.get(key)
@@ -55,7 +57,9 @@ class ArtefactCache:
             return None
 
     def keys(self) -> list[str]:
+        """All keys."""
         return [str(key) for key in self._cache.iterkeys()]
 
     def close(self) -> None:
+        """Closes the cache."""
         self._cache.close()

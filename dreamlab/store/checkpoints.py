@@ -1,4 +1,4 @@
-"""Checkpoints of a run, read without torch: which are there, whether a file is complete, and its
+"""Checkpoints of a run, without torch: which exist, whether a file is complete, and its
 metadata."""
 
 from __future__ import annotations
@@ -14,37 +14,38 @@ from dreamlab.settings.synthesize import KEPT_CHECKPOINT
 
 FOLDER = "checkpoints"
 LAST = f"{FOLDER}/ema.safetensors"
-"""The latest weights of a generator; other runs sample from them."""
+"""The latest averaged weights of a generator. Other runs sample from them."""
 STATE = f"{FOLDER}/state.safetensors"
 """The state from which a training is resumed."""
 FORMAT = "dreamlab-generator-1"
-"""Format name in the metadata of a generator's file."""
+"""Name of the format in the metadata of a generator's file."""
 
 
 class CheckpointError(ValueError):
-    """A file that is not a complete checkpoint. The message is one sentence."""
+    """A file is not a complete checkpoint. The message is one sentence."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Header:
-    """The header of a safetensors file: metadata, and the number of values in its tensors."""
+    """The header of a safetensors file: its metadata and the total number of values in its
+    tensors."""
 
     metadata: dict[str, str]
     numbers: int
 
 
 def path_of(run: Path, checkpoint: str = "") -> Path:
-    """The file of a kept checkpoint such as step-000400, or of the last one."""
+    """The file of a kept checkpoint such as step-000400, or by default of the last one."""
     return run / (f"{FOLDER}/{checkpoint}.safetensors" if checkpoint else LAST)
 
 
 def name_at(step: int) -> str:
-    """Name of the checkpoint that is kept after a step."""
+    """Name of the checkpoint that is kept after this step."""
     return f"step-{step:06d}"
 
 
 def kept(run: Path) -> list[str]:
-    """Names of the checkpoints that were kept on the way, the newest first."""
+    """Names of the kept checkpoints, newest first."""
     found = (p.stem for p in (run / FOLDER).glob("step-*.safetensors"))
     return sorted(
         (name for name in found if KEPT_CHECKPOINT.fullmatch(name)), key=lambda name: -int(name[5:])
@@ -52,8 +53,9 @@ def kept(run: Path) -> list[str]:
 
 
 def read_header(path: Path) -> Header:
-    """Header of a checkpoint, without its tensors. Raises CheckpointError if the file is missing,
-    truncated or something else (format: https://github.com/huggingface/safetensors, 'Format')."""
+    """The header of a checkpoint; tensors are not read. Raises CheckpointError if the file is
+    missing, truncated or something else. (Format: https://github.com/huggingface/safetensors,
+    'Format'.)"""
     try:
         status = path.stat()
         return _read_header(path, status.st_size, status.st_mtime_ns)

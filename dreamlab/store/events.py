@@ -1,10 +1,10 @@
-"""The event log of a run: one JSON object a line, appended by its worker alone, read from a byte
-cursor.
+"""The event log of a run: one JSON object per line. Only the worker of the run appends to it.
+Readers remember a byte position and read what was added.
 
 Every event has `t` (unix seconds), `attempt` (1, 2, ...) and `type`:
   state     state=running|stopping|stopped|done|failed, error=one sentence or ""
   progress  step, total, unit ("steps", "images", "cells"), eta_seconds (None if unknown),
-            text (what is being done)
+            text (what the task is doing)
   metric    step, values={name: finite number}; NaN or infinity becomes a message of level "error"
   image     step, path (relative to the run), name ("preview"), rows, cols, caption
   message   level=info|warning|error, text
@@ -26,7 +26,8 @@ Event = dict[str, Any]
 
 
 class EventWriter:
-    """Appends events. An incomplete last line, left by a killed worker, is removed first."""
+    """Appends events. It first removes an incomplete last line, which a killed worker may have
+    left."""
 
     def __init__(self, path: Path, attempt: int):
         self.path, self.attempt = path, attempt
@@ -38,8 +39,8 @@ class EventWriter:
         self._file = open(path, "ab", buffering=0)
 
     def write(self, type: str, **fields: Any) -> None:
-        """Appends one event of the types above. Raises OSError if the disk is full; the log then
-        holds complete lines only."""
+        """Appends one event. Metrics that are not finite are left out and reported in a message
+        event. Raises OSError if the disk is full; the log then contains only complete lines."""
         if type == "metric":
             bad = sorted(
                 name for name, value in fields["values"].items() if not math.isfinite(value)
@@ -54,25 +55,25 @@ class EventWriter:
         event = {"t": round(time.time(), 3), "attempt": self.attempt, "type": type, **fields}
         line = json.dumps(event, allow_nan=False).encode() + b"\n"
         start = os.fstat(self._file.fileno()).st_size
-        written = self._file.write(line)  # one write call: lines do not interleave
-        if written != len(line):  # a full disk may accept part of the line without an error
+        written = self._file.write(line)  # a single write call, so that lines are not mixed
+        if written != len(line):  # on a full disk, a part may be written without an error
             os.truncate(self.path, start)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
 
     def close(self) -> None:
+        """Closes the log."""
         self._file.close()
 
 
 class EventReader:
-    """Reads new complete lines, from a byte position. Lines that are not valid events
-    are skipped."""
+    """Reads new complete lines from a byte position. Lines that are not valid events are
+    skipped."""
 
     def __init__(self, path: Path, cursor: int = 0):
         self.path, self.cursor = path, cursor
 
     def read(self) -> list[Event]:
-        """Events since the last call. If the file became shorter (an incomplete line was removed),
-        reading goes on from its new end."""
+        """Events since the last call; only complete lines are read."""
         try:
             size = os.stat(self.path).st_size
             if size <= self.cursor:
@@ -112,7 +113,8 @@ STATES = frozenset({"running", "stopping", "stopped", "done", "failed"})
 
 
 def parse(line: bytes) -> Event | None:
-    """The event in a line; None if it is not JSON, or a key is missing or has another type."""
+    """The event in a line. None if the line is not JSON, or if a key is missing or has another
+    type."""
     try:
         event = json.loads(line, parse_constant=_refuse)
     except (ValueError, RecursionError):

@@ -1,4 +1,5 @@
-"""Files that are complete or absent: written under a temporary name, then renamed."""
+"""Writes files atomically: under a temporary name, which is then changed. A file is either complete
+or absent."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from typing import Any
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Writes atomically. Raises OSError if the disk is full or the folder is missing."""
+    """Writes a file atomically. Raises OSError if the disk is full or the folder is missing."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with open(temporary, "wb") as file:
@@ -22,13 +23,12 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes JSON atomically. Raises ValueError for NaN and infinity, which would otherwise be
-    silent errors."""
+    """Writes JSON atomically. Raises ValueError for NaN and infinity, which JSON does not have."""
     write_bytes(path, json.dumps(value, indent=1, allow_nan=False).encode())
 
 
 def read_json(path: Path) -> Any | None:
-    """The file's value; None if it is absent or not valid JSON."""
+    """The value in a JSON file; None if it is missing or not valid JSON."""
     try:
         return json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
@@ -36,12 +36,12 @@ def read_json(path: Path) -> Any | None:
 
 
 def disk_use(folder: Path) -> int:
-    """Bytes of the files below a folder."""
+    """Total size in bytes of the files below a folder."""
     total = 0
     for root, _, names in os.walk(folder):
         for name in names:
             try:
                 total += os.stat(os.path.join(root, name)).st_size
             except OSError:
-                continue  # a file may disappear meanwhile
+                continue  # the file may have been removed
     return total

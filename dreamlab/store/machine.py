@@ -1,4 +1,4 @@
-"""What this machine has, found without torch: CPU cores, memory, CUDA devices."""
+"""CPU cores, memory and CUDA devices of this machine, found without torch."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from pathlib import Path
 import psutil
 
 CUDA_SLOTS = 4
+"""Number of runs that may share a CUDA device, if their kind allows it."""
 
 
 def cores() -> int:
-    """Number of CPU cores that this process may use: by its scheduling affinity and, in a
-    container, its quota."""
+    """Number of CPU cores that this process may use. It respects CPU affinity and, in a container,
+    the CPU quota."""
     count = (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )
@@ -31,7 +32,8 @@ def cores() -> int:
 
 @dataclasses.dataclass(frozen=True)
 class Device:
-    """`visible` is the CUDA_VISIBLE_DEVICES entry of a CUDA device, "" for the CPU."""
+    """A device with `slots` places for runs. `visible` is its entry for CUDA_VISIBLE_DEVICES; ""
+    for the CPU."""
 
     name: str
     slots: int
@@ -39,8 +41,8 @@ class Device:
 
 
 def find_devices() -> list[Device]:
-    """CUDA devices (those of CUDA_VISIBLE_DEVICES if it is set), then the CPU with one slot per
-    core."""
+    """The CUDA devices (those of CUDA_VISIBLE_DEVICES if it is set), followed by the CPU with one
+    slot per core."""
     return [*_cuda_devices(), Device("cpu", cores())]
 
 
@@ -71,7 +73,8 @@ def _cuda_devices() -> list[Device]:
 
 @functools.cache
 def has_cuda() -> bool:
-    """Whether there is a CUDA device. Looked up once, because it takes a call of nvidia-smi."""
+    """Whether there is a CUDA device. The result is cached, because it takes a call of
+    nvidia-smi."""
     return any(d.name != "cpu" for d in find_devices())
 
 

@@ -1,4 +1,5 @@
-"""Identifies processes by pid and start time. The system reuses a pid alone."""
+"""Identifies a process by its pid and start time, because the system reuses pids. Also ends
+processes."""
 
 from __future__ import annotations
 
@@ -7,20 +8,22 @@ import signal
 import socket
 
 EXIT_HELD = 76
-"""Exit status of a worker: another worker holds the run directory."""
+"""Exit status of a worker if another worker already executes the run."""
 EXIT_DISK = 75
-"""Exit status of a worker: not even its last event could be written."""
+"""Exit status of a worker if it could not even write its last event."""
 CLOCK_SLACK = 2.0
-"""Tolerance in seconds. Start times are computed from the boot time, which shifts a little when the
-clock is set."""
+"""Tolerance in seconds. Start times are computed from the boot time, which changes a little when
+the clock is set."""
 
 
 def host() -> str:
+    """Name of this machine."""
     return socket.gethostname()
 
 
 def started(pid: int) -> float:
-    """Start time of a process in unix seconds; 0 if there is none, or only its zombie."""
+    """Start time of a process in unix seconds; 0 if there is no such process or if it is a
+    zombie."""
     import psutil
 
     try:
@@ -32,13 +35,14 @@ def started(pid: int) -> float:
 
 
 def alive(pid: int | None, pid_started: float) -> bool:
-    """Whether this process is running on this host. A zombie counts as dead."""
+    """Whether the process with this pid and start time is running on this machine. A zombie is
+    not."""
     began = started(pid) if pid else 0.0
     return began > 0 and abs(began - pid_started) < CLOCK_SLACK
 
 
 def kill_group(pid: int, pid_started: float) -> None:
-    """Kills a worker and every process that it started; does nothing if it has ended."""
+    """Kills a worker and all processes that it started. Does nothing if the worker has ended."""
     if not alive(pid, pid_started):
         return
     try:
@@ -47,21 +51,21 @@ def kill_group(pid: int, pid_started: float) -> None:
         else:
             os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:
-        return  # it has ended meanwhile
+        return  # it has just ended
 
 
 def detach_session() -> None:
-    """Makes this process the leader of a process group of its own, so that it can be killed
-    together with its children."""
+    """Makes this process the leader of its own process group, so that it can be killed together
+    with its children."""
     if os.getpgid(0) != os.getpid():
         os.setsid()
 
 
 def kill_leftovers(group: int) -> None:
-    """Kills the children of a group leader that has ended. They would hold the lock on its log and
-    keep the next worker out."""
+    """Kills the remaining children of a group leader that has ended. Otherwise they would keep its
+    log locked, and the next worker could not start."""
     if started(group):
-        return  # the pid belongs to another process now
+        return  # the pid now belongs to another process
     try:
         os.killpg(group, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):

@@ -1,8 +1,8 @@
-"""Reads and checks the files of a run directory: `spec.json` (the record of the run), `job.json`
+"""Reads and checks the files of a run folder: `spec.json` (the record of the run), `job.json`
 (written by the engine) and `result.json`.
 
-Only `spec.json` must be there. A file that is there and cannot be read makes the run unreadable.
-The error says which file, why, and what can be done.
+Only `spec.json` must exist. A file that exists but cannot be read makes the run unreadable. The
+error says which file it is, what is wrong, and what can be done.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ RECORD, JOB, RESULT = "spec.json", "job.json", "result.json"
 
 
 class RunError(ValueError):
-    """A request about a run that cannot be met, in one sentence."""
+    """A request about a run is not possible. The message is one sentence."""
 
 
 RunName = Annotated[str, StringConstraints(pattern=r"^\w[\w.-]*$")]
-"""Id of another run: a plain folder name, never a path."""
+"""Id of another run: a plain folder name, not a path."""
 
 
 class Record(BaseModel):
-    """The content of `spec.json`. Written once, when the run is submitted."""
+    """The content of `spec.json`. It is written once, when the run is submitted."""
 
     model_config = ConfigDict(extra="ignore")
     schema_version: int = SCHEMA_VERSION
@@ -38,22 +38,23 @@ class Record(BaseModel):
     created: str
     hash: str
     parents: list[RunName] = []
-    """Runs whose files this one reads."""
+    """Ids of runs whose files this run reads."""
     needs: list[RunName] = []
-    """Runs that must be done before this one may start."""
+    """Ids of runs that must be done before this run may start."""
     group: Annotated[str, StringConstraints(pattern=r"^(\w[\w.-]*)?$")] = ""
-    """The experiment that this run was made for, if any."""
+    """Id of the experiment that this run was made for; empty if there is none."""
     children: list[RunName] = []
-    """Of an experiment: the runs that it consists of (some may have existed before)."""
+    """For an experiment: ids of the runs that it consists of. Some may be older than the
+    experiment."""
     roles: dict[str, RunName] = {}
-    """Of an experiment: id of a child by its part, such as "generator" or "real"."""
+    """For an experiment: role of a child, such as "generator:own" or "arm:real" -> its id."""
     demo: bool = False
     command: str = ""
     spec: dict[str, Any]
 
 
 class _Job(BaseModel):
-    """The fields of job.json that are read. Only the engine writes the file."""
+    """The fields of job.json that are checked. Only the engine writes this file."""
 
     model_config = ConfigDict(extra="ignore", strict=True, allow_inf_nan=False)
     state: Literal["queued", "running", "interrupted", "stopped", "failed", "done"] = "queued"
@@ -149,11 +150,11 @@ _RESULTS: dict[str, type[BaseModel]] = {
     "study": _StudyResult,
     "sweep": _SweepResult,
 }
-"""The fields of a result that tables and estimates read. A result may have more."""
+"""The fields of a result that tables and estimates read. A result may have more fields."""
 
 
 def read_record(folder: Path) -> tuple[Record, Spec]:
-    """The record of a run and its settings. Raises RunError."""
+    """The record and the settings of a run. Raises RunError."""
     value = _object(folder, RECORD)
     if value is None:
         raise _unreadable(folder, RECORD, "is missing", _COPY)
@@ -168,11 +169,11 @@ def read_record(folder: Path) -> tuple[Record, Spec]:
         )
     kind = KINDS[record.kind]
     if unknown := sorted(record.spec.keys() - kind.model_fields.keys()):
-        raise _unreadable(folder, RECORD, f"holds an unknown setting, {unknown[0]!r}", _VERSION)
+        raise _unreadable(folder, RECORD, f"has an unknown setting, {unknown[0]!r}", _VERSION)
     try:
         spec = make(kind, record.spec)
     except (SpecError, OverflowError) as error:
-        why = f"holds a setting that is refused ({str(error).rstrip('.')})"
+        why = f"has a setting that is not valid ({str(error).rstrip('.')})"
         raise _unreadable(folder, RECORD, why, _COPY) from None
     named = (*record.parents, *record.needs, *record.children, record.group, *spec.references())
     if folder.name in named:
@@ -188,7 +189,7 @@ def kind_in(run_id: str) -> str:
 
 
 def read_job(folder: Path) -> dict[str, Any]:
-    """The content of job.json; empty if there is no such file. Raises RunError."""
+    """The content of job.json; empty if the file does not exist. Raises RunError."""
     value = _object(folder, JOB)
     if value is None:
         return {}
@@ -197,7 +198,7 @@ def read_job(folder: Path) -> dict[str, Any]:
 
 
 def read_result(folder: Path, kind: str = "") -> dict[str, Any] | None:
-    """The content of result.json; None if there is none (yet). With `kind`, the fields that a
+    """The content of result.json; None if the file does not exist. With `kind`, the fields that a
     result of this kind must have are checked. Raises RunError."""
     value = _object(folder, RESULT)
     if value is not None and kind in _RESULTS:
@@ -205,9 +206,9 @@ def read_result(folder: Path, kind: str = "") -> dict[str, Any] | None:
     return value
 
 
-_COPY = "put the file back from a copy, or delete the run"
+_COPY = "restore the file from a copy, or delete the run"
 _VERSION = "open it with the version that made it, or delete the run"
-_ANEW = "remove the file, which the engine writes anew, or delete the run"
+_ANEW = "remove the file, which the engine will write again, or delete the run"
 _M = TypeVar("_M", bound=BaseModel)
 
 
@@ -216,7 +217,7 @@ def _unreadable(folder: Path, file: str, why: str, mend: str) -> RunError:
 
 
 def _object(folder: Path, file: str) -> dict[str, Any] | None:
-    """The JSON object in a file; None if there is no file. Raises RunError."""
+    """The JSON object in a file; None if the file does not exist. Raises RunError."""
     mend = _ANEW if file == JOB else _COPY
     try:
         data = (folder / file).read_bytes()
@@ -230,7 +231,7 @@ def _object(folder: Path, file: str) -> dict[str, Any] | None:
         why = "is cut off or not JSON" if data.strip(b"\0 \n") else "is empty"
         raise _unreadable(folder, file, why, mend) from None
     if not isinstance(value, dict):
-        raise _unreadable(folder, file, "holds no JSON object", mend)
+        raise _unreadable(folder, file, "is not a JSON object", mend)
     return value
 
 
@@ -240,5 +241,5 @@ def _checked(folder: Path, file: str, model: type[_M], value: dict[str, Any], me
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         where = ".".join(map(str, first["loc"]))
-        what = "lacks" if first["type"] == "missing" else "holds something else than expected at"
+        what = "lacks" if first["type"] == "missing" else "has an unexpected value for"
         raise _unreadable(folder, file, f"{what} {where}", mend) from None

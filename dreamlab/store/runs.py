@@ -1,4 +1,4 @@
-"""Runs as directories: create, find, list, delete to the trash and restore."""
+"""Runs as folders: create, find, list, move to the trash and restore."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from dreamlab.store.status import RunStatus, StatusReader, unreadable
 
 @dataclasses.dataclass(frozen=True)
 class Folders:
-    """Folders of caches, locks and deleted runs. They are beside `runs/`, not in it."""
+    """The folders of the engine, the cache and the trash. They are beside the runs folder."""
 
     runs: Path
 
@@ -30,19 +30,22 @@ class Folders:
 
     @property
     def engine(self) -> Path:
+        """Locks, logs and other files of the engine."""
         return self._beside("engine")
 
     @property
     def cache(self) -> Path:
+        """The cache of computed arrays, see `ArtefactCache`."""
         return self._beside("cache")
 
     @property
     def trash(self) -> Path:
+        """Deleted runs."""
         return self._beside("trash")
 
 
 class Run:
-    """One run directory. Files are read on demand."""
+    """One run folder. Its files are read when they are needed."""
 
     def __init__(self, path: Path):
         self.path, self.id = path, path.name
@@ -61,19 +64,22 @@ class Run:
 
     @property
     def kind(self) -> str:
+        """The kind of run, such as "train". Raises RunError."""
         return self.record.kind
 
     @property
     def spec(self) -> Spec:
+        """The settings. Raises RunError."""
         return self._contents()[1]
 
     @property
     def is_group(self) -> bool:
+        """Whether this is an experiment. Raises RunError."""
         return self.record.kind in EXPERIMENT_KINDS
 
     def problem(self) -> str:
-        """Why spec.json cannot be read and what can be done, in one sentence; "" if it
-        can be read."""
+        """Why spec.json cannot be read and what can be done, in one sentence; "" if it can be
+        read."""
         try:
             self._contents()
         except RunError as error:
@@ -81,24 +87,25 @@ class Run:
         return ""
 
     def status(self) -> RunStatus:
-        """The status from all events, read again at every call. A page keeps a StatusReader
-        instead."""
+        """The status, computed from all events at every call. Use a StatusReader to read only new
+        events."""
         if problem := self.problem():
             return unreadable(problem)
         return StatusReader(self.path, self.kind).refresh()
 
     def result(self) -> dict[str, Any] | None:
-        """The content of result.json; None if it is absent or cannot be read."""
+        """The content of result.json; None if it does not exist or cannot be read."""
         try:
             return read_result(self.path)
         except RunError:
             return None
 
     def job(self) -> dict[str, Any]:
-        """The content of job.json; empty if it is absent. Raises RunError if it is damaged."""
+        """The content of job.json; empty if it does not exist. Raises RunError if it is damaged."""
         return read_job(self.path)
 
     def disk_use(self) -> int:
+        """Total size of its files in bytes."""
         return disk_use(self.path)
 
 
@@ -106,14 +113,14 @@ _ID = re.compile(r"\d{8}-\d{6}-[a-z0-9][a-z0-9-]*-[0-9a-f]{4}")
 
 
 class RunStore:
-    """All runs of one folder."""
+    """All runs in one folder."""
 
     def __init__(self, folder: Path | str):
         self.folder = Path(folder).expanduser().resolve()
         self.folders = Folders(self.folder)
 
     def prepare(self) -> None:
-        """Creates the folders. Raises RunError with one sentence if that fails."""
+        """Creates the folders. Raises RunError with one sentence if that is not possible."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self.folders.engine.mkdir(parents=True, exist_ok=True)
@@ -127,6 +134,7 @@ class RunStore:
             ) from None
 
     def new_id(self, kind: str, label: str) -> str:
+        """A new id: date, time, kind, label and four random hex digits."""
         slug = re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")[:24] or "run"
         now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
         while (self.folder / (run_id := f"{now}-{kind}-{slug}-{secrets.token_hex(2)}")).exists():
@@ -134,7 +142,7 @@ class RunStore:
         return run_id
 
     def create(self, record: Record) -> Run:
-        """Creates the directory in one rename, so that no reader sees it incomplete."""
+        """Creates a run folder. It is renamed into place, so that no reader sees it incomplete."""
         staging = self.folders.engine / f"new-{record.id}"
         staging.mkdir(parents=True)
         write_json(staging / RECORD, record.model_dump())
@@ -142,7 +150,7 @@ class RunStore:
         return Run(self.folder / record.id)
 
     def ids(self) -> list[str]:
-        """Ids by time, newest first."""
+        """Ids of all runs, newest first."""
         try:
             with os.scandir(self.folder) as entries:
                 return sorted(
@@ -152,15 +160,15 @@ class RunStore:
             return []
 
     def __iter__(self) -> Iterator[Run]:
-        """Runs whose spec.json can be read, newest first. `get` also returns the others."""
+        """All runs whose spec.json can be read, newest first. `get` also returns runs whose
+        spec.json cannot be read."""
         for run_id in self.ids():
             run = Run(self.folder / run_id)
             if not run.problem():
                 yield run
 
     def get(self, name: str) -> Run:
-        """The run with this id, or with an id of which this is a part, if there is only one. Raises
-        RunError."""
+        """The run with this id, or the only run whose id contains `name`. Raises RunError."""
         wanted = name.strip()
         ids = self.ids()
         found = [i for i in ids if i == wanted] or [i for i in ids if wanted and wanted in i]
@@ -170,25 +178,26 @@ class RunStore:
             )
         if len(found) > 1:
             raise RunError(
-                f"{name!r} fits {len(found)} runs ({', '.join(found[:3])}, ...); give more of"
+                f"{name!r} matches {len(found)} runs ({', '.join(found[:3])}, ...); give more of"
                 " the id."
             )
         return Run(self.folder / found[0])
 
     def users_of(self, run_id: str) -> list[Run]:
-        """Runs that use this one."""
+        """The runs that use this one."""
         return [
             run for run in self if run_id in run.record.parents or run_id in run.record.children
         ]
 
     def trash(self, run: Run) -> Path:
-        """Moves a run to the trash; `restore` brings it back."""
+        """Moves a run to the trash, from which `restore` brings it back."""
         self.folders.trash.mkdir(exist_ok=True)
         target = self.folders.trash / run.id
         os.rename(run.path, target)
         return target
 
     def restore(self, run_id: str) -> Run:
+        """Moves a run back from the trash. Raises RunError if it is not there."""
         source = self.folders.trash / run_id
         if not _ID.fullmatch(run_id) or not source.is_dir():
             raise RunError(f"There is no deleted run {run_id!r}.")
@@ -196,6 +205,7 @@ class RunStore:
         return Run(self.folder / run_id)
 
     def empty_trash(self, older_than_days: float) -> None:
+        """Removes runs from the trash that were deleted more than this many days ago."""
         limit = datetime.datetime.now().timestamp() - older_than_days * 86400
         if self.folders.trash.is_dir():
             for entry in self.folders.trash.iterdir():

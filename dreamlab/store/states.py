@@ -8,5 +8,6 @@ State = Literal[
     "queued", "running", "stopping", "stopped", "done", "failed", "interrupted", "unreadable"
 ]
 UNREADABLE = "unreadable"
-"""State shown for a run directory that cannot be read. It is never written."""
+"""The state that is shown for a run folder that cannot be read. It is never written to a file."""
 ACTIVE: frozenset[str] = frozenset({"queued", "running", "stopping", "interrupted"})
+"""States of a run that has not ended."""

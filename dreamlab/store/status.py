@@ -1,4 +1,4 @@
-"""The status of a run, from its events. Only new events are read, so that a look without news is
+"""The status of a run, computed from its events. Only new events are read, so that looking often is
 cheap."""
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from dreamlab.store.states import ACTIVE, UNREADABLE
 
 @dataclasses.dataclass
 class RunStatus:
-    """What a page shows about a run. `metrics` holds one dict per metric event: {"step": n, "t":
-    unix, **values}."""
+    """The status of a run. `metrics` has one dict per metric event: {"step": step, "t": unix
+    seconds, "attempt": attempt, **values}."""
 
     state: str = "queued"
     attempt: int = 0
@@ -33,12 +33,12 @@ class RunStatus:
     messages: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     result: dict[str, Any] | None = None
     version: int = 0
-    """Increases with every change: a page compares it to know whether to draw again."""
+    """Increases with every change, so that a page knows whether to draw again."""
 
 
 class StatusReader:
-    """Reads the status of one run directory. Steps that a resumed attempt repeated replace the
-    earlier ones. If job.json or result.json cannot be read, the run is unreadable."""
+    """Reads the status of one run folder. If a resumed attempt repeats steps, their new values
+    replace the earlier ones. If job.json or result.json cannot be read, the state is unreadable."""
 
     def __init__(self, path: Path, kind: str = ""):
         self.path, self.kind = path, kind
@@ -49,11 +49,12 @@ class StatusReader:
         self._job_problem = self._result_problem = self._error = ""
 
     def refresh(self) -> RunStatus:
-        """The status with everything written since the last call; always the same object."""
-        # the state is read before the events: a worker that ends in between leaves a state that is
-        # too old, never a final state with events missing
+        """Updates the status with everything that was written since the last call. Always returns
+        the same object."""
+        # job.json is read before the events: if a worker ends in between, the state is out of date
+        # for one call, but there is never a final state with missing events
         if self.status.state == UNREADABLE:
-            self.status.error = self._error  # the file may have been put right
+            self.status.error = self._error  # the file may have been repaired
         changed = self._look_at_job()
         for event in self._events.read():
             self._fold(event)
@@ -92,8 +93,8 @@ class StatusReader:
         return self._result_problem
 
     def _state(self) -> str:
-        # job.json holds until the worker of its attempt has written an event; after that it counts
-        # only for the states that a worker cannot write itself
+        # job.json decides until the worker of this attempt has written a state; after that, only
+        # for states that a worker cannot write itself
         job, s = self._job, self.status
         own, attempt = str(job.get("state", "")), int(job.get("attempt", 1))
         begun = bool(self._worker_state) and s.attempt >= attempt
@@ -143,7 +144,7 @@ class StatusReader:
 
 
 def unreadable(problem: str) -> RunStatus:
-    """The status of a run directory that cannot be read; `problem` is the reason."""
+    """The status of a run folder that cannot be read, for the reason `problem`."""
     return RunStatus(state=UNREADABLE, error=problem)
 
 
@@ -156,8 +157,8 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 
 def group_state(children: Iterable[str], own: RunStatus) -> str:
-    """The state of an experiment from the states of its children. `own` is the status of the
-    experiment's own directory, which decides once all children are done."""
+    """The state of an experiment, from the states of its children. `own` is the status of the
+    experiment's own folder, which decides when all children are done."""
     states = list(children)
     if states and all(state == "queued" for state in states) and own.state in ("queued", "running"):
         return "queued"

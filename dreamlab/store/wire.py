@@ -1,4 +1,4 @@
-"""Messages over a Unix socket: a JSON object and named bytes. No pickle."""
+"""Messages over a Unix socket: a JSON object and named bytes, without pickle."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _LENGTH = struct.Struct("!I")
 
 
 class WireError(ConnectionError):
-    """The other side has gone, or sends something else."""
+    """The other side has closed the connection, or sends something else."""
 
 
 def send(connection: socket.socket, message: dict[str, Any]) -> None:
-    """Sends values: first as JSON, then those that are bytes unchanged. Raises OSError if nobody
-    listens."""
+    """Sends a dict: values that are bytes are sent unchanged, all others as JSON. Raises OSError if
+    the other side is gone."""
     blobs = {name: value for name, value in message.items() if isinstance(value, bytes)}
     rest = {name: value for name, value in message.items() if name not in blobs}
     header = json.dumps(
@@ -29,8 +29,8 @@ def send(connection: socket.socket, message: dict[str, Any]) -> None:
 
 
 def receive(connection: socket.socket) -> dict[str, Any] | None:
-    """The next message; None after a clean end. Raises WireError if it is incomplete or not such a
-    message."""
+    """The next message; None if the other side has closed the connection between messages. Raises
+    WireError if a message is incomplete or malformed."""
     first = _take(connection, _LENGTH.size, start=True)
     if first is None:
         return None
@@ -54,7 +54,7 @@ def hung_up(connection: socket.socket) -> bool:
     """Whether the other side has closed the connection."""
     readable, _, _ = select.select(
         [connection], [], [], 0
-    )  # a recv would wait for the socket's timeout
+    )  # recv alone would wait until the timeout of the socket
     try:
         return bool(readable) and connection.recv(1, socket.MSG_PEEK) == b""
     except OSError:

@@ -1,12 +1,15 @@
-"""Reads study files: fills templates, merges blocks of settings, and names the file in every error.
+"""Reads study files, fills in their templates, and merges blocks of settings. Every error names the
+file.
 
-An entry of a scale's `parts` or `rows` may have `for`, names of lists in `[lists]`. It is then
-repeated for every combination, and "{name}" in its texts is replaced. (A text that is only "{name}"
-takes the value with its type.) A list item that is a table sets several names at once. Settings of
-a part win over the scale's `defaults` for its kind; these win over the blocks named by `like`,
-which are in `shared.toml`. `extends` takes what a scale does not say from another scale, of this
-file or of another one (`s0-mnist/paper`). "{column}" in a row is filled by the data set (see
-`Scale.columns`).
+- An entry of a scale's `parts` or `rows` may have `for`, the names of lists in `[lists]`. The entry
+  is then repeated for every combination, and "{name}" in its texts is replaced. A text that is only
+  "{name}" gets the value itself, which need not be a text. An item of a list may be a table; it
+  then sets several names at once.
+- The settings of a part override the scale's `defaults` for its kind. These override the blocks
+  named by `like`, which are in `shared.toml`.
+- `extends` names another scale, of this file or of another one (`s0-mnist/paper`), which provides
+  everything that the scale does not set.
+- "{column}" in a row is replaced according to the data set; see `Scale.columns`.
 """
 
 from __future__ import annotations
@@ -71,8 +74,8 @@ def names() -> tuple[str, ...]:
 
 @functools.cache
 def load(name: str) -> Study:
-    """A study by its id. Raises KeyError if there is no such study, ValueError that names the file
-    if it is malformed."""
+    """The study with this id. Raises KeyError if there is none, and ValueError with the name of the
+    file if the file is malformed."""
     if name not in names():
         raise KeyError(f"There is no study {name!r}; there are {', '.join(names())}.")
     return study_of(name, read(name))
@@ -143,10 +146,13 @@ def _check(entry: Mapping[str, Any]) -> Check:
 
 
 def _cells(block: Mapping[str, Any], flags: Mapping[str, str]) -> Iterator[PublishedCell]:
-    """The cells of a block. It has rows [id, arm, number], or [id, arm, one number per column] if
-    it has `columns`, each [key, text after the arm, metric, unit]. A number is a number, a text
-    such as "76.39±0.21", or missing if the paper has only a figure. If the rows are steps of an
-    amount, `amounts` has one amount per row and `axis` names it; each column is then a line."""
+    """The published cells of a block of the file.
+
+    Its rows are [id, arm, number]. If the block has `columns`, each [key, text after the arm,
+    metric, unit], a row is [id, arm, one number per column]. A number is a number or a text such as
+    "76.39±0.21"; it is left out if the paper has only a figure. If the rows are points of a curve,
+    `amounts` has one amount per row and `axis` names it; each column is then one line.
+    """
     columns = block.get("columns", [["", "", block.get("metric"), block.get("unit")]])
     amounts = block.get("amounts", [None] * len(block["cells"]))
     if len(amounts) != len(block["cells"]):
@@ -173,7 +179,7 @@ def _cells(block: Mapping[str, Any], flags: Mapping[str, str]) -> Iterator[Publi
 
 
 def _step(entry: Mapping[str, Any]) -> AmountStep | None:
-    """The place on a curve that a block or a row gives; None without an amount."""
+    """The position on a curve that a block or a row defines; None if it has no amount."""
     if entry.get("amount") is None:
         return None
     return AmountStep(float(entry["amount"]), entry["axis"], entry.get("series", ""))
@@ -192,7 +198,7 @@ def published_number(value: float | str) -> tuple[float | None, float | None, fl
 
 
 def _extended(raw: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """A scale with what it extends, and the lists that it may use."""
+    """A scale merged with the scale that it extends, and with the lists that it may use."""
     own = raw["scale"][name]
     _known(own, SCALE_KEYS, f"scale {name}")
     own = {**own, "lists": {**raw.get("lists", {}), **own.get("lists", {})}}
@@ -204,7 +210,7 @@ def _extended(raw: Mapping[str, Any], name: str) -> dict[str, Any]:
         kind: {**base.get("defaults", {}).get(kind, {}), **v}
         for kind, v in own.get("defaults", {}).items()
     }
-    # a list of the file does not undo the one of the scale that is extended
+    # a list of the extended scale overrides a list of this file with the same name
     lists = {**raw.get("lists", {}), **base["lists"], **raw["scale"][name].get("lists", {})}
     return {**base, **own, "defaults": {**base.get("defaults", {}), **defaults}, "lists": lists}
 
@@ -265,7 +271,8 @@ def _measure(
     stand_in: str,
     columns: Mapping[str, str],
 ) -> Measure:
-    """A row for a published cell, or, with `arm`, `metric` and `unit`, for a cell of our own."""
+    """A row for a published cell. With `arm`, `metric` and `unit` it is a row for a result that the
+    study did not publish."""
     name = entry["cell"]
     if "arm" in entry and name in cells:
         raise ValueError(f"row {name} is a published cell, it has an arm already")
@@ -289,7 +296,7 @@ def _measure(
 
 
 def _repeated(entry: Mapping[str, Any], lists: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """An entry once for every combination of the lists named in its `for`."""
+    """One copy of an entry for each combination of the lists that its `for` names."""
     plain = {k: v for k, v in entry.items() if k != "for"}
     wanted = _listed(entry.get("for", []))
     choices = [

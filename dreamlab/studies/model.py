@@ -1,4 +1,4 @@
-"""The content of a study file."""
+"""The content of a study file as dataclasses."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 NEEDED = "needed"
-"""Value of `per_class` for a synthetic set: as many images as the arms need that use it."""
+"""Value of `per_class` for a synthetic set: as many images as the arms that use it need."""
 
 
 @dataclasses.dataclass(frozen=True)
 class AmountStep:
-    """The place of a cell on a curve: the `amount` along its axis, in units of `axis`, and the line
-    that it lies on ("" where there is one line)."""
+    """The position of a cell on a curve: the `amount` along the axis, the name of the `axis`, and
+    the line that it belongs to ("" if there is only one)."""
 
     amount: float
     axis: str
@@ -22,28 +22,31 @@ class AmountStep:
 
 @dataclasses.dataclass(frozen=True)
 class PublishedCell:
-    """One number of a published table, or a cell of our own (`published` is then None)."""
+    """One number of a published table. `published` is None if the paper has no number, or if the
+    cell is only measured here."""
 
     id: str
     arm: str
     metric: str
     unit: str
-    """Of `published`: "%" for shares, "" for macro-F1 (0 to 1) and distances, "points", "s"."""
+    """Unit of `published`: "%" for shares, "" for macro-F1 (0 to 1) and distances, "points" or
+    "s"."""
     published: float | None = None
     low: float | None = None
     high: float | None = None
-    """The published spread, in the same unit; None if the paper gives none."""
+    """`low` and `high`: the published spread in the same unit; None if the paper gives none."""
     setting: str = ""
     flag: str = ""
-    """One sentence on what is doubtful about the published number."""
+    """One sentence on why the published number is doubtful; empty if it is not."""
     step: AmountStep | None = dataclasses.field(default=None, repr=False)
-    """Its place on a curve; None if its arm is not a step of an amount. It only says how a page
-    draws the cell: left out of the text that a study's hash is made from."""
+    """Its position on a curve, or None. It only affects how the cell is drawn, so it is left out of
+    the text from which the hash of a study is computed."""
 
 
 @dataclasses.dataclass(frozen=True)
 class StudyPart:
-    """One run of a scale. A value "@role" stands for the run of an earlier part."""
+    """One run of a scale. A value "@role" is replaced by the run of the earlier part with this
+    role."""
 
     role: str
     kind: str
@@ -52,8 +55,9 @@ class StudyPart:
 
 @dataclasses.dataclass(frozen=True)
 class Measure:
-    """Where our number for a cell comes from: `value` in the result of part `child`, minus that of
-    part `minus` if given."""
+    """Where the number measured here for a cell comes from: `value` names a key in the result of
+    the part `child`; that of the part `minus` is subtracted if given. `stand_in` says what replaces
+    the data set of the paper."""
 
     cell: PublishedCell
     child: str
@@ -64,8 +68,8 @@ class Measure:
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """Classifiers that are compared with one control, paired by test image. `controls` are not
-    mixes; they could explain a gain."""
+    """Classifiers that are compared with the classifier `control`, paired by test image. `controls`
+    are arms that are not mixes and could explain a gain."""
 
     control: str
     treatments: tuple[str, ...]
@@ -74,7 +78,8 @@ class Comparison:
 
 @dataclasses.dataclass(frozen=True)
 class Scale:
-    """One way to run a study: its parts, where its numbers come from, and what was assumed."""
+    """One way to run a study: its runs, where the measured numbers come from, and what was
+    assumed."""
 
     name: str
     summary: str
@@ -86,31 +91,31 @@ class Scale:
     measures: tuple[Measure, ...]
     comparisons: tuple[Comparison, ...]
     columns: Mapping[str, str]
-    """Column of the published table -> a word in the title of the data set that it is about; empty
-    for a table with one column."""
+    """Column of the published table -> a word in the title of the data set that the column is
+    about. Empty for a table with one column."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Check:
-    """Published cells, by their ids, that must agree with each other."""
+    """Published cells, by their ids, that must be consistent with each other."""
 
     cells: tuple[str, ...] = ()
     x: tuple[float, ...] = ()
-    """The place of every cell on the table's axis."""
+    """Position of each cell on the axis of the table."""
     claim: Literal["", "rising", "falling"] = ""
     """What the paper says about the values along x."""
     ends: tuple[str, ...] = ()
-    """The two cells that the others are mixes of."""
+    """The two cells of which the others are mixes."""
     images: int = 0
-    """Test images behind every value; 0 if unknown."""
+    """Number of test images behind each value; 0 if unknown."""
     difference: tuple[str, ...] = ()
-    """A stated difference, and the cells before and after."""
+    """Ids of a stated difference, of the cell before and of the cell after."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Study:
-    """A published study: its settings, its numbers, the mistakes in them, and the scales at which
-    it can be run."""
+    """A published study: its settings, its numbers, mistakes found in them, and the scales at which
+    it can be repeated."""
 
     id: str
     study: str
@@ -125,12 +130,14 @@ class Study:
 
     @property
     def identity(self) -> str:
-        """All that the file says, as the content hash of a study takes it. Its parts go by the
-        names that they had in version 0.1, so that a finished study is still found."""
+        """The whole content of the file as text, for the content hash of a study. Two class names
+        are written as they were in version 0.1, so that the hashes of finished studies stay
+        valid."""
         return repr(self).replace("PublishedCell(", "Cell(").replace("StudyPart(", "Part(")
 
     @property
     def steps(self) -> dict[str, AmountStep]:
-        """The places on curves of all cells that have one, ours of every scale included, by id."""
+        """Cell id -> position on a curve, for all cells that have one, including those that are
+        only measured here."""
         measured = [m.cell for scale in self.scales.values() for m in scale.measures]
         return {c.id: c.step for c in (*measured, *self.cells) if c.step is not None}

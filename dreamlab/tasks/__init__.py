@@ -1,5 +1,5 @@
-"""One folder per kind of run. A task is a generator that yields events. Its module is imported when
-it is needed."""
+"""The work of each kind of run, one folder per kind. A task is a Python generator that yields
+events. Its module is imported only when it is needed."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ TASKS: dict[str, str] = {
 """Kind of run -> "module:function"."""
 
 Task = Callable[[TaskContext], Iterator[dict[str, Any]]]
+"""A function that does the work of a run and yields its events."""
 
 
 def find_task(kind: str) -> Task:

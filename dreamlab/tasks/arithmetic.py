@@ -1,7 +1,7 @@
-"""fp32, bf16 or fp16: what a device can do, and which is faster.
+"""Chooses between fp32, bf16 and fp16: what a device supports, and which is faster.
 
-bf16 and fp32 are timed in turns. Two turns next to each other are a pair, so that a machine that
-grows busy slows both sides alike; the median ratio of the pairs decides.
+Steps in bf16 and in fp32 alternate and are timed. Two consecutive steps form a pair, so that other
+load on the machine affects both in the same way. The median ratio of the pairs decides.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ import torch
 from dreamlab.store import ArtefactCache
 
 BF16_MUST_SAVE = 0.08
-"""Share of a step that bf16 must save to be taken: below it, the rounding is not worth it."""
+"""Share of the time of a step that bf16 must save to be chosen. Less is not worth the rounding
+error."""
 
 
 def has_fast_bf16(device: torch.device) -> bool:
-    """Whether bf16 may be faster here. A CPU without bf16 instructions emulates it, five times
-    slower than fp32."""
+    """Whether bf16 may be faster on this device. A CPU without bf16 instructions emulates it, five
+    times slower than fp32."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device)[0] >= 8
     capabilities = torch.cpu.get_capabilities()
@@ -28,19 +29,21 @@ def has_fast_bf16(device: torch.device) -> bool:
 
 
 def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager[object]:
-    """Mixed precision for `bf16` and `fp16`; nothing for `fp32`."""
+    """A context for mixed precision with `bf16` or `fp16`; it does nothing for `fp32`."""
     if precision == "fp32":
         return contextlib.nullcontext()
     return torch.autocast(device.type, torch.float16 if precision == "fp16" else torch.bfloat16)
 
 
 def turn(number: int) -> str:
-    """What turn 1, 2, ... is computed in; in every other pair fp32 goes first."""
+    """The number format of step 1, 2, ... The order within a pair alternates: fp32 first, then bf16
+    first."""
     return "bf16" if number % 4 in (0, 1) else "fp32"
 
 
 def ratios(seconds: Sequence[float]) -> list[float]:
-    """bf16's time as a share of fp32's in every full pair; `seconds` of turn 1, 2, ..."""
+    """Time in bf16 divided by time in fp32, for each complete pair. `seconds` are the times of
+    steps 1, 2, ..."""
     found = []
     for first in range(0, len(seconds) - 1, 2):
         a, b = seconds[first], seconds[first + 1]
@@ -49,23 +52,24 @@ def ratios(seconds: Sequence[float]) -> list[float]:
 
 
 def faster(shares: Sequence[float]) -> str:
-    """bf16 where the median of these ratios saves enough, otherwise fp32."""
+    """ "bf16" if the median of these ratios is low enough, else "fp32"."""
     return "bf16" if statistics.median(shares) < 1 - BF16_MUST_SAVE else "fp32"
 
 
 class PrecisionProbe:
-    """Chooses fp32 or bf16 while the first training steps run, which take turns. The first two
-    pairs load kernels and do not count. The answer comes early where all pairs so far are far on
-    one side.
+    """Chooses fp32 or bf16 during the first training steps, which alternate between the two. The
+    first two pairs do not count, because they load kernels. The choice is made early if all pairs
+    are clear.
 
-    An answer is kept in the cache for this kind of machine and network, so that later runs begin
-    with it. `choice` is empty as long as nothing is chosen.
+    The choice is cached for this kind of machine and network, and later runs start with it.
+    `choice` is empty until it is made.
     """
 
     WARM_UP, FEWEST, MOST = 2, 4, 8
-    """Pairs that do not count; that count before an early answer, and before any."""
+    """Number of pairs that do not count, that an early choice needs, and that any other choice
+    needs."""
     CLEAR = 0.15
-    """How far from the border every pair lies where the answer is early."""
+    """Distance of the ratio of every pair from the threshold for an early choice."""
 
     def __init__(self, wanted: str, device: torch.device, cache: ArtefactCache, network: str):
         kind = (
@@ -85,11 +89,11 @@ class PrecisionProbe:
                 self.choice = "bf16" if bool(known["bf16"]) else "fp32"
 
     def precision(self, step: int) -> str:
-        """What step 1, 2, ... of this process should use."""
+        """The number format for step 1, 2, ... of this process."""
         return self.choice or turn(step)
 
     def record(self, seconds: float) -> None:
-        """How long a step took; called for every step in turn."""
+        """Call this after every step, in order, with its time in seconds."""
         if self.choice:
             return
         self._times.append(seconds)
@@ -102,8 +106,7 @@ class PrecisionProbe:
             self._cache.put(self._key, bf16=torch.tensor(self.choice == "bf16").numpy())
 
     def settle(self) -> None:
-        """Chooses from the pairs so far, where there are any after the first; nothing is
-        remembered."""
+        """Chooses from the pairs so far, if there are enough. This choice is not cached."""
         found = ratios(self._times)
         if not self.choice and len(found) >= self.WARM_UP:
             self.choice = faster(found[self.WARM_UP :] or found[-1:])

@@ -1,4 +1,4 @@
-"""Batches of images for trainings, of diffusion models and of classifiers alike."""
+"""Batches of images for training diffusion models and classifiers."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ import torch
 from dreamlab.data.imageset import ImageSource
 
 RESIDENT_SHARE = 0.25
-"""Most of a device's free memory that images may take; the rest is for the network and its
-activations."""
+"""Largest share of the free memory of a device that the images may take. The rest is for the
+network and its activations."""
 AT_ONCE = 4096
-"""Images copied at once where all of them go to the device."""
+"""Number of images per copy when all images are moved to the device."""
 TOGETHER = 32
-"""Batches whose indices go to the device together: one transfer each would make a GPU wait for the
-host."""
+"""Number of batches whose indices are copied to the device together. With one copy per batch, a GPU
+would wait for the CPU."""
 
 Order = Callable[[int], np.ndarray]
-"""Epoch 0, 1, ... to the permutation of all images, int64 (N,), in which it goes through them."""
+"""Epoch 0, 1, ... -> permutation of all images, int64 (N,)."""
 
 
 def order_by_epoch(seed: int, images: int) -> Order:
-    """Every epoch is drawn from (seed, epoch) alone: a resumed training goes on where it was."""
+    """A random order for each epoch that depends only on (seed, epoch), so that a resumed training
+    continues with the same order."""
 
     def permutation(epoch: int) -> np.ndarray:
         return np.random.default_rng([seed, epoch]).permutation(images)
@@ -35,13 +36,14 @@ def order_by_epoch(seed: int, images: int) -> Order:
 
 
 def order_in_turn(seed: int, images: int) -> Order:
-    """All epochs are drawn from one stream, so they can be had only in turn; ValueError otherwise.
-    The predictions that are cached of classifiers rest on this order."""
+    """A random order for each epoch from one random stream. The epochs must be requested in order;
+    the returned function raises ValueError otherwise. Cached predictions of classifiers depend on
+    this order."""
     chance, following = np.random.default_rng([seed, 2]), iter(range(2**62))
 
     def permutation(epoch: int) -> np.ndarray:
         if epoch != next(following):
-            raise ValueError(f"epoch {epoch} is asked for out of turn")
+            raise ValueError(f"epoch {epoch} is requested out of order")
         return chance.permutation(images)
 
     return permutation
@@ -50,9 +52,9 @@ def order_in_turn(seed: int, images: int) -> Order:
 class Batches:
     """Batches of equal size: uint8 images (n, H, W, C) and labels (n,) int64 on a device.
 
-    They go through one permutation of all images after the other, so that all are seen equally
-    often. `resident` images lie on the device whole; others are read one batch ahead, by a thread.
-    The batches are the same either way.
+    Each epoch is a permutation of all images, so that all are used equally often. A batch may span
+    two epochs. With `resident`, all images are kept on the device; otherwise a thread reads them
+    one batch ahead. The batches are the same in both cases.
     """
 
     def __init__(
@@ -76,7 +78,7 @@ class Batches:
         self._reader = None if self.resident else ThreadPoolExecutor(1, thread_name_prefix="images")
 
     def batch(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Images and labels of batch 0, 1, ..., on the device."""
+        """Images uint8 (n, H, W, C) and labels (n,) int64 of batch 0, 1, ... on the device."""
         index = self._index_there(number)
         labels = self._labels[index]
         if self._images is not None:
@@ -106,7 +108,7 @@ class Batches:
         return images.pin_memory() if self._device.type == "cuda" else images
 
     def _index(self, number: int) -> np.ndarray:
-        """Which images are in a batch."""
+        """Indices of the images in a batch."""
         index: np.ndarray = self._block(number // TOGETHER)[number % TOGETHER]
         return index
 
@@ -117,8 +119,8 @@ class Batches:
         return self._block_there[1][number % TOGETHER]
 
     def _block(self, block: int) -> np.ndarray:
-        """The indices of TOGETHER batches; the block before stays too, as it is not yet used up
-        where images are read ahead."""
+        """The indices of TOGETHER batches. The previous block is kept too, because the thread may
+        already be reading the next one."""
         if block not in self._blocks:
             last = {b: index for b, index in self._blocks.items() if b == block - 1}
             self._blocks = {**last, block: self._drawn(block)}
@@ -136,7 +138,7 @@ class Batches:
 
 
 def fits(images: ImageSource, device: torch.device) -> bool:
-    """Whether the images may lie on the device whole."""
+    """Whether all images may be kept on the device."""
     free = (
         torch.cuda.mem_get_info(device)[0]
         if device.type == "cuda"

@@ -1,4 +1,4 @@
-"""What a task is given, and the two exceptions with which it ends early."""
+"""What a task gets, and the two exceptions that end it early."""
 
 from __future__ import annotations
 
@@ -11,23 +11,24 @@ from dreamlab.settings import Spec
 from dreamlab.store import ArtefactCache, Run, RunStore
 
 STAT_EVERY = 0.05
+"""Seconds between two looks for request files on disk."""
 
 
 class Stopped(Exception):
-    """Raised by a task after it has saved, because it was asked to stop."""
+    """Raised by a task after saving, because a stop was requested."""
 
 
 class TaskError(ValueError):
-    """An error that ends a run. The message is one sentence for the user."""
+    """Ends a run as failed. The message is one sentence for the user."""
 
 
 @dataclasses.dataclass
 class TaskContext:
-    """A run and the resources for it.
+    """A run and the resources that it may use.
 
-    `device` is "cpu" or "cuda:0" (the worker sees only the CUDA devices of its run). `threads` is
-    the number of CPU threads that torch uses. `attempt` is 1 for the first start and increases with
-    every resumption.
+    `device` is "cpu" or "cuda:0"; only the CUDA devices of the run are visible to its worker.
+    `threads` is the number of CPU threads for torch. `attempt` is 1 at the first start and
+    increases every time the run is resumed.
     """
 
     run: Run
@@ -44,10 +45,11 @@ class TaskContext:
 
     @property
     def spec(self) -> Spec:
+        """The settings of the run."""
         return self.run.spec
 
     def stopping(self) -> bool:
-        """Whether a stop was asked for. Looks at the disk at most once in 50 ms, so that it can be
+        """Whether a stop was requested. It looks at the disk at most every 50 ms, so that it can be
         called in every step."""
         now = time.monotonic()
         if not self._stopping and now - self._looked >= STAT_EVERY:
@@ -57,7 +59,8 @@ class TaskContext:
 
 
 def resize_message(made_at: int, size: int) -> dict[str, Any]:
-    """The event that says that synthetic images were resized; sides in pixels."""
+    """The event that reports that synthetic images were resized from side `made_at` to side `size`,
+    in pixels."""
     text = (
         f"The synthetic images were made at {made_at}x{made_at} pixels and resized to"
         f" {size}x{size}, the size of the real ones."

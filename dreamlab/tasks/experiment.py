@@ -1,4 +1,4 @@
-"""The last task of an experiment: collects the results of its children. No torch."""
+"""The final task of an experiment: combines the results of its children. Without torch."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from dreamlab.tasks.context import TaskContext, TaskError
 
 
 def mix(ctx: TaskContext) -> Iterator[dict[str, Any]]:
-    """Yields the mix's result. Raises TaskError if a child is missing or has no result."""
+    """Yields the result of a mix. Raises TaskError if a child is missing or has no result."""
     yield _result(ctx, lambda values: values["verdict"] is not None)
 
 
 def sweep(ctx: TaskContext) -> Iterator[dict[str, Any]]:
-    """Yields the sweep's result. Raises TaskError if a child is missing or has no result."""
+    """Yields the result of a sweep. Raises TaskError if a child is missing or has no result."""
     yield _result(ctx, lambda values: values["best"] is not None)
 
 
 def study(ctx: TaskContext) -> Iterator[dict[str, Any]]:
-    """Yields the study's result. Raises TaskError if a child is missing or has no result."""
+    """Yields the result of a study. Raises TaskError if a child is missing or has no result."""
     yield _result(ctx, lambda values: values["complete"])
 
 

@@ -1,4 +1,4 @@
-"""A trained generator: a network with the spec of its training, stored as
+"""A trained generator: a network and the spec of its training, stored as
 `checkpoints/*.safetensors`."""
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from dreamlab.tasks.context import TaskError
 
 @dataclasses.dataclass
 class TrainedGenerator:
-    """A network with all that sampling needs. Images are image_size x image_size x channels in [-1,
-    1]. `classes` is the number of classes that can be sampled, 1 for a generator without classes.
-    """
+    """A network with everything that sampling needs. Its images are (channels, image_size,
+    image_size) in [-1, 1]. `classes` is the number of classes that can be sampled; 1 for a
+    generator without classes."""
 
     network: UNet
     spec: TrainSpec
@@ -61,31 +61,31 @@ class TrainedGenerator:
         labels: torch.Tensor,
         low_t: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """The network's output in float32."""
+        """Evaluates the network without gradients, in `precision`. The output is float32."""
         with autocast(self.device, self.precision):
             output: torch.Tensor = self.network(x, t, labels, low_t).float()
         return output
 
 
 def to_uint8(x: torch.Tensor) -> np.ndarray:
-    """(N, C, H, W) in [-1, 1] as uint8 (N, H, W, C); values outside are clipped."""
+    """(N, C, H, W) in [-1, 1] to uint8 (N, H, W, C). Values outside are clipped."""
     scaled = (x.float() + 1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
     return scaled.permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
 
 def to_tensor(images: np.ndarray, device: torch.device) -> torch.Tensor:
-    """uint8 (N, H, W, C) as a uint8 tensor (N, C, H, W) on a device."""
+    """uint8 (N, H, W, C) to a uint8 tensor (N, C, H, W) on a device."""
     return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))).to(device)
 
 
 def from_uint8(images: torch.Tensor) -> torch.Tensor:
-    """uint8 pixels as float32 in [-1, 1]."""
+    """uint8 pixels to float32 in [-1, 1]."""
     return images.float().mul_(1 / 127.5).sub_(1)
 
 
 def save_generator(run: Path, generator: TrainedGenerator, checkpoint: str = "") -> None:
-    """Writes a kept checkpoint such as step-000400, or the last one. The file is complete or
-    absent."""
+    """Writes a kept checkpoint such as step-000400, or by default the last checkpoint. The file is
+    either complete or absent."""
     tensors = {
         name: value.contiguous().cpu() for name, value in generator.network.state_dict().items()
     }
@@ -103,8 +103,8 @@ def save_generator(run: Path, generator: TrainedGenerator, checkpoint: str = "")
 
 
 def load_generator(run: Path, device: torch.device, checkpoint: str = "") -> TrainedGenerator:
-    """Reads a kept checkpoint of a run directory, such as step-000400, or the last one. Raises
-    TaskError with one sentence if that fails."""
+    """Reads a kept checkpoint of a run folder such as step-000400, or by default the last one.
+    Raises TaskError with one sentence if that is not possible."""
     path = checkpoints.path_of(run, checkpoint)
     name = f"{run.name}/{path.parent.name}/{path.name}"
     if not path.exists():
@@ -146,7 +146,8 @@ def _absent(run: Path, checkpoint: str) -> str:
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-    """Metadata and tensors of a file. Raises TaskError if it is truncated or not such a file."""
+    """Metadata and tensors of a file. Raises TaskError if the file is damaged or not in this
+    format."""
     try:
         with safe_open(path, framework="pt") as file:
             return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}

@@ -1,5 +1,5 @@
-"""Images wherever they are stored: parts of arrays or of memory-mapped files, and images that are
-made when they are read."""
+"""Image sources (see `dreamlab.data.imageset.ImageSource`): parts of arrays or of memory-mapped
+files, and images that are computed when they are read."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from dreamlab.tasks.context import TaskContext
 
 
 class JoinedImages:
-    """Images of several sources, one after the other: uint8 (N, H, W, C). Nothing is copied before
-    it is read."""
+    """Selected images of several sources, concatenated: uint8 (N, H, W, C). `parts` are (source,
+    indices into it). Images are copied only when they are read."""
 
     def __init__(self, parts: Sequence[tuple[ImageSource, np.ndarray]]):
         self._parts = list(parts)
@@ -30,7 +30,7 @@ class JoinedImages:
         return self.shape[0]
 
     def __getitem__(self, key: Any) -> np.ndarray:
-        """The images of a slice or of indices (n,)."""
+        """The images at a slice or at indices (n,)."""
         wanted = np.arange(len(self))[key] if isinstance(key, slice) else np.asarray(key)
         out = np.empty((len(wanted), *self.shape[1:]), np.uint8)
         of = np.searchsorted(self._ends, wanted, side="right")
@@ -43,8 +43,8 @@ class JoinedImages:
 
 
 class NoiseImages:
-    """Any number of images of uniform noise of shape (H, W, C). Image i depends only on the seed
-    and i."""
+    """Images of uniform noise of shape (H, W, C), as many as needed. Image i depends only on the
+    seed and i."""
 
     def __init__(self, shape: tuple[int, ...], seed: int):
         self.shape, self._seed = (0, *shape), seed
@@ -60,7 +60,7 @@ class NoiseImages:
 
 
 class Resized:
-    """A source at another size; images are resized when they are read."""
+    """A source whose images are resized when they are read."""
 
     def __init__(self, source: ImageSource, size: int):
         self._source, self._size = source, size
@@ -71,12 +71,13 @@ class Resized:
 
 
 def at_size(source: ImageSource, size: int) -> ImageSource:
-    """The source at this size; itself if it has that size already."""
+    """The source with images of this size; the source itself if they have it."""
     return source if source.shape[1] == size else Resized(source, size)
 
 
 def data_hash(name: str, data_dir: str) -> str:
-    """Identifies a data set by the content of both splits; an imported one by its card."""
+    """Identifies a data set by the content of both splits; an imported one by the content hash in
+    its card."""
     if name in catalog.INFO:
         return _hash_of(name, data_dir)
     card = json.loads((catalog.folder_of(name) / catalog.CARD).read_text())
@@ -90,8 +91,7 @@ def _hash_of(name: str, data_dir: str) -> str:
 
 
 def set_hash(ctx: TaskContext, run: Run) -> str:
-    """Identifies an image set by its content. It is read once, and again only if its
-    files change."""
+    """Identifies an image set by its content. The hash is cached until the files change."""
     files = [(run.path / name).stat() for name in ("images.npy", "labels.npy")]
     key = f"content/{run.id}/" + "/".join(f"{f.st_size}-{f.st_mtime_ns}" for f in files)
     found = ctx.cache.get(key)

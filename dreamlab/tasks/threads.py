@@ -1,4 +1,4 @@
-"""How many CPU threads a training uses while other programs use the CPU."""
+"""Chooses the number of CPU threads of a training while other programs use the CPU."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import torch
 
 
 class ThreadChoice:
-    """Uses fewer threads while other programs use the CPU. oneDNN's threads wait for each other by
-    spinning: a busy browser slows a training with all threads three- to tenfold, a training with
-    one thread hardly at all.
+    """Uses one thread instead of all while other programs use the CPU. The threads of oneDNN wait
+    for each other in a busy loop: a busy browser slows a training with all threads three- to
+    tenfold, but hardly affects a training with one thread.
 
-    One thread is tried once early, then whenever steps become slower. All threads are tried again
-    after a while.
+    One thread is tried once early, and again whenever steps become slower. While one thread is
+    used, all threads are tried again from time to time.
     """
 
     FIRST, WORSE, BETTER, RETRY = 12, 1.5, 0.85, (2.0, 30.0)
@@ -26,8 +26,8 @@ class ThreadChoice:
         self._best = float("inf")
 
     def record(self, seconds: float, clock: float) -> None:
-        """Call after every step with its duration and the time of a monotonic clock. Sets torch's
-        number of threads."""
+        """Call this after every step with its duration in seconds and the time of a monotonic
+        clock. It sets the number of threads of torch."""
         if self.full == 1:
             return
         self._step += 1
@@ -44,7 +44,7 @@ class ThreadChoice:
             self._use(1 if self.now == self.full else self.full)
 
     def restore(self) -> None:
-        """Sets all threads again."""
+        """Sets the number of threads back to all."""
         if self.now != self.full:
             self._use(self.full)
 
@@ -55,7 +55,7 @@ class ThreadChoice:
         usual = statistics.median(self._recent)
         self._trial -= 1
         if self._trial and seconds < usual:
-            return  # a single good step may be chance: try one more
+            return  # one fast step may be chance, so a second one is tried
         self._trial = 0
         if seconds < self.BETTER * usual:
             self._recent.clear()

@@ -1,4 +1,4 @@
-"""The torch device of a task. No device is used before a task asks for it."""
+"""The torch device of a task. No device is initialised before a task needs it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 
 
 def prepare(name: str) -> torch.device:
-    """The device of a task ("cpu", "cuda:0" or "auto"), set up for speed."""
+    """The device "cpu", "cuda:0" or "auto", with torch's settings for speed."""
     if name == "auto":
         name = "cuda:0" if torch.cuda.is_available() else "cpu"
     device = torch.device(name)
@@ -18,6 +18,6 @@ def prepare(name: str) -> torch.device:
 
 
 def synchronise(device: torch.device) -> None:
-    """Waits for queued CUDA work; does nothing on a CPU."""
+    """Waits until the CUDA device has finished its work. Does nothing on a CPU."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

@@ -1,4 +1,4 @@
-"""Memory of a device: how much was used, and which errors mean that it is too small."""
+"""Memory of a device: how much was used, and which errors mean that there is too little."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ import torch
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error of an allocator, of a device or of the host, means that there is too little
-    memory."""
+    """Whether an error means that there is too little memory, on the device or on the host."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     text = str(error)
-    # of cuBLAS, cuDNN and the allocators of the CPU
+    # messages of cuBLAS, cuDNN and CPU allocators
     said = (
         "out of memory",
         "can't allocate memory",
@@ -25,16 +24,16 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def release_memory(device: torch.device) -> None:
-    """Returns unused blocks of the allocator to the device."""
+    """Returns unused memory of torch's allocator to the device."""
     if device.type == "cuda":
         torch.cuda.empty_cache()
 
 
 def peak_memory_bytes(device: torch.device) -> int:
-    """Largest memory used so far: by the CUDA device's allocator, or by this process."""
+    """Peak memory in bytes: of the CUDA device's allocator, or of this process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    import resource  # not on Windows, where this project runs inside WSL
+    import resource  # does not exist on Windows, where WSL is needed
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024

@@ -1,2 +1,1 @@
-"""The dashboard: a reader of run directories. It submits specs, shows what runs say, and never
-imports torch."""
+"""The dashboard. It submits specs and shows what run folders contain. It never imports torch."""

@@ -1,5 +1,4 @@
-"""Which requests the dashboard answers: the token, the names it answers to, and where a change may
-come from."""
+"""Which requests the dashboard answers: it checks the token, the host name and the origin."""
 
 from __future__ import annotations
 
@@ -16,7 +15,7 @@ FOREIGN = "This request comes from another site; only pages of this address may 
 
 
 def loopback(host: str) -> bool:
-    """Whether only this machine can reach the address."""
+    """Whether the address can only be reached from this machine."""
     if host == "localhost":
         return True
     try:
@@ -28,10 +27,10 @@ def loopback(host: str) -> bool:
 class Guard:
     """ASGI middleware around every route.
 
-    With a token: it is given once in the address, then kept as a cookie. Without one: only requests
-    that name this machine are answered, so that no foreign page can reach it by a name of its own
-    (DNS rebinding). In both cases a changing request, an upload or a websocket that a page of
-    another origin sent is refused (cross-site request forgery).
+    With a token, a visitor gives it once in the address; it is then kept as a cookie. Without a
+    token, only requests whose Host header names this machine are answered. This prevents DNS
+    rebinding. In both cases, requests that change something, uploads and websockets are refused if
+    they come from a page of another origin (cross-site request forgery).
     """
 
     def __init__(self, app: Any, token: str):
@@ -48,7 +47,7 @@ class Guard:
             k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope.get("headers", [])
         }
         if not self.token and not loopback(_host(headers)):
-            return await _answer(send, scope, 403, "This page answers only to this machine.")
+            return await _answer(send, scope, 403, "This page can only be used on this machine.")
         if _is_foreign(scope, headers):
             return await _answer(send, scope, 403, FOREIGN)
         if not self.token or self._knows(headers):
@@ -64,7 +63,7 @@ class Guard:
                 send, scope, 303, "", [("location", location), ("set-cookie", cookie)]
             )
         return await _answer(
-            send, scope, 401, "This page needs its token: open the address with ?token=... once."
+            send, scope, 401, "This page needs a token: open the address with ?token=... once."
         )
 
     def _knows(self, headers: dict[str, str]) -> bool:
@@ -78,7 +77,7 @@ def _same(given: str, wanted: str) -> bool:
 
 
 def _host(headers: dict[str, str]) -> str:
-    """The name in the Host header, without its port; empty where there is none."""
+    """The name in the Host header without the port; empty if there is none."""
     try:
         return urllib.parse.urlsplit(f"//{headers.get('host', '')}").hostname or ""
     except ValueError:
@@ -86,14 +85,14 @@ def _host(headers: dict[str, str]) -> str:
 
 
 def _is_foreign(scope: Any, headers: dict[str, str]) -> bool:
-    """Whether a page of another origin asks for a change. Browsers send Origin with every such
-    request; other programs send none."""
+    """Whether a page of another origin requests a change. Browsers send the header Origin with
+    every such request; other programs send none."""
     if scope["type"] == "http" and scope.get("method", "GET") in READING:
         return False
     origin = headers.get("origin")
     if origin is None:
         return False
-    # host and port, not the scheme: a proxy in front may speak https while we speak http
+    # the scheme is not compared, because a proxy may use https where this server uses http
     return origin.partition("://")[2].lower() != headers.get("host", "").lower()
 
 

@@ -1,5 +1,5 @@
-"""HTML from the Jinja2 templates in `ui/templates`. Every value is escaped unless a template made
-it; Python hands over data only."""
+"""Renders HTML from the Jinja2 templates in `ui/templates`. Values are escaped unless a template
+has made them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MACROS = "macros.html"
 
 
 def data_uri(content: bytes | str, kind: str = "image/png") -> str:
-    """Bytes, or a text as UTF-8, as a data: address of this media type."""
+    """Content as a data: address with this media type. A text is encoded as UTF-8."""
     held = content.encode() if isinstance(content, str) else content
     return f"data:{kind};base64," + base64.b64encode(held).decode()
 
@@ -54,18 +54,18 @@ ENVIRONMENT = _environment()
 
 
 def render(template: str, **data: Any) -> Markup:
-    """A template of `ui/templates` filled with data. Strings are escaped, Markup is not; a name
-    that the template uses and the data lack raises jinja2.UndefinedError."""
+    """Renders a template of `ui/templates`. Strings are escaped, Markup is not. Raises
+    jinja2.UndefinedError for a name that is missing in `data`."""
     return Markup(ENVIRONMENT.get_template(template).render(data).strip())
 
 
 def macro(name: str, /, *values: Any, **named: Any) -> Markup:
-    """One macro of `templates/macros.html` called from Python, where a page needs a small part:
-    `macro("panel_head", "Samples")`. Raises AttributeError where there is no such macro."""
+    """Renders one macro of `templates/macros.html`, such as `macro("panel_head", "Samples")`.
+    Raises AttributeError if there is no such macro."""
     return part(MACROS, name, *values, **named)
 
 
 def part(template: str, name: str, /, *values: Any, **named: Any) -> Markup:
-    """One macro of any template called from Python: a template may hold the parts of one page."""
+    """Renders one macro of any template. A template may contain several parts of one page."""
     found = getattr(ENVIRONMENT.get_template(template).module, name)
     return Markup(found(*values, **named))

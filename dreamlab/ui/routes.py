@@ -1,4 +1,4 @@
-"""The web application: the dashboard, its assets, pictures of runs and downloads."""
+"""The web application: the dashboard, its assets, pictures of runs, and downloads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Serves the dashboard until Ctrl-C and says what goes on without it."""
+"""Serves the dashboard until Ctrl-C, then prints which runs continue."""
 
 from __future__ import annotations
 
@@ -21,18 +21,19 @@ from dreamlab.service import Refused, Service
 from dreamlab.ui.guard import Guard
 
 SECOND_PRESS = 5.0
-"""Seconds in which a second Ctrl-C stops the runs too."""
+"""Seconds within which a second Ctrl-C stops the runs as well."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Address:
-    """Where the dashboard listens. `token` is the secret that visitors give; empty for none."""
+    """Where the dashboard listens. `token` is the secret that visitors have to give; empty for
+    none."""
 
     host: str
     port: int
     token: str
     browser: bool
-    """Whether a browser is opened."""
+    """Whether to open a browser."""
 
     @property
     def url(self) -> str:
@@ -42,7 +43,7 @@ class Address:
 
 
 def check_port(host: str, port: int) -> None:
-    """Raises Refused where the port is taken or the address is not ours."""
+    """Raises Refused if the port is in use or if this machine does not have the address."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -50,9 +51,7 @@ def check_port(host: str, port: int) -> None:
             probe.bind((host, port))
         except OSError as error:
             taken = error.errno == errno.EADDRINUSE
-            reason = (
-                "something else listens there already" if taken else (error.strerror or str(error))
-            )
+            reason = "another program uses it" if taken else (error.strerror or str(error))
             raise Refused(
                 f"Port (--port): {port} on {host} cannot be used ({reason}); give another one.",
                 "port",
@@ -60,7 +59,8 @@ def check_port(host: str, port: int) -> None:
 
 
 def serve(api: Any, address: Address, service: Service) -> None:
-    """Runs the server until Ctrl-C. A second Ctrl-C soon after stops and keeps the runs."""
+    """Runs the server until Ctrl-C. A second Ctrl-C soon after stops the runs, which keep what is
+    done."""
     presses: list[float] = []
     server = uvicorn.Server(
         uvicorn.Config(
@@ -77,9 +77,9 @@ def serve(api: Any, address: Address, service: Service) -> None:
         presses.append(time.monotonic())
         server.should_exit = True
         if len(presses) == 1:
-            print("\nDreamLab closes its page.", flush=True)
+            print("\nThe dashboard is closed.", flush=True)
         if number == signal.SIGTERM:
-            presses.append(-1.0)  # nobody sits at a terminal: end without waiting for a second one
+            presses.append(-1.0)  # not from a terminal: do not wait for a second signal
 
     thread = threading.Thread(target=server.run, daemon=True)
     signal.signal(signal.SIGINT, on_signal)
@@ -100,27 +100,25 @@ def serve(api: Any, address: Address, service: Service) -> None:
 
 
 def farewell(service: Service, presses: list[float]) -> None:
-    """Says which runs go on and how to stop them. `presses`: times of Ctrl-C so far in seconds; -1
-    where no second one is waited for."""
+    """Prints which runs continue and how to stop them. `presses` are the times of Ctrl-C in
+    seconds; -1 means not to wait for a second one."""
     active = service.active()
     folder = service.store.folder
     where = "" if folder == Path("runs").resolve() else f" --runs {shlex.quote(str(folder))}"
     if active and len(presses) < 2:
         many = len(active) > 1
         print(
-            f"{len(active)} run{'s go' if many else ' goes'} on without it. To stop and keep:",
+            f"{len(active)} run{'s continue' if many else ' continues'} without it. To stop"
+            f" {'them' if many else 'it'} and keep what is done:",
             flush=True,
         )
         for row in active:
             print(f"  {program()} runs stop {row.id}{where}", flush=True)
-        print(
-            f"Ctrl-C again within {SECOND_PRESS:.0f} s stops and keeps {'them' if many else 'it'}.",
-            flush=True,
-        )
+        print(f"Or press Ctrl-C again within {SECOND_PRESS:.0f} s.", flush=True)
         until = time.monotonic() + SECOND_PRESS
         while time.monotonic() < until and len(presses) < 2:
             time.sleep(0.05)
     if active and len(presses) >= 2 and presses[-1] > 0:
         for row in active:
             service.stop(row.id)
-            print(f"{row.id} stops and keeps what it has.", flush=True)
+            print(f"{row.id} stops and keeps what is done.", flush=True)

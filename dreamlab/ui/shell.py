@@ -1,5 +1,5 @@
-"""The frame around all tabs: header, tabs, dock, notices, the one tick, and the one handler of
-every button in our HTML."""
+"""The frame around all tabs: header, tabs, the bar of active runs (dock), notices, the timer, and
+the handler of all buttons in HTML."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from dreamlab.ui.words import time_left
 
 TEMPLATE = "shell.html"
 TICK = 0.7
-"""Seconds between two looks at the store."""
+"""Seconds between two looks for changes."""
 HEAD = (
     '<script src="/look/app.js?v={stamp}"></script><link rel="icon" href="data:,"><meta'
     ' name="viewport" content="width=device-width, initial-scale=1">'
 )
 ASKED = {
-    "preview": "Asked for: the preview appears with the next step.",
-    "snapshot": "Asked for: the checkpoint of the next step is kept; Sample lists it under Stages.",
+    "preview": "Requested: the preview appears after the next step.",
+    "snapshot": "Requested: the checkpoint of the next step is kept; Sample lists it under Stages.",
 }
-"""What a training can be asked for while it runs, and what the page says then."""
+"""Requests to a running training -> the notice that confirms them."""
 READY = (
     "const ready = (then) => (window.dreamlab ? then(window.dreamlab) : setTimeout(ready, 20,"
     " then)); "
 )
-"""Gradio loads our script beside the page, in no order that can be relied upon."""
+"""Gradio loads app.js in no fixed order relative to the page, so these snippets wait for it."""
 CONNECT = READY + "ready((d) => d.connect((data) => trigger('click', data)));"
 LOCATE = READY + "watch('value', () => ready((d) => d.locate(element.textContent.trim())));"
 BOOT = (
@@ -46,20 +46,21 @@ BOOT = (
 
 
 def head() -> str:
-    """What goes into the page's <head>; the stamp changes with the files, so that no browser keeps
-    old ones."""
+    """The content of the page's <head>. The stamp changes with the files, so that browsers do not
+    use old ones from their cache."""
     stamp = f"{disk_use(ASSETS):x}{int((ASSETS / 'app.js').stat().st_mtime):x}"
     return HEAD.format(stamp=stamp)
 
 
 def css() -> str:
+    """The style sheet of the dashboard."""
     return (ASSETS / "tokens.css").read_text(encoding="utf-8") + (ASSETS / "app.css").read_text(
         encoding="utf-8"
     )
 
 
 def build(service: Service) -> gr.Blocks:
-    """The whole dashboard as Blocks, ready to be mounted."""
+    """The whole dashboard as Gradio Blocks, ready to be mounted."""
     pages = Pages(service)
     demo = gr.Blocks(title="DreamLab", analytics_enabled=False, fill_width=True)
     with demo:
@@ -123,13 +124,13 @@ def _wire(
     demo.load(on_load, boot, everything, js=BOOT, **QUIET)
     gr.Timer(TICK).tick(on_tick, [view, seen], [seen, *pages.outputs], **QUIET)
     tabs.select(on_tab, [view, seen], everything, **QUIET)
-    # every press counts, also one that comes while an earlier one is still being answered
+    # "multiple": a press is handled even while an earlier one is still being answered
     bridge.click(on_action, [view, seen], everything, trigger_mode="multiple", **QUIET)
 
 
 def act(pages: Pages, view: View, data: dict[str, Any]) -> View:
-    """Does what a button in our HTML asks for and returns the page as it is then. Values come from
-    a browser: anything is possible."""
+    """Does what a button in HTML requests and returns the resulting view. `data` comes from a
+    browser and may contain anything."""
     service, name, run = pages.service, str(data.get("act", "")), str(data.get("run", ""))
     try:
         if name == "theme":
@@ -150,14 +151,14 @@ def act(pages: Pages, view: View, data: dict[str, Any]) -> View:
             return view.saying(ASKED[name])
         if name == "resume":
             service.resume(run)
-            return view.saying("Queued again; it goes on from its last checkpoint.")
+            return view.saying("Queued again; it continues from its last checkpoint.")
         if name == "delete":
             gone = service.delete(run)
             more = f" with {len(gone) - 1} runs that were made for it" if len(gone) > 1 else ""
             return view.saying(f"Deleted {run}{more}.", undo=run)
         if name == "restore":
             service.restore(run)
-            return view.saying(f"{run} is back.")
+            return view.saying(f"{run} is restored.")
         if name == "dismiss":
             return view.saying("")
         if name == "pick":
@@ -175,14 +176,14 @@ def act(pages: Pages, view: View, data: dict[str, Any]) -> View:
         if name == "card":
             submitted = service.submit(service.card())
             return dataclasses.replace(view, tab="mix", notice="").at("mix", submitted.run)
-    except Exception as error:  # the page must get a sentence whatever happens
+    except Exception as error:  # any error must be shown as a sentence
         return view.saying(refused(error))
     return view
 
 
 def with_set(view: View, name: str, tab: str) -> View:
-    """The Data page that shows a data set, or the form of another page (train, mix) with this set
-    chosen."""
+    """The Data page with this data set shown, or the page `tab` (train or mix) with this set chosen
+    in its form."""
     if tab == "data":
         return (
             dataclasses.replace(view, tab=tab, notice="", undo="")
@@ -196,8 +197,8 @@ def with_set(view: View, name: str, tab: str) -> View:
 
 
 def open_run(pages: Pages, view: View, run: str, tab: str) -> View:
-    """The page that shows a run: in the tab asked for, else in the one of its kind. Without a run,
-    only the tab."""
+    """The page that shows a run: in the tab `tab`, or else in the tab for its kind. Without a run,
+    only the tab changes."""
     if not run:
         return dataclasses.replace(
             view, tab=tab if tab in BY_NAME else view.tab, notice="", undo=""
@@ -212,7 +213,7 @@ def open_run(pages: Pages, view: View, run: str, tab: str) -> View:
     return opener(view, run) if opener else view
 
 
-# ---- what is always on the page
+# ---- header, notice and dock
 
 
 def _machine_key(service: Service) -> Any:
@@ -222,7 +223,8 @@ def _machine_key(service: Service) -> Any:
 
 
 def header(machine: dict[str, Any]) -> Markup:
-    """Brand, what this machine has, the theme toggle. The tabs are laid over it."""
+    """Name, devices and memory of this machine, and the theme switch. The tabs are placed over
+    it."""
     if not machine:
         return part(TEMPLATE, "header")
     cores = f"{machine['cores']} CPU core{'s' if machine['cores'] != 1 else ''}"
@@ -234,12 +236,13 @@ def header(machine: dict[str, Any]) -> Markup:
 
 
 def notice(view: View) -> Markup:
-    """One sentence about what was just done, with the way to undo it."""
+    """One sentence about the last action, with a button that undoes it if possible."""
     return part(TEMPLATE, "notice", view.notice, view.undo)
 
 
 def _thumbnail(service: Service) -> str:
-    """The newest picture of what runs now, or of the newest run that has one."""
+    """The address of the newest picture of an active run, or else of the newest run that has
+    one."""
     rows = [r for r in service.active() if r.state != "queued"] + service.rows()[:12]
     for row in rows:
         images = service.status(row.id).images
@@ -249,7 +252,8 @@ def _thumbnail(service: Service) -> str:
 
 
 def dock(active: list[RunRow], thumbnail: str) -> Markup:
-    """What runs, how far it is, what waits, and the way to stop it. active: running first."""
+    """The bar of active runs: the progress of the first, how many wait, and a stop button. `active`
+    has running runs first."""
     if not active:
         return part(TEMPLATE, "dock", active, thumbnail=thumbnail)
     first = active[0]

@@ -1,5 +1,5 @@
-"""The tabs of the dashboard, one record each. A new tab is a module in `pages` with a function
-`create(pages, view, seen)` and a record here."""
+"""The tabs of the dashboard. A new tab is a module in `pages` with a function `create(pages, view,
+seen)`, and a row in TABS."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from dreamlab.settings import KINDS
 
 @dataclasses.dataclass(frozen=True)
 class Tab:
-    """One tab. `name` stands in addresses and names the module in `dreamlab.ui.pages`; `kinds` are
-    the kinds of runs that open in it."""
+    """One tab. `name` is used in addresses and is the name of the module in `dreamlab.ui.pages`.
+    Runs of the kinds `kinds` open in it."""
 
     name: str
     title: str
     kinds: tuple[str, ...] = ()
 
     def create(self, pages: Any, view: Any, seen: Any) -> None:
-        """Lays the tab out. Raises ImportError or AttributeError where its module or the module's
-        `create` is missing."""
+        """Creates the components of the tab. Raises ImportError or AttributeError if its module or
+        the function `create` is missing."""
         module = importlib.import_module(f"dreamlab.ui.pages.{self.name}")
         module.create(pages, view, seen)
 
@@ -38,7 +38,7 @@ TABS = (
     Tab("studies", "Studies", kinds=("study",)),
     Tab("runs", "Runs"),
 )
-"""In the order of the header."""
+"""In the order in which they are shown."""
 BY_NAME = {tab.name: tab for tab in TABS}
 BY_TITLE = {tab.title: tab for tab in TABS}
 
@@ -62,7 +62,7 @@ BY_KIND = by_kind(TABS)
 
 
 def of_kind(kind: str) -> str:
-    """The name of the tab in which a run of this kind opens; Runs where the kind is unknown (a run
-    of another version)."""
+    """The name of the tab in which a run of this kind opens; Runs for an unknown kind, which a run
+    of another version may have."""
     tab = BY_KIND.get(kind)
     return tab.name if tab else "runs"

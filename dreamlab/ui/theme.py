@@ -1,5 +1,4 @@
-"""The look: colours read from assets/tokens.css (the one place), and Gradio's own theme made of the
-same variables."""
+"""Colours, read from assets/tokens.css, and a Gradio theme that uses them."""
 
 from __future__ import annotations
 
@@ -12,7 +11,8 @@ import gradio as gr
 from dreamlab.paths import ASSETS
 
 SCALE = ("real", "mix-25", "mix-50", "mix-75", "synthetic")
-"""The one colour scale: a mix lies between real and synthetic by its synthetic fraction."""
+"""The colour scale. A mix has the colour between real and synthetic that corresponds to its
+synthetic share."""
 
 GRADIO_COLOURS = {
     "body_text_color_subdued": "var(--ink-3)",
@@ -61,7 +61,8 @@ GRADIO_COLOURS = {
     "link_text_color_active": "var(--ink)",
     "link_text_color_visited": "var(--ink)",
 }
-"""Gradio's names for colours, each one of ours; body and its text are set apart from these."""
+"""Colour of the Gradio theme -> variable of the style sheet. The colours of the body are set
+separately."""
 
 
 @functools.cache
@@ -76,7 +77,7 @@ def palette(theme: str) -> dict[str, str]:
 
 
 def mix_colour(fraction: float, theme: str) -> str:
-    """Hex colour of a mix by its synthetic fraction, 0 (real) to 1 (synthetic)."""
+    """Hex colour for a synthetic share from 0 (real) to 1 (synthetic)."""
     colours = palette(theme)
     place = min(max(fraction, 0.0), 1.0) * (len(SCALE) - 1)
     i = min(int(place), len(SCALE) - 2)
@@ -87,7 +88,7 @@ def mix_colour(fraction: float, theme: str) -> str:
 
 
 def mix_css(fraction: float) -> str:
-    """The same as a CSS colour that follows the theme by itself."""
+    """The same as a CSS colour that follows the theme."""
     place = min(max(fraction, 0.0), 1.0) * (len(SCALE) - 1)
     i = min(int(place), len(SCALE) - 2)
     share = round((place - i) * 100)
@@ -109,8 +110,8 @@ def _rgb(colour: str) -> tuple[int, int, int]:
 
 
 def gradio_theme() -> Any:
-    """Gradio's Base theme with every colour a variable of ours, so that light and dark switch by
-    one attribute."""
+    """Gradio's Base theme with all colours replaced by variables, so that one attribute switches
+    between light and dark."""
     theme = gr.themes.Base(
         primary_hue="neutral",
         secondary_hue="neutral",
@@ -130,7 +131,7 @@ def gradio_theme() -> Any:
     known = set(dir(theme)) | set(gr.themes.Base.set.__code__.co_varnames)
     values = dict(both)
     values |= {f"{name}_dark": value for name, value in both.items() if f"{name}_dark" in known}
-    # before our own styles are there, the page follows the system
+    # until the style sheet is loaded, the page follows the theme of the system
     values["body_background_fill_dark"] = f"var(--paper, {dark['paper']})"
     values["body_text_color_dark"] = f"var(--ink, {dark['ink']})"
     return theme.set(

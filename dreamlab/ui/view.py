@@ -1,5 +1,5 @@
-"""What one browser page looks at, and the parts that draw it: each a pure function of the store and
-the view."""
+"""What a browser page shows (`View`), and the parts of the page that are drawn from it and the
+runs."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from dreamlab.ui.render import macro
 from dreamlab.ui.tabs import BY_NAME
 
 QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-"""How every listener of ours is wired: no queue slot, no progress overlay, no public endpoint."""
+"""Options of all event listeners: no queue, no progress overlay, no public endpoint."""
 
 
 @dataclasses.dataclass(frozen=True)
 class View:
-    """One page: its tab, theme, the run chosen in each tab, other choices, and a notice with what
-    Undo would restore."""
+    """The state of one page: tab, theme, the run chosen in each tab, other choices, and a notice
+    with the run that Undo would restore."""
 
     tab: str = "home"
     theme: str = "light"
@@ -35,31 +35,35 @@ class View:
     undo: str = ""
 
     def run(self, tab: str) -> str:
+        """The run chosen in a tab; empty if there is none."""
         return dict(self.runs).get(tab, "")
 
     def pick(self, name: str, default: Any = "") -> Any:
+        """The value of a named choice."""
         return dict(self.picks).get(name, default)
 
     def at(self, tab: str, run: str) -> View:
-        """This page with a run chosen in a tab."""
+        """This view with a run chosen in a tab."""
         return dataclasses.replace(self, runs=tuple(sorted({**dict(self.runs), tab: run}.items())))
 
     def with_pick(self, name: str, value: Any) -> View:
+        """This view with a named choice changed."""
         return dataclasses.replace(
             self, picks=tuple(sorted({**dict(self.picks), name: value}.items()))
         )
 
     def saying(self, notice: str, undo: str = "") -> View:
+        """This view with a notice."""
         return dataclasses.replace(self, notice=notice, undo=undo)
 
     def query(self) -> str:
-        """The address of this page: a reload comes back to it."""
+        """The query string of the address; loading it again shows the same tab and run."""
         fields = {"tab": self.tab} | ({"run": self.run(self.tab)} if self.run(self.tab) else {})
         return "?" + urllib.parse.urlencode(fields)
 
 
 def from_query(search: str, theme: str) -> View:
-    """The view that an address names; unknown words are passed over."""
+    """The view for a query string. Unknown names are ignored."""
     asked = dict(urllib.parse.parse_qsl(search.lstrip("?")))
     tab = asked.get("tab", "").lower()
     view = View(tab=tab if tab in BY_NAME else "home", theme="dark" if theme == "dark" else "light")
@@ -68,39 +72,42 @@ def from_query(search: str, theme: str) -> View:
 
 @dataclasses.dataclass(frozen=True)
 class PagePart:
-    """One component: drawn again only when its key has changed. `key` must be cheap, `draw` may
-    read files."""
+    """One component of a page. It is drawn again only if its key has changed. `key` must be cheap;
+    `draw` may read files."""
 
     component: Any
     key: Callable[[View], Hashable]
     draw: Callable[[View], Any]
     tab: str = ""
-    """Drawn only while this tab is in front; empty: always."""
+    """It is drawn only while this tab is shown; empty means always."""
 
 
 class Pages:
-    """The parts of all tabs and the one refresh that draws what has changed."""
+    """The parts of all tabs, and the function that redraws those that have changed."""
 
     def __init__(self, service: Service):
         self.service = service
         self.parts: list[PagePart] = []
         self.openers: dict[str, Callable[[View, str], View]] = {}
-        """How a tab shows a run that it is asked to open, where that is more than choosing it."""
+        """Tab -> function that changes the view when a run is opened in it, for tabs that must do
+        more than choose the run."""
         self._reports: dict[str, tuple[Hashable, dict[str, Any]]] = {}
 
     def add(
         self, tab: str, component: Any, key: Callable[[View], Hashable], draw: Callable[[View], Any]
     ) -> Any:
+        """Adds a part to a tab and returns its component."""
         self.parts.append(PagePart(component, key, draw, tab))
         return component
 
     @property
     def outputs(self) -> list[Any]:
+        """The components of all parts."""
         return [part.component for part in self.parts]
 
     def refresh(self, view: View, seen: dict[Any, Any]) -> tuple[dict[Any, Any], dict[Any, Any]]:
-        """(updates by component, the new `seen`); both as they were where nothing changed: the
-        cheap tick."""
+        """(component -> update, new `seen`). If nothing has changed there are no updates, and
+        `seen` is returned as it is."""
         gate = (self.service.version(), self.service.estimate_version(), view, int(time.time() / 5))
         if seen.get("gate") == gate:
             return {}, seen
@@ -115,24 +122,24 @@ class Pages:
                     continue
                 seen[i] = key
                 updates[part.component] = part.draw(view)
-            except Exception as error:  # one part that fails leaves the others standing
+            except Exception as error:  # an error in one part must not affect the others
                 report_error(error)
                 if isinstance(part.component, gr.HTML):
                     sentence = (
                         str(error)
                         if isinstance(error, Refused)
-                        else "This part cannot be shown; the terminal of DreamLab says why."
+                        else "This part cannot be shown; DreamLab's terminal shows the error."
                     )
                     updates[part.component] = macro("refusal", sentence)
         return updates, seen
 
     def version_of(self, row: RunRow | None) -> Hashable:
-        """What changes when there is something new to say of a run."""
+        """A key that changes when the status of a run changes."""
         return (row.id, self.service.status(row.id).version, row.state) if row else None
 
     def report(self, row: RunRow | None) -> dict[str, Any]:
-        """What a group's runs say so far, computed once for all parts that show it; empty without a
-        run."""
+        """The results of an experiment so far. They are cached, so that several parts can use them.
+        Empty without a run."""
         if row is None:
             return {}
         version = self.version_of(row)
@@ -149,9 +156,8 @@ class Pages:
         kinds: Sequence[str],
         fits: Callable[[RunRow], bool] = lambda row: True,
     ) -> RunRow | None:
-        """The run that a tab shows: the one chosen, else the first active one of its kinds, else
-        the newest, the demo's last. `fits` passes over runs of these kinds that the tab has nothing
-        to say of."""
+        """The run that a tab shows: the chosen one, else the first active one of its kinds, else
+        the newest. Runs of the demo come last. Runs for which `fits` is False are skipped."""
         asked = view.run(tab)
         if asked:
             try:
@@ -167,6 +173,6 @@ class Pages:
 
 
 def report_error(error: Exception) -> None:
-    """What went wrong, to the terminal only: no traceback reaches a page."""
+    """Prints an unexpected error to the terminal. Pages never show a traceback."""
     if not isinstance(error, Refused):
         traceback.print_exception(error, file=sys.stderr)

@@ -1,5 +1,4 @@
-"""Words for numbers, times and states, as the pages write them. Pure functions; none returns
-HTML."""
+"""Numbers, times and states in words. Pure functions that return plain text."""
 
 from __future__ import annotations
 
@@ -15,13 +14,13 @@ STATE_WORDS = {
     "interrupted": "interrupted, resumes by itself",
     "unreadable": "unreadable",
 }
-"""What the states of a run are called on the pages."""
+"""State of a run -> how pages show it."""
 MINUS = "\u2212"
-"""The minus sign of numbers that are shown; a hyphen is too short."""
+"""The minus sign, which is longer than a hyphen."""
 
 
 def clock(seconds: float | None) -> str:
-    """Time left as m:ss or h:mm:ss; empty where unknown."""
+    """Remaining time as m:ss or h:mm:ss; empty if unknown."""
     if seconds is None:
         return ""
     s = max(0, round(seconds))
@@ -30,12 +29,12 @@ def clock(seconds: float | None) -> str:
 
 
 def time_left(seconds: float | None) -> str:
-    """ ", 1:20 left" behind the progress of a run; empty where unknown."""
+    """For example ", 1:20 left", to be appended to the progress of a run; empty if unknown."""
     return "" if seconds is None else f", {clock(seconds)} left"
 
 
 def duration(seconds: float | None) -> str:
-    """How long something took, with its unit; empty where unknown."""
+    """A duration with its unit; empty if unknown."""
     if seconds is None:
         return ""
     if seconds < 10:
@@ -46,7 +45,7 @@ def duration(seconds: float | None) -> str:
 
 
 def size(count: int | None) -> str:
-    """Bytes with a decimal unit (1 kB is 1,000 B); empty where unknown."""
+    """A number of bytes with a decimal unit (1 kB is 1,000 B); empty if unknown."""
     if count is None:
         return ""
     value = float(count)
@@ -58,22 +57,22 @@ def size(count: int | None) -> str:
 
 
 def number(value: float) -> str:
-    """A whole number with a comma between thousands."""
+    """An integer with commas between thousands."""
     return f"{value:,}"
 
 
 def fixed(value: float, digits: int = 1) -> str:
-    """A number with a fixed count of decimals."""
+    """A number with a fixed number of decimals."""
     return f"{value:.{digits}f}"
 
 
 def signed(points: float, digits: int = 1) -> str:
-    """A difference with its sign; a real minus sign."""
+    """A difference with its sign, using a real minus sign."""
     return ("+" if points >= 0 else MINUS) + f"{abs(points):.{digits}f}"
 
 
 def when(created: str) -> str:
-    """A stored time as day and time, without seconds; the text itself where it is no time."""
+    """A stored time as day and time without seconds. Any other text is returned as it is."""
     try:
         return datetime.datetime.fromisoformat(created).strftime("%d %b %H:%M")
     except ValueError:
@@ -81,5 +80,5 @@ def when(created: str) -> str:
 
 
 def state(name: str) -> str:
-    """What a state of a run is called on the pages; the name itself where it is unknown."""
+    """How pages show a state of a run; an unknown state is returned as it is."""
     return STATE_WORDS.get(name, name)

@@ -16,7 +16,7 @@ TRAININGS = {
     "8x8 digits, tiny, AdamW, 3 epochs x 20": (
         "train --dataset digits --preset tiny --optimizer adamw --epochs 60"
     ),
-    "S0's wiring, base 32, 15 steps of 16": (
+    "S0's layout, base 32, 15 steps of 16": (
         "train --preset s0 --base-width 32 --batch-size 16 --steps 15"
     ),
     "v target in two parts, 100 steps": "train --target v --accumulate 2 --steps 100 --seed 3",

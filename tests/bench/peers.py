@@ -225,7 +225,7 @@ def contenders(case: str, data: Path) -> dict[str, Callable[[], Any]]:
     return {
         "denoising-diffusion-pytorch": lambda: Lucidrains(network, batch),
         "diffusers": lambda: Diffusers(network, batch),
-        "ours, ddpm wiring": lambda: Ours(settings, data),
+        "ours, ddpm layout": lambda: Ours(settings, data),
         "ours, compact": lambda: Ours(equal, data),
     }
 

@@ -83,7 +83,7 @@ def test_home_asks_one_question_and_shows_every_tab(page: Any, runs: Path) -> No
     ]
     says(page, "#home-card", "Does synthetic data help")
     says(page, "#home-card", "about 4 minutes, offline")
-    says(page, "#dock", "Nothing runs")
+    says(page, "#dock", "Nothing is running")
     assert page.locator("#card-start").count() == 1
 
 
@@ -212,7 +212,7 @@ def test_mix_to_its_verdict(page: Any, runs: Path) -> None:
     says(page, "#mix-command", r"--arms real,50/50,real\+1x")
     assert "mix" not in kinds(runs)
     page.click("#mix-start")
-    says(page, "#mix-verdict", "The verdict comes when|helps|hurts|ndecided")
+    says(page, "#mix-verdict", "The verdict follows when|helps|hurts|ndecided")
     page.wait_for_selector("#mix-verdict .verdict[data-kind]", timeout=180_000)
     says(page, "#mix-verdict", r"points")
     says(page, "#mix-table", r"Real only\s+100\s+0")

@@ -1,2 +1,1 @@
-"""Import of images from elsewhere: sources, limits, preprocessing, split, and the set that is
-written."""
+"""Imports images: sources, limits, preprocessing, the split, and writing the image set."""

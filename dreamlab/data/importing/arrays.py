@@ -1,4 +1,4 @@
-"""Source of an import: an .npz, whose images are rows of arrays. It is read row by row."""
+"""Source of an import: an .npz with arrays of images and labels. Images are read row by row."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ KEYS = (
     ("x", "y"),
     ("arr_0", "arr_1"),
 )
+"""Accepted names of the arrays: images and labels, for one or two splits."""
 ACCEPTED = (
     "x_train, y_train, x_test, y_test or images, labels (or x, y; arr_0, arr_1): uint8 images (N,"
     " H, W), (N, H, W, 3) or (N, 3, H, W)"
@@ -27,7 +28,8 @@ ACCEPTED = (
 
 
 class _Rows:
-    """The rows of one uint8 array inside an .npz, read from first to last, one row in memory."""
+    """The rows of one uint8 array inside an .npz. They must be read in increasing order; one row is
+    in memory at a time."""
 
     def __init__(self, archive: zipfile.ZipFile, key: str, file: str, limits: Limits):
         self._name, self._at = f"{file}: {key}", 0
@@ -42,8 +44,8 @@ class _Rows:
             or (len(shape) == 4 and not self.channels_first and shape[3] not in (1, 3, 4))
         ):
             raise DataError(
-                f"{self._name} has shape {shape}{' in Fortran order' * fortran}; needed are"
-                f" {ACCEPTED}."
+                f"{self._name} has shape {shape}{' in Fortran order' * fortran}; what can be read"
+                f" is {ACCEPTED}."
             )
         self._shape, self._bytes, self.count = (
             shape[1:],
@@ -73,7 +75,8 @@ class _Rows:
 
 
 class NpzSource(Source):
-    """Images and labels of an .npz. Class names come from an array `classes`, if there is one."""
+    """Images and labels of an .npz. Class names come from an array `classes` if it has one. Raises
+    DataError if its arrays cannot be used."""
 
     def __init__(self, file: Path, limits: Limits):
         try:
@@ -97,7 +100,7 @@ class NpzSource(Source):
         keys = next((k for k in KEYS if set(k) <= held), ())
         if not keys:
             raise DataError(
-                f"{file.name} holds {', '.join(sorted(held)) or 'no arrays'}; needed are"
+                f"{file.name} holds {', '.join(sorted(held)) or 'no arrays'}; what can be read is"
                 f" {ACCEPTED}."
             )
         self._parts = [_Rows(self._zip, key, file.name, limits) for key in keys[::2]]
@@ -108,7 +111,7 @@ class NpzSource(Source):
             if y.shape not in ((part.count,), (part.count, 1)):
                 raise DataError(
                     f"{file.name}: {key} has shape {y.shape} for {part.count:,} images; one label"
-                    " for each is needed."
+                    " per image is needed."
                 )
             if y.dtype.kind not in "iuU":
                 raise DataError(
@@ -128,7 +131,7 @@ class NpzSource(Source):
         self._rows = rows
 
     def _small(self, key: str, file: str, limits: Limits, count: int) -> np.ndarray:
-        """Reads an array of labels or names, after its header has been checked."""
+        """Reads an array of labels or names. Its size is checked in its header first."""
         with self._zip.open(key + ".npy") as stream:
             shape, _, dtype = _header(stream, f"{file}: {key}")
         limits.check_labels(f"{file}: {key}", shape, dtype, count)
@@ -136,20 +139,23 @@ class NpzSource(Source):
             return np.lib.format.read_array(stream, allow_pickle=False)
 
     def fetch(self, row: int) -> Fetch:
+        """See `Source.fetch`."""
         at = int(self._rows[row])
         part = self._parts[0] if at < self._parts[0].count else self._parts[1]
         image = part[at if part is self._parts[0] else at - self._parts[0].count]
         return lambda: image
 
     def size_of(self, row: int) -> tuple[int, int] | None:
+        """See `Source.size_of`. All images of an array have the same size."""
         return self._parts[int(self._rows[row] >= self._parts[0].count)].size
 
     def close(self) -> None:
+        """Closes the file."""
         self._zip.close()
 
 
 class _Numbered(Sequence[str]):
-    """Names of the rows of a long array, made on demand."""
+    """The names "image 0", "image 1" and so on for the rows of a long array, made on demand."""
 
     def __init__(self, rows: np.ndarray):
         self._rows = rows
@@ -171,17 +177,17 @@ def _header(stream: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.dty
         )
         shape, fortran, dtype = read(stream)
     except ValueError as error:
-        raise DataError(f"{name} is no array: {error}.") from None
+        raise DataError(f"{name} is not an array: {error}.") from None
     if dtype.hasobject:
-        raise DataError(f"{name} holds Python objects, which are not read: save plain arrays.")
+        raise DataError(f"{name} holds Python objects, which are not loaded: save plain arrays.")
     return shape, fortran, dtype
 
 
 def _numbered(
     y: np.ndarray, names: np.ndarray | None, left: LeftOut
 ) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-    """(rows that have a class, their class numbers, class names), from labels that are numbers or
-    names."""
+    """(rows that have a class, their class numbers, class names). Labels are numbers or names. Rows
+    with a label out of range go to `left`."""
     if y.dtype.kind == "U":
         values, found = np.unique(y, return_inverse=True)
         order = np.array(

@@ -1,4 +1,4 @@
-"""Class folders: classes and split from the names of files. No image is read here."""
+"""Finds classes and split in the paths of class folders. It reads no images."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from dreamlab.data.imageset import DataError
 
 TRAIN, VALIDATION, TEST = ("train", "training"), ("val", "valid", "validation"), ("test", "testing")
 PARTS = {name: part for part, names in enumerate((TRAIN, VALIDATION, TEST)) for name in names}
+"""Folder name -> 0 for training, 1 for validation, 2 for test."""
 NO_CLASS = "not in a class folder"
 SYSTEM = re.compile(r"(^|/)(\.|__MACOSX/|Thumbs\.db$|desktop\.ini$)", re.IGNORECASE)
 """Hidden files, and files that operating systems create."""
@@ -23,20 +24,21 @@ PICTURE = re.compile(r"\.(png|jpe?g|gif|bmp|webp|tiff?|p[bgpn]m)$", re.IGNORECAS
 ARCHIVE = re.compile(r"\.(zip|tar|tgz|gz|bz2|xz|7z|rar|npz)$", re.IGNORECASE)
 CARD, TABLE = "card.json", "labels.csv"
 TOLD = 200
-"""Most files that a report names one by one; the others are counted."""
+"""Most files that a report names one by one; further ones are only counted."""
 
 
 class LeftOut:
-    """Files that an import leaves out, and why."""
+    """The files that an import leaves out, with reasons."""
 
     def __init__(self) -> None:
         self.counts: collections.Counter[str] = collections.Counter()
         self.files: list[dict[str, str]] = []
 
     def add(self, file: str, reason: str, count: int = 1) -> None:
+        """Adds a file, or `count` files that share a reason."""
         self.counts[reason] += count
         if len(self.files) < TOLD:
-            # file names are bytes: one that is not text must not break a page
+            # a file name that is not valid text would raise an error when it is shown
             self.files.append({"file": file.encode("utf-8", "replace").decode(), "reason": reason})
 
     def __str__(self) -> str:
@@ -48,8 +50,8 @@ class LeftOut:
 
 @dataclasses.dataclass(frozen=True)
 class Listing:
-    """What a source holds, before any image is read: for each image its name, its class, and
-    whether it belongs to the test part."""
+    """The content of a source, known before any image is read: name and class of each image, and
+    whether it is in the test split."""
 
     title: str
     names: Sequence[str]
@@ -59,7 +61,7 @@ class Listing:
     split: str
     """Where the split comes from; empty if the source has none."""
     mirror: bool = True
-    """False if it is known that a mirrored image does not keep its class."""
+    """False if the source says that a mirrored image does not keep its class."""
 
 
 def listed(
@@ -69,12 +71,13 @@ def listed(
     read: Callable[[str], bytes],
     left: LeftOut,
 ) -> Listing:
-    """The class folders among relative POSIX `names`: the training part first, then by class and
-    name.
+    """Finds the class folders in `names`, which are relative POSIX paths. The result is sorted by
+    split (training first), class and name.
 
     A class is the first folder, or the first folder below train/ and test/ (or val/). `folders` are
-    all folders, so that an empty class is noticed. `read` returns the content of a card.json or
-    labels.csv beside the class folders. Raises DataError if there are no class folders.
+    all folders; they are used to report classes without images. `read` returns the content of a
+    card.json or labels.csv beside the class folders. Raises DataError if there are no class
+    folders.
     """
     names = sorted(names)
     top = _common_folder(names)
@@ -123,7 +126,7 @@ def listed(
 def _empty_classes(
     folders: Iterable[str], top: str, parts: Mapping[str, bool], known: Collection[str]
 ) -> Iterator[str]:
-    """The class folders, sorted, whose name is not among the classes with images."""
+    """The class folders, sorted, that have no images."""
     for folder in sorted(folders):
         inner = folder[len(top) :].split("/") if folder.startswith(top) else []
         depth = 2 if parts else 1
@@ -133,12 +136,12 @@ def _empty_classes(
 
 
 def natural(name: str) -> tuple[int, int, str]:
-    """Sort key: numbers by value, before words."""
+    """Sort key for names: numbers by their value, then other names without regard to case."""
     return (0, int(name), name) if name.isascii() and name.isdigit() else (1, 0, name.casefold())
 
 
 def _common_folder(names: Sequence[str]) -> str:
-    """The folders around all class folders, as "a/b/", or ""."""
+    """The path that leads to the class folders or to train/ and test/, such as "a/b/", or ""."""
     top = ""
     while True:
         inner = [n[len(top) :] for n in names if n.startswith(top)]
@@ -154,20 +157,20 @@ def _common_folder(names: Sequence[str]) -> str:
 
 
 def _parts(paths: Iterable[list[str]]) -> dict[str, bool]:
-    """Top folder -> whether it is the test part, if there is both a training and a test part with
-    class folders."""
+    """Top folder -> whether it holds the test split. Empty unless there are both a training and a
+    test (or validation) folder with class folders."""
     tops = {p[0].lower() for p in paths if len(p) >= 3}
     found = {PARTS[t]: t for t in sorted(tops) if t in PARTS}
     if 0 not in found or len(found) < 2:
         return {}
-    # if there is a test part, val/ counts as training: each run sets its own validation images
-    # aside
+    # if there is a test folder, val/ belongs to the training split: each run sets its own
+    # validation images aside
     return {name: part == 2 or (part == 1 and 2 not in found) for part, name in found.items()}
 
 
 def _table_split(table: bytes, files: list[str]) -> tuple[np.ndarray, str]:
-    """The split of a labels.csv with columns `file` and `split` (or one that ends in _split), if
-    there is one."""
+    """(test mask, description) from a labels.csv with the columns `file` and `split` (or a name
+    that ends in _split). The description is empty if the table has no usable split."""
     rows = csv.DictReader(io.StringIO(table.decode("utf-8", "replace")))
     column = next((c for c in rows.fieldnames or () if c == "split" or c.endswith("_split")), "")
     none = np.zeros(len(files), bool)
@@ -185,8 +188,8 @@ def _table_split(table: bytes, files: list[str]) -> tuple[np.ndarray, str]:
 
 
 def _named_by(card: bytes | None) -> tuple[list[str], list[str]]:
-    """Folders and class names of an exported set, from its card. Two empty lists if the file is not
-    such a card; any folder may hold some other card.json."""
+    """Folders and class names of an exported set, from its card.json. Two empty lists if the file
+    is something else; any folder may hold an unrelated card.json."""
     try:
         value = json.loads(card) if card else None
     except ValueError:
@@ -202,8 +205,8 @@ def _named_by(card: bytes | None) -> tuple[list[str], list[str]]:
 
 
 def _class_order(found: list[str], card: bytes | None) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Folders and class names in order: as in the card of an exported set, else numbers before
-    words."""
+    """(order of the folders, class names): the order in the card of an exported set, otherwise that
+    of `natural`."""
     folders, shown = _named_by(card)
     if folders and set(found) <= set(folders):
         keys = [folders.index(f) for f in found]

@@ -1,4 +1,4 @@
-"""Decodes images on several threads, a few batches at a time, in order."""
+"""Decodes images in several threads, a few batches at a time, and returns them in order."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from dreamlab.data.importing.pictures import Preparation, Unusable
 from dreamlab.data.importing.source import Fetch, Source
 
 BATCH, BATCH_BYTES = 32, 32 * 2**20
-"""Images, and bytes of files, per thread and batch."""
+"""Size of a batch: at most this many images, and about this many bytes of files."""
 Decoded = tuple[np.ndarray, bytes, bool] | str
-"""(image, digest, whether it has colour) of an image, or the reason why it cannot be used."""
+"""(image, digest, whether it has colour), or the reason why the image cannot be used."""
 
 
 def decoded(
     source: Source, rows: Sequence[int], prepare: Preparation, threads: int
 ) -> Iterator[tuple[list[int], list[Decoded]]]:
-    """Batches of rows with their decoded images, in order. If the generator is closed early,
-    batches that wait are dropped."""
+    """Yields (rows, decoded images) in order, one batch at a time. If the generator is closed
+    early, pending batches are cancelled."""
     waiting: collections.deque[tuple[list[int], Future[list[Decoded]]]] = collections.deque()
     with ThreadPoolExecutor(threads, thread_name_prefix="import") as pool:
         try:

@@ -13,8 +13,8 @@ from dreamlab.data.importing.source import Fetch, Source, beside
 
 
 class FolderSource(Source):
-    """Class folders on disk. Hidden files, special files and links that lead outside the folder are
-    left out."""
+    """Class folders on disk. Hidden files, special files and symbolic links that lead outside the
+    folder are left out."""
 
     def __init__(self, folder: Path, limits: Limits):
         self.folder, self.limits = folder.resolve(), limits
@@ -53,7 +53,7 @@ class FolderSource(Source):
         return names, folders
 
     def _not_a_file(self, entry: os.DirEntry[str]) -> str:
-        """Why an entry is neither a folder nor a file of this folder, or ""."""
+        """Why an entry is left out, or "" if it is a folder or a file of this folder."""
         if not entry.is_symlink():
             return "" if entry.is_file() or entry.is_dir() else "no regular file"
         target = Path(os.path.realpath(entry.path))
@@ -74,5 +74,6 @@ class FolderSource(Source):
         return data
 
     def fetch(self, row: int) -> Fetch:
+        """See `Source.fetch`."""
         name = self.listing.names[row]
         return lambda: self._read(name)

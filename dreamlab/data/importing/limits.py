@@ -1,7 +1,7 @@
-"""All limits of an import and their checks. A ZIP bomb, a huge image or a wrong folder is refused
-in one sentence before it fills memory or disk.
+"""All limits of an import. A ZIP bomb, a huge image or a wrong folder is refused with one sentence
+before it fills memory or disk.
 
-Pillow's own limit on pixels stays in force; `pictures` reports it in the same words.
+Pillow's own limit on pixels applies as well; `pictures` reports both in the same words.
 """
 
 from __future__ import annotations
@@ -16,17 +16,20 @@ from dreamlab.data.imageset import DataError
 MIN_SIDE = 4
 """Smallest side of an image in pixels."""
 SMALL_ZIP, GROWTH = 2**28, 100
-"""Images hardly compress. A ZIP that unpacks to more than `SMALL_ZIP` bytes and to more than
-`GROWTH` times its own size holds something else."""
+"""Image files hardly compress. A ZIP that unpacks to more than `SMALL_ZIP` bytes and to more than
+`GROWTH` times its own size is therefore refused."""
 LABEL_BYTES = 4096
-"""Bytes of one label or class name in an array."""
+"""Most bytes of one label or class name in an array."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """Limits of an import: files, pixels and bytes per image, bytes that a ZIP unpacks to, classes.
+    """Limits of an import: files or images, pixels per image, bytes per file, bytes that a ZIP
+    unpacks to, and classes.
+
     Methods named check_ raise DataError. Methods named refused_ return the reason why an image is
-    left out, or ""."""
+    left out, or "".
+    """
 
     files: int = 2_000_000
     pixels: int = 64 * 2**20
@@ -35,16 +38,17 @@ class Limits:
     classes: int = 10_000
 
     def refused_size(self, width: int, height: int) -> str:
-        """Checks the sides of an image, from its header."""
+        """Checks the sides of an image in pixels, which are known from its header."""
         if width * height > self.pixels:
             return "too many pixels"
         return f"smaller than {MIN_SIDE} pixels" if min(width, height) < MIN_SIDE else ""
 
     def refused_file(self, data: bytes) -> str:
-        """Checks a file of which at most `file_bytes` + 1 bytes were read."""
+        """Checks the size of a file. `data` are at most its first `file_bytes` + 1 bytes."""
         return "too large a file" if len(data) > self.file_bytes else ""
 
     def check_folder(self, folder: Path, files: int) -> None:
+        """Checks the number of files in a folder so far."""
         if files > self.files:
             raise DataError(
                 f"The folder {folder} holds more than {self.files:,} files; give one that holds"
@@ -52,15 +56,17 @@ class Limits:
             )
 
     def check_zip(self, members: int) -> None:
+        """Checks the number of members of a ZIP."""
         if members > self.files:
-            raise DataError(f"The ZIP names {members:,} files; at most {self.files:,} are taken.")
+            raise DataError(f"The ZIP names {members:,} files; at most {self.files:,} are allowed.")
 
     def most_unpacked(self, zip_bytes: int) -> int:
-        """Bytes that a ZIP of this size may unpack to."""
+        """Most bytes that a ZIP of this size may unpack to."""
         return min(self.unpacked_bytes, max(SMALL_ZIP, GROWTH * zip_bytes))
 
     def check_unpacked(self, unpacked: int, zip_bytes: int) -> None:
-        """Checks the bytes unpacked from a ZIP so far, whatever its headers say."""
+        """Checks the number of bytes that were unpacked from a ZIP so far. It does not rely on the
+        headers of the ZIP."""
         most = self.most_unpacked(zip_bytes)
         if unpacked > most:
             raise DataError(
@@ -69,22 +75,27 @@ class Limits:
             )
 
     def check_rows(self, file: str, images: int) -> None:
+        """Checks the number of images in an array file."""
         if images > self.files:
-            raise DataError(f"{file} holds {images:,} images; at most {self.files:,} are taken.")
+            raise DataError(f"{file} holds {images:,} images; at most {self.files:,} are allowed.")
 
     def check_row_size(self, name: str, width: int, height: int) -> None:
-        """Checks the sides of the images in an array, from its header."""
+        """Checks the sides in pixels of the images in an array, which are known from its header."""
         if width * height > self.pixels or width * height == 0:
             raise DataError(
                 f"{name} holds images of {width}x{height} pixels; 1 to {self.pixels:,} pixels are"
-                " taken."
+                " allowed."
             )
 
     def check_labels(self, name: str, shape: tuple[int, ...], dtype: np.dtype, count: int) -> None:
-        """Checks an array of `count` labels or names, from its header, before it is read."""
+        """Checks the size of an array of `count` labels or names, from its header, before it is
+        read."""
         if int(np.prod(shape, dtype=object)) * dtype.itemsize > LABEL_BYTES * count:
-            raise DataError(f"{name} has shape {shape} of {dtype}, too much for labels.")
+            raise DataError(f"{name} has shape {shape} of {dtype}, which is too large for labels.")
 
     def check_classes(self, title: str, classes: int) -> None:
+        """Checks the number of classes."""
         if classes > self.classes:
-            raise DataError(f"{title} has {classes:,} classes; at most {self.classes:,} are taken.")
+            raise DataError(
+                f"{title} has {classes:,} classes; at most {self.classes:,} are allowed."
+            )

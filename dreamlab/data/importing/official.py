@@ -1,5 +1,5 @@
-"""Source of an import: a folder in torchvision's layout of a built-in data set or of Oxford 102
-Flowers, with its published split."""
+"""Source of an import: a folder in the layout of torchvision with a built-in data set or Oxford 102
+Flowers. It keeps the published split."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ FLOWERS = "flowers-102"
 
 
 def open_official(folder: Path) -> Source | None:
-    """A folder in torchvision's layout of MNIST, Fashion-MNIST, CIFAR-10 or Flowers 102; None for
-    any other folder.
+    """A source for a folder in torchvision's layout of MNIST, Fashion-MNIST, CIFAR-10 or Oxford 102
+    Flowers. None for any other folder.
 
-    Raises DataError if it has such a layout but is incomplete.
+    Raises DataError if the folder has such a layout but is incomplete.
     """
     for flowers in (folder / FLOWERS, folder):
         if all((flowers / part).exists() for part in ("jpg", "imagelabels.mat", "setid.mat")):
@@ -33,8 +33,12 @@ def open_official(folder: Path) -> Source | None:
 
 
 def _own_markers() -> dict[str, list[str]]:
-    """Name -> markers that say which set a folder holds. A marker that several sets share stands
-    for the first of them, which is then asked after the others."""
+    """Data set -> marker files by which a folder is recognised, in the order in which they are
+    checked.
+
+    A marker that several data sets share is kept only for the first of them, and that set is
+    checked after the others.
+    """
     seen: set[str] = set()
     order: list[str] = []
     own: dict[str, list[str]] = {}
@@ -47,7 +51,7 @@ def _own_markers() -> dict[str, list[str]]:
 
 
 def _official(data: catalog.DataSet) -> Source:
-    """A data set with the split that it was published with."""
+    """A built-in data set with its published split."""
     n, total = len(data.train_labels), len(data.train_labels) + len(data.test_labels)
     labels = np.concatenate([data.train_labels, data.test_labels])
     listing = Listing(
@@ -65,8 +69,8 @@ def _official(data: catalog.DataSet) -> Source:
 
 
 def _flowers(folder: Path) -> Source:
-    """Oxford 102 Flowers: 1,020 training and 1,020 validation images, both used for training here,
-    and 6,149 test images."""
+    """Oxford 102 Flowers. Its 1,020 training and 1,020 validation images form the training split
+    here; 6,149 images are the test split."""
     import scipy.io
 
     try:
@@ -80,7 +84,7 @@ def _flowers(folder: Path) -> Source:
         train, test = np.concatenate([parts["trnid"], parts["valid"]]) - 1, parts["tstid"] - 1
         chosen = np.concatenate([np.sort(train), np.sort(test)]).astype(np.int64)
         found = labels[chosen]
-    except Exception as error:  # the reader of these tables may raise any error
+    except Exception as error:  # loadmat raises many kinds of errors for damaged files
         raise DataError(
             f"{folder} does not hold the tables of Oxford 102 Flowers: {error}."
         ) from None

@@ -1,5 +1,5 @@
-"""Opens the source that a text names: a folder, a ZIP or an .npz. Also says which texts name a
-download."""
+"""Opens the source that a setting names: a folder, a ZIP or an .npz. Also recognises the names of
+downloads."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ from dreamlab.data.importing.source import Source
 from dreamlab.data.importing.zips import ZipSource
 
 DOWNLOADS = ("mnist", "fashion_mnist", "cifar10", "flowers102")
-"""Data sets that torchvision can download, as torchvision:NAME."""
+"""Data sets that torchvision can download, written torchvision:NAME."""
 HUB_NAME = re.compile(r"(?!.*\.\.)[\w.-]+/[\w.-]+")
 
 
 def is_download(source: str) -> bool:
-    """Whether a source names something to download instead of a path."""
+    """Whether a source names a download instead of a path."""
     return source.partition(":")[0] in ("torchvision", "huggingface")
 
 
 def check_source(source: str) -> None:
-    """Raises DataError if a source is not there. Nothing is downloaded and no image is read."""
+    """Raises DataError if a source does not exist or is not known. It downloads nothing and reads
+    no images."""
     scheme, _, name = source.partition(":")
     if scheme == "torchvision" and name not in DOWNLOADS:
         raise DataError(
@@ -47,8 +48,8 @@ def check_source(source: str) -> None:
 
 
 def _path(source: str) -> Path:
-    """The path of a source. Raises DataError if there is none, or if it is a file other than ZIP or
-    .npz."""
+    """The path of a source. Raises DataError if it does not exist, or is a file other than a ZIP or
+    an .npz."""
     try:
         path = Path(source).expanduser()
         there = path.exists()
@@ -63,7 +64,7 @@ def _path(source: str) -> Path:
         what = (
             "is empty"
             if path.is_file() and not path.stat().st_size
-            else "is no folder, no whole ZIP and no whole .npz file"
+            else "is neither a folder nor a complete ZIP or .npz file"
         )
         raise DataError(
             f"From (--from): {path.name} {what}; unpack other archives and give the folder."
@@ -72,7 +73,7 @@ def _path(source: str) -> Path:
 
 
 def open_source(source: str, limits: Limits | None = None) -> Source:
-    """Opens a folder, ZIP or .npz. Raises DataError if it cannot be used as a whole."""
+    """Opens a folder, a ZIP or an .npz. Raises DataError if it cannot be used at all."""
     path, limits = _path(source), limits or Limits()
     if path.is_dir():
         return open_official(path) or FolderSource(path, limits)

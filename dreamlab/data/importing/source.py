@@ -1,4 +1,4 @@
-"""What all sources of an import have in common: a listing of images, and access to each of them."""
+"""What all sources of an import have in common: a list of images, and access to each of them."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from dreamlab.data.importing.class_folders import LeftOut, Listing
 from dreamlab.data.importing.pictures import Raw, Unusable, size_of
 
 Fetch = Callable[[], Raw]
+"""Returns the image of a row; raises Unusable."""
 
 
 class Source(abc.ABC):
-    """A listing of images and access to each of them. Rows are fetched in increasing order by one
-    thread."""
+    """A list of images and access to each of them. One thread calls `fetch` with increasing
+    rows."""
 
     unpacked = 0
-    """Bytes of files that `fetch` has read so far."""
+    """Number of bytes that `fetch` has read from files so far."""
 
     def __init__(self, listing: Listing, left_out: LeftOut):
         self.listing, self.left_out = listing, left_out
@@ -24,10 +25,10 @@ class Source(abc.ABC):
     @abc.abstractmethod
     def fetch(self, row: int) -> Fetch:
         """A function that returns the image of a row. It may be called in another thread, and
-        raises Unusable."""
+        raises Unusable if the image cannot be used."""
 
     def size_of(self, row: int) -> tuple[int, int] | None:
-        """(shorter, longer) side of a row's image; None if it is not usable."""
+        """(shorter, longer) side of the image of a row in pixels; None if it is not usable."""
         try:
             return size_of(self.fetch(row)())
         except Unusable:
@@ -39,18 +40,20 @@ class Source(abc.ABC):
 
 
 class ListedSource(Source):
-    """Images that are opened elsewhere: `open_row` returns the image of a row."""
+    """A source whose images are opened by a function: `open_row` returns the image of a row."""
 
     def __init__(self, listing: Listing, left_out: LeftOut, open_row: Callable[[int], Raw]):
         super().__init__(listing, left_out)
         self._open = open_row
 
     def fetch(self, row: int) -> Fetch:
+        """See `Source.fetch`."""
         return lambda: self._open(row)
 
 
 def beside(read: Callable[[str], bytes]) -> Callable[[str], bytes]:
-    """Reads a file beside the class folders; empty if it cannot be read."""
+    """Wraps `read` so that it returns empty bytes if a file cannot be read. It is used for
+    card.json and labels.csv."""
 
     def found(name: str) -> bytes:
         try:

@@ -1,4 +1,5 @@
-"""Splits imported images into training and test part, and finds duplicates. Functions of arrays."""
+"""Finds duplicates among imported images and splits them into training and test images. Functions
+of arrays."""
 
 from __future__ import annotations
 
@@ -9,27 +10,28 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True)
 class Arranged:
-    """Sorted positions of the training and test images; the images left out by reason;
-    two counts."""
+    """The split of imported images: sorted positions of the training and test images, and reason ->
+    positions of the images that are left out."""
 
     train: np.ndarray
     test: np.ndarray
     left_out: dict[str, np.ndarray]
     duplicates: int
-    """Images with the same pixels as an earlier one."""
+    """Number of images with the same pixels as an earlier one."""
     overlapping: int
-    """Training images that are test images as well."""
+    """Number of training images that are also test images."""
 
 
 def arranged(
     labels: np.ndarray, test: np.ndarray, digests: np.ndarray, share: float | None, seed: int
 ) -> Arranged:
-    """Splits images. labels (N,); test (N,) bool; digests (N,), equal for equal pixels.
+    """Splits N images, given labels (N,), test (N,) bool and digests (N,), which are equal for
+    equal pixels.
 
-    With `share` None the split is given by `test`. Training images that are test images too, or
-    that occur earlier in the training part, are left out. Otherwise duplicates are left out first,
-    and `share` of every class, at least one image, is drawn for the test part. A class may end
-    without images in a part; the caller decides what that means.
+    If `share` is None, `test` gives the split. Training images that are also test images, or that
+    occur earlier among the training images, are left out. Otherwise duplicates are left out first,
+    and then the share `share` of each class, at least one image, is drawn for testing. A class may
+    be left without training or test images; the caller has to check that.
     """
     here = np.arange(len(labels))
     held_out = here[test] if share is None else here[:0]
@@ -50,7 +52,8 @@ def arranged(
 
 
 def _drawn(pool: np.ndarray, labels: np.ndarray, share: float, seed: int) -> np.ndarray:
-    """`share` of every class: at least one image, and never all if there are two."""
+    """Draws the share `share` of each class: at least one image, but not all if there are two or
+    more."""
     chosen = [pool[:0]]
     for c in np.unique(labels):
         members = pool[labels == c]
@@ -60,8 +63,8 @@ def _drawn(pool: np.ndarray, labels: np.ndarray, share: float, seed: int) -> np.
 
 
 def match_class(name: str, classes: tuple[str, ...]) -> int:
-    """Number of the class with this name (upper or lower case), else of the class with this number;
-    -1 if there is none."""
+    """Number of the class with this name (without regard to case, - and _), otherwise of the class
+    with this number; -1 if there is none."""
     plain = [_plain(c) for c in classes]
     if _plain(name) in plain:
         return plain.index(_plain(name))

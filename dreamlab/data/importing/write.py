@@ -1,9 +1,9 @@
-"""The import itself: images are decoded, made alike, checked for duplicates, split, and written as
-an image set with a card.
+"""The import itself: decodes images, removes duplicates, splits them, and writes an image set with
+a card.
 
-Memory holds one batch of images and a few bytes per image. The set is complete or absent: decoded
-images go to a scratch file, and the card, without which a folder is not a data set, is written
-last.
+Memory holds a few batches of images and a few bytes per image. The set is either complete or
+absent: decoded images go to a scratch file, and the card, without which a folder is not a data set,
+is written last.
 """
 
 from __future__ import annotations
@@ -30,22 +30,23 @@ from dreamlab.store import write_bytes, write_json
 
 DEFAULT_SIZE, LARGEST = 64, 512
 COPIED = 8 * 2**20
-"""Bytes that are copied at once."""
+"""Number of bytes that are copied at once."""
 GRID, GRID_ROWS, GRID_COLUMNS = "samples/grid.png", 20, 12
 SCRATCH = (".import-scratch.tmp", ".import-images.tmp")
 REPORT_EVERY = 0.3
+"""Seconds between two progress reports."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Progress:
-    """`done` of `total` images. `grid` is set in the one report that follows when the preview grid
-    is written."""
+    """`done` of `total` images have been processed. `grid` is set in the one report that says that
+    the preview grid has been written."""
 
     done: int
     total: int
     text: str
     grid: tuple[int, int] | None = None
-    """(rows, columns) of the grid."""
+    """(rows, columns) of the preview grid."""
 
 
 def clean(folder: Path) -> None:
@@ -58,8 +59,8 @@ def clean(folder: Path) -> None:
 def import_images(
     source: Source, spec: ImportSpec, folder: Path, threads: int = 1, limits: Limits | None = None
 ) -> Generator[Progress, None, dict[str, Any]]:
-    """Imports `source` into `folder` and returns the result. On DataError, or if the generator is
-    closed early, no files are left."""
+    """Imports `source` into `folder`. Yields progress and returns the content of result.json. If it
+    raises DataError, or if the generator is closed early, no files are left behind."""
     (folder / catalog.CARD).unlink(missing_ok=True)
     clean(folder)
     try:
@@ -70,7 +71,8 @@ def import_images(
 
 
 class _Import:
-    """One import: rows are chosen, decoded into the scratch file, arranged and written."""
+    """One import: chooses rows, decodes them into the scratch file, splits them and writes the
+    set."""
 
     def __init__(
         self, source: Source, spec: ImportSpec, folder: Path, threads: int, limits: Limits
@@ -90,10 +92,11 @@ class _Import:
 
     @property
     def title(self) -> str:
+        """Name of the source, for messages."""
         return self.listing.title
 
     def run(self) -> Generator[Progress, None, dict[str, Any]]:
-        """Decodes, drops duplicates, splits and writes. Yields progress and returns the result.
+        """Decodes, removes duplicates, splits and writes. Yields progress and returns the result.
         Raises DataError."""
         size = self.spec.image_size or (
             self.target.size if self.target else (yield from self._common_size())
@@ -117,8 +120,8 @@ class _Import:
         return self._result(card, labels)
 
     def _classes(self) -> tuple[np.ndarray, tuple[str, ...]]:
-        """(class of every row, -1 for none; class names). Synthetic images take the classes of
-        their data set."""
+        """(class of each row or -1, class names). Synthetic images get the classes of their data
+        set."""
         names = self.listing.classes
         if self.target is None:
             if len(names) < 2:
@@ -136,12 +139,12 @@ class _Import:
             )
         labels = match[self.listing.labels]
         for row in np.flatnonzero(labels < 0).tolist():
-            self.left.add(self.listing.names[row], "its class is none of the data set's")
+            self.left.add(self.listing.names[row], "class that the data set does not have")
         return labels, self.target.classes
 
     def _chosen(self, rows: np.ndarray) -> np.ndarray:
-        """At most `max_images` rows: the same share of every class and part, at least
-        one of each."""
+        """At most `max_images` rows: the same share of each class and split, at least one of
+        each."""
         most = self.spec.max_images
         if not most or len(rows) <= most:
             return rows
@@ -153,12 +156,12 @@ class _Import:
             rng = np.random.default_rng([self.spec.split_seed, int(group), 2])
             chosen.append(rng.permutation(members)[:count])
         kept = np.sort(np.concatenate(chosen))
-        self.left.counts["beyond the number of images asked for"] += len(rows) - len(kept)
+        self.left.counts["beyond the requested number of images"] += len(rows) - len(kept)
         return kept
 
     def _common_size(self) -> Generator[Progress, None, int]:
-        """Side of the images if all have the same size (only headers are read), else
-        DEFAULT_SIZE."""
+        """Side of the images in pixels if all have the same size, else DEFAULT_SIZE. Only headers
+        are read."""
         found: tuple[int, int] | None = None
         reported = time.monotonic()
         for i, row in enumerate(self.rows):
@@ -168,15 +171,15 @@ class _Import:
             found = size or found
             if time.monotonic() - reported > REPORT_EVERY:
                 reported = time.monotonic()
-                yield Progress(i, len(self.rows), "looking at sizes")
+                yield Progress(i, len(self.rows), "reading sizes")
         side = found[self.spec.fit != "crop"] if found else DEFAULT_SIZE
         return side if side <= LARGEST else DEFAULT_SIZE
 
     def _decode(
         self, prepare: Preparation, scratch: BinaryIO
     ) -> Generator[Progress, None, tuple[np.ndarray, np.ndarray, bool]]:
-        """(rows that could be decoded, their digests, whether any has colour). The images go to the
-        scratch file."""
+        """(rows that could be decoded, their digests, whether any image has colour). The images go
+        to the scratch file."""
         kept, digests, colored, tried = [], [], False, 0
         reported = 0.0
         for rows, done in decoded(self.source, self.rows.tolist(), prepare, self.threads):
@@ -198,16 +201,16 @@ class _Import:
     def _write(
         self, scratch_shape: tuple[int, ...], order: np.ndarray, labels: np.ndarray, channels: int
     ) -> Generator[Progress, None, str]:
-        """Writes images.npy and labels.npy from the scratch file, which has this shape.
-        Returns the content hash, which is that of `store.cache.array_hash`."""
+        """Writes images.npy and labels.npy from the scratch file, whose shape is `scratch_shape`.
+        Yields progress and returns the content hash, computed as in `store.cache.array_hash`."""
         shape = (*scratch_shape[1:3], channels)
         digest = hashlib.sha256(f"{np.dtype(np.uint8).str}{(len(order), *shape)}".encode())
         step = max(1, COPIED // int(np.prod(scratch_shape[1:])))
 
         def chunks() -> Iterator[np.ndarray]:
             for start in range(0, len(order), step):
-                # mapped again for every chunk: pages that were read count as memory of this
-                # process as long as the map exists
+                # a new map for every chunk, because pages that were read count as memory of this
+                # process until the map is closed
                 images = np.memmap(self.folder / SCRATCH[0], np.uint8, "r", shape=scratch_shape)
                 chunk = np.ascontiguousarray(images[order[start : start + step]][..., :channels])
                 digest.update(chunk.data)
@@ -227,7 +230,8 @@ class _Import:
         return digest.hexdigest()[:16]
 
     def _arranged(self, kept: np.ndarray, digests: np.ndarray) -> Arranged:
-        """Training and test part as positions among `kept`, with the duplicates reported."""
+        """The training and test images as positions in `kept`. Duplicates are reported as left out.
+        Raises DataError if a class has no training or no test images."""
         labels, test = self.labels[kept], self.listing.test[kept]
         if self.target is not None:
             here = np.arange(len(kept))
@@ -244,13 +248,15 @@ class _Import:
                 usable = int((labels == c).sum())
                 raise DataError(
                     f"Class {self.classes[c]} of {self.title} is left without {part} images:"
-                    f" {usable:,} of its files can be used, and a class needs one to train and one"
-                    f" to test ({self.left}); give it more images, or leave it out."
+                    f" {usable:,} of its files can be used, but a class needs at least one image"
+                    f" for training and one for testing ({self.left}); give it more images, or"
+                    " leave it out."
                 )
         return found
 
     def _grid(self, labels: np.ndarray, train: int) -> Progress:
-        """The first training images of the first classes as one PNG, one class per row."""
+        """Writes the preview grid, a PNG: the first training images of the first classes, one class
+        per row."""
         images = np.load(self.folder / "images.npy", mmap_mode="r", allow_pickle=False)
         shown = np.unique(labels[:train])[:GRID_ROWS]
         cols = min(GRID_COLUMNS, int(np.bincount(labels[:train]).max()))

@@ -1,4 +1,5 @@
-"""Source of an import: a ZIP of class folders. Nothing is unpacked to disk or read as a whole."""
+"""Source of an import: a ZIP of class folders. It is not unpacked to disk, and is read member by
+member."""
 
 from __future__ import annotations
 
@@ -14,8 +15,8 @@ from dreamlab.data.importing.source import Fetch, Source, beside
 
 
 class ZipSource(Source):
-    """Class folders inside a ZIP. Members are read one by one, and the unpacked bytes are counted
-    while they come."""
+    """Class folders inside a ZIP. The unpacked bytes are counted while they are read, so that a ZIP
+    bomb is noticed early. Raises DataError if the file cannot be used."""
 
     def __init__(self, file: Path, limits: Limits):
         self.limits, self.bytes = limits, file.stat().st_size
@@ -24,7 +25,7 @@ class ZipSource(Source):
             self._zip = zipfile.ZipFile(file)
         except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
             raise DataError(
-                f"{file.name} cannot be read as a ZIP: {error}; make it anew."
+                f"{file.name} cannot be read as a ZIP: {error}; create it again."
             ) from None
         self._members: dict[str, zipfile.ZipInfo] = {}
         try:
@@ -54,7 +55,7 @@ class ZipSource(Source):
         if self._members or not left.counts["encrypted"]:
             return folders
         raise DataError(
-            "The ZIP is encrypted: unpack it and give the folder, or make one without a password."
+            "The ZIP is encrypted: unpack it and give the folder, or create one without a password."
         )
 
     def _read(self, name: str) -> bytes:
@@ -72,6 +73,7 @@ class ZipSource(Source):
         return data
 
     def fetch(self, row: int) -> Fetch:
+        """See `Source.fetch`. The member is read at once, because a ZIP is read by one thread."""
         try:
             data = self._read(self.listing.names[row])
         except Unusable as error:
@@ -84,12 +86,14 @@ class ZipSource(Source):
         return lambda: data
 
     def size_of(self, row: int) -> tuple[int, int] | None:
+        """See `Source.size_of`."""
         before = self.unpacked
         found = super().size_of(row)
-        self.unpacked = before  # this member will be read again
+        self.unpacked = before  # the member will be read and counted again
         return found
 
     def close(self) -> None:
+        """Closes the file."""
         self._zip.close()
 
 

@@ -1,1 +1,1 @@
-"""Mix: does synthetic data help, by how much, and at which mix?"""
+"""Mix: does synthetic data help the classifier, by how much, and at which mix?"""

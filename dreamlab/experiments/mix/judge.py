@@ -1,4 +1,4 @@
-"""The verdict of a mix whose runs are all done."""
+"""The verdict of a mix, computed when all of its runs are done."""
 
 from __future__ import annotations
 
@@ -20,8 +20,6 @@ from dreamlab.stats.exchange import SurfacePoint, exchange_rate
 from dreamlab.stats.findings import GeneratorRecord, Judgement, Treatment
 from dreamlab.stats.verdict import judge
 
-# ---- the judgement of a complete mix
-
 Values = dict[str, Any]
 
 
@@ -32,7 +30,9 @@ def judge_mix(
     spec: MixSpec,
     children: Children,
 ) -> None:
-    """Adds verdicts, differences, best mix, exchange rate, cost and notes to a complete report."""
+    """Adds verdicts, differences, best mix, exchange rate, cost and notes to the report `answer`,
+    in place. Adds only a note if the training images of a generator are not known or predictions
+    cannot be read."""
     lost = [
         o.name for o in origins.values() if not o.foreign and o.leakage(real_data(spec)) is None
     ]
@@ -113,7 +113,8 @@ def _facts(o: Origin, spec: MixSpec) -> GeneratorRecord:
 def _minutes(
     cell: MixArm, arm: Values, origins: dict[str, Origin], children: Children
 ) -> float | None:
-    """Minutes for one arm: training the generator (if known), sampling, and the classifiers."""
+    """Cost of one arm in minutes: training the generator (if its time is known), sampling, and the
+    classifiers."""
     made = children.result(set_role(cell))
     trained = children.result(set_role(cell).replace("set", "generator", 1))
     seconds = [
@@ -145,7 +146,7 @@ def _summary(answer: Values, judged: Judgement, spec: MixSpec) -> None:
 def _best(
     rows: list[tuple[MixArm, Values]], right: dict[str, np.ndarray], judged: Judgement
 ) -> Values | None:
-    """The best mix among real only and the mixes of the generator that the verdict is about."""
+    """The best of the arm `real` and the mixes of the generator that the verdict is about."""
     key = judged.overall.generator
     mine = [(c, a) for c, a in rows if a["role"] != "control" and c.key in ("", key)]
     labels = {c.arm: a["label"] for c, a in mine}
@@ -158,7 +159,8 @@ def _best(
 
 
 def _exchange(answer: Values, key: str) -> Values | None:
-    """The exchange rate of one generator, from its cells at several numbers of real images."""
+    """The exchange rate for one generator, from its arms at several numbers of real images; None
+    without such arms."""
     if not answer["surface"]:
         return None
     used = [
@@ -175,5 +177,5 @@ def _budget(spec: MixSpec) -> str:
         return f"Every classifier took the same {spec.steps:,} optimiser steps."
     return (
         f"Every classifier took {spec.epochs:,} epochs: larger arms trained longer, which may be"
-        " what a gain comes from."
+        " the cause of a gain."
     )

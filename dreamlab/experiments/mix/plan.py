@@ -1,4 +1,4 @@
-"""Which runs a mix consists of: generators, synthetic sets, and a classifier run per arm and
+"""The runs that a mix consists of: generators, synthetic sets, and one classifier run per arm and
 control."""
 
 from __future__ import annotations
@@ -18,32 +18,33 @@ TRAINED_HERE = {
     ARM: "trained here per arm",
     ALL: "trained here on all images",
 }
-"""Generators that a mix trains: on exactly its real images, on those of each arm, or on the whole
-training split."""
+"""Key -> name of the generators that a mix trains itself: on exactly its real images, on those of
+each arm, or on the whole training split."""
 
 
 @dataclasses.dataclass(frozen=True)
 class MixArm:
-    """One classifier run of a mix. With `treatment` it is judged; otherwise it is a control or the
-    reference."""
+    """One classifier run of a mix. If `treatment`, it is compared with the arm `real` for the
+    verdict. Otherwise it is a control, a point of the learning curve, or the arm `real` itself."""
 
     role: str
     arm: str
     key: str
-    """Its source of synthetic images; empty if it has none."""
+    """Source of its synthetic images: a key of TRAINED_HERE or the id of a run; empty if it has
+    none."""
     treatment: bool
     data: dict[str, Any]
-    """Changes to the mix's own selection of real images."""
+    """Changes to the mix's settings that select real images."""
     taught: str
-    """The arm as given to its classifier run. Replacing is written as adding to fewer
-    real images."""
+    """The arm that its classifier run gets. With a generator per arm, an arm that replaces images
+    is written as one that adds to fewer real images."""
 
 
 def keys(spec: MixSpec) -> list[str]:
-    """The sources of synthetic images: generators trained by the mix, finished generators, and
-    finished sets."""
-    # an arm that replaces nothing uses every real image: the generator of such an arm is the mix's
-    # own
+    """The sources of synthetic images: first the generators that the mix trains, then finished
+    generators and finished sets."""
+    # an arm that replaces nothing has all real images of the mix, so its own generator is the one
+    # trained on these images
     own = spec.train_own or (spec.train_arm and any(a.form != "replace" for a in arms(spec)))
     asked = [
         key for key, wanted in ((OWN, own), (ARM, spec.train_arm), (ALL, spec.train_all)) if wanted
@@ -57,16 +58,16 @@ def arms(spec: MixSpec) -> list[mixing.Arm]:
     found = [a for a in map(mixing.parse, dict.fromkeys(spec.arms)) if a.needs_set]
     if not found:
         raise SpecError(
-            f"Arms (--arms): {', '.join(spec.arms)} holds no synthetic images; name at least one"
-            " arm that does, to compare it with real images alone.",
+            f"Arms (--arms): {', '.join(spec.arms)} has no synthetic images; name at least one arm"
+            " that has some, to compare it with real images alone.",
             "arms",
         )
     return found
 
 
 def controls(spec: MixSpec) -> list[str]:
-    """The controls without a generator: first those among the arms, then those of the setting
-    `controls`."""
+    """The control arms without synthetic images: first those that are named among the arms, then
+    those of the setting `controls`."""
     factor = max([a.amount for a in map(mixing.parse, spec.arms) if a.form == "add"], default=1.0)
     usual = {
         "augmented": [] if spec.augment else ["augmented"],
@@ -79,7 +80,7 @@ def controls(spec: MixSpec) -> list[str]:
 
 
 def cells(spec: MixSpec) -> list[MixArm]:
-    """All arms of a mix, the reference `real` first. Raises SpecError."""
+    """All arms of a mix; the first is `real`. Raises SpecError."""
     listed = arms(spec)
     found = [MixArm("arm:real", "real", "", False, {}, "real")]
     found += [MixArm(f"control:{arm}", arm, "", False, {}, arm) for arm in controls(spec)]
@@ -89,8 +90,8 @@ def cells(spec: MixSpec) -> list[MixArm]:
             found.append(MixArm(f"arm:{key}:synthetic", "synthetic", key, False, {}, "synthetic"))
     if spec.train_arm and not any(c.key == ARM for c in found):
         raise SpecError(
-            "A generator per arm (--train-arm): no arm replaces real images, so every arm has the"
-            " same ones; add one such as 50/50, or use --train-own.",
+            "A generator per arm (--train-arm): no arm replaces real images, so all arms have the"
+            " same real images; add an arm such as 50/50, or use --train-own.",
             "train_arm",
         )
     return found
@@ -103,7 +104,8 @@ def _cell(spec: MixSpec, key: str, arm: mixing.Arm) -> MixArm:
 
 
 def surface(spec: MixSpec) -> list[MixArm]:
-    """The cells at other numbers of real images, if `real_sizes` is set."""
+    """The arms at other numbers of real images; empty without `real_sizes`. Raises SpecError if no
+    arm adds synthetic images."""
     sizes = [n for n in dict.fromkeys(spec.real_sizes) if n != spec.images_per_class]
     adds = [a for a in map(mixing.parse, dict.fromkeys(spec.arms)) if a.form == "add"]
     if spec.real_sizes and not adds:
@@ -134,7 +136,8 @@ def surface(spec: MixSpec) -> list[MixArm]:
 
 
 def training(spec: MixSpec, key: str, cell: MixArm | None = None) -> dict[str, Any]:
-    """Settings of a generator that the mix trains."""
+    """Settings of the generator with this key that the mix trains. `cell` is its arm if there is
+    one generator per arm."""
     changes: dict[str, Any] = cell.data if cell else {}
     if key == ALL:
         changes = {"images_per_class": 0, "long_tail": 0.0, "share": 1.0}
@@ -146,14 +149,15 @@ def training(spec: MixSpec, key: str, cell: MixArm | None = None) -> dict[str, A
 
 
 def set_role(cell: MixArm) -> str:
-    """The role of the synthetic set that a cell uses. With a generator per arm, there is a set per
-    arm."""
+    """The role of the synthetic set that an arm uses. If there is one generator per arm, there is
+    also one set per arm."""
     return f"set:{cell.key}:{cell.arm}" if cell.key == ARM else f"set:{cell.key}"
 
 
 def plan(spec: MixSpec) -> list[Child]:
-    """Children: `generator:<key>` if the mix trains one, `set:<key>`, `arm:real`, `control:<arm>`,
-    `arm:<key>:<arm>`, and `surface:<size>:...`. Raises SpecError."""
+    """The children of a mix. Their roles are `generator:<key>` for generators that the mix trains,
+    `set:<key>`, `arm:real`, `control:<arm>`, `arm:<key>:<arm>` and `surface:<size>:...`. Raises
+    SpecError."""
     listed = cells(spec) + surface(spec)
     needed = needed_images(spec)
     children: list[Child] = []
@@ -173,8 +177,8 @@ def plan(spec: MixSpec) -> list[Child]:
 
 
 def needed_images(spec: MixSpec) -> dict[str, list[int]]:
-    """Role of a synthetic set -> number of images per class that all its arms need. Raises
-    SpecError if an arm is impossible with the available real images."""
+    """Role of a synthetic set -> number of images of each class that is enough for all arms that
+    use it. Raises SpecError if an arm is impossible with the real images."""
     needed: dict[str, list[int]] = {}
     for cell in cells(spec) + surface(spec):
         try:

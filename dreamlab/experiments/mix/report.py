@@ -1,4 +1,4 @@
-"""The report of a mix, while its runs go on and when they are done."""
+"""The report of a mix, both during its runs and after them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from dreamlab.store import Run, RunStore
 
 
 def report(run: Run, store: RunStore, status: Status | None = None) -> Values:
-    """The mix's result so far. Verdict and differences are None until every arm is done."""
+    """The result of a mix so far, with the keys of its result.json. Verdict and differences are
+    None until all arms are done."""
     spec = cast(MixSpec, run.spec)
     children = Children(run, store, status)
     info = catalog.info(spec.dataset)
@@ -71,7 +72,7 @@ def _counts(spec: MixSpec, cell: MixArm) -> list[mixing.Counts]:
 
 
 def _measured(cell: MixArm, children: Children) -> Values:
-    """The result of a classifier run, or its metrics so far."""
+    """The result of a classifier run, or the metrics of its finished seeds."""
     status, result = children.status(cell.role), children.result(cell.role)
     if result is not None:
         found = {
@@ -160,7 +161,7 @@ def _surface_cell(
 
 
 def _histogram(arms: list[Values]) -> Values:
-    """Images per class in the real selection and in every arm."""
+    """Images per class in the real selection (`before`) and in each arm (`after`)."""
     after = {
         f"{a['generator']}:{a['arm']}" if a["generator"] else a["arm"]: a["counts_per_class"]
         for a in arms

@@ -1,1 +1,2 @@
-"""Study: a published experiment, its numbers beside ours."""
+"""Study: a published experiment is repeated, and the published numbers are shown beside those
+measured here."""

@@ -1,4 +1,4 @@
-"""The verdict of a study: judged like a mix, on the arms that the study file compares."""
+"""The verdict of a study, computed like that of a mix for the arms that the study file compares."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PER_ARM = "per arm"
 
 @dataclasses.dataclass
 class Judged:
-    """Differences to the control in percentage points by role, the verdict, and remarks."""
+    """Role -> difference to the control in percentage points; the verdict; notes."""
 
     differences: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
     verdict: dict[str, Any] | None = None
@@ -32,8 +32,8 @@ class Judged:
 
 
 def judge_study(scale: Scale, work: StudyResults) -> Judged:
-    """The verdict of a scale whose parts are all done. There is none if nothing is compared or
-    predictions are gone."""
+    """The verdict of a scale whose parts are all done. There is none if the scale compares no
+    classifiers or if predictions cannot be read."""
     wanted = {role for c in scale.comparisons for role in (c.control, *c.treatments, *c.controls)}
     predicted = {role: work.predicted(role) for role in wanted}
     if not wanted:
@@ -41,8 +41,8 @@ def judge_study(scale: Scale, work: StudyResults) -> Judged:
     if any(p is None for p in predicted.values()):
         return Judged(
             notes=[
-                "No verdict: the predictions of an arm cannot be read; resume its run, and they are"
-                " computed again."
+                "No verdict: the predictions of an arm cannot be read; resume its run to compute"
+                " them again."
             ]
         )
     known = cast(dict[str, np.ndarray], predicted)
@@ -52,13 +52,13 @@ def judge_study(scale: Scale, work: StudyResults) -> Judged:
     )
     if any(m.value == "macro_f1" for m in scale.measures):
         judged.notes.append(
-            "Verdict and differences are in points of accuracy, the cells in macro-F1."
+            "The verdict and the differences are in points of accuracy; the table is in macro-F1."
         )
     return judged
 
 
 def _one(comparison: Comparison, predicted: dict[str, np.ndarray], work: StudyResults) -> Judged:
-    """Several arms against one control, judged like a mix."""
+    """Several arms compared with one control, judged like a mix."""
     control = _run(work, comparison.control)
     share = cast(ClassifySpec, control.spec).share
     treatments = [_treatment(role, predicted[role], share, work) for role in comparison.treatments]
@@ -97,8 +97,8 @@ def _run(work: StudyResults, role: str) -> Run:
 
 
 def _set_of(run: Run, work: StudyResults) -> tuple[str, object]:
-    """(generator, spec of the synthetic set) of a classifier; the name is empty if it has no
-    synthetic images."""
+    """(generator, spec of the synthetic set) of a classifier run. The generator is "" if the run
+    has no synthetic images."""
     name = cast(ClassifySpec, run.spec).synthetic
     if not name:
         return "", None
@@ -107,8 +107,8 @@ def _set_of(run: Run, work: StudyResults) -> tuple[str, object]:
 
 
 def _treatment(role: str, predicted: np.ndarray, share: float, work: StudyResults) -> Treatment:
-    """An arm as a treatment. If it has fewer real images than the control, it counts as
-    replacing."""
+    """The record of an arm. One with fewer real images than the control counts as an arm that
+    replaces images."""
     run = _run(work, role)
     spec, counts = (
         cast(ClassifySpec, run.spec),
@@ -138,7 +138,7 @@ def _generator(
     control: Run,
     work: StudyResults,
 ) -> GeneratorRecord:
-    """What a generator was trained on, compared with the real images of the control."""
+    """How many real images a generator was trained on, compared with those of the control."""
     spec = cast(ClassifySpec, control.spec)
     own = selected(spec)
     if key == PER_ARM:
@@ -154,7 +154,7 @@ def _generator(
 
 
 def _minutes(role: str, work: StudyResults) -> float:
-    """Minutes for one arm: training the generator, sampling and classifiers."""
+    """Cost of one arm in minutes: training the generator, sampling, and the classifiers."""
     run = _run(work, role)
     source, _ = _set_of(run, work)
     seconds = 0.0
@@ -170,7 +170,8 @@ def _minutes(role: str, work: StudyResults) -> float:
 def _several(
     comparisons: Sequence[Comparison], predicted: dict[str, np.ndarray], work: StudyResults
 ) -> Judged:
-    """Each network against its own control, with Holm's procedure over all of them."""
+    """Several networks, each compared with its own control, with Holm's correction over all
+    comparisons."""
     right = {role: components.correct(p, work.labels) for role, p in predicted.items()}
     answer = Judged()
     for kind in ("treatments", "controls"):
@@ -204,8 +205,8 @@ def _several(
 
 
 def _summary(found: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """One sentence on all networks. The kind is helps or hurts only if no network says the
-    opposite. The effect is the largest of that kind."""
+    """The verdict on all networks in one sentence. It is helps or hurts only if no network shows
+    the opposite. The effect is the largest one of that kind."""
     by_kind: dict[str, list[str]] = {"helps": [], "hurts": [], "undecided": []}
     for name, d in found.items():
         by_kind[

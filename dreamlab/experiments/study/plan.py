@@ -1,4 +1,4 @@
-"""The runs that one scale of a study consists of."""
+"""The runs that a study consists of at one scale."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from dreamlab.studies.model import NEEDED, Scale, Study, StudyPart
 
 
 def chosen(spec: StudySpec) -> tuple[Study, Scale]:
-    """The study and the scale that a spec names. Raises SpecError if the study has no
-    such scale."""
+    """The study and the scale that a spec names. Raises SpecError if the study does not have this
+    scale."""
     study = studies.load(spec.study)
     if spec.scale not in study.scales:
         raise SpecError(
@@ -27,7 +27,8 @@ def chosen(spec: StudySpec) -> tuple[Study, Scale]:
 
 
 def dataset_of(spec: StudySpec) -> str:
-    """The data set that a study uses. Raises SpecError if one has to be named."""
+    """The data set that a study uses. Raises SpecError if the scale has none and the user has to
+    name one."""
     _, scale = chosen(spec)
     if not (spec.dataset or scale.dataset):
         raise SpecError(
@@ -38,7 +39,7 @@ def dataset_of(spec: StudySpec) -> str:
 
 
 def plan(spec: StudySpec) -> list[Child]:
-    """The parts of the scale as children, each after those that it depends on. Raises SpecError."""
+    """The parts of the scale as children, each after those that it needs. Raises SpecError."""
     _, scale = chosen(spec)
     compared = scale.comparisons or any(m.minus for m in scale.measures)
     if spec.seeds == 1 and compared:
@@ -55,7 +56,7 @@ def plan(spec: StudySpec) -> list[Child]:
 
 
 def _values(part: StudyPart, spec: StudySpec, dataset: str) -> dict[str, Any]:
-    """A part's settings, with data, seeds and device as the user gave them."""
+    """The settings of a part, with the data set, seeds and device that the user gave."""
     values = {**part.values, "device": spec.device}
     if part.kind in ("train", "classify"):
         values |= {"dataset": dataset, "data_dir": spec.data_dir}
@@ -67,8 +68,8 @@ def _values(part: StudyPart, spec: StudySpec, dataset: str) -> dict[str, Any]:
 def _needed(
     role: str, parts: Iterable[StudyPart], values: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """Images per class (and classes, if not all are needed) of a set that serves all arms that use
-    it."""
+    """The settings `per_class` and, unless all classes are needed, `classes` of a synthetic set
+    that is large enough for all arms that use it."""
     most: list[int] = []
     for part in parts:
         if part.kind == "classify" and part.values.get("synthetic") == f"@{role}":
@@ -76,7 +77,7 @@ def _needed(
             held = [c.synthetic for c in _counts(classify)]
             most = [max(pair) for pair in zip(most or held, held, strict=True)]
     if not any(most):
-        raise SpecError(f"No classifier of this study draws images from its part {role}.", "study")
+        raise SpecError(f"No classifier of this study uses the images of its part {role}.", "study")
     classes = tuple(c for c, n in enumerate(most) if n)
     return {"per_class": max(most), **({"classes": classes} if len(classes) < len(most) else {})}
 

@@ -1,5 +1,5 @@
-"""The report of a study: published numbers beside ours, and a verdict if the question is whether
-synthetic data helps."""
+"""The report of a study: published numbers beside the measured ones, and a verdict if the study
+asks whether synthetic data helps."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ PUBLISHED_ONLY = "published"
 
 
 def report(run: Run, store: RunStore, status: Status | None = None) -> Values:
-    """The study's result so far: every published cell, with our number once its run is done.
+    """The result of a study so far: every published cell, with the number measured here (`ours`)
+    if its run is done.
 
-    `complete` says whether every part has a result. Raises SpecError if the data set is gone.
+    `complete` says whether all parts have results. Raises SpecError if the data set is missing.
     """
     spec = cast(StudySpec, run.spec)
     study, scale = chosen(spec)
@@ -66,7 +67,7 @@ def report(run: Run, store: RunStore, status: Status | None = None) -> Values:
 
 
 def published_anomalies(study: Study) -> list[str]:
-    """Doubtful published numbers, found by the rules of `dreamlab.stats.anomalies`."""
+    """Sentences on doubtful published numbers, by the rules of `dreamlab.stats.anomalies`."""
     rows = {cell.id: _published_row(cell) for cell in study.cells if cell.published is not None}
     said = anomalies.impossible(list(rows.values()))
     for check in study.checks:
@@ -95,8 +96,8 @@ def _published_row(cell: PublishedCell) -> Values:
 
 
 def _cell_id(measure: Measure, scale: Scale, title: str) -> str:
-    """The cell that a measure is about. If a table has a column per data set, the column of this
-    data set."""
+    """The id of the cell that a measure is about. If the published table has one column per data
+    set, it is the cell in the column of this data set."""
     fitting = [c for c, word in scale.columns.items() if word in title.lower()] or list(
         scale.columns
     )[:1]
@@ -107,7 +108,7 @@ def _data(scale: Scale, spec: StudySpec, title: str) -> str:
     return (
         scale.data
         if spec.dataset in ("", scale.dataset)
-        else f"{title} instead of what this scale is made for."
+        else f"{title} instead of the data set of this scale."
     )
 
 
@@ -151,8 +152,8 @@ def _row(
 
 
 def _measured(measure: Measure, work: StudyResults, scale: float) -> Values:
-    """Our value, low and high in the unit of the cell, and the numbers of seeds and images behind
-    them. Empty if the predictions cannot be read."""
+    """The measured value with its interval, in the unit of the cell, and the numbers of seeds and
+    test images. Empty if the predictions cannot be read."""
     name, _, rest = measure.value.partition(".")
     if name in OF_RUN:
         return OF_RUN[name](cast(Values, work.children.result(measure.child)), rest)
@@ -161,7 +162,7 @@ def _measured(measure: Measure, work: StudyResults, scale: float) -> Values:
     ]
     if any(
         v is None or v.shape[1] < 2 for v in values
-    ):  # a class that these test images lack has nothing to measure
+    ):  # there is nothing to measure for a class without test images
         return {}
     found = cast(list[np.ndarray], values)
     if len(found) == 2:
@@ -175,8 +176,8 @@ def _measured(measure: Measure, work: StudyResults, scale: float) -> Values:
 
 
 def _seeds_by_images(role: str, name: str, rest: str, work: StudyResults) -> np.ndarray | None:
-    """(seeds, images) values of a classifier whose mean is the measure, 0 to 1. Raises ValueError
-    for a measure that there is not."""
+    """Values (seeds, images) of a classifier, whose mean is the measure, 0 to 1. None if the
+    predictions cannot be read. Raises ValueError for an unknown measure."""
     if name not in OF_PREDICTIONS:
         raise ValueError(
             f"There is no measure {name!r}; there are {', '.join((*OF_PREDICTIONS, *OF_RUN))}."
@@ -220,6 +221,6 @@ OF_RUN: dict[str, Callable[[Values, str], Values]] = {
     "seconds_per_128": _seconds,
     "appearance": _appearance,
 }
-"""Measures that a run's result holds with their interval, by the first word of their name."""
+"""Measures that are in the result of a run with their interval, by the first word of their name."""
 OF_PREDICTIONS = ("accuracy", "macro_f1", "top5", "per_class")
-"""Measures that come from the predictions of a classifier."""
+"""Measures that are computed from the predictions of a classifier."""

@@ -1,4 +1,4 @@
-"""Results, predictions and test labels of a study, each read once."""
+"""Results, predictions and test labels of a study. Each is read once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from dreamlab.settings import SpecError, StudySpec
 
 
 class StudyResults:
-    """The children of a study and the test labels of its data, read on demand."""
+    """The children of a study and the test labels of its data set, read when they are needed.
+    Raises SpecError if the data set is missing."""
 
     def __init__(self, children: Children, spec: StudySpec):
         self.children, self.spec, self.dataset = children, spec, dataset_of(spec)
@@ -26,7 +27,7 @@ class StudyResults:
 
     @property
     def labels(self) -> np.ndarray:
-        """(n,) classes of the test images."""
+        """Labels (n,) of the test images. Raises SpecError if they cannot be read."""
         if self._labels is None:
             try:
                 self._labels = catalog.load(self.dataset, self.spec.data_dir).test_labels
@@ -35,8 +36,8 @@ class StudyResults:
         return self._labels
 
     def predicted(self, role: str, name: str = "class") -> np.ndarray | None:
-        """(seeds, n) predicted classes, or (seeds, n, 5) for `top5`, of a classifier that is done;
-        None if they are not there."""
+        """Predicted classes (seeds, n) of a finished classifier; with the name `top5`, (seeds, n,
+        5). None if they are missing."""
         result = self.children.result(role)
         if result is not None and (role, name) not in self._predicted:
             folder = self.children.store.folder / self.children.ids[role]

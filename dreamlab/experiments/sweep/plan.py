@@ -1,4 +1,4 @@
-"""The runs of a curve against guidance weight, sampler steps, or T."""
+"""The runs of a curve against guidance weight, sampler steps or T."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dreamlab.settings import DEFAULT_VALUES, SpecError, SweepSpec, TrainSpec, e
 
 
 def plan(spec: SweepSpec, runs: Runs) -> list[Child]:
-    """Children per point x: `generator:<x>` (only against T), `set:<x>`, `fidelity:<x>`."""
+    """The children of a sweep. For each point x their roles are `generator:<x>` (only against T),
+    `set:<x>` and `fidelity:<x>`. Raises SpecError."""
     run, trained = train_run(runs, spec.source, "source")
     children: list[Child] = []
     for x in points(spec, trained):
@@ -54,8 +55,8 @@ def plan(spec: SweepSpec, runs: Runs) -> list[Child]:
 
 
 def points(spec: SweepSpec, trained: TrainSpec) -> list[float]:
-    """The points of the curve, sorted: those that were given, or the usual ones that this generator
-    allows. Raises SpecError if there is none."""
+    """The points of the curve, sorted: those that were given, or the default ones that are possible
+    with this generator. Raises SpecError if there is none."""
     usual = DEFAULT_VALUES[spec.axis]
     if spec.axis == "num_steps":
         usual = tuple(x for x in usual if x <= trained.num_train_timesteps)
@@ -64,7 +65,7 @@ def points(spec: SweepSpec, trained: TrainSpec) -> list[float]:
     values = sorted(set(spec.values or usual))
     if not values:
         raise SpecError(
-            f"Values (--values): none of the usual points of {spec.axis} can be used; give some.",
+            f"Values (--values): none of the default values of {spec.axis} can be used; give some.",
             "values",
         )
     return values

@@ -1,4 +1,4 @@
-"""The report of a sweep."""
+"""The report of a sweep, both during its runs and after them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from dreamlab.store import Run, RunStore
 
 
 def report(run: Run, store: RunStore, status: Status | None = None) -> dict[str, Any]:
-    """The curve so far. `best` is None until every point is measured, and if this version does not
-    know the metric."""
+    """The curve so far. `best` is None until every point is measured, and if this version of
+    DreamLab does not know the metric."""
     spec = cast(SweepSpec, run.spec)
     children = Children(run, store, status)
     places = sorted(

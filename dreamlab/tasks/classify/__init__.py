@@ -1,1 +1,1 @@
-"""Task classify: one classifier recipe on one arm, over several seeds."""
+"""Task classify: trains one classifier recipe on one arm with several seeds."""

@@ -1,4 +1,4 @@
-"""Task classify: trains a classifier for every seed on one arm. The predictions of each seed are
+"""Task classify: trains one classifier per seed on one arm. The predictions of each seed are
 cached."""
 
 from __future__ import annotations
@@ -34,15 +34,14 @@ from dreamlab.tasks.image_sources import JoinedImages
 
 Event = dict[str, Any]
 RECIPE_VERSION = 2
-"""Part of every cache key. Increase it if the training loop computes something else, or if other
-values are stored."""
+"""Part of every cache key. Increase it when the training loop or the stored values change."""
 TOP = 5
-"""Number of most probable classes that are stored, if there are more classes."""
+"""Number of most probable classes that are stored, if there are more classes than this."""
 
 
 @dataclasses.dataclass(frozen=True)
 class PreparedArm:
-    """Everything that the seeds of a run share."""
+    """Everything that all seeds of a run share."""
 
     spec: ClassifySpec
     data: catalog.DataSet
@@ -51,12 +50,13 @@ class PreparedArm:
 
     @property
     def classes(self) -> int:
+        """Number of classes."""
         return len(self.data.info.classes)
 
 
 def classify(ctx: TaskContext) -> Iterator[Event]:
-    """Trains the missing seeds one after the other. A stop takes effect after the current step;
-    finished seeds are kept."""
+    """Trains the seeds that are not cached, one after the other. A stop takes effect after the
+    current step; finished seeds are kept."""
     began = time.monotonic()
     spec = cast(ClassifySpec, ctx.spec)
     try:
@@ -98,8 +98,8 @@ def classify(ctx: TaskContext) -> Iterator[Event]:
 
 
 def seed_key(work: PreparedArm, seed: int, drawn: Drawn) -> str:
-    """The cache key of one seed: everything that its predictions depend on, with images by their
-    content."""
+    """The cache key of one seed. It is computed from everything that the predictions depend on;
+    images enter by their content."""
     aside = array_hash(work.mix.roles.validation)
     settings = [RECIPE_VERSION, dataclasses.asdict(work.recipe), seed, drawn.identity, aside]
     return (
@@ -108,8 +108,8 @@ def seed_key(work: PreparedArm, seed: int, drawn: Drawn) -> str:
 
 
 def score(found: dict[str, np.ndarray], labels: np.ndarray, classes: int) -> dict[str, Any]:
-    """Metrics of one seed's predictions on the test images (labels (n,)), 0 to 1, and the confusion
-    matrix with true classes in its rows. `top5` and `validation` are None if they do not apply."""
+    """Metrics of one seed on the test images, 0 to 1, and the confusion matrix with true classes in
+    its rows. `labels` is (n,). `top5` and `validation` are None if they do not apply."""
     p, y = torch.from_numpy(found["class"].astype(np.int64)), torch.from_numpy(np.array(labels))
     top5 = float((found["top5"] == labels[:, None]).any(1).mean()) if "top5" in found else None
     return {
@@ -129,7 +129,7 @@ def score(found: dict[str, np.ndarray], labels: np.ndarray, classes: int) -> dic
 def _fit(
     ctx: TaskContext, work: PreparedArm, seed: int, drawn: Drawn
 ) -> Generator[Event, None, dict[str, np.ndarray] | None]:
-    """Trains one seed and gives its predictions, or None where a stop came first."""
+    """Trains one seed and returns its predictions, or None if the run was stopped."""
     steps, seeds = work.recipe.steps, work.spec.seeds
     began, said = time.monotonic(), 0.0
     fit = Fit(work.recipe, drawn.images, drawn.labels, work.classes, seed, ctx.device)
@@ -159,11 +159,11 @@ def _fit(
 
 
 def _predictions(network: Classifier, images: ImageSource, device: str) -> dict[str, np.ndarray]:
-    """For every image: the predicted class, its probability, and the five most probable classes if
-    there are more."""
+    """For each image: the predicted class, its probability, and the five most probable classes if
+    there are more than five."""
     at_once = (
         500 if parameters(network) < 10**6 else 100
-    )  # deep networks keep hundreds of feature maps per image
+    )  # deep networks need much more memory per image
     probabilities = torch.cat([p for _, p in outputs(network, images, device, at_once)])
     best, classes = probabilities.max(1), probabilities.shape[1]
     small = np.uint8 if classes <= 256 else np.int16

@@ -1,4 +1,4 @@
-"""The training loop of classifiers: a fixed number of steps over uint8 images."""
+"""The training loop of classifiers: a given number of steps on uint8 images."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from dreamlab.tasks.torch_device import prepare
 
 WARM_UP, MOMENTUM = 0.1, 0.9
 RESIDENT_BYTES = 2**30
-"""Images above this size are not copied to memory when a CPU trains. A GPU holds what fits into its
-memory."""
+"""Images above this size are not copied to memory for training on a CPU. On a GPU, the free memory
+decides."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """How a classifier is trained. By default AdamW (Loshchilov & Hutter 2019), linear warm-up,
-    then cosine to zero.
+    """How a classifier is trained. The default is AdamW (Loshchilov & Hutter 2019) with linear
+    warm-up and then a cosine to zero.
 
     Adam and SGD (Nesterov momentum 0.9) add the weight decay to the gradient. `augment` is a name
     in AUGMENTS, or empty.
@@ -48,7 +48,7 @@ class Recipe:
 
     @classmethod
     def of(cls, spec: ClassifySpec, images: int) -> Recipe:
-        """The recipe of a spec for an arm of this many images."""
+        """The recipe of a spec for an arm with `images` images."""
         steps = classifier_steps(spec, images)
         augmented = spec.augment or spec.arm == "augmented"
         return cls(
@@ -79,8 +79,8 @@ class Recipe:
 class Fit:
     """A classifier in training. Iterate to take steps; `network` can be used at any time.
 
-    images uint8 (N, H, W, C), labels int64 (N,). The same recipe, data, seed, device and number of
-    threads give the same network. A GPU computes in bf16 if it is fast at that.
+    `images` are uint8 (N, H, W, C) and `labels` int64 (N,). The same recipe, data, seed, device and
+    number of threads give the same network. On a GPU it is trained in bf16 if that is fast there.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class Fit:
         return self.recipe.steps
 
     def __iter__(self) -> Iterator[int]:
-        """Yields the number of steps taken."""
+        """Takes one training step per iteration; yields the number of steps taken."""
         recipe, augment = self.recipe, AUGMENTS.get(self.recipe.augment)
         optimizer = optimizer_of(recipe, self.network)
         noise = torch.Generator(self.device).manual_seed(self.seed)
@@ -133,8 +133,8 @@ class Fit:
 
     @contextlib.contextmanager
     def _chance(self, step: int) -> Iterator[None]:
-        """Dropout and stochastic depth use torch's global random generators. During a step these
-        hold the state that belongs to this training."""
+        """Dropout and stochastic depth use torch's global random generators. During a step, these
+        have a state that depends only on (seed, step)."""
         if not self.has_chance:
             yield
             return
@@ -143,7 +143,7 @@ class Fit:
             yield
 
     def _batches(self) -> Batches:
-        """Their order is part of what RECIPE_VERSION stands for."""
+        """The batches. Their order is part of what RECIPE_VERSION identifies."""
         order = order_in_turn(self.seed, self.source.shape[0])
         return Batches(
             self.source, self.labels, self.device, self.recipe.batch_size, order, self.resident

@@ -1,4 +1,5 @@
-"""The training set of a classifier: sources of images and indices into them, without copies."""
+"""The training set of a classifier: sources of images and indices into them. Images are not
+copied."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ from dreamlab.tasks.image_sources import JoinedImages, NoiseImages, at_size, dat
 
 @dataclasses.dataclass(frozen=True)
 class Drawn:
-    """The training set of one seed: images, labels (N,) int64, and what identifies it."""
+    """The training set of one seed: images, labels (N,) int64, and values that identify its
+    content."""
 
     images: JoinedImages
     labels: np.ndarray
@@ -29,10 +31,12 @@ class Drawn:
 
 @dataclasses.dataclass(frozen=True)
 class TrainingSet:
-    """The sources of an arm, and the number of images per class. `real` and `synthetic` are sources
-    with labels (N,) int64; `roles.pool` are the real images that may be used. `made_at` is the side
-    of the synthetic images before they were resized to that of the real ones, 0 if they were not
-    resized. `hashes` identify the sources."""
+    """The image sources of an arm, and its number of images per class.
+
+    `real` and `synthetic` are sources with labels (N,) int64. `roles.pool` are the real images that
+    may be used. `made_at` is the original side of synthetic images that are resized to the size of
+    the real ones, or 0. `hashes` identify the content of the sources.
+    """
 
     arm: mixing.Arm
     real: ImageSource
@@ -50,11 +54,11 @@ class TrainingSet:
         return sum(c.total for c in self.counts)
 
     def total(self, sort: str) -> list[int]:
-        """Number of images of one sort (real, synthetic or other) over all classes."""
+        """Number of images of one sort (real, synthetic or other) in each class."""
         return [getattr(c, sort) for c in self.counts]
 
     def draw(self, seed: int) -> Drawn:
-        """The training set of one seed: real images first, in the order of the sources."""
+        """The training set for one seed."""
         classes = len(self.counts)
         held = mixing.contents(
             self.arm.name, self.real_labels, self.roles.pool, self.synthetic_labels, classes, seed
@@ -75,8 +79,8 @@ class TrainingSet:
 
 
 def mixed(ctx: TaskContext, spec: ClassifySpec, data: catalog.DataSet) -> TrainingSet:
-    """The sources and counts of an arm. Raises SpecError where check_classify does, and TaskError
-    if the synthetic set cannot be read."""
+    """The image sources and counts of an arm. Raises SpecError if `check_classify` refuses the run,
+    and TaskError if the synthetic set cannot be read."""
     check_classify(spec, Known(ctx.store))
     classes, arm = len(data.info.classes), mixing.parse(spec.arm)
     roles = selection.select(data.train_labels, spec, classes)

@@ -1,1 +1,1 @@
-"""Task fidelity: a synthetic set against real images."""
+"""Task fidelity: compares a synthetic set with real images."""

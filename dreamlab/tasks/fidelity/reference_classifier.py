@@ -1,4 +1,5 @@
-"""The reference classifier of a data set: trained once on its real training images, then cached."""
+"""The reference classifier of a data set. It is trained once on real training images and then
+cached."""
 
 from __future__ import annotations
 
@@ -25,17 +26,17 @@ from dreamlab.tasks.image_sources import JoinedImages, data_hash
 
 Event = dict[str, Any]
 VERSION = 1
-"""Part of the cache key. Increase it if the training below changes."""
+"""Part of the cache key. Increase it when the training below changes."""
 REFERENCE_RECIPES = {"cifar10": Recipe("cnn", 4000, 64, 4e-3)}
 DEFAULT_RECIPE = Recipe("cnn", 600, 64, 4e-3)
 MOST_IMAGES = 60_000
-"""Most images for its training and for its test. Of a larger set, the same share of every class is
-used."""
+"""Most images for its training and for its test. Of a larger data set, the same share of each class
+is used."""
 
 
 def spread_over(labels: np.ndarray, most: int) -> np.ndarray:
-    """Sorted indices of at most `most` images: the same share of every class, at least
-    one of each."""
+    """Sorted indices of about `most` images: the same share of each class, at least one image of
+    each. All of them if there are no more."""
     if len(labels) <= most:
         return np.arange(len(labels))
     rng, chosen = np.random.default_rng(0), []
@@ -48,11 +49,12 @@ def spread_over(labels: np.ndarray, most: int) -> np.ndarray:
 def reference_classifier(
     ctx: TaskContext, data: catalog.DataSet, data_dir: str = "", pool: np.ndarray | None = None
 ) -> Generator[Event, None, tuple[ClassifierExtractor, float]]:
-    """Yields progress while it trains; returns the extractor and its accuracy on the real test
-    images.
+    """Yields progress while it trains. Returns the extractor and its accuracy on the real test
+    images, 0 to 1.
 
-    `pool`: sorted indices of the training images that it may use; None for all. Raises Stopped. If
-    several runs need it, one trains it and the others wait, so that all use the same network.
+    `pool` are sorted indices of the training images that it may use; None for all. Raises Stopped.
+    If several runs need the same classifier, one trains it and the others wait, so that all use the
+    same network.
     """
     recipe = recipe_of(data)
     key = cache_key(data, data_dir, recipe, pool)
@@ -158,7 +160,8 @@ def _train(
 
 
 def accuracy_on_test(network: Classifier, data: catalog.DataSet, device: str) -> tuple[float, int]:
-    """Accuracy on the real test images, and their number (at most MOST_IMAGES)."""
+    """Accuracy on the real test images, 0 to 1, and the number of these images (at most
+    MOST_IMAGES)."""
     index = spread_over(data.test_labels, MOST_IMAGES)
     probabilities = outputs(network, JoinedImages([(data.test_images, index)]), device)
     predicted = torch.cat([p.argmax(1) for _, p in probabilities]).numpy()

@@ -1,5 +1,5 @@
-"""Task fidelity: Frechet distance and KID of a synthetic set to real images, and, for comparison,
-the same distances of other real images."""
+"""Task fidelity: Frechet distance and KID between a synthetic set and real images. For comparison,
+the same distances are computed for other real images."""
 
 from __future__ import annotations
 
@@ -37,16 +37,21 @@ FIRST_VERSION = {
     "classifier": ("fd_classifier/1", "kid_classifier/1"),
     "inception": ("fid/1", "kid/1"),
 }
-"""What the rows of a cache entry without `keys` are."""
+"""The metrics in a cache entry that has no `keys`."""
 LUMA, AT_ONCE = np.array([0.299, 0.587, 0.114], np.float32), 4096
+"""Weights of red, green and blue in the grey level (ITU-R BT.601), and number of images per
+step."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Sets:
-    """What is compared: synthetic images with labels, and a real split as the reference. `floor`
-    are other real images. `made_at` is the side of the synthetic images before they were resized to
-    that of the real ones. `labelled` says whether their labels are classes. Of a large data set,
-    part of the real images is used (see `reference_classifier.MOST_IMAGES`)."""
+    """The images to compare: synthetic ones with labels, and a real split as the reference.
+
+    `floor` are images of the other real split, as many as there are synthetic ones if possible.
+    `made_at` is the side of the synthetic images before they were resized to that of the real ones.
+    `labelled` says whether their labels are classes. Of a large data set, only a part of the real
+    images is used (see `reference_classifier.MOST_IMAGES`).
+    """
 
     data: catalog.DataSet
     data_dir: str
@@ -59,8 +64,8 @@ class Sets:
 
 
 def fidelity(ctx: TaskContext) -> Iterator[Event]:
-    """Features are read from the cache if these images were already measured with this
-    extractor."""
+    """Measures a synthetic set. Features are read from the cache if these images were measured with
+    this extractor before."""
     began = time.monotonic()
     spec = cast(FidelitySpec, ctx.spec)
     sets = compared_sets(ctx, spec)
@@ -131,8 +136,8 @@ def compared_sets(ctx: TaskContext, spec: FidelitySpec) -> Sets:
         "train": bounded(data.train_images, data.train_labels),
     }
     other = parts["train" if spec.reference == "test" else "test"]
-    # as many as there are synthetic images: a distance falls with the number of images, so only
-    # equal numbers can be compared
+    # as many as there are synthetic images, because the bias of a distance depends on the number of
+    # images
     drawn = np.random.default_rng(0).permutation(len(other))[: len(images)]
     floor = other[np.sort(drawn)]
     return Sets(data, data_dir, images, labels, parts[spec.reference], floor, made_at, labelled)
@@ -159,8 +164,8 @@ def _extractor(
 def features(
     ctx: TaskContext, extractor: Extractor, images: np.ndarray, of: str
 ) -> Generator[Event, None, np.ndarray]:
-    """Features (n, dimensions) float32, cached by the extractor's id and the content of the images.
-    Raises Stopped."""
+    """Features (n, dimensions) float32. They are cached under the extractor's id and the content of
+    the images. Raises Stopped, and TaskError if features are not finite."""
     key = f"features/{extractor.id}/{array_hash(images)}"
     found = ctx.cache.get(key)
     if found is not None:
@@ -190,9 +195,9 @@ def features(
 
 
 def appearance(images: np.ndarray) -> dict[str, dict[str, float]]:
-    """Mean grey level (ITU-R BT.601, 0 black to 1 white) of the whole images and of their border
-    pixels, each with its standard error over the images. It shows whether backgrounds are too dark
-    (study S3)."""
+    """Mean grey level (0 black to 1 white) of the whole images and of their border pixels, each
+    with its standard error over the images. It shows whether backgrounds are too dark (study
+    S3)."""
     means = np.empty((2, len(images)))
     for start in range(0, len(images), AT_ONCE):
         part = np.asarray(images[start : start + AT_ONCE], np.float32) / 255
@@ -224,7 +229,7 @@ def measured(
         def kept(name: str, make: Callable[[], NamedArrays]) -> NamedArrays:
             return _kept(ctx, f"{name}/{extractor.id}/{array_hash(y)}", make)
 
-        # numpy's own threads would fight those of other workers
+        # numpy would otherwise use all cores, also those of other workers
         with threadpool_limits(ctx.threads):
             for metric in missing:
                 found = metric.load()(x, y, kept)
@@ -238,7 +243,7 @@ def measured(
 
 
 def _measured_before(ctx: TaskContext, extractor: Extractor, key: str) -> dict[str, list[float]]:
-    """Metric.key -> (value, low, high) of what the cache holds of a pair of sets."""
+    """Metric.key -> [value, low, high] from the cache entry of a pair of sets."""
     found = ctx.cache.get(key)
     if found is None:
         return {}

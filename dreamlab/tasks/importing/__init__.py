@@ -1,1 +1,1 @@
-"""Task import: images from elsewhere as a set that other runs can use."""
+"""Task import: turns images from elsewhere into an image set that other runs can use."""

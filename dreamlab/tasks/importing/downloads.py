@@ -1,4 +1,4 @@
-"""Downloads data sets once, with torchvision or the package `datasets`, into the cache."""
+"""Downloads data sets with torchvision or the package `datasets` into the cache, each once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ from dreamlab.tasks.context import Stopped, TaskError
 Event = dict[str, Any]
 Stopping = Callable[[], bool]
 
-# name -> (title, torchvision's class, bytes of its files, the files, where they go, where they are)
+# name -> (title, class in torchvision.datasets, bytes to download, names of the files, folder in
+# the cache, web address)
 TORCHVISION = {
     "mnist": (
         "MNIST",
@@ -64,8 +65,8 @@ WAIT = 0.5
 
 
 def torchvision(name: str, cache: Path, stopping: Stopping) -> Generator[Event, None, Source]:
-    """A data set of TORCHVISION, downloaded unless the cache holds it. Raises TaskError that says
-    which files to put where."""
+    """A data set of TORCHVISION, downloaded unless it is in the cache. Raises TaskError that says
+    which files to put where by hand."""
     title, class_name, size, files, inner, address = TORCHVISION[name]
     folder = cache / name
     held = _held(folder)
@@ -94,8 +95,8 @@ def torchvision(name: str, cache: Path, stopping: Stopping) -> Generator[Event, 
 
 
 def huggingface(name: str, cache: Path, stopping: Stopping) -> Generator[Event, None, Source]:
-    """An image data set of the Hugging Face hub, by OWNER/NAME. Raises TaskError."""
-    # inherited from the dashboard, which works offline; this run may download
+    """An image data set of the Hugging Face hub with the name OWNER/NAME. Raises TaskError."""
+    # the dashboard sets this variable; this run is allowed to download
     os.environ.pop("HF_HUB_OFFLINE", None)
     try:
         import datasets
@@ -125,10 +126,10 @@ def huggingface(name: str, cache: Path, stopping: Stopping) -> Generator[Event, 
 
 
 def hub_source(name: str, splits: Any) -> Source:
-    """A loaded hub data set: its training part, its test (or validation) part if there is one, its
-    image column and its label column.
+    """A source for a loaded data set of the hub: its training split, its test (or validation) split
+    if it has one, its column of images and its column of labels.
 
-    Raises DataError if there is no column of images or of labels.
+    Raises DataError if it has no column of images or no column of labels.
     """
     train = splits["train"] if "train" in splits else splits[next(iter(splits))]
     held_out = next(
@@ -140,8 +141,8 @@ def hub_source(name: str, splits: Any) -> Source:
     label = label or next((c for c in LABELS if c in features), None)
     if image is None or label is None:
         raise DataError(
-            f"{name} has the columns {', '.join(features)}: one of images and one of labels are"
-            " needed."
+            f"{name} has the columns {', '.join(features)}: a column of images and one of labels"
+            " are needed."
         )
     parts = [train] if held_out is None else [train, held_out]
     raw = [value for part in parts for value in part[label]]
@@ -182,8 +183,8 @@ def hub_source(name: str, splits: Any) -> Source:
 def _in_background(
     work: Callable[[], None], done: Callable[[], int], total: int, text: str, stopping: Stopping
 ) -> Generator[Event, None, None]:
-    """Does the work in another thread and reports the bytes downloaded so far. A stop does not wait
-    for the thread."""
+    """Calls `work` in a thread and yields the number of bytes downloaded so far. A stop does not
+    wait for the thread."""
     failed: list[BaseException] = []
 
     def run() -> None:
@@ -216,7 +217,7 @@ def _in_background(
 
 
 def _held(folder: Path) -> Source | None:
-    """The data set in the cache, or None. An incomplete download counts as none."""
+    """The data set in the cache; None if it is missing or incomplete."""
     try:
         return open_official(folder) if folder.is_dir() else None
     except DataError:
@@ -234,7 +235,7 @@ def _downloaded(folder: Path, *patterns: str) -> int:
             try:
                 total += file.stat().st_size
             except OSError:
-                continue  # a download may rename its file meanwhile
+                continue  # the download may have renamed the file
     return total
 
 

@@ -1,5 +1,5 @@
-"""Task import: images from a folder, a ZIP, an .npz or a download become a set that other runs can
-use."""
+"""Task import: images from a folder, a ZIP, an .npz or a download become an image set that other
+runs can use."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ Event = dict[str, Any]
 
 
 def import_task(ctx: TaskContext) -> Iterator[Event]:
-    """Writes images.npy, labels.npy, card.json and samples/grid.png. An import that is stopped
-    leaves none of them; resuming starts it again."""
+    """Writes images.npy, labels.npy, card.json and samples/grid.png. A stopped import leaves none
+    of them, and starts from the beginning when it is resumed."""
     spec = cast(ImportSpec, ctx.spec)
     try:
         clean(ctx.run.path)
@@ -36,7 +36,7 @@ def import_task(ctx: TaskContext) -> Iterator[Event]:
 
 
 def _source(ctx: TaskContext, spec: ImportSpec) -> Generator[Event, None, Source]:
-    """The source that the spec names; a download is made first."""
+    """Opens the source that the spec names, after downloading it if necessary."""
     check_source(spec.source)
     scheme, _, name = spec.source.partition(":")
     if scheme == "torchvision":

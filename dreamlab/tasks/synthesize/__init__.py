@@ -1,1 +1,1 @@
-"""Task synthesize: a labelled image set from a trained generator."""
+"""Task synthesize: samples a labelled image set from a trained generator."""

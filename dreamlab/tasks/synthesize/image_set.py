@@ -1,5 +1,4 @@
-"""The image set of one synthesize run: its progress, what an earlier attempt left, its pictures and
-its result."""
+"""The image set of one synthesize run: progress, resuming, preview images and the result."""
 
 from __future__ import annotations
 
@@ -23,12 +22,13 @@ GRID, GRID_COLUMNS = "samples/grid.png", 16
 TRAJECTORY_COLUMNS = 8
 PARTIAL, PARTIAL_DONE = "partial.npy", "partial.json"
 SAVE_EVERY, REPORT_EVERY = 10.0, 0.5
-"""Seconds between two saves, which is what a killed worker loses; seconds between two reports
-within a batch."""
+"""Seconds between two saves, and between two progress reports within a batch. A killed worker loses
+what it sampled since the last save."""
 
 
 class SampledSet:
-    """The images of one run, class by class; how many are done, and the seconds that they took."""
+    """The images of one run, sorted by class. `done` is the number of finished images and `seconds`
+    the time that they took."""
 
     def __init__(self, ctx: TaskContext, spec: SynthesizeSpec):
         self.ctx, self.spec = ctx, spec
@@ -53,12 +53,12 @@ class SampledSet:
         self._began = self._saved = self._reported = time.perf_counter()
 
     def all_classes(self) -> tuple[int, ...]:
-        """The classes of the set, in order."""
+        """The classes of the set, in their order."""
         return self.spec.classes or tuple(range(self.pipeline.classes))
 
     def sample(self) -> Iterator[Event]:
-        """Samples all images that are not done yet, batch by batch. A stop takes effect within a
-        batch, whose images are lost."""
+        """Samples all images that are not finished, batch by batch. A stop takes effect within a
+        batch; the images of that batch are lost."""
         indices = np.tile(np.arange(self.spec.per_class), len(self.classes))
         self.start_clock()
         while self.done < len(self.labels):
@@ -74,8 +74,8 @@ class SampledSet:
     def batch(
         self, labels: Sequence[int], indices: Sequence[int], worth: float
     ) -> Generator[Event, None, np.ndarray]:
-        """Samples images, uint8 (N, H, W, C), of which about `worth` will be kept. Raises Stopped
-        after saving."""
+        """Samples images, uint8 (N, H, W, C). `worth` is the number of them that are expected to be
+        kept, for the progress report. Raises Stopped after saving."""
         for step in self.pipeline.frames(labels, indices):
             if self.ctx.stopping():
                 self.save()
@@ -85,7 +85,7 @@ class SampledSet:
         return to_uint8(step.x)
 
     def count(self, done: int) -> Iterator[Event]:
-        """Sets the number of finished images; saves every few seconds."""
+        """Sets the number of finished images, yields progress, and saves every few seconds."""
         self.done = done
         now = time.perf_counter()
         self.seconds = self._before + now - self._began
@@ -95,7 +95,7 @@ class SampledSet:
             self.save()
 
     def progress(self, more: float) -> Event:
-        """The progress event, with `more` images' worth of work beyond the finished ones."""
+        """The progress event. `more` is the work on unfinished images, in images."""
         self._reported = time.perf_counter()
         reached, new = self.done + more, self.done + more - self._first
         left = (len(self.labels) - reached) * (self._reported - self._began) / new if new else None
@@ -109,7 +109,7 @@ class SampledSet:
         }
 
     def save(self) -> None:
-        """Saves what is done for the next attempt."""
+        """Saves the number of finished images, so that the next attempt can continue."""
         if isinstance(self.images, np.memmap):
             self.images.flush()
         write_json(
@@ -118,18 +118,18 @@ class SampledSet:
         )
 
     def state(self) -> dict[str, Any]:
-        """What else the next attempt needs."""
+        """Further values that the next attempt needs."""
         return {}
 
     def firsts(self, cols: int) -> tuple[list[int], list[int]]:
-        """Labels and indices of the first `cols` images of every class."""
+        """Labels and indices of the first `cols` images of each class."""
         return [c for c in self.classes for _ in range(cols)], [
             i for _ in self.classes for i in range(cols)
         ]
 
     def trajectory(self) -> Iterator[Event]:
-        """x_t and the predicted x0 of the first images of every class. They are sampled once more,
-        which gives the same images."""
+        """Yields pictures of x_t and of the predicted x0 for the first images of each class. These
+        images are sampled once more, with the same result."""
         self.save()
         cols = min(TRAJECTORY_COLUMNS, self.spec.per_class)
         wanted = spread(0, self.pipeline.total, self.spec.trajectory)
@@ -141,7 +141,7 @@ class SampledSet:
                 yield self.picture(picture, "x0", picture.x0, cols)
 
     def picture(self, picture: Picture, name: str, images: np.ndarray, cols: int) -> Event:
-        """Writes one frame of the trajectory; returns its event."""
+        """Writes one frame of the trajectory and returns its event."""
         path = f"samples/{name}-{picture.index:03d}.png"
         write_bytes(self.ctx.run.path / path, imageset.png(imageset.sheet(images, cols)))
         shown = "x_t" if name == "x_t" else "predicted x0"
@@ -161,7 +161,7 @@ class SampledSet:
         }
 
     def finish(self) -> Iterator[Event]:
-        """Writes the set and its grid, and yields the result."""
+        """Writes the image set and its preview grid, and yields the result."""
         run = self.ctx.run.path
         imageset.save(run, np.asarray(self.images), self.labels)
         for name in (PARTIAL, PARTIAL_DONE):
@@ -170,6 +170,7 @@ class SampledSet:
         yield {"type": "result", "values": self.result()}
 
     def result(self) -> dict[str, Any]:
+        """The content of result.json."""
         spec, p, images = self.spec, self.pipeline, len(self.labels)
         return {
             "images": images,
@@ -190,7 +191,7 @@ class SampledSet:
 
 
 def _open_partial(run: Path, shape: tuple[int, int, int, int]) -> tuple[np.ndarray, dict[str, Any]]:
-    """The images as a memory-mapped file, and what an earlier attempt saved about them."""
+    """The images as a memory-mapped file, and the values that an earlier attempt saved."""
     known, path = read_json(run / PARTIAL_DONE), run / PARTIAL
     if isinstance(known, dict) and path.exists():
         images = np.load(path, mmap_mode="r+", allow_pickle=False)
@@ -200,7 +201,8 @@ def _open_partial(run: Path, shape: tuple[int, int, int, int]) -> tuple[np.ndarr
 
 
 def _grid(run: Path, images: np.ndarray, classes: int, per_class: int) -> Event:
-    """The first images of every class as one PNG, one class per row."""
+    """Writes the first images of each class as one PNG, one class per row, and returns its
+    event."""
     cols = min(GRID_COLUMNS, per_class)
     first = np.asarray(images).reshape(classes, per_class, *images.shape[1:])[:, :cols]
     write_bytes(

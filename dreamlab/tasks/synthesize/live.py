@@ -1,5 +1,4 @@
-"""Live sampling for the Sample page: models stay loaded, and frames are sent while images are
-sampled."""
+"""Live sampling for the Sample page: models stay loaded, and pictures are sent during sampling."""
 
 from __future__ import annotations
 
@@ -19,11 +18,11 @@ from dreamlab.tasks.synthesize.pipeline import Pipeline, load_pipeline, spread
 from dreamlab.tasks.torch_device import prepare
 
 KEPT = 2
-"""Generators kept between requests. A request that needs more keeps its own."""
+"""Number of generators that stay loaded between requests; more if one request needs more."""
 
 
 class LiveSampler:
-    """Holds a few generators and serves one request at a time."""
+    """Keeps a few generators loaded and serves one request at a time."""
 
     def __init__(self, device: str = "auto"):
         self._device_name = device
@@ -31,7 +30,7 @@ class LiveSampler:
         self._caches: dict[Path, ArtefactCache] = {}
 
     def generator(self, run: Path, device: torch.device, checkpoint: str = "") -> TrainedGenerator:
-        """The generator of a run directory; read again if its checkpoint has changed. Raises
+        """The generator of a run folder. It is loaded again if its checkpoint has changed. Raises
         TaskError."""
         path = checkpoints.path_of(run, checkpoint)
         stamp = path.stat().st_mtime_ns if path.exists() else 0
@@ -42,18 +41,18 @@ class LiveSampler:
         return held[1]
 
     def release(self) -> None:
-        """Drops the models, for runs that need the memory."""
+        """Unloads all models, because a run needs the memory."""
         self._held.clear()
         if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
             torch.cuda.empty_cache()
 
     def frames(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """Frames of one request: the noise at once, then up to `frames` of the steps. The last one
-        has done = True.
+        """Yields the frames of one request: first the noise, then up to `frames` of the sampling
+        steps. The last frame has done = True.
 
-        The request holds the settings of a synthesize spec, `paths` (the directory of every run
-        that they name) and `frames`. Image i of class c is that of a `synthesize` run with the same
-        settings. Raises TaskError or SpecError.
+        A request has the settings of a synthesize spec, `paths` (run id -> folder, for all runs
+        that the settings name) and `frames`. Image i of class c is the same as in a `synthesize`
+        run with these settings. Raises TaskError or SpecError.
         """
         paths, shown = request["paths"], int(request.get("frames", 8))
         spec = make(

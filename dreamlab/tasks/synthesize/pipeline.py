@@ -1,4 +1,4 @@
-"""From models and sampling settings to images: the base generator, its guide, and super-resolution
+"""Samples images with the settings of a spec: a base generator, its guide, and super-resolution
 stages."""
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from dreamlab.tasks.synthesize.precision import choose
 
 @dataclasses.dataclass(frozen=True)
 class Picture:
-    """One step as uint8 images (N, H, W, C): x_t after the step, and the predicted x0;
-    see `Step`."""
+    """One sampling step as uint8 images (N, H, W, C): x_t after the step and the predicted x0. The
+    numbers are those of `Step`."""
 
     index: int
     total: int
@@ -39,8 +39,8 @@ class Picture:
 class Pipeline:
     """Samples with the settings of a spec.
 
-    `stages` are super-resolution models, applied in order. With precision `auto` every model has
-    its own, see `precision.choose`.
+    `stages` are super-resolution models that are applied in this order. With precision `auto`, each
+    model keeps the number format that `load_pipeline` chose for it.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Pipeline:
 
     @property
     def precision(self) -> str:
-        """Number format of the models; named once if all have the same."""
+        """Number formats of the models, such as "fp32"; a single one if all have the same."""
         return ", ".join(dict.fromkeys(g.precision for g in self.models))
 
     @property
@@ -79,7 +79,7 @@ class Pipeline:
 
     @property
     def network_calls(self) -> int:
-        """Number of forward passes per image, over all stages."""
+        """Number of network evaluations per image, over all stages."""
         calls = 0
         for stage, g in enumerate(self.models):
             guidance, T = self._guidance(stage), len(g.alpha_bar)
@@ -90,8 +90,9 @@ class Pipeline:
     def frames(
         self, labels: Sequence[int], indices: Sequence[int], low: torch.Tensor | None = None
     ) -> Iterator[Step]:
-        """The noise as step 0, then one Step per sampler step. Steps are counted over all stages,
-        up to `total`. Image k depends only on the seed, labels[k], indices[k] and the settings.
+        """Yields the noise as step 0, then one Step per sampling step. Steps are numbered over all
+        stages, up to `total`. Image k depends only on the seed, labels[k], indices[k] and the
+        settings.
 
         `low` (N, C, low_size, low_size) in [-1, 1] is the input if the first model is a
         super-resolution model.
@@ -110,15 +111,15 @@ class Pipeline:
     def images(
         self, labels: Sequence[int], indices: Sequence[int], low: torch.Tensor | None = None
     ) -> np.ndarray:
-        """Finished images, uint8 (N, H, W, C)."""
+        """The finished images, uint8 (N, H, W, C)."""
         *_, last = self.frames(labels, indices, low)
         return to_uint8(last.x)
 
     def pictures(
         self, labels: Sequence[int], indices: Sequence[int], steps: Collection[int]
     ) -> Iterator[Picture | None]:
-        """The wanted steps as pictures, None for the others. At most batch_size images are computed
-        at once."""
+        """Yields one item per step: a Picture for the steps in `steps`, None for the others. At
+        most batch_size images are computed at once."""
         size = self.spec.batch_size
         parts = [slice(i, i + size) for i in range(0, len(labels), size)]
         for at_once in zip(*(self.frames(labels[p], indices[p]) for p in parts), strict=True):
@@ -157,14 +158,14 @@ class Pipeline:
         yield from sample(denoise, x, g.alpha_bar, spec.num_steps, noise, reverse)
 
     def _low(self, g: TrainedGenerator, low: torch.Tensor | None, noise: NoiseStream) -> Low | None:
-        """The input of a super-resolution model, with noise from its own stream (Ho et al. 2022,
-        section 4.2)."""
+        """The input of a super-resolution model with its noise (Ho et al. 2022, section 4.2).
+        Raises TaskError if there is no low-resolution image."""
         if not g.spec.low_size:
             return None
         if low is None:
             raise TaskError(
-                f"This generator makes {g.spec.low_size}x{g.spec.low_size} pixels larger and has"
-                " nothing to start from."
+                "This is a super-resolution model: it needs images of"
+                f" {g.spec.low_size}x{g.spec.low_size} pixels to start from."
             )
         t = noise_level(self.spec.upsample_noise, len(g.alpha_bar))
         image = upsample(low.to(g.device), g.image_size)
@@ -181,8 +182,8 @@ def load_pipeline(
     cache: ArtefactCache,
     load: Load = load_generator,
 ) -> Pipeline:
-    """The pipeline of a spec. `find` returns the directory of a run. Raises TaskError with one
-    sentence if a checkpoint cannot be read or the models do not fit together."""
+    """Loads the models of a spec. `find` maps a run id to the run's folder. Raises TaskError with
+    one sentence if a checkpoint cannot be read or the models do not fit together."""
     base = load(find(spec.source), device, spec.checkpoint)
     guide = load(find(spec.guide), device, spec.guide_checkpoint) if spec.guide else None
     stages = [load(find(run), device, "") for run in spec.upsample]
@@ -204,6 +205,6 @@ def load_pipeline(
 
 
 def spread(first: int, last: int, count: int) -> list[int]:
-    """At most `count` whole numbers evenly from first to last, both included if count
-    is 2 or more."""
+    """At most `count` different integers, evenly spaced from first to last; both are included if
+    count is 2 or more."""
     return sorted({round(v) for v in np.linspace(first, last, count)}) if count > 1 else [last]

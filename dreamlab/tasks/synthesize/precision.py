@@ -1,5 +1,5 @@
-"""Which number format `auto` samples in. An image must depend only on its seed and settings, not on
-the other images in its batch."""
+"""Chooses the number format for precision `auto` in sampling. An image must depend only on its seed
+and settings, not on the other images in its batch."""
 
 from __future__ import annotations
 
@@ -18,20 +18,22 @@ from dreamlab.tasks.torch_device import synchronise
 BATCHES = (1, 3, 8)
 """Batch sizes whose outputs are compared with those of a larger batch."""
 SAME = 1e-4
-"""Largest difference, as a share of the largest output. fp32 stays below it, and no sampler turns
-it into another grey level; one rounding of bf16 is 4e-3."""
+"""Largest accepted difference as a share of the largest output. fp32 stays below it, and no sampler
+turns such a difference into another grey level. One rounding of bf16 is 4e-3."""
 WORK, FEWEST_IMAGES, MOST_IMAGES = 1e9, 4, 32
-"""Multiply-adds and numbers of images of a measured pass; fewer images for a large network."""
+"""Multiply-adds of one timed network evaluation, and the fewest and most images in it. A large
+network gets fewer images."""
 REPEATS, LONGEST = 5, 0.5
-"""Pairs of timed passes that count, and the seconds after which one will do."""
+"""Number of timed pairs that count, and seconds after which fewer are enough."""
 
 
 def choose(generator: TrainedGenerator, cache: ArtefactCache) -> str:
-    """bf16 if this machine computes the network faster in it and its output does not depend on the
-    batch; otherwise fp32. The size of a set plays no role, so that small sets, large sets and live
-    images are the same.
+    """Returns "bf16" if the network is faster in bf16 on this machine and its output does not
+    depend on the batch, else "fp32". The choice does not depend on the number of images, so that
+    small sets, large sets and live sampling give the same images.
 
-    Measured once per kind of machine and shape of network, in some ten passes, then cached.
+    It is measured with about ten network evaluations per kind of machine and shape of network, and
+    then cached.
     """
     device, shape = generator.device, generator.network.network
     if not has_fast_bf16(device):
@@ -51,8 +53,8 @@ def choose(generator: TrainedGenerator, cache: ArtefactCache) -> str:
 
 
 def batch_difference(generator: TrainedGenerator) -> float:
-    """Largest difference between outputs for the same images in batches of 1, 3, 8 and more (large
-    networks: 1, 3 and 4), as a share of the largest output; over noise levels and labels."""
+    """Largest difference between the outputs for the same images in batches of different sizes, as
+    a share of the largest output. The inputs cover many noise levels and labels."""
     x, t, labels, low_t = _inputs(generator)
     large, differences = generator.predict(x, t, labels, low_t), []
     for n in (n for n in BATCHES if n < len(x)):
@@ -63,7 +65,7 @@ def batch_difference(generator: TrainedGenerator) -> float:
 
 
 def pays(fp32: TrainedGenerator, bf16: TrainedGenerator) -> bool:
-    """Whether a forward pass is faster in bf16, by as much as training asks for."""
+    """Whether a network evaluation is faster in bf16 by at least `arithmetic.BF16_MUST_SAVE`."""
     generators, times = {"fp32": fp32, "bf16": bf16}, list[float]()
     inputs, started = _inputs(fp32), time.perf_counter()
     for number in range(1, 2 * (REPEATS + 1) + 1):
@@ -75,13 +77,14 @@ def pays(fp32: TrainedGenerator, bf16: TrainedGenerator) -> bool:
         times.append(time.perf_counter() - began)
         if number >= 4 and number % 2 == 0 and time.perf_counter() - started > LONGEST:
             break
-    return faster(ratios(times)[1:]) == "bf16"  # the first pair loads kernels
+    return faster(ratios(times)[1:]) == "bf16"  # the first pair includes loading kernels
 
 
 def _inputs(
     generator: TrainedGenerator,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor | None]:
-    """Fixed x, t, labels and noise level of the low-resolution image, for a few images."""
+    """Fixed x, t, labels and, for super-resolution, noise levels of the low-resolution images, for
+    a few images."""
     shape = generator.network.network
     n = int(min(MOST_IMAGES, max(FEWEST_IMAGES, WORK // multiply_adds(shape))))
     chance = torch.Generator().manual_seed(0)

@@ -1,6 +1,6 @@
-"""Pseudo-labels for a generator without classes. A classifier trained on real images labels its
-samples, and confident ones are kept until every class has enough (as in study S3; the term is from
-Lee 2013)."""
+"""Pseudo-labels for a generator without classes (Lee 2013; used in study S3). A classifier trained
+on real images labels the samples. Those with a confident label are kept, until every class has
+enough."""
 
 from __future__ import annotations
 
@@ -21,39 +21,44 @@ from dreamlab.tasks.fidelity.reference_classifier import reference_classifier
 from dreamlab.tasks.synthesize.image_set import TRAJECTORY_COLUMNS, Event, SampledSet
 
 MOST_DRAWS = 20
-"""Images sampled per wanted image before the run gives up."""
+"""Number of sampled images per wanted image after which the run fails."""
 
 
 @dataclasses.dataclass
 class Quota:
-    """Which images of a stream are kept: the first `per_class` of every class whose label is
-    probable enough."""
+    """Decides which images of a stream are kept: the first `per_class` of each class whose label
+    has a probability of at least `confidence`. `drawn` counts all images and `unsure` those with a
+    less probable label."""
 
     per_class: int
     confidence: float
     labelled: list[int]
-    """Number of images per class with a probable label, including those that were not needed."""
+    """Number of images of each class with a probable label, including those that were not
+    needed."""
     drawn: int = 0
     unsure: int = 0
     first: list[list[int]] = dataclasses.field(default_factory=list)
-    """Positions in the stream of the first few images kept of every class."""
+    """For each class, positions in the stream of the first few images that were kept."""
 
     @classmethod
     def of(cls, classes: int, per_class: int, confidence: float) -> Quota:
+        """A quota before the first image."""
         return cls(per_class, confidence, [0] * classes, first=[[] for _ in range(classes)])
 
     @property
     def kept(self) -> list[int]:
+        """Number of kept images of each class."""
         return [min(n, self.per_class) for n in self.labelled]
 
     @property
     def full(self) -> bool:
+        """Whether every class has enough images."""
         return min(self.labelled) >= self.per_class
 
     def take(self, labels: np.ndarray, probability: np.ndarray) -> list[tuple[int, int]]:
-        """(position in this batch, place in the set) of the images that are kept. The set is sorted
-        by class. Images after the last missing one are not counted, so that the result does not
-        depend on the batch size."""
+        """(position in this batch, position in the set) of the images that are kept; the set is
+        sorted by class. Images after the one that completes the set are not counted, so that the
+        result does not depend on the batch size."""
         taken = []
         for position, (c, p) in enumerate(zip(labels.tolist(), probability.tolist(), strict=True)):
             if self.full:
@@ -70,7 +75,7 @@ class Quota:
         return taken
 
     def lacking(self) -> str:
-        """Which classes lack how many images, in words."""
+        """The missing images by class, in words."""
         few = [(c, self.per_class - n) for c, n in enumerate(self.kept) if n < self.per_class]
         words = [f"class {c} lacks {n:,}" for c, n in few[:5]]
         return ", ".join(words) + (
@@ -79,7 +84,8 @@ class Quota:
 
 
 class LabelledSet(SampledSet):
-    """Image i of the stream depends only on the seed and i. Its label comes from a classifier."""
+    """A set whose labels come from a classifier. Image i of the stream depends only on the seed and
+    i."""
 
     def __init__(self, ctx: TaskContext, spec: SynthesizeSpec):
         super().__init__(ctx, spec)
@@ -92,6 +98,7 @@ class LabelledSet(SampledSet):
         self.size, self.accuracy = self.pipeline.image_shape[0], 0.0
 
     def all_classes(self) -> tuple[int, ...]:
+        """All classes of the data set. Raises TaskError if pseudo-labels cannot be used."""
         trained = self.pipeline.models[0].spec
         try:
             check_pseudo_labels(self.spec, trained)
@@ -100,7 +107,8 @@ class LabelledSet(SampledSet):
         return tuple(range(len(catalog.info(trained.dataset).classes)))
 
     def sample(self) -> Iterator[Event]:
-        """Samples batch by batch until every class is full. Raises TaskError if one stays short."""
+        """Samples batches until every class has enough images. Raises TaskError if that takes too
+        many images."""
         labeller = yield from self.labeller()
         most = MOST_DRAWS * len(self.labels)
         self.start_clock()
@@ -109,7 +117,7 @@ class LabelledSet(SampledSet):
             if drawn >= most:
                 raise TaskError(
                     f"After {most:,} images {self.quota.lacking()} of {self.spec.per_class:,}: too"
-                    " few of them have a confident label; give a --label-confidence below"
+                    " few images have a confident label; give a --label-confidence below"
                     f" {self.spec.label_confidence:g}, or train the generator longer."
                 )
             numbers = range(drawn, min(drawn + self.spec.batch_size, most))
@@ -123,8 +131,8 @@ class LabelledSet(SampledSet):
             yield from self.count(sum(self.quota.kept))
 
     def labeller(self) -> Generator[Event, None, ClassifierExtractor]:
-        """The classifier: trained on the generator's own real images, or on the whole training
-        split."""
+        """The classifier. It is trained on the real images of the generator, or on the whole
+        training split. Yields progress while it trains."""
         trained = self.pipeline.models[0].spec
         try:
             data = catalog.load(trained.dataset, trained.data_dir)
@@ -140,13 +148,16 @@ class LabelledSet(SampledSet):
         return extractor
 
     def state(self) -> dict[str, Any]:
+        """The quota, so that the next attempt can continue."""
         return dataclasses.asdict(self.quota)
 
     def firsts(self, cols: int) -> tuple[list[int], list[int]]:
+        """Labels and positions in the stream of the first `cols` kept images of each class."""
         numbers = [number for first in self.quota.first for number in first[:cols]]
         return [0] * len(numbers), numbers
 
     def result(self) -> dict[str, Any]:
+        """The content of result.json, with the counts of the labelling."""
         q = self.quota
         labelling = {
             "labeller": self.spec.labeller,
@@ -162,7 +173,7 @@ class LabelledSet(SampledSet):
 
 
 def _labels(labeller: ClassifierExtractor, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The most probable class of every image (n,), and its probability."""
+    """The most probable class of each image and its probability, both (n,)."""
     probabilities = torch.cat([p for _, p in outputs(labeller.network, images, labeller.device)])
     best = probabilities.max(1)
     return best.indices.numpy(), best.values.numpy()

@@ -1,4 +1,4 @@
-"""Task `synthesize`: a labelled image set from a trained generator, class by class."""
+"""Task synthesize: samples a labelled image set from a trained generator, class by class."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from dreamlab.tasks.synthesize.pseudo_labels import LabelledSet
 
 
 def synthesize(ctx: TaskContext) -> Iterator[dict[str, Any]]:
-    """Writes images.npy and labels.npy. A stopped or killed run goes on after the images that it
-    has."""
+    """Writes images.npy and labels.npy. A run that was stopped or killed continues after its last
+    saved image."""
     if not isinstance(ctx.spec, SynthesizeSpec):
         raise TaskError(f"{ctx.run.id} is not a synthesize run.")
     work = SampledSet(ctx, ctx.spec) if ctx.spec.labeller == "none" else LabelledSet(ctx, ctx.spec)

@@ -1,1 +1,1 @@
-"""Task train: a diffusion model on real images."""
+"""Task train: trains a diffusion model on real images."""

@@ -1,9 +1,9 @@
-"""Data-parallel training: several processes compute their shares of every batch and add up one flat
+"""Data-parallel training: several processes compute their shares of every batch and sum one flat
 gradient.
 
-The worker is process 0: it starts the others (`python -m dreamlab.tasks.train.parallel_process
-RUN_DIR ...`), tells them through a pipe to take each step, and alone writes events and files. They
-add up their gradients through torch.distributed: gloo on a CPU, nccl on CUDA.
+The worker is process 0. It starts the others (`python -m dreamlab.tasks.train.parallel_process
+RUN_DIR ...`) and sends them a line through a pipe before every step. Only process 0 writes events
+and files. Gradients are summed with torch.distributed: gloo on a CPU, nccl on CUDA.
 """
 
 from __future__ import annotations
@@ -27,31 +27,32 @@ from dreamlab.store import checkpoints
 from dreamlab.tasks.context import TaskContext, TaskError
 
 EXIT_ALONE = 70
-"""Exit status of a process that ends because another one is gone."""
+"""Exit status of a process that ends because another one was lost."""
 HOST = "127.0.0.1"
 log = logging.getLogger("dreamlab.ranks")
 
 
 class Ranks:
-    """One of `count` processes of a training, the `index`-th from 0. `Ranks.alone()` is a training
-    in one process."""
+    """Process number `index` (from 0) of the `count` processes of a training. `Ranks.alone()` is
+    for a training in one process."""
 
     def __init__(self, index: int, count: int, port: int = 0):
         self.index, self.count, self.port = index, count, port
         self._device: torch.device | None = None
-        """Where this process computes, once it has joined the others."""
+        """The device of this process; set by `connect`."""
 
     @classmethod
     def alone(cls) -> Ranks:
-        """The one process of a training that shares nothing."""
+        """The only process of a training that is not data-parallel."""
         return cls(0, 1)
 
     def share(self, images: int) -> slice:
-        """The images of a batch that this process computes; shares differ by one image at most."""
+        """The part of a batch of `images` images that this process computes. Shares differ by at
+        most one image."""
         return slice(images * self.index // self.count, images * (self.index + 1) // self.count)
 
     def connect(self, device: torch.device) -> None:
-        """Waits until every process is there. Raises TaskError where one is not."""
+        """Connects this process with the others; waits until all are there."""
         if self.count == 1:
             return
         if device.type == "cuda":
@@ -65,15 +66,15 @@ class Ranks:
         self._device = device
 
     def _meeting_point(self) -> Any:
-        """Where the processes find each other: process 0 holds it, `port` says where."""
+        """The store through which the processes find each other. Process 0 holds it, at `port`."""
         return dist.TCPStore(HOST, self.port, is_master=False)  # type: ignore[attr-defined]
 
     def announce(self, progress: float, precision: str) -> None:
-        """Process 0 calls this once before every step: the others take it too."""
+        """Process 0 calls this before every step, so that the other processes take the step too."""
 
     def reduce(self, flat: torch.Tensor) -> None:
-        """Sums a tensor over all processes, in place. Raises TaskError where one of them is
-        gone."""
+        """Sums a tensor over all processes, in place. If another process was lost it raises Alone;
+        process 0 raises TaskError."""
         if self.count > 1:
             try:
                 dist.all_reduce(flat)
@@ -81,7 +82,7 @@ class Ranks:
                 self.blame(error)
 
     def blame(self, error: Exception) -> None:
-        """Raises what a failed exchange means."""
+        """Raises the error for a failed communication."""
         raise Alone(str(error)) from None
 
     def close(self) -> None:
@@ -93,15 +94,15 @@ class Ranks:
 
 
 class Alone(Exception):
-    """Another process is gone."""
+    """Another process was lost."""
 
 
 class Leader(Ranks):
-    """Process 0: starts the others when it is made, ends them in `close`."""
+    """Process 0. It starts the other processes when it is created and ends them in `close`."""
 
     GRACE = 60.0
-    """Seconds after a loss until this process is ended where it still waits: nccl may wait for
-    ever."""
+    """Seconds after the loss of a process until this one ends itself if it is still waiting,
+    because nccl may wait forever."""
 
     def __init__(self, ctx: TaskContext, count: int):
         self._store = dist.TCPStore(  # type: ignore[attr-defined]
@@ -128,20 +129,20 @@ class Leader(Ranks):
         for name, value in values.items():
             command += [f"--{name}", str(value)]
         env = {**os.environ, "OMP_NUM_THREADS": str(ctx.threads), "PYTHONPATH": python_path()}
-        # in the session of this process, so that whoever ends it ends them all
+        # the same session as this process, so that ending the session ends all of them
         child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env)
         threading.Thread(target=self._listen, args=(rank, child), daemon=True).start()
         return child
 
     def _listen(self, rank: int, child: subprocess.Popen[bytes]) -> None:
-        """A thread per process: reads its answers, then waits for its end."""
+        """Runs in one thread per process: reads its answers, then waits for its end."""
         assert child.stdout is not None
         said = ""
         for line in child.stdout:
             try:
                 answer = json.loads(line)
             except ValueError:
-                continue  # a library wrote to stdout before the process took it away
+                continue  # output of a library before the process redirected its stdout
             said = answer.get("error", said)
             with self._changed:
                 self._ready |= {rank} if "ready" in answer else set()
@@ -150,14 +151,14 @@ class Leader(Ranks):
         if self._closing.is_set():
             return
         if status == EXIT_ALONE:
-            time.sleep(0.3)  # the process that failed first is named first
+            time.sleep(0.3)  # let the process that failed first be recorded first
         with self._changed:
             how = (
-                f"is gone (signal {-status})"
+                f"was ended by signal {-status}"
                 if status < 0
                 else f"failed: {said}"
                 if said
-                else f"is gone (status {status})"
+                else f"ended with status {status}"
             )
             self._lost[rank] = (
                 f"Process {rank + 1} of {self.count} of this training {how.rstrip('.')}"
@@ -166,20 +167,22 @@ class Leader(Ranks):
         self._watch_the_end()
 
     def _watch_the_end(self) -> None:
-        """After a loss: frees this process where it waits for the lost one. Where that fails it is
-        ended, so that the engine resumes the run."""
+        """After the loss of a process: makes this process stop waiting for it. If that does not
+        work, this process ends itself, so that the engine resumes the run."""
         group = dist.group.WORLD
         if group is not None and self._device is not None and self._device.type == "cuda":
             with contextlib.suppress(RuntimeError):
                 group.abort()
         if not self._noticed.wait(self.GRACE) and not self._closing.is_set():
             log.error(
-                "%s; this process does not notice and is ended.", next(iter(self._lost.values()))
+                "%s; this process still waits for it and ends itself.",
+                next(iter(self._lost.values())),
             )
             os._exit(EXIT_ALONE)
 
     def connect(self, device: torch.device) -> None:
-        """Waits for the others to be ready, then joins them. Raises TaskError where one is gone."""
+        """Waits until the other processes are ready, then connects with them. Raises TaskError if
+        one was lost."""
         with self._changed:
             while len(self._ready) < self.count - 1 and not self._lost:
                 self._changed.wait(1.0)
@@ -190,7 +193,7 @@ class Leader(Ranks):
         return self._store
 
     def announce(self, progress: float, precision: str) -> None:
-        """Orders the next step from the others. Raises TaskError where one is gone."""
+        """Tells the other processes to take the next step. Raises TaskError if one was lost."""
         self._check()
         line = json.dumps({"progress": progress, "precision": precision}).encode() + b"\n"
         try:
@@ -202,13 +205,13 @@ class Leader(Ranks):
             self.blame(error)
 
     def blame(self, error: Exception) -> None:
-        """Raises TaskError that names the process which was lost, where that can be told."""
+        """Raises TaskError with the number of the lost process, if it is known."""
         with self._changed:
             self._changed.wait_for(lambda: bool(self._lost), timeout=5.0)
         self._check()
         self._noticed.set()
         raise TaskError(
-            f"The processes of this training have lost each other ({error}); {self._outlook()}"
+            f"The processes of this training lost their connection ({error}); {self._outlook()}"
         ) from None
 
     def _check(self) -> None:
@@ -219,9 +222,9 @@ class Leader(Ranks):
     def _outlook(self) -> str:
         try:
             state = checkpoints.read_header(self._run.path / checkpoints.STATE)
-            return f"resume goes on from step {int(state.metadata['step']):,}."
+            return f"if it is resumed, it continues from step {int(state.metadata['step']):,}."
         except (checkpoints.CheckpointError, KeyError):
-            return "nothing was saved yet, resume starts anew."
+            return "nothing was saved yet, so it starts from the beginning if it is resumed."
 
     def close(self) -> None:
         """Ends the other processes and the communication."""
@@ -230,10 +233,10 @@ class Leader(Ranks):
         for child in self._children:
             with contextlib.suppress(OSError):
                 if child.stdin is not None:
-                    child.stdin.close()  # the end of the orders
+                    child.stdin.close()  # the process ends when its input ends
         if self._lost or self._device is None:
             for child in self._children:
-                child.kill()  # one that waits for another process reads no orders
+                child.kill()  # a process that waits for another one does not read its input
         for child in self._children:
             try:
                 child.wait(10)
@@ -245,14 +248,14 @@ class Leader(Ranks):
 
 @contextlib.contextmanager
 def together(ctx: TaskContext, devices: int) -> Iterator[Ranks]:
-    """The processes of a training for as long as it lasts; on a CPU they share its threads. Raises
-    TaskError where the machine has fewer CUDA devices."""
+    """Context of a training: starts its further processes and ends them afterwards. On a CPU they
+    share the threads of the run. Raises TaskError if the machine has fewer CUDA devices."""
     if devices == 1:
         yield Ranks.alone()
         return
     if ctx.device.startswith("cuda") and torch.cuda.device_count() < devices:
         raise TaskError(
-            f"Devices (--devices): {devices} cannot be used, this worker sees"
+            f"Devices (--devices): {devices} cannot be used, because this run has only"
             f" {torch.cuda.device_count()} CUDA devices; use at most that many."
         )
     if ctx.device == "cpu":

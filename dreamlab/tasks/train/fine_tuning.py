@@ -1,5 +1,4 @@
-"""Where a training starts from another one: which weights are taken over, which parts stay as they
-are."""
+"""Fine-tuning: which weights are copied from another model, and which parts are not trained."""
 
 from __future__ import annotations
 
@@ -19,15 +18,16 @@ PARTS: dict[str, tuple[str, ...]] = {
     "up": ("up.", "grow."),
     "head": ("norm.", "head."),
 }
-"""Part of the network -> how the names of its parameters begin."""
+"""Part of the network -> prefixes of the names of its parameters."""
 
 
 @torch.no_grad()
 def start_from(network: UNet, spec: TrainSpec, source: TrainedGenerator) -> None:
     """Copies the averaged weights of a trained generator into a network for new data.
 
-    The class table is taken over whole where both have the same data; otherwise the null class
-    alone, and the other classes start afresh. SpecError where the two do not fit.
+    If both have the same data set, the whole class embedding is copied. Otherwise only that of the
+    null class is copied, and the other classes keep their random initial values. Raises SpecError
+    if the two networks do not fit.
     """
     check_fine_tuning(spec, source.spec, network.network, source.network.network)
     same_classes = spec.dataset == source.spec.dataset
@@ -40,7 +40,7 @@ def start_from(network: UNet, spec: TrainSpec, source: TrainedGenerator) -> None
 
 
 def freeze(network: UNet, parts: tuple[str, ...]) -> None:
-    """Parameters of these parts no longer require gradients."""
+    """Sets requires_grad to False for all parameters of these parts."""
     prefixes = tuple(prefix for part in parts for prefix in PARTS[part])
     for name, p in network.named_parameters():
         if prefixes and name.startswith(prefixes):

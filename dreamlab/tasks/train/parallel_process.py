@@ -1,4 +1,4 @@
-"""`python -m dreamlab.tasks.train.parallel_process RUN_DIR ...`: a further process of a
+"""`python -m dreamlab.tasks.train.parallel_process RUN_DIR ...`: one further process of a
 data-parallel training; see `data_parallel`."""
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ PR_SET_PDEATHSIG = 1
 
 
 def follow(ctx: TaskContext, ranks: Ranks, orders: IO[bytes], answers: IO[bytes]) -> None:
-    """What every process but the first does: the same steps with its own share of the images, until
-    the orders end."""
+    """The work of a further process: takes the same steps with its own share of the images, one for
+    each line of `orders`, until `orders` ends."""
     trainer = make_trainer(ctx, ranks)
     answers.write(b'{"ready": true}\n')
     answers.flush()
@@ -38,8 +38,8 @@ def follow(ctx: TaskContext, ranks: Ranks, orders: IO[bytes], answers: IO[bytes]
 
 
 def main(argv: list[str] | None = None) -> int:
-    """0: the orders ended; 1: failed, with a sentence in the answers; EXIT_ALONE: another process
-    is gone."""
+    """Returns the exit status. 0: `orders` ended. 1: failed, with a sentence in `answers`.
+    EXIT_ALONE: another process was lost."""
     parser = argparse.ArgumentParser(
         prog="python -m dreamlab.tasks.train.parallel_process",
         description="A further process of a training.",
@@ -51,7 +51,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    # no library may write into the answers: stdout becomes the log
+    # stdout is redirected to the log, so that no library writes into the answers
     orders, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     torch.set_num_threads(args.threads)

@@ -1,5 +1,5 @@
-"""The picture of a training: fixed seeds x classes from the averaged weights, the same noise every
-time."""
+"""The preview images of a training: for each class the same noise every time, sampled with the
+averaged weights."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SAMPLER, AT_ONCE = "dpmpp_2m", 160
 
 
 class Previews:
-    """Draws the preview grids of a run."""
+    """Samples and writes the preview grids of a run."""
 
     def __init__(self, run: Run, trainer: Trainer):
         self.run, self.trainer = run, trainer
@@ -35,7 +35,7 @@ class Previews:
         }
         if (
             trainer.spec.low_size
-        ):  # no more noise on the low image than the model has been trained with
+        ):  # at most the noise on the low-resolution image that the model is trained with
             usual = SynthesizeSpec.model_fields["upsample_noise"].default
             settings["upsample_noise"] = min(usual, trainer.spec.low_noise)
         self._pipeline = Pipeline(g, make(SynthesizeSpec, settings))
@@ -45,7 +45,7 @@ class Previews:
         self._low = trainer.preview_low(self.columns)
 
     def event(self, precision: str, noise_only: bool = False) -> dict[str, Any]:
-        """Writes the grid as it is now, or the noise it starts from; returns its image event."""
+        """Writes the current preview grid, or the initial noise, and returns its image event."""
         t = self.trainer
         t.generator.precision = precision
         images = np.concatenate([self._images(part, noise_only) for part in self._parts()])
@@ -63,7 +63,7 @@ class Previews:
         }
 
     def _parts(self) -> list[slice]:
-        # where a batch had to be divided, a preview must be too
+        # if batches did not fit in memory, previews must be split as well
         size = min(AT_ONCE, max(PREVIEW_COLUMNS, 4 * self.trainer.at_once))
         return [slice(i, i + size) for i in range(0, len(self._labels), size)]
 

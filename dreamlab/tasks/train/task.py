@@ -1,4 +1,4 @@
-"""Task `train`: a diffusion model on real images, for a time or for a number of steps."""
+"""Task train: trains a diffusion model on real images, for a given time or number of steps."""
 
 from __future__ import annotations
 
@@ -30,20 +30,21 @@ from dreamlab.tasks.train.trainer import Trainer
 
 METRIC_EVERY = 0.5
 FIRST_CHECKPOINT = 3.0
+"""Seconds until the first checkpoint."""
 SPEED_OVER = 8
-"""Metric events over which the speed is averaged."""
+"""Number of metric events over which the speed is averaged."""
 
 
 def train(ctx: TaskContext) -> Iterator[dict[str, Any]]:
-    """Trains until the budget is used up; goes on from `checkpoints/state.safetensors` where there
-    is one."""
+    """Trains until the budget is used up. Continues from `checkpoints/state.safetensors` if that
+    file exists."""
     with together(ctx, _spec(ctx).devices) as ranks:
         trainer = make_trainer(ctx, ranks)
         ranks.connect(trainer.device)
         for folder in (checkpoints.FOLDER, "samples"):
             (ctx.run.path / folder).mkdir(exist_ok=True)
         if trainer.step_count:
-            yield _message("info", f"Goes on from step {trainer.step_count:,}.")
+            yield _message("info", f"Continues from step {trainer.step_count:,}.")
         if trainer.spec.compile:
             slow = "; on a CPU this takes minutes" if trainer.device.type == "cpu" else ""
             yield _message("info", f"Compiling the network{slow}.")
@@ -55,8 +56,8 @@ def train(ctx: TaskContext) -> Iterator[dict[str, Any]]:
 
 
 def make_trainer(ctx: TaskContext, ranks: Ranks) -> Trainer:
-    """The trainer of a run as it stands: fresh, from the run that it is to be fine-tuned from, or
-    where it was left. Raises TaskError."""
+    """The trainer of a run: new, initialised from another run, or resumed from the saved state.
+    Raises TaskError."""
     spec = _spec(ctx)
     try:
         network = network_of(spec)
@@ -65,7 +66,7 @@ def make_trainer(ctx: TaskContext, ranks: Ranks) -> Trainer:
         device = prepare(ctx.device)
         resumes = (ctx.run.path / checkpoints.STATE).exists()
         source = None
-        if spec.init_from and not resumes:  # a state of its own holds all that was taken over
+        if spec.init_from and not resumes:  # the saved state already contains these weights
             source = load_generator(ctx.store.get(spec.init_from).path, device)
         trainer = Trainer(spec, data, device, source=source, ranks=ranks)
     except (DataError, SpecError, RunError, ValueError) as error:
@@ -86,17 +87,17 @@ def _message(level: str, text: str) -> dict[str, Any]:
 
 
 class _TrainingLoop:
-    """The clock around a trainer: when to report, to show, to save and to end."""
+    """The training loop: decides when to report, to make previews, to save and to end."""
 
     def __init__(self, ctx: TaskContext, trainer: Trainer):
         self.ctx, self.trainer, self.spec = ctx, trainer, trainer.spec
         spec = self.spec
         self.steps = training_steps(spec, trainer.images.count)
-        """How many; 0 where the time decides."""
+        """Number of steps; 0 if the time budget decides."""
         self.probe = PrecisionProbe(spec.precision, trainer.device, ctx.cache, trainer.shape)
         self.probe.choice = trainer.precision or self.probe.choice
-        # a number of steps is asked for to be repeated bit for bit, which needs the same threads
-        # throughout
+        # a training with a given number of steps must be reproducible bit for bit, which needs a
+        # fixed number of threads
         free = trainer.device.type == "cpu" and not self.steps and spec.devices == 1
         self.threads = ThreadChoice(ctx.threads if free else 1)
         self.previews = Previews(ctx.run, trainer)
@@ -110,17 +111,17 @@ class _TrainingLoop:
 
     @property
     def precision(self) -> str:
-        """What has been chosen, fp32 as long as nothing has."""
+        """The chosen number format; fp32 until the choice is made."""
         return self.probe.choice or "fp32"
 
     def progress(self) -> float:
-        """Share of the run that is done, 0..1: what the learning rate follows."""
+        """Share of the training that is done, 0 to 1. The learning rate depends on it."""
         if self.steps:
             return self.trainer.step_count / self.steps
         return self.trainer.elapsed / self.spec.seconds
 
     def remaining(self) -> tuple[int, float]:
-        """Steps in all and seconds left, from the speed of the last steps."""
+        """(total number of steps, remaining seconds), from the speed of the last steps."""
         each = 1 / speed if (speed := self.steps_per_second()) else 0.0
         done = self.trainer.step_count
         if self.steps:
@@ -129,14 +130,14 @@ class _TrainingLoop:
         return done + (math.ceil(left / each) if each else 0), left
 
     def steps_per_second(self) -> float:
+        """Speed of the last steps; 0 if it is not known yet."""
         steps, seconds = (
             (sum(column) for column in zip(*self.speeds, strict=True)) if self.speeds else (0, 0.0)
         )
         return steps / seconds if seconds else 0.0
 
     def events(self) -> Iterator[dict[str, Any]]:
-        """Trains to the end and yields what there is to say on the way. Raises Stopped after
-        saving."""
+        """Trains to the end and yields events. Raises Stopped after saving."""
         t, spec = self.trainer, self.spec
         start = time.perf_counter()
         reported, shown, show_after = -math.inf, -math.inf, 0.0
@@ -150,7 +151,7 @@ class _TrainingLoop:
             now = self.step(number, began)
             if (
                 spec.compile and number <= 2
-            ):  # one compilation for each arithmetic: not what the budget is for
+            ):  # the first step in each number format compiles; this time is not counted
                 start += now - began
             t.elapsed = self.before + now - start
             while t.notes:
@@ -176,7 +177,7 @@ class _TrainingLoop:
         yield from self.finish()
 
     def step(self, number: int, began: float) -> float:
-        """Step `number` (1, 2, ...) of this attempt; returns the time at its end."""
+        """Takes step `number` (1, 2, ...) of this attempt; returns the time at its end."""
         t = self.trainer
         self.losses.append(t.step(self.progress(), self.probe.precision(number)))
         if not self.probe.choice:
@@ -190,8 +191,8 @@ class _TrainingLoop:
         return now
 
     def asked(self, now: float) -> tuple[bool, bool]:
-        """Whether a preview and a kept checkpoint were asked for by a file, which is then deleted;
-        looked for at most once in 50 ms."""
+        """Whether a preview and a kept checkpoint were requested by a file. The file is then
+        deleted. The disk is looked at no more than every 50 ms."""
         if now - self.looked < STAT_EVERY:
             return False, False
         self.looked = now
@@ -205,14 +206,17 @@ class _TrainingLoop:
         return True
 
     def _share_done(self) -> int:
-        """How many of the checkpoints that are kept at even shares of the run are due by now."""
+        """How many of the checkpoints that are spread evenly over the training should exist by
+        now."""
         return min(int(self.progress() * (self.spec.snapshots + 1)), self.spec.snapshots)
 
     def report(self) -> Iterator[dict[str, Any]]:
-        """Metric and progress events; empties the list of losses."""
+        """Yields metric and progress events. Empties the list of losses."""
         t, began = self.trainer, time.perf_counter()
         self.check()
-        if self.timed[0]:  # reading the loss waits for the device: its time belongs to the steps
+        if self.timed[
+            0
+        ]:  # reading the loss waits for the device, so that time belongs to the steps
             self.speeds.append((self.timed[0], self.timed[1] + time.perf_counter() - began))
             self.timed = (0, 0.0)
         total, left = self.remaining()
@@ -236,8 +240,8 @@ class _TrainingLoop:
         }
 
     def check(self) -> None:
-        """Takes the mean of the losses so far; TaskError where it is not finite, before anything is
-        saved over."""
+        """Computes the mean of the recent losses. Raises TaskError if it is not finite, before a
+        good checkpoint is overwritten."""
         if not self.losses:
             return
         self.loss = float(torch.stack(self.losses).mean())
@@ -250,14 +254,14 @@ class _TrainingLoop:
             )
 
     def save(self) -> None:
-        """Both checkpoints: what others sample from, and what a resumed run goes on from."""
+        """Writes both checkpoints: the one for sampling and the state to resume from."""
         self.check()
         self.trainer.generator.precision = self.precision
         save_generator(self.ctx.run.path, self.trainer.generator)
         self.trainer.save(self.ctx.run.path, self.probe.choice)
 
     def keep(self) -> dict[str, Any]:
-        """Writes a checkpoint that stays; returns the message that names it."""
+        """Writes a checkpoint that is kept; returns the message with its name."""
         self.check()
         t = self.trainer
         t.generator.precision = self.precision
@@ -266,23 +270,21 @@ class _TrainingLoop:
         return _message("info", f"Kept checkpoint {name}.")
 
     def finish(self) -> Iterator[dict[str, Any]]:
-        """The last report, checkpoint, preview and the result."""
+        """Yields the last report and preview, writes the checkpoints, and yields the result."""
         t, spec = self.trainer, self.spec
         if self.losses:
             yield from self.report()
         wanted, keep = (
             self._taken("preview"),
             self._taken("snapshot"),
-        )  # asked for with the last step
+        )  # requested during the last step
         if t.step_count:
             self.save()
             if keep:
                 yield self.keep()
             yield self.previews.event(self.precision)
         elif wanted or keep:
-            yield _message(
-                "info", "No step has been done yet: there is nothing to show or to keep."
-            )
+            yield _message("info", "No step is done yet, so there is no preview and no checkpoint.")
         seen, g = t.step_count * spec.batch_size, t.generator
         values = {
             "parameters": sum(p.numel() for p in t.network.parameters()),

@@ -1,4 +1,5 @@
-"""The state of a training and one step of it; no clock, no events."""
+"""The state of a training, and one training step. It does not know the time and yields no
+events."""
 
 from __future__ import annotations
 
@@ -43,14 +44,15 @@ from dreamlab.tasks.train.fine_tuning import freeze, start_from
 
 FORMAT = "dreamlab-training-2"
 BANDS = 4
-"""Quarters of t by which the loss is told apart; band 0 holds the least noise."""
+"""Number of equal intervals of t for which the loss is reported separately. Interval 0 has the
+least noise."""
 
 
 @dataclasses.dataclass
 class Batch:
-    """What one step is computed from. uint8 images (n, C, H, W); labels already dropped; `mirrored`
-    (n,) bool or None; of a super-resolution model the noise level and the noise of the
-    low-resolution image."""
+    """All inputs of one training step for n images: uint8 images (n, C, H, W); labels after label
+    dropout; timesteps; noise; `mirrored` (n,) bool or None; for super-resolution, noise level and
+    noise of the low-resolution image."""
 
     images: torch.Tensor
     labels: torch.Tensor
@@ -69,9 +71,9 @@ class Batch:
 class Trainer:
     """Network, optimiser, averaged weights and data of one run.
 
-    All chance of step n comes from (seed, n), so a resumed run draws what an uninterrupted one
-    would have drawn. Every process of `ranks` draws the whole batch, computes its share of it in
-    `parts`, and adds up the gradient.
+    All random numbers of step n depend only on (seed, n), so that a resumed run uses the same ones
+    as an uninterrupted run. Every process of `ranks` draws the whole batch, computes its share in
+    `parts` parts, and sums the gradient with the other processes.
     """
 
     def __init__(
@@ -109,7 +111,7 @@ class Trainer:
         self.forward = torch.compile(self.network) if spec.compile else self.network
         """The network as a step calls it: compiled, or as it is."""
         self._proven = (
-            False  # whether a step has worked: what cannot be compiled fails in the first
+            False  # whether a step has succeeded; a failed compilation shows in the first step
         )
         self._chance = torch.Generator(device)
         self.loss_scale = LossScale()
@@ -119,14 +121,14 @@ class Trainer:
         self.parts = min(spec.accumulate, self._own)
         self.bands = torch.zeros(2 * BANDS, device=device)
         self.grad_norm: torch.Tensor | None = None
-        self.precision = ""  # of an earlier attempt, where it had chosen one
+        self.precision = ""  # the choice of an earlier attempt, if any
         self.notes: list[str] = []
-        """Warnings for the page; the reader empties it."""
+        """Warnings for the user; whoever reports them removes them from the list."""
         self.step_count, self.updates, self.elapsed, self.learning_rate = 0, 0, 0.0, 0.0
 
     @property
     def shape(self) -> str:
-        """What the time of a step depends on."""
+        """A hash of everything that affects the time of a step."""
         about = [
             dataclasses.astuple(self.network.network),
             self._own,
@@ -137,14 +139,14 @@ class Trainer:
 
     @property
     def at_once(self) -> int:
-        """Images that are computed at once."""
+        """Number of images that are computed at once."""
         most: int = -(-self._own // self.parts)
         return most
 
     def step(self, progress: float, precision: str) -> torch.Tensor:
-        """One update; `progress` is the share of the run that is done. Returns the loss of the
-        whole batch, a scalar tensor. Raises TaskError where even a single image does not fit into
-        memory."""
+        """Makes one update. `progress` is the share of the training that is done, 0 to 1. Returns
+        the mean loss of the whole batch, a scalar tensor. Raises TaskError if not even one image
+        fits in memory."""
         self.ranks.announce(progress, precision)
         self.step_count += 1
         self.add_gradient(self.draw(), precision)
@@ -208,11 +210,11 @@ class Trainer:
                 self.forward = self.network
                 reason = " ".join(str(error).split())[:200] or type(error).__name__
                 self.notes.append(
-                    f"The network cannot be compiled here and trains as it is: {reason}"
+                    f"The network cannot be compiled here, so it is trained without: {reason}"
                 )
             else:
                 raise
-        # only here, after the handler, has the traceback let go of the activations
+        # outside the handler, because until its end the traceback keeps the activations in memory
         self.optimizer.zero()
         release_memory(self.device)
         return False
@@ -231,7 +233,8 @@ class Trainer:
         )
 
     def _backward(self, b: Batch, precision: str) -> None:
-        """Gradient and losses of a part, weighted by its share of the batch."""
+        """Adds the gradient and the losses of a part of the batch, weighted by the part's share of
+        it."""
         spec, c = self.spec, b.images.shape[1]
         x0 = from_uint8(b.images)
         if b.mirrored is not None:
@@ -281,8 +284,8 @@ class Trainer:
         self.generator.step = self.step_count
 
     def loss_bands(self) -> dict[str, float]:
-        """Mean loss in each quarter of t since the last call, as loss_band_0 (least noise) to
-        loss_band_3."""
+        """Mean loss in each of the intervals of t since the last call, as loss_band_0 (least noise)
+        to loss_band_3."""
         sums, counts = self.bands.tolist()[:BANDS], self.bands.tolist()[BANDS:]
         self.bands.zero_()
         return {
@@ -290,9 +293,9 @@ class Trainer:
         }
 
     def preview_low(self, per_class: int) -> torch.Tensor | None:
-        """Of a super-resolution model, the low-resolution images (classes * per_class, C, low, low)
-        in [-1, 1] that its previews start from: the first real ones of every class, from the start
-        again where a class has fewer."""
+        """The low-resolution images (classes * per_class, C, low, low) in [-1, 1] from which the
+        previews of a super-resolution model start; None for other models. They are the first real
+        images of each class, repeated if a class has fewer."""
         if not self.spec.low_size:
             return None
         classes, chosen = self.generator.classes, []
@@ -305,8 +308,8 @@ class Trainer:
         return downsample(from_uint8(images), self.spec.low_size)
 
     def _averaged(self) -> UNet:
-        """A second network whose parameters are views of `average`: previews and checkpoints need
-        no copy."""
+        """A second network whose parameters are views into `average`, so that previews and
+        checkpoints need no copy."""
         shadow = copy.deepcopy(self.network)
         shadow.requires_grad_(False).eval()
         averaged = dict(zip(self.optimizer.names, self.optimizer.views(self.average), strict=True))
@@ -331,7 +334,8 @@ class Trainer:
         return hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]
 
     def save(self, run: Path, precision: str) -> None:
-        """Writes the resume state, whole or not at all; it loads without executing code."""
+        """Writes the state to resume from. The file is either complete or absent, and loading it
+        runs no code."""
         numbers = {
             "step": self.step_count,
             "updates": self.updates,
@@ -346,11 +350,11 @@ class Trainer:
         write_bytes(run / STATE, to_bytes(tensors, metadata))
 
     def resume(self, run: Path) -> None:
-        """Goes on from the saved state. Raises TaskError."""
+        """Continues from the saved state. Raises TaskError if it cannot be used."""
         metadata, tensors = read_safetensors(run / STATE)
         if metadata.get("format") != FORMAT or metadata.get("layout") != self._layout():
             raise TaskError(
-                f"{run.name}/{STATE} is not a training state of this spec; start the run afresh."
+                f"{run.name}/{STATE} does not belong to these settings; start a new run."
             )
         with torch.no_grad():
             for name, own in self._state().items():
@@ -364,6 +368,6 @@ class Trainer:
 
 
 def downsample(x: torch.Tensor, size: int) -> torch.Tensor:
-    """(N, C, H, W) to (N, C, size, size) by area: the low-resolution image of a cascade (Ho et al.
-    2022)."""
+    """(N, C, H, W) to (N, C, size, size) by area averaging: the low-resolution images of a cascade
+    (Ho et al. 2022)."""
     return F.interpolate(x, size=(size, size), mode="area")

@@ -1,1 +1,1 @@
-"""Plotly figures and small drawings as pure functions of data and theme."""
+"""Plotly figures and small drawings, as pure functions of data and theme."""

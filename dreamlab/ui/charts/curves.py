@@ -1,5 +1,5 @@
-"""Plotly figures as pure functions of data and theme ("light" or "dark"). Values are plain lists:
-Gradio's bundle reads them safely."""
+"""Plotly figures as pure functions of data and theme ("light" or "dark"). All values are plain
+lists, which Gradio can serialise."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ AXIS_WORDS = {
 
 
 def base(theme: str, height: int, revision: str) -> go.Figure:
-    """An empty figure: transparent, hairline grid, the zoom kept as long as `revision` stays."""
+    """An empty figure with transparent background and thin grid lines. A zoom is kept as long as
+    `revision` stays the same."""
     c = palette(theme)
     axis = {
         "gridcolor": c["line"],
@@ -56,7 +57,7 @@ def base(theme: str, height: int, revision: str) -> go.Figure:
 
 
 def empty(theme: str, height: int, text: str) -> go.Figure:
-    """A figure that says what will be drawn, without axes."""
+    """A figure without axes, with a text that says what will be shown."""
     figure = base(theme, height, "empty")
     figure.update_xaxes(visible=False)
     figure.update_yaxes(visible=False)
@@ -74,7 +75,8 @@ def empty(theme: str, height: int, text: str) -> go.Figure:
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Round values (1, 2, 5) that a log axis from low to high shows; both positive."""
+    """Round values (1, 2, 5 times a power of ten) for the ticks of a log axis from low to high,
+    which must be positive."""
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     return [
         m * 10.0**e
@@ -87,7 +89,8 @@ def log_ticks(low: float, high: float) -> list[float]:
 def decimate(
     xs: Sequence[float], ys: Sequence[float], most: int = MOST_POINTS
 ) -> tuple[list[float], list[float]]:
-    """At most about `most` points: first, last, and the lowest and highest of every stretch."""
+    """Reduces a curve to about `most` points: the first, the last, and the lowest and highest point
+    of each interval."""
     n = len(xs)
     if n <= most:
         return list(xs), list(ys)
@@ -101,7 +104,7 @@ def decimate(
 
 
 def running_mean(values: Sequence[float]) -> list[float]:
-    """Running mean of the logarithms, over about the last ten; values positive."""
+    """Running mean of the logarithms over about the last ten values, which must be positive."""
     smooth: list[float] = []
     for i, v in enumerate(values):
         weight = max(1 / (i + 1), 0.1)
@@ -114,9 +117,9 @@ def running_mean(values: Sequence[float]) -> list[float]:
 
 
 def loss(steps: Sequence[float], values: Sequence[float], theme: str, revision: str) -> go.Figure:
-    """The loss on a log scale: what was measured in grey, its running mean in ink."""
+    """The loss on a log scale: measured values in grey, their running mean in the text colour."""
     if not any(v > 0 for v in values):
-        return empty(theme, 160, "The curve begins with the first step.")
+        return empty(theme, 160, "The loss is shown after the first step.")
     figure = base(theme, 160, revision)
     c = palette(theme)
     pairs = [(s, v) for s, v in zip(steps, values, strict=True) if v > 0]
@@ -146,16 +149,16 @@ def loss(steps: Sequence[float], values: Sequence[float], theme: str, revision: 
 
 
 BANDS = ("0\u2013\u00bc", "\u00bc\u2013\u00bd", "\u00bd\u2013\u00be", "\u00be\u20131")
-"""The quarters of t / T, least noise first."""
+"""The four intervals of t / T, the one with the least noise first."""
 BAND_INK = (0.25, 0.5, 0.75, 1.0)
-"""How dark the line of each is."""
+"""Opacity of the line of each interval."""
 
 
 def bands(points: Sequence[dict[str, Any]], theme: str, revision: str) -> go.Figure:
-    """The mean loss in each quarter of t on a log scale, the lightest line for the least noise.
+    """The mean loss in each quarter of t on a log scale. The lightest line has the least noise.
 
-    points: metric events with "step" and "loss_band_0" to "loss_band_3"; a band without a sample is
-    absent.
+    points: metric events with "step" and "loss_band_0" to "loss_band_3". A band for which no t was
+    drawn is missing.
     """
     names = [f"loss_band_{i}" for i in range(len(BANDS))]
     if not any(p.get(name, 0) > 0 for p in points for name in names):
@@ -186,13 +189,13 @@ def bands(points: Sequence[dict[str, Any]], theme: str, revision: str) -> go.Fig
 def curve(
     points: Sequence[dict[str, Any]], axis: str, metric: str, theme: str, revision: str
 ) -> go.Figure:
-    """A metric against the axis, with intervals; the floor is what real images
-    reach.
+    """A metric with its intervals along the axis, and a line for the value between two sets of real
+    images (the floor).
 
-    points: {"x", "value", "low", "high", "floor"}, low, high and floor may be None.
+    points: {"x", "value", "low", "high", "floor"}; all but x may be None.
     """
     if not any(p.get("value") is not None for p in points):
-        return empty(theme, 340, "The points of the curve appear here one by one.")
+        return empty(theme, 340, "The points of the curve are shown here as they are measured.")
     figure = base(theme, 340, revision)
     c = palette(theme)
     done = sorted((p for p in points if p.get("value") is not None), key=lambda p: p["x"])
@@ -244,5 +247,5 @@ def curve(
 
 
 def plain(text: str) -> str:
-    """Plotly reads a little HTML in labels: names must not."""
+    """Escapes the HTML that Plotly would interpret in labels."""
     return str(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,4 +1,4 @@
-"""Figures of a mix: accuracy of every arm, and the surface behind the exchange rate."""
+"""Figures of a mix: the accuracy of each arm, and the learning curves behind the exchange rate."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from dreamlab.ui.theme import faded, mix_colour, palette
 
 
 def mix(report: dict[str, Any], theme: str, revision: str) -> go.Figure:
-    """Accuracy of every arm: seeds as small points, mean and interval, the reference as a band,
-    colour by synthetic fraction.
+    """Accuracy of each arm: seeds as small points, the mean with its interval, and a band for the
+    arm `real`. The colour shows the synthetic share.
 
-    The reference comes first, then each generator's arms by their synthetic fraction (under a
-    heading that names what it saw where there are several), then the controls, with hollow marks. A
-    second band stands behind the arms that may be the best.
+    The arm `real` comes first, then the arms of each generator by their synthetic share, then the
+    controls with hollow marks. If there are several generators, a heading says what each was
+    trained on. A second band is behind the arms that may be the best.
     """
     listed = tables.ordered(report)
     if not listed:
-        return empty(theme, 340, "The arms appear here, cell by cell.")
+        return empty(theme, 340, "The arms are shown here as they are trained.")
     crowded = len(listed) > 11
     figure = base(theme, 420 if crowded else 340, revision)
     c = palette(theme)
@@ -45,7 +45,7 @@ def mix(report: dict[str, Any], theme: str, revision: str) -> go.Figure:
     else:
         figure.update_yaxes(
             showticklabels=False, showgrid=False
-        )  # before the first cell there is no scale to show
+        )  # without values there is no scale to show
     for x, text, first in heads:
         figure.add_annotation(
             x=x,
@@ -69,7 +69,8 @@ def _bands(
     places: Sequence[float],
     c: dict[str, str],
 ) -> None:
-    """The reference across the chart, and what may be the best mix behind its arms."""
+    """Draws the band of the arm `real` across the chart, and the one behind the arms that may be
+    the best."""
     reference = next(
         (a for a in listed if tables.role(a) == "reference" and a.get("interval")), None
     )
@@ -105,7 +106,7 @@ def _arm(
         return []
     spread = [
         x - 0.12 - 0.05 * (i % 5) for i in range(len(values))
-    ]  # beside the mean, away from its label
+    ]  # left of the mean, because its label is on the right
     figure.add_scatter(
         x=spread,
         y=values,
@@ -119,7 +120,7 @@ def _arm(
     low, high = interval.get("low"), interval.get("high")
     ends: list[float] = []
     if low is not None and high is not None and len(values) > 1:
-        ends = [100 * max(low, 0.0), 100 * min(high, 1.0)]  # no accuracy lies beyond
+        ends = [100 * max(low, 0.0), 100 * min(high, 1.0)]  # limits of an accuracy
         figure.add_scatter(
             x=[x, x], y=ends, mode="lines", line={"color": colour, "width": 2}, hoverinfo="skip"
         )
@@ -146,8 +147,8 @@ def _arm(
 def _places(
     listed: Sequence[dict[str, Any]], generators: Sequence[dict[str, Any]]
 ) -> tuple[list[float], list[tuple[float, str, float]]]:
-    """x of every arm, with a gap before each group; of every heading its middle, its words and
-    where its group begins."""
+    """(x of each arm, headings). There is a gap before each group. A heading is (middle of its
+    group, text, x where the group begins)."""
     several = len(generators) > 1
     x, places, last = -1.0, [], None
     groups: dict[str, list[float]] = {}
@@ -179,11 +180,11 @@ def _tick(arm: dict[str, Any], crowded: bool) -> str:
 
 
 def surface(report: dict[str, Any], theme: str, revision: str) -> go.Figure:
-    """Accuracy against the number of real images, one line for every amount of synthetic ones: the
-    data of the exchange rate."""
+    """Accuracy against the number of real images, with one line for each amount of synthetic
+    images. The exchange rate is fitted to these data."""
     cells = [c for c in tables.surface_cells(report) if c.get("accuracies")]
     if not cells:
-        return empty(theme, 60, "The learning curves appear here, cell by cell.")
+        return empty(theme, 60, "The learning curves are shown here as they are trained.")
     figure = base(theme, 300, revision)
     lines: dict[str, list[dict[str, Any]]] = {}
     for cell in cells:
@@ -241,8 +242,8 @@ def surface(report: dict[str, Any], theme: str, revision: str) -> go.Figure:
 
 
 def _name_ends(figure: go.Figure, ends: list[tuple[float, float, str, str]]) -> None:
-    """The name of every line behind its last point (y, x, name, colour), moved apart where they
-    would lie on one another."""
+    """Writes the name of each line behind its last point. Names that would overlap are moved apart.
+    `ends` are (y, x, name, colour)."""
     values = [y for trace in figure.data for y in trace.y]
     gap = (max(values) - min(values)) * 0.08 or 1.0
     last = -float("inf")

@@ -1,5 +1,5 @@
-"""The noise schedule of a training as a small picture: how much of the image is left, and the
-log-SNR, over t / T."""
+"""The noise schedule of a training as a small drawing over t / T: sqrt(alpha_bar), the factor of
+the image that is left, and log-SNR."""
 
 from __future__ import annotations
 
@@ -15,15 +15,14 @@ from dreamlab.ui import render
 from dreamlab.ui.words import MINUS
 
 LOG_SNR = 12.0
-"""The log-SNR axis goes from minus this to this (natural logarithm), the same for every
-schedule."""
+"""The log-SNR axis (natural logarithm) goes from -12 to 12 for every schedule."""
 POINTS = 80
 
 
 @dataclasses.dataclass(frozen=True)
 class Curve:
-    """One curve over t / T: its title, its last value in words, and its SVG path on 100 x 40.
-    `zero` draws a line at half height."""
+    """One curve over t / T: title, last value in words, and SVG path in a box of 100 x 40. With
+    `zero`, a line is drawn at half height."""
 
     title: str
     end: str
@@ -32,7 +31,7 @@ class Curve:
 
 
 def describe(spec: Spec) -> Markup:
-    """Both curves with their ends in words."""
+    """Draws both curves and describes the end of the schedule."""
     alpha_bar = alpha_bar_of(spec)
     kept = np.sqrt(alpha_bar)
     with np.errstate(divide="ignore"):
@@ -56,7 +55,7 @@ def summary(alpha_bar: np.ndarray) -> str:
 
 
 def path(heights: np.ndarray) -> str:
-    """The SVG path of a curve over t / T on 100 x 40; heights: one per timestep, 0 to 1."""
+    """The SVG path of a curve over t / T in a box of 100 x 40. `heights` are (T,) in [0, 1]."""
     picked = np.unique(np.linspace(0, len(heights) - 1, POINTS).astype(int))
     x = picked / max(1, len(heights) - 1) * 100
     y = (1 - heights[picked]) * 40

@@ -1,5 +1,5 @@
-"""The chart of a study: published beside ours, an axis for every unit, curves where the arms are
-steps of an amount."""
+"""The chart of a study: published and measured values, with one axis per unit, and curves for arms
+that differ in an amount."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from dreamlab.ui.charts.curves import base, empty, plain
 from dreamlab.ui.theme import faded, palette
 
 ROW, FACET, CURVE = 24, 62, 320
-"""Pixels of one row, of what stands around the rows of one unit, and of a unit that is drawn as
-curves."""
+"""Heights in pixels: of one row, of the space around the rows of one unit, and of a unit that is
+drawn as curves."""
 MANY = 12
-"""Rows of one unit from which on curves are easier to read, where the arms are steps of an
-amount."""
+"""If there are more rows of one unit than this, and they differ in an amount, they are drawn as
+curves."""
 AXIS = {"zeroline": False, "automargin": True}
-"""What all axes have in common."""
+"""Options of all axes."""
 Row = Mapping[str, Any]
 
 
 def axis_title(row: Row) -> str:
-    """What the axis of a row says: metric and unit; rows that say the same share an axis."""
+    """Metric and unit of a row. Rows with the same title share an axis."""
     unit = str(row.get("unit") or "")
     return (
         f"{row['metric']}, {unit}"
@@ -37,13 +37,13 @@ def axis_title(row: Row) -> str:
 def study(
     rows: Sequence[Row], steps: Mapping[str, AmountStep], theme: str, revision: str
 ) -> go.Figure:
-    """Published beside ours: an open diamond for the paper, a filled mark with its interval for
-    ours, one line an arm. Every unit has an axis of its own.
+    """Published values as open diamonds and measured ones (`ours`) as filled marks with intervals,
+    with one row per arm. Every unit has its own axis.
 
-    rows: as in the result of a study; values in the unit of the row, `published`, `ours`, `low` and
-    `high` may be None; `our_metric` names what ours measures where that is another thing, which
-    then has an axis of its own too. steps: where rows lie on a curve, by id (`Study.steps`); many
-    rows that are all steps of an amount become curves over it.
+    rows: those of the result of a study. Values are in the unit of the row; `published`, `ours`,
+    `low` and `high` may be None. If `our_metric` names another metric than that of the paper, it
+    gets its own axis. steps: id -> position on a curve (`Study.steps`). Many rows that all have
+    such a position are drawn as curves.
     """
     rows = [
         r
@@ -53,9 +53,7 @@ def study(
     ]
     if not rows:
         return empty(
-            theme,
-            60,
-            "The study has no published numbers; ours appear here when they are measured.",
+            theme, 60, "The study has no published numbers; measured ones are shown here later."
         )
     facets: dict[str, list[Row]] = {}
     for r in rows:
@@ -86,8 +84,8 @@ def study(
 
 
 def _apart(row: Row) -> list[Row]:
-    """The row itself, or published and ours as two rows where they measure different things (FID
-    and fd_classifier)."""
+    """The row itself, or two rows if the published and the measured value are different metrics
+    (FID and fd_classifier)."""
     own = str(row.get("our_metric") or "")
     if not own or own == row["metric"]:
         return [row]
@@ -97,8 +95,8 @@ def _apart(row: Row) -> list[Row]:
 def lines(
     rows: Sequence[Row], steps: Mapping[str, AmountStep]
 ) -> dict[str, list[tuple[float, Row]]]:
-    """Many rows as (amount, row) by the name of their line; empty where they are few, or where one
-    of them is no step of an amount."""
+    """Name of a line -> (amount, row) sorted by amount, for many rows that all have a position on a
+    curve; empty otherwise."""
     if len(rows) <= MANY or not all(r["id"] in steps for r in rows):
         return {}
     found: dict[str, list[tuple[float, Row]]] = {}
@@ -115,8 +113,8 @@ def _curves(
     found: Mapping[str, list[tuple[float, Row]]],
     c: Mapping[str, str],
 ) -> None:
-    """One line a series: thin with open diamonds for the paper, in ink with intervals for ours.
-    titles: of the axes x and y."""
+    """Draws one line per series: thin with open diamonds for published values, in the text colour
+    with intervals for measured ones. `titles` are those of the x and y axes."""
     for name, points in found.items():
         for which in ("published", "ours"):
             mine = [(x, r) for x, r in points if r.get(which) is not None]
@@ -137,7 +135,8 @@ def _curve(
     mine: Sequence[tuple[float, Row]],
     c: Mapping[str, str],
 ) -> None:
-    """One line through (amount, row). which: the number of the row, "published" or "ours"."""
+    """Draws one line through (amount, row). `which` is the key of the value: "published" or
+    "ours"."""
     ours = which == "ours"
     values = [r[which] for _, r in mine]
     ends = [
@@ -172,7 +171,7 @@ def _curve(
 
 
 def _range(rows: Sequence[Row]) -> list[float]:
-    """From the least to the largest number and end of an interval, with a little room."""
+    """From the lowest to the highest value or interval end, with a margin."""
     values = [
         float(r[k])
         for r in rows
@@ -190,7 +189,7 @@ def _rows(
     rows: Sequence[Row],
     c: Mapping[str, str],
 ) -> None:
-    """One line an arm, both marks on it."""
+    """Draws one row per arm with both marks."""
     places = list(range(len(rows)))
     published = [
         (p, r) for p, r in zip(places, rows, strict=True) if r.get("published") is not None

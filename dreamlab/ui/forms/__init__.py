@@ -1,1 +1,1 @@
-"""Forms made from settings."""
+"""Forms that are made from settings."""

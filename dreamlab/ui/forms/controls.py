@@ -1,5 +1,4 @@
-"""Controls made from spec fields: one Gradio component per setting, the advanced ones folded away
-by section."""
+"""Gradio components for settings, one each. Advanced settings are in collapsed sections."""
 
 from __future__ import annotations
 
@@ -17,12 +16,12 @@ from dreamlab.settings.classifier_recipe import RECIPES
 from dreamlab.settings.presets import PRESETS
 
 FILLERS: dict[str, dict[str, dict[str, Any]]] = {"preset": PRESETS, "recipe": RECIPES}
-"""Settings that fill others: name of the setting -> its choices -> the fields that each sets."""
+"""Settings that fill in others: name of the setting -> choice -> the values that it sets."""
 
 
 def _studies() -> dict[str, str]:
-    """Presets of studies: S4, or S2 (1, 2, 2, 2) where several of one study differ in their
-    multipliers."""
+    """Names of the presets of studies: S4, or S2 (1, 2, 2, 2) if presets of one study differ in
+    their multipliers."""
     of_study = [name.split("-")[0] for name in PRESETS]
     words = {}
     for name, study in zip(PRESETS, of_study, strict=True):
@@ -56,10 +55,10 @@ WORDS = {
     "fit=pad": "pad with a border",
     "fit=stretch": "stretch",
     "color=rgb": "colour",
-    "color=auto": "as the images are",
-    "labeller=none": "nobody",
-    "labeller=own": "a classifier of the same real images",
-    "labeller=all": "a classifier of the whole training split",
+    "color=auto": "grey if all images are grey",
+    "labeller=none": "none",
+    "labeller=own": "a classifier trained on the same real images",
+    "labeller=all": "a classifier trained on the whole training split",
     "scale=laptop": "laptop: minutes",
     "scale=middle": "middle: about an hour",
     "scale=corrected": "corrected: its size without its mistakes",
@@ -83,32 +82,35 @@ WORDS = {
     **{name: info.title for name, info in INFO.items()},
     **_studies(),
 }
-"""What choices are called on the pages; `field=choice` where the same word means another thing
-elsewhere."""
+"""How pages show a choice. The key is `field=choice` if the same choice means something else in
+another field."""
 NONE = ("none", "")
 
 
 def label(k: Setting) -> str:
+    """The label of a setting with its unit."""
     return f"{k.label}, {k.unit}" if k.unit else k.label
 
 
 def word(k: Setting, choice: str) -> str:
+    """How pages show a choice of a setting."""
     return WORDS.get(f"{k.name}={choice}", WORDS.get(choice, choice))
 
 
 def optional_run(k: Setting) -> bool:
-    """Whether a setting names one run (or data set) or none."""
+    """Whether a setting names one run or data set, or none."""
     return bool(k.run_kind) and k.type == "str" and not k.required and not k.default
 
 
 def run_choices(k: Setting, choices: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """What a drop-down of runs offers: "none" first where it may stay empty, then what has a name,
-    then the runs."""
+    """The entries of a drop-down list of runs: "none" if it may be empty, then named data sets,
+    then the runs in `choices`."""
     return [*([NONE] if optional_run(k) else []), *((word(k, c), c) for c in k.choices), *choices]
 
 
 def usual_run(k: Setting, offered: Sequence[tuple[str, str]]) -> str | None:
-    """What a drop-down of runs stands on: its default where that is offered, else the first."""
+    """The initial value of a drop-down list of runs: the default if it is offered, else the first
+    entry."""
     return (
         k.default
         if k.default in {run for _, run in offered}
@@ -117,8 +119,8 @@ def usual_run(k: Setting, offered: Sequence[tuple[str, str]]) -> str | None:
 
 
 def control(k: Setting, choices: Sequence[tuple[str, str]], elem_id: str) -> Any:
-    """One Gradio component for one setting. Bounds are left to the spec, which says what would be
-    right."""
+    """The Gradio component for a setting. It does not enforce bounds; the spec does, with a helpful
+    sentence."""
     common: dict[str, Any] = {
         "label": label(k),
         "info": k.full_help,
@@ -152,8 +154,8 @@ def control(k: Setting, choices: Sequence[tuple[str, str]], elem_id: str) -> Any
         if k.low is not None and k.high is not None and not k.log:
             step = k.step or (1 if k.type == "int" else (k.high - k.low) / 100)
             slider = gr.Slider(k.low, k.high, value=k.default, step=step, buttons=[], **common)
-            # hand on what was typed: the spec refuses it with a sentence beside the form, Gradio
-            # with a passing toast
+            # pass on what was typed: for a value out of bounds the spec gives a sentence beside
+            # the form, but Gradio only a message that disappears
             slider.preprocess = _as_typed  # type: ignore[method-assign]
             return slider
         return gr.Number(value=k.default, **common)
@@ -165,7 +167,7 @@ def _as_typed(payload: float) -> float:
 
 
 def read(k: Setting, value: Any) -> Any:
-    """A component's value as the spec takes it."""
+    """The value of a component as the spec expects it."""
     if k.type == "list":
         return tuple(value) if isinstance(value, (list, tuple)) else (value or "")
     if k.type == "int" and isinstance(value, float) and value.is_integer():
@@ -176,7 +178,7 @@ def read(k: Setting, value: Any) -> Any:
 
 
 def shown(k: Setting, value: Any) -> Any:
-    """A spec's value as the component takes it: the inverse of `read`."""
+    """The value of a spec as the component expects it; the inverse of `read`."""
     if k.type != "list":
         return value
     if k.choices or k.run_kind:
@@ -185,21 +187,21 @@ def shown(k: Setting, value: Any) -> Any:
 
 
 def fillers(cls: type[Spec]) -> list[str]:
-    """Settings of a spec that fill others: `preset`, `recipe`."""
+    """The settings of a spec that fill in others: `preset`, `recipe`."""
     return [k.name for k in settings_of(cls) if k.name in FILLERS]
 
 
 def filled_by(cls: type[Spec], filler: str, choice: str) -> dict[str, Any]:
-    """Every field that some choice of this filler sets, as this choice has it: its own value or the
-    default."""
+    """The values of all fields that any choice of this filler sets. A field that `choice` does not
+    set has its default."""
     defaults = {k.name: k.default for k in settings_of(cls)}
     touched = sorted({name for fields in FILLERS[filler].values() for name in fields})
     return {name: FILLERS[filler].get(choice, {}).get(name, defaults[name]) for name in touched}
 
 
 def changed(cls: type[Spec], values: dict[str, Any]) -> set[str]:
-    """Names of the values (as `read` gives them) that are neither the default nor what the chosen
-    preset or recipe says."""
+    """Names of the values that differ from the default and from the chosen preset or recipe.
+    `values` are as `read` returns them."""
     own: dict[str, Any] = {}
     for filler in fillers(cls):
         own |= FILLERS[filler].get(str(values.get(filler, "")), {})
@@ -213,7 +215,7 @@ def changed(cls: type[Spec], values: dict[str, Any]) -> set[str]:
 
 
 def _compared(k: Setting, value: Any) -> Any:
-    """Lists that were typed differ only where a part differs."""
+    """Lists are compared by their parts, so that spaces do not matter."""
     return (
         ", ".join(p.strip() for p in value.split(",") if p.strip())
         if k.type == "list" and isinstance(value, str)
@@ -223,18 +225,19 @@ def _compared(k: Setting, value: Any) -> Any:
 
 @dataclasses.dataclass(frozen=True)
 class Section:
-    """One folded part of a form."""
+    """A collapsed section of a form."""
 
     title: str
     names: tuple[str, ...]
     accordion: Any
 
     def header(self, differing: Iterable[str]) -> str:
+        """Its title, with the number of settings that differ."""
         return header(self.title, len(self.names), len(set(differing) & set(self.names)))
 
 
 def header(title: str, settings: int, differing: int = 0) -> str:
-    """'Noise, 3 settings' or, where some are not what the preset says, '... , 2 changed'."""
+    """For example 'Noise, 3 settings' or 'Noise, 3 settings, 2 changed'."""
     count = f"{settings} setting{'s' if settings != 1 else ''}"
     words = f"{title}, {count}" if title else count.replace(" ", " more ", 1)
     return f"{words}, {differing} changed" if differing else words
@@ -246,11 +249,11 @@ def folded(
     prefix: str,
     special: dict[str, Any] | None = None,
 ) -> tuple[dict[str, Any], list[Section]]:
-    """Lays the advanced settings out in closed accordions by section, in the current column:
-    (components by name, sections).
+    """Creates the advanced settings in collapsed sections, in the current column. Returns
+    (name -> component, sections).
 
-    `special` has functions (setting, elem_id) -> component for settings that need more than
-    `control`.
+    `special`: name -> function (setting, elem_id) -> component, for settings for which `control` is
+    not enough.
     """
     fields: dict[str, Any] = {}
     sections: list[Section] = []

@@ -1,4 +1,4 @@
-"""What a form offers of the trained generators: which there are, their classes and their
+"""What forms offer about trained generators: a list of them, their classes and their
 checkpoints."""
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from dreamlab.settings import Setting, TrainSpec
 from dreamlab.settings.train import can_be_guided
 
 SHOWN_PER_CLASS, FINE_PER_CLASS = 10, 4
-"""Images per class on the page, of small images and of fine ones."""
+"""Images per class on the Sample page: for small images, and for images from FINE pixels."""
 FINE = 64
-"""Pixels a side from which on images are fine."""
+"""Side in pixels from which images count as large."""
 
 
 def trained(service: Service, source: str | None) -> TrainSpec | None:
-    """How a generator was trained; None where there is no such generator."""
+    """The spec of a generator; None if there is no such generator."""
     try:
         spec = service.get(source).spec if source else None
     except Refused:
@@ -29,20 +29,20 @@ def trained(service: Service, source: str | None) -> TrainSpec | None:
 
 
 def guidable(service: Service, source: str) -> bool:
-    """Whether a generator has an unconditional model of its own to be guided by."""
+    """Whether classifier-free guidance is possible. True if there is no such generator."""
     spec = trained(service, source)
     return spec is None or can_be_guided(spec)
 
 
 def listed(service: Service, stages: bool = False) -> list[tuple[str, str]]:
-    """(label, id) of the trained models that start from noise, or of those that make images
-    larger."""
+    """(label, id) of trained models: those that start from noise, or with `stages` the
+    super-resolution models."""
     found = [(words, run, trained(service, run)) for words, run in service.choices("train")]
     return [(words, run) for words, run, spec in found if spec and bool(spec.low_size) == stages]
 
 
 def class_choices(service: Service, source: str) -> list[tuple[str, int]]:
-    """(name, number) of what a generator can draw; none where there is no such generator."""
+    """(name, number) of the classes of a generator; empty if there is no such generator."""
     spec = trained(service, source)
     return [(name, i) for i, name in enumerate(catalog.drawn_classes(spec))] if spec else []
 
@@ -54,13 +54,13 @@ def shown_per_class(service: Service, source: str) -> int:
 
 
 def checkpoint_choices(service: Service, run: str) -> list[tuple[str, str]]:
-    """The kept checkpoints of a generator, after its last one."""
+    """The checkpoints of a generator for a drop-down list: the last one, then the kept ones."""
     kept = service.checkpoints(run) if trained(service, run) else []
     return [("the last", ""), *((name, name) for name in kept)]
 
 
 def checkpoint_control(service: Service, k: Setting, elem_id: str, run: str) -> Any:
-    """A drop-down of what a run has kept."""
+    """A drop-down list of the checkpoints of a run."""
     return gr.Dropdown(
         choices=checkpoint_choices(service, run),
         value="",

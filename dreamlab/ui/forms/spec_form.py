@@ -1,4 +1,4 @@
-"""Forms made from spec fields: a control per setting, what it would cost, the command that does the
+"""Forms for specs: one control per setting, the estimated cost, and the command that does the
 same."""
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from dreamlab.ui.view import QUIET, Pages, View, report_error
 
 TEMPLATE = "forms.html"
 SOURCES = {
-    "probe": "from a few steps that were measured on this machine",
-    "history": "from a finished run of the same kind on this machine",
-    "arithmetic": "from the size of the network, until a few steps were measured here",
+    "probe": "from a few steps measured on this machine",
+    "history": "from a similar finished run on this machine",
+    "arithmetic": "from the size of the network; not measured on this machine yet",
 }
 
 
 @dataclasses.dataclass(frozen=True)
 class Form:
-    """The components of one spec's form. `extra` is what `describe` says of a valid spec (the
-    counts of a mix, ...), and `warning` a sentence beside the button about one that works but may
-    not be meant."""
+    """The components of the form for a spec. `extra` shows what `describe` returns for a valid
+    spec, such as the image counts of a mix. `warning` returns a sentence to show beside the button
+    if a spec is allowed but has a known problem."""
 
     cls: type[Spec]
     fields: dict[str, Any]
@@ -46,10 +46,12 @@ class Form:
 
     @property
     def inputs(self) -> set[Any]:
+        """All components whose values are submitted."""
         return {*self.fields.values(), self.fresh}
 
     @property
     def replies(self) -> list[Any]:
+        """All components that `look` updates."""
         return [
             self.command,
             self.cost,
@@ -59,6 +61,7 @@ class Form:
         ]
 
     def values(self, data: dict[Any, Any]) -> dict[str, Any]:
+        """The values of the form as the spec expects them."""
         by_name = {k.name: k for k in settings_of(self.cls)}
         return {
             name: controls.read(by_name[name], data[c])
@@ -67,8 +70,7 @@ class Form:
         }
 
     def filled(self, values: dict[str, Any]) -> dict[Any, Any]:
-        """Updates that put these values into the form; names that it does not show are passed
-        over."""
+        """Updates that put values into the form. Names that the form does not have are ignored."""
         by_name = {k.name: k for k in settings_of(self.cls)}
         return {
             self.fields[n]: controls.shown(by_name[n], v)
@@ -77,22 +79,22 @@ class Form:
         }
 
     def submit(self, service: Service, data: dict[Any, Any]) -> tuple[str, bool]:
-        """Starts the run of these values; (id, reused). Raises Refused."""
+        """Submits the form. Returns (run id, whether the run existed already). Raises Refused."""
         submitted = service.submit(
             service.check(self.cls.kind, self.values(data)), fresh=bool(data.get(self.fresh))
         )
         return submitted.run, submitted.reused
 
     def look(self, service: Service, data: dict[Any, Any]) -> dict[Any, Any]:
-        """What the values mean, before anything is started: command, cost, counts, or the sentence
-        of a refusal."""
+        """Updates that show what the current values mean: command, cost and description, or the
+        reason why they are refused."""
         values = self.values(data)
         differing = controls.changed(self.cls, values)
         heads = {s.accordion: gr.update(label=s.header(differing)) for s in self.sections}
         try:
             spec = service.check(self.cls.kind, values)
             cost, extra = cost_note(service, spec), self.describe(spec)
-        except Exception as error:  # the page must get a sentence whatever happens
+        except Exception as error:  # any error must be shown as a sentence
             return {self.refusal: refusal(refused(error)), self.cost: "", **heads}
         return {
             self.command: terminal(spec),
@@ -104,7 +106,7 @@ class Form:
 
 
 def cost_note(service: Service, spec: Spec) -> Markup:
-    """What a run of this spec would cost, and where the figures are from."""
+    """The estimated cost of a run, and where the numbers come from."""
     found = service.estimate(spec)
     return part(TEMPLATE, "cost", found, SOURCES[found.source])
 
@@ -115,12 +117,12 @@ def terminal(spec: Spec) -> Markup:
 
 
 def refusal(sentence: str) -> Markup:
-    """The reason why nothing was started, beside the form."""
+    """The sentence beside the form that says why nothing was started."""
     return macro("refusal", sentence)
 
 
 def warning(sentence: str) -> Markup:
-    """What may not be meant, beside the form."""
+    """The sentence beside the form that warns about a known problem."""
     return macro("warning", sentence)
 
 
@@ -134,8 +136,9 @@ def build(
     warning: Callable[[Spec], str] = lambda spec: "",
     after: str = "",
 ) -> Form:
-    """Lays the form out in the current column; ids are `prefix-field`. What `describe` says stands
-    after the field `after`, else below the plain ones."""
+    """Creates the form in the current column. The ids of its components are `prefix-field`. The
+    result of `describe` is shown after the field `after`, by default after the last field that is
+    not advanced."""
     shown = settings_of(cls)
     fields: dict[str, Any] = {}
     plain = [k for k in shown if not k.advanced]
@@ -148,8 +151,8 @@ def build(
     more, sections = controls.folded(service, shown, prefix)
     fresh = gr.Checkbox(
         False,
-        label="Compute anew",
-        info="Also where a finished run of the same settings could be shown at once.",
+        label="Compute again",
+        info="Even if a finished run has the same settings.",
         elem_id=f"{prefix}-fresh",
     )
     with gr.Column(elem_classes="foot"):
@@ -173,7 +176,7 @@ def build(
 
 
 def _fill(form: Form, filler: str) -> None:
-    """A preset or a recipe fills in what its kind sets."""
+    """Lets a preset or recipe fill in the other fields."""
     names = controls.filled_by(form.cls, filler, "")
     form.fields[filler].input(
         lambda choice: form.filled(controls.filled_by(form.cls, filler, choice)),
@@ -184,7 +187,7 @@ def _fill(form: Form, filler: str) -> None:
 
 
 def _first_look(form: Form, service: Service) -> None:
-    """What the defaults mean, already in the page as it is sent."""
+    """Fills in command, cost and description for the default values before the page is sent."""
     answers = form.look(service, {c: c.value for c in form.fields.values()})
     for component in (form.command, form.cost, form.extra):
         if component in answers:
@@ -198,9 +201,8 @@ def refine(
     inputs: set[Any],
     look: Callable[[dict[Any, Any]], dict[Any, Any]],
 ) -> None:
-    """Says the cost anew when a measurement in the background has made the estimate better. A
-    hidden element carries the news: its change is an event of the page, which then hands in what
-    the form holds."""
+    """Updates the cost when a background measurement has improved the estimate. A hidden element
+    changes with the measurement; its change event sends the values of the form."""
     measured = gr.HTML("0", elem_classes="bridge")
 
     def version(view: View) -> str:
@@ -217,9 +219,9 @@ def refine(
 
 
 def add_choices(pages: Pages, tab: str, form: Form, name: str, view: Any) -> None:
-    """Keeps a drop-down of runs or data sets fresh: on what was chosen here or what the page was
-    asked to use, else on its usual choice (none where it may stay empty, its default, else the
-    newest run)."""
+    """Keeps a drop-down list of runs or data sets up to date. It stays on the value that was
+    chosen, here or by opening the page with it; otherwise it has its initial value (see
+    `controls.usual_run`)."""
     k = next(k for k in settings_of(form.cls) if k.name == name)
     service = pages.service
     field, chosen = form.fields[name], f"{form.cls.kind}-{name}"
@@ -242,8 +244,8 @@ def add_choices(pages: Pages, tab: str, form: Form, name: str, view: Any) -> Non
 
 
 def refused(error: Exception) -> str:
-    """The sentence for a page; anything that is not a refusal is reported to the terminal."""
+    """The sentence to show for an error. Unexpected errors are printed to the terminal."""
     if isinstance(error, (Refused, SpecError, DataError)):
         return str(error)
     report_error(error)
-    return "That did not work; the terminal of DreamLab says why."
+    return "An error occurred; DreamLab's terminal shows it."

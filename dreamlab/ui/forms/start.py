@@ -1,4 +1,4 @@
-"""What a form's main button does."""
+"""The main button of a form."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Any
 from dreamlab.ui.forms import spec_form
 from dreamlab.ui.view import QUIET, Pages, View
 
-REUSED = "This very run is there already; it is shown. Check Compute anew to run it again."
+REUSED = "A run with these settings exists; it is shown. Check Compute again to run it again."
 
 
 def start(pages: Pages, form: spec_form.Form, view: Any, tab: str) -> None:
-    """Connects a form's main button: it submits the form and shows the run in this tab, or says in
-    one sentence why not. view: the component that holds the page's View."""
+    """Connects the main button of a form. It submits the form and shows the run in this tab, or
+    shows why that is not possible. `view` is the component that holds the View."""
 
     def on_start(data: dict[Any, Any]) -> dict[Any, Any]:
         now: View = data[view]
         try:
             run, reused = form.submit(pages.service, data)
-        except Exception as error:  # the page must get a sentence whatever happens
+        except Exception as error:  # any error must be shown as a sentence
             return {form.refusal: spec_form.refusal(spec_form.refused(error))}
         return {view: now.at(tab, run).saying(REUSED if reused else ""), form.refusal: ""}
 

@@ -1,1 +1,1 @@
-"""One module per tab."""
+"""The tabs of the dashboard, one module each."""

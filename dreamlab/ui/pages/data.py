@@ -1,5 +1,4 @@
-"""Data: what there is to train and test on and where it comes from, a look at each set, and the
-import of one's own images."""
+"""The Data tab: the data sets with their sources, the images of each, and the import form."""
 
 from __future__ import annotations
 
@@ -24,22 +23,22 @@ from dreamlab.ui.view import QUIET, Pages, View
 TEMPLATE = "data.html"
 DEFAULT = "mnist5k"
 ROWS = 12
-"""Classes on one page of the sheet."""
+"""Number of classes shown at once."""
 WIDTH = 900
-"""Pixels that a row of real images has at about 40 pixels an image."""
+"""Width in pixels of a row of images."""
 FETCH = {name: f"torchvision:{name}" for name in ("mnist", "fashion_mnist", "cifar10")}
-"""What an import fetches from where torchvision finds it; Flowers 102 is one more, which has no
-name in the catalogue."""
+"""Data sets that an import can download with torchvision -> source of that import. (Flowers 102 can
+be downloaded too, but is not a built-in data set.)"""
 ALSO = (
-    "An import also takes torchvision:flowers102 (Oxford Flowers, 345 MB), any"
-    " huggingface:OWNER/NAME where the datasets package is installed, ImageNet from its folders,"
-    " and class folders, a ZIP or an .npz of your own."
+    "You can also import torchvision:flowers102 (Oxford Flowers, 345 MB), any"
+    " huggingface:OWNER/NAME if the package datasets is installed, ImageNet from its folders, and"
+    " class folders, a ZIP or an .npz of your own."
 )
 
 
 @dataclasses.dataclass(frozen=True)
 class DataPanels:
-    """The components that show what there is, and the set that is looked at."""
+    """The components that show the catalogue and one data set."""
 
     running: Any
     listed: Any
@@ -50,13 +49,13 @@ class DataPanels:
 
 
 def create(pages: Pages, view: Any, seen: Any) -> None:
-    """Lays out the tab and wires its form."""
+    """Creates the components of the tab and connects its form."""
     gr.HTML(
         macro(
             "page_head",
             "Data",
-            "What there is to train and test on, and where it comes from. No generator or"
-            " classifier ever trains on a test image.",
+            "The data sets for training and testing. No generator or classifier is ever trained on"
+            " a test image.",
         )
     )
     with gr.Row(elem_classes="columns"):
@@ -98,7 +97,7 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
 
 
 def _draw(pages: Pages, p: DataPanels) -> None:
-    """What the panels show, and when they are drawn anew."""
+    """Connects the panels with what they show."""
     service = pages.service
 
     def imports(now: View) -> Any:
@@ -144,7 +143,7 @@ def _draw(pages: Pages, p: DataPanels) -> None:
 
 
 def _fill_source(pages: Pages, form: spec_form.Form) -> None:
-    """Fetch in the catalogue fills in what the import is from."""
+    """Lets the download buttons of the catalogue fill in the source of the import form."""
 
     def draw(now: View) -> Any:
         asked = now.pick("import-source")
@@ -154,13 +153,13 @@ def _fill_source(pages: Pages, form: spec_form.Form) -> None:
 
 
 def chosen(pages: Pages, view: View) -> str:
-    """The set that is looked at: a name of the catalogue or an import run."""
+    """The data set that is shown: a built-in one, or an import run."""
     asked = view.run("data")
     return asked if asked in catalog.INFO or row_of(pages, asked) else DEFAULT
 
 
 def row_of(pages: Pages, name: str) -> RunRow | None:
-    """The import run of this id; None where there is none."""
+    """The row of an import run; None if there is none with this id."""
     if not name or name in catalog.INFO:
         return None
     try:
@@ -171,16 +170,18 @@ def row_of(pages: Pages, name: str) -> RunRow | None:
 
 
 def active(pages: Pages) -> list[RunRow]:
+    """The active imports."""
     return [r for r in pages.service.rows("import") if r.state in ACTIVE]
 
 
 def is_synthetic(pages: Pages, name: str) -> bool:
+    """Whether a set is an imported synthetic set."""
     spec = pages.service.get(name).spec if row_of(pages, name) else None
     return isinstance(spec, ImportSpec) and spec.role == "synthetic"
 
 
 def catalogue_html(pages: Pages, looked: str) -> Markup:
-    """Every data set with what it holds, where it comes from, and where it can be taken."""
+    """All data sets with their sizes and sources."""
     entries = [_entry(known) for known in catalog.INFO.values()]
     refusals = []
     for run in pages.service.rows("import"):
@@ -199,7 +200,7 @@ def catalogue_html(pages: Pages, looked: str) -> Markup:
 def _entry(
     known: catalog.Info, run: RunRow | None = None, spec: ImportSpec | None = None
 ) -> dict[str, Any]:
-    """One line of the catalogue, for the template."""
+    """One line of the catalogue for the template."""
     return {
         "info": known,
         "synthetic": spec is not None and spec.role == "synthetic",
@@ -210,8 +211,7 @@ def _entry(
 
 
 def set_html(pages: Pages, view: View, name: str) -> Markup:
-    """Images of a set, rows are classes, pixel-exact; below them how many of each class there
-    are."""
+    """Images of a set, one class per row, and below them the number of images of each class."""
     row = row_of(pages, name)
     if row is not None and row.state != "done":
         return part(TEMPLATE, "unfinished", row)
@@ -242,8 +242,8 @@ def set_html(pages: Pages, view: View, name: str) -> Markup:
 def sheet_html(
     info: catalog.Info, images: np.ndarray, labels: np.ndarray, page: int, kind: str
 ) -> Markup:
-    """One page of classes, the first images of each in stored order; a class with fewer leaves its
-    places empty."""
+    """One page of classes: the first images of each class in stored order. Places are empty if a
+    class has fewer images."""
     pages = -(-len(info.classes) // ROWS)
     page = min(page, pages)
     rows = range((page - 1) * ROWS, min(page * ROWS, len(info.classes)))

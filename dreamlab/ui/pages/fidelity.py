@@ -1,5 +1,5 @@
-"""Fidelity: how far a synthetic set is from real images, and a curve of that against guidance,
-steps or T."""
+"""The Fidelity tab: distances of a synthetic set from real images, and curves of them against
+guidance weight, sampler steps or T."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ ONE, CURVE = "Measure one set", "Draw a curve"
 
 
 def create(pages: Pages, view: Any, seen: Any) -> None:
-    """Lays out the tab: two forms behind a switch, the numbers of one set, the newest curve."""
+    """Creates the components of the tab: two forms to choose from, the numbers of one set, and a
+    curve."""
     service = pages.service
     gr.HTML(
         render.macro(
@@ -66,8 +67,7 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
 
 
 def _draw(pages: Pages, numbers: Any, head: Any, chart: Any, table: Any) -> None:
-    """What is shown of the chosen measurement and of the chosen curve, and when it is drawn
-    anew."""
+    """Connects the panels with the chosen measurement and the chosen curve."""
     service = pages.service
 
     def shown(now: View, kind: str) -> RunRow | None:
@@ -120,7 +120,8 @@ def _switch(pages: Pages, view: Any, which: Any, one_column: Any, curve_column: 
 
 
 def opened(pages: Pages, view: View, run: str) -> View:
-    """A synthetic set that is opened here is one to be measured; a curve shows its form."""
+    """The view when a run is opened in this tab. A synthetic set is chosen in the form for
+    measuring; a sweep shows the form for curves."""
     kind = pages.service.row(run, disk=False).kind
     if kind in ("synthesize", "import"):
         return (
@@ -132,13 +133,13 @@ def opened(pages: Pages, view: View, run: str) -> View:
 
 
 def numbers_html(pages: Pages, row: RunRow | None) -> Markup:
-    """The numbers of one set, with everything they need to be believed."""
+    """The numbers of one set, with reference, extractor and number of images."""
     if row is None:
         return render.part(PAGE, "one_set", None)
     run = pages.service.get(row.id)
     result, active = run.result() or {}, row.state in ACTIVE
     if not result.get("metrics"):
-        coming = "It is being measured; the extractor is trained once and then kept."
+        coming = "The set is being measured; the extractor is trained once and then cached."
         waiting = row.error or row.text or (coming if active else "No numbers.")
         return render.part(PAGE, "one_set", row, waiting, active)
     real = {m["name"]: metric_cell(m) for m in result.get("real_floor") or []}
@@ -165,7 +166,7 @@ def numbers_html(pages: Pages, row: RunRow | None) -> Markup:
 
 
 def sources(pages: Pages, row: RunRow) -> list[tuple[str, str, str]]:
-    """(id, name, headline) of the sets that were measured; those that were deleted are left out."""
+    """(id, name, headline) of the measured sets. Deleted sets are left out."""
     found = []
     for parent in row.parents:
         try:
@@ -177,8 +178,8 @@ def sources(pages: Pages, row: RunRow) -> list[tuple[str, str, str]]:
 
 
 def about(result: dict[str, Any]) -> str:
-    """Reference and extractor in words, with the extractor's accuracy and the share recognised as
-    their class."""
+    """Reference and extractor in words, with the extractor's accuracy and the share of synthetic
+    images that it recognises as their class."""
     reference, extractor = result.get("reference") or {}, result.get("extractor") or {}
     accuracy = extractor.get("accuracy")
     right = (
@@ -194,13 +195,14 @@ def about(result: dict[str, Any]) -> str:
         share = f"{100 * result['recognised']:.1f} %"
         said.append(f"{share} of the synthetic images are recognised as their class.")
     said.append(
-        "The last column is the same measurement for as many real training images: no set can be"
-        " expected to be much better."
+        "The last column is the same measurement for as many real training images; a synthetic set"
+        " can hardly be better."
     )
     return " ".join(said)
 
 
 def metric_names(report: dict[str, Any]) -> list[str]:
+    """Names of the metrics of a sweep; empty before the first point is measured."""
     return next(
         ([m["name"] for m in p["metrics"]] for p in report.get("points", []) if p.get("metrics")),
         [],
@@ -208,7 +210,7 @@ def metric_names(report: dict[str, Any]) -> list[str]:
 
 
 def sweep_head(row: RunRow | None, report: dict[str, Any]) -> Markup:
-    """What the curve is of, and how far it is."""
+    """Title, progress and best point of a curve."""
     if row is None:
         return render.part(PAGE, "curve", None)
     axis = curves.AXIS_WORDS.get(str(report.get("axis", "")), str(report.get("axis", "")))
@@ -229,7 +231,8 @@ def sweep_head(row: RunRow | None, report: dict[str, Any]) -> Markup:
 
 
 def sweep_figure(row: RunRow | None, report: dict[str, Any], theme: str) -> Any:
-    """The curve of a sweep's first metric, with the distance between two real sets beside it."""
+    """The curve of the first metric of a sweep, with the distance between two sets of real images
+    for comparison."""
     names = metric_names(report)
     points = []
     for p in report.get("points", []):
@@ -262,7 +265,8 @@ def sweep_figure(row: RunRow | None, report: dict[str, Any], theme: str) -> Any:
 
 
 def sweep_table(pages: Pages, row: RunRow | None, report: dict[str, Any]) -> Markup:
-    """One row per point: its metrics, its time, a link to its images; below them the command."""
+    """One row per point with its metrics, its time and a link to its images; below it the
+    command."""
     names = metric_names(report)
     points = []
     for p in report.get("points", []):

@@ -1,5 +1,5 @@
-"""Gallery: real and synthetic images of the same class side by side, lossless and pixel-exact, page
-by page."""
+"""The Gallery tab: real and synthetic images of the same classes side by side, lossless, page by
+page."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from dreamlab.ui.view import QUIET, Pages, View
 PAGE = "gallery.html"
 EVERY = "every class"
 SETS = "synthesize|import"
-"""Kinds of run that hold synthetic images: made here, or imported."""
-NO_SET = "No synthetic set yet. Keep one on Sample, or start a mix."
+"""Kinds of run with synthetic images: sampled here, or imported."""
+NO_SET = "No synthetic set yet. Make one on the Sample page, or start a mix."
 STEP_PICTURES = ("x_t", "x0")
-"""Names of the two pictures of a kept step."""
+"""Names of the two pictures of each kept sampling step."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +39,8 @@ class Pickers:
 
 
 def create(pages: Pages, view: Any, seen: Any) -> None:
-    """Lays out the tab: set, class and page pickers above two sheets."""
+    """Creates the components of the tab: choices of set, class and page above two sheets of
+    images."""
     gr.HTML(
         render.macro(
             "page_head",
@@ -91,7 +92,7 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
 
 
 def _pickers(pages: Pages) -> Pickers:
-    """One row above the sheets."""
+    """The row of choices above the sheets."""
     with gr.Row():
         chosen = gr.Dropdown(
             choices=pages.service.choices(SETS),
@@ -123,7 +124,7 @@ def _pickers(pages: Pages) -> Pickers:
 
 
 def _draw_pickers(pages: Pages, pickers: Pickers, shown: Callable[[View], RunRow | None]) -> None:
-    """Keeps the choices fresh and on what is shown."""
+    """Keeps the choices up to date."""
     service = pages.service
 
     def set_key(now: View) -> Any:
@@ -152,7 +153,7 @@ def _draw_pickers(pages: Pages, pickers: Pickers, shown: Callable[[View], RunRow
 
 
 def _wire(pickers: Pickers, view: Any) -> None:
-    """What is picked becomes part of the view; another set or class begins on its first page."""
+    """Stores choices in the view. Choosing another set or class shows its first page."""
 
     def on_set(now: View, run: str | None) -> View:
         return now.at("gallery", run or "").with_pick("page", 1)
@@ -173,18 +174,19 @@ def _wire(pickers: Pickers, view: Any) -> None:
 
 
 def row_key(row: RunRow | None) -> Any:
+    """A key that changes when another run is shown or its state changes."""
     return (row.id, row.state) if row else None
 
 
 def is_set(pages: Pages, row: RunRow) -> bool:
-    """Whether a run holds synthetic images; an import may also be a data set."""
+    """Whether a run has synthetic images. An import may have real ones."""
     spec = pages.service.get(row.id).spec
     return not isinstance(spec, ImportSpec) or spec.role == "synthetic"
 
 
 def belongs(pages: Pages, run: str) -> tuple[str, str, tuple[str, ...]]:
-    """(data set, its folder, names of the classes) of a synthetic set; no names where its generator
-    knows none."""
+    """(data set, its data folder, class names) of a synthetic set. There are no names if its
+    generator has no classes."""
     spec = pages.service.get(run).spec
     if isinstance(spec, ImportSpec):
         return spec.dataset, "", catalog.info(spec.dataset).classes
@@ -198,11 +200,12 @@ def belongs(pages: Pages, run: str) -> tuple[str, str, tuple[str, ...]]:
 
 
 def class_names(pages: Pages, run: str) -> tuple[str, ...]:
+    """Class names of a synthetic set."""
     return belongs(pages, run)[2]
 
 
 def sheets_html(pages: Pages, row: RunRow | None, picked: str, split: str, page: int) -> Markup:
-    """Two sheets at the same zoom, with what they are and how many pages there are."""
+    """Two sheets at the same zoom, with their descriptions and the number of pages."""
     if row is None:
         return render.part("results.html", "empty", NO_SET)
     if row.state != "done":
@@ -213,9 +216,9 @@ def sheets_html(pages: Pages, row: RunRow | None, picked: str, split: str, page:
     try:
         real, real_labels, _ = service.real_images(dataset, folder, split)
         missing = ""
-    except Refused as error:  # the set can be looked at alone
+    except Refused as error:  # the synthetic images are shown without real ones
         real, real_labels, missing = synthetic[:0], labels[:0], str(error)
-    if not names:  # the generator knows no classes: real images of all of them, in stored order
+    if not names:  # the generator has no classes: show real images of all classes
         names, real_labels, picked = ("all",), np.zeros_like(real_labels), "all"
     klass = names.index(picked) if picked in names else None
     side = int(synthetic.shape[1])
@@ -232,8 +235,8 @@ def sheets_html(pages: Pages, row: RunRow | None, picked: str, split: str, page:
 
 
 def steps_html(pages: Pages, row: RunRow | None) -> Markup:
-    """The kept steps of a sampling: x_t and the predicted x0 of the first images of every class,
-    with a timeline; empty where none were kept."""
+    """The kept sampling steps with a timeline: x_t and the predicted x0 of the first images of each
+    class. Empty if no steps were kept."""
     by_step: dict[int, dict[str, dict[str, Any]]] = {}
     for event in pages.service.status(row.id).images if row else ():
         if event.get("name") in STEP_PICTURES:
@@ -261,26 +264,26 @@ def steps_html(pages: Pages, row: RunRow | None) -> Markup:
 
 
 def about_html(pages: Pages, row: RunRow | None) -> Markup:
-    """Where the set comes from and what can be done with it."""
+    """Where the set comes from, and buttons to use it."""
     if row is None:
         return render.part(PAGE, "about", None)
     run = pages.service.get(row.id)
     try:
         origin: str = imported(row, run.spec) or made(pages, row)
     except Refused:
-        origin = "made by a generator that is no longer here"
+        origin = "made by a generator that was deleted"
     return render.part(PAGE, "about", row, origin, run.record.command)
 
 
 def imported(row: RunRow, spec: Spec) -> Markup:
-    """Where an imported set is from; empty for one that was made here."""
+    """The source of an imported set; empty for a set that was sampled here."""
     if not isinstance(spec, ImportSpec):
         return Markup()
     return render.part(PAGE, "imported", row.id, spec.source, spec.dataset)
 
 
 def made(pages: Pages, row: RunRow) -> Markup:
-    """Which generator made a set, and what that was trained on. Raises Refused where it is gone."""
+    """The generator of a set, and what it was trained on. Raises Refused if it was deleted."""
     generator, spec = pages.service.generator_of(row.id)
     images = sum(pages.service.available(spec))
     return render.part(PAGE, "made", generator.id, generator.record.name, images, spec.dataset)

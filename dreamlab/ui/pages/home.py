@@ -1,4 +1,4 @@
-"""Home: one question with one button, what was found before, what runs, what ran last."""
+"""The Home tab: a button that starts a small mix, its answer, active runs and recent runs."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from dreamlab.ui.words import time_left
 
 TEMPLATE = "home.html"
 MOST_RECENT = 9
-"""Ended runs that are listed."""
+"""Number of recent runs that are listed."""
 
 
 def create(pages: Pages, view: Any, seen: Any) -> None:
-    """Lays out the tab; its button goes through the page's action handler."""
+    """Creates the components of the tab."""
     service = pages.service
     with gr.Row(elem_classes="columns"):
         with gr.Column(elem_classes="maincol"):
@@ -46,7 +46,7 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
 
 
 def card_html(pages: Pages) -> Markup:
-    """The question, what will be done, the one button; while it runs, how far it is."""
+    """The question, what will be done, and the button; while it runs, its progress."""
     service = pages.service
     try:
         spec = service.card()
@@ -62,21 +62,25 @@ def card_html(pages: Pages) -> Markup:
 
 
 def question(spec: MixSpec) -> str:
-    """The card in words, from its spec."""
+    """What the mix does, in words."""
     info = catalog.info(spec.dataset)
     n = spec.images_per_class * len(info.classes)
-    wide = f" and one that saw all {info.train:,} training digits" if spec.sources else ""
+    wide = (
+        f" and from one that was trained on all {info.train:,} training digits"
+        if spec.sources
+        else ""
+    )
     return (
         f"You have {n} labelled digits, {spec.images_per_class} of each. A small classifier is"
         " trained on mixes of these and of generated ones (50/50, only generated, 1x and 3x"
-        f" added), {spec.seeds} times each, and tested on {info.test:,} real digits that nothing"
-        " ever trained on. The generated ones come from a generator trained here on the same"
-        f" {n}{wide}: what a generator has seen decides the answer."
+        f" added), {spec.seeds} times each, and tested on {info.test:,} real digits that are never"
+        " used for training. The generated ones come from a generator trained here on the same"
+        f" {n} digits{wide}. What a generator was trained on affects the answer."
     )
 
 
 def demo_html(pages: Pages) -> Markup:
-    """The newest finished mix in short."""
+    """The newest finished mix in short; that of the demo if there is no other."""
     rows = [r for r in pages.service.rows("mix") if r.state == "done"]
     if not rows:
         return Markup()
@@ -91,11 +95,11 @@ def demo_html(pages: Pages) -> Markup:
 
 
 def active_html(pages: Pages) -> Markup:
-    """What runs and waits now."""
+    """Running and waiting runs."""
     return part(TEMPLATE, "active", pages.service.active())
 
 
 def recent_html(pages: Pages) -> Markup:
-    """What ended last, with its headline."""
+    """The last finished runs with their results in one line."""
     ended = [r for r in pages.service.rows() if r.state not in ACTIVE]
     return part(TEMPLATE, "recent", ended[:MOST_RECENT])

@@ -1,5 +1,5 @@
-"""Mix: does synthetic data help? The verdict in large words, the chart that shows it, the arms, the
-classes, and the form."""
+"""The Mix tab: the form, the verdict in large type, the chart, the table of arms, and results by
+class."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class MixPanels:
 
 
 def create(pages: Pages, view: Any, seen: Any) -> None:
-    """Lays out the tab and wires its form."""
+    """Creates the components of the tab and connects its form."""
     service = pages.service
 
     def describe(spec: Spec) -> str:
@@ -66,7 +66,7 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
 
 
 def _panels() -> MixPanels:
-    """The answer from its words down to its classes."""
+    """The panels of the answer, from the verdict to the results by class."""
     answer = gr.HTML("", elem_id="mix-verdict")
     with gr.Column(elem_classes="dl-panel"):
         gr.HTML(render.macro("panel_head", "Accuracy on real test images, %", BAND))
@@ -94,7 +94,7 @@ def _panels() -> MixPanels:
 
 
 def _draw(pages: Pages, p: MixPanels) -> None:
-    """What the panels show of the chosen mix, and when they are drawn anew."""
+    """Connects the panels with the chosen mix."""
 
     def shown(now: View) -> RunRow | None:
         return pages.chosen(now, "mix", ("mix",))
@@ -136,17 +136,17 @@ def _draw(pages: Pages, p: MixPanels) -> None:
 
 
 def panel(inside: Markup) -> Any:
-    """A panel of its own, or nothing where there is nothing to say."""
+    """A panel around content; hidden if there is no content."""
     return gr.HTML(render.part("results.html", "panel", inside), visible=bool(inside))
 
 
 def answer(pages: Pages, row: RunRow | None) -> Markup:
-    """The answer of a mix, or what is coming and when."""
+    """The answer of a mix, or its progress."""
     return mix_answer.answer_html(row, pages.report(row), mix_answer.spec_of(pages.service, row))
 
 
 def arm_choice(report: dict[str, Any], asked: str) -> Any:
-    """The drop-down of the arms that are done."""
+    """The drop-down list of finished arms."""
     names = {g["key"]: g["name"] for g in report.get("generators") or []}
 
     def label(arm: dict[str, Any]) -> str:
@@ -159,9 +159,9 @@ def arm_choice(report: dict[str, Any], asked: str) -> Any:
 
 
 def files(pages: Pages, row: RunRow | None, asked: str) -> Markup:
-    """The command of a mix, its table as CSV and LaTeX, and the synthetic images of the chosen
+    """The command of a mix, its table as CSV and LaTeX, and links to the images of the chosen
     arm."""
     arm = mix_report.chosen_arm(pages.report(row), asked)
-    # images of noise are made anew for every classifier: there is nothing to take
+    # noise images are not stored, so an arm with them cannot be downloaded
     stored = arm and arm.get("run") and not arm["arm"].startswith("noise")
     return files_html(pages.service, row, (arm["run"], arm["label"]) if arm and stored else None)

@@ -1,5 +1,5 @@
-"""Runs: every run with its state, settings, lineage and disk use; open, compare, stop, resume,
-delete."""
+"""The Runs tab: all runs with state, settings, related runs and disk use; open, compare, stop,
+resume and delete."""
 
 from __future__ import annotations
 
@@ -20,11 +20,9 @@ MOST_ROWS = 300
 
 
 def create(pages: Pages, view: Any, seen: Any) -> None:
-    """Lays out the tab; every button goes through the page's action handler."""
+    """Creates the components of the tab."""
     service = pages.service
-    gr.HTML(
-        macro("page_head", "Runs", "Every piece of work is a directory; this is what they say.")
-    )
+    gr.HTML(macro("page_head", "Runs", "Everything that was started, newest first."))
     with gr.Row(elem_classes="columns"):
         with gr.Column(elem_classes="maincol"):
             with gr.Column(elem_classes="dl-panel"):
@@ -53,7 +51,7 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
 
 
 def table_html(pages: Pages, view: View) -> Markup:
-    """The table with its filter; rows beyond the newest 300 are counted, not drawn."""
+    """The table of runs with its filter. Only the newest 300 are shown; older ones are counted."""
     inside = view.pick("runs-all") == "yes"
     rows = pages.service.rows(top_level=not inside, disk=True)
     return part(
@@ -70,7 +68,7 @@ def table_html(pages: Pages, view: View) -> Markup:
 
 
 def detail_html(pages: Pages, run: str) -> Markup:
-    """Everything about one run, and what can be done with it."""
+    """Everything about one run, with buttons for what can be done with it."""
     if not run:
         return part(TEMPLATE, "no_detail")
     try:
@@ -87,7 +85,7 @@ def detail_html(pages: Pages, run: str) -> Markup:
 
 
 def settings(kind: str, values: dict[str, Any]) -> list[tuple[str, str, bool]]:
-    """The settings of a run: (label, value with its unit, whether it is not the default)."""
+    """The settings of a run: (label, value with its unit, whether it differs from the default)."""
     rows = []
     for k in settings_of(KINDS[kind]):
         value = values.get(k.name)
@@ -98,12 +96,12 @@ def settings(kind: str, values: dict[str, Any]) -> list[tuple[str, str, bool]]:
 
 
 def listed(value: Any) -> str:
-    """A value of a setting in words; parts of a list are separated by commas."""
+    """A value of a setting in words. The items of a list are separated by commas."""
     return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
 def compare_html(pages: Pages, ids: tuple[str, ...]) -> Markup:
-    """The settings in which the chosen runs differ, beside what came out."""
+    """The settings in which the chosen runs differ, and the results of these runs."""
     if len(ids) < 2:
         return Markup()
     rows = [pages.service.row(i) for i in ids]

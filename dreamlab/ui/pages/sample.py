@@ -1,5 +1,5 @@
-"""Sample: pictures from a generator, streamed while they are denoised. Not a run; Keep makes
-one."""
+"""The Sample tab: images from a generator, shown while they are denoised. They are not a run; the
+button "Keep as a set" makes one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FRAMES = 8
 
 @dataclasses.dataclass(frozen=True)
 class SampleControls:
-    """The components of the tab: the settings, and what is said about them."""
+    """The components of the tab."""
 
     fields: dict[str, Any]
     sections: list[Section]
@@ -43,10 +43,12 @@ class SampleControls:
 
     @property
     def all(self) -> set[Any]:
+        """All components whose values are submitted."""
         return {*self.fields.values(), self.per_class, self.keep_per_class}
 
     @property
     def replies(self) -> list[Any]:
+        """All components that `look` updates."""
         return [
             self.scale,
             self.refusal,
@@ -56,13 +58,14 @@ class SampleControls:
         ]
 
     def values(self, data: dict[Any, Any], per_class: Any) -> dict[str, Any]:
-        """Settings of a synthesize spec."""
+        """The settings of a synthesize spec. `per_class` is the component with the number of
+        images."""
         found = {name: controls.read(SETTINGS[name], data[c]) for name, c in self.fields.items()}
         return {**found, "per_class": controls.read(SETTINGS["per_class"], data[per_class])}
 
 
 def create(pages: Pages, view: Any, seen: Any) -> None:
-    """Lays out the tab and wires Sample and Keep."""
+    """Creates the components of the tab and connects its buttons."""
     service = pages.service
     gr.HTML(
         render.macro(
@@ -93,7 +96,7 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
             keep_count = gr.Number(
                 SETTINGS["per_class"].default,
                 label="Images per class to keep",
-                info="Keep makes a labelled set of these settings as a run.",
+                info="Keep as a set starts a run that makes a labelled set with these settings.",
                 elem_id="sample-keep_per_class",
             )
             keep = gr.Button("Keep as a set", elem_id="sample-keep")
@@ -112,7 +115,7 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
 
 
 def _plain_fields(service: Service) -> tuple[dict[str, Any], Any]:
-    """The settings above the folded ones, and the line that explains the guidance weight."""
+    """The settings that are always visible, and the line below the guidance weight."""
     choices = generators.listed(service)
     fields = {"source": controls.control(SETTINGS["source"], choices, "sample-source")}
     source = str(fields["source"].value or "")
@@ -135,8 +138,8 @@ def _plain_fields(service: Service) -> tuple[dict[str, Any], Any]:
 
 
 def _follow(pages: Pages, found: SampleControls) -> None:
-    """Keeps the generators fresh, selects the one that the page was opened with, and looks again
-    after a measurement."""
+    """Keeps the list of generators up to date, selects the one that the page was opened with, and
+    updates the cost after a measurement."""
     service = pages.service
 
     def key(view: View) -> Any:
@@ -166,8 +169,8 @@ def _follow(pages: Pages, found: SampleControls) -> None:
 
 
 def look(pages: Pages, found: SampleControls, data: dict[Any, Any]) -> dict[Any, Any]:
-    """What the settings mean for a kept set: both conventions of guidance, the command, the cost,
-    or a refusal."""
+    """Updates that show what the settings mean for a set: guidance weight and scale, command and
+    cost, or the reason why they are refused."""
     values = found.values(data, found.keep_per_class)
     differing = controls.changed(SynthesizeSpec, values)
     replies: dict[Any, Any] = {
@@ -211,8 +214,8 @@ def _wire_settings(pages: Pages, found: SampleControls, view: Any) -> None:
         found.per_class,
         found.picture,
     ]
-    # Gradio repeats the whole event when an "always_last" listener was asked again before it
-    # ended. So each event has one listener, and the second answer follows the first.
+    # If an event occurs again before an "always_last" listener has ended, Gradio repeats all
+    # listeners of that event. So each event has only one listener, followed by `then`.
     plain = [c for name, c in fields.items() if name not in ("source", "guide")]
     changes = [c.change for c in (*plain, found.keep_per_class)]
     look_again = (on_change, found.all, found.replies)
@@ -233,7 +236,7 @@ def _wire_buttons(pages: Pages, found: SampleControls, view: Any, go: Any, keep:
 
     def on_sample(data: dict[Any, Any]) -> Iterator[dict[Any, Any]]:
         source = data[found.fields["source"]] or ""
-        # from now on this one is chosen, whatever else finishes
+        # keep this generator selected even if another training finishes
         yield {found.refusal: "", view: data[view].at("sample", source)}
         try:
             values = found.values(data, found.per_class)
@@ -266,8 +269,7 @@ def _wire_buttons(pages: Pages, found: SampleControls, view: Any, go: Any, keep:
 
 
 def before(pages: Pages, source: str | None) -> Markup:
-    """What the generator drew last while it was trained: something to look at before the first
-    sample."""
+    """The last preview of the generator's training, shown before the first sample."""
     try:
         run = pages.service.get(source or "")
         events = pictures.previews(pages.service.status(run.id))
@@ -282,15 +284,15 @@ def before(pages: Pages, source: str | None) -> Markup:
 
 
 def scale_note(weight: Any) -> Markup:
-    """The guidance weight as the scale that other tools use; empty where it is no number."""
+    """The guidance weight as the scale that other tools use; empty if it is not a number."""
     if not isinstance(weight, (int, float)):
         return Markup()
     return render.part(PAGE, "scale", f"{weight:g}", f"{1 + weight:g}")
 
 
 def frame_html(frame: LiveFrame, key: str, rows: list[str]) -> Markup:
-    """x_t and the predicted x0 side by side at the same zoom; the page keeps the frames of one
-    stream to go back through."""
+    """x_t and the predicted x0 side by side at the same zoom. The page collects the frames with one
+    `key`, so that one can go back."""
     width, height = pictures.png_size(frame.png)
     srcs = [render.data_uri(frame.png), render.data_uri(frame.x0_png)]
     like = pictures.Sheet(srcs[0], width, height, width // max(1, frame.cols))

@@ -1,5 +1,5 @@
-"""Studies: the published studies as recipes. Their question, their numbers beside ours, their
-mistakes, and one button that runs them."""
+"""The Studies tab: the published studies with their questions, their numbers beside those measured
+here, their mistakes, and a button to run them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from dreamlab.ui.parts.study_tables import (
 from dreamlab.ui.parts.verdicts import files_html, progress_html, verdict_html
 from dreamlab.ui.view import Pages, View
 
-KEYS = "open diamonds: published; filled: ours with its 95 % interval; amber: doubtful"
+KEYS = "open diamonds: published; filled: measured here, with 95 % interval; amber: doubtful"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +43,7 @@ class StudyPanels:
 
 
 def create(pages: Pages, view: Any, seen: Any) -> None:
-    """Lays out the tab and wires its form."""
+    """Creates the components of the tab and connects its form."""
     with gr.Row(elem_classes="columns"):
         with gr.Column(elem_classes="formcol"), gr.Column(elem_classes="dl-panel"):
             listed = gr.HTML("", elem_id="studies-list")
@@ -70,24 +70,26 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
 
 
 def describe(pages: Pages, spec: Spec) -> Markup:
+    """What the chosen scale of a study does."""
     assert isinstance(spec, StudySpec)
     return scale_html(find(pages, spec.study), spec.scale)
 
 
 def opened(pages: Pages, view: View, run: str) -> View:
-    """A study's run is opened: its study is chosen too."""
+    """The view when a run of a study is opened: its study is chosen too."""
     spec = pages.service.get(run).spec
     return view.with_pick("study", spec.study) if isinstance(spec, StudySpec) else view
 
 
 def find(pages: Pages, name: str) -> Study:
+    """The study with this id; the first one if there is none."""
     studies = pages.service.studies()
     return next((s for s in studies if s.id == name), studies[0])
 
 
 def chosen(pages: Pages, view: View) -> Study:
-    """The study that is looked at: the one picked, that of the run in the address or of the newest
-    run, else the first."""
+    """The study that is shown: the one that was picked, else that of the run in the address or of
+    the newest run, else the first."""
     name = view.pick("study")
     if not name and (row := pages.chosen(view, "studies", ("study",))) is not None:
         name = spec_of(pages, row).study
@@ -95,14 +97,15 @@ def chosen(pages: Pages, view: View) -> Study:
 
 
 def spec_of(pages: Pages, row: RunRow) -> StudySpec:
+    """The settings of a study's run."""
     spec = pages.service.get(row.id).spec
     assert isinstance(spec, StudySpec)
     return spec
 
 
 def shown(pages: Pages, view: View) -> RunRow | None:
-    """The run of the chosen study: the one asked for, else one that is active, else the newest, the
-    demo's last."""
+    """The run of the chosen study that is shown: the one in the address, else an active one, else
+    the newest. Runs of the demo come last."""
     name = chosen(pages, view).id
     rows = [r for r in pages.service.rows("study") if spec_of(pages, r).study == name]
     asked = [r for r in rows if r.id == view.run("studies")]
@@ -111,7 +114,7 @@ def shown(pages: Pages, view: View) -> RunRow | None:
 
 
 def _draw(pages: Pages, panels: StudyPanels) -> None:
-    """What the panels show of the chosen study and of its run."""
+    """Connects the panels with the chosen study and its run."""
     service = pages.service
 
     def key(now: View) -> Any:
@@ -162,7 +165,7 @@ def _draw(pages: Pages, panels: StudyPanels) -> None:
 
 
 def _follow(pages: Pages, form: spec_form.Form, view: Any) -> None:
-    """The list chooses what the form runs: its hidden study field, and the scales that this study
+    """Lets the list of studies set the form's hidden study field and the scales that this study
     has."""
 
     def scales(now: View) -> Any:
@@ -182,7 +185,7 @@ def _follow(pages: Pages, form: spec_form.Form, view: Any) -> None:
 
 
 def run_states(pages: Pages) -> dict[str, str]:
-    """State of the newest run of every study that has one."""
+    """Study -> state of its newest run, for studies that have one."""
     found: dict[str, str] = {}
     for row in pages.service.rows("study"):
         found.setdefault(spec_of(pages, row).study, row.state)
@@ -190,13 +193,15 @@ def run_states(pages: Pages) -> dict[str, str]:
 
 
 def head_html(study: Study, row: RunRow | None, report: dict[str, Any]) -> Markup:
-    """The question in large words, or above it the verdict once it is there."""
+    """The question in large type, below the verdict if there is one."""
     done = row is not None and row.state == "done"
     verdict = progress = Markup()
     if done and report.get("verdict"):
         verdict = verdict_html(report["verdict"])
     elif row is not None and not done:
-        progress = progress_html(row, "Our numbers come one by one", "studies", small=True)
+        progress = progress_html(
+            row, "Numbers are shown as they are measured", "studies", small=True
+        )
     return render.part(
         "studies.html",
         "top",
@@ -212,7 +217,7 @@ def head_html(study: Study, row: RunRow | None, report: dict[str, Any]) -> Marku
 
 
 def ran_on(report: dict[str, Any]) -> str:
-    """What ours ran on and how long it took."""
+    """The data that was used, and the computing time."""
     took = words.duration(report["seconds"]) if report.get("seconds") else ""
     said = str(report.get("data") or "")
     return f"{said} It took {took} of computing." if took else said

@@ -1,4 +1,4 @@
-"""Train: a form, and a run that one watches while it learns."""
+"""The Train tab: a form, and the chosen training with its previews."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from dreamlab.ui.view import QUIET, Pages, View
 PAGE = "train.html"
 
 REAL_WIDTH = 290
-"""Pixels of the side column."""
+"""Width in pixels of the side column."""
 MOST_CLASSES = 12
-"""Classes that are shown beside the film."""
+"""Most classes for which real images are shown."""
 DASH = "\u2013"
-LEAD = "The same noise for every picture: what changes from preview to preview is only the network."
+LEAD = "All previews start from the same noise, so that only the network changes between them."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +45,7 @@ class TrainPanels:
 
 
 def create(pages: Pages, view: Any, seen: Any) -> None:
-    """Lays out the tab and wires its form."""
+    """Creates the components of the tab and connects its form."""
     service = pages.service
     gr.HTML(render.macro("page_head", "Train a generator and watch it learn", LEAD))
     with gr.Row(elem_classes="columns"):
@@ -85,7 +85,7 @@ def create(pages: Pages, view: Any, seen: Any) -> None:
 
 
 def _draw(pages: Pages, panels: TrainPanels) -> None:
-    """What the panels show of the chosen run, and when they are drawn anew."""
+    """Connects the panels with the chosen run."""
     service = pages.service
 
     def shown(now: View) -> RunRow | None:
@@ -133,12 +133,12 @@ def _draw(pages: Pages, panels: TrainPanels) -> None:
 
 
 def _fill(pages: Pages, form: spec_form.Form) -> None:
-    """A run to start from fills in what is taken over from it."""
+    """When a run to start from is chosen, fills in the settings that are taken over from it."""
 
     def from_run(run: str) -> dict[Any, Any]:
         try:
             spec = pages.service.get(run).spec if run else None
-        except Refused:  # the look at the form says why
+        except Refused:  # Form.look shows the reason
             spec = None
         return (
             form.filled({n: getattr(spec, n) for n in INHERITED})
@@ -151,15 +151,16 @@ def _fill(pages: Pages, form: spec_form.Form) -> None:
 
 
 def run_id(row: RunRow | None) -> str:
+    """The id of a run; empty without one."""
     return row.id if row else ""
 
 
 def run_panel(pages: Pages, row: RunRow | None) -> Markup:
-    """State, numbers and what can be done with the run."""
+    """State, numbers and buttons of a training."""
     if row is None:
         return render.part(PAGE, "run", None)
     status = pages.service.status(row.id)
-    # a model that only makes images larger has nothing to start from by itself
+    # a super-resolution model cannot be sampled without a base model
     can_sample = row.state in ("done", "stopped") and not getattr(
         pages.service.get(row.id).spec, "low_size", 0
     )
@@ -176,8 +177,7 @@ def run_panel(pages: Pages, row: RunRow | None) -> Markup:
 
 
 def numbers(row: RunRow, status: RunStatus) -> list[tuple[str, str]]:
-    """Step, loss, speed and time of a training, each with the word under it; a dash where it is
-    not known."""
+    """(value, label) of step, loss, speed and time of a training; a dash for an unknown value."""
     last, result = status.metrics[-1] if status.metrics else {}, status.result or {}
     rate = result.get("images_per_second") or last.get("images_per_second")
     loss = result.get("loss") if result.get("loss") is not None else last.get("loss")
@@ -192,14 +192,14 @@ def numbers(row: RunRow, status: RunStatus) -> list[tuple[str, str]]:
 
 
 def film_panel(pages: Pages, row: RunRow | None) -> Markup:
-    """Every preview of the run, with a timeline."""
+    """All previews of the run with a timeline."""
     if row is None:
-        return render.part(PAGE, "film", "The samples of the run will sharpen here.")
+        return render.part(PAGE, "film", "Preview images of the training are shown here.")
     status, run = pages.service.status(row.id), pages.service.get(row.id)
     events = pictures.previews(status)
     if not events:
         active = row.state in ACTIVE
-        waiting = "The first preview is on its way." if active else "This run has no previews."
+        waiting = "There is no preview yet." if active else "This run has no previews."
         return render.part(PAGE, "film", waiting, head=True)
     last = events[-1]
     rows = int(last.get("rows", 10))
@@ -220,6 +220,7 @@ def film_panel(pages: Pages, row: RunRow | None) -> Markup:
 
 
 def loss_figure(pages: Pages, row: RunRow | None, theme: str) -> Any:
+    """The loss of a run."""
     points = [m for m in pages.service.status(row.id).metrics if "loss" in m] if row else []
     return curves.loss(
         [m["step"] for m in points], [m["loss"] for m in points], theme, run_id(row) or "none"
@@ -227,14 +228,15 @@ def loss_figure(pages: Pages, row: RunRow | None, theme: str) -> Any:
 
 
 def bands_figure(pages: Pages, row: RunRow | None, theme: str) -> Any:
+    """The loss of a run by noise level."""
     return curves.bands(
         pages.service.status(row.id).metrics if row else [], theme, run_id(row) or "none"
     )
 
 
 def real_panel(pages: Pages, dataset: str, data_dir: str, image_size: int) -> Markup:
-    """Real training images of the same classes in the real colour, at the size that is trained on,
-    as many a class as fit."""
+    """Real training images of the same classes at the size of the training, as many per class as
+    fit."""
     images, labels, classes = pages.service.real_images(dataset, data_dir)
     side = image_size or int(images.shape[1])
     cols = min(10, max(2, REAL_WIDTH // side))
@@ -245,7 +247,7 @@ def real_panel(pages: Pages, dataset: str, data_dir: str, image_size: int) -> Ma
 
 
 def command_panel(pages: Pages, row: RunRow | None) -> Markup:
-    """The command that makes the same run; empty without one."""
+    """The command that makes the same run; empty without a run."""
     if row is None:
         return Markup()
     return render.part("results.html", "run_command", pages.service.get(row.id).record.command)

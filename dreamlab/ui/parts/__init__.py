@@ -1,1 +1,1 @@
-"""Parts of pages as pure functions: tables, reports, badges."""
+"""Parts of pages: tables, reports, pictures and verdicts. Most are pure functions."""

@@ -1,5 +1,5 @@
-"""The arms of a mix as tables: counts, accuracy with intervals, differences, and every test behind
-them. Pure functions of a report."""
+"""Tables of the arms of a mix: image counts, accuracies with intervals, differences, and all tests
+behind them. Pure functions of a report."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ REFERENCE = NumberCell("reference", look="mut")
 
 @dataclasses.dataclass(frozen=True)
 class ArmRow:
-    """One line of the table of arms. `heading` opens a group of arms: title, note, badge."""
+    """One line of the table of arms. `heading` starts a group of arms: title, note, badge."""
 
     label: str
     colour: str
@@ -39,7 +39,7 @@ class ArmRow:
 
 @dataclasses.dataclass(frozen=True)
 class ArmTests:
-    """One line of the table of tests: p-values in words."""
+    """One line of the table of tests. p values are texts."""
 
     label: str
     colour: str
@@ -52,7 +52,8 @@ class ArmTests:
 
 
 def arms_html(report: dict[str, Any]) -> Markup:
-    """The table of arms, grouped by generator with the controls apart, and below it the tests."""
+    """The table of arms, grouped by generator, with the controls at the end; below it the table of
+    tests."""
     listed = mix_report.ordered(report)
     rows = _rows(listed, {g["key"]: g for g in report.get("generators") or []})
     largest = max((r.real + r.synthetic + r.other for r in rows), default=0)
@@ -84,7 +85,8 @@ def _row(
     known_badge: str,
     heading: Mapping[str, str] | None,
 ) -> ArmRow:
-    """One arm. What its generator was trained on is named where the heading has not said it."""
+    """The line of one arm. What its generator was trained on is added if the heading does not say
+    it."""
     badge = (arm.get("leakage") or {}).get("badge", "") if arm.get("synthetic") else ""
     control = mix_report.role(arm) == "control"
     own = generators.get(arm.get("generator", "")) if control and len(generators) > 1 else None
@@ -106,7 +108,7 @@ def _row(
 
 
 def _name(arm: dict[str, Any]) -> dict[str, Any]:
-    """Label and mark of an arm: the colour of its synthetic fraction, hollow for a control."""
+    """Label and mark of an arm: the colour of its synthetic share, hollow for a control."""
     return {
         "label": arm["label"],
         "colour": mix_css(arm.get("synthetic_fraction", 0.0)),
@@ -115,15 +117,15 @@ def _name(arm: dict[str, Any]) -> dict[str, Any]:
 
 
 def budget(report: dict[str, Any]) -> str:
-    """What the arms share: optimiser steps or epochs; empty where the report does not say it."""
+    """The budget that all arms share; empty if the report does not have it."""
     if report.get("budget") == "steps" and report.get("steps"):
         return f"{report['steps']:,} optimiser steps for every arm"
     return "equal epochs: larger arms trained longer" if report.get("budget") == "epochs" else ""
 
 
 def tests_html(listed: Sequence[dict[str, Any]]) -> Markup:
-    """Every test behind the differences: paired t with and without Holm's correction, sign flips
-    over seeds, McNemar for each seed. Empty where no arm was tested."""
+    """All tests of the differences: paired t with and without Holm's correction, sign flips over
+    seeds, and McNemar's test for each seed. Empty if no arm was tested."""
     rows = []
     for arm in listed:
         found = arm.get("difference") or {}
@@ -143,15 +145,15 @@ def tests_html(listed: Sequence[dict[str, Any]]) -> Markup:
 
 
 def top5(arm: dict[str, Any]) -> str:
-    """Mean over seeds of the accuracy where one of five answers counts, percent; empty where it was
-    not measured."""
+    """Mean top-5 accuracy over seeds in percent; empty if it was not measured."""
     values = [v for v in arm.get("top5") or [] if v is not None]
     return f"{100 * sum(values) / len(values):.1f}" if values else ""
 
 
 def worth_html(report: dict[str, Any]) -> Markup:
-    """What the further real images of a generator are worth: one that was trained on more of them
-    against one that was trained on the classifier's own. Empty where there are no two such."""
+    """The effect of more real images in a generator: arms of a generator that was trained on more
+    images, compared with one that was trained on the classifier's images. Empty if there are no two
+    such generators."""
     found = report.get("extra_data") or []
     names = {g["key"]: g["name"] for g in report.get("generators") or []}
     rows = [

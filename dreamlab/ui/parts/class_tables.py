@@ -1,5 +1,4 @@
-"""Results class by class: histograms of images, gains, the confusion matrix and its difference.
-Pure functions."""
+"""Results by class: histograms of image counts, gains, confusion matrices. Pure functions."""
 
 from __future__ import annotations
 
@@ -14,19 +13,19 @@ from dreamlab.ui.parts import mix_report
 
 PAGE = "classes.html"
 WELL = 44
-"""Pixels of the tallest bar of a histogram; the style sheet gives the bars as much room."""
+"""Height in pixels of the tallest bar of a histogram; it matches the style sheet."""
 NAMED, LISTED = 12, 20
-"""Most classes that have their names under the bars, and that a matrix is drawn for."""
+"""Most classes whose names are shown below the bars, and for which a matrix is drawn."""
 COLOURS = {"real": "var(--real)", "synthetic": "var(--synthetic)", "other": "var(--line-2)"}
 SMALL = 0.05
-"""Percent or points below which a cell of a matrix stays empty."""
+"""Percent or points below which a cell of a matrix is left empty."""
 Counts = Mapping[str, Sequence[int]]
-"""Images of every class under "real", "synthetic" and "other"; each may be missing."""
+"""Images of each class under the keys "real", "synthetic" and "other"; each key may be missing."""
 
 
 @dataclasses.dataclass(frozen=True)
 class MatrixCell:
-    """One cell of a confusion matrix; `ink` is how strong its colour is, percent."""
+    """One cell of a confusion matrix. `ink` is the strength of its colour in percent."""
 
     text: str
     colour: str
@@ -34,8 +33,8 @@ class MatrixCell:
 
 
 def histogram(names: Sequence[str], counts: Counts, top: int) -> Markup:
-    """Images per class as stacked bars; `top` is the count that is drawn at full height. Each bar
-    says its numbers when it is pointed at."""
+    """Images per class as stacked bars. `top` is the count of a bar of full height. Each bar shows
+    its numbers as a tooltip."""
     bars = []
     for c, name in enumerate(names):
         parts = [(kind, int(counts[kind][c])) for kind in COLOURS if counts.get(kind)]
@@ -54,9 +53,9 @@ def histogram(names: Sequence[str], counts: Counts, top: int) -> Markup:
 def histograms(
     names: Sequence[str], listed: Sequence[tuple[str, Counts]], kind: str = ""
 ) -> Markup:
-    """Several histograms on one scale, each under its title: before, and after every arm.
+    """Several histograms on one scale, each with a title.
 
-    kind: "broad" for histograms that get the page's width.
+    listed: (title, counts) of each. kind: "broad" for histograms as wide as the page.
     """
     top = max((total for _, counts in listed for total in totals(counts, names)), default=0)
     tiles = [
@@ -67,12 +66,12 @@ def histograms(
 
 
 def totals(counts: Counts, names: Sequence[str]) -> list[int]:
-    """Images of every class, of whatever kind."""
+    """Number of images of each class, of all sorts together."""
     return [sum(int(v[c]) for v in counts.values() if v) for c in range(len(names))]
 
 
 def span(counts: Counts, names: Sequence[str]) -> str:
-    """Images of the smallest and of the largest class in words."""
+    """The numbers of images of the smallest and the largest class in words."""
     found = totals(counts, names)
     if not found:
         return ""
@@ -81,8 +80,8 @@ def span(counts: Counts, names: Sequence[str]) -> str:
 
 
 def histograms_html(report: dict[str, Any]) -> Markup:
-    """The class histogram before (real only) and after each arm of a mix; empty where the report
-    has no counts."""
+    """The histograms of the arms of a mix, the arm `real` first. Empty if the report has no
+    counts."""
     listed: list[tuple[str, Counts]] = [
         (a["label"], a["counts_per_class"])
         for a in mix_report.unique(report)
@@ -95,13 +94,13 @@ def histograms_html(report: dict[str, Any]) -> Markup:
 
 
 def class_names(report: dict[str, Any], count: int) -> list[str]:
-    """Names of the classes; their numbers where the report does not name them."""
+    """Names of the classes, or their numbers if the report does not have names."""
     return report.get("classes") or [str(i) for i in range(count)]
 
 
 def gains_html(report: dict[str, Any], arm: dict[str, Any] | None) -> Markup:
-    """Gain of each class in points, one arm against real only: bars, or the largest in words where
-    there are many classes."""
+    """The gain of each class in points, one arm against the arm `real`: bars, or for many classes a
+    list of the largest changes."""
     control = mix_report.reference(report)
     if arm is None or control is None or not arm.get("per_class") or not control.get("per_class"):
         return render.part(PAGE, "gains", "", [], [], 0.0, [])
@@ -117,8 +116,8 @@ def gains_html(report: dict[str, Any], arm: dict[str, Any] | None) -> Markup:
 
 
 def confusion_html(report: dict[str, Any], arm: dict[str, Any] | None) -> Markup:
-    """Confusion matrix of an arm in percent of each true class, and its difference from real only
-    in points; empty where it was not kept."""
+    """Confusion matrix of an arm in percent of each true class, and its difference to the arm
+    `real` in points. Empty if it is not in the report."""
     if arm is None or not arm.get("confusion"):
         return Markup()
     mine = shares(arm["confusion"])
@@ -137,13 +136,13 @@ def confusion_html(report: dict[str, Any], arm: dict[str, Any] | None) -> Markup
 
 
 def shares(confusion: Sequence[Sequence[float]]) -> list[list[float]]:
-    """Percent of each row; a row without images is all zero."""
+    """Percent of each row; zeros for a row without images."""
     return [[100 * v / sum(row) if sum(row) else 0.0 for v in row] for row in confusion]
 
 
 def matrix(names: Sequence[str], values: Sequence[Sequence[float]], *, difference: bool) -> Markup:
-    """A matrix as a table; the colour behind a number grows with it, green or red (and a sign)
-    where it is a difference. values: classes x classes, percent or points."""
+    """A matrix (classes x classes, percent or points) as a table. The colour behind a number grows
+    with it. Differences are green or red and have a sign."""
     beside = [
         abs(v) for i, row in enumerate(values) for j, v in enumerate(row) if difference or i != j
     ]
@@ -156,7 +155,7 @@ def matrix(names: Sequence[str], values: Sequence[Sequence[float]], *, differenc
 
 
 def _cell(value: float, largest: float, difference: bool, hit: bool) -> MatrixCell:
-    """hit: the cell of right answers, where more is better."""
+    """One cell; `hit` is for the diagonal, where more is better."""
     share = min(abs(value) / largest, 1.0)
     small = abs(value) < SMALL
     if not difference:
@@ -168,7 +167,7 @@ def _cell(value: float, largest: float, difference: bool, hit: bool) -> MatrixCe
 def mistakes(
     names: Sequence[str], values: Sequence[Sequence[float]], *, difference: bool
 ) -> Markup:
-    """The largest entries beside the diagonal, where a matrix would have too many cells."""
+    """The largest entries off the diagonal, for matrices that are too large to show."""
     found = [
         (abs(v), i, j, v)
         for i, row in enumerate(values)
@@ -183,8 +182,7 @@ def mistakes(
 
 
 def arm_html(report: dict[str, Any], asked: str) -> Markup:
-    """Gains, confusion and histograms of the arm asked for, or of the one that the verdict
-    names."""
+    """Gains, confusion and histograms of the arm `asked`, or else of the arm of the verdict."""
     arm = mix_report.chosen_arm(report, asked)
     parts = [gains_html(report, arm), confusion_html(report, arm), histograms_html(report)]
     return render.part(PAGE, "stacked", parts)

@@ -1,4 +1,4 @@
-"""One page of a set of images as a sheet: which images it holds, and what is said of them."""
+"""One page of an image set as a sheet, with its description."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from dreamlab.ui.parts import pictures
 
 COLS, ROWS = 10, 8
 PER_PAGE = COLS * ROWS
-"""Images of one class on a page; of all classes, a page holds COLS of each."""
+"""Images of one class on a page. A page of all classes has COLS images of each."""
 
 
 @dataclasses.dataclass(frozen=True)
 class SheetView:
-    """One side of the page: what it shows in words, and the sheet (None where the page holds no
-    images). `kind`: "real" or "synthetic"; `images`: of the whole set; `rows`: names beside the
-    rows; `file`: the name of the download."""
+    """One of the two sheets: its description and its picture (None if there are no images on this
+    page). `kind`: "real" or "synthetic"; `images`: number of images in the set; `rows`: names of
+    the rows; `file`: file name for the download."""
 
     kind: str
     what: str
@@ -30,14 +30,15 @@ class SheetView:
 
     @property
     def word(self) -> str:
+        """ "Real" or "Synthetic"."""
         return self.kind.capitalize()
 
 
 def pick(
     images: np.ndarray, labels: np.ndarray, classes: int, klass: int | None, page: int
 ) -> np.ndarray:
-    """Indices of one page: of one class in stored order, or as many columns of every class (rows
-    are classes)."""
+    """Indices of the images on one page: of class `klass` in stored order, or, if it is None, COLS
+    images of each class that has enough."""
     if klass is not None:
         return np.flatnonzero(labels == klass)[(page - 1) * PER_PAGE : page * PER_PAGE]
     parts = [np.flatnonzero(labels == c)[(page - 1) * COLS : page * COLS] for c in range(classes)]
@@ -46,7 +47,7 @@ def pick(
 
 
 def page_count(labels: np.ndarray, klass: int | None) -> int:
-    """Pages of one class, or of all classes (None); at least one."""
+    """Number of pages for one class, or for all classes (None); at least 1."""
     if klass is not None:
         return max(1, -(-int((labels == klass).sum()) // PER_PAGE))
     counts = np.unique(labels, return_counts=True)[1]
@@ -62,9 +63,8 @@ def sheet_view(
     page: int,
     side: int,
 ) -> SheetView:
-    """One page of a set. held: its images, uint8 (N, H, W, C), and labels; `klass`: one class, or
-    None for all; images are shown at `side` pixels, resized as for training where they are stored
-    larger."""
+    """One page of a set. `held` are its images uint8 (N, H, W, C) and labels; `klass` is one class,
+    or None for all. Images are shown at `side` pixels, resized as for training."""
     images, labels = held
     index = pick(images, labels, len(names), klass, page)
     one = f"class {names[klass]}" if klass is not None and len(names) > 1 else "all classes"

@@ -1,5 +1,5 @@
-"""What an import did: what was taken, what was left out and why, how it was prepared. Pure
-functions."""
+"""The report of an import: what was imported, what was left out and why, and the preprocessing.
+Pure functions."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from dreamlab.ui.words import duration, number, time_left
 TEMPLATE = "import_report.html"
 
 FIRST = 25
-"""Left-out files that are named."""
+"""Number of left-out files that are named."""
 
 
 def running_html(row: RunRow) -> Markup:
-    """How far an import is."""
+    """The progress of an import."""
     left = time_left(row.eta_seconds) if row.state == "running" else ""
     count = (
         f"{row.step:,} of {row.total:,} {row.unit}{left}"
         if row.total
-        else "looking at what is there"
+        else "reading the list of files"
     )
     return part(TEMPLATE, "running", row, "; ".join(filter(None, (count, row.text))))
 
@@ -48,7 +48,7 @@ def report_html(row: RunRow, run: Run) -> Markup:
 
 
 def taken(result: Mapping[str, Any]) -> str:
-    """What the set holds now, in one sentence."""
+    """What was imported, in one sentence."""
     counts = [int(n) for n in result.get("per_class") or []]
     side = result.get("image_size", "?")
     colour = "grey" if result.get("channels") == 1 else "colour"
@@ -60,19 +60,19 @@ def taken(result: Mapping[str, Any]) -> str:
         else ""
     )
     parts = (
-        f"{result.get('train', 0):,} for training and {result.get('test', 0):,} for the test"
+        f"{result.get('train', 0):,} for training and {result.get('test', 0):,} for testing"
         if result.get("test")
         else "all of them synthetic"
     )
     took = f"; it took {duration(result['seconds'])}" if result.get("seconds") is not None else ""
     return (
-        f"{result.get('images', 0):,} images of {side} x {side} pixels in {colour} were taken,"
+        f"{result.get('images', 0):,} images of {side} x {side} pixels in {colour} were imported,"
         f" {parts}: {len(counts):,} classes{spread}{took}."
     )
 
 
 def left_out_html(result: Mapping[str, Any]) -> Markup:
-    """What was left out: reasons with counts, then the first files of them."""
+    """What was left out: reasons with counts, and the first files."""
     counts = result.get("left_out_counts") or {}
     rows = sorted(counts.items(), key=lambda pair: -pair[1])
     named = (result.get("left_out") or [])[:FIRST]
@@ -81,7 +81,7 @@ def left_out_html(result: Mapping[str, Any]) -> Markup:
 
 
 def prepared(preprocessing: Any) -> list[tuple[str, str]]:
-    """The recorded preprocessing as names and values."""
+    """The recorded preprocessing as (name, value)."""
     if isinstance(preprocessing, Mapping):
         return [
             (str(k).replace("_", " ").capitalize(), _plain(v)) for k, v in preprocessing.items()

@@ -1,5 +1,5 @@
-"""The answer of a mix in words: the verdict, what it is about, and what each generator found.
-Functions of a report."""
+"""The answer of a mix in words: the verdict, what it is about, and the verdict for each
+generator."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def spec_of(service: Service, row: RunRow | None) -> MixSpec | None:
 
 
 def about_html(spec: MixSpec, report: dict[str, Any], demo: bool = False) -> Markup:
-    """What the answer is about, in one quiet line with a badge for each generator."""
+    """Data, classifier and seeds of a mix in one line, with a badge for each generator."""
     info = catalog.info(spec.dataset)
     control = mix_report.reference(report)
     real = f"{control['real']:,}" if control else f"up to {info.train:,}"
@@ -40,26 +40,25 @@ def about_html(spec: MixSpec, report: dict[str, Any], demo: bool = False) -> Mar
 
 
 def answer_html(row: RunRow | None, report: dict[str, Any], spec: MixSpec | None) -> Markup:
-    """The answer, or what is coming and when."""
+    """The answer of a mix, or its progress."""
     if row is None or spec is None:
         return render.macro(
             "page_head",
             "Does synthetic data help?",
-            "No mix yet. The form on the left asks the question; the card on Home asks it for 100"
-            " digits.",
+            "No mix yet. Start one with the form on the left, or with the button on the Home page,"
+            " which asks this question for 100 digits.",
         )
     if row.state == "done" and report.get("verdict"):
         about = about_html(spec, report, row.demo)
         verdict = verdict_html(report["verdict"])
         notes = " ".join(report.get("notes") or [])
         return render.part(PAGE, "answer", about, verdict, by_generator(report), notes)
-    progress = progress_html(row, "The verdict comes when all classifiers are trained", "mix")
+    progress = progress_html(row, "The verdict follows when all classifiers are trained", "mix")
     return render.part(PAGE, "answer", about_html(spec, report), "", [], "", progress)
 
 
 def by_generator(report: dict[str, Any]) -> list[dict[str, str]]:
-    """What was found with each generator: its name, its badge (what it was trained on) and its
-    verdict."""
+    """Name, badge (what it was trained on) and verdict of each generator."""
     return [
         {"name": g["name"], "badge": g["badge"], "text": g["verdict"].get("text", "")}
         for g in _generators(report)
@@ -72,10 +71,11 @@ def _generators(report: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def best_html(report: dict[str, Any]) -> Markup:
-    """What the grey band of the chart means; empty where there is none."""
+    """The sentence on the best mix, which explains the grey band in the chart; empty if there is
+    none."""
     return render.part(PAGE, "best", str((report.get("best") or {}).get("text") or ""))
 
 
 def exchange_html(report: dict[str, Any]) -> Markup:
-    """What one real image is worth, above the learning curves."""
+    """The sentence on the exchange rate, above the learning curves."""
     return render.part(PAGE, "exchange", str((report.get("exchange") or {}).get("text") or ""))

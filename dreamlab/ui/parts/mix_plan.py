@@ -1,5 +1,5 @@
-"""What a mix will do, before it is started: the images of every arm, and the classifiers that are
-trained. Pure functions."""
+"""What a mix will do before it is started: the images of each arm, and the number of classifiers.
+Pure functions."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ KINDS = ("real", "synthetic", "other")
 
 
 def planned_html(spec: MixSpec, available: Sequence[int]) -> Markup:
-    """The exact counts of every arm, before anything runs, and the classes before and after.
+    """The number of images of each arm, and histograms over the classes.
 
-    `available`: real images of every class that the mix may use. Raises ValueError where an arm is
-    impossible.
+    `available`: number of real images of each class that the mix may use. Raises ValueError if an
+    arm is impossible.
     """
     info = catalog.info(spec.dataset)
     ordered = sorted(plan.cells(spec), key=lambda cell: (cell.arm != "real", not cell.treatment))
@@ -46,12 +46,12 @@ def planned_html(spec: MixSpec, available: Sequence[int]) -> Markup:
 
 
 def about(spec: MixSpec, arms: int, test_images: int) -> str:
-    """How many classifiers are trained and what they are tested on, in one sentence."""
+    """The number of classifiers and of test images in one sentence."""
     sources = len(plan.keys(spec))
     words = f"{arms} arms x {spec.seeds} seeds"
     if sources > 1:
         words += f", {sources} sources of synthetic images"
     words += f": {len(plan.cells(spec)) * spec.seeds:,} classifiers"
     if spec.real_sizes:
-        words += f"; and {len(plan.surface(spec))} combinations of an arm and another real size"
+        words += f"; also {len(plan.surface(spec))} arms at other numbers of real images"
     return f"{words}; tested on {test_images:,} real images."

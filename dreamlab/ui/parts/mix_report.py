@@ -1,35 +1,36 @@
-"""Reading the report of a mix: its arms in order, their roles, and the arm to show class by class.
-Pure functions."""
+"""Reads the report of a mix: its arms in order, their roles, and the arm to show by class. Pure
+functions."""
 
 from __future__ import annotations
 
 from typing import Any
 
 CONTROLS = "controls"
-"""The group that a page shows the controls in."""
+"""Name of the group of control arms."""
 
 
 def key(arm: dict[str, Any]) -> str:
-    """What names an arm within its report: two generators may have arms of one name."""
+    """Identifies an arm within a report; two generators may have arms of the same name."""
     return f"{arm.get('generator', '')} {arm['arm']}".strip()
 
 
 def role(arm: dict[str, Any]) -> str:
-    """reference, treatment or control; results of an earlier version say it by the arm's name
-    alone."""
+    """reference, treatment or control. Results of an earlier version do not have it; it then
+    follows from the name of the arm."""
     return str(arm.get("role") or ("reference" if arm["arm"] == "real" else "treatment"))
 
 
 def group(arm: dict[str, Any], several: bool) -> str:
-    """What an arm stands under: its generator where there are several, the controls, or nothing."""
+    """The group that an arm is shown in: the controls, its generator if there are several, or
+    ""."""
     if role(arm) == "control":
         return CONTROLS
     return str(arm.get("generator", "")) if several else ""
 
 
 def ordered(report: dict[str, Any]) -> list[dict[str, Any]]:
-    """Reference, treatments by generator and synthetic fraction, controls; the surface's further
-    sizes are not among them."""
+    """The arms in the order of display: the reference, treatments by generator and synthetic share,
+    controls. Arms at other numbers of real images are not included."""
     listed: list[dict[str, Any]] = list(report.get("arms") or [])
     generators = [g["key"] for g in report.get("generators") or []]
     turn = {"reference": 0, "treatment": 1, "control": 2}
@@ -37,7 +38,7 @@ def ordered(report: dict[str, Any]) -> list[dict[str, Any]]:
     def place(arm: dict[str, Any]) -> tuple[int, int, float]:
         own = arm.get("generator", "")
         what = turn.get(role(arm), 1)
-        # sorting is stable: adds of one fraction and controls stay as they were asked for
+        # sorting is stable: arms with equal shares, and controls, keep their order
         return (
             what,
             generators.index(own) if own in generators else -1,
@@ -48,7 +49,7 @@ def ordered(report: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def best_arms(report: dict[str, Any]) -> set[str]:
-    """Keys of the arms that may be the best mix, of the generator that the verdict speaks of."""
+    """Keys of the arms that may be the best mix, for the generator of the verdict."""
     best = report.get("best") or {}
     own = best.get("generator", (report.get("verdict") or {}).get("generator", ""))
     names = set(best.get("arms") or [])
@@ -62,8 +63,8 @@ def best_arms(report: dict[str, Any]) -> set[str]:
 
 
 def surface_cells(report: dict[str, Any]) -> list[dict[str, Any]]:
-    """Cells of the real-size by amount surface of the generator that the verdict speaks of: the
-    further sizes, and the mix's own."""
+    """The arms of the learning curves for the generator of the verdict: those at other numbers of
+    real images, and the same arms of the mix."""
     further = report.get("surface") or []
     names = {c["arm"] for c in further}
     own = (report.get("verdict") or {}).get("generator") or next(
@@ -74,18 +75,18 @@ def surface_cells(report: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def reference(report: dict[str, Any]) -> dict[str, Any] | None:
-    """The arm of real images alone, that all others are compared with; None before it is there."""
+    """The arm `real`; None if the report has no arms yet."""
     return next((a for a in report.get("arms") or [] if role(a) == "reference"), None)
 
 
 def finished(report: dict[str, Any]) -> list[dict[str, Any]]:
-    """The arms besides the reference whose accuracies by class are there."""
+    """The arms other than `real` that have accuracies by class."""
     return [a for a in ordered(report) if a.get("per_class") and role(a) != "reference"]
 
 
 def chosen_arm(report: dict[str, Any], asked: str) -> dict[str, Any] | None:
-    """The arm that is shown class by class: the one asked for, else that of the verdict, else the
-    finished mix with the best mean accuracy. None where no arm is finished."""
+    """The arm that is shown by class: the one asked for, else that of the verdict, else the
+    finished mix with the highest mean accuracy. None if no arm is finished."""
     done = finished(report)
     verdict = report.get("verdict") or {}
     told = f"{verdict.get('generator', '')} {verdict.get('arm', '')}".strip()
@@ -97,7 +98,7 @@ def chosen_arm(report: dict[str, Any], asked: str) -> dict[str, Any] | None:
 
 
 def unique(report: dict[str, Any]) -> list[dict[str, Any]]:
-    """One arm of each name: generators do not change the counts."""
+    """One arm of each name. Their image counts do not depend on the generator."""
     found: dict[str, dict[str, Any]] = {}
     for arm in ordered(report):
         found.setdefault(arm["arm"], arm)

@@ -1,4 +1,4 @@
-"""Numbers of the tables: a value, what stands beside it in grey, and its colour. Pure functions."""
+"""Numbers in tables: a value, its interval in grey, and a colour. Pure functions."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from dreamlab.ui import words
 
 @dataclasses.dataclass(frozen=True)
 class NumberCell:
-    """One number of a table. `look` is a class of the style sheet ("good", "bad", "mut") or empty;
-    `beside` (an interval, a count of seeds) stands behind it in grey."""
+    """One number of a table. `look` is a class of the style sheet ("good", "bad", "mut") or empty.
+    `beside` is shown in grey after it, such as an interval or a number of seeds."""
 
     text: str = ""
     beside: str = ""
@@ -20,19 +20,19 @@ class NumberCell:
 
 
 TO_COME = NumberCell("to come", look="mut")
-"""A number that is not there yet."""
+"""A number that is not known yet."""
 
 
 def p_value(p: float | None) -> str:
-    """A p-value with three decimals; empty where there is none."""
+    """A p value with three decimals; empty for None."""
     return "" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def percent(interval: dict[str, Any] | None, seeds: int) -> NumberCell:
-    """A share as a percentage with its 95 % interval, which is cut at 0 and 100.
+    """A share in percent with its 95 % interval, limited to 0 and 100.
 
-    interval: {"mean", "low", "high"}, each 0 to 1; low and high may be None. With one seed the
-    count of seeds stands in the interval's place.
+    interval: {"mean", "low", "high"}, each 0 to 1; low and high may be None. Without an interval,
+    the number of seeds is shown instead.
     """
     if not interval or interval.get("mean") is None or seeds == 0:
         return TO_COME
@@ -43,8 +43,8 @@ def percent(interval: dict[str, Any] | None, seeds: int) -> NumberCell:
 
 
 def points(difference: dict[str, Any] | None) -> NumberCell:
-    """A difference in percentage points with its sign and its 95 % interval; green or red only
-    where the interval leaves zero out.
+    """A difference in percentage points with its sign and its 95 % interval. It is green or red
+    only if the interval excludes 0.
 
     difference: {"mean", "low", "high"} in points; low and high may be None.
     """
@@ -58,10 +58,9 @@ def points(difference: dict[str, Any] | None) -> NumberCell:
 
 
 def metric(found: dict[str, Any] | None) -> NumberCell:
-    """A metric of fidelity with its unit and 95 % interval, three digits each; "to come" without
-    one.
+    """A metric of fidelity with its unit and 95 % interval, three digits each.
 
-    found: {"value", "low", "high"}; low and high may be None.
+    found: {"value", "low", "high"}, of which low and high may be None; None if not measured yet.
     """
     if found is None:
         return TO_COME
@@ -69,7 +68,7 @@ def metric(found: dict[str, Any] | None) -> NumberCell:
 
 
 def metric_interval(found: dict[str, Any]) -> str:
-    """The interval of a metric in words; empty where it has none."""
+    """The interval of a metric in words; empty if it has none."""
     if found.get("low") is None or found.get("high") is None:
         return ""
     return f"{found['low']:.3g} to {found['high']:.3g}"

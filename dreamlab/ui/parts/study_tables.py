@@ -1,5 +1,5 @@
-"""What the Studies page says of a study: the list, the table of published and own numbers,
-settings, notes. Pure functions."""
+"""The parts of the Studies tab: the list of studies, the table of published and measured numbers,
+settings and notes. Pure functions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from dreamlab.ui.words import MINUS
 
 PAGE = "studies.html"
 LONG = 40
-"""Rows from which on a table scrolls in its panel."""
+"""Number of rows above which a table scrolls in its panel."""
 NO_NUMBER = NumberCell("no number", look="mut")
 Row = Mapping[str, Any]
 """One row of a study's report."""
@@ -29,8 +29,8 @@ Row = Mapping[str, Any]
 
 @dataclasses.dataclass(frozen=True)
 class OurNumber:
-    """Our number with the metric (where that is another than the paper's) and its interval, or the
-    `word` for why there is none."""
+    """A measured number with its interval, and its metric if that differs from the paper's. If
+    there is no number, `word` says why."""
 
     word: str = ""
     text: str = ""
@@ -40,8 +40,8 @@ class OurNumber:
 
 @dataclasses.dataclass(frozen=True)
 class StudyLine:
-    """One line of the table: published beside ours. `doubt`: what is doubtful about the published
-    number; `difference`: None where it was not computed."""
+    """One line of the table. `doubt` says what is doubtful about the published number. `difference`
+    is None if it was not computed."""
 
     arm: str
     published: NumberCell
@@ -55,9 +55,9 @@ class StudyLine:
 
 
 def list_html(studies: Sequence[Study], chosen: str, states: Mapping[str, str]) -> Markup:
-    """All studies as a quiet list, grouped S0 to S4; beside each what has been run here.
+    """The list of studies, grouped by paper (S0 to S4), with the state of each.
 
-    states: the state of the newest run by a study's id.
+    states: id of a study -> state of its newest run.
     """
     papers = [
         (
@@ -73,13 +73,13 @@ def list_html(studies: Sequence[Study], chosen: str, states: Mapping[str, str]) 
 
 
 def scale_html(study: Study, name: str) -> Markup:
-    """What a scale does and on which data, beside the form."""
+    """What a scale does and which data it uses."""
     return render.part(PAGE, "scale", study.scales.get(name))
 
 
 def number(value: float, low: float | None = None, high: float | None = None) -> str:
-    """A measured number with no more digits than its interval supports; three significant digits
-    where there is none."""
+    """A measured number with as many digits as its interval supports; three significant digits
+    without an interval."""
     width = high - low if low is not None and high is not None else 0.0
     if width > 0:
         digits = max(0, min(4, 1 - math.floor(math.log10(width))))
@@ -89,7 +89,7 @@ def number(value: float, low: float | None = None, high: float | None = None) ->
 
 
 def decimals(rows: Sequence[Row]) -> int:
-    """Decimals that the paper prints in one column: as many as its longest number needs."""
+    """Number of decimals in one column of the paper: that of its longest number."""
     found = [
         len(f"{r['published']:.6f}".rstrip("0").partition(".")[2])
         for r in rows
@@ -99,7 +99,7 @@ def decimals(rows: Sequence[Row]) -> int:
 
 
 def published_number(r: Row, digits: int) -> NumberCell:
-    """The paper's number with its spread."""
+    """A published number with its spread."""
     if r.get("published") is None:
         return NO_NUMBER
     text = f"{r['published']:,.{digits}f}".replace("-", MINUS)
@@ -110,7 +110,7 @@ def published_number(r: Row, digits: int) -> NumberCell:
 
 
 def our_number(r: Row, running: bool) -> OurNumber:
-    """Our number with its interval, or what there is instead."""
+    """A measured number with its interval, or the reason why there is none."""
     if r.get("ours") is None:
         state = str(r.get("state") or "")
         if state in ("failed", "stopped", "running"):
@@ -131,8 +131,8 @@ def our_number(r: Row, running: bool) -> OurNumber:
 
 
 def table_html(rows: Sequence[Row], row: RunRow | None) -> Markup:
-    """One line an arm under a head for each metric: published, ours, seeds, difference, and which
-    data ours ran on."""
+    """One line per arm, grouped by metric: published and measured numbers, seeds, difference, and
+    the data that was used here."""
     running = row is not None and row.state in ACTIVE
     stand_ins = {str(r["stand_in"]) for r in rows if r.get("child") and r.get("stand_in")}
     by_metric: dict[str, list[Row]] = {}
@@ -151,7 +151,7 @@ def table_html(rows: Sequence[Row], row: RunRow | None) -> Markup:
 
 
 def _group(title: str, rows: Sequence[Row], running: bool) -> dict[str, Any]:
-    """The lines of one metric. A setting that all of them share is said once, in the head."""
+    """The lines of one metric. A setting that all of them share is shown once, in the title."""
     settings = {str(r.get("setting") or "") for r in rows}
     shared = next(iter(settings)) if len(settings) == 1 else ""
     digits = decimals(rows)
@@ -175,7 +175,7 @@ def _line(r: Row, running: bool, digits: int, own_setting: bool) -> StudyLine:
 
 
 def published_rows(study: Study) -> list[dict[str, Any]]:
-    """The rows of a study that has not been run: the paper's numbers alone."""
+    """The rows of a study that has not been run, with published numbers only."""
     ours = ("ours", "low", "high", "seeds", "difference")
     return [
         {
@@ -196,6 +196,6 @@ def published_rows(study: Study) -> list[dict[str, Any]]:
 
 
 def about_html(study: Study, report: Mapping[str, Any]) -> Markup:
-    """Settings as published; its mistakes and doubtful numbers in amber; how every scale fills what
-    it leaves open."""
+    """The settings as published, mistakes and doubtful numbers, and the assumptions of each
+    scale."""
     return render.part(PAGE, "about", study, report.get("anomalies") or [])

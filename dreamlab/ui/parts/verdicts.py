@@ -1,5 +1,4 @@
-"""The answer of a mix or a study: its verdict, how far it is, and its files. Pure functions, but
-for the files."""
+"""The answer of a mix or a study: its verdict, its progress, and its files."""
 
 from __future__ import annotations
 
@@ -16,11 +15,11 @@ from dreamlab.ui import render
 PAGE = "verdicts.html"
 VERBS = re.compile(r"\b(helps|hurts|undecided|Undecided|does not help)\b")
 LONG = 220
-"""Characters from which on a verdict is set in smaller type."""
+"""Number of characters above which a verdict is set in smaller type."""
 
 
 def verdict_html(verdict: Mapping[str, Any], size: str = "") -> Markup:
-    """A verdict in large type, its verb in the colour of its kind (the word itself says the same).
+    """A verdict in large type, with its verb in the colour of the decision.
 
     verdict: {"text", "kind"} of a report; size: "small" or empty.
     """
@@ -38,8 +37,8 @@ def verdict_html(verdict: Mapping[str, Any], size: str = "") -> Markup:
 
 
 def progress_html(row: RunRow, coming: str, tab: str, small: bool = False) -> Markup:
-    """What stands in the verdict's place while a mix or a study runs, or after it ended without
-    one. coming: what will stand there, in words."""
+    """The progress of a mix or a study, or the reason why it ended without a verdict. `coming` says
+    what will be shown here."""
     if row.state in ACTIVE:
         return render.part(PAGE, "progress", row, coming, tab, small)
     return render.part(PAGE, "ended", row, tab)
@@ -48,9 +47,9 @@ def progress_html(row: RunRow, coming: str, tab: str, small: bool = False) -> Ma
 def files_html(
     service: Service, row: RunRow | None, images: tuple[str, str] | None = None
 ) -> Markup:
-    """The command of a run and, once it is done, its table as files; empty without a run.
+    """The command of a run and, if it is done, its table as files; empty without a run.
 
-    images: (run, label) of an arm whose synthetic images can be taken too.
+    images: (run, label) of an arm whose images can be downloaded too.
     """
     if row is None:
         return Markup()
