@@ -305,8 +305,8 @@ def test_mix_figure_has_no_scale_before_its_first_cell(report: dict[str, Any]) -
 
 
 def test_figures_of_nothing_say_so() -> None:
-    assert "appear" in mix_chart.mix({}, "light", "r").layout.annotations[0].text
-    assert "appear" in mix_chart.surface({}, "light", "r").layout.annotations[0].text
+    assert "as they are trained" in mix_chart.mix({}, "light", "r").layout.annotations[0].text
+    assert "as they are trained" in mix_chart.surface({}, "light", "r").layout.annotations[0].text
 
 
 def test_the_surface_joins_the_further_sizes_and_the_mix_itself(report: dict[str, Any]) -> None:
@@ -376,8 +376,8 @@ def test_what_extra_data_is_worth_is_a_table_with_its_interval(report: dict[str,
         [
             "Arm",
             "generator trained on more",
-            "against one trained on the same",
-            "worth, points",
+            "compared with one trained on the same",
+            "effect, points",
             "p (Holm)",
         ],
         ["50 / 50", NASTY, "trained here", "+3.1 +1.0 to +5.2", "0.010"],
