@@ -14,7 +14,7 @@ from dreamlab.engine.launcher import Request, SpawnLauncher
 from dreamlab.settings import KINDS, make
 from dreamlab.store import Record, Run, RunStore
 from dreamlab.store.machine import Device
-from dreamlab.store.process import alive
+from dreamlab.store.process_ids import alive
 
 FAKE = Path(__file__).with_name("fake_worker.py")
 TINY = {"dataset": "digits", "steps": 20, "batch_size": 16, "base_width": 8, "preview_every": 60}

@@ -16,7 +16,7 @@ from dreamlab.engine.core import Engine
 from dreamlab.engine.slots import threads_for
 from dreamlab.store import RunStore, write_json
 from dreamlab.store.machine import Device, find_devices
-from dreamlab.store.process import EXIT_DISK, alive, kill_group, started
+from dreamlab.store.process_ids import EXIT_DISK, alive, kill_group, started
 from tests.engine_helpers import fake_engine, states, submit, until, worker
 
 

@@ -18,7 +18,7 @@ from dreamlab.engine.code_version import code_version
 from dreamlab.engine.launcher import environment
 from dreamlab.service import Service
 from dreamlab.store import Run, RunStore, read_json
-from dreamlab.store.process import alive
+from dreamlab.store.process_ids import alive
 from tests.engine_helpers import TINY, states, submit, until, worker
 
 ENDLESS = {**TINY, "steps": 1_000_000, "checkpoint_every": 1}
@@ -201,7 +201,7 @@ def test_an_engine_without_work_or_clients_ends(tmp_path: Path) -> None:
     client.register_client(runs)
     info = client.ensure_engine(runs, linger=0.1)
     time.sleep(2.0)
-    assert client.is_alive(runs), "this process has registered"
+    assert client.engine_info(runs), "this process has registered"
     client.unregister_client(runs)
     until(lambda: not alive(info.pid, info.pid_started))
     assert client.engine_info(runs) is None

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from dreamlab.engine.launcher import ForkLauncher, environment
-from dreamlab.store.process import started
+from dreamlab.store.process_ids import started
 from tests.engine_helpers import until
 
 SERVER = """

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from dreamlab.diffusion.forward_process import diffuse, posterior, x0_from
 from dreamlab.diffusion.losses import (
     MIN_SNR_GAMMA,
     SNR_FLOOR,
@@ -19,7 +20,6 @@ from dreamlab.diffusion.losses import (
     target_of,
     variance_loss,
 )
-from dreamlab.diffusion.process import diffuse, posterior, x0_from
 from dreamlab.noise import schedules
 
 ALPHA_BAR = torch.tensor(schedules.alpha_bar("cosine", 1000))

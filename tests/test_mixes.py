@@ -194,7 +194,7 @@ def test_a_set_is_taken_as_it_is(store: RunStore, labels: np.ndarray) -> None:
     )
     assert by_role[f"arm:{made.id}:real+1x"].values["synthetic"] == made.id and "set" not in by_role
     with pytest.raises(
-        SpecError, match=r"has 20 images of class 0 \(0\), 30 are needed"
+        SpecError, match=r"has 20 images of class 0 \(0\), but 30 are needed"
     ) as refused:
         check(
             make(MixSpec, {**BARE, "sets": (made.id,), "arms": ("real+3x", "50/50")}), Known(store)
@@ -223,7 +223,7 @@ def test_a_set_is_taken_as_it_is(store: RunStore, labels: np.ndarray) -> None:
         ),
         ({}, {"images_per_class": 301}, "images_per_class", "301 cannot be used"),
         ({}, {"images_per_class": 10, "long_tail": 0.01}, "long_tail", "without images"),
-        ({}, {"arms": ("real", "real")}, "arms", "holds no synthetic images"),
+        ({}, {"arms": ("real", "real")}, "arms", "has no synthetic images"),
         ({}, {"arms": ("real", "real+5@10")}, "arms", "names class 10, the classes are 0 to 9"),
         ({"num_train_timesteps": 10}, {}, "num_steps", "it must be 1 to 10"),
         ({"label_dropout": 0.0}, {}, "guidance_weight", "without label dropout"),

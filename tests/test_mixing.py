@@ -170,7 +170,9 @@ def test_the_contents_of_an_arm_come_from_its_pool_and_the_set() -> None:
         np.bincount(noise.noise).tolist() == [10, 10]
         and len(noise.duplicated) == len(noise.synthetic) == 0
     )
-    with pytest.raises(ValueError, match="needs 40 synthetic images of class 0, the set has 30"):
+    with pytest.raises(
+        ValueError, match="needs 40 synthetic images of class 0, but the set has 30"
+    ):
         mixing.contents("real+4x", labels, pool, synthetic, 2, seed=0)
 
 

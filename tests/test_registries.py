@@ -16,9 +16,9 @@ from dreamlab.classifiers import networks
 from dreamlab.classifiers import registry as classifiers
 from dreamlab.data import catalog, named
 from dreamlab.data.importing.opening import DOWNLOADS
+from dreamlab.diffusion.forward_process import TARGETS
 from dreamlab.diffusion.losses import WEIGHTINGS
-from dreamlab.diffusion.optim import OPTIMIZERS
-from dreamlab.diffusion.process import TARGETS
+from dreamlab.diffusion.optim import DECAYS, OPTIMIZERS
 from dreamlab.experiments.study.report import OF_PREDICTIONS, OF_RUN
 from dreamlab.fidelity.metrics import METRICS
 from dreamlab.noise.schedules import SCHEDULES
@@ -28,6 +28,7 @@ from dreamlab.settings.classifier_recipe import RECIPES
 from dreamlab.settings.presets import PRESETS
 from dreamlab.studies import loader
 from dreamlab.tasks import TASKS, find_task
+from dreamlab.tasks.classify import training
 from dreamlab.tasks.context import TaskError
 from dreamlab.tasks.fidelity import reference_classifier
 from dreamlab.ui.forms.controls import FILLERS, WORDS
@@ -39,6 +40,8 @@ EQUAL: list[tuple[str, Any, Iterable[str]]] = [
     ("schedules", names.ScheduleName, SCHEDULES),
     ("targets", names.TargetName, TARGETS),
     ("weightings", names.WeightingName, WEIGHTINGS),
+    ("decays of a generator's rate", names.LearningRateName, DECAYS),
+    ("rates of a classifier", names.LearningRateName, training.RATES),
     ("optimisers", names.OptimizerName, OPTIMIZERS),
     ("state of the optimisers", names.OptimizerName, names.OPTIMIZER_NUMBERS),
     ("presets", names.PresetName, PRESETS),

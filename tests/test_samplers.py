@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from dreamlab.diffusion import process
+from dreamlab.diffusion import forward_process as process
 from dreamlab.diffusion.guidance import Denoiser, Prediction
 from dreamlab.diffusion.samplers import PLAIN, NoiseStream, Reverse, find_sampler
 from dreamlab.noise import schedules, timesteps

@@ -113,6 +113,18 @@ def test_the_shown_command_makes_the_same_spec(spec) -> None:
             ["'step-1'"],
         ),
         ("train", {"num_train_timesteps": 9}, "num_train_timesteps", ["10 to 4,000"]),
+        (
+            "train",
+            {"num_train_timesteps": 15.5},
+            "num_train_timesteps",
+            ["a whole number, 10 to 4,000"],
+        ),
+        (
+            "sweep",
+            {"source": "x", "axis": "num_train_timesteps", "values": "5000"},
+            "values",
+            ["numbers of at most 4,000"],
+        ),
         ("train", {"multipliers": "1,x"}, "multipliers", ["--multipliers", "comma-separated"]),
         ("train", {"stem_patch": 3}, "stem_patch", ["1, 2 or 4"]),
         ("train", {"widht": 3}, "widht", ["not a setting of train"]),

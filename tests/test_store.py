@@ -32,7 +32,7 @@ from dreamlab.store import (
 )
 from dreamlab.store.cache import array_hash
 from dreamlab.store.machine import cores
-from dreamlab.store.process import alive, started
+from dreamlab.store.process_ids import alive, started
 from dreamlab.store.status import group_state
 
 

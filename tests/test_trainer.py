@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from dreamlab.data import catalog, imageset
-from dreamlab.diffusion.process import upsample
+from dreamlab.diffusion.forward_process import upsample
 from dreamlab.settings import SpecError
 from dreamlab.tasks.context import TaskError
 from dreamlab.tasks.generator import from_uint8, to_tensor

@@ -23,7 +23,7 @@ from dreamlab.processes import worker
 from dreamlab.processes.cuda_visibility import show_device
 from dreamlab.settings import KINDS
 from dreamlab.store import Run, RunStore
-from dreamlab.store.process import EXIT_DISK, EXIT_HELD
+from dreamlab.store.process_ids import EXIT_DISK, EXIT_HELD
 from dreamlab.tasks import TASKS, Stopped, TaskContext, TaskError, find_task
 from tests.engine_helpers import TINY, submit
 

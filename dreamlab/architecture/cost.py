@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from dreamlab.architecture.layers import BlockPlan, plan
 from dreamlab.architecture.network import Network
-from dreamlab.architecture.plan import BlockPlan, plan
 
 FLOAT = 4
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dreamlab.checks.known import Known
+from dreamlab.checks.leaked_images import check_copies, check_overlap
 from dreamlab.checks.synthetic_set import check_set
-from dreamlab.checks.test_images import check_copies, check_overlap
 from dreamlab.data.selection import selected
 from dreamlab.experiments.mix.plan import needed_images
 from dreamlab.settings import MixSpec, SpecError

@@ -13,11 +13,11 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from dreamlab.diffusion.process import x0_from
+from dreamlab.diffusion.forward_process import x0_from
 from dreamlab.noise.timesteps import within
 from dreamlab.settings.names import ClipName, TargetName
 
-Network = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor | None], torch.Tensor]
+RawNetwork = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor | None], torch.Tensor]
 """(x (N, C or 2 C, H, W), t (N,), labels (N,), low_t (N,) or None) to (N, C or 2 C, H, W)."""
 
 
@@ -40,7 +40,7 @@ class Model:
     """A network and the meaning of its output. `alpha_bar` is (T,) float64. `null_class` is the
     label that means "no label"."""
 
-    network: Network
+    network: RawNetwork
     target: TargetName
     alpha_bar: np.ndarray
     null_class: int = 0

@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 import torch
 
-from dreamlab.diffusion.process import TARGETS
+from dreamlab.diffusion.forward_process import TARGETS
 from dreamlab.settings.names import TargetName, WeightingName
 
 WEIGHT_MIN, WEIGHT_MAX = 0.1, 3.0

@@ -9,7 +9,7 @@ processes them one by one in bfloat16. docs/bench.md has timings.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import torch
@@ -350,8 +350,11 @@ def learning_rate_factor(progress: float, warmup: float = 0.05, schedule: str = 
     linear warm-up over the share `warmup`, then constant, or a cosine to 0.005."""
     if progress < warmup:
         return max(progress, 1e-3) / warmup
-    if schedule == "constant":
-        return 1.0
-    return 0.005 + 0.995 * 0.5 * (
-        1 + math.cos(math.pi * min((progress - warmup) / (1 - warmup), 1.0))
-    )
+    return DECAYS[schedule](min((progress - warmup) / (1 - warmup), 1.0))
+
+
+DECAYS: dict[str, Callable[[float], float]] = {
+    "constant": lambda share: 1.0,
+    "cosine": lambda share: 0.005 + 0.995 * 0.5 * (1 + math.cos(math.pi * share)),
+}
+"""Learning rate schedule -> factor of the peak rate, by the share of the time after the warm-up."""

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import torch
 
+from dreamlab.diffusion.forward_process import eps_from_x0, posterior
 from dreamlab.diffusion.guidance import Denoiser, Prediction
-from dreamlab.diffusion.process import eps_from_x0, posterior
 from dreamlab.noise.schedules import half_log_snr
 from dreamlab.noise.timesteps import SAMPLERS, corrected
 from dreamlab.settings.names import SamplerName

@@ -14,8 +14,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from dreamlab.architecture.layers import BlockPlan, plan
 from dreamlab.architecture.network import Network
-from dreamlab.architecture.plan import BlockPlan, plan
 from dreamlab.diffusion.blocks import ChannelNorm, CompactBlock, DDPMBlock, GroupNorm, Nearest, zero
 from dreamlab.diffusion.embeddings import Condition
 

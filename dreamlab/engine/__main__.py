@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dreamlab.engine.serving import LockHeld, serve
 from dreamlab.store import RunError, RunStore
-from dreamlab.store.process import detach_session
+from dreamlab.store.process_ids import detach_session
 
 LARGEST_LOG = 5 * 2**20
 

@@ -17,7 +17,7 @@ from typing import Any
 from dreamlab.engine.code_version import code_version
 from dreamlab.engine.launcher import environment
 from dreamlab.store import RunError, RunStore, read_json, wire, write_json
-from dreamlab.store.process import alive, host, kill_group, started
+from dreamlab.store.process_ids import alive, host, kill_group, started
 
 CODE = "engine-code.json"
 START_PATIENCE = 30.0
@@ -61,11 +61,6 @@ def engine_info(runs: Path | str) -> EngineInfo | None:
         if info is not None and info.host == host() and alive(info.pid, info.pid_started)
         else None
     )
-
-
-def is_alive(runs: Path | str) -> bool:
-    """Whether an engine serves this runs folder."""
-    return engine_info(runs) is not None
 
 
 def engine_code(runs: Path | str, info: EngineInfo) -> str:

@@ -27,7 +27,7 @@ from dreamlab.engine.live_process import LiveKeeper
 from dreamlab.engine.slots import Slots, slots_needed, threads_for
 from dreamlab.store import Run, RunError, RunStore
 from dreamlab.store.machine import Device, find_devices
-from dreamlab.store.process import alive, host, kill_group, kill_leftovers, started
+from dreamlab.store.process_ids import alive, host, kill_group, kill_leftovers, started
 from dreamlab.store.states import UNREADABLE
 
 LOOK_AT_PIDS = 0.3

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from dreamlab.settings import EXPERIMENT_KINDS
 from dreamlab.store import EventReader, Run, write_json
 from dreamlab.store.events import Event, parse
-from dreamlab.store.process import alive, host
+from dreamlab.store.process_ids import alive, host
 from dreamlab.store.run_files import read_job
 
 FINAL = frozenset({"done", "failed", "stopped"})

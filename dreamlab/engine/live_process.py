@@ -15,7 +15,7 @@ from dreamlab.engine.launcher import LIVE, Launcher, Notice, Request
 from dreamlab.engine.slots import MOST_THREADS
 from dreamlab.store import wire
 from dreamlab.store.machine import Device, cores
-from dreamlab.store.process import kill_group, started
+from dreamlab.store.process_ids import kill_group, started
 
 LONGEST_SOCKET_PATH = 100  # the system allows 107
 RESTART_AFTER = 5.0

@@ -15,7 +15,7 @@ from dreamlab.engine.client import announce_code, engine_info, living_clients
 from dreamlab.engine.core import Engine
 from dreamlab.store import write_json
 from dreamlab.store.machine import cores
-from dreamlab.store.process import host, started
+from dreamlab.store.process_ids import host, started
 
 ROUND = 0.1
 LOOK_AROUND = 1.0

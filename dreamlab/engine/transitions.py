@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dreamlab.engine.entry import Entry
-from dreamlab.store.process import EXIT_DISK, EXIT_HELD
+from dreamlab.store.process_ids import EXIT_DISK, EXIT_HELD
 from dreamlab.store.states import UNREADABLE
 
 MOST_STRIKES = 3

@@ -42,7 +42,7 @@ START_SECONDS = 0.5
 CLASSIFY_SECONDS_PER_IMAGE = 3.3e-4  # training small_cnn with one thread
 EXTRACTOR_SECONDS, FIDELITY_SECONDS = 25.0, 1.5
 
-Known = Callable[[TrainSpec], Measurement | None]
+FindMeasurement = Callable[[TrainSpec], Measurement | None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,12 +102,15 @@ class Past:
     """What is known from this machine: measurements, and finished runs, newest first."""
 
     store: RunStore
-    known: Known
+    known: FindMeasurement
     history: list[Run]
 
 
 def estimate(
-    spec: Spec, store: RunStore, history: Iterable[Run] = (), known: Known = lambda spec: None
+    spec: Spec,
+    store: RunStore,
+    history: Iterable[Run] = (),
+    known: FindMeasurement = lambda spec: None,
 ) -> Estimate:
     """The estimate for a run of this spec on this machine. `history` are finished runs, newest
     first; `known` returns the measurement for a training, if there is one."""

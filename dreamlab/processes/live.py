@@ -21,7 +21,7 @@ from dreamlab.processes.cuda_visibility import show_device
 from dreamlab.processes.errors import explain
 from dreamlab.store import wire
 from dreamlab.store.machine import cores
-from dreamlab.store.process import detach_session
+from dreamlab.store.process_ids import detach_session
 
 IDLE_RELEASE = 300.0
 """Seconds without a request after which models are unloaded."""
@@ -29,7 +29,7 @@ LOOK_EVERY = 1.0
 log = logging.getLogger("dreamlab.processes.live")
 
 
-class Sampler(Protocol):
+class FrameSource(Protocol):
     """The methods of `dreamlab.tasks.synthesize.live.LiveSampler` that are used here."""
 
     def frames(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -45,7 +45,7 @@ class LiveServer:
 
     def __init__(self, path: Path, make_sampler: Any, parent: int):
         self._path, self._make, self._parent = path, make_sampler, parent
-        self._sampler: Sampler | None = None
+        self._sampler: FrameSource | None = None
         self._used = time.monotonic()
 
     def serve(self) -> None:
@@ -99,10 +99,10 @@ class LiveServer:
             self._sampler = None
 
 
-def _sampler() -> Sampler:
+def _sampler() -> FrameSource:
     from dreamlab.tasks.synthesize.live import LiveSampler
 
-    sampler: Sampler = LiveSampler()
+    sampler: FrameSource = LiveSampler()
     return sampler
 
 

@@ -22,7 +22,7 @@ from dreamlab.processes.cuda_visibility import show_device
 from dreamlab.processes.errors import explain
 from dreamlab.settings import EXPERIMENT_KINDS
 from dreamlab.store import ArtefactCache, EventWriter, Run, RunStore, write_json
-from dreamlab.store.process import EXIT_DISK, EXIT_HELD, detach_session, started
+from dreamlab.store.process_ids import EXIT_DISK, EXIT_HELD, detach_session, started
 from dreamlab.tasks import Stopped, TaskContext, find_task
 
 

@@ -103,10 +103,10 @@ def temporary(reader: Reader, run_id: str, form: str, arm: str = "", seed: int =
     return folder / f"{run.id}.{form}"
 
 
-Contents = tuple[Any, np.ndarray, tuple[str, ...], list[str], dict[str, Any]]
+Exported = tuple[Any, np.ndarray, tuple[str, ...], list[str], dict[str, Any]]
 
 
-def _contents(reader: Reader, run: Run, arm: str, seed: int) -> Contents:
+def _contents(reader: Reader, run: Run, arm: str, seed: int) -> Exported:
     """(images, labels, class names, origin of each image, card) of an export."""
     spec = run.spec
     if isinstance(spec, MixSpec):
@@ -160,7 +160,7 @@ def _arm_of(reader: Reader, run: Run, arm: str) -> Run:
     return reader.get(named[wanted])
 
 
-def _mixed(reader: Reader, run: Run, spec: ClassifySpec, seed: int) -> Contents:
+def _mixed(reader: Reader, run: Run, spec: ClassifySpec, seed: int) -> Exported:
     try:
         data = catalog.load(spec.dataset, spec.data_dir)
         pool = selected(spec).pool

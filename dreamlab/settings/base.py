@@ -9,9 +9,16 @@ from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
-from dreamlab.settings.setting import NONE, _is_tuple, settings_of
+from dreamlab.settings.setting import NONE, is_list, settings_of
 
 SCHEMA_VERSION = 1
+BOUNDS = {
+    "less_than_equal": "of at most",
+    "less_than": "below",
+    "greater_than_equal": "of at least",
+    "greater_than": "above",
+}
+"""Type of a Pydantic error -> words before the bound that a number does not keep."""
 
 
 class SpecError(ValueError):
@@ -40,7 +47,7 @@ class Spec(BaseModel):
         if (
             isinstance(value, str)
             and info.field_name
-            and _is_tuple(cls.model_fields[info.field_name].annotation)
+            and is_list(cls.model_fields[info.field_name].annotation)
         ):
             parts = tuple(part.strip() for part in value.split(",") if part.strip())
             return () if [p.lower() for p in parts] == [NONE] else parts
@@ -103,10 +110,14 @@ def explain(cls: type[Spec], error: ValidationError) -> SpecError:
     if first["type"] == "missing" or (first["type"] == "string_too_short" and not first["input"]):
         return SpecError(f"{k.label} is missing ({k.flag}): {k.help}", name)
     value = first["input"]
-    wanted = k.range or {"int": "a whole number", "float": "a number", "bool": "yes or no"}.get(
-        k.type, first["msg"]
-    )
-    if k.type == "list":
+    sort = {"int": "a whole number", "float": "a number", "bool": "yes or no"}.get(k.type, "")
+    wanted = k.range or sort or first["msg"]
+    if k.type == "int" and k.range and first["type"].startswith("int_"):
+        wanted = f"{sort}, {k.range}"
+    elif k.type == "list" and first["type"] in BOUNDS:
+        bound = next(iter(first["ctx"].values()))
+        wanted = f"a comma-separated list of numbers {BOUNDS[first['type']]} {bound:,g}"
+    elif k.type == "list":
         wanted = f"a comma-separated list. {k.help} ({first['msg']})"
     return SpecError(f"{k.label} ({k.flag}): {value!r} cannot be used; it must be {wanted}.", name)
 

@@ -206,7 +206,7 @@ def _short(x: float) -> str:
     return f"{x:,.0f}" if float(x).is_integer() else f"{x:g}"
 
 
-def _is_tuple(annotation: Any) -> bool:
+def is_list(annotation: Any) -> bool:
     return typing.get_origin(annotation) is tuple
 
 
@@ -215,7 +215,7 @@ def _shape(
 ) -> tuple[tuple[str, ...], Literal["str", "int", "float", "bool", "list"]]:
     if typing.get_origin(annotation) is Literal:
         return tuple(typing.get_args(annotation)), "str"
-    if _is_tuple(annotation):
+    if is_list(annotation):
         inner = typing.get_args(annotation)[0]
         return (
             tuple(typing.get_args(inner)) if typing.get_origin(inner) is Literal else ()

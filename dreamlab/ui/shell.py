@@ -22,10 +22,6 @@ from dreamlab.ui.words import time_left
 TEMPLATE = "shell.html"
 TICK = 0.7
 """Seconds between two looks for changes."""
-HEAD = (
-    '<script src="/look/app.js?v={stamp}"></script><link rel="icon" href="data:,"><meta'
-    ' name="viewport" content="width=device-width, initial-scale=1">'
-)
 ASKED = {
     "preview": "Requested: the preview appears after the next step.",
     "snapshot": "Requested: the checkpoint of the next step is kept; Sample lists it under Stages.",
@@ -49,7 +45,7 @@ def head() -> str:
     """The content of the page's <head>. The stamp changes with the files, so that browsers do not
     use old ones from their cache."""
     stamp = f"{disk_use(ASSETS):x}{int((ASSETS / 'app.js').stat().st_mtime):x}"
-    return HEAD.format(stamp=stamp)
+    return str(part(TEMPLATE, "head", stamp))
 
 
 def css() -> str:
@@ -75,7 +71,7 @@ def build(service: Service) -> gr.Blocks:
         with gr.Tabs(elem_id="tabs", selected="home") as tabs:
             for tab in TABS:
                 with gr.Tab(tab.title, id=tab.name, elem_id=f"page-{tab.name}"):
-                    tab.create(pages, view, seen)
+                    tab.create(pages, view)
         pages.add("", gr.HTML("", elem_id="notice"), lambda v: (v.notice, v.undo), notice)
         pages.add(
             "",

@@ -1,5 +1,5 @@
-"""The tabs of the dashboard. A new tab is a module in `pages` with a function `create(pages, view,
-seen)`, and a row in TABS."""
+"""The tabs of the dashboard. A new tab is a module in `pages` with a function
+`create(pages, view)`, and a row in TABS."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Tab:
     title: str
     kinds: tuple[str, ...] = ()
 
-    def create(self, pages: Any, view: Any, seen: Any) -> None:
+    def create(self, pages: Any, view: Any) -> None:
         """Creates the components of the tab. Raises ImportError or AttributeError if its module or
         the function `create` is missing."""
         module = importlib.import_module(f"dreamlab.ui.pages.{self.name}")
-        module.create(pages, view, seen)
+        module.create(pages, view)
 
 
 TABS = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -64,16 +64,24 @@ class Recipe:
 
     def rate(self, step: int) -> float:
         """The learning rate of step 0, 1, ..."""
-        if self.schedule == "constant":
-            return self.learning_rate
-        done = (step + 1) / self.steps
-        if done < WARM_UP:
-            return self.learning_rate * (done / WARM_UP)
-        if step / self.steps <= WARM_UP:
-            return self.learning_rate
-        return self.learning_rate * (
-            0.5 * (1 + math.cos(math.pi * (step / self.steps - WARM_UP) / (1 - WARM_UP)))
-        )
+        return self.learning_rate * RATES[self.schedule](step, self.steps)
+
+
+def _cosine(step: int, steps: int) -> float:
+    """Linear warm-up over the share WARM_UP, then half a cosine to 0."""
+    done = (step + 1) / steps
+    if done < WARM_UP:
+        return done / WARM_UP
+    if step / steps <= WARM_UP:
+        return 1.0
+    return 0.5 * (1 + math.cos(math.pi * (step / steps - WARM_UP) / (1 - WARM_UP)))
+
+
+RATES: dict[str, Callable[[int, int], float]] = {
+    "constant": lambda step, steps: 1.0,
+    "cosine": _cosine,
+}
+"""Learning rate schedule -> factor of the peak rate in step 0, 1, ... of a number of steps."""
 
 
 class Fit:
@@ -112,7 +120,9 @@ class Fit:
 
     def __iter__(self) -> Iterator[int]:
         """Takes one training step per iteration; yields the number of steps taken."""
-        recipe, augment = self.recipe, AUGMENTS.get(self.recipe.augment)
+        recipe, augment = self.recipe, None
+        if recipe.augment:
+            augment = AUGMENTS[recipe.augment]
         optimizer = optimizer_of(recipe, self.network)
         noise = torch.Generator(self.device).manual_seed(self.seed)
         self.network.train()

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from dreamlab.checks.sampling import check_cascade, check_guide, check_sampling
+from dreamlab.diffusion.forward_process import diffuse, noise_level, upsample
 from dreamlab.diffusion.guidance import Guidance, Low, denoiser
-from dreamlab.diffusion.process import diffuse, noise_level, upsample
 from dreamlab.diffusion.samplers import NoiseStream, Reverse, Step, find_sampler
 from dreamlab.noise.timesteps import evaluations
 from dreamlab.settings import SpecError, SynthesizeSpec

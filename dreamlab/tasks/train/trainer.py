@@ -19,6 +19,7 @@ from dreamlab.architecture.network import network_of
 from dreamlab.data.catalog import DataSet
 from dreamlab.data.selection import select
 from dreamlab.diffusion.ema import ema_update
+from dreamlab.diffusion.forward_process import diffuse, noise_level, upsample, x0_from
 from dreamlab.diffusion.losses import (
     VLB_WEIGHT,
     loss_weights,
@@ -28,7 +29,6 @@ from dreamlab.diffusion.losses import (
     variance_loss,
 )
 from dreamlab.diffusion.optim import FlatOptimizer, LossScale, learning_rate_factor
-from dreamlab.diffusion.process import diffuse, noise_level, upsample, x0_from
 from dreamlab.diffusion.unet import UNet
 from dreamlab.settings import TrainSpec
 from dreamlab.store import write_bytes

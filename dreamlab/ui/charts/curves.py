@@ -3,6 +3,7 @@ lists, which Gradio can serialise."""
 
 from __future__ import annotations
 
+import html
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -248,4 +249,4 @@ def curve(
 
 def plain(text: str) -> str:
     """Escapes the HTML that Plotly would interpret in labels."""
-    return str(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return html.escape(str(text), quote=False)

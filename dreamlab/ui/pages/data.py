@@ -48,7 +48,7 @@ class DataPanels:
     report: Any
 
 
-def create(pages: Pages, view: Any, seen: Any) -> None:
+def create(pages: Pages, view: Any) -> None:
     """Creates the components of the tab and connects its form."""
     gr.HTML(
         macro(

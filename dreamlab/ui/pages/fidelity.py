@@ -23,7 +23,7 @@ PAGE = "fidelity.html"
 ONE, CURVE = "Measure one set", "Draw a curve"
 
 
-def create(pages: Pages, view: Any, seen: Any) -> None:
+def create(pages: Pages, view: Any) -> None:
     """Creates the components of the tab: two forms to choose from, the numbers of one set, and a
     curve."""
     service = pages.service

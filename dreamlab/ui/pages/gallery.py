@@ -38,7 +38,7 @@ class Pickers:
     page: Any
 
 
-def create(pages: Pages, view: Any, seen: Any) -> None:
+def create(pages: Pages, view: Any) -> None:
     """Creates the components of the tab: choices of set, class and page above two sheets of
     images."""
     gr.HTML(

@@ -22,7 +22,7 @@ MOST_RECENT = 9
 """Number of recent runs that are listed."""
 
 
-def create(pages: Pages, view: Any, seen: Any) -> None:
+def create(pages: Pages, view: Any) -> None:
     """Creates the components of the tab."""
     service = pages.service
     with gr.Row(elem_classes="columns"):

@@ -40,7 +40,7 @@ class MixPanels:
     files: Any
 
 
-def create(pages: Pages, view: Any, seen: Any) -> None:
+def create(pages: Pages, view: Any) -> None:
     """Creates the components of the tab and connects its form."""
     service = pages.service
 

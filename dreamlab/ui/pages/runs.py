@@ -19,7 +19,7 @@ TEMPLATE = "runs.html"
 MOST_ROWS = 300
 
 
-def create(pages: Pages, view: Any, seen: Any) -> None:
+def create(pages: Pages, view: Any) -> None:
     """Creates the components of the tab."""
     service = pages.service
     gr.HTML(macro("page_head", "Runs", "Everything that was started, newest first."))

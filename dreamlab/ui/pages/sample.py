@@ -64,7 +64,7 @@ class SampleControls:
         return {**found, "per_class": controls.read(SETTINGS["per_class"], data[per_class])}
 
 
-def create(pages: Pages, view: Any, seen: Any) -> None:
+def create(pages: Pages, view: Any) -> None:
     """Creates the components of the tab and connects its buttons."""
     service = pages.service
     gr.HTML(

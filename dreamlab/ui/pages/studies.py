@@ -42,7 +42,7 @@ class StudyPanels:
     files: Any
 
 
-def create(pages: Pages, view: Any, seen: Any) -> None:
+def create(pages: Pages, view: Any) -> None:
     """Creates the components of the tab and connects its form."""
     with gr.Row(elem_classes="columns"):
         with gr.Column(elem_classes="formcol"), gr.Column(elem_classes="dl-panel"):

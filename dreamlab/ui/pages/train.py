@@ -44,7 +44,7 @@ class TrainPanels:
     command: Any
 
 
-def create(pages: Pages, view: Any, seen: Any) -> None:
+def create(pages: Pages, view: Any) -> None:
     """Creates the components of the tab and connects its form."""
     service = pages.service
     gr.HTML(render.macro("page_head", "Train a generator and watch it learn", LEAD))

@@ -19,7 +19,7 @@ NAMED, LISTED = 12, 20
 COLOURS = {"real": "var(--real)", "synthetic": "var(--synthetic)", "other": "var(--line-2)"}
 SMALL = 0.05
 """Percent or points below which a cell of a matrix is left empty."""
-Counts = Mapping[str, Sequence[int]]
+PerClass = Mapping[str, Sequence[int]]
 """Images of each class under the keys "real", "synthetic" and "other"; each key may be missing."""
 
 
@@ -32,7 +32,7 @@ class MatrixCell:
     ink: float
 
 
-def histogram(names: Sequence[str], counts: Counts, top: int) -> Markup:
+def histogram(names: Sequence[str], counts: PerClass, top: int) -> Markup:
     """Images per class as stacked bars. `top` is the count of a bar of full height. Each bar shows
     its numbers as a tooltip."""
     bars = []
@@ -51,7 +51,7 @@ def histogram(names: Sequence[str], counts: Counts, top: int) -> Markup:
 
 
 def histograms(
-    names: Sequence[str], listed: Sequence[tuple[str, Counts]], kind: str = ""
+    names: Sequence[str], listed: Sequence[tuple[str, PerClass]], kind: str = ""
 ) -> Markup:
     """Several histograms on one scale, each with a title.
 
@@ -65,12 +65,12 @@ def histograms(
     return render.part(PAGE, "histograms", tiles, kind)
 
 
-def totals(counts: Counts, names: Sequence[str]) -> list[int]:
+def totals(counts: PerClass, names: Sequence[str]) -> list[int]:
     """Number of images of each class, of all sorts together."""
     return [sum(int(v[c]) for v in counts.values() if v) for c in range(len(names))]
 
 
-def span(counts: Counts, names: Sequence[str]) -> str:
+def span(counts: PerClass, names: Sequence[str]) -> str:
     """The numbers of images of the smallest and the largest class in words."""
     found = totals(counts, names)
     if not found:
@@ -82,7 +82,7 @@ def span(counts: Counts, names: Sequence[str]) -> str:
 def histograms_html(report: dict[str, Any]) -> Markup:
     """The histograms of the arms of a mix, the arm `real` first. Empty if the report has no
     counts."""
-    listed: list[tuple[str, Counts]] = [
+    listed: list[tuple[str, PerClass]] = [
         (a["label"], a["counts_per_class"])
         for a in mix_report.unique(report)
         if a.get("counts_per_class")

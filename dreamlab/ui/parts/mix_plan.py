@@ -26,7 +26,7 @@ def planned_html(spec: MixSpec, available: Sequence[int]) -> Markup:
     info = catalog.info(spec.dataset)
     ordered = sorted(plan.cells(spec), key=lambda cell: (cell.arm != "real", not cell.treatment))
     arms = []
-    histograms: list[tuple[str, class_tables.Counts]] = []
+    histograms: list[tuple[str, class_tables.PerClass]] = []
     for name, cell in {cell.arm: cell for cell in ordered}.items():
         counts = mixing.counts(name, available)
         per_class = {kind: [getattr(c, kind) for c in counts] for kind in KINDS}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from dreamlab.diffusion import process
+from dreamlab.diffusion import forward_process as process
 from dreamlab.diffusion.guidance import Guidance, Low, Model, Prediction, clipped, combine, denoiser
 from dreamlab.diffusion.samplers import Reverse, ddpm
 from dreamlab.noise import schedules
