@@ -147,7 +147,7 @@ def answer_of(service: Service, run_id: str, reused: bool = False) -> dict[str, 
 def wait(service: Service, run_id: str, out: TextIO, follow: bool, reused: bool = False) -> Answer:
     """Shows a run until it ends. The first Ctrl-C stops the run and keeps what is done; a second
     one returns and leaves the run to the engine."""
-    show = _Follower(service, run_id, out) if follow else _Line(service, run_id)
+    show = _EventPrinter(service, run_id, out) if follow else _Line(service, run_id)
     asked = False
     while True:
         try:
@@ -209,7 +209,7 @@ class _Line:
             print(file=sys.stderr)
 
 
-class _Follower:
+class _EventPrinter:
     """Prints the events of a run, and of the children of an experiment, as JSON lines."""
 
     def __init__(self, service: Service, run_id: str, out: TextIO):

@@ -59,7 +59,7 @@ def judge_mix(
     judged = judge(
         [_treatment(c, a, by_role) for c, a in treated],
         by_role[listed[0].role],
-        [_facts(o, spec) for o in origins.values()],
+        [_generator_record(o, spec) for o in origins.values()],
         labels=data.test_labels,
         class_names=data.info.classes,
         noun=data.info.noun,
@@ -97,7 +97,7 @@ def _treatment(cell: MixArm, arm: Values, predicted: dict[str, np.ndarray]) -> T
     )
 
 
-def _facts(o: Origin, spec: MixSpec) -> GeneratorRecord:
+def _generator_record(o: Origin, spec: MixSpec) -> GeneratorRecord:
     data = real_data(spec)
     leak = o.leakage(data)
     return GeneratorRecord(

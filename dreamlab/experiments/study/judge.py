@@ -63,14 +63,14 @@ def _one(comparison: Comparison, predicted: dict[str, np.ndarray], work: StudyRe
     share = cast(ClassifySpec, control.spec).share
     treatments = [_treatment(role, predicted[role], share, work) for role in comparison.treatments]
     others = [_treatment(role, predicted[role], share, work) for role in comparison.controls]
-    facts = [
+    generators = [
         _generator(key, comparison.treatments, treatments, control, work)
         for key in dict.fromkeys(t.generator for t in treatments)
     ]
     found = judge(
         treatments,
         predicted[comparison.control],
-        facts,
+        generators,
         labels=work.labels,
         class_names=work.info.classes,
         noun=work.info.noun,
