@@ -96,7 +96,7 @@ def test_an_import_is_watched_reported_and_taken_on(page: Any, runs: Path, pictu
     fill(page, import__source=pictures)
     says(page, "#import-command", "dreamlab import --from")
     page.click("#import-start")
-    says(page, "#data-report", r"16 images of 16 x 16 pixels in colour were taken", 90)
+    says(page, "#data-report", r"16 images of 16 x 16 pixels in colour were imported", 90)
     says(page, "#data-report", r"Left out\s+3 files")
     says(page, "#data-report", "Content hash")
     page.click("#data-report details summary")
