@@ -254,7 +254,10 @@ def test_run_directories(tmp_path: Path) -> None:
     assert {run.id for run in store} == {first, second}
     assert store.get(first[-4:] if first[-4:] not in second else first).id == first
     assert [run.id for run in store.users_of(first)] == [second]
-    with pytest.raises(RunError, match="matches 3 runs"):
+    third = make(store, parents=[second])
+    assert [run.id for run in store.users_of(first)] == [second]
+    assert [run.id for run in store.users_of(first, indirect=True)] == [second, third]
+    with pytest.raises(RunError, match="matches 4 runs"):
         store.get("train")
     with pytest.raises(RunError, match="There is no run 'nothing'"):
         store.get("nothing")

@@ -310,3 +310,18 @@ def test_an_import_that_cannot_be_read_is_refused_as_a_data_set(tmp_path: Path) 
     catalog.add_runs_folder(store.folder)
     with pytest.raises(catalog.DataError, match="cannot be read: its spec.json is not a JSON"):
         catalog.folder_of(run.id)
+
+
+def test_a_generator_whose_set_is_still_needed_cannot_be_deleted(tmp_path: Path) -> None:
+    store = new_store(tmp_path)
+    generator = submit(store, "train")
+    finish(generator, TRAINED)
+    made = submit(store, "synthesize", parents=[generator.id])
+    finish(made, {"images": 9, "guidance_weight": 1.0, "sampler": "ddim", "num_steps": 9})
+    waiting = submit(store, "classify", parents=[made.id])
+    service = Service(store.folder)
+    for needed in (generator, made):
+        with pytest.raises(Refused, match=f"{waiting.id} is still using {needed.id}; stop it"):
+            service.delete(needed.id)
+    finish(waiting, {})
+    assert service.delete(generator.id) == [generator.id]

@@ -316,7 +316,7 @@ class Service(Reader):
         needed = [
             u.id
             for r in family
-            for u in self.store.users_of(r.id)
+            for u in self.store.users_of(r.id, indirect=True)
             if u.id not in {f.id for f in family} and self.library.status(u.id).state in ACTIVE
         ]
         if needed:

@@ -183,11 +183,17 @@ class RunStore:
             )
         return Run(self.folder / found[0])
 
-    def users_of(self, run_id: str) -> list[Run]:
-        """The runs that use this one."""
-        return [
-            run for run in self if run_id in run.record.parents or run_id in run.record.children
-        ]
+    def users_of(self, run_id: str, indirect: bool = False) -> list[Run]:
+        """Runs that use this run as a source or as a child; if `indirect`, also through others, as
+        a classifier uses the generator of its synthetic set."""
+        left, wanted, found = list(self), {run_id}, []
+        while wanted:
+            users = [r for r in left if wanted & {*r.record.parents, *r.record.children}]
+            names = {r.id for r in users}
+            left = [r for r in left if r.id not in names]
+            found += users
+            wanted = names if indirect else set()
+        return found
 
     def trash(self, run: Run) -> Path:
         """Moves a run to the trash, from which `restore` brings it back."""
