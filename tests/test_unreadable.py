@@ -236,6 +236,7 @@ def test_an_experiment_that_waits_for_it_breaks_nothing(lab: RunStore, tmp_path:
         damage(broken.run)
         lives_on(service, waiting)
         lives_on(Service(service.store.folder), waiting)
+        assert service.find(alone.id).id == alone.id, damage
 
 
 def test_an_experiment_on_data_that_are_gone_breaks_nothing(

@@ -6,8 +6,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from dreamlab.checks.known import Known
-from dreamlab.checks.synthetic_set import check_channels, set_dataset
-from dreamlab.data import catalog, imageset
+from dreamlab.checks.synthetic_set import check_channels, held_images, set_dataset
+from dreamlab.data import catalog
 from dreamlab.settings import FidelitySpec, SpecError
 
 FEWEST = 10
@@ -26,13 +26,9 @@ def check_fidelity(spec: FidelitySpec, known: Known) -> None:
             "inception_weights",
         )
     dataset, _ = set_dataset(known, spec.images, "images")
-    folder = known.folder(spec.images)
-    if folder is None:
+    if (held := held_images(known, spec.images)) is None:
         return
-    try:
-        images, _ = imageset.load(folder)
-    except (OSError, ValueError):
-        return
+    images, _ = held
     if len(images) < FEWEST:
         raise SpecError(
             f"Synthetic set: {spec.images} has {len(images)}"

@@ -49,14 +49,20 @@ def check_set(data: RealData, known: Known, name: str, needed: Sequence[int], fi
             " conditional generator.",
             field,
         )
+    if (held := held_images(known, name)) is not None:
+        check_images(name, *held, needed, catalog.info(data.dataset), field)
+
+
+def held_images(known: Known, name: str) -> tuple[np.ndarray, np.ndarray] | None:
+    """The images (N, H, W, C) uint8 and labels (N,) of a set; None if it is still to be made or
+    cannot be read. Raises RunError if there is no such run."""
     folder = known.folder(name)
     if folder is None:
-        return
+        return None
     try:
-        images, labels = imageset.load(folder)
+        return imageset.load(folder)
     except (OSError, ValueError):
-        return
-    check_images(name, images, labels, needed, catalog.info(data.dataset), field)
+        return None
 
 
 def check_channels(name: str, images: np.ndarray, data: catalog.Info, field: str) -> None:

@@ -25,6 +25,7 @@ def web(service: Service) -> Any:
 
     @api.get("/media/{run}/{path:path}")
     def media(run: str, path: str) -> FileResponse:
+        """A PNG file of a run; 404 with one sentence if there is none."""
         try:
             file = service.media(run, path)
         except Refused as error:

@@ -192,6 +192,7 @@ def _wire_settings(pages: Pages, found: SampleControls, view: Any) -> None:
         return look(pages, found, data)
 
     def on_source(source: str) -> dict[Any, Any]:
+        """What a newly chosen generator changes in the form, and its last preview."""
         return {
             fields["classes"]: gr.Dropdown(
                 choices=generators.class_choices(pages.service, source), value=[]
@@ -235,6 +236,7 @@ def _wire_buttons(pages: Pages, found: SampleControls, view: Any, go: Any, keep:
     service = pages.service
 
     def on_sample(data: dict[Any, Any]) -> Iterator[dict[Any, Any]]:
+        """Yields the frames of live sampling, or the sentence of a refusal."""
         source = data[found.fields["source"]] or ""
         # keep this generator selected even if another training finishes
         yield {found.refusal: "", view: data[view].at("sample", source)}
