@@ -23,6 +23,12 @@ os.environ.update(
 )  # before torch: a busy machine slows spinning threads
 
 
+@pytest.fixture(scope="session", autouse=True)
+def user_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A cache of the user that no other run of the tests has filled; processes inherit it."""
+    os.environ["DREAMLAB_CACHE"] = str(tmp_path_factory.mktemp("user-cache"))
+
+
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A runs folder without the demo run. Its engine, if a test starts one, stops with the

@@ -13,11 +13,9 @@ import torch
 from dreamlab.estimates import estimate
 from dreamlab.noise.timesteps import SAMPLERS
 from dreamlab.settings import SynthesizeSpec, make
-from dreamlab.store import ArtefactCache, RunStore, checkpoints
+from dreamlab.store import RunStore, checkpoints
 from dreamlab.tasks.context import TaskError
 from dreamlab.tasks.generator import TrainedGenerator, load_generator, save_generator
-from dreamlab.tasks.synthesize import pipeline as pipeline_module
-from dreamlab.tasks.synthesize import precision
 from dreamlab.tasks.synthesize.pipeline import Pipeline, load_pipeline, spread
 from tests.sampling_helpers import random_generator, trained_run
 from tests.task_helpers import CPU
@@ -228,11 +226,9 @@ def test_a_pipeline_is_loaded_from_runs_and_what_does_not_fit_is_refused(
     short = trained_run(store, 3, num_train_timesteps=10)
     plain = trained_run(store, 4, conditional=False)
 
-    cache = ArtefactCache(tmp_path)
-
     def load(**values: Any) -> Pipeline:
         return load_pipeline(
-            lambda name: store.get(name).path, settings(**{"source": base.id, **values}), CPU, cache
+            lambda name: store.get(name).path, settings(**{"source": base.id, **values}), CPU
         )
 
     assert load(upsample=(up.id,)).image_shape == (16, 16, 1) and load().precision in (
@@ -295,60 +291,3 @@ def test_a_generator_survives_being_written(store: RunStore, settings_: dict[str
         torch.equal(v, wanted.network.state_dict()[k])
         for k, v in found.network.state_dict().items()
     )
-
-
-@pytest.mark.parametrize(
-    ("faster", "difference", "choice"),
-    [(True, 0.0, "bf16"), (True, 4e-3, "fp32"), (False, 0.0, "fp32")],
-)
-def test_auto_takes_bf16_only_where_it_is_faster_and_no_image_depends_on_its_batch(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, faster: bool, difference: float, choice: str
-) -> None:
-    probes: list[TrainedGenerator] = []
-    monkeypatch.setattr(precision, "has_fast_bf16", lambda device: True)
-    monkeypatch.setattr(precision, "pays", lambda fp32, bf16: probes.append(bf16) or faster)
-    monkeypatch.setattr(precision, "batch_difference", lambda generator: difference)
-    cache = ArtefactCache(tmp_path)
-    assert precision.choose(random_generator(), cache) == choice
-    assert (
-        precision.choose(random_generator(7), cache) == choice and len(probes) == 1
-    )  # known for this shape
-    precision.choose(random_generator(base_width=16), cache)
-    assert len(probes) == 2 and probes[0].precision == "bf16"
-    monkeypatch.setattr(precision, "has_fast_bf16", lambda device: False)
-    assert precision.choose(random_generator(), cache) == "fp32"
-
-
-def test_the_probe_sees_an_output_that_depends_on_its_batch(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    generator = random_generator()
-    assert precision.batch_difference(generator) <= precision.SAME
-    assert precision.batch_difference(random_generator(image_size=16, low_size=8)) <= precision.SAME
-    plain = generator.predict
-    monkeypatch.setattr(
-        generator, "predict", lambda x, *rest: plain(x, *rest) * (1 + 1e-2 / len(x))
-    )
-    assert precision.batch_difference(generator) > precision.SAME
-
-
-def test_the_probe_takes_the_faster_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    slow, fast = random_generator(), random_generator()
-    plain = slow.predict
-    monkeypatch.setattr(slow, "predict", lambda *inputs: [plain(*inputs) for _ in range(4)])
-    assert precision.pays(slow, fast) and not precision.pays(fast, slow)
-
-
-def test_what_the_probe_found_is_what_runs_are_sampled_in(
-    store: RunStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    base, up = trained_run(store), trained_run(store, 2, image_size=16, low_size=8)
-    monkeypatch.setattr(
-        pipeline_module, "choose", lambda g, cache: "bf16" if g.image_size == 16 else "fp32"
-    )
-    spec = settings(source=base.id, upsample=(up.id,))
-    pipeline = load_pipeline(lambda name: store.get(name).path, spec, CPU, ArtefactCache(tmp_path))
-    assert [g.precision for g in pipeline.models] == [
-        "fp32",
-        "bf16",
-    ] and pipeline.precision == "fp32, bf16"

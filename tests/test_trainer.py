@@ -26,7 +26,7 @@ SMALL_EPS = {"optimizer": "sgd", "learning_rate": 0.01}
 def gradient(t: Trainer, precision: str = "fp32") -> torch.Tensor:
     """The gradient of the first step, scaled as it is; leaves weights as they are."""
     t.step_count += 1
-    t.add_gradient(t.draw(), precision)
+    t.add_gradient(t.draw(1), precision)
     return t.optimizer.grad.clone()
 
 
@@ -106,8 +106,7 @@ def test_without_labels_there_is_no_class_table() -> None:
 
 def test_labels_are_dropped_and_images_mirrored_by_the_chance_of_the_step() -> None:
     t = trainer(flip=True, label_dropout=0.5, batch_size=256)
-    t.step_count = 1
-    first, second = t.draw(), t.draw()
+    first, second = t.draw(1), t.draw(1)
     for a, b in (
         (first.labels, second.labels),
         (first.mirrored, second.mirrored),
@@ -115,8 +114,7 @@ def test_labels_are_dropped_and_images_mirrored_by_the_chance_of_the_step() -> N
     ):
         assert torch.equal(a, b)
     assert 90 < int((first.labels == 10).sum()) < 166 and 90 < int(first.mirrored.sum()) < 166
-    t.step_count = 2
-    assert not torch.equal(t.draw().mirrored, first.mirrored)
+    assert not torch.equal(t.draw(2).mirrored, first.mirrored)
 
 
 def test_a_mirrored_image_is_learned_mirrored(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,8 +123,7 @@ def test_a_mirrored_image_is_learned_mirrored(monkeypatch: pytest.MonkeyPatch) -
         "dreamlab.tasks.train.trainer.target_of", lambda target, x0, *_: seen.append(x0) or x0
     )
     t = trainer(flip=True)
-    t.step_count = 1
-    batch = t.draw()
+    batch = t.draw(1)
     t.add_gradient(batch, "fp32")
     plain = from_uint8(batch.images)
     for k, mirrored in enumerate(batch.mirrored.tolist()):
@@ -262,7 +259,7 @@ def test_super_resolution_sees_the_small_image_noised_and_upsampled(
 ) -> None:
     t = trainer(**LARGER, low_noise=0.2, batch_size=64)
     t.step_count = 1
-    batch = t.draw()
+    batch = t.draw(1)
     assert 0 <= int(batch.low_t.min()) < 20 and 180 < int(batch.low_t.max()) <= 200
     seen: list[tuple[torch.Tensor, ...]] = []
     t.network.register_forward_pre_hook(lambda module, inputs: seen.append(inputs))

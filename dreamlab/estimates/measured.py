@@ -12,7 +12,6 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 
@@ -102,23 +101,26 @@ class Prober:
         if (found := self.known(spec)) is not None or key(spec) in self._failed:
             return found
         if keep:
-            return self._probe(spec, self._store.folders.cache, keep)
+            measurement = self._probe(spec, environment())
+            if measurement is not None:
+                values = dataclasses.asdict(measurement).items()
+                self._open().put(key(spec), **{name: np.array(value) for name, value in values})
+            return measurement
         with tempfile.TemporaryDirectory(prefix="dreamlab-") as cache:
-            return self._probe(spec, Path(cache), keep)
+            return self._probe(spec, {**environment(), "DREAMLAB_CACHE": cache})
 
-    def _probe(self, spec: TrainSpec, cache: Path, keep: bool) -> Measurement | None:
+    def _probe(self, spec: TrainSpec, variables: dict[str, str]) -> Measurement | None:
         with subprocess.Popen(
             [sys.executable, "-P", "-m", "dreamlab.processes.probe"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
-            env=environment(),
+            env=variables,
             start_new_session=True,
         ) as process:
             self._process, self.under_way = process, key(spec)
-            folders = {"runs": str(self._store.folder), "cache": str(cache)}
-            request = {"spec": spec.model_dump(mode="json"), **folders}
+            request = {"spec": spec.model_dump(mode="json"), "runs": str(self._store.folder)}
             try:
                 out, _ = process.communicate(json.dumps(request), timeout=PATIENCE)
             except subprocess.TimeoutExpired:
@@ -137,10 +139,6 @@ class Prober:
                 self._failed.add(key(spec))
             return None
         self._measured[key(spec)] = measurement
-        if keep:
-            self._open().put(
-                key(spec), **{k: np.array(v) for k, v in dataclasses.asdict(measurement).items()}
-            )
         return measurement
 
     def wish(self, spec: TrainSpec, idle: Callable[[], bool]) -> None:

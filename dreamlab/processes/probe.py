@@ -1,8 +1,8 @@
 """`python -m dreamlab.processes.probe`: measures a few training steps on this machine, to estimate
 the cost of a run.
 
-Reads one JSON object from stdin: `spec` of a training, and the folders `runs` and `cache`. Writes
-one to stdout: the fields of `dreamlab.estimates.measured.Measurement`, or `error`.
+Reads one JSON object from stdin: `spec` of a training, and the folder `runs`. Writes one to stdout:
+the fields of `dreamlab.estimates.measured.Measurement`, or `error`.
 """
 
 from __future__ import annotations
@@ -15,78 +15,49 @@ import time
 from pathlib import Path
 from typing import Any
 
-from dreamlab.architecture.cost import multiply_adds
 from dreamlab.architecture.network import network_of
 from dreamlab.data import catalog
 from dreamlab.processes.errors import explain
 from dreamlab.settings import TrainSpec, make
-from dreamlab.store import ArtefactCache
 from dreamlab.store.machine import cores
 
 LONGEST = 3.0
-"""Seconds of measured steps. If a step would take longer, it is measured with fewer images."""
-SLOWEST_RATE = 1e11
-"""Floating-point operations per second of a slow machine. It determines how many images are
-measured at once."""
-PATIENCE = 6.0
-"""Seconds after which fp32 or bf16 is chosen from the measurements so far."""
-WARM_UP, FEWEST = 2, 3
+"""Seconds of measured steps."""
+WARM_UP, FEWEST = 1, 3
+"""Number of steps that do not count, and that are measured at least."""
 
 
-def measure(spec: TrainSpec, cache: ArtefactCache) -> dict[str, Any]:
-    """Times training steps and network evaluations. Returns the fields of a Measurement."""
+def measure(spec: TrainSpec) -> dict[str, Any]:
+    """Times training steps and network evaluations. If a step of the whole batch would take too
+    long, fewer images are measured. Returns the fields of a Measurement."""
     import torch
 
-    from dreamlab.tasks.arithmetic import PrecisionProbe
     from dreamlab.tasks.torch_device import prepare, synchronise
     from dreamlab.tasks.torch_memory import peak_memory_bytes
     from dreamlab.tasks.train.trainer import Trainer
+    from dreamlab.tasks.train.training_precision import affordable, fastest
 
     torch.set_num_threads(cores())
-    network = network_of(spec)
-    whole = -(-spec.batch_size // spec.accumulate)
     device = prepare(spec.device)
-    at_once = whole if device.type == "cuda" else min(whole, _affordable(multiply_adds(network)))
+    at_once = min(-(-spec.batch_size // spec.accumulate), affordable(network_of(spec), device))
     alone = {"accumulate": 1, "devices": 1, "compile": False, "init_from": "", "freeze": ()}
     tried = spec.model_copy(update={"batch_size": at_once, **alone})
     trainer = Trainer(tried, catalog.load(spec.dataset, spec.data_dir), device)
-    # comparing fp32 and bf16 takes about twenty steps, so it is done only if steps are fast
-    choice = spec.precision
-    if choice == "auto" and at_once < whole:
-        choice = "fp32" if device.type == "cpu" else "bf16"
-    probe = PrecisionProbe(choice, device, cache, trainer.shape)
-    times: dict[str, list[float]] = {p: [] for p in ("fp32", "bf16", "fp16")}
-    number, started, begun = 0, 0.0, time.perf_counter()
-    while (
-        not probe.choice
-        or len(times[probe.choice]) < FEWEST
-        or time.perf_counter() - started < LONGEST
-    ):
-        number += 1
-        precision, chosen = probe.precision(number), bool(probe.choice)
+    precision = fastest(trainer) if spec.precision == "auto" else spec.precision
+    times: list[float] = []
+    started = time.perf_counter()
+    while len(times) < WARM_UP + FEWEST or time.perf_counter() - started < LONGEST:
         began = time.perf_counter()
         trainer.step(0.5, precision)
         synchronise(device)
-        now = time.perf_counter()
-        probe.record(now - began)
-        if number > WARM_UP:
-            times[precision].append(now - began)
-        if not chosen:
-            started = now
-            if now - begun > PATIENCE:
-                probe.settle()
+        times.append(time.perf_counter() - began)
     return {
         "images": at_once,
-        "seconds_per_step": statistics.median(times[probe.choice]),
-        "precision": probe.choice,
-        "seconds_per_call": _forward(trainer, at_once, probe.choice),
+        "seconds_per_step": statistics.median(times[WARM_UP:]),
+        "precision": precision,
+        "seconds_per_call": _forward(trainer, at_once, precision),
         "peak_memory_bytes": peak_memory_bytes(device),
     }
-
-
-def _affordable(multiply_adds: int) -> int:
-    """Number of images that even a slow machine can train on at once in half of LONGEST."""
-    return max(1, int(LONGEST / 2 * SLOWEST_RATE / (6 * multiply_adds)))
 
 
 def _forward(trainer: Any, images: int, precision: str) -> float:
@@ -118,9 +89,9 @@ def main() -> int:
     os.dup2(2, 1)  # output of libraries goes to stderr
     try:
         catalog.add_runs_folder(Path(request["runs"]))
-        answer = measure(make(TrainSpec, request["spec"]), ArtefactCache(Path(request["cache"])))
+        answer = measure(make(TrainSpec, request["spec"]))
     except Exception as error:
-        answer = {"error": explain(error, Path(request["cache"]))}
+        answer = {"error": explain(error, Path(request["runs"]))}
     os.write(output, json.dumps(answer).encode() + b"\n")
     return 0
 

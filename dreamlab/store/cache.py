@@ -3,8 +3,12 @@ computed twice. Values are stored by diskcache as plain bytes, without pickle.""
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
+import os
+import sqlite3
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,11 +41,13 @@ class ArtefactCache:
 
     def put(self, key: str, **arrays: np.ndarray) -> None:
         """Stores arrays under a key. An existing entry is replaced."""
-        import numpy as np
+        self._cache.set(key, _packed(arrays))
 
-        buffer = io.BytesIO()
-        np.savez(buffer, **arrays)  # type: ignore[arg-type]
-        self._cache.set(key, buffer.getvalue())
+    def add(self, key: str, **arrays: np.ndarray) -> dict[str, np.ndarray]:
+        """Stores arrays under a key that has no entry. Returns the entry of the key: these arrays,
+        or those that another process stored first."""
+        self._cache.add(key, _packed(arrays))
+        return self.get(key) or arrays
 
     def get(self, key: str) -> dict[str, np.ndarray] | None:
         """The arrays under a key; None if there is no entry or if it is damaged."""
@@ -63,3 +69,27 @@ class ArtefactCache:
     def close(self) -> None:
         """Closes the cache."""
         self._cache.close()
+
+
+def _packed(arrays: dict[str, np.ndarray]) -> bytes:
+    import numpy as np
+
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
+def user_cache() -> ArtefactCache:
+    """The cache that all runs folders of this user share: `$DREAMLAB_CACHE`, or the usual folder of
+    the system. A temporary folder is used where that one cannot be written."""
+    import platformdirs
+
+    return _opened(os.environ.get("DREAMLAB_CACHE") or platformdirs.user_cache_dir("dreamlab"))
+
+
+@functools.cache
+def _opened(folder: str) -> ArtefactCache:
+    try:
+        return ArtefactCache(Path(folder))
+    except (OSError, sqlite3.Error):
+        return ArtefactCache(Path(tempfile.mkdtemp(prefix="dreamlab-cache-")))

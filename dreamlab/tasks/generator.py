@@ -19,8 +19,8 @@ from dreamlab.diffusion.unet import UNet
 from dreamlab.noise import schedules
 from dreamlab.settings import SpecError, TrainSpec, make
 from dreamlab.store import checkpoints, write_bytes
-from dreamlab.tasks.arithmetic import autocast
 from dreamlab.tasks.context import TaskError
+from dreamlab.tasks.precision import autocast
 
 
 @dataclasses.dataclass

@@ -17,9 +17,9 @@ from dreamlab.data import catalog
 from dreamlab.data.imageset import ImageSource
 from dreamlab.settings import ClassifySpec
 from dreamlab.settings.budget import classifier_steps
-from dreamlab.tasks.arithmetic import autocast, has_fast_bf16
 from dreamlab.tasks.batches import Batches, order_in_turn
 from dreamlab.tasks.classify.augmentation import AUGMENTS, fit_for
+from dreamlab.tasks.precision import autocast, has_fast_bf16
 from dreamlab.tasks.torch_device import prepare
 
 WARM_UP, MOMENTUM = 0.1, 0.9

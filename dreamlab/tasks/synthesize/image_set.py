@@ -36,14 +36,16 @@ class SampledSet:
             paths = {name: ctx.store.get(name).path for name in spec.references()}
         except RunError as error:
             raise TaskError(str(error)) from None
+        known = read_json(ctx.run.path / PARTIAL_DONE)
+        formats = known.get("formats", ()) if isinstance(known, dict) else ()
         self.pipeline: Pipeline = load_pipeline(
-            paths.__getitem__, spec, prepare(ctx.device), ctx.cache
+            paths.__getitem__, spec, prepare(ctx.device), formats=formats
         )
         (ctx.run.path / "samples").mkdir(exist_ok=True)
         self.classes = self.all_classes()
         self.labels = np.repeat(np.array(self.classes, np.int64), spec.per_class)
         self.images, self.known = _open_partial(
-            ctx.run.path, (len(self.labels), *self.pipeline.image_shape)
+            ctx.run.path, known, (len(self.labels), *self.pipeline.image_shape)
         )
         self.done, self.seconds = (
             int(self.known.get("done", 0)),
@@ -114,7 +116,12 @@ class SampledSet:
             self.images.flush()
         write_json(
             self.ctx.run.path / PARTIAL_DONE,
-            {"done": self.done, "seconds": self.seconds, **self.state()},
+            {
+                "done": self.done,
+                "seconds": self.seconds,
+                "formats": self.pipeline.formats,
+                **self.state(),
+            },
         )
 
     def state(self) -> dict[str, Any]:
@@ -190,9 +197,12 @@ class SampledSet:
         }
 
 
-def _open_partial(run: Path, shape: tuple[int, int, int, int]) -> tuple[np.ndarray, dict[str, Any]]:
-    """The images as a memory-mapped file, and the values that an earlier attempt saved."""
-    known, path = read_json(run / PARTIAL_DONE), run / PARTIAL
+def _open_partial(
+    run: Path, known: Any, shape: tuple[int, int, int, int]
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """The images as a memory-mapped file, and the values `known` of an earlier attempt if its
+    images are still there."""
+    path = run / PARTIAL
     if isinstance(known, dict) and path.exists():
         images = np.load(path, mmap_mode="r+", allow_pickle=False)
         if images.shape == shape:

@@ -12,7 +12,7 @@ import torch
 
 from dreamlab.data import catalog, imageset
 from dreamlab.settings import SynthesizeSpec, make
-from dreamlab.store import ArtefactCache, RunStore, checkpoints
+from dreamlab.store import RunStore, checkpoints
 from dreamlab.tasks.generator import TrainedGenerator, load_generator
 from dreamlab.tasks.synthesize.pipeline import Pipeline, load_pipeline, spread
 from dreamlab.tasks.torch_device import prepare
@@ -27,7 +27,6 @@ class LiveSampler:
     def __init__(self, device: str = "auto"):
         self._device_name = device
         self._held: OrderedDict[Path, tuple[int, TrainedGenerator]] = OrderedDict()
-        self._caches: dict[Path, ArtefactCache] = {}
 
     def generator(self, run: Path, device: torch.device, checkpoint: str = "") -> TrainedGenerator:
         """The generator of a run folder. It is loaded again if its checkpoint has changed. Raises
@@ -77,14 +76,10 @@ class LiveSampler:
                 }
 
     def _pipeline(self, spec: SynthesizeSpec, paths: dict[str, Path]) -> Pipeline:
-        store = RunStore(paths[spec.source].parent)
-        catalog.add_runs_folder(store.folder)
-        folder = store.folders.cache
-        if folder not in self._caches:
-            self._caches[folder] = ArtefactCache(folder)
+        catalog.add_runs_folder(RunStore(paths[spec.source].parent).folder)
         find, device = paths.__getitem__, prepare(self._device_name)
-        pipeline = load_pipeline(find, spec, device, self._caches[folder], load=self.generator)
-        needed = len(pipeline.models) + (pipeline.guide is not None)
+        pipeline = load_pipeline(find, spec, device, load=self.generator)
+        needed = len(pipeline.networks)
         while len(self._held) > max(KEPT, needed):
             self._held.popitem(last=False)
         return pipeline

@@ -17,10 +17,9 @@ from dreamlab.diffusion.samplers import NoiseStream, Reverse, Step, find_sampler
 from dreamlab.noise.timesteps import evaluations
 from dreamlab.settings import SpecError, SynthesizeSpec
 from dreamlab.settings.synthesize import guidance_weight
-from dreamlab.store import ArtefactCache
 from dreamlab.tasks.context import TaskError
 from dreamlab.tasks.generator import TrainedGenerator, load_generator, to_uint8
-from dreamlab.tasks.synthesize.precision import choose
+from dreamlab.tasks.synthesize.sampling_precision import fastest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +39,7 @@ class Pipeline:
     """Samples with the settings of a spec.
 
     `stages` are super-resolution models that are applied in this order. With precision `auto`, each
-    model keeps the number format that `load_pipeline` chose for it.
+    model keeps its own number format, until `formats` is set.
     """
 
     def __init__(
@@ -51,15 +50,30 @@ class Pipeline:
         guide: TrainedGenerator | None = None,
         stages: Sequence[TrainedGenerator] = (),
     ):
-        def set_up(g: TrainedGenerator) -> TrainedGenerator:
-            return (
-                g if spec.precision == "auto" else dataclasses.replace(g, precision=spec.precision)
-            )
-
         self.spec = spec
-        self.models = [set_up(g) for g in (generator, *stages)]
-        self.guide = set_up(guide) if guide else None
+        self.models = [generator, *stages]
+        self.guide = guide
         self.total = spec.num_steps * len(self.models)
+        if spec.precision != "auto":
+            self.formats = [spec.precision] * len(self.networks)
+
+    @property
+    def networks(self) -> list[TrainedGenerator]:
+        """All models: generator, stages and guide."""
+        return [*self.models, *([self.guide] if self.guide else [])]
+
+    @property
+    def formats(self) -> list[str]:
+        """The number format of each of `networks`."""
+        return [g.precision for g in self.networks]
+
+    @formats.setter
+    def formats(self, wanted: Sequence[str]) -> None:
+        replaced = [
+            dataclasses.replace(g, precision=p) for g, p in zip(self.networks, wanted, strict=True)
+        ]
+        count = len(self.models)
+        self.models, self.guide = replaced[:count], next(iter(replaced[count:]), None)
 
     @property
     def precision(self) -> str:
@@ -179,11 +193,13 @@ def load_pipeline(
     find: Callable[[str], Path],
     spec: SynthesizeSpec,
     device: torch.device,
-    cache: ArtefactCache,
     load: Load = load_generator,
+    formats: Sequence[str] = (),
 ) -> Pipeline:
-    """Loads the models of a spec. `find` maps a run id to the run's folder. Raises TaskError with
-    one sentence if a checkpoint cannot be read or the models do not fit together."""
+    """Loads the models of a spec. `find` maps a run id to the run's folder. `formats` are the
+    number formats that an earlier attempt of the same run chose for precision `auto`; see
+    `Pipeline.formats`. Raises TaskError with one sentence if a checkpoint cannot be read or the
+    models do not fit together."""
     base = load(find(spec.source), device, spec.checkpoint)
     guide = load(find(spec.guide), device, spec.guide_checkpoint) if spec.guide else None
     stages = [load(find(run), device, "") for run in spec.upsample]
@@ -196,12 +212,10 @@ def load_pipeline(
     except SpecError as error:
         raise TaskError(str(error)) from None
 
+    pipeline = Pipeline(base, spec, guide=guide, stages=stages)
     if spec.precision == "auto":
-        base, *stages = (
-            dataclasses.replace(g, precision=choose(g, cache)) for g in (base, *stages)
-        )
-        guide = dataclasses.replace(guide, precision=choose(guide, cache)) if guide else None
-    return Pipeline(base, spec, guide=guide, stages=stages)
+        pipeline.formats = formats or [fastest(g) for g in pipeline.networks]
+    return pipeline
 
 
 def spread(first: int, last: int, count: int) -> list[int]:

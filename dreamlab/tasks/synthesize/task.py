@@ -17,6 +17,7 @@ def synthesize(ctx: TaskContext) -> Iterator[dict[str, Any]]:
     if not isinstance(ctx.spec, SynthesizeSpec):
         raise TaskError(f"{ctx.run.id} is not a synthesize run.")
     work = SampledSet(ctx, ctx.spec) if ctx.spec.labeller == "none" else LabelledSet(ctx, ctx.spec)
+    work.save()  # the number formats, which a later attempt keeps on any machine
     yield from work.sample()
     if ctx.spec.trajectory:
         yield from work.trajectory()

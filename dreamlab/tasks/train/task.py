@@ -18,15 +18,15 @@ from dreamlab.data.catalog import DataError
 from dreamlab.settings import SpecError, TrainSpec
 from dreamlab.settings.budget import training_steps
 from dreamlab.store import RunError, checkpoints
-from dreamlab.tasks.arithmetic import PrecisionProbe
 from dreamlab.tasks.context import STAT_EVERY, Stopped, TaskContext, TaskError
 from dreamlab.tasks.generator import load_generator, save_generator
 from dreamlab.tasks.threads import ThreadChoice
-from dreamlab.tasks.torch_device import prepare, synchronise
+from dreamlab.tasks.torch_device import prepare
 from dreamlab.tasks.torch_memory import peak_memory_bytes
 from dreamlab.tasks.train.data_parallel import Ranks, together
 from dreamlab.tasks.train.previews import Previews
 from dreamlab.tasks.train.trainer import Trainer
+from dreamlab.tasks.train.training_precision import fastest
 
 METRIC_EVERY = 0.5
 FIRST_CHECKPOINT = 3.0
@@ -94,8 +94,8 @@ class _TrainingLoop:
         spec = self.spec
         self.steps = training_steps(spec, trainer.images.count)
         """Number of steps; 0 if the time budget decides."""
-        self.probe = PrecisionProbe(spec.precision, trainer.device, ctx.cache, trainer.shape)
-        self.probe.choice = trainer.precision or self.probe.choice
+        self.precision = trainer.precision or spec.precision
+        """The number format; "auto" until `choose_precision`."""
         # a training with a given number of steps must be reproducible bit for bit, which needs a
         # fixed number of threads
         free = trainer.device.type == "cpu" and not self.steps and spec.devices == 1
@@ -109,10 +109,12 @@ class _TrainingLoop:
         self.kept = self._share_done()
         self.looked = -math.inf
 
-    @property
-    def precision(self) -> str:
-        """The chosen number format; fp32 until the choice is made."""
-        return self.probe.choice or "fp32"
+    def choose_precision(self) -> None:
+        """Replaces precision "auto" by the choice, and saves it with the untrained weights, so that
+        a resumed run keeps it on any machine."""
+        if self.precision == "auto":
+            self.precision = fastest(self.trainer)
+            self.trainer.save(self.ctx.run.path, self.precision)
 
     def progress(self) -> float:
         """Share of the training that is done, 0 to 1. The learning rate depends on it."""
@@ -139,6 +141,7 @@ class _TrainingLoop:
     def events(self) -> Iterator[dict[str, Any]]:
         """Trains to the end and yields events. Raises Stopped after saving."""
         t, spec = self.trainer, self.spec
+        self.choose_precision()
         start = time.perf_counter()
         reported, shown, show_after = -math.inf, -math.inf, 0.0
         saved, save_after, number = start, FIRST_CHECKPOINT, 0
@@ -149,9 +152,7 @@ class _TrainingLoop:
             number += 1
             began = time.perf_counter()
             now = self.step(number, began)
-            if (
-                spec.compile and number <= 2
-            ):  # the first step in each number format compiles; this time is not counted
+            if spec.compile and number == 1:  # the first step compiles; its time is not counted
                 start += now - began
             t.elapsed = self.before + now - start
             while t.notes:
@@ -179,13 +180,9 @@ class _TrainingLoop:
     def step(self, number: int, began: float) -> float:
         """Takes step `number` (1, 2, ...) of this attempt; returns the time at its end."""
         t = self.trainer
-        self.losses.append(t.step(self.progress(), self.probe.precision(number)))
-        if not self.probe.choice:
-            synchronise(t.device)
+        self.losses.append(t.step(self.progress(), self.precision))
         now = time.perf_counter()
-        if self.probe.choice:
-            self.threads.record(now - began, now)
-        self.probe.record(now - began)
+        self.threads.record(now - began, now)
         if number > 1:
             self.timed = (self.timed[0] + 1, self.timed[1] + now - began)
         return now
@@ -258,7 +255,7 @@ class _TrainingLoop:
         self.check()
         self.trainer.generator.precision = self.precision
         save_generator(self.ctx.run.path, self.trainer.generator)
-        self.trainer.save(self.ctx.run.path, self.probe.choice)
+        self.trainer.save(self.ctx.run.path, self.precision)
 
     def keep(self) -> dict[str, Any]:
         """Writes a checkpoint that is kept; returns the message with its name."""

@@ -33,11 +33,11 @@ from dreamlab.diffusion.unet import UNet
 from dreamlab.settings import TrainSpec
 from dreamlab.store import write_bytes
 from dreamlab.store.checkpoints import STATE
-from dreamlab.tasks.arithmetic import autocast
 from dreamlab.tasks.batches import Batches, order_by_epoch
 from dreamlab.tasks.context import TaskError
 from dreamlab.tasks.generator import TrainedGenerator, from_uint8, read_safetensors, to_tensor
 from dreamlab.tasks.image_sources import JoinedImages, at_size
+from dreamlab.tasks.precision import autocast
 from dreamlab.tasks.torch_memory import is_out_of_memory, release_memory
 from dreamlab.tasks.train.data_parallel import Ranks
 from dreamlab.tasks.train.fine_tuning import freeze, start_from
@@ -127,17 +127,6 @@ class Trainer:
         self.step_count, self.updates, self.elapsed, self.learning_rate = 0, 0, 0.0, 0.0
 
     @property
-    def shape(self) -> str:
-        """A hash of everything that affects the time of a step."""
-        about = [
-            dataclasses.astuple(self.network.network),
-            self._own,
-            self.parts,
-            self.spec.compile,
-        ]
-        return hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]
-
-    @property
     def at_once(self) -> int:
         """Number of images that are computed at once."""
         most: int = -(-self._own // self.parts)
@@ -149,7 +138,7 @@ class Trainer:
         fits in memory."""
         self.ranks.announce(progress, precision)
         self.step_count += 1
-        self.add_gradient(self.draw(), precision)
+        self.add_gradient(self.draw(self.step_count), precision)
         self.ranks.reduce(self.optimizer.buffer)
         extra = self.optimizer.extra
         loss = extra[0].clone()
@@ -157,12 +146,12 @@ class Trainer:
         self._update(progress, precision)
         return loss
 
-    def draw(self) -> Batch:
-        """The whole batch (n = batch_size) of step `step_count`, 1 or more; the same at every
-        call. Dropped labels are the class that stands for none."""
+    def draw(self, step: int) -> Batch:
+        """The whole batch (n = batch_size) of a step, 1 or more; the same at every call. Dropped
+        labels are the class that stands for none."""
         spec, n, chance, device = self.spec, self.spec.batch_size, self._chance, self.device
-        chance.manual_seed(self._seed())
-        images, labels = self.images.batch(self.step_count - 1)
+        chance.manual_seed(self._seed(step))
+        images, labels = self.images.batch(step - 1)
         images = images.permute(0, 3, 1, 2).contiguous()
         t = stratified_t(n, spec.num_train_timesteps, chance)
         eps = torch.randn(images.shape, generator=chance, device=device)
@@ -176,30 +165,37 @@ class Trainer:
             batch.low_eps = torch.randn(images.shape, generator=chance, device=device)
         return batch
 
-    def _seed(self, *more: int) -> int:
-        return int(
-            np.random.SeedSequence([self.spec.seed, self.step_count, *more]).generate_state(
-                1, np.uint64
-            )[0]
-            >> 1
-        )
+    def _seed(self, step: int, *more: int) -> int:
+        words = np.random.SeedSequence([self.spec.seed, step, *more]).generate_state(1, np.uint64)
+        return int(words[0] >> 1)
 
     def add_gradient(self, batch: Batch, precision: str) -> None:
         """Adds the gradient of this process's share of a whole batch to `optimizer.grad`, that of
         fp16 times the loss scale, and its losses to `optimizer.extra`; both are zero before. What
         does not fit into memory or cannot be compiled is done again in more parts or as it is, and
         said in `notes`. Raises TaskError where even a single image does not fit."""
-        while not self._tried(batch, precision):
+        while not self._tried(batch, precision, self._parts()):
             pass
 
-    def _tried(self, batch: Batch, precision: str) -> bool:
+    def probe(self, precision: str, most: int) -> None:
+        """Computes the gradient of at most `most` images of the first batch and discards it.
+        Neither the weights nor the random numbers of a step depend on it."""
+        batch, first = self.draw(1), self.share.start
+        while not self._tried(batch, precision, [slice(first, first + min(most, self.at_once))]):
+            pass
+        self.optimizer.zero()
+
+    def _parts(self) -> list[slice]:
+        """The parts of this process's share of a batch that are computed one after the other."""
+        first, size, n = self.share.start, self._own, self.parts
+        return [slice(first + size * k // n, first + size * (k + 1) // n) for k in range(n)]
+
+    def _tried(self, batch: Batch, precision: str, parts: list[slice]) -> bool:
         """False where it has to be done again in another way; gradient and losses are zero then."""
-        first, size = self.share.start, self._own
         try:
-            for k in range(self.parts):
-                part = slice(first + size * k // self.parts, first + size * (k + 1) // self.parts)
+            for part in parts:
                 if self.spec.dropout:
-                    torch.manual_seed(self._seed(part.start, part.stop))
+                    torch.manual_seed(self._seed(self.step_count, part.start, part.stop))
                 self._backward(batch[part], precision)
             self._proven = True
             return True
