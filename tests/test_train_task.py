@@ -183,6 +183,19 @@ def test_what_is_asked_for_with_the_last_step_is_done(store: RunStore) -> None:
     assert texts(list(train(ctx)), "info") == ["Kept checkpoint step-000001."]
 
 
+def test_the_last_step_is_reported_also_where_a_checkpoint_was_written_at_it(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dreamlab.tasks.train.task.STAT_EVERY", 0.0)
+    monkeypatch.setattr("dreamlab.tasks.train.task.METRIC_EVERY", 1000.0)
+    ctx, found = context(store, "train", **{**TINY, "steps": 2}), []
+    for event in train(ctx):
+        if event["type"] == "metric":
+            found.append(event["step"])
+            (ctx.run.path / "snapshot").write_text("")  # for the second step, the last one
+    assert found == [1, 2]
+
+
 def test_checkpoints_are_kept_at_even_shares_of_the_run(store: RunStore) -> None:
     ctx = context(store, "train", **TINY, snapshots=3)
     events = stop_after(ctx, train, lambda e: e["type"] == "message")  # after the first

@@ -105,6 +105,7 @@ class _TrainingLoop:
         self.timed: tuple[int, float] = (0, 0.0)
         self.losses: list[torch.Tensor] = []
         self.loss = math.nan
+        self.reported_step = trainer.step_count
         self.before = trainer.elapsed  # seconds of earlier attempts
         self.kept = self._share_done()
         self.looked = -math.inf
@@ -211,6 +212,7 @@ class _TrainingLoop:
         """Yields metric and progress events. Empties the list of losses."""
         t, began = self.trainer, time.perf_counter()
         self.check()
+        self.reported_step = t.step_count
         if self.timed[
             0
         ]:  # reading the loss waits for the device, so that time belongs to the steps
@@ -269,7 +271,7 @@ class _TrainingLoop:
     def finish(self) -> Iterator[dict[str, Any]]:
         """Yields the last report and preview, writes the checkpoints, and yields the result."""
         t, spec = self.trainer, self.spec
-        if self.losses:
+        if self.reported_step != t.step_count:
             yield from self.report()
         wanted, keep = (
             self._taken("preview"),
