@@ -153,6 +153,16 @@ def test_a_measurement_belongs_to_its_network_and_batch() -> None:
         assert measured.key(spec.model_copy(update=change)) != measured.key(spec), change
 
 
+def test_a_set_labelled_by_a_classifier_has_every_class(tmp_path: Path) -> None:
+    service = Service(tmp_path / "runs")
+    service.store.prepare()
+    plain = finished(service, conditional=False, label_dropout=0.0)
+    values = {"source": plain.id, "per_class": 2, "guidance_weight": 0}
+    labelled = make(SynthesizeSpec, {**values, "labeller": "own"})
+    assert estimate.estimate(labelled, service.store).images_seen == 20
+    assert estimate.estimate(make(SynthesizeSpec, values), service.store).images_seen == 2
+
+
 def test_a_probe_measures_once_and_starts_no_run(tmp_path: Path) -> None:
     service = Service(tmp_path / "runs")
     service.store.prepare()

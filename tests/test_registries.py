@@ -15,7 +15,6 @@ from dreamlab import studies
 from dreamlab.classifiers import networks
 from dreamlab.classifiers import registry as classifiers
 from dreamlab.data import catalog, named
-from dreamlab.data.importing.opening import DOWNLOADS
 from dreamlab.diffusion.forward_process import TARGETS
 from dreamlab.diffusion.losses import WEIGHTINGS
 from dreamlab.diffusion.optim import DECAYS, OPTIMIZERS
@@ -31,11 +30,15 @@ from dreamlab.tasks import TASKS, find_task
 from dreamlab.tasks.classify import training
 from dreamlab.tasks.context import TaskError
 from dreamlab.tasks.fidelity import reference_classifier
+from dreamlab.tasks.importing import downloads
+from dreamlab.tasks.train import fine_tuning
 from dreamlab.ui.forms.controls import FILLERS, WORDS
 
 STUDY_FILES = {p.stem for p in loader.STUDIES.glob("*.toml")} - {loader.SHARED}
 EQUAL: list[tuple[str, Any, Iterable[str]]] = [
     ("data sets", names.DatasetName, named.NAMED),
+    ("downloads", names.TorchvisionName, downloads.TORCHVISION),
+    ("parts of the network", names.PartName, fine_tuning.PARTS),
     ("samplers", names.SamplerName, SAMPLERS),
     ("schedules", names.ScheduleName, SCHEDULES),
     ("targets", names.TargetName, TARGETS),
@@ -83,7 +86,6 @@ def test_other_tables_by_name_name_nothing_that_does_not_exist() -> None:
     }
     assert set(WORDS) <= choices | of_setting, set(WORDS) - choices - of_setting
     assert set(reference_classifier.REFERENCE_RECIPES) <= set(named.NAMED)
-    assert set(DOWNLOADS) - {"flowers102"} <= set(named.NAMED)
     for filler, table in FILLERS.items():
         specs = [s for s in KINDS.values() if filler in s.model_fields]
         for name, values in table.items():

@@ -15,7 +15,7 @@ from dreamlab.data import imageset
 from dreamlab.data.imageset import DataError as DataError
 from dreamlab.data.named import NAMED
 from dreamlab.data.named import Info as Info
-from dreamlab.settings import TrainSpec
+from dreamlab.settings import SynthesizeSpec, TrainSpec
 from dreamlab.store import Folders, Run
 from dreamlab.store.states import UNREADABLE
 
@@ -125,6 +125,14 @@ def _imported(folder: Path, _: tuple[int, int, int]) -> tuple[Info, int | None]:
 def drawn_classes(spec: TrainSpec) -> tuple[str, ...]:
     """Names of the classes that a generator samples; `("all",)` for a generator without classes."""
     return info(spec.dataset).classes if spec.conditional else ("all",)
+
+
+def set_classes(spec: SynthesizeSpec, generator: TrainSpec) -> tuple[str, ...]:
+    """Names of the classes of a synthetic set: all those of the data set if a classifier gives the
+    labels, else those that the generator samples."""
+    if spec.labeller != "none":
+        return info(generator.dataset).classes
+    return drawn_classes(generator)
 
 
 def load(name: str, data_dir: str = "") -> DataSet:

@@ -13,7 +13,7 @@ import filelock
 
 from dreamlab.engine.client import announce_code, engine_info, living_clients
 from dreamlab.engine.core import Engine
-from dreamlab.store import write_json
+from dreamlab.store import RunStore, write_json
 from dreamlab.store.machine import cores
 from dreamlab.store.process_ids import host, started
 
@@ -32,7 +32,7 @@ def serve(runs: Path, linger: float, engine: Engine | None = None) -> None:
     """Runs an engine until there is no active run and no client for `linger` seconds, until
     SIGTERM, or until the runs folder is removed. Raises LockHeld if another engine serves the
     folder."""
-    folder = runs.parent / f".{runs.name}-engine"
+    folder = RunStore(runs).folders.engine
     lock = _acquire(runs, folder / "lock")
     try:
         engine = engine or Engine(runs)

@@ -157,7 +157,7 @@ def calls(spec: SynthesizeSpec, trained: TrainSpec, stage: int = 0) -> int:
 def _synthesize(spec: SynthesizeSpec, past: Past) -> Estimate:
     runs = [past.store.get(name).spec for name in (spec.source, *spec.upsample)]
     stages = [r for r in runs if isinstance(r, TrainSpec)]
-    images = (len(spec.classes) or len(catalog.drawn_classes(stages[0]))) * spec.per_class
+    images = (len(spec.classes) or len(catalog.set_classes(spec, stages[0]))) * spec.per_class
     seconds, disk, source, memory = START_SECONDS, 0, "probe", PROCESS_BYTES
     for number, stage in enumerate(stages):
         s, disk, how = _sampling(spec, stage, images, past, number)
@@ -303,14 +303,9 @@ def _group(spec: MixSpec | SweepSpec | StudySpec, past: Past) -> Estimate:
         elif child.kind == "synthesize":
             generator = planned.get(values["source"]) or past.store.get(values["source"]).spec
             assert isinstance(generator, TrainSpec)
-            labelled = values.get("labeller", "none") != "none"
-            classes = (
-                catalog.info(generator.dataset).classes
-                if labelled
-                else catalog.drawn_classes(generator)
-            )
-            images = values["per_class"] * (len(values.get("classes", ())) or len(classes))
-            s, d, _ = _sampling(make(SynthesizeSpec, values), generator, images, past)
+            wanted = make(SynthesizeSpec, values)
+            classes = wanted.classes or catalog.set_classes(wanted, generator)
+            s, d, _ = _sampling(wanted, generator, wanted.per_class * len(classes), past)
             seconds, disk = seconds + s + START_SECONDS, disk + d
         elif child.kind == "classify":
             classifiers += classifying(make(ClassifySpec, values)) + 1.0

@@ -131,9 +131,8 @@ def class_names(reader: Reader, run: Run) -> tuple[str, ...]:
     spec = run.spec
     if isinstance(spec, ImportSpec):
         return catalog.info(run.id if spec.role == "real" else spec.dataset).classes
-    _, trained = reader.generator_of(run.id)
-    labelled = isinstance(spec, SynthesizeSpec) and spec.labeller != "none"
-    return catalog.info(trained.dataset).classes if labelled else catalog.drawn_classes(trained)
+    assert isinstance(spec, SynthesizeSpec)
+    return catalog.set_classes(spec, reader.generator_of(run.id)[1])
 
 
 def _arm_of(reader: Reader, run: Run, arm: str) -> Run:

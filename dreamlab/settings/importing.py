@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 from pydantic import model_validator
 
 from dreamlab.settings.base import Spec, SpecError
+from dreamlab.settings.names import TorchvisionName
 from dreamlab.settings.real_data import DATASETS
 from dreamlab.settings.setting import setting
 
@@ -24,9 +25,9 @@ class ImportSpec(Spec):
     source: str = setting(
         ...,
         "Images to import: a folder, a file or a download.",
-        detail="A folder of class folders, a ZIP or .npz file; or torchvision:mnist,"
-        " torchvision:fashion_mnist, torchvision:cifar10, torchvision:flowers102 or"
-        " huggingface:OWNER/NAME.",
+        detail="A folder of class folders, a ZIP or .npz file;"
+        f" torchvision:{', torchvision:'.join(get_args(TorchvisionName))};"
+        " or huggingface:OWNER/NAME.",
         label="From",
         flag="from",
         min_length=1,

@@ -6,6 +6,8 @@ from __future__ import annotations
 from typing import Literal
 
 DatasetName = Literal["mnist5k", "digits", "mnist", "fashion_mnist", "cifar10"]
+TorchvisionName = Literal["mnist", "fashion_mnist", "cifar10", "flowers102"]
+"""Data sets that an import can download with torchvision, written torchvision:NAME."""
 ScheduleName = Literal["cosine", "linear", "linear_scaled", "quadratic", "sigmoid"]
 TargetName = Literal["x0", "eps", "v"]
 WeightingName = Literal["sqrt_snr", "simple", "min_snr"]

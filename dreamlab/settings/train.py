@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 from pydantic import model_validator
 
@@ -275,7 +275,7 @@ class TrainSpec(DiffusionModel):
                 " its run with --init-from.",
                 "freeze",
             )
-        if set(self.freeze) == {"stem", "condition", "down", "middle", "up", "head"}:
+        if set(self.freeze) == set(get_args(PartName)):
             raise SpecError(
                 "Frozen parts (--freeze): all parts cannot be frozen, since nothing would be"
                 " trained; leave one out.",

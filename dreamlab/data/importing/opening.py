@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 import zipfile
 from pathlib import Path
+from typing import get_args
 
 from dreamlab.data.imageset import DataError
 from dreamlab.data.importing.arrays import NpzSource
@@ -14,9 +15,8 @@ from dreamlab.data.importing.limits import Limits
 from dreamlab.data.importing.official import open_official
 from dreamlab.data.importing.source import Source
 from dreamlab.data.importing.zips import ZipSource
+from dreamlab.settings.names import TorchvisionName
 
-DOWNLOADS = ("mnist", "fashion_mnist", "cifar10", "flowers102")
-"""Data sets that torchvision can download, written torchvision:NAME."""
 HUB_NAME = re.compile(r"(?!.*\.\.)[\w.-]+/[\w.-]+")
 
 
@@ -29,10 +29,11 @@ def check_source(source: str) -> None:
     """Raises DataError if a source does not exist or is not known. It downloads nothing and reads
     no images."""
     scheme, _, name = source.partition(":")
-    if scheme == "torchvision" and name not in DOWNLOADS:
+    known = get_args(TorchvisionName)
+    if scheme == "torchvision" and name not in known:
         raise DataError(
             f"From (--from): {source} is not known; there are"
-            f" torchvision:{', torchvision:'.join(DOWNLOADS)}."
+            f" torchvision:{', torchvision:'.join(known)}."
         )
     if scheme == "huggingface" and not HUB_NAME.fullmatch(name):
         raise DataError(

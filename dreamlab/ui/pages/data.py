@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, get_args
 
 import gradio as gr
 import numpy as np
@@ -12,11 +12,13 @@ from markupsafe import Markup
 from dreamlab.data import catalog, imageset
 from dreamlab.service import Refused, RunRow
 from dreamlab.settings import ImportSpec
+from dreamlab.settings.names import TorchvisionName
 from dreamlab.store.states import ACTIVE
 from dreamlab.ui.forms import spec_form
 from dreamlab.ui.forms.start import start
 from dreamlab.ui.parts import class_tables
 from dreamlab.ui.parts.import_report import report_html, running_html
+from dreamlab.ui.parts.panels import panel
 from dreamlab.ui.render import data_uri, macro, part
 from dreamlab.ui.view import QUIET, Pages, View
 
@@ -26,9 +28,8 @@ ROWS = 12
 """Number of classes shown at once."""
 WIDTH = 900
 """Width in pixels of a row of images."""
-FETCH = {name: f"torchvision:{name}" for name in ("mnist", "fashion_mnist", "cifar10")}
-"""Data sets that an import can download with torchvision -> source of that import. (Flowers 102 can
-be downloaded too, but is not a built-in data set.)"""
+FETCH = {name: f"torchvision:{name}" for name in get_args(TorchvisionName)}
+"""Data sets that an import can download with torchvision -> source of that import."""
 ALSO = (
     "You can also import torchvision:flowers102 (Oxford Flowers, 345 MB), any"
     " huggingface:OWNER/NAME if the package datasets is installed, ImageNet from its folders, and"
@@ -113,12 +114,11 @@ def _draw(pages: Pages, p: DataPanels) -> None:
 
     def report_draw(now: View) -> Any:
         row = row_of(pages, chosen(pages, now))
-        made = [report_html(row, service.get(row.id))] if row and row.state == "done" else []
-        return gr.HTML(macro("panel", made), visible=bool(made))
+        done = row is not None and row.state == "done"
+        return panel([report_html(row, service.get(row.id))] if row and done else [])
 
     def running_draw(now: View) -> Any:
-        made = [running_html(r) for r in active(pages)]
-        return gr.HTML(macro("panel", made), visible=bool(made))
+        return panel([running_html(r) for r in active(pages)])
 
     def folder_draw(now: View) -> Any:
         name = chosen(pages, now)

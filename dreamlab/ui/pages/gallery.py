@@ -17,6 +17,7 @@ from dreamlab.settings import ImportSpec, Spec, SynthesizeSpec
 from dreamlab.ui import render
 from dreamlab.ui.parts import pictures
 from dreamlab.ui.parts.gallery_sheets import page_count, sheet_view
+from dreamlab.ui.parts.panels import panel
 from dreamlab.ui.view import QUIET, Pages, View
 
 PAGE = "gallery.html"
@@ -79,8 +80,7 @@ def create(pages: Pages, view: Any) -> None:
         return (row.id, len(pages.service.status(row.id).images)) if row else None
 
     def steps_draw(now: View) -> Any:
-        film = steps_html(pages, shown(now))
-        return gr.HTML(render.part("results.html", "panel", film), visible=bool(film))
+        return panel([steps_html(pages, shown(now))])
 
     _draw_pickers(pages, pickers, shown)
     pages.add("gallery", sheets, sheet_key, sheet_draw)
@@ -191,12 +191,10 @@ def belongs(pages: Pages, run: str) -> tuple[str, str, tuple[str, ...]]:
     if isinstance(spec, ImportSpec):
         return spec.dataset, "", catalog.info(spec.dataset).classes
     generator = pages.service.generator_of(run)[1]
-    labelled = isinstance(spec, SynthesizeSpec) and spec.labeller != "none"
-    return (
-        generator.dataset,
-        generator.data_dir,
-        catalog.info(generator.dataset).classes if labelled else pictures.drawn_names(generator),
-    )
+    assert isinstance(spec, SynthesizeSpec)
+    unnamed = spec.labeller == "none" and not generator.conditional
+    names = () if unnamed else catalog.set_classes(spec, generator)
+    return generator.dataset, generator.data_dir, names
 
 
 def class_names(pages: Pages, run: str) -> tuple[str, ...]:

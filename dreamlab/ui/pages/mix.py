@@ -17,6 +17,7 @@ from dreamlab.ui.forms import spec_form
 from dreamlab.ui.forms.start import start
 from dreamlab.ui.parts import arm_tables, class_tables, mix_answer, mix_report
 from dreamlab.ui.parts.mix_plan import planned_html
+from dreamlab.ui.parts.panels import panel
 from dreamlab.ui.parts.verdicts import files_html
 from dreamlab.ui.view import QUIET, Pages, View
 
@@ -118,7 +119,7 @@ def _draw(pages: Pages, p: MixPanels) -> None:
     add(p.answer, lambda now: answer(pages, shown(now)))
     add(p.best, lambda now: mix_answer.best_html(report(now)))
     add(p.table, lambda now: arm_tables.arms_html(report(now)))
-    add(p.worth, lambda now: panel(arm_tables.worth_html(report(now))))
+    add(p.worth, lambda now: panel([arm_tables.worth_html(report(now))]))
     add(p.surface_panel, lambda now: gr.Column(visible=bool(report(now).get("surface"))))
     add(p.rate, lambda now: mix_answer.exchange_html(report(now)))
     for component, chart in ((p.chart, mix_chart.mix), (p.surface, mix_chart.surface)):
@@ -133,11 +134,6 @@ def _draw(pages: Pages, p: MixPanels) -> None:
         (p.files, lambda now: files(pages, shown(now), asked(now))),
     ):
         add(component, draw, lambda now: (key(now), asked(now)))
-
-
-def panel(inside: Markup) -> Any:
-    """A panel around content; hidden if there is no content."""
-    return gr.HTML(render.part("results.html", "panel", inside), visible=bool(inside))
 
 
 def answer(pages: Pages, row: RunRow | None) -> Markup:
