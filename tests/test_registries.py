@@ -18,6 +18,7 @@ from dreamlab.data import catalog, named
 from dreamlab.diffusion.forward_process import TARGETS
 from dreamlab.diffusion.losses import WEIGHTINGS
 from dreamlab.diffusion.optim import DECAYS, OPTIMIZERS
+from dreamlab.diffusion.samplers import NOISE_GENERATORS
 from dreamlab.experiments.study.report import OF_PREDICTIONS, OF_RUN
 from dreamlab.fidelity.metrics import METRICS
 from dreamlab.noise.schedules import SCHEDULES
@@ -40,6 +41,7 @@ EQUAL: list[tuple[str, Any, Iterable[str]]] = [
     ("downloads", names.TorchvisionName, downloads.TORCHVISION),
     ("parts of the network", names.PartName, fine_tuning.PARTS),
     ("samplers", names.SamplerName, SAMPLERS),
+    ("generators of noise", names.NoiseName, NOISE_GENERATORS),
     ("schedules", names.ScheduleName, SCHEDULES),
     ("targets", names.TargetName, TARGETS),
     ("weightings", names.WeightingName, WEIGHTINGS),

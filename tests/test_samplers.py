@@ -10,11 +10,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.stats
 import torch
 
 from dreamlab.diffusion import forward_process as process
 from dreamlab.diffusion.guidance import Denoiser, Prediction
-from dreamlab.diffusion.samplers import PLAIN, NoiseStream, Reverse, find_sampler
+from dreamlab.diffusion.philox import philox
+from dreamlab.diffusion.samplers import (
+    NOISE_GENERATORS,
+    PLAIN,
+    Pcg64Noise,
+    PhiloxNoise,
+    Reverse,
+    find_sampler,
+)
 from dreamlab.noise import schedules, timesteps
 from dreamlab.noise.timesteps import SAMPLERS, evaluations
 
@@ -25,6 +34,8 @@ THEIRS = {
     "quadratic": "scaled_linear",
     "sigmoid": "sigmoid",
 }
+FIRST_NUMBERS = [-0.4401402771472931, -0.7331086993217468, 0.3660268187522888, 0.6184222102165222]
+"""Of class 3, index 5, seed 7."""
 PREDICTION = {"eps": "epsilon", "x0": "sample", "v": "v_prediction"}
 VARIANCES = {"posterior": "fixed_small", "beta": "fixed_large", "learned": "learned_range"}
 
@@ -333,13 +344,14 @@ def test_heun_is_that_of_diffusers_on_the_same_timesteps(theirs: Any, target: st
     torch.testing.assert_close(last.x, wide, rtol=0, atol=1e-5)
 
 
-def test_noise_is_of_seed_class_index_and_stage() -> None:
-    first = NoiseStream(1, [0, 0, 1], [0, 1, 0], (1, 4, 4))
+@pytest.mark.parametrize("noise", NOISE_GENERATORS.values(), ids=NOISE_GENERATORS)
+def test_noise_is_of_seed_class_index_and_stage(noise: Any) -> None:
+    first = noise(1, [0, 0, 1], [0, 1, 0], (1, 4, 4))
     a, b = first(), first()
     assert not torch.equal(a, b) and not torch.equal(a[0], a[1]) and not torch.equal(a[0], a[2])
-    torch.testing.assert_close(NoiseStream(1, [1], [0], (1, 4, 4))()[0], a[2], rtol=0, atol=0)
-    assert not torch.equal(NoiseStream(2, [0], [0], (1, 4, 4))()[0], a[0])
-    stages = [NoiseStream(1, [1], [0], (1, 4, 4), stage)()[0] for stage in (0, 1, 2)]
+    torch.testing.assert_close(noise(1, [1], [0], (1, 4, 4))()[0], a[2], rtol=0, atol=0)
+    assert not torch.equal(noise(2, [0], [0], (1, 4, 4))()[0], a[0])
+    stages = [noise(1, [1], [0], (1, 4, 4), stage)()[0] for stage in (0, 1, 2)]
     assert (
         torch.equal(stages[0], a[2])
         and not torch.equal(stages[0], stages[1])
@@ -349,9 +361,41 @@ def test_noise_is_of_seed_class_index_and_stage() -> None:
 
 def test_the_stream_of_an_image_has_not_moved() -> None:
     """Seeds keep their images: the first numbers of class 3, index 5, seed 7."""
-    found = NoiseStream(7, [3], [5], (1, 1, 4))().flatten()
+    found = Pcg64Noise(7, [3], [5], (1, 1, 4))().flatten()
     wanted = np.random.Generator(np.random.PCG64([7, 3, 5])).standard_normal(4, dtype=np.float32)
     assert np.array_equal(found.numpy(), wanted)
+    found = PhiloxNoise(7, [3], [5], (1, 1, 4))().flatten()
+    torch.testing.assert_close(found, torch.tensor(FIRST_NUMBERS), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("counter", "key", "words"),
+    [
+        ([0, 0, 0, 0], [0, 0], [0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8]),
+        ([2**32 - 1] * 4, [2**32 - 1] * 2, [0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD]),
+        (
+            [0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344],
+            [0xA4093822, 0x299F31D0],
+            [0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1],
+        ),
+    ],
+)
+def test_philox_gives_the_words_that_its_authors_publish(
+    counter: list[int], key: list[int], words: list[int]
+) -> None:
+    """kat_vectors of Random123, philox4x32-10."""
+    given = tuple(torch.tensor([word]) for word in counter)
+    found = philox(given, key[0] | key[1] << 32)  # type: ignore[arg-type]
+    assert [int(word) for word in found] == words
+
+
+def test_philox_noise_is_gaussian_and_independent_between_images() -> None:
+    n = 400
+    x = PhiloxNoise(3, [i % 10 for i in range(n)], list(range(n)), (1, 20, 20))().flatten(1)
+    assert scipy.stats.kstest(x.flatten().numpy(), "norm").pvalue > 0.01
+    between = np.corrcoef(x.numpy())[np.triu_indices(n, 1)] * 20  # deviation 1 / 20 each
+    assert between.std() == pytest.approx(1, abs=0.01) and np.abs(between).max() < 5.5
+    assert float(x.abs().max()) < 6.8
 
 
 def test_an_unknown_sampler_is_never_taken_for_another_one() -> None:

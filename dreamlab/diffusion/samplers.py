@@ -16,9 +16,12 @@ import torch
 
 from dreamlab.diffusion.forward_process import eps_from_x0, posterior
 from dreamlab.diffusion.guidance import Denoiser, Prediction
+from dreamlab.diffusion.philox import gaussian
 from dreamlab.noise.schedules import half_log_snr
 from dreamlab.noise.timesteps import SAMPLERS, corrected
-from dreamlab.settings.names import SamplerName
+from dreamlab.settings.names import NoiseName, SamplerName
+
+CPU = torch.device("cpu")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,10 +52,14 @@ PLAIN = Reverse()
 """Deterministic DDIM; posterior variance for DDPM."""
 
 
-class NoiseStream:
-    """Unit Gaussian noise for a batch, with one random stream per image. The stream of an image is
-    seeded with (seed, class, index) of this image and the stage of a cascade. The numbers are drawn
-    on the CPU, so that an image depends neither on its batch nor on the device."""
+Noise = Callable[[], torch.Tensor]
+"""Returns the next unit Gaussian noise of a batch, (N, C, H, W) float32."""
+
+
+class PhiloxNoise:
+    """Unit Gaussian noise for a batch, (N, *shape), computed on `device`. The noise of an image
+    depends on (seed, class, index) of this image, the stage of a cascade and the number of calls
+    before; neither on its batch nor, but for rounding, on the device."""
 
     def __init__(
         self,
@@ -61,26 +68,57 @@ class NoiseStream:
         indices: Sequence[int],
         shape: tuple[int, ...],
         stage: int = 0,
-        pinned: bool = False,
+        device: torch.device = CPU,
     ):
-        keys = zip(labels, indices, strict=True)
-        more = [stage] if stage else []
-        self._streams = [
-            np.random.Generator(np.random.PCG64([seed, int(c), int(i), *more])) for c, i in keys
-        ]
-        self.shape, self.pinned = shape, pinned
+        self._seed, self.shape, self._calls = seed, shape, stage << 24
+        self._labels, self._indices = (
+            torch.tensor(list(values), dtype=torch.int64, device=device)
+            for values in (labels, indices)
+        )
 
     def __call__(self) -> torch.Tensor:
-        """The next noise, (N, *shape) float32 on the CPU; in page-locked memory if `pinned`."""
-        out = torch.empty((len(self._streams), *self.shape), pin_memory=self.pinned)
+        """The next noise."""
+        count = math.prod(self.shape)
+        numbers = gaussian(self._seed, self._indices, count, self._labels, self._calls)
+        self._calls += 1
+        return numbers.reshape(-1, *self.shape)
+
+
+class Pcg64Noise:
+    """The noise of version 0.1: one random stream per image, seeded with (seed, class, index) of
+    this image and the stage of a cascade. The numbers are drawn on the CPU and copied."""
+
+    def __init__(
+        self,
+        seed: int,
+        labels: Sequence[int],
+        indices: Sequence[int],
+        shape: tuple[int, ...],
+        stage: int = 0,
+        device: torch.device = CPU,
+    ):
+        more = [stage] if stage else []
+        self._streams = [
+            np.random.Generator(np.random.PCG64([seed, int(c), int(i), *more]))
+            for c, i in zip(labels, indices, strict=True)
+        ]
+        self.shape, self._device = shape, device
+
+    def __call__(self) -> torch.Tensor:
+        """The next noise."""
+        pinned = self._device.type == "cuda"
+        out = torch.empty((len(self._streams), *self.shape), pin_memory=pinned)
         for row, stream in zip(out.numpy(), self._streams, strict=True):
             stream.standard_normal(out=row, dtype=np.float32)
-        return out
+        return out.to(self._device, non_blocking=True)
 
 
-Sampler = Callable[
-    [Denoiser, torch.Tensor, np.ndarray, int, Callable[[], torch.Tensor], Reverse], Iterator[Step]
-]
+NOISE_GENERATORS: dict[NoiseName, type[PhiloxNoise | Pcg64Noise]] = {
+    "philox": PhiloxNoise,
+    "pcg64": Pcg64Noise,
+}
+
+Sampler = Callable[[Denoiser, torch.Tensor, np.ndarray, int, Noise, Reverse], Iterator[Step]]
 """(denoise, x_T, alpha_bar (T,) float64, num_steps, noise, reverse) to one Step per sampling step.
 In the last one, x is x0. `noise` returns unit noise of the shape of x_T."""
 
@@ -92,7 +130,7 @@ def _levels(alpha_bar: np.ndarray, ts: np.ndarray) -> list[tuple[int, float, flo
     return [(int(t), float(alpha_bar[t]), a) for t, a in zip(ts, after, strict=True)]
 
 
-def _fresh(noise: Callable[[], torch.Tensor], like: torch.Tensor) -> torch.Tensor:
+def _fresh(noise: Noise, like: torch.Tensor) -> torch.Tensor:
     return noise().to(like, non_blocking=True)
 
 
@@ -101,7 +139,7 @@ def ddpm(
     x: torch.Tensor,
     alpha_bar: np.ndarray,
     num_steps: int,
-    noise: Callable[[], torch.Tensor],
+    noise: Noise,
     reverse: Reverse = PLAIN,
 ) -> Iterator[Step]:
     """Ancestral sampling (Ho et al. 2020, Algorithm 2), with respaced timesteps if num_steps < T
@@ -143,7 +181,7 @@ def ddim(
     x: torch.Tensor,
     alpha_bar: np.ndarray,
     num_steps: int,
-    noise: Callable[[], torch.Tensor],
+    noise: Noise,
     reverse: Reverse = PLAIN,
 ) -> Iterator[Step]:
     """DDIM (Song et al. 2021, Eqs. 12 and 16). eta = 0 is deterministic and draws no `noise`; eta =
@@ -164,7 +202,7 @@ def dpmpp_2m(
     x: torch.Tensor,
     alpha_bar: np.ndarray,
     num_steps: int,
-    noise: Callable[[], torch.Tensor],
+    noise: Noise,
     reverse: Reverse = PLAIN,
 ) -> Iterator[Step]:
     """DPM-Solver++(2M) (Lu et al. 2022b, Algorithm 2): second order, multistep, with data
@@ -197,7 +235,7 @@ def heun(
     x: torch.Tensor,
     alpha_bar: np.ndarray,
     num_steps: int,
-    noise: Callable[[], torch.Tensor],
+    noise: Noise,
     reverse: Reverse = PLAIN,
 ) -> Iterator[Step]:
     """Heun's method on the sigma grid (Karras et al. 2022, Algorithm 1 without churn). `noise` is

@@ -27,6 +27,7 @@ ActivationName = Literal["silu", "gelu"]
 PartName = Literal["stem", "condition", "down", "middle", "up", "head"]
 PresetName = Literal["small", "tiny", "medium", "s0", "s2", "s2-1222", "s2-112244", "s4"]
 SamplerName = Literal["dpmpp_2m", "ddim", "ddpm", "heun"]
+NoiseName = Literal["philox", "pcg64"]
 VarianceName = Literal["posterior", "beta", "interpolated", "learned"]
 ClipName = Literal["static", "dynamic", "none"]
 ClassifierName = Literal[

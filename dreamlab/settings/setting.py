@@ -140,6 +140,12 @@ class Setting:
         """Whether this setting is part of the content hash if it has this value."""
         return self.affects_result and (self.added is ALWAYS or value != self.added)
 
+    @property
+    def was_added(self) -> bool:
+        """Whether the setting was added after its kind of run, so that the records of earlier runs
+        lack it."""
+        return self.added is not ALWAYS
+
 
 @functools.cache
 def settings_of(cls: type[BaseModel]) -> tuple[Setting, ...]:

@@ -8,7 +8,14 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from dreamlab.settings.base import Spec, SpecError
-from dreamlab.settings.names import ClipName, DeviceName, PrecisionName, SamplerName, VarianceName
+from dreamlab.settings.names import (
+    ClipName,
+    DeviceName,
+    NoiseName,
+    PrecisionName,
+    SamplerName,
+    VarianceName,
+)
 from dreamlab.settings.real_data import DEVICE_DETAIL, DEVICE_HELP
 from dreamlab.settings.sampling import guidance_weight_setting, num_steps_setting
 from dreamlab.settings.setting import setting
@@ -214,6 +221,14 @@ class SynthesizeSpec(Spec):
         " does not depend on the batch that it is sampled in, else fp32. It is measured once per"
         " network and kept for later runs.",
         section=MACHINE,
+    )
+    noise_generator: NoiseName = setting(
+        "philox",
+        "Generator of the random numbers.",
+        detail="philox computes them where the network is, the same on every device. pcg64 draws"
+        " them on the CPU; it repeats sets of version 0.1.",
+        section=MACHINE,
+        added="pcg64",
     )
     device: DeviceName = setting(
         "auto", DEVICE_HELP, detail=DEVICE_DETAIL, section=MACHINE, affects_result=False

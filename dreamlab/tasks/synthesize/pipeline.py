@@ -13,7 +13,7 @@ import torch
 from dreamlab.checks.sampling import check_cascade, check_guide, check_sampling
 from dreamlab.diffusion.forward_process import diffuse, noise_level, upsample
 from dreamlab.diffusion.guidance import Guidance, Low, denoiser
-from dreamlab.diffusion.samplers import NoiseStream, Reverse, Step, find_sampler
+from dreamlab.diffusion.samplers import NOISE_GENERATORS, Noise, Reverse, Step, find_sampler
 from dreamlab.noise.timesteps import evaluations
 from dreamlab.settings import SpecError, SynthesizeSpec
 from dreamlab.settings.synthesize import guidance_weight
@@ -159,10 +159,9 @@ class Pipeline:
     ) -> Iterator[Step]:
         g, spec = self.models[stage], self.spec
         shape = (g.channels, g.image_size, g.image_size)
-        noise = NoiseStream(
-            spec.seed, labels, indices, shape, stage, pinned=g.device.type == "cuda"
-        )
-        x = noise().to(g.device, non_blocking=True)
+        generator = NOISE_GENERATORS[spec.noise_generator]
+        noise = generator(spec.seed, labels, indices, shape, stage, g.device)
+        x = noise()
         y = torch.tensor(list(labels), dtype=torch.int64, device=g.device)
         guide = self.guide.model if self.guide and not stage else None
         denoise = denoiser(g.model, y, self._guidance(stage), guide, self._low(g, low, noise))
@@ -171,7 +170,7 @@ class Pipeline:
         sample = find_sampler(spec.sampler)
         yield from sample(denoise, x, g.alpha_bar, spec.num_steps, noise, reverse)
 
-    def _low(self, g: TrainedGenerator, low: torch.Tensor | None, noise: NoiseStream) -> Low | None:
+    def _low(self, g: TrainedGenerator, low: torch.Tensor | None, noise: Noise) -> Low | None:
         """The input of a super-resolution model with its noise (Ho et al. 2022, section 4.2).
         Raises TaskError if there is no low-resolution image."""
         if not g.spec.low_size:
