@@ -276,3 +276,15 @@ def test_both_themes_are_worn_and_remembered(page: Any, size: tuple[int, int]) -
     assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth"), (
         "nothing is wider than the window"
     )
+
+
+@pytest.mark.parametrize("size", [(720, 450), (390, 844)])
+def test_home_fits_a_narrow_window(page: Any, size: tuple[int, int]) -> None:
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    go(page, "home")
+    says(page, "body", "Does synthetic data help")
+    page.wait_for_selector(".chips .chip")
+    assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+    more = page.locator("#tabs .overflow-menu > button").bounding_box()
+    theme = page.locator("#theme-toggle").bounding_box()
+    assert more["x"] + more["width"] <= theme["x"]
