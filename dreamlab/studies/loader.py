@@ -254,7 +254,8 @@ def _part(entry: dict[str, Any], defaults: Mapping[str, Any]) -> StudyPart:
     role, kind = entry.pop("role"), entry.pop("kind")
     own = dict(defaults.get(kind, {}))
     likes = (*_listed(own.pop("like", [])), *_listed(entry.pop("like", [])))
-    return StudyPart(role, kind, {**_merged(likes), **own, **entry})
+    every = read(SHARED)["defaults"].get(kind, {})
+    return StudyPart(role, kind, {**every, **_merged(likes), **own, **entry})
 
 
 def _merged(likes: tuple[str, ...]) -> dict[str, Any]:
