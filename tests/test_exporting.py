@@ -54,7 +54,8 @@ def test_what_is_taken_out_comes_back_pixel_for_pixel(
     tmp_path: Path, suffix: str, channels: int
 ) -> None:
     images = _images(channels)
-    target = _write(tmp_path / f"set{suffix}", iter(images))
+    origins = [f"real: mnist5k training image {i}" for i in range(len(images))]
+    target = _write(tmp_path / f"set{suffix}", iter(images), provenance=origins)
     result, _ = do_import(target, tmp_path / "run")
     back, labels = imageset.load(tmp_path / "run")
     assert result["classes"] == list(NAMES) and result["channels"] == channels
@@ -63,6 +64,24 @@ def test_what_is_taken_out_comes_back_pixel_for_pixel(
         (image.tobytes(), int(label)) for image, label in zip(images, LABELS, strict=True)
     }
     assert set(result["left_out_counts"]) <= {"not in a class folder"}
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize(("role", "first", "after"), [("real", 0, 12), ("synthetic", 12, 20)])
+def test_only_the_images_of_the_role_that_a_set_is_imported_as_are_taken(
+    tmp_path: Path, suffix: str, role: str, first: int, after: int
+) -> None:
+    """The table of an exported mix says which images are real."""
+    names = [str(c) for c in range(10)]
+    origins = [o.replace("real:", "real, repeated:") if i < 3 else o for i, o in enumerate(ORIGINS)]
+    images = np.stack([picture(i, size=(8, 8), channels=1) for i in range(len(LABELS))])
+    target = _write(tmp_path / f"mix{suffix}", images, names=names, provenance=origins)
+    values = {"dataset": "digits"} if role == "synthetic" else {"test_share": 0.3}
+    result, _ = do_import(target, tmp_path / "run", role=role, **values)
+    back, _ = imageset.load(tmp_path / "run")
+    assert {x.tobytes() for x in np.asarray(back)} == {x.tobytes() for x in images[first:after]}
+    other = "synthetic" if role == "real" else "real"
+    assert result["left_out_counts"][f"{other} by its own table"] == 20 - (after - first)
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -165,7 +184,7 @@ def test_a_target_that_is_there_or_cannot_be_is_refused(tmp_path: Path, suffix: 
 def test_a_named_data_set_goes_out_and_comes_back(tmp_path: Path) -> None:
     data = catalog.load("digits")
     images, labels = data.train_images[:300], data.train_labels[:300]
-    origins = [f"real: digits training image {i}" for i in range(300)]
+    origins = [f"synthetic: 20261121-run image {i}" for i in range(300)]
     exporting.write(
         tmp_path / "digits.zip",
         images,

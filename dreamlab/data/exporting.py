@@ -248,8 +248,13 @@ def _parts(origin: str) -> tuple[str, str, str]:
 
 
 def _role(origin: str) -> str:
-    """The role of a provenance text. That of a repeated real image is "real" too."""
-    return _parts(origin)[0].partition(",")[0]
+    return main_role(_parts(origin)[0])
+
+
+def main_role(role: str) -> str:
+    """The role without its remark: "real" or "synthetic". That of a repeated real image is "real"
+    too."""
+    return role.partition(",")[0]
 
 
 def _table(

@@ -9,6 +9,7 @@ from typing import IO
 
 import numpy as np
 
+from dreamlab.data.exporting import main_role
 from dreamlab.data.imageset import DataError
 from dreamlab.data.importing.class_folders import LeftOut, Listing, natural
 from dreamlab.data.importing.limits import Limits
@@ -127,7 +128,12 @@ class NpzSource(Source):
         test = rows >= self._parts[0].count
         split = "its own arrays" if len(self._parts) == 2 and self._parts[1].count else ""
         shown = [f"image {row}" for row in rows] if len(rows) <= 10_000 else _Numbered(rows)
-        super().__init__(Listing(file.stem, shown, found, test, classes, split), left)
+        roles = None
+        if "role" in held and len(self._parts) == 1:  # of an exported set
+            said = self._small("role", file.name, limits, limits.files).reshape(-1)
+            if said.dtype.kind == "U" and len(said) == self._parts[0].count:
+                roles = np.array([main_role(str(role)) for role in said[rows]], str)
+        super().__init__(Listing(file.stem, shown, found, test, classes, split, roles=roles), left)
         self._rows = rows
 
     def _small(self, key: str, file: str, limits: Limits, count: int) -> np.ndarray:

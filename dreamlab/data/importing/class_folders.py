@@ -12,6 +12,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 
 import numpy as np
 
+from dreamlab.data.exporting import TABLE as ORIGINS
+from dreamlab.data.exporting import main_role
 from dreamlab.data.imageset import DataError
 
 TRAIN, VALIDATION, TEST = ("train", "training"), ("val", "valid", "validation"), ("test", "testing")
@@ -62,6 +64,9 @@ class Listing:
     """Where the split comes from; empty if the source has none."""
     mirror: bool = True
     """False if the source says that a mirrored image does not keep its class."""
+    roles: np.ndarray | None = None
+    """The role of each image, "real", "synthetic" or "", if the source is an exported set that says
+    it; else None."""
 
 
 def listed(
@@ -76,8 +81,8 @@ def listed(
 
     A class is the first folder, or the first folder below train/ and test/ (or val/). `folders` are
     all folders; they are used to report classes without images. `read` returns the content of a
-    card.json or labels.csv beside the class folders. Raises DataError if there are no class
-    folders.
+    card.json, labels.csv or images.csv beside the class folders. Raises DataError if there are no
+    class folders.
     """
     names = sorted(names)
     top = _common_folder(names)
@@ -89,7 +94,7 @@ def listed(
     for i, name in enumerate(names):
         path = name[len(top) :].split("/") if name.startswith(top) else [name]
         part = parts.get(path[0].lower(), None) if parts and len(path) > 1 else False
-        if len(path) == 1 and path[0] in (CARD, TABLE):
+        if len(path) == 1 and path[0] in (CARD, TABLE, ORIGINS):
             side[path[0]] = read(name)
         elif part is None:
             left.add(name, "not in the training or test part")
@@ -118,9 +123,9 @@ def listed(
     rank[order] = np.arange(len(order))
     found = rank[np.array(labels, np.int64)]
     by_class = np.lexsort((chosen, found, marks))
-    return Listing(
-        title, [names[chosen[i]] for i in by_class], found[by_class], marks[by_class], shown, split
-    )
+    shown_names = [names[chosen[i]] for i in by_class]
+    roles = _roles(side.get(ORIGINS, b""), [name[len(top) :] for name in shown_names])
+    return Listing(title, shown_names, found[by_class], marks[by_class], shown, split, roles=roles)
 
 
 def _empty_classes(
@@ -185,6 +190,16 @@ def _table_split(table: bytes, files: list[str]) -> tuple[np.ndarray, str]:
         np.array([p == 2 or (p == 1 and 2 not in present) for p in parts]),
         f"column {column} of {TABLE}",
     )
+
+
+def _roles(table: bytes, files: list[str]) -> np.ndarray | None:
+    """The role of each file by the images.csv of an exported set; None if there is no such
+    table."""
+    rows = csv.DictReader(io.StringIO(table.decode("utf-8", "replace")))
+    if not {"file", "role"} <= set(rows.fieldnames or ()):
+        return None
+    by_file = {row["file"]: main_role(row["role"] or "") for row in rows}
+    return np.array([by_file.get(file, "") for file in files], str)
 
 
 def _named_by(card: bytes | None) -> tuple[list[str], list[str]]:

@@ -87,6 +87,7 @@ class _Import:
         self.left, self.listing, self.began = source.left_out, source.listing, time.monotonic()
         self.target = catalog.info(spec.dataset) if spec.role == "synthetic" else None
         self.labels, self.classes = self._classes()
+        self._leave_out_other_role()
         self.rows = self._chosen(np.flatnonzero(self.labels >= 0))
         limits.check_classes(self.title, len(self.classes))
 
@@ -141,6 +142,17 @@ class _Import:
         for row in np.flatnonzero(labels < 0).tolist():
             self.left.add(self.listing.names[row], "class that the data set does not have")
         return labels, self.target.classes
+
+    def _leave_out_other_role(self) -> None:
+        """Leaves out the images of an exported set whose role is not that of the import: the real
+        ones of a mix that is imported as synthetic, and the synthetic ones of a real data set."""
+        roles, other = self.listing.roles, {"real": "synthetic", "synthetic": "real"}
+        if roles is None:
+            return
+        excluded = roles == other[self.spec.role]
+        self.labels = np.where(excluded, -1, self.labels)
+        for row in np.flatnonzero(excluded).tolist():
+            self.left.add(self.listing.names[row], f"{other[self.spec.role]} by its own table")
 
     def _chosen(self, rows: np.ndarray) -> np.ndarray:
         """At most `max_images` rows: the same share of each class and split, at least one of
