@@ -11,15 +11,7 @@ import pytest
 from dreamlab.checks import Known, check
 from dreamlab.data import catalog
 from dreamlab.experiments import Child, plan, report
-from dreamlab.settings import (
-    KINDS,
-    ClassifySpec,
-    MixSpec,
-    SpecError,
-    SynthesizeSpec,
-    TrainSpec,
-    make,
-)
+from dreamlab.settings import KINDS, ClassifySpec, MixSpec, SpecError, TrainSpec, make
 from dreamlab.store import EventWriter, Run, RunError, RunStatus, RunStore
 from dreamlab.tasks.context import TaskError
 from dreamlab.tasks.experiment import mix as mix_task
@@ -433,35 +425,6 @@ def test_a_mix_whose_parts_have_gone_gives_numbers_but_no_verdict(
         and found["notes"][0].startswith("No verdict")
         and found["arms"][1]["accuracies"]
     )
-
-
-def test_a_fine_tuned_generator_saw_what_its_source_saw(store: RunStore) -> None:
-    base = new_run(store, "train", {"images_per_class": 100})
-    tuned = new_run(store, "train", {"images_per_class": 10, "init_from": base.id})
-    group, _ = new_group(
-        store, "mix", {**BARE, "sources": (tuned.id,), "arms": ("real", "real+1x")}
-    )
-    assert (
-        report(group, store)["generators"][0]["badge"]
-        == "generator trained on 900 more real images"
-    )
-
-
-def test_a_labeller_that_saw_everything_counts(store: RunStore) -> None:
-    source = new_run(
-        store, "train", {"conditional": False, "images_per_class": 10, "label_dropout": 0.0}
-    )
-    for labeller, badge in (
-        ("own", "generator trained on the same 100 images"),
-        ("all", "generator trained on 2,900 more real images"),
-    ):
-        spec = {"source": source.id, "labeller": labeller, "guidance_weight": 0.0}
-        made = new_run(store, "synthesize", spec)
-        assert isinstance(make(SynthesizeSpec, spec), SynthesizeSpec)
-        group, _ = new_group(
-            store, "mix", {**BARE, "sets": (made.id,), "arms": ("real", "real+1x")}
-        )
-        assert report(group, store)["generators"][0]["badge"] == badge
 
 
 def test_replaced_images_in_the_generator_have_a_worth_of_their_own(

@@ -180,34 +180,31 @@ ARM, ASIDE = np.arange(100), np.arange(200, 220)
 
 
 @pytest.mark.parametrize(
-    ("saw", "extra", "aside", "badge"),
+    ("saw", "other", "extra", "aside", "badge"),
     [
-        (np.arange(100), 0, 0, "generator trained on the same 100 images"),
-        (np.arange(50), 0, 0, "generator trained on the same 50 images"),
+        (np.arange(100), 0, 0, 0, "the same 100 images"),
+        (np.repeat(np.arange(100), 2), 0, 0, 0, "the same 100 images"),
+        (np.arange(50), 0, 0, 0, "50 of the same 100 images"),
+        (np.arange(200), 0, 100, 0, "100 more real images"),
         (
             np.arange(3000),
+            0,
             2900,
             20,
-            "generator trained on 2,900 more real images, 20 of them set aside for validation",
+            "2,900 more real images, 20 of them set aside for validation",
         ),
-        (np.arange(200), 100, 0, "generator trained on 100 more real images"),
-        (np.arange(150, 190), 40, 0, "generator trained on 40 other images"),
-        (
-            np.arange(200, 210),
-            10,
-            10,
-            "generator trained on 10 other images, 10 of them set aside for validation",
-        ),
-        (np.repeat(np.arange(100), 2), 0, 0, "generator trained on the same 100 images"),
+        (np.arange(90, 190), 0, 90, 0, "10 of the same 100 images and 90 more"),
+        (np.arange(150, 190), 0, 40, 0, "40 other images"),
+        (np.arange(200, 210), 0, 10, 10, "10 other images, 10 of them set aside for validation"),
+        (np.arange(100), 1200, 1200, 0, "the same 100 images and 1,200 more images of other data"),
+        (np.arange(200), 1200, 1300, 0, "100 more real images and 1,200 images of other data"),
+        (np.arange(50), 1200, 1200, 0, "50 of the same 100 images and 1,200 images of other data"),
+        (np.arange(0), 1200, 1200, 0, "1,200 images of other data"),
     ],
 )
 def test_leakage_is_counted_from_the_indices(
-    saw: np.ndarray, extra: int, aside: int, badge: str
+    saw: np.ndarray, other: int, extra: int, aside: int, badge: str
 ) -> None:
-    found = mixing.leakage(saw, ARM, ASIDE)
-    assert (found.extra, found.arm_real, found.validation, found.badge) == (
-        extra,
-        100,
-        aside,
-        badge,
-    )
+    found = mixing.leakage(saw, ARM, ASIDE, other)
+    assert (found.extra, found.arm_real, found.validation) == (extra, 100, aside)
+    assert found.badge == f"generator trained on {badge}"

@@ -7,7 +7,8 @@ from dreamlab.checks.leaked_images import check_copies, check_overlap
 from dreamlab.checks.synthetic_set import check_set
 from dreamlab.data.selection import selected
 from dreamlab.experiments.mix.plan import needed_images
-from dreamlab.settings import MixSpec, SpecError
+from dreamlab.experiments.provenance import behind
+from dreamlab.settings import MixSpec, SpecError, SynthesizeSpec, TrainSpec
 
 
 def check_mix(spec: MixSpec, known: Known) -> None:
@@ -22,6 +23,20 @@ def check_mix(spec: MixSpec, known: Known) -> None:
         if f"set:{name}" in needed and name not in spec.sources:
             check_set(spec, known, name, needed[f"set:{name}"], "sets")
         check_copies(spec, known, name, "sets")
+    for name in (*spec.sources, *spec.sets):
+        _check_origin(spec, known, name, "sources" if name in spec.sources else "sets")
+
+
+def _check_origin(spec: MixSpec, known: Known, name: str, field: str) -> None:
+    made = known.get(name)
+    if isinstance(made.spec, TrainSpec | SynthesizeSpec):
+        if behind(made.spec, spec, known.store) is None:
+            raise SpecError(
+                f"{made.id} cannot be used: what its generator was trained on is not known, because"
+                " a run or a data set that it was made from was deleted or cannot be read; restore"
+                " it, or choose another run.",
+                field,
+            )
 
 
 def _check_generator(spec: MixSpec, known: Known, name: str) -> None:

@@ -211,22 +211,39 @@ class Leakage:
     """Number of images that the generator was trained on but that the classifier may not use."""
     validation: int = 0
     """How many of `extra` are in the validation share."""
+    other: int = 0
+    """How many of `extra` are images of other data sets."""
 
     @property
     def badge(self) -> str:
         """What the generator was trained on, as a short label beside a result."""
-        if self.extra == 0:
-            return f"generator trained on the same {self.generator_saw:,} images"
-        aside = f", {self.validation:,} of them set aside for validation" if self.validation else ""
-        if self.generator_saw > self.extra:
-            return f"generator trained on {self.extra:,} more real images{aside}"
-        return f"generator trained on {self.generator_saw:,} other images{aside}"
+        same, more = self.generator_saw - self.extra, self.extra - self.other
+        if same == self.arm_real:
+            said = [] if more else [f"the same {same:,} images"]
+        else:
+            said = [f"{same:,} of the same {self.arm_real:,} images"] if same else []
+        if more:
+            sort = "other images" if not same else "more real images" if not said else "more"
+            said.append(f"{more:,} {sort}")
+        if self.validation:
+            said[-1] += f", {self.validation:,} of them set aside for validation"
+        if self.other:
+            further = "more " if same == self.arm_real and not more else ""
+            said.append(f"{self.other:,} {further}images of other data")
+        return f"generator trained on {' and '.join(said)}"
 
 
-def leakage(generator: np.ndarray, arm: np.ndarray, validation: np.ndarray) -> Leakage:
+def leakage(
+    generator: np.ndarray, arm: np.ndarray, validation: np.ndarray, other: int = 0
+) -> Leakage:
     """Compares two sets of indices into one training split: those that the generator was trained
-    on, and those that the arm may use."""
+    on, and those that the arm may use. `other` is the number of images of other data sets that it
+    was trained on before."""
     extra = np.setdiff1d(generator, arm)
     return Leakage(
-        len(np.unique(generator)), len(arm), len(extra), len(np.intersect1d(extra, validation))
+        len(np.unique(generator)) + other,
+        len(arm),
+        len(extra) + other,
+        len(np.intersect1d(extra, validation)),
+        other,
     )

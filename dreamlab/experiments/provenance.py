@@ -27,16 +27,25 @@ MOST_STARTS = 1000
 
 
 @dataclasses.dataclass(frozen=True)
+class Seen:
+    """The real images that a generator was trained on: indices into the training split of the data
+    of the classifiers, and the number of images of other data sets."""
+
+    own: np.ndarray
+    other: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
 class Origin:
-    """A source of the synthetic images of a mix. `saw` are the indices into the training split that
-    the generator was trained on; None if unknown. `foreign` means that the images were made
-    elsewhere. `seconds` is the training time; None if unknown."""
+    """A source of the synthetic images of a mix. `saw` are the real images that the generator was
+    trained on; None if unknown. `foreign` means that the images were made elsewhere. `seconds` is
+    the training time; None if unknown."""
 
     key: str
     run: str
     name: str
     seconds: float | None
-    saw: np.ndarray | None
+    saw: Seen | None
     foreign: bool = False
 
     def leakage(self, data: RealData) -> mixing.Leakage | None:
@@ -45,7 +54,7 @@ class Origin:
         own = selected(data)
         if self.key == ARM:
             return mixing.leakage(own.pool, own.pool, own.validation)
-        return None if self.saw is None else mixing.leakage(self.saw, own.pool, own.validation)
+        return None if self.saw is None else leakage_of(self.saw, data)
 
     @property
     def why(self) -> str:
@@ -57,13 +66,20 @@ class Origin:
         )
 
 
+def leakage_of(saw: Seen, data: RealData) -> mixing.Leakage:
+    """Compares the training images of a generator with the real images that a classifier may
+    use."""
+    own = selected(data)
+    return mixing.leakage(saw.own, own.pool, own.validation, saw.other)
+
+
 def origin(spec: MixSpec, key: str, store: RunStore, children: Children) -> Origin:
     """The origin for one source of a mix. It works also if the run was deleted."""
     if key in TRAINED_HERE:
         run_id = children.ids.get(f"generator:{key}", "")
         trained = make(TrainSpec, training(spec, key)) if key in (OWN, ALL) else None
         result = children.result(f"generator:{key}") or {}
-        saw = seen(trained, spec, store) if trained else None
+        saw = behind(trained, spec, store) if trained else None
         return Origin(key, run_id, TRAINED_HERE[key], result.get("seconds"), saw)
     try:
         run = store.get(key)
@@ -75,48 +91,53 @@ def origin(spec: MixSpec, key: str, store: RunStore, children: Children) -> Orig
     return Origin(key, key, name, _training_seconds(run, made, store), behind(made, spec, store))
 
 
-def behind(made: object, data: RealData, store: RunStore) -> np.ndarray | None:
-    """Indices of the real images that affect a generator or a synthetic set. For a set these
-    include the training images of a guide, of super-resolution models and of the classifier that
-    gave pseudo-labels. None if unknown."""
+def behind(made: object, data: RealData, store: RunStore) -> Seen | None:
+    """The real images that affect a generator or a synthetic set. For a set these include the
+    training images of a guide, of super-resolution models and of the classifier that gave
+    pseudo-labels. None if unknown."""
+    found: dict[str, list[np.ndarray]] = {data.dataset: []}
     if isinstance(made, TrainSpec):
-        return seen(made, data, store)
+        return _seen(found, data) if _collect(made, data, store, found) else None
     assert isinstance(made, SynthesizeSpec)
-    names = [name for name in (made.source, made.guide, *made.upsample) if name]
-    parts = []
-    for name in names:
+    for name in (made.source, made.guide, *made.upsample):
         try:
-            trained = store.get(name).spec
+            trained = store.get(name).spec if name else None
         except (RunError, SpecError):
             return None
-        found = seen(trained, data, store) if isinstance(trained, TrainSpec) else None
-        if found is None:
+        if name and not (isinstance(trained, TrainSpec) and _collect(trained, data, store, found)):
             return None
-        parts.append(found)
     if made.labeller == "all":
-        parts.append(
-            selected(make(RealData, {"dataset": data.dataset, "data_dir": data.data_dir})).pool
-        )
-    return np.unique(np.concatenate(parts))
+        whole = make(RealData, {"dataset": data.dataset, "data_dir": data.data_dir})
+        found[data.dataset].append(selected(whole).pool)
+    return _seen(found, data)
 
 
-def seen(trained: TrainSpec, data: RealData, store: RunStore) -> np.ndarray | None:
-    """Indices into the training split that a generator was trained on, including those of the runs
-    that it was fine-tuned from. None if they are unknown or if other data was used."""
-    found: list[np.ndarray] = []
-    while True:
-        if trained.dataset != data.dataset or len(found) > MOST_STARTS:
-            return None
+def _collect(
+    trained: TrainSpec, data: RealData, store: RunStore, found: dict[str, list[np.ndarray]]
+) -> bool:
+    """Adds to `found`, a list of index arrays per data set, the images that a generator and the
+    runs that it was fine-tuned from were trained on. False if a run or a data set among them cannot
+    be read."""
+    for _ in range(MOST_STARTS):
+        here = {"data_dir": data.data_dir} if trained.dataset == data.dataset else {}
         try:
-            found.append(selected(trained.model_copy(update={"data_dir": data.data_dir})).pool)
+            pool = selected(trained.model_copy(update=here)).pool
+            found.setdefault(trained.dataset, []).append(pool)
             if not trained.init_from:
-                return np.unique(np.concatenate(found))
+                return True
             source = store.get(trained.init_from).spec
         except (RunError, SpecError):
-            return None
+            return False
         if not isinstance(source, TrainSpec):
-            return None
+            return False
         trained = source
+    return False
+
+
+def _seen(found: dict[str, list[np.ndarray]], data: RealData) -> Seen:
+    unique = {name: np.unique(np.concatenate(pools)) for name, pools in found.items() if pools}
+    own = unique.pop(data.dataset, np.zeros(0, np.int64))
+    return Seen(own, sum(len(pool) for pool in unique.values()))
 
 
 def _training_seconds(run: Run, made: object, store: RunStore) -> float | None:

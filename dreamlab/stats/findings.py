@@ -26,6 +26,8 @@ class GeneratorRecord:
     """Number of real images that the classifiers may use."""
     per_arm: bool = False
     """Whether there is one generator per arm, each trained only on the real images of its arm."""
+    other: int = 0
+    """How many of `extra` are images of other data sets, from which it was fine-tuned."""
 
 
 @dataclasses.dataclass(frozen=True)

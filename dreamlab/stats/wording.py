@@ -296,9 +296,11 @@ def notes(
     )
     for g in generators:
         if g.extra:
+            what = f"{g.extra:,} real {'images' if g.other else noun} that no classifier may use"
+            what += f", {g.other:,} of them of other data" if g.other else ""
             said.append(
-                f"The generator {names[g.key]} was trained on {g.extra:,} real {noun} that no"
-                " classifier may use: its effect may come from these alone."
+                f"The generator {names[g.key]} was trained on {what}: its effect may come from"
+                " these alone."
             )
         if g.saw is None:
             said.append(

@@ -107,6 +107,7 @@ def _generator_record(o: Origin, spec: MixSpec) -> GeneratorRecord:
         extra=leak.extra if leak else 0,
         pool=len(selected(data).pool),
         per_arm=o.key == ARM,
+        other=leak.other if leak else 0,
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from dreamlab.data import mixing
 from dreamlab.data.selection import selected
-from dreamlab.experiments.provenance import behind
+from dreamlab.experiments.provenance import behind, leakage_of
 from dreamlab.experiments.study.results import StudyResults
 from dreamlab.settings import ClassifySpec, SynthesizeSpec
 from dreamlab.stats import components, holm, holm_levels
@@ -147,9 +147,14 @@ def _generator(
         )
     role = next(role for role, t in zip(names, treatments, strict=True) if t.generator == key)
     saw = behind(_set_of(_run(work, role), work)[1], spec, work.children.store)
-    leak = mixing.leakage(saw, own.pool, own.validation) if saw is not None else None
+    leak = leakage_of(saw, spec) if saw is not None else None
     return GeneratorRecord(
-        key, key, leak.generator_saw if leak else None, leak.extra if leak else 0, len(own.pool)
+        key,
+        key,
+        leak.generator_saw if leak else None,
+        leak.extra if leak else 0,
+        len(own.pool),
+        other=leak.other if leak else 0,
     )
 
 
