@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -148,6 +150,26 @@ def test_a_draw_is_exact_by_class_and_new_for_every_seed() -> None:
     )
     assert np.array_equal(first, np.sort(first)) and len(mixing.draw(labels, [50] * 3, 0)) == 60
     assert mixing.draw(labels, [], 0).dtype == np.int64
+
+
+def test_arms_of_one_seed_are_nested() -> None:
+    """Fewer images are a subset of more: synthetic ones from 90/10 to 10/90 and from 1x to 2x, real
+    ones from 10/90 to 90/10. Another seed draws others."""
+    labels, pool = np.repeat(np.arange(3), 40), np.arange(0, 120, 2)
+    synthetic = np.repeat(np.arange(3), 100)
+
+    def held(arm: str, seed: int = 0, nested: bool = True) -> mixing.Contents:
+        return mixing.contents(arm, labels, pool, synthetic, 3, seed, nested)
+
+    replaced = [held(arm) for arm in ("90/10", "50/50", "25/75", "10/90")]
+    added = [held(arm) for arm in ("real+0.5x", "real+1x", "real+2x")]
+    for smaller, larger in [*itertools.pairwise(replaced), *itertools.pairwise(added)]:
+        assert set(smaller.synthetic) < set(larger.synthetic)
+    for larger, smaller in itertools.pairwise(replaced):
+        assert set(smaller.real) < set(larger.real)
+    assert set(held("50/50", 1).synthetic) != set(held("50/50", 0).synthetic)
+    before = [held(arm, nested=False) for arm in ("50/50", "25/75")]
+    assert not set(before[0].synthetic) < set(before[1].synthetic)
 
 
 def test_the_contents_of_an_arm_come_from_its_pool_and_the_set() -> None:

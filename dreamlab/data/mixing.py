@@ -132,14 +132,21 @@ def per_arm(arm: str) -> tuple[float, str] | None:
     return round(1 - a.amount, 9), f"real+{a.amount / (1 - a.amount):.6g}x"
 
 
-def draw(labels: np.ndarray, per_class: Sequence[int], seed: int) -> np.ndarray:
+def draw(
+    labels: np.ndarray, per_class: Sequence[int], seed: int, nested: bool = True
+) -> np.ndarray:
     """Sorted indices of `per_class[c]` images of each class c, drawn with this seed. If a class has
-    no more images than that, all of them."""
+    no more images than that, all of them. With `nested`, fewer images of a class are a subset of
+    more."""
     parts = []
     for c, wanted in enumerate(per_class):
         members = np.flatnonzero(labels == c)
         if wanted < len(members):
-            members = np.random.default_rng([seed, c, 1]).choice(members, wanted, replace=False)
+            chance = np.random.default_rng([seed, c, 1])
+            if nested:
+                members = chance.permutation(members)[:wanted]
+            else:
+                members = chance.choice(members, wanted, replace=False)
         parts.append(members)
     return np.sort(np.concatenate(parts)) if parts else np.zeros(0, dtype=np.int64)
 
@@ -166,9 +173,11 @@ def contents(
     synthetic_labels: np.ndarray,
     classes: int,
     seed: int,
+    nested: bool = True,
 ) -> Contents:
     """Chooses the images of an arm. `labels` (N,) are those of the training split, `pool` the
-    indices into it that may be used, and `synthetic_labels` (M,) those of the synthetic set.
+    indices into it that may be used, and `synthetic_labels` (M,) those of the synthetic set. With
+    `nested`, the images of an arm with fewer of them are among those of an arm with more.
 
     Raises ValueError if the arm is impossible or the synthetic set has too few images of a class.
     """
@@ -187,8 +196,8 @@ def contents(
     )
     other = np.repeat(np.arange(classes), [c.other for c in wanted])
     return Contents(
-        real=pool[draw(own, [c.real for c in wanted], seed)],
-        synthetic=draw(synthetic_labels, [c.synthetic for c in wanted], seed),
+        real=pool[draw(own, [c.real for c in wanted], seed, nested)],
+        synthetic=draw(synthetic_labels, [c.synthetic for c in wanted], seed, nested),
         duplicated=again if form == "duplicated" else again[:0],
         noise=other if form == "noise" else other[:0],
     )

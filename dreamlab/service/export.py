@@ -169,7 +169,13 @@ def _mixed(reader: Reader, run: Run, spec: ClassifySpec, seed: int) -> Exported:
             else (data.train_images[:0], data.train_labels[:0])
         )
         held = mixing.contents(
-            spec.arm, data.train_labels, pool, synthetic[1], len(data.info.classes), seed
+            spec.arm,
+            data.train_labels,
+            pool,
+            synthetic[1],
+            len(data.info.classes),
+            seed,
+            spec.nested,
         )
     except (SpecError, ValueError) as error:
         raise Refused(str(error), getattr(error, "field", "")) from None

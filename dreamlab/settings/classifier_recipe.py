@@ -119,6 +119,16 @@ class ClassifierRecipe(Spec):
         log=True,
         section=CLASSIFIER,
     )
+    nested: bool = setting(
+        True,
+        "Arms share images: smaller amounts are parts of larger.",
+        detail="For one seed, the synthetic images of 90/10 are then among those of 50/50, and"
+        " those of real+1x among those of real+2x, so that arms differ by their amounts alone. Off:"
+        " each arm is drawn anew, as in version 0.1.",
+        label="Nested arms",
+        section=CLASSIFIER,
+        added=False,
+    )
     augment: bool = setting(
         False,
         "Use classical data augmentation.",

@@ -35,7 +35,8 @@ class TrainingSet:
 
     `real` and `synthetic` are sources with labels (N,) int64. `roles.pool` are the real images that
     may be used. `made_at` is the original side of synthetic images that are resized to the size of
-    the real ones, or 0. `hashes` identify the content of the sources.
+    the real ones, or 0. `hashes` identify the content of the sources. `nested` is that of
+    `mixing.contents`.
     """
 
     arm: mixing.Arm
@@ -47,6 +48,7 @@ class TrainingSet:
     counts: list[mixing.Counts]
     hashes: tuple[str, ...]
     made_at: int = 0
+    nested: bool = True
 
     @property
     def size(self) -> int:
@@ -61,7 +63,13 @@ class TrainingSet:
         """The training set for one seed."""
         classes = len(self.counts)
         held = mixing.contents(
-            self.arm.name, self.real_labels, self.roles.pool, self.synthetic_labels, classes, seed
+            self.arm.name,
+            self.real_labels,
+            self.roles.pool,
+            self.synthetic_labels,
+            classes,
+            seed,
+            self.nested,
         )
         parts = [(self.real, held.real), (self.synthetic, held.synthetic)]
         if len(held.duplicated):
@@ -103,6 +111,7 @@ def mixed(ctx: TaskContext, spec: ClassifySpec, data: catalog.DataSet) -> Traini
         counts,
         tuple(hashes),
         made_at,
+        spec.nested,
     )
 
 
