@@ -139,8 +139,9 @@ def test_the_same_training_gives_the_same_bits(
     elsewhere = RunStore(tmp_path / "runs")
     elsewhere.prepare()
     found = [context(s, "train", **values) for s in (store, store, elsewhere)]
-    for ctx in found:
-        assert list(train(ctx))[-1]["values"]["precision"] == ("bf16" if faster else "fp32")
+    results = [list(train(ctx))[-1]["values"] for ctx in found]
+    assert {r["precision"] for r in results} == {"bf16" if faster else "fp32"}
+    assert len({r["loss"] for r in results}) == 1 and results[0]["loss_steps"] == 8
     stopped = context(store, "train", **values)
     stop_after(stopped, train, lambda e: e["type"] == "image")
     monkeypatch.setenv("DREAMLAB_CACHE", str(tmp_path / "another machine"))
@@ -150,6 +151,8 @@ def test_the_same_training_gives_the_same_bits(
         [read_safetensors(ctx.run.path / f)[1] for f in (checkpoints.LAST, checkpoints.STATE)]
         for ctx in (*found, stopped)
     ]
+    files = [(ctx.run.path / checkpoints.LAST).read_bytes() for ctx in (*found, stopped)]
+    assert files.count(files[0]) == 4, "equal content gives equal bytes"
     for other in tensors[1:]:
         for a, b in zip(tensors[0], other, strict=True):
             assert a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)

@@ -99,7 +99,7 @@ def save_generator(run: Path, generator: TrainedGenerator, checkpoint: str = "")
         "classes": str(shape.classes),
         "precision": generator.precision,
     }
-    write_bytes(checkpoints.path_of(run, checkpoint), to_bytes(tensors, metadata))
+    write_safetensors(checkpoints.path_of(run, checkpoint), tensors, metadata)
 
 
 def load_generator(run: Path, device: torch.device, checkpoint: str = "") -> TrainedGenerator:
@@ -143,6 +143,14 @@ def _absent(run: Path, checkpoint: str) -> str:
         else "it has kept none; leave the checkpoint empty for its last one"
     )
     return f"The generator {run.name} has no checkpoint {checkpoint}; {there}."
+
+
+def write_safetensors(
+    path: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, str]
+) -> None:
+    """Writes tensors and metadata. The file is either complete or absent; equal content gives equal
+    bytes."""
+    write_bytes(path, checkpoints.with_sorted_metadata(to_bytes(tensors, metadata)))
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:

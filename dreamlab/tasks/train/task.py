@@ -31,6 +31,8 @@ from dreamlab.tasks.train.training_precision import fastest
 METRIC_EVERY = 0.5
 FIRST_CHECKPOINT = 3.0
 """Seconds until the first checkpoint."""
+LOSS_OVER = 100
+"""Number of last steps over which the loss of the result is averaged."""
 SPEED_OVER = 8
 """Number of metric events over which the speed is averaged."""
 
@@ -104,6 +106,7 @@ class _TrainingLoop:
         self.speeds: deque[tuple[int, float]] = deque(maxlen=SPEED_OVER)
         self.timed: tuple[int, float] = (0, 0.0)
         self.losses: list[torch.Tensor] = []
+        self.last_losses: deque[torch.Tensor] = deque(maxlen=LOSS_OVER)
         self.loss = math.nan
         self.reported_step = trainer.step_count
         self.before = trainer.elapsed  # seconds of earlier attempts
@@ -181,7 +184,9 @@ class _TrainingLoop:
     def step(self, number: int, began: float) -> float:
         """Takes step `number` (1, 2, ...) of this attempt; returns the time at its end."""
         t = self.trainer
-        self.losses.append(t.step(self.progress(), self.precision))
+        loss = t.step(self.progress(), self.precision)
+        self.losses.append(loss)
+        self.last_losses.append(loss)
         now = time.perf_counter()
         self.threads.record(now - began, now)
         if number > 1:
@@ -292,7 +297,8 @@ class _TrainingLoop:
             "seconds": round(t.elapsed, 3),
             "images_per_second": seen / t.elapsed if t.elapsed else 0.0,
             "peak_memory_bytes": peak_memory_bytes(t.device),
-            "loss": self.loss if math.isfinite(self.loss) else None,
+            "loss": float(torch.stack([*self.last_losses]).mean()) if self.last_losses else None,
+            "loss_steps": len(self.last_losses),
             "image_size": g.image_size,
             "channels": g.channels,
             "classes": g.classes,

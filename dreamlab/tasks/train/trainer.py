@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save as to_bytes
 from torch.nn import functional as F
 
 from dreamlab.architecture.network import network_of
@@ -31,11 +30,16 @@ from dreamlab.diffusion.losses import (
 from dreamlab.diffusion.optim import FlatOptimizer, LossScale, learning_rate_factor
 from dreamlab.diffusion.unet import UNet
 from dreamlab.settings import TrainSpec
-from dreamlab.store import write_bytes
 from dreamlab.store.checkpoints import STATE
 from dreamlab.tasks.batches import Batches, order_by_epoch
 from dreamlab.tasks.context import TaskError
-from dreamlab.tasks.generator import TrainedGenerator, from_uint8, read_safetensors, to_tensor
+from dreamlab.tasks.generator import (
+    TrainedGenerator,
+    from_uint8,
+    read_safetensors,
+    to_tensor,
+    write_safetensors,
+)
 from dreamlab.tasks.image_sources import JoinedImages, at_size
 from dreamlab.tasks.precision import autocast
 from dreamlab.tasks.torch_memory import is_out_of_memory, release_memory
@@ -343,7 +347,7 @@ class Trainer:
         metadata = {"format": FORMAT, "layout": self._layout(), "precision": precision}
         metadata |= {name: repr(value) for name, value in numbers.items()}
         tensors = {name: value.contiguous().cpu() for name, value in self._state().items()}
-        write_bytes(run / STATE, to_bytes(tensors, metadata))
+        write_safetensors(run / STATE, tensors, metadata)
 
     def resume(self, run: Path) -> None:
         """Continues from the saved state. Raises TaskError if it cannot be used."""

@@ -181,11 +181,12 @@ def numbers(row: RunRow, status: RunStatus) -> list[tuple[str, str]]:
     last, result = status.metrics[-1] if status.metrics else {}, status.result or {}
     rate = result.get("images_per_second") or last.get("images_per_second")
     loss = result.get("loss") if result.get("loss") is not None else last.get("loss")
+    over = f", last {result['loss_steps']:,} steps" if result.get("loss_steps") else ""
     running = row.state in ("running", "stopping")
     time = words.clock(status.eta_seconds) if running else words.duration(row.seconds)
     return [
         (f"{status.step:,}", f"of {status.total:,} steps" if status.total else "steps"),
-        (f"{loss:.3f}" if loss is not None else DASH, "loss"),
+        (f"{loss:.3f}" if loss is not None else DASH, f"loss{over}"),
         (f"{rate:,.0f}" if rate else DASH, "images / s"),
         (time or DASH, "left" if running else "took"),
     ]
