@@ -77,7 +77,7 @@ def test_help_says_effect_interval_mix_classes_and_cost() -> None:
         "own",
     ) and v.effect == pytest.approx(3.6, abs=0.4)
     assert v.text.startswith(
-        f"Synthetic data helps: {v.effect:+.1f} points (95 % interval {v.low:+.1f} to"
+        f"Synthetic data helps: {v.effect:+.1f} points (98.33 % interval {v.low:+.1f} to"
         f" {v.high:+.1f}) when 300 synthetic digits are added to all 100 real ones. "
     )
     assert (
@@ -102,7 +102,10 @@ def test_the_classes_that_change_are_named_and_no_others() -> None:
         and "losses are shown for class seven (-" in found.text
     )
     quiet = verdict([arm("own", "real+1x", 0.90, 1)], [SAME]).overall
-    assert quiet.gain == quiet.lose == [] and "No class is shown to change." in quiet.text
+    assert (
+        quiet.gain == quiet.lose == []
+        and "No change of a single class is significant." in quiet.text
+    )
 
 
 def test_a_control_that_brings_as_much_stands_in_the_sentence() -> None:

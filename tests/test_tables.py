@@ -68,7 +68,7 @@ def arm(**changes: Any) -> dict[str, Any]:
         "macro_f1_interval": interval,
         "state": "done",
         "run": "run-2",
-        "difference": {"mean": 1.25, "low": 0.5, "high": 2.0, "p_holm": 0.01},
+        "difference": {"mean": 1.25, "low": 0.5, "high": 2.0, "level": 0.975, "p_holm": 0.01},
         **changes,
     }
 
@@ -108,6 +108,7 @@ def test_a_mix_comes_back_from_csv() -> None:
         "3",
         1.25,
     )
+    assert lines[0]["difference_level"] == "0.975"
     assert lines[1]["accuracy"] == "" and lines[1]["seeds"] == "0"
 
 

@@ -210,6 +210,8 @@ def test_better_is_green_only_when_its_interval_leaves_zero() -> None:
         ("bad", "\u22123.0"),
     ]
     assert shown[1].beside == "+1.0 to +5.0"
+    by_holm = {**outcome(3, 1, 5), "level": 1 - 0.05 / 3}
+    assert numbers.points(by_holm).beside == "+1.0 to +5.0 (98.33 %)"
     drawn = render.part("results.html", "number", shown[1])
     assert looks(drawn) == [("+3.0", "good"), ("+1.0 to +5.0", "mut")]
     assert text(drawn) == "+3.0 +1.0 to +5.0"

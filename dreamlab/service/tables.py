@@ -33,6 +33,7 @@ FIELDS = (
     "difference",
     "difference_low",
     "difference_high",
+    "difference_level",
     "p_holm",
     "state",
     "child",
@@ -55,6 +56,7 @@ ARM_FIELDS = (
     "difference",
     "difference_low",
     "difference_high",
+    "difference_level",
     "p_holm",
     "state",
     "run",
@@ -216,6 +218,7 @@ def _difference(row: Values) -> dict[str, Any]:
         "difference": d.get("mean"),
         "difference_low": d.get("low"),
         "difference_high": d.get("high"),
+        "difference_level": d.get("level"),
         "p_holm": d.get("p_holm"),
     }
 

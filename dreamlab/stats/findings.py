@@ -101,6 +101,7 @@ class ExtraData:
     mean: float
     low: float
     high: float
+    level: float
     p_holm: float
     text: str
 
@@ -108,13 +109,14 @@ class ExtraData:
 @dataclasses.dataclass(frozen=True)
 class Verdict:
     """The sentences of a verdict, its decision, and the arm that it is about. Effect and interval
-    are in percentage points."""
+    are in percentage points. The interval has the level at which Holm's procedure decides."""
 
     text: str
     kind: Kind
     effect: float
     low: float
     high: float
+    level: float
     arm: str
     generator: str
     gain: list[ClassDifference]

@@ -138,7 +138,7 @@ def judge(
         text = wording.single(kind, d, t, g, noun, how, rivals)
         text += wording.further(gain, lose, minutes)
         verdict = Verdict(
-            text, kind, d.mean, d.low, d.high, t.arm, t.generator, gain, lose, minutes
+            text, kind, d.mean, d.low, d.high, d.level, t.arm, t.generator, gain, lose, minutes
         )
         decided[g.key] = _Decided(verdict, lead, how)
     by_generator = {key: one.verdict for key, one in decided.items()}
@@ -207,10 +207,20 @@ def extra_data(
     ):
         low, high = _points(pair, level)
         label = t.label or t.arm
-        text = wording.extra(further, 100 * pair.mean, low, high, adjusted <= ALPHA, label)
+        text = wording.extra(further, 100 * pair.mean, low, high, level, adjusted <= ALPHA, label)
         answer.append(
             ExtraData(
-                t.arm, label, more.key, g.key, further, 100 * pair.mean, low, high, adjusted, text
+                t.arm,
+                label,
+                more.key,
+                g.key,
+                further,
+                100 * pair.mean,
+                low,
+                high,
+                level,
+                adjusted,
+                text,
             )
         )
     return answer

@@ -27,19 +27,25 @@ class Settle:
 
 
 def effect(d: Difference | Verdict) -> str:
-    """For example `+3.6 points (95 % interval +2.1 to +5.1)`. A significant effect gets enough
+    """For example `+3.6 points (98.33 % interval +2.1 to +5.1)`. A significant effect gets enough
     digits to show on which side of 0 the interval lies."""
     mean = d.effect if hasattr(d, "effect") else d.mean
-    return _effect(mean, d.low, d.high, d.kind != "undecided")
+    return _effect(mean, d.low, d.high, d.level, d.kind != "undecided")
 
 
-def _effect(mean: float, low: float, high: float, decided: bool) -> str:
+def level_text(level: float) -> str:
+    """A confidence level, 0 to 1, in percent: `95 %`; `98.33 %` where Holm's procedure tests one of
+    three comparisons."""
+    return f"{100 * level:.2f}".rstrip("0").rstrip(".") + " %"
+
+
+def _effect(mean: float, low: float, high: float, level: float, decided: bool) -> str:
     values = (mean, low, high)
     digits = 1
     while digits < 4 and decided and any(round(abs(v), digits) == 0 for v in values):
         digits += 1
     shown = [f"{round(v, digits) + 0.0:+.{digits}f}" for v in values]  # + 0.0 turns -0.0 into 0.0
-    return f"{shown[0]} points (95 % interval {shown[1]} to {shown[2]})"
+    return f"{shown[0]} points ({level_text(level)} interval {shown[1]} to {shown[2]})"
 
 
 def mix(t: Treatment, noun: str, generator: GeneratorRecord | None = None) -> str:
@@ -135,7 +141,7 @@ def further(
         said.append(f"gains are shown for class{'es' if len(gain) > 1 else ''} {_classes(gain)}")
     if lose:
         said.append(f"losses are shown for class{'es' if len(lose) > 1 else ''} {_classes(lose)}")
-    text = "; ".join(said) or "no class is shown to change"
+    text = "; ".join(said) or "no change of a single class is significant"
     spent = (
         ""
         if minutes is None
@@ -231,13 +237,15 @@ def _clause(verdict: Verdict, name: str) -> str:
     return f"every mix loses with the one {name}"
 
 
-def extra(images: int, mean: float, low: float, high: float, shown: bool, label: str) -> str:
-    """The sentence on the effect of more real images in the generator. `shown` says whether it is
-    significant."""
+def extra(
+    images: int, mean: float, low: float, high: float, level: float, shown: bool, label: str
+) -> str:
+    """The sentence on the effect of more real images in the generator. `level` is that of the
+    interval; `shown` says whether the effect is significant."""
     doubt = "" if shown else ", which is not significant"
     return (
         f"What the generator's {images:,} further real images are worth:"
-        f" {_effect(mean, low, high, shown)} at {label}{doubt}."
+        f" {_effect(mean, low, high, level, shown)} at {label}{doubt}."
     )
 
 

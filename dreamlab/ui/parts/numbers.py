@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 from dreamlab.fidelity import metrics
+from dreamlab.stats.wording import level_text
 from dreamlab.ui import words
 
 
@@ -43,10 +44,11 @@ def percent(interval: dict[str, Any] | None, seeds: int) -> NumberCell:
 
 
 def points(difference: dict[str, Any] | None) -> NumberCell:
-    """A difference in percentage points with its sign and its 95 % interval. It is green or red
-    only if the interval excludes 0.
+    """A difference in percentage points with its sign, its interval, and the level of the interval
+    if that is not 95 %. It is green or red only if the interval excludes 0.
 
-    difference: {"mean", "low", "high"} in points; low and high may be None.
+    difference: {"mean", "low", "high"} in points and "level", 0 to 1; low, high and level may be
+    None.
     """
     if not difference or difference.get("mean") is None:
         return TO_COME
@@ -54,7 +56,11 @@ def points(difference: dict[str, Any] | None) -> NumberCell:
     if low is None or high is None:
         return NumberCell(words.signed(mean), look="mut")
     look = ("good" if mean > 0 else "bad") if low > 0 or high < 0 else "mut"
-    return NumberCell(words.signed(mean), f"{words.signed(low)} to {words.signed(high)}", look)
+    level = difference.get("level") or 0.95
+    interval = f"{words.signed(low)} to {words.signed(high)}"
+    if level != 0.95:
+        interval += f" ({level_text(level)})"
+    return NumberCell(words.signed(mean), interval, look)
 
 
 def metric(found: dict[str, Any] | None) -> NumberCell:
