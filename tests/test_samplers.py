@@ -25,6 +25,7 @@ from dreamlab.diffusion.samplers import (
     find_sampler,
 )
 from dreamlab.noise import schedules, timesteps
+from dreamlab.noise.spread import spread_kept
 from dreamlab.noise.timesteps import SAMPLERS, evaluations
 
 MEAN, DEVIATION = 0.3, 0.5
@@ -148,6 +149,38 @@ def test_one_step_of_pure_noise_is_the_mean_of_the_data(sampler: str) -> None:
     noise = normal(50)
     (only,) = find_sampler(sampler)(exact(alpha_bar), noise(), alpha_bar, 1, noise, PLAIN)
     torch.testing.assert_close(only.x, torch.full_like(only.x, MEAN))
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "linear"])
+@pytest.mark.parametrize("deviation", [0.5, 0.1])
+@pytest.mark.parametrize(
+    ("sampler", "reverse"),
+    [
+        ("ddim", Reverse()),
+        ("ddim", Reverse(eta=0.5)),
+        ("ddim", Reverse(eta=1.0)),
+        ("ddpm", Reverse()),
+        ("ddpm", Reverse(variance="beta")),
+        ("ddpm", Reverse(variance="interpolated", logvar_coefficient=0.3)),
+    ],
+)
+def test_the_spread_that_is_kept_is_that_of_samples(
+    sampler: Any, reverse: Reverse, deviation: float, schedule: Any
+) -> None:
+    alpha_bar = schedules.alpha_bar(schedule, 1000)
+    chance = torch.Generator().manual_seed(1)
+
+    def noise() -> torch.Tensor:
+        return torch.randn(40_000, 1, 1, 1, generator=chance, dtype=torch.float64)
+
+    def denoise(x: torch.Tensor, t: int) -> Prediction:
+        ab = alpha_bar[t]
+        return Prediction(x * ab**0.5 * deviation**2 / (ab * deviation**2 + 1 - ab))
+
+    *_, last = find_sampler(sampler)(denoise, noise(), alpha_bar, 20, noise, reverse)
+    options = {name: getattr(reverse, name) for name in ("eta", "variance", "logvar_coefficient")}
+    kept = spread_kept(sampler, alpha_bar, 20, **options, deviation=deviation)
+    assert float(last.x.std()) / deviation == pytest.approx(kept, rel=0.02)
 
 
 def test_s4_confound_a_small_T_with_fixed_betas_starts_off_distribution() -> None:

@@ -3,6 +3,7 @@ page of a kept set."""
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections import defaultdict
 from pathlib import Path
@@ -12,9 +13,18 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from dreamlab.checks.warnings import warning
+from dreamlab.checks.sampling import check_sampling
+from dreamlab.checks.warnings import sampling_warning, schedule_warning
 from dreamlab.service import Refused, Service
-from dreamlab.settings import ImportSpec, MixSpec, SynthesizeSpec, TrainSpec, make, settings_of
+from dreamlab.settings import (
+    ImportSpec,
+    MixSpec,
+    SpecError,
+    SynthesizeSpec,
+    TrainSpec,
+    make,
+    settings_of,
+)
 from dreamlab.settings.classifier_recipe import RECIPES
 from dreamlab.settings.presets import PRESETS
 from dreamlab.ui import shell
@@ -148,11 +158,43 @@ def train(**values: Any) -> TrainSpec:
 
 
 def test_the_confound_of_s4_is_said() -> None:
-    said = warning(train(schedule="linear", num_train_timesteps=100))
+    said = schedule_warning(train(schedule="linear", num_train_timesteps=100))
     assert "still contains" in said and "60 %" in said and "linear_scaled" in said
-    assert warning(train(schedule="linear_scaled", num_train_timesteps=100)) == ""
-    assert warning(train(schedule="linear")) == "" and warning(train()) == ""
-    assert warning(train(schedule="linear", num_train_timesteps=100, zero_terminal_snr=True)) == ""
+    assert schedule_warning(train(schedule="linear_scaled", num_train_timesteps=100)) == ""
+    assert schedule_warning(train(schedule="linear")) == "" and schedule_warning(train()) == ""
+    assert (
+        schedule_warning(train(schedule="linear", num_train_timesteps=100, zero_terminal_snr=True))
+        == ""
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({}, []),
+        ({"sampler": "ddim", "num_steps": 100}, []),
+        ({"sampler": "ddim", "num_steps": 20, "eta": 1.0}, ["86 %", "dpmpp_2m, or at least 100"]),
+        ({"sampler": "ddpm", "num_steps": 20}, ["too little", "of the spread"]),
+        ({"sampler": "ddpm", "num_steps": 20, "variance": "learned"}, []),
+        ({"guidance_weight": 6.0}, []),
+        ({"guidance_weight": 7.5}, ["above 6", "--clip dynamic"]),
+        ({"guidance_weight": 7.5, "clip": "dynamic"}, []),
+    ],
+)
+def test_too_few_steps_for_the_spread_and_large_weights_are_said(
+    values: dict[str, Any], words: list[str]
+) -> None:
+    spec = make(SynthesizeSpec, {"source": "a", **values})
+    said = sampling_warning(spec, train())
+    assert bool(said) == bool(words) and all(word in said for word in words), said
+
+
+def test_heun_with_too_few_steps_is_refused() -> None:
+    for steps in (7, 8):
+        spec = make(SynthesizeSpec, {"source": "a", "sampler": "heun", "num_steps": steps})
+        refused = pytest.raises(SpecError, match="7 is too few for heun.*at least 8")
+        with refused if steps == 7 else contextlib.nullcontext():
+            check_sampling(spec, train(), 10)
 
 
 @pytest.mark.parametrize("name", BY_NAME["schedule"].choices)

@@ -5,16 +5,34 @@ from __future__ import annotations
 
 import numpy as np
 
+from dreamlab.checks.known import Known
 from dreamlab.noise import schedules
-from dreamlab.settings import Spec, TrainSpec
+from dreamlab.noise.spread import spread_kept
+from dreamlab.settings import Spec, SynthesizeSpec, TrainSpec
+
+SPREAD_SHOULD_KEEP, SPREAD_KEPT = 0.9, 0.95
+"""Shares of the spread of Gaussian data: below the first there is a warning, and it names a number
+of steps that keeps the second."""
+LARGE_WEIGHT = 6.0
+"""Guidance weight w above which images are usually oversaturated (Saharia et al. 2022, section
+2.3)."""
 
 
-def warning(spec: Spec) -> str:
-    """The warning for a noise schedule whose last step still shows the image, with a remedy; empty
-    if there is no problem."""
-    if not isinstance(spec, TrainSpec) or not schedules.off_distribution(
-        alpha_bar := alpha_bar_of(spec)
-    ):
+def warning(spec: Spec, known: Known) -> str:
+    """The warning about a spec; empty if there is no problem. Raises RunError if a run that the
+    spec names cannot be read."""
+    if isinstance(spec, TrainSpec):
+        return schedule_warning(spec)
+    if isinstance(spec, SynthesizeSpec):
+        trained = known.spec(spec.source)
+        return sampling_warning(spec, trained) if isinstance(trained, TrainSpec) else ""
+    return ""
+
+
+def schedule_warning(spec: TrainSpec) -> str:
+    """The warning for a noise schedule whose last step still shows the image, with a remedy."""
+    alpha_bar = alpha_bar_of(spec)
+    if not schedules.off_distribution(alpha_bar):
         return ""
     mend = "linear_scaled" if spec.schedule == "linear" else "another schedule"
     other = " with target v or x0" if spec.target == "eps" else ""
@@ -25,9 +43,42 @@ def warning(spec: Spec) -> str:
     )
 
 
-def alpha_bar_of(spec: Spec) -> np.ndarray:
+def sampling_warning(spec: SynthesizeSpec, trained: TrainSpec) -> str:
+    """The warning for a sampler with too few steps for the spread of its samples, or for a large
+    guidance weight."""
+    kept = _kept(spec, trained, spec.num_steps)
+    if kept is not None and kept < SPREAD_SHOULD_KEEP:
+        most = trained.num_train_timesteps
+        steps = (n for n in (50, 100, 200, 500, 1000, most) if spec.num_steps < n <= most)
+        enough = next((n for n in steps if (_kept(spec, trained, n) or 0) >= SPREAD_KEPT), 0)
+        more = f", or at least {enough:,} steps" if enough else ""
+        return (
+            f"With {spec.sampler} and {spec.num_steps:,} steps the images vary too little: for"
+            f" Gaussian data, {percent(kept)} of the spread is kept. Use dpmpp_2m{more}."
+        )
+    if spec.guidance_weight > LARGE_WEIGHT and spec.clip != "dynamic":
+        return (
+            f"A guidance weight above {LARGE_WEIGHT:g} usually gives colours that are too strong"
+            " and images that are alike. Use a smaller one, or dynamic clipping (--clip dynamic)."
+        )
+    return ""
+
+
+def _kept(spec: SynthesizeSpec, trained: TrainSpec, num_steps: int) -> float | None:
+    if num_steps > trained.num_train_timesteps:
+        return None
+    return spread_kept(
+        spec.sampler,
+        alpha_bar_of(trained),
+        num_steps,
+        eta=spec.eta,
+        variance=spec.variance,
+        logvar_coefficient=spec.logvar_coefficient,
+    )
+
+
+def alpha_bar_of(spec: TrainSpec) -> np.ndarray:
     """alpha_bar (T,) of the spec of a training."""
-    assert isinstance(spec, TrainSpec)
     return schedules.alpha_bar(spec.schedule, spec.num_train_timesteps, spec.zero_terminal_snr)
 
 

@@ -8,7 +8,6 @@ import sys
 import time
 from typing import Any, TextIO
 
-from dreamlab.checks.warnings import warning
 from dreamlab.cli import demo
 from dreamlab.cli.options import DONE, FAILED, Answer, Parser, add_option
 from dreamlab.estimates.estimate import duration
@@ -75,7 +74,7 @@ def _submit(service: Service, arguments: argparse.Namespace) -> Answer:
 
 def _checked(service: Service, arguments: argparse.Namespace, values: dict[str, Any]) -> Spec:
     spec = service.check(arguments.cls.kind, values)
-    if sentence := warning(spec):
+    if sentence := service.warning(spec):
         print(sentence, file=sys.stderr)
     return spec
 

@@ -16,6 +16,7 @@ from dreamlab import experiments, studies
 from dreamlab.checks import Known, check
 from dreamlab.checks.machine import check_disk
 from dreamlab.checks.references import inherited, resolved
+from dreamlab.checks.warnings import warning
 from dreamlab.data.importing.opening import is_download
 from dreamlab.engine import client
 from dreamlab.estimates import estimate as costs
@@ -118,6 +119,11 @@ class Service(Reader):
         known = Known(self.store)
         with refusing():
             return self._check(make(KINDS[kind], inherited(values, known)), known)
+
+    def warning(self, spec: Spec) -> str:
+        """A known problem of settings that are allowed, in one sentence; empty if there is none."""
+        with refusing():
+            return warning(spec, Known(self.store))
 
     def _check(self, spec: Spec, known: Known) -> Spec:
         """The spec with full run ids, checked against what is known. Raises SpecError, RunError or

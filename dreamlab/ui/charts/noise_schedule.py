@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from dreamlab.checks.warnings import alpha_bar_of, percent
 from dreamlab.noise import schedules
-from dreamlab.settings import Spec
+from dreamlab.settings import Spec, TrainSpec
 from dreamlab.ui import render
 from dreamlab.ui.words import MINUS
 
@@ -32,6 +32,7 @@ class Curve:
 
 def describe(spec: Spec) -> Markup:
     """Draws both curves and describes the end of the schedule."""
+    assert isinstance(spec, TrainSpec)
     alpha_bar = alpha_bar_of(spec)
     kept = np.sqrt(alpha_bar)
     with np.errstate(divide="ignore"):

@@ -182,7 +182,8 @@ def look(pages: Pages, found: SampleControls, data: dict[Any, Any]) -> dict[Any,
         cost = spec_form.cost_note(pages.service, spec)
     except ValueError as error:
         return {**replies, found.refusal: spec_form.refusal(str(error)), found.cost: ""}
-    return {**replies, found.refusal: "", found.cost: cost, found.line: spec_form.terminal(spec)}
+    said = spec_form.warning(pages.service.warning(spec))
+    return {**replies, found.refusal: said, found.cost: cost, found.line: spec_form.terminal(spec)}
 
 
 def _wire_settings(pages: Pages, found: SampleControls, view: Any) -> None:

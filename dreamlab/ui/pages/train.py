@@ -9,7 +9,6 @@ import gradio as gr
 import numpy as np
 from markupsafe import Markup
 
-from dreamlab.checks.warnings import warning
 from dreamlab.service import Refused, RunRow
 from dreamlab.settings import TrainSpec
 from dreamlab.settings.train import INHERITED
@@ -56,7 +55,7 @@ def create(pages: Pages, view: Any) -> None:
                 "Start training",
                 "train",
                 describe=noise_schedule.describe,
-                warning=warning,
+                warning=pages.service.warning,
                 after="target",
             )
         with gr.Column(elem_classes="maincol"):
