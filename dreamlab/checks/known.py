@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from pathlib import Path
 
 from dreamlab.experiments.children import train_run
 from dreamlab.settings import Spec, TrainSpec
-from dreamlab.store import Run, RunStore
+from dreamlab.store import Run, RunStatus, RunStore
 from dreamlab.store.machine import Device, find_devices
 
 
@@ -28,8 +29,9 @@ class Known:
     then checked by the same functions as a run that names a finished run.
     """
 
-    def __init__(self, store: RunStore):
-        self.store = store
+    def __init__(self, store: RunStore, status: Callable[[str], RunStatus] | None = None):
+        """`status` returns the status of a run by its id; by default its events are read."""
+        self.store, self._status = store, status
         self._runs: dict[str, Run] = {}
         self._states: dict[str, str] = {}
         self._planned: dict[str, Spec] = {}
@@ -44,7 +46,7 @@ class Known:
         """The current state of a run. Raises RunError."""
         run = self.get(name)
         if run.id not in self._states:
-            self._states[run.id] = run.status().state
+            self._states[run.id] = (self._status(run.id) if self._status else run.status()).state
         return self._states[run.id]
 
     def plan(self, part: str, spec: Spec) -> None:

@@ -116,14 +116,17 @@ class Service(Reader):
             raise Refused(
                 f"There is no kind of run {kind!r}; there are {', '.join(KINDS)}.", "kind"
             )
-        known = Known(self.store)
+        known = self._known()
         with refusing():
             return self._check(make(KINDS[kind], inherited(values, known)), known)
 
     def warning(self, spec: Spec) -> str:
         """A known problem of settings that are allowed, in one sentence; empty if there is none."""
         with refusing():
-            return warning(spec, Known(self.store))
+            return warning(spec, self._known())
+
+    def _known(self) -> Known:
+        return Known(self.store, self.library.status)
 
     def _check(self, spec: Spec, known: Known) -> Spec:
         """The spec with full run ids, checked against what is known. Raises SpecError, RunError or
@@ -177,7 +180,7 @@ class Service(Reader):
         an existing run is not used. Raises Refused; then nothing was started."""
         if spec is not self._checked:
             with refusing():
-                spec = self._check(spec, Known(self.store))
+                spec = self._check(spec, self._known())
         self._checked = None
         self.prober.cancel()
         with self._submitting:

@@ -140,12 +140,6 @@ class Setting:
         """Whether this setting is part of the content hash if it has this value."""
         return self.affects_result and (self.added is ALWAYS or value != self.added)
 
-    @property
-    def was_added(self) -> bool:
-        """Whether the setting was added after its kind of run, so that the records of earlier runs
-        lack it."""
-        return self.added is not ALWAYS
-
 
 @functools.cache
 def settings_of(cls: type[BaseModel]) -> tuple[Setting, ...]:
@@ -190,6 +184,13 @@ def settings_of(cls: type[BaseModel]) -> tuple[Setting, ...]:
             )
         )
     return tuple(found)
+
+
+@functools.cache
+def added_later(cls: type[BaseModel]) -> dict[str, Any]:
+    """Name -> value of each setting that was added after its kind of run. The records of earlier
+    runs lack these settings, and mean these values."""
+    return {k.name: k.added for k in settings_of(cls) if k.added is not ALWAYS}
 
 
 def exact(value: Any) -> str:

@@ -13,8 +13,9 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
-from dreamlab.settings import EXPERIMENT_KINDS, KINDS, Spec, SpecError, make, settings_of
+from dreamlab.settings import EXPERIMENT_KINDS, KINDS, Spec, SpecError, make
 from dreamlab.settings.base import SCHEMA_VERSION
+from dreamlab.settings.setting import added_later
 
 RECORD, JOB, RESULT = "spec.json", "job.json", "result.json"
 
@@ -170,9 +171,8 @@ def read_record(folder: Path) -> tuple[Record, Spec]:
     kind = KINDS[record.kind]
     if unknown := sorted(record.spec.keys() - kind.model_fields.keys()):
         raise _unreadable(folder, RECORD, f"has an unknown setting, {unknown[0]!r}", _VERSION)
-    earlier = {k.name: k.added for k in settings_of(kind) if k.was_added}
     try:
-        spec = make(kind, earlier | record.spec)
+        spec = make(kind, added_later(kind) | record.spec)
     except (SpecError, OverflowError) as error:
         why = f"has a setting that is not valid ({str(error).rstrip('.')})"
         raise _unreadable(folder, RECORD, why, _COPY) from None
