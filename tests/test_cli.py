@@ -268,7 +268,7 @@ def test_detach_stop_resume_delete_restore(runs: Path) -> None:
     run = answer["run"]
     assert status == 0 and answer["state"] in ("queued", "running")
     deadline = time.monotonic() + 60
-    while not (runs / run / "checkpoints" / "state.safetensors").exists():
+    while not (runs / run / "checkpoints" / "ema.safetensors").exists():
         assert time.monotonic() < deadline, "no checkpoint"
         time.sleep(0.2)
     previews = len(list((runs / run / "samples").glob("*.png")))

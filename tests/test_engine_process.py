@@ -67,7 +67,7 @@ def test_a_later_training_starts_sooner_than_the_first(store: RunStore) -> None:
 def test_a_training_killed_in_the_middle_goes_on_where_it_was(store: RunStore) -> None:
     run = submit(store, "train", values=ENDLESS)
     until(
-        lambda: (run.path / "checkpoints" / "state.safetensors").exists() and steps_of(run) > 5,
+        lambda: (run.path / "checkpoints" / "ema.safetensors").exists() and steps_of(run) > 5,
         seconds=30,
     )
     killed = time.monotonic()
