@@ -28,15 +28,18 @@ def check_mix(spec: MixSpec, known: Known) -> None:
 
 
 def _check_origin(spec: MixSpec, known: Known, name: str, field: str) -> None:
+    """Raises SpecError if it cannot be known what a generator, or that of a set, was trained on.
+    That of an imported set is never known, and the report says so."""
     made = known.get(name)
-    if isinstance(made.spec, TrainSpec | SynthesizeSpec):
-        if behind(made.spec, spec, known.store) is None:
-            raise SpecError(
-                f"{made.id} cannot be used: what its generator was trained on is not known, because"
-                " a run or a data set that it was made from was deleted or cannot be read; restore"
-                " it, or choose another run.",
-                field,
-            )
+    if not isinstance(made.spec, TrainSpec | SynthesizeSpec):
+        return
+    if behind(made.spec, spec, known.store) is None:
+        raise SpecError(
+            f"{made.id} cannot be used: what its generator was trained on is not known, because a"
+            " run or a data set that it was made from was deleted or cannot be read; restore it, or"
+            " choose another run.",
+            field,
+        )
 
 
 def _check_generator(spec: MixSpec, known: Known, name: str) -> None:

@@ -10,9 +10,9 @@ from dreamlab.noise import schedules
 from dreamlab.noise.spread import spread_kept
 from dreamlab.settings import Spec, SynthesizeSpec, TrainSpec
 
-SPREAD_SHOULD_KEEP, SPREAD_KEPT = 0.9, 0.95
+LEAST_SPREAD, GOOD_SPREAD = 0.9, 0.95
 """Shares of the spread of Gaussian data: below the first there is a warning, and it names a number
-of steps that keeps the second."""
+of steps that keeps at least the second."""
 LARGE_WEIGHT = 6.0
 """Guidance weight w above which images are usually oversaturated (Saharia et al. 2022, section
 2.3)."""
@@ -47,10 +47,10 @@ def sampling_warning(spec: SynthesizeSpec, trained: TrainSpec) -> str:
     """The warning for a sampler with too few steps for the spread of its samples, or for a large
     guidance weight."""
     kept = _kept(spec, trained, spec.num_steps)
-    if kept is not None and kept < SPREAD_SHOULD_KEEP:
+    if kept is not None and kept < LEAST_SPREAD:
         most = trained.num_train_timesteps
         steps = (n for n in (50, 100, 200, 500, 1000, most) if spec.num_steps < n <= most)
-        enough = next((n for n in steps if (_kept(spec, trained, n) or 0) >= SPREAD_KEPT), 0)
+        enough = next((n for n in steps if (_kept(spec, trained, n) or 0) >= GOOD_SPREAD), 0)
         more = f", or at least {enough:,} steps" if enough else ""
         return (
             f"With {spec.sampler} and {spec.num_steps:,} steps the images vary too little: for"

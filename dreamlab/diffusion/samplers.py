@@ -6,6 +6,7 @@ both cases.
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 import importlib
 import math
@@ -56,10 +57,10 @@ Noise = Callable[[], torch.Tensor]
 """Returns the next unit Gaussian noise of a batch, (N, C, H, W) float32."""
 
 
-class PhiloxNoise:
-    """Unit Gaussian noise for a batch, (N, *shape), computed on `device`. The noise of an image
-    depends on (seed, class, index) of this image, the stage of a cascade and the number of calls
-    before; neither on its batch nor, but for rounding, on the device."""
+class ImageNoise(abc.ABC):
+    """Unit Gaussian noise for a batch of images, a `Noise`. That of an image depends on (seed,
+    class, index) of this image, the stage of a cascade and the number of calls before, not on its
+    batch. `shape` is that of one image."""
 
     def __init__(
         self,
@@ -70,11 +71,25 @@ class PhiloxNoise:
         stage: int = 0,
         device: torch.device = CPU,
     ):
-        self._seed, self.shape, self._calls = seed, shape, stage << 24
-        self._labels, self._indices = (
-            torch.tensor(list(values), dtype=torch.int64, device=device)
-            for values in (labels, indices)
-        )
+        self.shape, self.device = shape, device
+        self._start(seed, [int(c) for c in labels], [int(i) for i in indices], stage)
+
+    @abc.abstractmethod
+    def _start(self, seed: int, labels: list[int], indices: list[int], stage: int) -> None:
+        """Prepares the first call."""
+
+    @abc.abstractmethod
+    def __call__(self) -> torch.Tensor:
+        """The next noise, (N, *shape) float32 on `device`."""
+
+
+class PhiloxNoise(ImageNoise):
+    """Computed on the device; but for rounding the same on every device."""
+
+    def _start(self, seed: int, labels: list[int], indices: list[int], stage: int) -> None:
+        self._seed, self._calls = seed, stage << 24
+        self._labels = torch.tensor(labels, device=self.device)
+        self._indices = torch.tensor(indices, device=self.device)
 
     def __call__(self) -> torch.Tensor:
         """The next noise."""
@@ -84,39 +99,26 @@ class PhiloxNoise:
         return numbers.reshape(-1, *self.shape)
 
 
-class Pcg64Noise:
-    """The noise of version 0.1: one random stream per image, seeded with (seed, class, index) of
-    this image and the stage of a cascade. The numbers are drawn on the CPU and copied."""
+class Pcg64Noise(ImageNoise):
+    """The noise of version 0.1: one random stream per image, drawn on the CPU and copied."""
 
-    def __init__(
-        self,
-        seed: int,
-        labels: Sequence[int],
-        indices: Sequence[int],
-        shape: tuple[int, ...],
-        stage: int = 0,
-        device: torch.device = CPU,
-    ):
+    def _start(self, seed: int, labels: list[int], indices: list[int], stage: int) -> None:
         more = [stage] if stage else []
         self._streams = [
-            np.random.Generator(np.random.PCG64([seed, int(c), int(i), *more]))
+            np.random.Generator(np.random.PCG64([seed, c, i, *more]))
             for c, i in zip(labels, indices, strict=True)
         ]
-        self.shape, self._device = shape, device
 
     def __call__(self) -> torch.Tensor:
         """The next noise."""
-        pinned = self._device.type == "cuda"
+        pinned = self.device.type == "cuda"
         out = torch.empty((len(self._streams), *self.shape), pin_memory=pinned)
         for row, stream in zip(out.numpy(), self._streams, strict=True):
             stream.standard_normal(out=row, dtype=np.float32)
-        return out.to(self._device, non_blocking=True)
+        return out.to(self.device, non_blocking=True)
 
 
-NOISE_GENERATORS: dict[NoiseName, type[PhiloxNoise | Pcg64Noise]] = {
-    "philox": PhiloxNoise,
-    "pcg64": Pcg64Noise,
-}
+NOISE_GENERATORS: dict[NoiseName, type[ImageNoise]] = {"philox": PhiloxNoise, "pcg64": Pcg64Noise}
 
 Sampler = Callable[[Denoiser, torch.Tensor, np.ndarray, int, Noise, Reverse], Iterator[Step]]
 """(denoise, x_T, alpha_bar (T,) float64, num_steps, noise, reverse) to one Step per sampling step.

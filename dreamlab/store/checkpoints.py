@@ -52,15 +52,15 @@ def kept(run: Path) -> list[str]:
     )
 
 
-def with_sorted_metadata(data: bytes) -> bytes:
-    """The bytes of a safetensors file with its metadata in alphabetical order. The library writes
-    them in random order, and files of equal content would differ."""
+def with_sorted_metadata(data: bytes) -> tuple[bytes, memoryview]:
+    """(header, tensors) of a safetensors file, with the metadata in alphabetical order. The library
+    writes them in random order, and files of equal content would differ."""
     size = int.from_bytes(data[:8], "little")
     header = json.loads(data[8 : 8 + size])
     header["__metadata__"] = dict(sorted(header.get("__metadata__", {}).items()))
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)  # tensors begin at a multiple of eight bytes
-    return b"".join([len(text).to_bytes(8, "little"), text, memoryview(data)[8 + size :]])
+    return len(text).to_bytes(8, "little") + text, memoryview(data)[8 + size :]
 
 
 def read_header(path: Path) -> Header:

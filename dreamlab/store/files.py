@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Writes a file atomically. Raises OSError if the disk is full or the folder is missing."""
+def write_bytes(path: Path, *parts: bytes | memoryview) -> None:
+    """Writes a file atomically, from one or several parts. Raises OSError if the disk is full or
+    the folder is missing."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with open(temporary, "wb") as file:
-            file.write(data)
+            for part in parts:
+                file.write(part)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)

@@ -150,7 +150,7 @@ def write_safetensors(
 ) -> None:
     """Writes tensors and metadata. The file is either complete or absent; equal content gives equal
     bytes."""
-    write_bytes(path, checkpoints.with_sorted_metadata(to_bytes(tensors, metadata)))
+    write_bytes(path, *checkpoints.with_sorted_metadata(to_bytes(tensors, metadata)))
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:

@@ -180,9 +180,9 @@ def look(pages: Pages, found: SampleControls, data: dict[Any, Any]) -> dict[Any,
     try:
         spec = pages.service.check("synthesize", values)
         cost = spec_form.cost_note(pages.service, spec)
+        said = spec_form.warning(pages.service.warning(spec))
     except ValueError as error:
         return {**replies, found.refusal: spec_form.refusal(str(error)), found.cost: ""}
-    said = spec_form.warning(pages.service.warning(spec))
     return {**replies, found.refusal: said, found.cost: cost, found.line: spec_form.terminal(spec)}
 
 
