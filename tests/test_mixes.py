@@ -12,6 +12,7 @@ import pytest
 from dreamlab.checks import Known, check
 from dreamlab.data import catalog
 from dreamlab.experiments import Child, plan, report
+from dreamlab.service.home import TRAIN_STEPS, home_mix
 from dreamlab.settings import KINDS, ClassifySpec, MixSpec, SpecError, TrainSpec, make
 from dreamlab.store import EventWriter, Run, RunError, RunStatus, RunStore
 from dreamlab.tasks.context import TaskError
@@ -112,6 +113,16 @@ def test_a_mix_from_before_budgets_in_steps_still_trains_for_its_time(store: Run
     assert old == spec and old.content_hash() == spec.content_hash()
     own = make(TrainSpec, of_role(old, store)["generator:own"].values)
     assert own == make(TrainSpec, {"images_per_class": 10, "steps": 0, "seconds": 20})
+
+
+def test_the_card_of_the_home_page_trains_by_steps_and_has_its_controls(store: RunStore) -> None:
+    by_role = of_role(home_mix([]), store)
+    own = make(TrainSpec, by_role["generator:own"].values)
+    assert (own.steps, own.epochs) == (TRAIN_STEPS, 0)
+    assert {r for r in by_role if r.startswith("control:")} == {
+        "control:duplicated+3x",
+        "control:augmented",
+    }
 
 
 def test_controls_are_on_by_default_and_join_the_arms(store: RunStore) -> None:
