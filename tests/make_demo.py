@@ -21,6 +21,7 @@ import numpy as np
 
 from dreamlab.paths import DEMO
 from dreamlab.service.demo import CACHE_FOLDER
+from dreamlab.service.home import TRAIN_STEPS
 from dreamlab.store import ArtefactCache, RunStore
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -48,8 +49,8 @@ def make(runs: Path) -> None:
         "train",
         "--dataset",
         "mnist5k",
-        "--seconds",
-        "180",
+        "--steps",
+        "2000",
         "--preview-every",
         "12",
         "--name",
@@ -108,7 +109,9 @@ def make(runs: Path) -> None:
         "--steps",
         "200",
         "--controls",
-        "",
+        "duplicated,augmented",
+        "--train-steps",
+        str(TRAIN_STEPS),
         "--name",
         "Does synthetic data help? 100 real digits",
     )

@@ -89,6 +89,15 @@ class Spec(BaseModel):
         return [run for k in settings_of(type(self)) for run in k.runs_in(getattr(self, k.name))]
 
 
+def budget_given(values: Any, steps: str, *others: str) -> Any:
+    """The values of a spec with `steps` at 0 if they name one of the `others`, which are budgets
+    too, and not `steps`: whoever asks for a time or for epochs means it instead of the default."""
+    if not isinstance(values, dict) or steps in values:
+        return values
+    asked = [name for name in others if str(values.get(name, 0)) not in ("0", "0.0")]
+    return {**values, steps: 0} if asked else values
+
+
 S = TypeVar("S", bound=Spec)
 
 

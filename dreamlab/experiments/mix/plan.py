@@ -143,7 +143,8 @@ def training(spec: MixSpec, key: str, cell: MixArm | None = None) -> dict[str, A
         changes = {"images_per_class": 0, "long_tail": 0.0, "share": 1.0}
     return {
         **real_data(spec, **changes).model_dump(),
-        "seconds": spec.train_seconds,
+        "steps": spec.train_steps,
+        **({} if spec.train_steps else {"seconds": spec.train_seconds}),
         "device": spec.device,
     }
 
