@@ -91,10 +91,7 @@ def _do(path: Path, events: EventWriter, threads: int, device: str, attempt: int
         threads=threads,
         device=device,
     )
-    if run.record.contents:
-        from dreamlab.experiments.identity import check_unchanged  # the fork server starts small
-
-        check_unchanged(run, store)
+    context.check_unchanged()
     for event in task(context):
         lost: list[str] = []
         event = plain(event, lost) if event["type"] != "metric" else event

@@ -24,7 +24,7 @@ if (
 
 SHIPPED = "cache/"
 """Folder in the archive of the demo. It holds `.npz` files, one per key."""
-PIECE = 8 * 2**20
+PIECE = 2**20
 """Number of bytes that are copied or read at once."""
 
 
