@@ -61,7 +61,9 @@ def test_the_demo_is_packed_with_the_trained_extractors_alone(tmp_path: Path) ->
         cache.put(key, weights=np.arange(3))
     cache.close()
     make_demo.pack(store.folder, archive)
-    assert shipped("reference/abc", archive) is not None and shipped("features/abc", archive) is None
+    assert (
+        shipped("reference/abc", archive) is not None and shipped("features/abc", archive) is None
+    )
     other = new_store(tmp_path / "other")
     assert demo.install(other, archive)
     assert other.ids() == [run.id] and other.get(run.id).record.demo
