@@ -12,7 +12,7 @@ from dreamlab.store import RunStore
 from dreamlab.store.files import write_json
 from tests.evidence_helpers import finish
 
-TRAIN, TEST = 40, 20
+TRAIN, TEST = 120, 20
 
 
 def digits_of(seed: int = 0) -> dict[str, np.ndarray]:

@@ -364,19 +364,19 @@ def test_selections_and_checks_follow_the_files(service: Service, tmp_path: Path
     arrays = digits_of()
     arrays["y_train"][:2] = 5
     np.savez(data, **arrays)  # type: ignore[arg-type]
-    assert available(asked) == [3, 3, 4, 4, 4, 6, 4, 4, 4, 4]
+    assert available(asked) == [11, 11, 12, 12, 12, 14, 12, 12, 12, 12]
     copied = new_import(
         service.store,
-        np.concatenate([arrays["x_test"], arrays["x_test"]])[..., None],
-        np.arange(2 * TEST) % 10,
-        2 * TEST,
+        np.tile(arrays["x_test"], (6, 1, 1))[..., None],
+        np.arange(6 * TEST) % 10,
+        6 * TEST,
         dataset="mnist",
     )
     values = {"dataset": "mnist", "synthetic": copied.id, "arm": "synthetic"}
     npz(data, seed=1)
     service.check("classify", {**values, "data_dir": str(data)})
     npz(data)
-    with pytest.raises(Refused, match="40 images .* are copies of test images"):
+    with pytest.raises(Refused, match="120 images .* are copies of test images"):
         service.check("classify", {**values, "data_dir": str(data)})
 
 

@@ -243,7 +243,7 @@ def real_panel(pages: Pages, dataset: str, data_dir: str, image_size: int) -> Ma
     fit."""
     images, labels, classes = pages.service.real_images(dataset, data_dir)
     side = image_size or int(images.shape[1])
-    cols = min(10, max(2, REAL_WIDTH // side))
+    cols = min(10, max(2, REAL_WIDTH // side), int(np.bincount(labels).max()))
     members = [np.flatnonzero(labels == c)[:cols] for c in range(len(classes))]
     members = [m for m in members if len(m) == cols][:MOST_CLASSES]
     sheet = pictures.sheet(images[np.concatenate(members)], side, cols)
