@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 
 from dreamlab.paths import DEMO
-from dreamlab.service.demo import CACHE_FOLDER
 from dreamlab.service.home import TRAIN_STEPS
 from dreamlab.store import ArtefactCache, RunStore
+from dreamlab.store.cache import SHIPPED
 
 ROOT = Path(__file__).resolve().parents[1]
 CARD_ARMS = "real,50/50,synthetic,real+1x,real+3x"
@@ -141,7 +141,7 @@ def pack(runs: Path, archive: Path) -> None:
             assert arrays is not None
             buffer = io.BytesIO()
             np.savez(buffer, **arrays)
-            add(f"{CACHE_FOLDER}{key}.npz", buffer.getvalue())
+            add(f"{SHIPPED}{key}.npz", buffer.getvalue())
         cache.close()
     assert archive.stat().st_size <= MOST_BYTES, (
         f"{archive.stat().st_size} bytes are too many for the demo"

@@ -28,6 +28,7 @@ from dreamlab.settings import SpecError
 from dreamlab.store import RunStore
 from dreamlab.tasks.classify.augmentation import shift
 from dreamlab.tasks.context import Stopped, TaskError
+from dreamlab.tasks.fidelity import reference_classifier
 from dreamlab.tasks.fidelity.reference_classifier import cache_key, recipe_of, spread_over
 from dreamlab.tasks.fidelity.task import appearance, bounded, fidelity
 from tests.arm_helpers import colour_digits, new_import
@@ -223,8 +224,9 @@ def measure(
 
 
 def test_the_task_measures_good_and_bad_images_with_a_classifier_trained_once(
-    lab: RunStore,
+    lab: RunStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(reference_classifier, "shipped", lambda key: None)
     data = catalog.load("digits")
     events = measure(lab, data.train_images[:400], data.train_labels[:400])
     good = events[-1]["values"]

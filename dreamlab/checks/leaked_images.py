@@ -37,7 +37,8 @@ def check_copies(data: RealData, known: Known, name: str, field: str) -> None:
             f"Synthetic set: {folder.name} is still being imported; start this once it is done.",
             field,
         )
-    if copied := _copied(folder, data.dataset, data.data_dir):
+    at = (catalog.import_stamp(folder), catalog.stamp(data.dataset, data.data_dir))
+    if copied := _copied(folder, data.dataset, data.data_dir, at):
         raise SpecError(
             f"Synthetic set: {copied:,} images of {folder.name} are copies of test images, so the"
             " accuracy would be meaningless; leave them out.",
@@ -46,5 +47,5 @@ def check_copies(data: RealData, known: Known, name: str, field: str) -> None:
 
 
 @functools.lru_cache(maxsize=32)
-def _copied(made: Path, dataset: str, data_dir: str) -> int:
+def _copied(made: Path, dataset: str, data_dir: str, _: tuple[catalog.Stamp, ...]) -> int:
     return imageset.copies(imageset.load(made)[0], catalog.load(dataset, data_dir).test_images)

@@ -108,7 +108,15 @@ def classes_of(data: RealData) -> tuple[str, ...]:
 def selected(data: RealData) -> Selected:
     """The images that a run may be trained on, and those set aside. Raises SpecError if a class has
     too few images."""
-    return _selected(real_data(data))
+    return _selected(real_data(data), _stamp(data))
+
+
+def _stamp(data: RealData) -> catalog.Stamp:
+    """Changes when the files of the data set change. Raises SpecError if they are missing."""
+    try:
+        return catalog.stamp(data.dataset, data.data_dir)
+    except catalog.DataError as error:
+        raise SpecError(str(error), "data_dir") from None
 
 
 def real_data(data: RealData, **changes: Any) -> RealData:
@@ -119,7 +127,7 @@ def real_data(data: RealData, **changes: Any) -> RealData:
 
 
 @functools.lru_cache(maxsize=64)
-def _selected(data: RealData) -> Selected:
+def _selected(data: RealData, _: catalog.Stamp) -> Selected:
     try:
         return select(train_labels(data), data, len(classes_of(data)))
     except SplitError as error:
@@ -134,11 +142,12 @@ def _selected(data: RealData) -> Selected:
 
 def available(data: RealData) -> list[int]:
     """Number of real images of each class that a run may use. Raises SpecError."""
-    return list(_available(real_data(data)))
+    return list(_available(real_data(data), _stamp(data)))
 
 
 @functools.lru_cache(maxsize=64)
-def _available(data: RealData) -> tuple[int, ...]:
+def _available(data: RealData, stamp: catalog.Stamp) -> tuple[int, ...]:
     # forms call this for every arm at every key press
-    found = np.bincount(train_labels(data)[_selected(data).pool], minlength=len(classes_of(data)))
+    pool = _selected(data, stamp).pool
+    found = np.bincount(train_labels(data)[pool], minlength=len(classes_of(data)))
     return tuple(int(n) for n in found)

@@ -45,7 +45,12 @@ class RealData(Spec):
         log=True,
     )
     data_dir: str = setting(
-        "", DATA_DIR_HELP, detail=DATA_DIR_DETAIL, label="Data folder", section=DATA
+        "",
+        DATA_DIR_HELP,
+        detail=DATA_DIR_DETAIL,
+        label="Data folder",
+        section=DATA,
+        affects_result=False,  # the content does, and is part of the hash
     )
     subset_seed: int = setting(
         0,

@@ -20,6 +20,7 @@ from dreamlab.fidelity.extractors import (
     Extractor,
     ExtractorError,
     InceptionExtractor,
+    cache_key,
 )
 from dreamlab.fidelity.metrics import NamedArrays, measured_on
 from dreamlab.settings import FidelitySpec, SynthesizeSpec, TrainSpec
@@ -33,11 +34,6 @@ from dreamlab.tasks.fidelity.reference_classifier import (
 )
 
 Event = dict[str, Any]
-FIRST_VERSION = {
-    "classifier": ("fd_classifier/1", "kid_classifier/1"),
-    "inception": ("fid/1", "kid/1"),
-}
-"""The metrics in a cache entry that has no `keys`."""
 LUMA, AT_ONCE = np.array([0.299, 0.587, 0.114], np.float32), 4096
 """Weights of red, green and blue in the grey level (ITU-R BT.601), and number of images per
 step."""
@@ -164,9 +160,9 @@ def _extractor(
 def features(
     ctx: TaskContext, extractor: Extractor, images: np.ndarray, of: str
 ) -> Generator[Event, None, np.ndarray]:
-    """Features (n, dimensions) float32. They are cached under the extractor's id and the content of
-    the images. Raises Stopped, and TaskError if features are not finite."""
-    key = f"features/{extractor.id}/{array_hash(images)}"
+    """Features (n, dimensions) float32. They are cached under the key of the extractor and the
+    content of the images. Raises Stopped, and TaskError if features are not finite."""
+    key = f"features/{cache_key(extractor)}/{array_hash(images)}"
     found = ctx.cache.get(key)
     if found is not None:
         return found["features"]
@@ -221,20 +217,20 @@ def measured(
     """Every metric of this extractor between features x (n, dimensions) of synthetic and y (m,
     dimensions) of real images: its name, unit, value, and the low and high end of its interval.
     What was measured before on the same two sets comes from the cache."""
-    wanted = measured_on(extractor.name)
-    cache_key = f"distances/{extractor.id}/{array_hash(x, y)}"
-    known = _measured_before(ctx, extractor, cache_key)
+    wanted, on = measured_on(extractor.name), cache_key(extractor)
+    key = f"distances/{on}/{array_hash(x, y)}"
+    known = _measured_before(ctx, key)
     if missing := [m for m in wanted if m.key not in known]:
 
         def kept(name: str, make: Callable[[], NamedArrays]) -> NamedArrays:
-            return _kept(ctx, f"{name}/{extractor.id}/{array_hash(y)}", make)
+            return _kept(ctx, f"{name}/{on}/{array_hash(y)}", make)
 
         # numpy would otherwise use all cores, also those of other workers
         with threadpool_limits(ctx.threads):
             for metric in missing:
                 found = metric.load()(x, y, kept)
                 known[metric.key] = [found.mean, found.low, found.high]
-        ctx.cache.put(cache_key, values=np.array(list(known.values())), keys=np.array(list(known)))
+        ctx.cache.put(key, values=np.array(list(known.values())), keys=np.array(list(known)))
     names = ("value", "low", "high")
     return [
         {"name": m.name, **dict(zip(names, known[m.key], strict=True)), "unit": m.unit}
@@ -242,13 +238,12 @@ def measured(
     ]
 
 
-def _measured_before(ctx: TaskContext, extractor: Extractor, key: str) -> dict[str, list[float]]:
+def _measured_before(ctx: TaskContext, key: str) -> dict[str, list[float]]:
     """Metric.key -> [value, low, high] from the cache entry of a pair of sets."""
     found = ctx.cache.get(key)
     if found is None:
         return {}
-    keys = found["keys"].tolist() if "keys" in found else FIRST_VERSION[extractor.name]
-    return dict(zip(keys, found["values"].tolist(), strict=True))
+    return dict(zip(found["keys"].tolist(), found["values"].tolist(), strict=True))
 
 
 def _kept(ctx: TaskContext, key: str, make: Callable[[], NamedArrays]) -> NamedArrays:
