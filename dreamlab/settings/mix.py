@@ -24,7 +24,7 @@ class MixSpec(ClassifierRecipe, RealData):
     seeds: int = setting(
         5,
         "Number of classifiers per arm, one per seed.",
-        detail="More seeds give narrower intervals.",
+        detail="A verdict needs at least 3; more give narrower intervals.",
         ge=2,
         le=100,
     )
