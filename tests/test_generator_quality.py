@@ -56,6 +56,12 @@ def digits() -> catalog.DataSet:
     return catalog.load("digits")
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> ArtefactCache:
+    """Shared, so that the judge of the digits is trained once."""
+    return ArtefactCache(tmp_path_factory.mktemp("cache"))
+
+
 def held(data: catalog.DataSet, per_class: int = 20) -> tuple[np.ndarray, np.ndarray]:
     """Real training images as stand-ins for good samples, and their labels."""
     index = np.concatenate([np.flatnonzero(data.train_labels == c)[-per_class:] for c in range(10)])
@@ -170,11 +176,12 @@ def test_far_fewer_steps_than_promised_are_said(
 
 
 def measure(
-    store: RunStore, images: np.ndarray, labels: np.ndarray, **settings: Any
+    store: RunStore, cache: ArtefactCache, images: np.ndarray, labels: np.ndarray, **settings: Any
 ) -> dict[str, Any]:
     source = new_run(store, "train", {"dataset": "digits", "images_per_class": 10})
     run = new_run(store, "synthesize", {"source": source.id, **settings})
-    work = recognition.recognised(context(store, run), run.spec, "digits", "", images, labels)
+    ctx = TaskContext(run, store, cache)
+    work = recognition.recognised(ctx, run.spec, "digits", "", images, labels)
     while True:
         try:
             next(work)
@@ -183,40 +190,40 @@ def measure(
 
 
 def test_real_images_are_recognised_and_scribbles_and_wrong_labels_are_not(
-    store: RunStore, digits: catalog.DataSet
+    store: RunStore, cache: ArtefactCache, digits: catalog.DataSet
 ) -> None:
     images, labels = held(digits)
-    good = measure(store, images, labels)
+    good = measure(store, cache, images, labels)
     assert rule.quality(good).state == "good" and good["recognised"] > 0.97
     assert good["samples"] == 200 and good["real_images"] == len(digits.test_labels)
     assert (good["shared"], good["seen"]) == (100, 100)  # the judge saw all training images
     assert good["low"] < good["recognised"] <= good["high"]
-    weak = measure(store, scribbles(labels), labels)
+    weak = measure(store, cache, scribbles(labels), labels)
     assert rule.quality(weak).state == "under-trained" and weak["recognised"] < 0.3
     assert weak["accuracy"] == good["accuracy"] and weak["judge"] == good["judge"]
-    swapped = measure(store, images, (labels + 1) % 10)
+    swapped = measure(store, cache, images, (labels + 1) % 10)
     assert swapped["recognised"] < 0.05
 
 
 def test_the_accuracy_is_that_on_the_classes_of_the_set(
-    store: RunStore, digits: catalog.DataSet
+    store: RunStore, cache: ArtefactCache, digits: catalog.DataSet
 ) -> None:
     images, labels = held(digits)
     few = np.isin(labels, (0, 1, 8))
-    part = measure(store, images[few], labels[few])
+    part = measure(store, cache, images[few], labels[few])
     tested = np.isin(digits.test_labels, (0, 1, 8))
     assert part["real_images"] == tested.sum() >= rule.HELD_OUT
-    whole = measure(store, images, labels)
+    whole = measure(store, cache, images, labels)
     assert part["accuracy"] != whole["accuracy"]
-    one = measure(store, images[labels == 3], labels[labels == 3])
+    one = measure(store, cache, images[labels == 3], labels[labels == 3])
     assert "held-out real images" in one["reason"]  # about 36 digits of one class are too few
 
 
 def test_pseudo_labels_give_a_reason_and_no_number(
-    store: RunStore, digits: catalog.DataSet
+    store: RunStore, cache: ArtefactCache, digits: catalog.DataSet
 ) -> None:
     images, labels = held(digits)
-    assert measure(store, images, labels, labeller="all") == {"reason": rule.PSEUDO_LABELLED}
+    assert measure(store, cache, images, labels, labeller="all") == {"reason": rule.PSEUDO_LABELLED}
 
 
 # ---- what a mix says
@@ -239,12 +246,11 @@ def mix_of(
 
 @pytest.mark.parametrize("good", [True, False])
 def test_a_set_that_was_not_judged_is_judged_by_the_mix_before_its_verdict(
-    store: RunStore, digits: catalog.DataSet, good: bool
+    store: RunStore, cache: ArtefactCache, digits: catalog.DataSet, good: bool
 ) -> None:
     images, labels = held(digits)
     group, _, made = mix_of(store, digits, images if good else scribbles(labels), labels)
-    ctx = TaskContext(group, store, ArtefactCache(store.folders.cache))
-    result = list(mix_task(ctx))[-1]["values"]
+    result = list(mix_task(TaskContext(group, store, cache)))[-1]["values"]
     (generator,) = result["generators"]
     assert generator["sets"] == [made.id]
     text, own = result["verdict"]["text"], generator["verdict"]["text"]
