@@ -4,6 +4,7 @@ measure, and what reports, tables and pages say first."""
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,18 @@ import pytest
 from dreamlab.data import catalog
 from dreamlab.experiments import report
 from dreamlab.experiments.mix import quality as mix_quality
+from dreamlab.service import Service, tables
 from dreamlab.service.library import headline
 from dreamlab.settings import ClassifySpec, SynthesizeSpec, make
 from dreamlab.stats import generator_quality as rule
 from dreamlab.store import ArtefactCache, Run, RunStore, read_json
+from dreamlab.tasks.classify.training import Recipe
 from dreamlab.tasks.context import TaskContext
 from dreamlab.tasks.experiment import mix as mix_task
-from dreamlab.tasks.fidelity import recognition
+from dreamlab.tasks.fidelity import recognition, reference_classifier
+from dreamlab.tasks.train.task import train
+from dreamlab.ui.parts import mix_pictures
+from tests import task_helpers
 from tests.evidence_helpers import (
     context,
     finish,
@@ -29,6 +35,7 @@ from tests.evidence_helpers import (
     new_set,
     new_store,
 )
+from tests.train_helpers import TINY
 
 ARMS: dict[str, Any] = {
     "dataset": "digits",
@@ -57,9 +64,11 @@ def digits() -> catalog.DataSet:
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> ArtefactCache:
-    """Shared, so that the judge of the digits is trained once."""
-    return ArtefactCache(tmp_path_factory.mktemp("cache"))
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ArtefactCache]:
+    """Shared, so that the judge of the digits is trained once, with fewer steps than usual."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reference_classifier, "DEFAULT_RECIPE", Recipe("cnn", 200, 64, 4e-3))
+        yield ArtefactCache(tmp_path_factory.mktemp("cache"))
 
 
 def held(data: catalog.DataSet, per_class: int = 20) -> tuple[np.ndarray, np.ndarray]:
@@ -323,3 +332,105 @@ def test_a_set_is_judged_by_its_own_worker_only_if_it_was_made_for_a_mix(store: 
     with pytest.raises(StopIteration) as within:
         next(recognition.for_mix(context(store, run), spec, *empty))
     assert "reason" in within.value.value["recognition"]  # no image, so nothing to judge on
+
+
+# ---- what exports and pages say
+
+
+def weak_report(**verdict: Any) -> dict[str, Any]:
+    arm = {"label": "x", "role": "treatment", "real": 50, "synthetic": 50, "other": 0}
+    weak = stored(0.21)
+    return {
+        "arms": [
+            {**arm, "arm": "real", "generator": ""},
+            {**arm, "arm": "50/50", "generator": "own"},
+        ],
+        "generators": [
+            {
+                "key": "own",
+                "name": "trained here",
+                "recognition": weak,
+                "quality": dataclasses.asdict(rule.quality(weak)),
+            }
+        ],
+        "test_images": 360,
+        **verdict,
+    }
+
+
+def test_tables_hold_the_two_numbers_and_say_it_first() -> None:
+    frame = tables.frame(weak_report())
+    assert frame["generator_state"].tolist() == [None, "under-trained"]
+    assert frame["recognised"].tolist() == [None, 0.21]
+    assert frame["judge_accuracy"].tolist() == [None, 0.98]
+    latex = tables.as_latex(weak_report())
+    assert latex.startswith("% Under-trained generator: 21 % of its samples") and "360" in latex
+    old = {**weak_report(), "generators": [{"key": "own", "name": "trained here"}]}
+    assert tables.frame(old)["generator_state"].tolist() == [None, None]
+    assert tables.as_latex(old).startswith("% Tested on 360")
+
+
+def test_a_contact_sheet_holds_the_classes_that_both_kinds_have() -> None:
+    many = np.repeat(np.arange(100), 5)
+    shown, cols = mix_pictures.shown_classes(many, many, 100, 8)
+    assert (shown[0], shown[-1], len(shown), cols) == (0, 99, 10, 5)
+    shown, cols = mix_pictures.shown_classes(np.array([1, 1, 1, 4]), np.array([1, 1, 2]), 3, 8)
+    assert (shown, cols) == ([1], 2)
+    assert mix_pictures.shown_classes(np.array([0]), np.array([1]), 2, 8) == ([], 0)
+    labels = np.array([2, 0, 2, 0, 2])
+    assert mix_pictures.first(labels, [0, 2], 2).tolist() == [1, 3, 0, 2]
+    assert len(mix_pictures.shortened("n02102040_english_springer")) == mix_pictures.LONGEST_NAME
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_the_mix_page_shows_real_images_beside_samples_of_the_same_classes(
+    store: RunStore, digits: catalog.DataSet, there: bool
+) -> None:
+    images, labels = held(digits)
+    group, _, made = mix_of(store, digits, images, labels)
+    finish(made, {"images": 200, "recognition": stored(0.21)})
+    finish(group, list(mix_task(context(store, group)))[-1]["values"])
+    if not there:
+        (made.path / "images.npy").unlink()
+    service = Service(store.folder)
+    shown = mix_pictures.contact_htmls(service, service.row(group.id), service.report(group.id))
+    if not there:
+        assert shown == []
+        return
+    (html,) = shown
+    assert html.index('class="real"') < html.index('class="synthetic"')
+    assert html.count('data-w="64" data-h="80" data-cell="8"') == 2  # 8 of each of 10 classes
+    assert "Under-trained: 21 % (95 % interval" in html and 'class="sub warned"' in html
+    assert "none chosen" in html
+
+
+def test_a_training_says_in_its_line_that_it_ended_early() -> None:
+    result = {"loss": None, "steps": 7, "images_per_second": 3.0, "promised_steps": 990}
+    assert headline("train", result) == "7 of about 990 steps, 3 images/s"
+    assert headline("train", {**result, "steps": 900}) == "900 steps, 3 images/s"
+    assert headline("train", {**result, "promised_steps": None}) == "7 steps, 3 images/s"
+
+
+@pytest.mark.parametrize(("promised", "said"), [(990, True), (4, False), (None, False)])
+def test_a_training_that_ended_far_early_keeps_the_promise_and_warns(
+    tmp_path: Path, promised: int | None, said: bool
+) -> None:
+    store = new_store(tmp_path)
+    ctx = task_helpers.context(store, "train", **{**TINY, "steps": 2})
+    ctx.run.record.promised_steps = promised
+    events = list(train(ctx))
+    (result,) = (e["values"] for e in events if e["type"] == "result")
+    assert (result["steps"], result["promised_steps"]) == (2, promised)
+    warned = [e["text"] for e in events if e.get("level") == "warning"]
+    assert warned == (["The training ended after 2 of about 990 steps."] if said else [])
+
+
+def test_the_promise_is_the_estimate_at_submission(store: RunStore) -> None:
+    service = Service(store.folder)
+    values = {**TINY, "steps": 0, "seconds": 30.0}
+    spec = service.check("train", values)
+    run = service.submit(spec).run
+    promised = store.get(run).record.promised_steps
+    assert promised == service.estimate(spec).steps and promised > 1
+    exact = service.submit(service.check("train", {**TINY, "steps": 12})).run
+    assert store.get(exact).record.promised_steps == 12

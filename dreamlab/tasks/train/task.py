@@ -292,7 +292,7 @@ class _TrainingLoop:
             yield _message("info", "No step is done yet, so there is no preview and no checkpoint.")
         promised = self.ctx.run.record.promised_steps
         if self.progress() >= 1 and (fewer := far_fewer(t.step_count, promised)):
-            yield _message("warning", f"The training ended after {fewer}: the machine was slower.")
+            yield _message("warning", f"The training ended after {fewer}.")
         seen, g = t.step_count * spec.batch_size, t.generator
         values = {
             "parameters": sum(p.numel() for p in t.network.parameters()),
