@@ -16,7 +16,7 @@ from dreamlab.ui.charts import mix_chart
 from dreamlab.ui.forms import spec_form
 from dreamlab.ui.forms.start import start
 from dreamlab.ui.parts import arm_tables, class_tables, mix_answer, mix_report
-from dreamlab.ui.parts.mix_pictures import contact_htmls
+from dreamlab.ui.parts.mix_pictures import contact_html
 from dreamlab.ui.parts.mix_plan import planned_html
 from dreamlab.ui.parts.panels import panel
 from dreamlab.ui.parts.verdicts import files_html
@@ -158,7 +158,7 @@ def answer(pages: Pages, row: RunRow | None) -> Markup:
 
 def contact_panel(pages: Pages, row: RunRow | None) -> Any:
     """Samples of each generator beside real images, in a panel; hidden while there are none."""
-    return panel(contact_htmls(pages.service, row, pages.report(row)) if row else [])
+    return panel([contact_html(pages.service, row, pages.report(row))])
 
 
 def arm_choice(report: dict[str, Any], asked: str) -> Any:

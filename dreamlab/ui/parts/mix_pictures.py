@@ -21,31 +21,36 @@ PAGE = "mix.html"
 MOST_CLASSES, MOST_COLUMNS = 10, 8
 WIDTH = 288
 """Pixels of the images of one row, before they are enlarged: fewer images of a larger size."""
+FEW_CLASSES, SMALL = 5, 32
+"""With more classes, images are shown at about SMALL screen pixels a side, so that the chart below
+stays near the verdict. Images of at least twice that side choose their own zoom."""
 LONGEST_NAME = 12
 
 
 @dataclasses.dataclass(frozen=True)
 class Contact:
     """The pictures of one generator. `rows` are class names; `real` and `synthetic` have the same
-    number of images, classes and pixels. `state` and `text` say what is known of its quality."""
+    number of images, classes and pixels. `zoom`: screen pixels for each of these, 0 for as many as
+    fit. `state` and `text` say what is known of its quality."""
 
     name: str
     run: str
     rows: tuple[str, ...]
     real: pictures.Sheet
     synthetic: pictures.Sheet
+    zoom: int
     state: str
     text: str
     note: str
 
 
-def contact_htmls(service: Service, row: RunRow, report: dict[str, Any]) -> list[Markup]:
-    """One part for each generator of a mix whose images can be read."""
-    spec = service.get(row.id).spec
-    if not isinstance(spec, MixSpec):
-        return []
+def contact_html(service: Service, row: RunRow | None, report: dict[str, Any]) -> Markup:
+    """The pictures of each generator of a mix whose images can be read; empty without any."""
+    spec = service.get(row.id).spec if row else None
+    if row is None or not isinstance(spec, MixSpec):
+        return Markup()
     found = [_contact(service, row, spec, g) for g in report.get("generators") or []]
-    return [render.part(PAGE, "contact", contact) for contact in found if contact]
+    return render.part(PAGE, "contacts", [contact for contact in found if contact])
 
 
 def _contact(
@@ -73,6 +78,7 @@ def _contact(
                 pictures.sheet(np.asarray(a[first(b, classes, cols)]), side, cols)
                 for a, b in ((real, real_labels), (images, labels))
             ),
+            max(1, round(SMALL / side)) if len(rows) > FEW_CLASSES and side < 2 * SMALL else 0,
             state,
             text,
             f"The first {cols} of each class as they are stored, none chosen"
