@@ -110,7 +110,8 @@ def _contents(reader: Reader, run: Run, arm: str, seed: int) -> Exported:
     """(images, labels, class names, origin of each image, card) of an export."""
     spec = run.spec
     if isinstance(spec, MixSpec):
-        return _contents(reader, _arm_of(reader, run, arm), "", seed)
+        *images, card = _contents(reader, _arm_of(reader, run, arm), "", seed)
+        return *images, {**card, "generators": _qualities(reader.report(run.id))}
     if isinstance(spec, ClassifySpec):
         return _mixed(reader, run, spec, seed)
     if not isinstance(spec, SynthesizeSpec | ImportSpec):
@@ -192,6 +193,12 @@ def _mixed(reader: Reader, run: Run, spec: ClassifySpec, seed: int) -> Exported:
     origin += [f"synthetic: {spec.synthetic} image {i}" for i in held.synthetic]
     card = {**_card(run), "arm": spec.arm, "seed": seed}
     return images, labels, data.info.classes, origin, card
+
+
+def _qualities(report: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the card of a mix says on its generators: whether they were trained enough."""
+    names = ("key", "name", "quality", "recognition", "steps", "promised_steps")
+    return [{name: g.get(name) for name in names} for g in report["generators"]]
 
 
 class _Joined:

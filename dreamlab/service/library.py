@@ -15,6 +15,7 @@ from dreamlab.data.imageset import DataError
 from dreamlab.estimates import estimate
 from dreamlab.fidelity import metrics
 from dreamlab.settings import KINDS, ClassifySpec, Spec, SpecError
+from dreamlab.stats.generator_quality import far_fewer
 from dreamlab.store import Run, RunError, RunStatus, RunStore, StatusReader
 from dreamlab.store.machine import cores
 from dreamlab.store.run_files import kind_in
@@ -292,7 +293,9 @@ def headline(kind: str, result: dict[str, Any] | None) -> str:
         return ""
     if kind == "train":
         loss = "" if result["loss"] is None else f", loss {result['loss']:.3f}"
-        return f"{result['steps']:,} steps, {result['images_per_second']:,.0f} images/s{loss}"
+        steps = far_fewer(result["steps"], result.get("promised_steps"))
+        steps = steps or f"{result['steps']:,} steps"
+        return f"{steps}, {result['images_per_second']:,.0f} images/s{loss}"
     if kind == "synthesize":
         return (
             f"{result['images']:,} images, w = {result['guidance_weight']:g}, {result['sampler']}"

@@ -246,6 +246,7 @@ class Service(Reader):
             group=group,
             children=list(dict.fromkeys((children or {}).values())),
             roles=children or {},
+            promised_steps=self._estimate(spec).steps if isinstance(spec, TrainSpec) else None,
             command=command(spec),
             spec=spec.model_dump(mode="json"),
         )

@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from dreamlab.stats import generator_quality
+
 if TYPE_CHECKING:  # pandas takes a second to import, so it is imported only when it is needed
     import pandas as pd
 
@@ -60,6 +62,9 @@ ARM_FIELDS = (
     "p_holm",
     "state",
     "run",
+    "recognised",
+    "judge_accuracy",
+    "generator_state",
 )
 SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -89,7 +94,8 @@ def frame(result: Values) -> pd.DataFrame:
     if "rows" in result:
         rows, fields = [{**row, **_difference(row)} for row in result["rows"]], FIELDS
     else:
-        rows, fields = [_arm(arm) for arm in result["arms"]], ARM_FIELDS
+        rows = [{**_arm(arm), **_quality(arm, result)} for arm in result["arms"]]
+        fields = ARM_FIELDS
     values = [[row.get(name) for name in fields] for row in rows]
     return pd.DataFrame(values, columns=list(fields), dtype=object)  # keeps integers with None
 
@@ -126,7 +132,8 @@ def as_latex(result: Values) -> str:
             "Seeds",
         )
         lines = [_mix_line(arm) for arm in result["arms"]]
-        caption = f"Tested on {result['test_images']:,} real images"
+        first = generator_quality.caution(result.get("generators") or [])
+        caption = f"{first}Tested on {result['test_images']:,} real images"
     columns = "l" * sum(name in ("Arm", "Metric") for name in header)
     columns += "r" * (len(header) - len(columns))
     body = [" & ".join(escaped(cell) for cell in line) + r" \\" for line in (header, *lines)]
@@ -210,6 +217,21 @@ def _arm(arm: Values) -> dict[str, Any]:
             f"{name}_high": interval.get("high"),
         }
     return found
+
+
+def _quality(arm: Values, result: Values) -> dict[str, Any]:
+    """Recognised share of the generator of an arm, the judge's accuracy on held-out real images,
+    and what follows from them."""
+    listed = result.get("generators") or []
+    own = next((g for g in listed if arm["generator"] and g["key"] == arm["generator"]), {})
+    found = own.get("recognition") or {}
+    state = (own.get("quality") or {}).get("state")
+    judged = state not in (None, "not judged")
+    return {
+        "recognised": found.get("recognised") if judged else None,
+        "judge_accuracy": found.get("accuracy") if judged else None,
+        "generator_state": state,
+    }
 
 
 def _difference(row: Values) -> dict[str, Any]:

@@ -54,6 +54,9 @@ class Record(BaseModel):
     roles: dict[str, RunName] = {}
     """For an experiment: role of a child, such as "generator:own" or "arm:real" -> its id."""
     demo: bool = False
+    promised_steps: int | None = None
+    """For a training: the number of steps that was estimated when it was submitted; None if there
+    was no estimate."""
     command: str = ""
     spec: dict[str, Any]
 

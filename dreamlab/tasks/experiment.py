@@ -1,18 +1,25 @@
-"""The final task of an experiment: combines the results of its children. Without torch."""
+"""The final task of an experiment: combines the results of its children. Torch is imported only for
+sets that still have to be judged."""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
+from dreamlab.data import imageset
 from dreamlab.experiments import report
-from dreamlab.settings import SpecError
-from dreamlab.store import RunError
+from dreamlab.experiments.mix import quality
+from dreamlab.experiments.mix.plan import keys
+from dreamlab.settings import MixSpec, SpecError
+from dreamlab.store import RunError, write_json
 from dreamlab.tasks.context import TaskContext, TaskError
 
 
 def mix(ctx: TaskContext) -> Iterator[dict[str, Any]]:
-    """Yields the result of a mix. Raises TaskError if a child is missing or has no result."""
+    """Yields the result of a mix, after judging the sets that were not judged when they were made.
+    Raises TaskError if a child is missing or has no result."""
+    yield from _judge_sets(ctx)
     yield _result(ctx, lambda values: values["verdict"] is not None)
 
 
@@ -24,6 +31,28 @@ def sweep(ctx: TaskContext) -> Iterator[dict[str, Any]]:
 def study(ctx: TaskContext) -> Iterator[dict[str, Any]]:
     """Yields the result of a study. Raises TaskError if a child is missing or has no result."""
     yield _result(ctx, lambda values: values["complete"])
+
+
+def _judge_sets(ctx: TaskContext) -> Iterator[dict[str, Any]]:
+    """Measures how many images a classifier recognises of the sets of a mix whose results do not
+    say it: imported sets, and sets that were not made for a mix. A set that cannot be read is left
+    out. Yields progress; raises Stopped."""
+    spec, found = cast(MixSpec, ctx.spec), {}
+    for key in keys(spec):
+        for run_id in quality.set_ids(spec, key, ctx.run.record.roles):
+            if quality.recognition(run_id, ctx.run, ctx.store) is not None:
+                continue
+            try:
+                made = ctx.store.get(run_id).spec
+                images, labels = imageset.load(ctx.store.folder / run_id)
+            except (RunError, OSError, ValueError):
+                continue
+            judge = importlib.import_module("dreamlab.tasks.fidelity.recognition")
+            found[run_id] = yield from judge.recognised(
+                ctx, made, spec.dataset, spec.data_dir, images, labels
+            )
+    if found:
+        write_json(ctx.run.path / quality.FILE, found)
 
 
 def _result(ctx: TaskContext, complete: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from dreamlab.data import catalog, mixing
 from dreamlab.data.selection import real_data, selected
 from dreamlab.experiments.children import Children
 from dreamlab.experiments.mix.plan import ARM, MixArm, set_role
+from dreamlab.experiments.mix.quality import say_first
 from dreamlab.experiments.predictions import predictions
 from dreamlab.experiments.provenance import Origin
 from dreamlab.settings import MixSpec
@@ -80,6 +81,7 @@ def judge_mix(
     for g in answer["generators"]:
         g["verdict"] = dataclasses.asdict(judged.by_generator[g["key"]])
     _summary(answer, judged, spec)
+    say_first(answer)
     right = {role: components.correct(p, data.test_labels) for role, p in by_role.items()}
     answer["best"] = _best(rows, right, judged)
     answer["exchange"] = _exchange(answer, judged.overall.generator)

@@ -12,6 +12,7 @@ from dreamlab.data.selection import available, real_data
 from dreamlab.experiments.children import Children, Status
 from dreamlab.experiments.mix.judge import Values, judge_mix
 from dreamlab.experiments.mix.plan import MixArm, cells, keys, surface
+from dreamlab.experiments.mix.quality import generator_values
 from dreamlab.experiments.provenance import Origin, origin
 from dreamlab.settings import MixSpec
 from dreamlab.store import Run, RunStore
@@ -28,7 +29,10 @@ def report(run: Run, store: RunStore, status: Status | None = None) -> Values:
     arms = [_arm(spec, cell, origins, children, info.classes) for cell in listed]
     answer: Values = {
         "verdict": None,
-        "generators": [_generator(o, spec) for o in origins.values()],
+        "generators": [
+            _generator(o, spec) | generator_values(spec, o.key, run, store, children)
+            for o in origins.values()
+        ],
         "arms": arms,
         "test_images": info.test,
         "budget": spec.budget,
@@ -63,6 +67,7 @@ def _generator(o: Origin, spec: MixSpec) -> Values:
         "saw": leak.generator_saw if leak else None,
         "badge": leak.badge if leak else o.why,
         "seconds": o.seconds,
+        "foreign": o.foreign,
         "verdict": None,
     }
 

@@ -28,7 +28,7 @@ what it sampled since the last save."""
 
 class SampledSet:
     """The images of one run, sorted by class. `done` is the number of finished images and `seconds`
-    the time that they took."""
+    the time that they took. `found` are further values of the result, measured on the images."""
 
     def __init__(self, ctx: TaskContext, spec: SynthesizeSpec):
         self.ctx, self.spec = ctx, spec
@@ -42,6 +42,7 @@ class SampledSet:
             paths.__getitem__, spec, prepare(ctx.device), formats=formats
         )
         (ctx.run.path / "samples").mkdir(exist_ok=True)
+        self.found: dict[str, Any] = {}
         self.classes = self.all_classes()
         self.labels = np.repeat(np.array(self.classes, np.int64), spec.per_class)
         self.images, self.known = _open_partial(
@@ -174,7 +175,7 @@ class SampledSet:
         for name in (PARTIAL, PARTIAL_DONE):
             (run / name).unlink(missing_ok=True)
         yield _grid(run, self.images, len(self.classes), self.spec.per_class)
-        yield {"type": "result", "values": self.result()}
+        yield {"type": "result", "values": {**self.result(), **self.found}}
 
     def result(self) -> dict[str, Any]:
         """The content of result.json."""

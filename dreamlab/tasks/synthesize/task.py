@@ -7,6 +7,7 @@ from typing import Any
 
 from dreamlab.settings import SynthesizeSpec
 from dreamlab.tasks.context import TaskContext, TaskError
+from dreamlab.tasks.fidelity import recognition
 from dreamlab.tasks.synthesize.image_set import SampledSet
 from dreamlab.tasks.synthesize.pseudo_labels import LabelledSet
 
@@ -21,4 +22,6 @@ def synthesize(ctx: TaskContext) -> Iterator[dict[str, Any]]:
     yield from work.sample()
     if ctx.spec.trajectory:
         yield from work.trajectory()
+    work.save()
+    work.found |= yield from recognition.for_mix(ctx, ctx.spec, work.images, work.labels)
     yield from work.finish()

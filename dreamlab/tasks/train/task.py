@@ -17,6 +17,7 @@ from dreamlab.data import catalog
 from dreamlab.data.catalog import DataError
 from dreamlab.settings import SpecError, TrainSpec
 from dreamlab.settings.budget import training_steps
+from dreamlab.stats.generator_quality import far_fewer
 from dreamlab.store import RunError, checkpoints
 from dreamlab.tasks.context import STAT_EVERY, Stopped, TaskContext, TaskError
 from dreamlab.tasks.generator import load_generator, save_generator
@@ -289,10 +290,14 @@ class _TrainingLoop:
             yield self.previews.event(self.precision)
         elif wanted or keep:
             yield _message("info", "No step is done yet, so there is no preview and no checkpoint.")
+        promised = self.ctx.run.record.promised_steps
+        if self.progress() >= 1 and (fewer := far_fewer(t.step_count, promised)):
+            yield _message("warning", f"The training ended after {fewer}.")
         seen, g = t.step_count * spec.batch_size, t.generator
         values = {
             "parameters": sum(p.numel() for p in t.network.parameters()),
             "steps": t.step_count,
+            "promised_steps": promised,
             "images_seen": seen,
             "seconds": round(t.elapsed, 3),
             "images_per_second": seen / t.elapsed if t.elapsed else 0.0,

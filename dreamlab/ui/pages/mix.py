@@ -16,6 +16,7 @@ from dreamlab.ui.charts import mix_chart
 from dreamlab.ui.forms import spec_form
 from dreamlab.ui.forms.start import start
 from dreamlab.ui.parts import arm_tables, class_tables, mix_answer, mix_report
+from dreamlab.ui.parts.mix_pictures import contact_html
 from dreamlab.ui.parts.mix_plan import planned_html
 from dreamlab.ui.parts.panels import panel
 from dreamlab.ui.parts.verdicts import files_html
@@ -29,6 +30,7 @@ class MixPanels:
     """The components that show the chosen mix."""
 
     answer: Any
+    contact: Any
     chart: Any
     best: Any
     table: Any
@@ -69,6 +71,7 @@ def create(pages: Pages, view: Any) -> None:
 def _panels() -> MixPanels:
     """The panels of the answer, from the verdict to the results by class."""
     answer = gr.HTML("", elem_id="mix-verdict")
+    contact = gr.HTML("", elem_id="mix-contact", visible=False)
     with gr.Column(elem_classes="dl-panel"):
         gr.HTML(render.macro("panel_head", "Accuracy on real test images, %", BAND))
         chart = gr.Plot(show_label=False, elem_id="mix-chart")
@@ -90,7 +93,18 @@ def _panels() -> MixPanels:
         by_class = gr.HTML("", elem_id="mix-gains")
     files = gr.HTML("", elem_id="mix-run-command")
     return MixPanels(
-        answer, chart, best, table, worth, surface_panel, rate, surface, arm, by_class, files
+        answer,
+        contact,
+        chart,
+        best,
+        table,
+        worth,
+        surface_panel,
+        rate,
+        surface,
+        arm,
+        by_class,
+        files,
     )
 
 
@@ -117,6 +131,7 @@ def _draw(pages: Pages, p: MixPanels) -> None:
         pages.add("mix", component, by, draw)
 
     add(p.answer, lambda now: answer(pages, shown(now)))
+    add(p.contact, lambda now: contact_panel(pages, shown(now)))
     add(p.best, lambda now: mix_answer.best_html(report(now)))
     add(p.table, lambda now: arm_tables.arms_html(report(now)))
     add(p.worth, lambda now: panel([arm_tables.worth_html(report(now))]))
@@ -139,6 +154,11 @@ def _draw(pages: Pages, p: MixPanels) -> None:
 def answer(pages: Pages, row: RunRow | None) -> Markup:
     """The answer of a mix, or its progress."""
     return mix_answer.answer_html(row, pages.report(row), mix_answer.spec_of(pages.service, row))
+
+
+def contact_panel(pages: Pages, row: RunRow | None) -> Any:
+    """Samples of each generator beside real images, in a panel; hidden while there are none."""
+    return panel([contact_html(pages.service, row, pages.report(row))])
 
 
 def arm_choice(report: dict[str, Any], asked: str) -> Any:

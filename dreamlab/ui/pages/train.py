@@ -12,6 +12,7 @@ from markupsafe import Markup
 from dreamlab.service import Refused, RunRow
 from dreamlab.settings import TrainSpec
 from dreamlab.settings.train import INHERITED
+from dreamlab.stats.generator_quality import far_fewer
 from dreamlab.store import RunStatus
 from dreamlab.store.states import ACTIVE
 from dreamlab.ui import render, words
@@ -186,9 +187,12 @@ def numbers(row: RunRow, status: RunStatus) -> list[tuple[str, str]]:
     loss = result.get("loss") if result.get("loss") is not None else last.get("loss")
     over = f", last {result['loss_steps']:,} steps" if result.get("loss_steps") else ""
     running = row.state in ("running", "stopping")
+    total, promised = f"{status.total:,}" if status.total else "", result.get("promised_steps")
+    if far_fewer(result.get("steps"), promised):
+        total = f"about {promised:,}"
     time = words.clock(status.eta_seconds) if running else words.duration(row.seconds)
     return [
-        (f"{status.step:,}", f"of {status.total:,} steps" if status.total else "steps"),
+        (f"{status.step:,}", f"of {total} steps" if total else "steps"),
         (f"{loss:.3f}" if loss is not None else DASH, f"loss{over}"),
         (f"{rate:,.0f}" if rate else DASH, "images / s"),
         (time or DASH, "left" if running else "took"),

@@ -1,0 +1,95 @@
+"""Whether the generators of a mix were trained enough: reads what was measured on their sets, and
+says it before the verdict."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+from dreamlab.experiments.children import Children
+from dreamlab.experiments.mix.plan import TRAINED_HERE
+from dreamlab.settings import MixSpec, SynthesizeSpec
+from dreamlab.stats import generator_quality
+from dreamlab.store import Run, RunError, RunStore, read_json
+
+Values = dict[str, Any]
+FILE = "recognition.json"
+"""In the folder of a mix: id of a set -> what the mix measured on it, for sets whose own result
+does not hold it."""
+
+
+def set_ids(spec: MixSpec, key: str, roles: dict[str, str]) -> list[str]:
+    """Ids of the sets of one source of a mix, in the order of its arms. `roles`: role of a child ->
+    its id. Several only if there is one generator per arm."""
+    if key in spec.sets and key not in spec.sources:
+        return [key]
+    mine = (f"set:{key}", f"set:{key}:")
+    return [run for role, run in roles.items() if role == mine[0] or role.startswith(mine[1])]
+
+
+def recognition(run_id: str, mix: Run, store: RunStore) -> Values | None:
+    """What was measured on a set, by itself or by this mix; None if nothing was."""
+    result = Run(store.folder / run_id).result() or {}
+    own = read_json(mix.path / FILE)
+    found = result.get("recognition") or (own.get(run_id) if isinstance(own, dict) else None)
+    return found if isinstance(found, dict) else None
+
+
+def generator_values(
+    spec: MixSpec, key: str, mix: Run, store: RunStore, children: Children
+) -> Values:
+    """Keys of one generator in the report: `sets`, `recognition` (of its worst set), `quality`,
+    `steps` and `promised_steps`."""
+    sets = set_ids(spec, key, children.ids)
+    measured = [recognition(run_id, mix, store) for run_id in sets]
+    judged = [(generator_quality.quality(found), found) for found in measured]
+    # the worst set speaks for all; one that cannot be judged, only if none can
+    known = [pair for pair in judged if pair[0].ratio is not None]
+    worst, found = min(known, key=lambda pair: pair[0].ratio or 0.0, default=None) or (
+        judged[0] if judged else (generator_quality.quality(None), None)
+    )
+    return {
+        "sets": sets,
+        "recognition": found,
+        "quality": dataclasses.asdict(worst),
+        **_steps(key, store, children),
+    }
+
+
+def say_first(answer: Values) -> None:
+    """Puts the cautions on under-trained generators before the verdicts of a report, in place."""
+    generators = answer["generators"]
+    for g in generators:
+        g["verdict"]["text"] = generator_quality.caution([g]) + g["verdict"]["text"]
+    verdict = answer["verdict"]
+    verdict["text"] = generator_quality.caution(generators) + verdict["text"]
+    answer["notes"] += generator_quality.step_notes(generators)
+
+
+def _steps(key: str, store: RunStore, children: Children) -> Values:
+    """Steps of the training behind a source, and those that were foretold; of several generators,
+    those of the one with the smallest share of its steps."""
+    found = [
+        (result["steps"], result.get("promised_steps"))
+        for run_id in _trainings(key, store, children)
+        if (result := Run(store.folder / run_id).result()) and "steps" in result
+    ]
+    steps, promised = min(
+        found, key=lambda pair: pair[0] / (pair[1] or pair[0] or 1), default=(None, None)
+    )
+    return {"steps": steps, "promised_steps": promised}
+
+
+def _trainings(key: str, store: RunStore, children: Children) -> Iterator[str]:
+    if key in TRAINED_HERE:
+        mine = (f"generator:{key}", f"generator:{key}:")
+        yield from (
+            run for role, run in children.ids.items() if role == mine[0] or role.startswith(mine[1])
+        )
+        return
+    try:
+        made = store.get(key).spec
+    except RunError:
+        return
+    yield made.source if isinstance(made, SynthesizeSpec) else key

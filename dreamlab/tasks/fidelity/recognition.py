@@ -1,0 +1,96 @@
+"""How many samples of a set the reference classifier recognises, and how many held-out real images.
+It decides whether a verdict on the set says that its generator is under-trained (see
+`dreamlab.stats.generator_quality`)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Generator
+from typing import Any
+
+import numpy as np
+
+from dreamlab.data import catalog, imageset
+from dreamlab.experiments.provenance import behind
+from dreamlab.settings import RealData, Spec, SynthesizeSpec, TrainSpec, make
+from dreamlab.stats import generator_quality
+from dreamlab.stats.generator_quality import PSEUDO_LABELLED
+from dreamlab.store.run_files import kind_in
+from dreamlab.tasks.context import TaskContext, TaskError
+from dreamlab.tasks.fidelity.reference_classifier import (
+    MOST_IMAGES,
+    reference_classifier,
+    spread_over,
+)
+from dreamlab.tasks.fidelity.task import bounded, features
+
+Event = dict[str, Any]
+
+
+def for_mix(
+    ctx: TaskContext, spec: SynthesizeSpec, images: np.ndarray, labels: np.ndarray
+) -> Generator[Event, None, dict[str, Any]]:
+    """{"recognition"} for the result of a synthetic set that was made for a mix; empty for another
+    set, which needs no reference classifier. Raises Stopped and TaskError."""
+    trained = ctx.store.get(spec.source).spec
+    if kind_in(ctx.run.record.group) != "mix" or not isinstance(trained, TrainSpec):
+        return {}
+    data = (trained.dataset, trained.data_dir)
+    return {"recognition": (yield from recognised(ctx, spec, *data, images, labels))}
+
+
+def recognised(
+    ctx: TaskContext,
+    made: Spec,
+    dataset: str,
+    data_dir: str,
+    images: np.ndarray,
+    labels: np.ndarray,
+) -> Generator[Event, None, dict[str, Any]]:
+    """The fields of a `generator_quality.Recognition`, or {"reason"} if the set cannot be judged.
+
+    `made` is the spec of the set, and `dataset` with `data_dir` the data that its classes belong
+    to; images uint8 (N, H, W, C) with labels (N,). Yields progress if the reference classifier must
+    be trained. Raises Stopped and TaskError.
+    """
+    if isinstance(made, SynthesizeSpec) and made.labeller != "none":
+        return {"reason": PSEUDO_LABELLED}
+    try:
+        data = catalog.load(dataset, data_dir)
+    except catalog.DataError as error:
+        raise TaskError(str(error)) from None
+    held_out = spread_over(data.test_labels, MOST_IMAGES)
+    real = data.test_labels[held_out]
+    # a class without held-out images says nothing about the judge, and is left out of both shares
+    used = np.intersect1d(labels, real)
+    count = int(np.isin(real, used).sum())
+    if lacking := generator_quality.judge_lacks(count):
+        return {"reason": lacking}
+    chosen = np.flatnonzero(np.isin(labels, used))
+    chosen = chosen[spread_over(labels[chosen], MOST_IMAGES)]
+    samples = np.asarray(imageset.resized(np.asarray(images[chosen]), data.info.size))
+    judge, _ = yield from reference_classifier(ctx, data, data_dir)
+    test = bounded(data.test_images, data.test_labels)
+    right_real = judge.predict((yield from features(ctx, judge, test, "real test images"))) == real
+    found = yield from features(ctx, judge, samples, "the synthetic images")
+    right = judge.predict(found) == labels[chosen]
+    accuracy = sum(right_real[real == c].mean() * (labels[chosen] == c).mean() for c in used)
+    shared, seen = _shared(ctx, made, dataset, data_dir, data)
+    return dataclasses.asdict(
+        generator_quality.recognition(
+            int(right.sum()), len(right), float(accuracy), count, judge.id, shared, seen
+        )
+    )
+
+
+def _shared(
+    ctx: TaskContext, made: Spec, dataset: str, data_dir: str, data: catalog.DataSet
+) -> tuple[int | None, int | None]:
+    """(number of real images that generator and judge were both trained on, number that the
+    generator was trained on); None if unknown."""
+    real = make(RealData, {"dataset": dataset, "data_dir": data_dir})
+    saw = behind(made, real, ctx.store) if isinstance(made, SynthesizeSpec) else None
+    if saw is None:
+        return None, None
+    taught = spread_over(data.train_labels, MOST_IMAGES)
+    return len(np.intersect1d(saw.own, taught)), len(saw.own) + saw.other
