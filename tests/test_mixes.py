@@ -11,6 +11,7 @@ import pytest
 
 from dreamlab.checks import Known, check
 from dreamlab.data import catalog
+from dreamlab.data.selection import arm_counts
 from dreamlab.experiments import Child, plan, report
 from dreamlab.service.home import TRAIN_STEPS, home_mix
 from dreamlab.settings import KINDS, ClassifySpec, MixSpec, SpecError, TrainSpec, make
@@ -149,10 +150,17 @@ def test_a_generator_per_arm_sees_that_arm_alone(store: RunStore) -> None:
     by_role = of_role(
         make(MixSpec, {**BARE, "train_arm": True, "arms": ("90/10", "50/50", "real+1x")}), store
     )
-    assert make(TrainSpec, by_role["generator:arm:90/10"].values).share == 0.9
+    assert make(TrainSpec, by_role["generator:arm:90/10"].values).replaced == 0.1
     assert by_role["set:arm:50/50"].values["per_class"] == 5
     half = make(ClassifySpec, by_role["arm:arm:50/50"].values)
-    assert (half.share, half.arm, half.synthetic) == (0.5, "real+1x", "@set:arm:50/50")
+    assert (half.replaced, half.arm, half.synthetic) == (0.5, "50/50", "@set:arm:50/50")
+    tail = {**BARE, "train_arm": True, "images_per_class": 37, "long_tail": 0.1, "share": 0.9}
+    by_arm = of_role(make(MixSpec, {**tail, "train_own": True, "arms": ("50/50", "1/99")}), store)
+    for arm in ("50/50", "1/99"):
+        one, other = (
+            make(ClassifySpec, by_arm[f"arm:{key}:{arm}"].values) for key in ("arm", "own")
+        )
+        assert arm_counts(one.arm, one) == arm_counts(other.arm, other)
     assert (
         "arm:arm:real+1x" not in by_role
         and by_role["arm:own:real+1x"].values["synthetic"] == "@set:own"

@@ -14,13 +14,13 @@ from dreamlab.settings.names import (
     WeightingName,
     WiringName,
 )
-from dreamlab.settings.real_data import DATA, RealData
+from dreamlab.settings.real_data import DATA, RealPart
 from dreamlab.settings.setting import setting
 
 NOISE, NETWORK = "Noise", "Network"
 
 
-class DiffusionModel(RealData):
+class DiffusionModel(RealPart):
     """Settings that define a generator. `TrainSpec` adds how it is trained. Forms show the fields
     in the order of this file."""
 

@@ -91,3 +91,21 @@ class RealData(Spec):
         step=0.01,
         section=DATA,
     )
+
+
+class RealPart(RealData):
+    """Real images without those that an arm replaces: what its generator may be trained on."""
+
+    replaced: float = setting(
+        0.0,
+        "Share of every class that synthetic images replace.",
+        detail="0.1: the real images of the arm 90/10, counted as the arm counts them, and the same"
+        " ones for every seed. They are drawn after all other selection. A mix sets it for a"
+        " generator per arm.",
+        label="Replaced share",
+        ge=0,
+        lt=1,
+        step=0.01,
+        section=DATA,
+        added=0.0,
+    )

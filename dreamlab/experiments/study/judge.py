@@ -123,11 +123,12 @@ def _treatment(role: str, predicted: np.ndarray, share: float, work: StudyResult
         cast(dict[str, Any], work.children.result(role))["counts"],
     )
     arm = mixing.parse(spec.arm)
-    if spec.share < share:
+    per_arm = spec.replaced > 0 or spec.share < share
+    if spec.share < share:  # as in studies of version 0.1
         kept = 100 * spec.share / share
         arm = mixing.parse(f"{kept:g}/{100 - kept:g}")
     return Treatment(
-        generator=PER_ARM if spec.share < share else _set_of(run, work)[0],
+        generator=PER_ARM if per_arm else _set_of(run, work)[0],
         arm=arm.name,
         form=arm.form,
         real=counts["real"],

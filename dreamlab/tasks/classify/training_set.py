@@ -70,6 +70,7 @@ class TrainingSet:
             classes,
             seed,
             self.nested,
+            self.roles.whole,
         )
         parts = [(self.real, held.real), (self.synthetic, held.synthetic)]
         if len(held.duplicated):
@@ -92,9 +93,7 @@ def mixed(ctx: TaskContext, spec: ClassifySpec, data: catalog.DataSet) -> Traini
     check_classify(spec, Known(ctx.store))
     classes, arm = len(data.info.classes), mixing.parse(spec.arm)
     roles = selection.select(data.train_labels, spec, classes)
-    counts = mixing.counts(
-        spec.arm, np.bincount(data.train_labels[roles.pool], minlength=classes).tolist()
-    )
+    counts = mixing.counts(spec.arm, roles.whole)
     synthetic, labels = data.train_images[:0], data.train_labels[:0]
     hashes = [contents.images_of(spec.dataset, spec.data_dir)]
     if arm.needs_set:
