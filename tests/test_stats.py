@@ -105,6 +105,26 @@ def test_seeds_that_agree_by_chance_prove_nothing() -> None:
     assert paired(many, same).p < 1e-6
 
 
+@pytest.mark.parametrize("seeds", [3, 5, 20])
+def test_an_interval_reaches_as_far_as_the_exact_one_where_few_images_change(seeds: int) -> None:
+    same = np.ones((seeds, 300))
+    for lost, exact in ((0, 3.0), (1, 4.74), (2, 6.3), (4, 9.15)):  # Poisson, one-sided 95 %
+        fewer = same.copy()
+        fewer[:, :lost] = 0.0
+        found = paired(fewer, same)
+        low = found.interval().low
+        assert -1.35 * exact <= 300 * low <= -0.99 * exact, (lost, 300 * low)
+        assert found.p > 0.05 and found.interval().high > 0
+
+
+def test_few_images_that_all_change_prove_no_more_than_mcnemar() -> None:
+    for images in (2, 3, 5, 10):
+        found = paired(np.ones((5, images)), np.zeros((5, images)))
+        exact = mcnemar(np.ones(images), np.zeros(images))
+        assert found.p >= 0.7 * exact and (found.interval().low > 0) == (found.p < 0.05)
+    assert paired(np.ones((5, 2)), np.zeros((5, 2))).interval().low == -1.0
+
+
 def test_an_interval_of_a_share_stays_within_its_bounds_and_keeps_a_width() -> None:
     perfect = mean_interval(np.ones((3, 300)))
     assert perfect.mean == perfect.high == 1.0 and 0.97 < perfect.low < 0.995

@@ -217,7 +217,7 @@ def test_undecided_for_want_of_test_images_asks_for_these() -> None:
         assert f"about {found.seeds_needed:,} seeds" in found.overall.text
 
 
-@pytest.mark.parametrize("seeds", [2, 5])
+@pytest.mark.parametrize("seeds", [3, 5])
 def test_identical_arms_give_numbers_and_no_decision(seeds: int) -> None:
     same = REAL[:seeds]
     mixes = [
@@ -254,9 +254,10 @@ def test_bad_input_is_a_sentence() -> None:
             [SAME],
             labels=LABELS,
         )
-    with pytest.raises(ValueError, match="2 seeds"):
-        one = dataclasses.replace(arm("own", "real+1x", 0.9), predicted=REAL[:1])
-        judge([one], REAL[:1], [SAME], labels=LABELS)
+    for seeds, images, words in ((2, IMAGES, "at least 3 seeds"), (5, 2, "at least 10 test images")):
+        one = dataclasses.replace(arm("own", "real+1x", 0.9), predicted=REAL[:seeds, :images])
+        with pytest.raises(ValueError, match=words):
+            judge([one], REAL[:seeds, :images], [SAME], labels=LABELS[:images])
 
 
 def test_a_verdict_takes_milliseconds() -> None:
