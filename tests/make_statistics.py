@@ -148,15 +148,7 @@ def few_table(pool: ProcessPoolExecutor, part: float) -> str:
         for n, count in sizes
         for world in FEW
     ]
-    head = [
-        "test images",
-        "lost",
-        "gained",
-        "in one seed",
-        "difference, %",
-        "0 excluded, %",
-        "+-",
-    ]
+    head = ["test images", "lost", "gained", "in one seed", "difference, %", "0 excluded, %", "+-"]
     return (
         "## Coverage where few images decide\n\nAt 3 / 5 / 10 / 20 seeds. So many of the test"
         " images, on average, are lost or gained by an arm in every seed, and so many change in one"

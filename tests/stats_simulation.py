@@ -143,9 +143,7 @@ def few_images(
         yield right
 
 
-def few_coverage(
-    world: FewWorld, seeds: int, images: int, count: int, random: int = 0
-) -> Coverage:
+def few_coverage(world: FewWorld, seeds: int, images: int, count: int, random: int = 0) -> Coverage:
     """Like `coverage`."""
     arms = few_images(world, seeds, images, count, random)
     # an image that is lost or gained does not change in a seed alone
@@ -166,9 +164,7 @@ def _coverage(arms: Iterator[np.ndarray], accuracy: float, gain: float, count: i
         shown += found.low > 0 or found.high < 0
         share += 1 - pair.share
         width += 100 * (found.high - found.low)
-    return Coverage(
-        cells / count, differences / count, share / count, width / count, shown / count
-    )
+    return Coverage(cells / count, differences / count, share / count, width / count, shown / count)
 
 
 def exact_coverage(share: float, seeds: int, level: float) -> float:

@@ -57,9 +57,7 @@ def test_no_interval_covers_too_little_where_one_source_is_all_or_errors_are_few
 @pytest.mark.parametrize(
     "world", [FewWorld(1.0), FewWorld(2.5), FewWorld(6.0), FewWorld(1.0, single=1.0)]
 )
-def test_intervals_cover_where_few_images_decide(
-    world: FewWorld, images: int, seeds: int
-) -> None:
+def test_intervals_cover_where_few_images_decide(world: FewWorld, images: int, seeds: int) -> None:
     count = 200 if images > 5000 else 400
     found = few_coverage(world, seeds, images, count, random=11)
     assert found.difference >= 0.94 - 1.7 * (0.06 * 0.94 / count) ** 0.5, found

@@ -51,8 +51,7 @@ def judge_study(scale: Scale, work: StudyResults) -> Judged:
     if few := too_few(seeds, images):
         compared = {role for c in scale.comparisons for role in (*c.treatments, *c.controls)}
         return Judged(
-            {role: no_difference(few) for role in compared},
-            no_verdict(too_few_text(seeds, images)),
+            {role: no_difference(few) for role in compared}, no_verdict(too_few_text(seeds, images))
         )
     one = len(scale.comparisons) == 1
     judged = (
