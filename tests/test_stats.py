@@ -3,6 +3,7 @@ degenerate input."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -22,6 +23,7 @@ from dreamlab.stats import (
     paired,
     power,
     seeds_needed,
+    seeds_range,
     sign_flip,
     t_interval,
 )
@@ -266,6 +268,28 @@ def test_detectable_seeds_and_images_turn_power_around() -> None:
     )
     none = paired(np.eye(3, 50), np.eye(3, 50))
     assert seeds_needed(none) is None and images_needed(none, 5) is None
+
+
+def test_the_range_of_seeds_holds_the_number_for_the_observed_difference() -> None:
+    for random in range(6):
+        pair = paired(*arms(5, 2000, 0.005, random))
+        low, high = seeds_range(pair)
+        point = seeds_needed(pair)
+        assert low is not None and 3 <= low <= (1000 if point is None else point)
+        assert high is None or (point is not None and point <= high)
+    # an effect and variances that many seeds and images tell exactly give a narrow range
+    sure = dataclasses.replace(
+        pair, mean=0.01, n=2000, seed_variance=4e-4, image_variance=1e-8, image_df=1e6
+    )
+    low, high = seeds_range(sure)
+    assert low is not None and high is not None and low <= (seeds_needed(sure) or 0) <= high
+    assert high - low <= 0.3 * high
+
+
+def test_what_no_image_shows_is_not_detectable() -> None:
+    same = np.ones((20, 300))
+    # power 80 % needs (1.96 + 0.84)^2 = 7.8 images that change
+    assert 5 <= 300 * detectable(paired(same, same)) <= 9
 
 
 def test_more_seeds_do_not_help_where_the_images_are_too_few() -> None:

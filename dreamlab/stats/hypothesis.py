@@ -69,6 +69,17 @@ class Evidence:
             ends.append(self.mean + side * min(max(found), most))
         return ends[0], ends[1]
 
+    @property
+    def steady(self) -> float:
+        """Estimated number of images that change in every seed, for better or worse."""
+        return self.image * self.images**2 + self.mean**2 * self.images
+
+    def unseen(self, value: float) -> float:
+        """Variance from images that would change in every seed if the true difference were `value`,
+        but were not seen to. It is 0 once some images were."""
+        size = min(abs(value), 1.0)
+        return max(1 - 2 * self.steady, 0.0) * FLOOR * size * (1 - size) / self.images
+
     def _p(self, value: np.ndarray, image: np.ndarray, image_df: float) -> np.ndarray:
         """p with at least the variance `image` from the images."""
         total = self.seed + np.maximum(image, self.image)
@@ -87,10 +98,10 @@ class Evidence:
         return self._p(value, (value - self.mean) ** 2 / self.images, self.images - 1.0)
 
     def _changed(self, value: np.ndarray) -> np.ndarray:
-        # `steady` images change in every seed. If there is none, nothing is known about those that
-        # were not seen; if there are some, their share of all changes tells how steady changes are
-        steady = self.image * self.images**2 + self.mean**2 * self.images
-        part = max(1 - 2 * steady, min(steady / self.changed, 1.0) if self.changed > 0 else 0.0)
+        # if no image changes in every seed, nothing is known about those that were not seen; if
+        # some do, their share of all changes tells how steady changes are
+        share = min(self.steady / self.changed, 1.0) if self.changed > 0 else 0.0
+        part = max(1 - 2 * self.steady, share)
         size = np.minimum(np.abs(value), 1.0)
         return self._p(value, part * FLOOR * size * (1 - size) / self.images, math.inf)
 

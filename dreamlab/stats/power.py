@@ -65,13 +65,17 @@ def power(
 def detectable(pair: Paired, alpha: float = 0.05, wanted: float = WANTED) -> float:
     """The smallest true difference that an experiment like `pair` shows with probability `wanted`,
     in the unit of its mean."""
+
+    def reached(effect: float) -> bool:
+        image = pair.image_variance_at(effect)
+        return power(effect, pair.seed_variance, image, pair.n, alpha) >= wanted
+
     low, high = 0.0, 4 * pair.error
-    while power(high, pair.seed_variance, pair.image_variance, pair.n, alpha) < wanted:
+    while not reached(high):
         low, high = high, 2 * high
     while high - low > 2e-3 * high:
         middle = (low + high) / 2
-        enough = power(middle, pair.seed_variance, pair.image_variance, pair.n, alpha) >= wanted
-        low, high = (low, middle) if enough else (middle, high)
+        low, high = (low, middle) if reached(middle) else (middle, high)
     return high
 
 
@@ -82,8 +86,9 @@ def seeds_needed(pair: Paired, alpha: float = 0.05, wanted: float = WANTED) -> i
     More seeds do not reduce the variance from the test images. None if that variance alone is too
     large, or if more than 1,000 seeds would be needed. See `images_needed` for that case.
     """
+    image = pair.image_variance_at(pair.mean)
     return _fewest(
-        lambda seeds: power(pair.mean, pair.seed_variance, pair.image_variance, seeds, alpha),
+        lambda seeds: power(pair.mean, pair.seed_variance, image, seeds, alpha),
         LEAST_SEEDS,
         MOST_SEEDS,
         pair.mean,
@@ -92,7 +97,7 @@ def seeds_needed(pair: Paired, alpha: float = 0.05, wanted: float = WANTED) -> i
 
 
 def seeds_range(
-    pair: Paired, alpha: float = 0.05, wanted: float = WANTED, chance: float = 0.8
+    pair: Paired, alpha: float = 0.05, wanted: float = WANTED, chance: float = 0.9
 ) -> tuple[int | None, int | None]:
     """The range that holds the number of seeds of `seeds_needed` for the true difference and the
     true variance between seeds with probability `chance`, as far as `pair` tells them.
@@ -125,10 +130,12 @@ def images_needed(
     probability `wanted` and `seeds` seeds. None if the variance between seeds is too large for any
     number of images, or if more than 10 million would be needed."""
 
+    image = pair.image_variance_at(pair.mean)
+
     def reached(images: int) -> float:
         less = pair.images / images
         seed = pair.seed_variance - pair.rest_variance * (1 - less)
-        return power(pair.mean, max(seed, 0.0), pair.image_variance * less, seeds, alpha)
+        return power(pair.mean, max(seed, 0.0), image * less, seeds, alpha)
 
     return _fewest(reached, 2, MOST_IMAGES, pair.mean, wanted)
 

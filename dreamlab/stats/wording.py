@@ -16,7 +16,7 @@ SHOWN = 6
 @dataclasses.dataclass(frozen=True)
 class Settle:
     """What the test of an arm can show: with `n` seeds, a gain of `gain` points with a probability
-    of 80 %. `seeds` is the 80 % range of the number of seeds that would settle an undecided one
+    of 80 %. `seeds` is the 90 % range of the number of seeds that would settle an undecided one
     (`power.seeds_range`). `images` is, where no number of seeds would show the observed difference,
     the number of test images that would."""
 
@@ -82,8 +82,8 @@ def settle(how: Settle) -> str:
     low, high = how.seeds
     if low is not None and high is not None:
         return (
-            f"{seen}; with a chance of 80 %, {low:,} to {high:,} seeds are what settles it with a"
-            " power of 80 %"
+            f"{seen}; {low:,} to {high:,} seeds would settle it with 80 % power (the range holds"
+            " with a chance of 90 %)"
         )
     if how.images is not None:
         return (
@@ -92,7 +92,8 @@ def settle(how: Settle) -> str:
         )
     if low is not None:
         return (
-            f"{seen}; {low:,} seeds or more settle it with a power of 80 %, if more seeds alone can"
+            f"{seen}; {low:,} seeds or more would settle it with 80 % power (the bound holds with"
+            " a chance of 95 %), if more seeds alone can"
         )
     return (
         f"{seen}; for one as large as the observed one, neither 1,000 seeds nor more test images"

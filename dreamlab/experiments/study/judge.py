@@ -15,8 +15,9 @@ from dreamlab.experiments.study.results import StudyResults
 from dreamlab.settings import ClassifySpec, SynthesizeSpec
 from dreamlab.stats import components, holm, holm_levels
 from dreamlab.stats.enough import no_difference, no_verdict, too_few, too_few_text
-from dreamlab.stats.findings import ALPHA, GeneratorRecord, Treatment
+from dreamlab.stats.findings import ALPHA, Difference, GeneratorRecord, Treatment
 from dreamlab.stats.verdict import judge
+from dreamlab.stats.wording import effect
 from dreamlab.store import Run, RunError
 from dreamlab.studies.model import Comparison, Scale
 
@@ -230,7 +231,7 @@ def _summary(found: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
     def said(name: str) -> str:
         d = found[name]
-        return f"{name} ({d['mean']:+.1f} points, {d['low']:+.1f} to {d['high']:+.1f})"
+        return f"{name} ({effect(Difference(**d, mcnemar=[], sign_flip=1.0))})"
 
     words = {"helps": "helps", "hurts": "hurts", "undecided": "is undecided for"}
     text = "; ".join(
@@ -243,5 +244,6 @@ def _summary(found: dict[str, dict[str, Any]]) -> dict[str, Any]:
         "effect": d["mean"],
         "low": d["low"],
         "high": d["high"],
+        "level": d["level"],
         "arm": lead,
     }
