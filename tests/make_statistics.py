@@ -1,7 +1,7 @@
 """Writes docs/statistics.md: what the intervals and verdicts do on made-up predictions whose truth
 is known.
 
-`python -m tests.make_statistics` takes about ten minutes on two free cores; a number behind it,
+`python -m tests.make_statistics` takes about fifteen minutes on two free cores; a number behind it,
 such as 0.2, runs that part of the simulations, and the last column of the tables says what that
 costs in precision.
 """
@@ -18,7 +18,18 @@ from pathlib import Path
 import numpy as np
 
 from dreamlab.stats import SurfacePoint, best_mix, exchange_rate, paired
-from tests.stats_simulation import World, coverage, exact_coverage, experiments, surface, verdicts
+from tests.stats_simulation import (
+    Asked,
+    FewWorld,
+    World,
+    asked,
+    coverage,
+    exact_coverage,
+    experiments,
+    few_coverage,
+    surface,
+    verdicts,
+)
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "statistics.md"
 SEEDS = (3, 5, 10)
@@ -32,7 +43,8 @@ and noise of the single prediction (`tests/stats_simulation.py`). The statements
 The method: the variance of a mean over S seeds and n images is (MS_seed + MS_image - MS_rest) / (S n), the mean squares of
 the crossed layout; degrees of freedom are Satterthwaite's, and tails are mixed with those of t with S - 1 degrees
 (`dreamlab/stats/student.py`). Accuracies get Wilson's interval at the effective sample size that this variance implies.
-With two seeds, the t distribution with one degree of freedom is used alone.
+Where few test images decide, the variance of a difference also depends on the hypothesis, as in score intervals
+(`dreamlab/stats/hypothesis.py`). There is no verdict and no interval of a difference with fewer than three seeds or ten test images.
 """
 
 
@@ -104,6 +116,52 @@ def coverage_table(pool: ProcessPoolExecutor, part: float) -> str:
     )
 
 
+FEW = (
+    FewWorld(1.0),
+    FewWorld(2.5),
+    FewWorld(6.0),
+    FewWorld(1.0, 1.0),
+    FewWorld(1.0, single=3.0),
+    FewWorld(2.5, single=3.0),
+)
+FEW_SEEDS = (3, 5, 10, 20)
+
+
+def _few(task: tuple[FewWorld, int, int, int]) -> tuple[float, float]:
+    found = few_coverage(*task, random=78)
+    return found.difference, found.shown
+
+
+def few_table(pool: ProcessPoolExecutor, part: float) -> str:
+    sizes = ((300, 1000), (2000, 500), (10_000, 200))
+    tasks = [
+        (world, s, n, round(part * count)) for n, count in sizes for world in FEW for s in FEW_SEEDS
+    ]
+    found = pool.map(_few, tasks)
+    rows = [
+        [
+            f"{n:,}",
+            f"{world.lost:g}",
+            f"{world.gained:g}",
+            f"{world.single:g}",
+            *zip_text([next(found) for _ in FEW_SEEDS]),
+            error(round(part * count)),
+        ]
+        for n, count in sizes
+        for world in FEW
+    ]
+    head = ["test images", "lost", "gained", "in one seed", "difference, %", "0 excluded, %", "+-"]
+    return (
+        "## Coverage where few images decide\n\nAt 3 / 5 / 10 / 20 seeds. So many of the test"
+        " images, on average, are lost or gained by an arm in every seed, and so many change in one"
+        " seed alone. The nominal coverage is 95 %.\n\n" + table(head, rows)
+    )
+
+
+def zip_text(found: Sequence[tuple[float, float]]) -> list[str]:
+    return [" / ".join(f"{100 * x:.1f}" for x in column) for column in zip(*found, strict=True)]
+
+
 def exact_table() -> str:
     shares = (0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
     rows = [
@@ -113,7 +171,7 @@ def exact_table() -> str:
             *(f"{100 * exact_coverage(share, s, level):.1f}" for share in shares),
         ]
         for level in (0.95, 1 - 0.05 / 8)
-        for s in (2, *SEEDS)
+        for s in SEEDS
     ]
     return (
         "## Coverage by integration\n\nNormal means whose variance comes to the given share from"
@@ -135,7 +193,7 @@ def family_table(pool: ProcessPoolExecutor, part: float) -> str:
             (300, 1.0, 0.2),
             (10_000, 0.7, 0.3),
         )
-        for s in (2, *SEEDS)
+        for s in SEEDS
     ]
     rows = [
         [
@@ -235,6 +293,42 @@ def _best(task: tuple[int, int]) -> tuple[float, float]:
     return held / count, size / count
 
 
+ASKED = ((2000, 0.0075), (2000, 0.01), (10_000, 0.005), (10_000, 0.0075))
+
+
+def _asked(task: tuple[World, float, int, int, int]) -> Asked:
+    return asked(*task, random=9)
+
+
+def asked_table(pool: ProcessPoolExecutor, part: float) -> str:
+    tasks = [
+        (World(0.9, 0.5), gain, s, n, round(part * (400 if n < 5000 else 160)))
+        for n, gain in ASKED
+        for s in SEEDS
+    ]
+    rows = []
+    for (_, gain, s, n, count), found in zip(tasks, pool.map(_asked, tasks), strict=True):
+        if math.isnan(found.held):
+            continue
+        low, high, middle = (seeds_text(x) for x in (*found.ends, found.median))
+        cells = [f"{n:,}", f"{100 * gain:+g}", str(s), f"{100 * found.undecided:.0f}"]
+        cells += [seeds_text(found.needed), middle, f"{low} to {high}", f"{100 * found.held:.0f}"]
+        rows.append([*cells, error(round(count * found.undecided), 0.9)])
+    head = ["test images", "gain (points)", "seeds", "undecided, %", "truly needed"]
+    head += ["for the observed one", "range", "range held, %", "+-"]
+    return (
+        "## Seeds asked for\n\nWhat experiments that stay undecided say on the seeds that would show"
+        " the difference with 80 % power: medians of the number for a difference as large as the"
+        " observed one, which is far from the number that the true one needs, and of the ends of"
+        " the 90 % range that the verdict states. Rows in which 10 seeds are more than the truly"
+        " needed number are about the few experiments with bad luck.\n\n" + table(head, rows)
+    )
+
+
+def seeds_text(seeds: int | None) -> str:
+    return "over 1,000" if seeds is None else f"{seeds:,}"
+
+
 def curves_table(pool: ProcessPoolExecutor, part: float) -> str:
     rates = [(worth, s, 2000, round(part * 400)) for worth in (-0.05, 0.0, 0.2, 0.5) for s in SEEDS]
     first = [
@@ -277,9 +371,11 @@ def main() -> None:
         parts = [
             HEAD,
             coverage_table(pool, part),
+            few_table(pool, part),
             exact_table(),
             family_table(pool, part),
             power_table(pool, part),
+            asked_table(pool, part),
             curves_table(pool, part),
         ]
     PAGE.write_text("\n".join(parts))

@@ -20,6 +20,7 @@ from scipy import special
 
 from dreamlab.stats.components import mean_interval, paired
 from dreamlab.stats.findings import GeneratorRecord, Judgement, Treatment
+from dreamlab.stats.power import seeds_needed, seeds_range
 from dreamlab.stats.student import degrees, limit
 from dreamlab.stats.verdict import judge
 
@@ -143,9 +144,7 @@ def few_images(
         yield right
 
 
-def few_coverage(
-    world: FewWorld, seeds: int, images: int, count: int, random: int = 0
-) -> Coverage:
+def few_coverage(world: FewWorld, seeds: int, images: int, count: int, random: int = 0) -> Coverage:
     """Like `coverage`."""
     arms = few_images(world, seeds, images, count, random)
     # an image that is lost or gained does not change in a seed alone
@@ -166,9 +165,48 @@ def _coverage(arms: Iterator[np.ndarray], accuracy: float, gain: float, count: i
         shown += found.low > 0 or found.high < 0
         share += 1 - pair.share
         width += 100 * (found.high - found.low)
-    return Coverage(
-        cells / count, differences / count, share / count, width / count, shown / count
+    return Coverage(cells / count, differences / count, share / count, width / count, shown / count)
+
+
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """Seeds that undecided experiments ask for, against those that are truly needed. None is more
+    than 1,000."""
+
+    needed: int | None
+    median: int | None
+    """Median of the number for a difference as large as the observed one."""
+    held: float
+    """Share of the experiments, 0 to 1, whose 90 % range holds the needed number."""
+    ends: tuple[int | None, int | None]
+    """Medians of the ends of the range."""
+    undecided: float
+    """Share of experiments that are undecided."""
+
+
+def asked(world: World, gain: float, seeds: int, images: int, count: int, random: int = 0) -> Asked:
+    """For the difference of two arms whose true accuracies differ by `gain`."""
+    pairs = [
+        paired(right[1], right[0])
+        for right in experiments(world, (0.0, gain), seeds, images, count, random)
+    ]
+    # the variances are unbiased: their means are the true ones
+    true = dataclasses.replace(
+        pairs[0],
+        mean=gain,
+        seed_variance=float(np.mean([p.seed_variance for p in pairs])),
+        image_variance=float(np.mean([p.image_variance for p in pairs])),
     )
+    needed = seeds_needed(true)
+    found = [(seeds_needed(p), *seeds_range(p)) for p in pairs if p.p > 0.05]
+    rows = [[math.inf if x is None else float(x) for x in row] for row in found]
+    table = np.array(rows).reshape(-1, 3)
+    goal = math.inf if needed is None else needed
+    if len(table) < count / 10:  # nearly all are decided
+        return Asked(needed, None, math.nan, (None, None), len(found) / count)
+    held = float(np.mean((table[:, 1] <= goal) & (goal <= table[:, 2])))
+    middle = [None if math.isinf(x) else round(x) for x in np.median(table, axis=0)]
+    return Asked(needed, middle[0], held, (middle[1], middle[2]), len(found) / count)
 
 
 def exact_coverage(share: float, seeds: int, level: float) -> float:

@@ -92,11 +92,13 @@ def test_a_set_and_a_mix_are_taken_out_with_their_origin(
         "sets": (made.id,),
         "arms": ("real", "real+1x"),
         "controls": (),
-        "seeds": 2,
+        "seeds": 3,
     }
     group, children = new_group(store, "mix", values)
     for role, shift in (("arm:real", 0.0), (f"arm:{made.id}:real+1x", 0.2)):
-        finish_classifier(children[role], data.test_labels, [0.7 + shift, 0.71 + shift])
+        finish_classifier(
+            children[role], data.test_labels, [0.7 + shift, 0.71 + shift, 0.7 + shift]
+        )
     answer, status = call(store, capsys, "export", made.id, "--to", tmp_path / "set.zip")
     assert status == 0 and answer["result"]["images"] == 100
     with zipfile.ZipFile(tmp_path / "set.zip") as archive:

@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 
 from dreamlab.stats import SurfacePoint, best_mix, exchange_rate
-from tests.stats_simulation import World, coverage, exact_coverage, experiments, surface, verdicts
+from tests.stats_simulation import (
+    FewWorld,
+    World,
+    coverage,
+    exact_coverage,
+    experiments,
+    few_coverage,
+    surface,
+    verdicts,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -43,15 +52,31 @@ def test_no_interval_covers_too_little_where_one_source_is_all_or_errors_are_few
     assert 0.93 <= found.cell <= 0.985 and 0.93 <= found.difference <= 0.985, found
 
 
+@pytest.mark.parametrize("seeds", [3, 5, 20])
+@pytest.mark.parametrize("images", [300, 2000, 10_000])
+@pytest.mark.parametrize(
+    "world", [FewWorld(1.0), FewWorld(2.5), FewWorld(6.0), FewWorld(1.0, single=1.0)]
+)
+def test_intervals_cover_where_few_images_decide(world: FewWorld, images: int, seeds: int) -> None:
+    count = 200 if images > 5000 else 400
+    found = few_coverage(world, seeds, images, count, random=11)
+    assert found.difference >= 0.94 - 1.7 * (0.06 * 0.94 / count) ** 0.5, found
+
+
+@pytest.mark.parametrize("seeds", [3, 5, 20])
+def test_as_many_lost_as_gained_is_no_difference(seeds: int) -> None:
+    found = few_coverage(FewWorld(3.0, 3.0, single=1.0), seeds, 300, 1000, random=12)
+    assert found.shown <= 0.05 + 0.007, found
+
+
 def test_coverage_by_integration_whatever_the_share() -> None:
     for seeds in (3, 4, 5, 10, 30):
         for share in (0.0, 0.05, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 1.0):
             assert 0.942 <= exact_coverage(share, seeds, 0.95) <= 0.961, (seeds, share)
             assert exact_coverage(share, seeds, 1 - 0.05 / 8) >= 0.989, (seeds, share)
-    assert min(exact_coverage(share, 2, 0.95) for share in (0.1, 0.5, 0.9, 1.0)) >= 0.949
 
 
-@pytest.mark.parametrize("seeds", [2, 3, 5])
+@pytest.mark.parametrize("seeds", [3, 5])
 def test_no_effect_gives_a_false_help_in_at_most_five_percent_of_experiments(seeds: int) -> None:
     found = verdicts(World(0.9, 0.7, taste=0.25), 0.0, seeds, 2000, 1000)
     assert found["helps"] <= 0.05 + 0.007, found  # and one standard error

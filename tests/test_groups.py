@@ -9,6 +9,7 @@ import pytest
 
 from dreamlab.checks import Known, check
 from dreamlab.experiments import plan, report
+from dreamlab.experiments.sweep.report import best_text
 from dreamlab.settings import SpecError, SweepSpec, TrainSpec, make
 from dreamlab.store import RunStore
 from tests.evidence_helpers import finish, new_group, new_run, new_store
@@ -57,6 +58,7 @@ def test_a_sweep_plans_points_and_reports_them(store: RunStore) -> None:
     assert (
         found["best"] == {"x": 10.0, "metric": "fd_classifier"}
         and found["points"][0]["seconds"] == 0.4
+        and best_text(found).startswith("Lowest fd_classifier at num_steps = 10")
     )
 
 

@@ -14,10 +14,12 @@ from dreamlab.data import catalog
 from dreamlab.data.selection import arm_counts
 from dreamlab.experiments import Child, plan, report
 from dreamlab.service.home import TRAIN_STEPS, home_mix
+from dreamlab.service.tables import as_csv, as_latex
 from dreamlab.settings import KINDS, ClassifySpec, MixSpec, SpecError, TrainSpec, make
 from dreamlab.store import EventWriter, Run, RunError, RunStatus, RunStore
 from dreamlab.tasks.context import TaskError
 from dreamlab.tasks.experiment import mix as mix_task
+from dreamlab.ui.parts.numbers import points
 from tests.evidence_helpers import (
     context,
     finish,
@@ -379,6 +381,28 @@ def test_a_complete_mix_is_judged_on_its_predictions(store: RunStore, labels: np
         and result["classes"] == [str(i) for i in range(10)]
         and result["exchange"] is None
     )
+
+
+def test_two_seeds_are_too_few_for_a_verdict(store: RunStore, labels: np.ndarray) -> None:
+    source = new_run(store, "train", {})
+    finish(source, {"seconds": 1.0})
+    values = {**BARE, "sources": (source.id,), "arms": ("real", "real+1x"), "seeds": 2}
+    group, children = new_group(store, "mix", values)
+    for role, child in children.items():
+        if child.kind == "classify":
+            finish_classifier(child, labels, [0.8, 0.81] if role == "arm:real" else [0.9, 0.91])
+    finish(children[f"set:{source.id}"], {"seconds": 1.0})
+    (event,) = mix_task(context(store, group))
+    result = event["values"]
+    assert result["verdict"]["text"] == (
+        "Undecided: too few seeds. A verdict needs at least 3 seeds per arm; there are 2."
+    )
+    assert result["verdict"]["effect"] is result["verdict"]["low"] is result["best"] is None
+    difference = result["arms"][1]["difference"]
+    assert difference["mean"] is difference["p"] is None and difference["why"] == "too few seeds"
+    assert len(result["arms"][1]["accuracies"]) == 2
+    assert "too few seeds" in as_latex(result) and "too few" not in as_csv(result)
+    assert points(difference).text == "too few seeds"
 
 
 def test_images_made_elsewhere_are_judged_and_said_to_be_unknown(

@@ -3,6 +3,7 @@ degenerate input."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -22,6 +23,7 @@ from dreamlab.stats import (
     paired,
     power,
     seeds_needed,
+    seeds_range,
     sign_flip,
     t_interval,
 )
@@ -103,6 +105,26 @@ def test_seeds_that_agree_by_chance_prove_nothing() -> None:
     many = same.copy()
     many[:, 1800:1900] = 1.0
     assert paired(many, same).p < 1e-6
+
+
+@pytest.mark.parametrize("seeds", [3, 5, 20])
+def test_an_interval_reaches_as_far_as_the_exact_one_where_few_images_change(seeds: int) -> None:
+    same = np.ones((seeds, 300))
+    for lost, exact in ((0, 3.0), (1, 4.74), (2, 6.3), (4, 9.15)):  # Poisson, one-sided 95 %
+        fewer = same.copy()
+        fewer[:, :lost] = 0.0
+        found = paired(fewer, same)
+        low = found.interval().low
+        assert -1.35 * exact <= 300 * low <= -0.99 * exact, (lost, 300 * low)
+        assert found.p > 0.05 and found.interval().high > 0
+
+
+def test_few_images_that_all_change_prove_no_more_than_mcnemar() -> None:
+    for images in (2, 3, 5, 10):
+        found = paired(np.ones((5, images)), np.zeros((5, images)))
+        exact = mcnemar(np.ones(images), np.zeros(images))
+        assert found.p >= 0.7 * exact and (found.interval().low > 0) == (found.p < 0.05)
+    assert paired(np.ones((5, 2)), np.zeros((5, 2))).interval().low == -1.0
 
 
 def test_an_interval_of_a_share_stays_within_its_bounds_and_keeps_a_width() -> None:
@@ -246,6 +268,28 @@ def test_detectable_seeds_and_images_turn_power_around() -> None:
     )
     none = paired(np.eye(3, 50), np.eye(3, 50))
     assert seeds_needed(none) is None and images_needed(none, 5) is None
+
+
+def test_the_range_of_seeds_holds_the_number_for_the_observed_difference() -> None:
+    for random in range(6):
+        pair = paired(*arms(5, 2000, 0.005, random))
+        low, high = seeds_range(pair)
+        point = seeds_needed(pair)
+        assert low is not None and 3 <= low <= (1000 if point is None else point)
+        assert high is None or (point is not None and point <= high)
+    # an effect and variances that many seeds and images tell exactly give a narrow range
+    sure = dataclasses.replace(
+        pair, mean=0.01, n=2000, seed_variance=4e-4, image_variance=1e-8, image_df=1e6
+    )
+    low, high = seeds_range(sure)
+    assert low is not None and high is not None and low <= (seeds_needed(sure) or 0) <= high
+    assert high - low <= 0.3 * high
+
+
+def test_what_no_image_shows_is_not_detectable() -> None:
+    same = np.ones((20, 300))
+    # power 80 % needs (1.96 + 0.84)^2 = 7.8 images that change
+    assert 5 <= 300 * detectable(paired(same, same)) <= 9
 
 
 def test_more_seeds_do_not_help_where_the_images_are_too_few() -> None:

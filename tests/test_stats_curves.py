@@ -14,6 +14,8 @@ from dreamlab.stats.anomalies import (
     not_monotone,
     wrong_difference,
 )
+from dreamlab.stats.intervals import Interval
+from dreamlab.stats.settings_apart import as_good, sentence
 from tests.stats_simulation import World, experiments, surface
 
 FRACTIONS = {"real": 0.0, "real+1x": 0.5, "real+3x": 0.75}
@@ -183,3 +185,26 @@ def test_impossible_values_and_steps_beyond_sampling_error() -> None:
         "q (0.5) lies 0.5 below p (1) where rising values are claimed."
     ]
     assert duplicates([{"label": "p", "value": 65.0}, {"label": "q", "value": 65.0}]) == []
+
+
+def test_a_lowest_value_is_no_winner_where_intervals_overlap() -> None:
+    close = [Interval(0.888, 0.8, 0.976), Interval(0.891, 0.81, 0.97), Interval(1.9, 1.8, 2.0)]
+    assert as_good(close, 0) == [0, 1]
+    clear = [Interval(0.5, 0.49, 0.51), Interval(0.6, 0.59, 0.61)]
+    assert as_good(clear, 0) == [0]
+    assert as_good([0.5, Interval(0.9, 0.89, 0.91)], 0) == [0, 1]  # nothing known about the first
+    # one of 20 equal settings is the lowest by chance; all of the others stay with it
+    rng = np.random.default_rng(0)
+    kept = 0
+    for _ in range(200):
+        values = [Interval(m, m - 1.96, m + 1.96) for m in rng.standard_normal(20)]
+        best = min(range(20), key=lambda i: values[i].mean)
+        kept += 0 in as_good(values, best)
+    assert kept >= 190
+    assert sentence("lowest", "kid", "w", 3.0, [], 4) == "Lowest kid at w = 3."
+    assert sentence("lowest", "kid", "w", 0.0, [1.0], 4) == (
+        "Lowest kid at w = 0; it cannot be told apart from w = 1."
+    )
+    assert sentence("highest", "is", "w", 0.0, [1.0, 2.0], 3) == (
+        "Highest is at w = 0, but no setting can be told apart from it."
+    )

@@ -108,30 +108,50 @@ def test_the_classes_that_change_are_named_and_no_others() -> None:
     )
 
 
-def test_a_control_that_brings_as_much_stands_in_the_sentence() -> None:
+def test_a_help_says_whether_the_mix_beats_the_controls() -> None:
     mixes = [arm("own", "real+1x", 0.93)]
     found = verdict(
         mixes, [SAME], controls=[control("augmented", 0.931), control("noise+1x", 0.90)]
     )
-    assert "; but classical augmentation alone gives +" in found.overall.text
-    assert (
-        "the mix is not shown to beat that." in found.overall.text and found.overall.kind == "helps"
-    )
+    text = found.overall.text
+    assert found.overall.kind == "helps"
+    assert " The mix is not shown to beat classical augmentation: " in text
+    assert " No control repeats the real images." in text and "noise" not in text
     assert found.controls[0].kind == "helps" and found.controls[1].kind == "undecided"
     assert found.differences[0].p_holm == found.differences[0].p  # controls are no treatments
-    better = verdict([arm("own", "real+1x", 0.96)], [SAME], controls=[control("augmented", 0.92)])
-    assert (
-        "augmentation" not in better.overall.text
-        and "augmented +" in better.notes[0]
-        and "a gain" in better.notes[0]
+    better = verdict(
+        [arm("own", "real+1x", 0.96)],
+        [SAME],
+        controls=[control("augmented", 0.92), control("duplicated+1x", 0.90, 8)],
     )
+    text = better.overall.text
+    assert " The mix beats repeating the real images: +" in text
+    assert "; it beats classical augmentation: +" in text and "No control" not in text
+    assert "gains more than every mix" not in text
+    assert "augmented +" in better.notes[0] and "a gain" in better.notes[0]
     assert not any("Warning" in note for note in better.notes)
+    alone = verdict(mixes, [SAME]).overall.text
+    assert " No control repeats the real images or uses classical augmentation." in alone
 
 
-def test_noise_that_seems_to_help_raises_the_alarm() -> None:
-    found = verdict([arm("own", "real+1x", 0.93)], [SAME], controls=[control("noise+1x", 0.94)])
+def test_a_mix_is_held_against_a_control_at_a_corrected_level() -> None:
+    three = [arm("own", name, 0.93, i) for i, name in enumerate(FORMS)]
+    both = [control("augmented", 0.90), control("duplicated+1x", 0.90, 8)]
+    text = verdict(three, [SAME], controls=both).overall.text
+    said = text[text.index("The mix") :]
+    # Bonferroni over three mixes, Holm over two controls: 0.05 / 6 and 0.05 / 3
+    assert "99.17 % interval" in said and "98.33 % interval" in said
+
+
+def test_a_control_that_gains_more_than_every_mix_is_said_at_once() -> None:
+    found = verdict([arm("own", "real+1x", 0.93)], [SAME], controls=[control("noise+1x", 0.96)])
     assert any(note.startswith("Warning: noise images seem to help") for note in found.notes)
-    assert "adding noise images alone gives" in found.overall.text
+    sentences = found.overall.text.split(". ")
+    assert sentences[1].startswith("Adding noise images gains more than every mix: +")
+    assert " The mix does worse than adding noise images: -" in found.overall.text
+    unclear = verdict([arm("own", "real+1x", 0.90)], [SAME], controls=[control("noise+1x", 0.93)])
+    assert unclear.overall.kind == "undecided"
+    assert "Adding noise images gains more than every mix: +" in unclear.overall.text
 
 
 def test_the_headline_names_the_generator_that_knows_more_and_what_that_is_worth() -> None:
@@ -217,7 +237,7 @@ def test_undecided_for_want_of_test_images_asks_for_these() -> None:
         assert f"about {found.seeds_needed:,} seeds" in found.overall.text
 
 
-@pytest.mark.parametrize("seeds", [2, 5])
+@pytest.mark.parametrize("seeds", [3, 5])
 def test_identical_arms_give_numbers_and_no_decision(seeds: int) -> None:
     same = REAL[:seeds]
     mixes = [
@@ -254,9 +274,13 @@ def test_bad_input_is_a_sentence() -> None:
             [SAME],
             labels=LABELS,
         )
-    with pytest.raises(ValueError, match="2 seeds"):
-        one = dataclasses.replace(arm("own", "real+1x", 0.9), predicted=REAL[:1])
-        judge([one], REAL[:1], [SAME], labels=LABELS)
+    for seeds, images, words in (
+        (2, IMAGES, "at least 3 seeds"),
+        (5, 2, "at least 10 test images"),
+    ):
+        one = dataclasses.replace(arm("own", "real+1x", 0.9), predicted=REAL[:seeds, :images])
+        with pytest.raises(ValueError, match=words):
+            judge([one], REAL[:seeds, :images], [SAME], labels=LABELS[:images])
 
 
 def test_a_verdict_takes_milliseconds() -> None:

@@ -171,8 +171,8 @@ def test_latex_of_a_mix_has_accuracy_in_percent_and_the_difference_in_points() -
         }
     )
     assert (
-        r"Real + 1x synthetic (own) & 100 & 1,200 & 91.2 (90.0 to 92.4) & 1.25 (0.50 to 2.00) &"
-        r" 3 \\" in text
+        r"Real + 1x synthetic (own) & 100 & 1,200 & 91.2 (90.0 to 92.4) &"
+        r" 1.25 (0.50 to 2.00, 97.5 \%) & 3 \\" in text
     )
     assert r"Real only & 100 & 1,200 & 91.2 (90.0 to 92.4) &  & 3 \\" in text
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from dreamlab.data.imageset import DataError
 from dreamlab.estimates import estimate
+from dreamlab.experiments.sweep.report import best_text
 from dreamlab.fidelity import metrics
 from dreamlab.settings import KINDS, ClassifySpec, Spec, SpecError
 from dreamlab.stats.generator_quality import far_fewer
@@ -331,11 +332,7 @@ def headline(kind: str, result: dict[str, Any] | None) -> str:
         return f"{len(there)} of {len(result['rows'])} published values measured here"
     if kind == "mix":
         return ""
-    best = result.get("best")
-    if not best:
-        return ""
-    word = metrics.best_word(best["metric"])
-    return f"{word} {best['metric']} at {result['axis']} = {best['x']:g}"
+    return best_text(result)
 
 
 def media(run: Run, path: str) -> Path | None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dreamlab.stats import generator_quality
+from dreamlab.stats.wording import level_text
 
 if TYPE_CHECKING:  # pandas takes a second to import, so it is imported only when it is needed
     import pandas as pd
@@ -128,7 +129,7 @@ def as_latex(result: Values) -> str:
             "Real",
             "Synthetic",
             "Accuracy in % (95 % interval)",
-            "Difference in points",
+            "Difference in points (interval, level)",
             "Seeds",
         )
         lines = [_mix_line(arm) for arm in result["arms"]]
@@ -196,15 +197,23 @@ def _mix_line(arm: Values) -> Sequence[str]:
         for k in ("accuracy", "accuracy_low", "accuracy_high")
     ]
     label = f"{arm['label']} ({arm['generator']})" if arm.get("generator") else arm["label"]
-    difference = (number(d["mean"], d["low"], d["high"]) or d["why"]) if d else ""
     return (
         label,
         f"{arm['real']:,}",
         f"{arm['synthetic']:,}",
         number(*accuracy),
-        difference,
+        _points(d) if d else "",
         str(found["seeds"]),
     )
+
+
+def _points(d: Values) -> str:
+    """For example `3.6 (2.1 to 5.1, 98.33 %)`: the level is that of the test."""
+    if d["mean"] is None:
+        return str(d["why"])
+    text = number(d["mean"], d["low"], d["high"])
+    level = level_text(d.get("level") or 0.95)
+    return text.replace(")", f", {level})")
 
 
 def _arm(arm: Values) -> dict[str, Any]:

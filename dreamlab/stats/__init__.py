@@ -6,7 +6,7 @@ from dreamlab.stats.components import Paired, cell, correct, macro_f1, mean_inte
 from dreamlab.stats.correction import holm, holm_levels
 from dreamlab.stats.exchange import Exchange, SurfacePoint, exchange_rate
 from dreamlab.stats.intervals import Interval, t_interval
-from dreamlab.stats.power import detectable, images_needed, power, seeds_needed
+from dreamlab.stats.power import detectable, images_needed, power, seeds_needed, seeds_range
 from dreamlab.stats.tests import mcnemar, sign_flip
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "paired",
     "power",
     "seeds_needed",
+    "seeds_range",
     "sign_flip",
     "t_interval",
 ]

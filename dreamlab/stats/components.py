@@ -59,6 +59,10 @@ class Paired:
         low, high = self._evidence().limits(level)
         return Interval(self.mean, low, high, level)
 
+    def image_variance_at(self, difference: float) -> float:
+        """`image_variance` if the true difference were `difference`."""
+        return max(self.image_variance, self._evidence().unseen(difference))
+
     def _evidence(self) -> Evidence:
         return Evidence(
             self.mean,

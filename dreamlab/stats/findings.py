@@ -142,7 +142,12 @@ class Judgement:
     of 80 %."""
     seeds_needed: int | None
     """If undecided: number of seeds that would show an effect as large as the observed one. None if
-    decided, or if no number of seeds would."""
+    decided, or if no number of seeds would. It is biased (docs/statistics.md): see the range."""
+    seeds_low: int | None
+    """If undecided: lower end of the 90 % range of the number of seeds that would show the true
+    effect with a probability of 80 %. None if decided or above 1,000."""
+    seeds_high: int | None
+    """Upper end of that range; None if decided, or if no number of seeds may do."""
     images_needed: int | None
     """If undecided and more seeds do not help: number of test images that would, with this number
     of seeds."""

@@ -60,11 +60,25 @@ class Evidence:
             most = max(1.0 - side * self.mean, 0.0)
             if rejected and self.mean * side < 0:
                 most = min(most, abs(self.mean))
-            found = [
-                self._last(bound, side, most, 1 - level) for bound in (self._alike, self._changed)
-            ]
-            ends.append(self.mean + side * min(max(half, *found), most))
+            found = [half]
+            for bound in (self._alike, self._changed):
+                beyond = self.mean + side * np.array([1.0005 * half])
+                # away from 0, p falls with the distance
+                if side * self.mean < 0 or bound(beyond)[0] >= 1 - level:
+                    found.append(self._last(bound, side, most, 1 - level))
+            ends.append(self.mean + side * min(max(found), most))
         return ends[0], ends[1]
+
+    @property
+    def steady(self) -> float:
+        """Estimated number of images that change in every seed, for better or worse."""
+        return self.image * self.images**2 + self.mean**2 * self.images
+
+    def unseen(self, value: float) -> float:
+        """Variance from images that would change in every seed if the true difference were `value`,
+        but were not seen to. It is 0 once some images were."""
+        size = min(abs(value), 1.0)
+        return max(1 - 2 * self.steady, 0.0) * FLOOR * size * (1 - size) / self.images
 
     def _p(self, value: np.ndarray, image: np.ndarray, image_df: float) -> np.ndarray:
         """p with at least the variance `image` from the images."""
@@ -84,10 +98,10 @@ class Evidence:
         return self._p(value, (value - self.mean) ** 2 / self.images, self.images - 1.0)
 
     def _changed(self, value: np.ndarray) -> np.ndarray:
-        # of the images that change in a seed, so many change in every seed; if none is known to,
-        # nothing is known about those that were not seen
-        steady = self.image * self.images**2 + self.mean**2 * self.images
-        part = max(1 - steady, min(steady / self.changed, 1.0) if self.changed > 0 else 0.0)
+        # if no image changes in every seed, nothing is known about those that were not seen; if
+        # some do, their share of all changes tells how steady changes are
+        share = min(self.steady / self.changed, 1.0) if self.changed > 0 else 0.0
+        part = max(1 - 2 * self.steady, share)
         size = np.minimum(np.abs(value), 1.0)
         return self._p(value, part * FLOOR * size * (1 - size) / self.images, math.inf)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 from collections.abc import Callable
@@ -10,12 +11,14 @@ import numpy as np
 from scipy import special
 
 from dreamlab.stats.components import Paired
+from dreamlab.stats.enough import LEAST_SEEDS
 from dreamlab.stats.student import degrees, limit
 
 WANTED = 0.8
 """The usual power (Cohen 1988)."""
 MOST_SEEDS = 1000
 MOST_IMAGES = 10_000_000
+_DRAWS = 2000
 _SHARES = np.linspace(0.0, 1.0, 41)
 
 
@@ -62,30 +65,62 @@ def power(
 def detectable(pair: Paired, alpha: float = 0.05, wanted: float = WANTED) -> float:
     """The smallest true difference that an experiment like `pair` shows with probability `wanted`,
     in the unit of its mean."""
+
+    def reached(effect: float) -> bool:
+        image = pair.image_variance_at(effect)
+        return power(effect, pair.seed_variance, image, pair.n, alpha) >= wanted
+
     low, high = 0.0, 4 * pair.error
-    while power(high, pair.seed_variance, pair.image_variance, pair.n, alpha) < wanted:
+    while not reached(high):
         low, high = high, 2 * high
     while high - low > 2e-3 * high:
         middle = (low + high) / 2
-        enough = power(middle, pair.seed_variance, pair.image_variance, pair.n, alpha) >= wanted
-        low, high = (low, middle) if enough else (middle, high)
+        low, high = (low, middle) if reached(middle) else (middle, high)
     return high
 
 
 def seeds_needed(pair: Paired, alpha: float = 0.05, wanted: float = WANTED) -> int | None:
-    """The smallest number of seeds (at least 2) that would show a true difference of `pair.mean`
+    """The smallest number of seeds (at least 3) that would show a true difference of `pair.mean`
     with probability `wanted`, on these test images.
 
     More seeds do not reduce the variance from the test images. None if that variance alone is too
     large, or if more than 1,000 seeds would be needed. See `images_needed` for that case.
     """
+    image = pair.image_variance_at(pair.mean)
     return _fewest(
-        lambda seeds: power(pair.mean, pair.seed_variance, pair.image_variance, seeds, alpha),
-        2,
+        lambda seeds: power(pair.mean, pair.seed_variance, image, seeds, alpha),
+        LEAST_SEEDS,
         MOST_SEEDS,
         pair.mean,
         wanted,
     )
+
+
+def seeds_range(
+    pair: Paired, alpha: float = 0.05, wanted: float = WANTED, chance: float = 0.9
+) -> tuple[int | None, int | None]:
+    """The range that holds the number of seeds of `seeds_needed` for the true difference and the
+    true variance between seeds with probability `chance`, as far as `pair` tells them.
+
+    Both are drawn as in a Bayesian t test with a flat prior (Gelman et al. 2013, section 3.2):
+    variance between seeds / chi-squared, then a normal difference. The normal approximation of the
+    needed number orders the draws, and `seeds_needed` is computed at the ends. An end is None where
+    that is None.
+    """
+    rng = np.random.default_rng(0)
+    freedom = pair.n - 1
+    seed = pair.seed_variance * freedom / rng.chisquare(freedom, _DRAWS)
+    effect = pair.mean + np.sqrt(seed / pair.n + pair.image_variance) * rng.standard_normal(_DRAWS)
+    reach = float(special.ndtri(1 - alpha / 2) + special.ndtri(wanted))
+    room = (effect / reach) ** 2 - pair.image_variance
+    needed = np.where(room > 0, seed / np.where(room > 0, room, 1.0), np.inf)
+    order = np.argsort(needed, kind="stable")
+    ends = []
+    for share in ((1 - chance) / 2, (1 + chance) / 2):
+        at = order[round(share * (_DRAWS - 1))]
+        drawn = dataclasses.replace(pair, mean=float(effect[at]), seed_variance=float(seed[at]))
+        ends.append(seeds_needed(drawn, alpha, wanted) if np.isfinite(needed[at]) else None)
+    return ends[0], ends[1]
 
 
 def images_needed(
@@ -95,10 +130,12 @@ def images_needed(
     probability `wanted` and `seeds` seeds. None if the variance between seeds is too large for any
     number of images, or if more than 10 million would be needed."""
 
+    image = pair.image_variance_at(pair.mean)
+
     def reached(images: int) -> float:
         less = pair.images / images
         seed = pair.seed_variance - pair.rest_variance * (1 - less)
-        return power(pair.mean, max(seed, 0.0), pair.image_variance * less, seeds, alpha)
+        return power(pair.mean, max(seed, 0.0), image * less, seeds, alpha)
 
     return _fewest(reached, 2, MOST_IMAGES, pair.mean, wanted)
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from dreamlab.stats import controls as rivals
 from dreamlab.stats import wording
 from dreamlab.stats.components import Paired, paired, paired_difference
 from dreamlab.stats.correction import holm, holm_levels
@@ -28,7 +29,7 @@ from dreamlab.stats.findings import (
     Treatment,
     Verdict,
 )
-from dreamlab.stats.power import detectable, images_needed, seeds_needed
+from dreamlab.stats.power import detectable, images_needed, seeds_needed, seeds_range
 from dreamlab.stats.tests import mcnemar_rows, sign_flip
 
 
@@ -103,6 +104,7 @@ class _Decided:
     verdict: Verdict
     lead: int
     how: wording.Settle
+    seeds: int | None
 
 
 def judge(
@@ -128,29 +130,37 @@ def judge(
         raise ValueError(few)
     mixes, others = _Experiment(treatments, control, labels), _Experiment(controls, control, labels)
     found, against = mixes.differences(), others.differences()
+    ahead = rivals.ahead(controls, against, found)
+
+    def explained(kind: Kind, lead: int) -> str:
+        if kind != "helps":
+            return ""
+        right = mixes.right[lead]
+        return rivals.explained(
+            rivals.held_against(right, controls, others.right, against, len(treatments))
+        )
+
     decided: dict[str, _Decided] = {}
     for g in generators:
         own = [i for i, t in enumerate(treatments) if t.generator == g.key]
         kind, lead = _decide([found[i] for i in own], own)
         # the level of Holm's first step, which does not depend on the other arms
-        how = _settle(mixes.pairs[lead], ALPHA / len(treatments), kind)
+        how, seeds_then = _settle(mixes.pairs[lead], ALPHA / len(treatments), kind)
         gain, lose = mixes.by_class(lead, class_names, len(treatments))
         d, t = found[lead], treatments[lead]
         minutes = (cost or {}).get((t.generator, t.arm))
-        rivals = _rivals(kind, mixes.right[lead], controls, others, against)
-        text = wording.single(kind, d, t, g, noun, how, rivals)
-        text += wording.further(gain, lose, minutes)
+        text = wording.single(kind, d, t, g, noun, how) + ahead
+        text += explained(kind, lead) + wording.further(gain, lose, minutes)
         verdict = Verdict(
             text, kind, d.mean, d.low, d.high, d.level, t.arm, t.generator, gain, lose, minutes
         )
-        decided[g.key] = _Decided(verdict, lead, how)
+        decided[g.key] = _Decided(verdict, lead, how, seeds_then)
     by_generator = {key: one.verdict for key, one in decided.items()}
     best = decided[max(by_generator, key=lambda key: _order(by_generator[key]))]
     overall, how = best.verdict, best.how
     if len(generators) > 1:
-        t, right = treatments[best.lead], mixes.right[best.lead]
-        rivals = _rivals(overall.kind, right, controls, others, against)
-        text = wording.several(by_generator, generators, t, noun, how, rivals)
+        text = wording.several(by_generator, generators, treatments[best.lead], noun, how) + ahead
+        text += explained(overall.kind, best.lead)
         text += wording.further(overall.gain, overall.lose, overall.minutes)
         overall = dataclasses.replace(overall, text=text)
     seeds, images = np.asarray(control).shape
@@ -161,7 +171,9 @@ def judge(
         by_generator=by_generator,
         overall=overall,
         detectable=how.gain,
-        seeds_needed=how.seeds,
+        seeds_needed=best.seeds,
+        seeds_low=how.seeds[0],
+        seeds_high=how.seeds[1],
         images_needed=how.images,
         extra_data=extra_data(treatments, generators, mixes.right),
         notes=wording.control_notes(against, controls) + notes,
@@ -249,34 +261,15 @@ def _decide(found: Sequence[Difference], indices: Sequence[int]) -> tuple[Kind, 
     )
 
 
-def _rivals(
-    kind: Kind,
-    lead: np.ndarray,
-    controls: Sequence[Treatment],
-    others: _Experiment,
-    against: Sequence[Difference],
-) -> list[tuple[Treatment, Difference]]:
-    """Controls that could explain the gain: they gain significantly, and the leading mix is not
-    significantly better. Empty unless that mix helps."""
-    answer: list[tuple[Treatment, Difference]] = []
-    if kind != "helps":
-        return answer
-    for t, right, d in zip(controls, others.right, against, strict=True):
-        if d.kind == "helps" and t.form in ("augmented", "duplicated", "noise"):
-            pair = paired(lead, right)
-            if pair.p > ALPHA or pair.mean < 0:
-                answer.append((t, d))
-    return answer
-
-
-def _settle(pair: Paired, alpha: float, kind: Kind) -> wording.Settle:
+def _settle(pair: Paired, alpha: float, kind: Kind) -> tuple[wording.Settle, int | None]:
+    """How an undecided verdict could be settled, and the seeds that the observed difference would
+    need if it were the true one."""
     gain = 100 * detectable(pair, alpha)
     if kind != "undecided":
-        return wording.Settle(pair.n, gain, None, None)
+        return wording.Settle(pair.n, gain, (None, None), None), None
     seeds = seeds_needed(pair, alpha)
-    return wording.Settle(
-        pair.n, gain, seeds, None if seeds else images_needed(pair, pair.n, alpha)
-    )
+    images = None if seeds else images_needed(pair, pair.n, alpha)
+    return wording.Settle(pair.n, gain, seeds_range(pair, alpha), images), seeds
 
 
 def _order(verdict: Verdict) -> tuple[int, float]:

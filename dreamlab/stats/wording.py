@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 
 from dreamlab.stats.findings import ClassDifference, Difference, GeneratorRecord, Treatment, Verdict
 
-Rival = tuple[Treatment, Difference]
 LARGE = 20.0
 """Percentage points: a detectable gain above this is not stated as a number."""
 SHOWN = 6
@@ -17,12 +16,13 @@ SHOWN = 6
 @dataclasses.dataclass(frozen=True)
 class Settle:
     """What the test of an arm can show: with `n` seeds, a gain of `gain` points with a probability
-    of 80 %. `seeds`, or else test `images`, is the number that would show a difference as large as
-    the observed one."""
+    of 80 %. `seeds` is the 90 % range of the number of seeds that would settle an undecided one
+    (`power.seeds_range`). `images` is, where no number of seeds would show the observed difference,
+    the number of test images that would."""
 
     n: int
     gain: float
-    seeds: int | None
+    seeds: tuple[int | None, int | None]
     images: int | None
 
 
@@ -30,7 +30,7 @@ def effect(d: Difference | Verdict) -> str:
     """For example `+3.6 points (98.33 % interval +2.1 to +5.1)`. A significant effect gets enough
     digits to show on which side of 0 the interval lies."""
     mean = d.effect if hasattr(d, "effect") else d.mean
-    return _effect(mean, d.low, d.high, d.level, d.kind != "undecided")
+    return points(mean, d.low, d.high, d.level, d.kind != "undecided")
 
 
 def level_text(level: float) -> str:
@@ -39,7 +39,8 @@ def level_text(level: float) -> str:
     return f"{100 * level:.2f}".rstrip("0").rstrip(".") + " %"
 
 
-def _effect(mean: float, low: float, high: float, level: float, decided: bool) -> str:
+def points(mean: float, low: float, high: float, level: float, decided: bool) -> str:
+    """Like `effect`, from the numbers; `decided` says whether the effect is significant."""
     values = (mean, low, high)
     digits = 1
     while digits < 4 and decided and any(round(abs(v), digits) == 0 for v in values):
@@ -78,16 +79,21 @@ def settle(how: Settle) -> str:
         seen = (
             f"{how.n} seeds show a difference of {how.gain:.1f} points with a probability of 80 %"
         )
-    if how.seeds is not None:
+    low, high = how.seeds
+    if low is not None and high is not None:
         return (
-            f"{seen}; about {how.seeds:,} seeds would show one as large as the observed one"
-            if how.seeds > how.n
-            else seen
+            f"{seen}; {low:,} to {high:,} seeds would settle it with 80 % power (the range holds"
+            " with a chance of 90 %)"
         )
     if how.images is not None:
         return (
             f"{seen}; for one as large as the observed one, more seeds alone are not enough, but"
             f" about {how.images:,} test images are"
+        )
+    if low is not None:
+        return (
+            f"{seen}; {low:,} seeds or more would settle it with 80 % power (the bound holds with"
+            " a chance of 95 %), if more seeds alone can"
         )
     return (
         f"{seen}; for one as large as the observed one, neither 1,000 seeds nor more test images"
@@ -96,18 +102,12 @@ def settle(how: Settle) -> str:
 
 
 def single(
-    kind: str,
-    d: Difference,
-    t: Treatment,
-    generator: GeneratorRecord,
-    noun: str,
-    how: Settle,
-    rivals: Sequence[Rival],
+    kind: str, d: Difference, t: Treatment, generator: GeneratorRecord, noun: str, how: Settle
 ) -> str:
     """The verdict for one generator."""
     where = f"{effect(d)} {mix(t, noun, generator)}"
     if kind == "helps":
-        return f"Synthetic data helps: {where}{explained(rivals)}."
+        return f"Synthetic data helps: {where}."
     if kind == "hurts":
         return f"Synthetic data hurts in every mix: {where}, the least of the losses."
     return f"Undecided: {where}; {settle(how)}."
@@ -120,16 +120,6 @@ CONTROLS = {
     "synthetic": "training on synthetic images alone",
 }
 """Form of a control -> its name in a sentence."""
-
-
-def explained(rivals: Sequence[Rival]) -> str:
-    """The clause about controls that could explain the gain; empty if there are none."""
-    if not rivals:
-        return ""
-    alone = " and ".join(f"{CONTROLS[t.form]} alone gives {effect(d)}" for t, d in rivals)
-    return (
-        f"; but {alone}, and the mix is not shown to beat {'that' if len(rivals) == 1 else 'these'}"
-    )
 
 
 def further(
@@ -193,7 +183,6 @@ def several(
     lead: Treatment,
     noun: str,
     how: Settle,
-    rivals: Sequence[Rival],
 ) -> str:
     """The verdict for two or more generators: the best one in full, each other one in a clause."""
     names = called(generators)
@@ -220,7 +209,7 @@ def several(
             if extra_images
             else some
         )
-        return f"Synthetic data helps{which}: {best}{explained(rivals)}; {rest}."
+        return f"Synthetic data helps{which}: {best}; {rest}."
     if all(v.kind == "hurts" for v in verdicts.values()):
         return (
             f"Synthetic data hurts with every generator, in every mix: {best}, the least of the"
@@ -245,7 +234,7 @@ def extra(
     doubt = "" if shown else ", which is not significant"
     return (
         f"What the generator's {images:,} further real images are worth:"
-        f" {_effect(mean, low, high, level, shown)} at {label}{doubt}."
+        f" {points(mean, low, high, level, shown)} at {label}{doubt}."
     )
 
 

@@ -142,7 +142,8 @@ def _minutes(
 def _summary(answer: Values, judged: Judgement, spec: MixSpec) -> None:
     answer["verdict"] = dataclasses.asdict(judged.overall)
     answer["detectable"] = round(judged.detectable, 3)
-    answer["seeds_needed"], answer["images_needed"] = judged.seeds_needed, judged.images_needed
+    for key in ("seeds_needed", "seeds_low", "seeds_high", "images_needed"):
+        answer[key] = getattr(judged, key)
     answer["extra_data"] = [dataclasses.asdict(x) for x in judged.extra_data]
     answer["notes"] = [*judged.notes, _budget(spec)]
     if (minutes := judged.overall.minutes) is not None:

@@ -40,6 +40,8 @@ def report(run: Run, store: RunStore, status: Status | None = None) -> Values:
         "notes": [],
         "detectable": None,
         "seeds_needed": None,
+        "seeds_low": None,
+        "seeds_high": None,
         "images_needed": None,
         "classes": list(info.classes),
         "histogram": _histogram(arms),

@@ -15,8 +15,9 @@ from dreamlab.experiments.study.results import StudyResults
 from dreamlab.settings import ClassifySpec, SynthesizeSpec
 from dreamlab.stats import components, holm, holm_levels
 from dreamlab.stats.enough import no_difference, no_verdict, too_few, too_few_text
-from dreamlab.stats.findings import ALPHA, GeneratorRecord, Treatment
+from dreamlab.stats.findings import ALPHA, Difference, GeneratorRecord, Treatment
 from dreamlab.stats.verdict import judge
+from dreamlab.stats.wording import effect
 from dreamlab.store import Run, RunError
 from dreamlab.studies.model import Comparison, Scale
 
@@ -51,8 +52,7 @@ def judge_study(scale: Scale, work: StudyResults) -> Judged:
     if few := too_few(seeds, images):
         compared = {role for c in scale.comparisons for role in (*c.treatments, *c.controls)}
         return Judged(
-            {role: no_difference(few) for role in compared},
-            no_verdict(too_few_text(seeds, images)),
+            {role: no_difference(few) for role in compared}, no_verdict(too_few_text(seeds, images))
         )
     one = len(scale.comparisons) == 1
     judged = (
@@ -232,7 +232,7 @@ def _summary(found: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
     def said(name: str) -> str:
         d = found[name]
-        return f"{name} ({d['mean']:+.1f} points, {d['low']:+.1f} to {d['high']:+.1f})"
+        return f"{name} ({effect(Difference(**d, mcnemar=[], sign_flip=1.0))})"
 
     words = {"helps": "helps", "hurts": "hurts", "undecided": "is undecided for"}
     text = "; ".join(
@@ -245,5 +245,6 @@ def _summary(found: dict[str, dict[str, Any]]) -> dict[str, Any]:
         "effect": d["mean"],
         "low": d["low"],
         "high": d["high"],
+        "level": d["level"],
         "arm": lead,
     }

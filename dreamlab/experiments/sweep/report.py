@@ -7,6 +7,8 @@ from typing import Any, cast
 from dreamlab.experiments.children import Children, Status
 from dreamlab.fidelity import metrics
 from dreamlab.settings import SweepSpec, exact
+from dreamlab.stats.intervals import Interval
+from dreamlab.stats.settings_apart import as_good, sentence
 from dreamlab.store import Run, RunStore
 
 
@@ -55,6 +57,26 @@ def report(run: Run, store: RunStore, status: Status | None = None) -> dict[str,
         "images": images,
         "reference": reference,
     }
+
+
+def best_text(result: dict[str, Any], axis: str = "") -> str:
+    """The sentence on the best setting of a finished sweep and those that cannot be told apart from
+    it; empty if there is none. `axis` names the axis; by default by its setting."""
+    found = result.get("best")
+    if not found:
+        return ""
+    measured = [
+        (p["x"], m) for p in result["points"] for m in p["metrics"] if m["name"] == found["metric"]
+    ]
+    values = [
+        m["value"] if m.get("low") is None else Interval(m["value"], m["low"], m["high"])
+        for _, m in measured
+    ]
+    xs = [x for x, _ in measured]
+    best = xs.index(found["x"])
+    others = [xs[i] for i in as_good(values, best) if i != best]
+    word = metrics.best_word(found["metric"])
+    return sentence(word, found["metric"], axis or result["axis"], found["x"], others, len(xs))
 
 
 def _best(points: list[dict[str, Any]]) -> dict[str, Any] | None:

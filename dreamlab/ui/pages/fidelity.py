@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
+from dreamlab.experiments.sweep.report import best_text
 from dreamlab.fidelity import metrics
 from dreamlab.service import Refused, RunRow
 from dreamlab.settings import FidelitySpec, SweepSpec
@@ -222,11 +223,7 @@ def sweep_head(row: RunRow | None, report: dict[str, Any]) -> Markup:
         said.append(f"{report['images']:,} images each")
     if features:
         said.append(f"features: {features}")
-    found = report.get("best") if row.state == "done" else None
-    best = ""
-    if found:
-        word = metrics.best_word(found["metric"]).capitalize()
-        best = f"{word} {found['metric']} at {axis.split(' (')[0]} = {found['x']:g}."
+    best = best_text(report, axis.split(" (")[0]) if row.state == "done" else ""
     return render.part(PAGE, "curve", row, axis, ", ".join(said), best, row.state in ACTIVE)
 
 
