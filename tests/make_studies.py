@@ -97,6 +97,9 @@ def _scale(run: Run, result: dict[str, Any], commit: str) -> list[str]:
     )
     lines += _table(header, rows)
     lines += ["", *(f"- (!) {row['arm']}: {row['flag']}" for row in result["rows"] if row["flag"])]
+    lines += [
+        f"- \\* {row['arm']}: {row['derived']}" for row in result["rows"] if row.get("derived")
+    ]
     for heading, said in (
         ("Assumed", result["assumptions"]),
         ("Of the comparison", result["remarks"]),

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from pathlib import Path
 
 import psutil
 import pytest
 
 from dreamlab.architecture.network import network_of
-from dreamlab.architecture.preview_size import PREVIEW_STEPS, preview_columns
+from dreamlab.architecture.preview_size import PREVIEW_SHARE, PREVIEW_STEPS, preview_columns
+from dreamlab.checks import machine
 from dreamlab.estimates import estimate, measured
 from dreamlab.estimates.measured import Measurement
 from dreamlab.service import Service
-from dreamlab.settings import SynthesizeSpec, TrainSpec, make
+from dreamlab.settings import SpecError, StudySpec, SynthesizeSpec, TrainSpec, make
+from dreamlab.settings.names import OPTIMIZER_NUMBERS
 from dreamlab.store import RunStore
 from tests.engine_helpers import until
+from tests.study_helpers import EMPTY, pretend
 from tests.test_checkpoints import finished
 
 DIGITS = {"dataset": "digits", "preset": "tiny"}
@@ -218,3 +222,51 @@ def test_a_new_wish_ends_the_probe_that_nobody_waits_for(tmp_path: Path) -> None
     until(lambda: prober.under_way == measured.key(large))
     prober.cancel()
     until(lambda: not prober.under_way and not probes())
+
+
+def test_a_guess_of_disk_space_warns_and_refuses_nothing(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = make(TrainSpec, {"preset": "s2", "dataset": "mnist5k", "steps": 500_000})
+    guess = estimate.estimate(spec, store)
+    checkpoints = 4 * guess.parameters * (1 + 2 + OPTIMIZER_NUMBERS["adam"])
+    assert guess.source == "arithmetic" and guess.text.endswith("; not measured here")
+    assert guess.sure_bytes == checkpoints < guess.disk_bytes
+    probed = estimate.estimate(spec, store, known=lambda _: MEASURED)
+    assert probed.sure_bytes == probed.disk_bytes and "not measured" not in probed.text
+
+    def free(count: int) -> None:
+        monkeypatch.setattr(
+            machine.shutil, "disk_usage", lambda _: type("Usage", (), {"free": count})()
+        )
+
+    free(guess.sure_bytes + machine.SPARE_DISK)
+    machine.check_disk(store, guess.sure_bytes)
+    assert "not measured here" in machine.disk_warning(store, guess.disk_bytes)
+    with pytest.raises(SpecError, match="Too little free disk space"):
+        machine.check_disk(store, probed.sure_bytes)
+    free(guess.sure_bytes + machine.SPARE_DISK - 1)
+    with pytest.raises(SpecError, match="Too little free disk space"):
+        machine.check_disk(store, guess.sure_bytes)
+    free(guess.disk_bytes + machine.SPARE_DISK)
+    assert machine.disk_warning(store, guess.disk_bytes) == ""
+
+
+def test_a_corrected_study_is_not_refused_for_previews_that_nobody_would_write(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretend(monkeypatch)
+    spec = make(StudySpec, {"study": "s1-cas", "scale": "corrected", "data_dir": EMPTY})
+    found = estimate.estimate(spec, store)
+    assert 1e9 < found.sure_bytes < 2e9, "a generator of 60 M weights and 50,000 images"
+    assert found.disk_bytes < 10e9
+
+
+def test_a_slow_preview_keeps_its_share_of_the_time_and_of_the_disk(store: RunStore) -> None:
+    spec = make(TrainSpec, {**DIGITS, "steps": 100, "preview_every": 1})
+    slow = dataclasses.replace(MEASURED, seconds_per_call=1.0)
+    found = estimate.estimate(spec, store, known=lambda _: slow)
+    alone = 100 * slow.seconds_per_step * spec.batch_size / slow.images
+    assert found.seconds == pytest.approx(
+        alone / (1 - 1 / (1 + 1 / PREVIEW_SHARE)) + estimate.START_SECONDS
+    )

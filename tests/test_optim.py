@@ -50,18 +50,19 @@ def follow(
         reference.zero_grad()
 
 
+@pytest.mark.parametrize("beta2", [0.99, 0.999])
 @pytest.mark.parametrize("weight_decay", [0.0, 0.1])
 @pytest.mark.parametrize("name", ["adamw", "adam", "sgd"])
-def test_elementwise_optimisers_are_torchs(name: str, weight_decay: float) -> None:
+def test_elementwise_optimisers_are_torchs(name: str, weight_decay: float, beta2: float) -> None:
     own, theirs = small(), small()
     lr = 0.001 if name == "sgd" else 0.01
     made = {
-        "adamw": lambda p: torch.optim.AdamW(p, lr, betas=(0.9, 0.99), weight_decay=weight_decay),
-        "adam": lambda p: torch.optim.Adam(p, lr, betas=(0.9, 0.99), weight_decay=weight_decay),
+        "adamw": lambda p: torch.optim.AdamW(p, lr, betas=(0.9, beta2), weight_decay=weight_decay),
+        "adam": lambda p: torch.optim.Adam(p, lr, betas=(0.9, beta2), weight_decay=weight_decay),
         "sgd": lambda p: torch.optim.SGD(p, lr, momentum=0.9, weight_decay=weight_decay),
     }[name](theirs.parameters())
     before = own[0].weight.detach().clone()
-    follow(own, FlatOptimizer(own, name, weight_decay), theirs, made, lr)
+    follow(own, FlatOptimizer(own, name, weight_decay, beta2=beta2), theirs, made, lr)
     for a, b in zip(own.parameters(), theirs.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
     assert (own[0].weight - before).abs().max() > 1e-3

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 import torch
+from denoising_diffusion_pytorch import classifier_free_guidance
 
 from dreamlab import studies
+from dreamlab.architecture.cost import parameter_count
+from dreamlab.architecture.network import network_of
 from dreamlab.checks.warnings import sampling_warning
 from dreamlab.diffusion.guidance import Prediction
 from dreamlab.diffusion.samplers import dpmpp_2m
 from dreamlab.noise import schedules
 from dreamlab.noise.spread import spread_kept
-from dreamlab.settings import SynthesizeSpec, TrainSpec
+from dreamlab.service import tables
+from dreamlab.settings import SynthesizeSpec, TrainSpec, command, make
 from dreamlab.settings.names import ScheduleName
+from dreamlab.settings.setting import added_later
 from dreamlab.store import RunStore
+from dreamlab.ui.parts import study_tables
 from tests.test_studies import SCALES, planned, specs
 
 
@@ -72,3 +79,66 @@ def test_the_sampler_of_the_small_scales_keeps_the_spread_of_gaussian_data(
         assert float(last.x) / data == pytest.approx(1.0, abs=0.02)
     before = spread_kept("ddim", alpha_bar, 20, eta=1.0, deviation=0.1)
     assert before == pytest.approx(ddim, abs=0.005), "what these scales used before"
+
+
+def test_presets_of_papers_have_adams_own_beta2_and_runs_from_before_keep_theirs() -> None:
+    for preset in ("s0", "s2", "s2-1222", "s2-112244", "s4"):
+        spec = make(TrainSpec, {"preset": preset})
+        assert (spec.optimizer, spec.beta2) == ("adam", 0.999)
+        assert f"--beta2 {spec.beta2}" not in command(spec)
+    assert make(TrainSpec, {}).beta2 == 0.99 == added_later(TrainSpec)["beta2"]
+    assert make(TrainSpec, {"beta2": 0.999}).content_hash() != make(TrainSpec, {}).content_hash()
+    s4 = make(TrainSpec, {"preset": "s4"})
+    assert s4.ema_horizon == 0
+    assert s4.warmup * 50 * 7169 / 16 == pytest.approx(500, rel=0.02), "the tutorial's 500 steps"
+
+
+@pytest.mark.parametrize("name", studies.names())
+def test_large_scales_list_what_their_papers_leave_open(name: str) -> None:
+    for scale in ("paper", "corrected"):
+        said = " ".join(studies.load(name).scales[scale].assumptions)
+        if "The generator and the images of s2-mlp" in said:
+            continue
+        assert "fp32" in said and re.search("[Ww]arm-up", said)
+        assert "averaged weights" in said or "EMA" in said
+        if name.startswith("s0"):
+            assert "58.2 M" in said and "38.4 M" in said
+
+
+def test_numbers_that_no_paper_prints_are_marked_wherever_they_are_shown(tmp_path: Path) -> None:
+    marked = {
+        (name, c.id, c.derived)
+        for name in studies.names()
+        for c in studies.load(name).cells
+        if c.derived
+    }
+    assert marked == {
+        ("s2-mlp", "gain", "Not printed: 46.47 - 44."),
+        ("s3-replacement", "real", "Not printed: 77.37 - 0.74."),
+    }
+    study = studies.load("s2-mlp")
+    rows = study_tables.published_rows(study)
+    page = str(study_tables.table_html(rows, None))
+    assert "2.47*" in page and "46.47*" not in page and "Not printed: 46.47 - 44." in page
+    row = next(r for r in rows if r["id"] == "gain")
+    assert tables.published(row) == "+2.47 points*"
+    result = {
+        "rows": [{**r, "our_metric": ""} for r in rows],
+        "study": "s2-mlp",
+        "scale": "laptop",
+        "data": "",
+    }
+    assert r"\multicolumn{5}{l}{* Gain, same epochs: Not printed: 46.47 - 44.}" in tables.as_latex(
+        result
+    )
+    assert "derived" in tables.as_csv(result).splitlines()[0]
+
+
+def test_lucidrains_network_has_the_size_that_the_assumption_names() -> None:
+    spec = make(TrainSpec, {"preset": "s0", "dataset": "mnist5k"})
+    ours = parameter_count(network_of(spec))
+    theirs = classifier_free_guidance.Unet(
+        dim=64, dim_mults=(1, 2, 4, 8), num_classes=10, channels=1
+    )
+    numbers = ours, sum(p.numel() for p in theirs.parameters())
+    assert [f"{n / 1e6:.1f} M" for n in numbers] == ["58.2 M", "38.4 M"]

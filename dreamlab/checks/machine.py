@@ -45,15 +45,32 @@ def check_devices(spec: TrainSpec, known: Known) -> None:
 
 
 def check_disk(store: RunStore, needed: int) -> None:
-    """Raises SpecError unless `needed` bytes and SPARE_DISK are free."""
-    there = next(p for p in (store.folder, *store.folder.parents) if p.is_dir())
-    free = shutil.disk_usage(there).free
+    """Raises SpecError unless `needed` bytes and SPARE_DISK are free. `needed` must not be a
+    guess."""
+    free = _free(store)
     if free < needed + SPARE_DISK:
         raise SpecError(
             f"Too little free disk space for this run: it needs about {_size(needed)}, and"
             f" {_size(SPARE_DISK)} must stay free, but {_size(free)} are free in {store.folder};"
             " delete runs or give another folder with --runs."
         )
+
+
+def disk_warning(store: RunStore, guessed: int) -> str:
+    """The warning that a run may fill the disk, by an estimate that is no reason to refuse it;
+    empty if `guessed` bytes and SPARE_DISK are free."""
+    free = _free(store)
+    if free >= guessed + SPARE_DISK:
+        return ""
+    return (
+        f"This may need about {_size(guessed)} of disk space, but {_size(free)} are free in"
+        f" {store.folder}; the need was not measured here."
+    )
+
+
+def _free(store: RunStore) -> int:
+    there = next(p for p in (store.folder, *store.folder.parents) if p.is_dir())
+    return shutil.disk_usage(there).free
 
 
 def _size(count: int) -> str:

@@ -8,6 +8,7 @@ import sys
 import time
 from typing import Any, TextIO
 
+from dreamlab.checks.machine import disk_warning
 from dreamlab.cli import demo
 from dreamlab.cli.options import DONE, FAILED, Answer, Parser, add_option
 from dreamlab.estimates.estimate import duration
@@ -82,6 +83,7 @@ def _checked(service: Service, arguments: argparse.Namespace, values: dict[str, 
 def _start(service: Service, spec: Spec, arguments: argparse.Namespace) -> Answer:
     before = service.estimate(spec)
     out = sys.stderr
+    _warn_of_disk(service, before.disk_bytes)
     if not arguments.json:
         print(f"{spec.kind}: {before.text}" if before.text else spec.kind, file=out)
     submitted = service.submit(spec, name=arguments.name, fresh=arguments.fresh)
@@ -111,6 +113,7 @@ def _dry_run(service: Service, spec: Spec, shown: str, as_json: bool) -> dict[st
     """Prints and returns the settings and the estimated cost of a run. Nothing is left behind."""
     found = service.dry_run(spec)
     result = {"estimate": found, "command": shown, "spec": spec.model_dump(mode="json")}
+    _warn_of_disk(service, found["disk_bytes"])
     if not as_json:
         print(f"{result['command']}\n")
         for name, value in found.items():
@@ -120,11 +123,18 @@ def _dry_run(service: Service, spec: Spec, shown: str, as_json: bool) -> dict[st
     return {"run": None, "state": "dry-run", "result": result, "error": None}
 
 
+def _warn_of_disk(service: Service, needed: int | None) -> None:
+    if full := disk_warning(service.store, needed or 0):
+        print(full, file=sys.stderr)
+
+
 def _amount(name: str, value: Any) -> str:
     if name == "seconds":
         return duration(value)
     if name.endswith("_bytes"):
         return f"{value / 1e6:,.0f} MB"
+    if value == "arithmetic":
+        return "arithmetic, not measured here"
     return f"{value:,.0f}" if isinstance(value, (int, float)) else str(value)
 
 

@@ -63,13 +63,14 @@ class Rule(Protocol):
 
 
 class AdamW:
-    """torch's fused AdamW (Loshchilov & Hutter 2019, Algorithm 2) with betas 0.9 and 0.99.
+    """torch's fused AdamW (Loshchilov & Hutter 2019, Algorithm 2) with betas 0.9 and `beta2`.
 
     It calls the functional form. Creating an object of `torch.optim` imports torch's compiler,
     which takes seconds in a new process.
     """
 
     decoupled = True
+    beta2: float = BETAS[1]
 
     def __init__(
         self, weights: torch.Tensor, grad: torch.Tensor, shapes: list[Shape], weight_decay: float
@@ -91,7 +92,7 @@ class AdamW:
             decoupled_weight_decay=self.decoupled,
             amsgrad=False,
             beta1=BETAS[0],
-            beta2=BETAS[1],
+            beta2=self.beta2,
             lr=learning_rate,
             weight_decay=self.weight_decay,
             eps=EPS,
@@ -100,8 +101,8 @@ class AdamW:
 
 
 class Adam(AdamW):
-    """torch's fused Adam (Kingma & Ba 2015) with betas 0.9 and 0.99. Weight decay is added to the
-    gradient (L2)."""
+    """torch's fused Adam (Kingma & Ba 2015) with betas 0.9 and `beta2`. Weight decay is added to
+    the gradient (L2)."""
 
     decoupled = False
 
@@ -220,7 +221,8 @@ class FlatOptimizer:
 
     It replaces them by views into one buffer `weights` (P,) float32, and their gradients by views
     into `grad` (P,). `buffer` holds `grad` followed by `extra` more numbers, so that data-parallel
-    processes can sum both in one call. Raises ValueError if no parameter requires gradients.
+    processes can sum both in one call. `beta2` is that of Adam and AdamW. Raises ValueError if no
+    parameter requires gradients.
     """
 
     def __init__(
@@ -229,6 +231,8 @@ class FlatOptimizer:
         name: OptimizerName = "muon",
         weight_decay: float = 0.0,
         extra: int = 0,
+        *,
+        beta2: float = BETAS[1],
     ):
         named = [(n, p) for n, p in network.named_parameters() if p.requires_grad]
         if not named:
@@ -264,6 +268,9 @@ class FlatOptimizer:
                 self._rules[kind] = OPTIMIZERS[kind](
                     self.weights[where], self.grad[where], shapes, weight_decay
                 )
+        for rule in self._rules.values():
+            if isinstance(rule, AdamW):
+                rule.beta2 = beta2
 
     @property
     def state(self) -> dict[str, torch.Tensor]:

@@ -48,7 +48,8 @@ FindMeasurement = Callable[[TrainSpec], Measurement | None]
 @dataclasses.dataclass(frozen=True)
 class Estimate:
     """Estimated seconds, bytes, parameters, steps and images; None if unknown. `source` is "probe",
-    "history" (a finished run) or "arithmetic"."""
+    "history" (a finished run) or "arithmetic", which is a guess. `sure_bytes` is the part of
+    `disk_bytes` that rests on no guess; only this part may refuse a run."""
 
     seconds: float | None = None
     memory_bytes: int | None = None
@@ -57,6 +58,7 @@ class Estimate:
     steps: int | None = None
     images_seen: int | None = None
     source: str = "arithmetic"
+    sure_bytes: int = 0
 
     @property
     def images_per_second(self) -> float | None:
@@ -81,7 +83,9 @@ class Estimate:
         if self.disk_bytes is not None:
             parts.append(f"{max(self.disk_bytes / 1e6, 1):,.0f} MB disk")
         text = ", ".join(parts)
-        return text + (f"; {self.parameters:,} parameters" if self.parameters is not None else "")
+        text += f"; {self.parameters:,} parameters" if self.parameters is not None else ""
+        guessed = text and self.seconds is not None and self.source == "arithmetic"
+        return text + ("; not measured here" if guessed else "")
 
     def as_dict(self) -> dict[str, Any]:
         """The estimate under the keys that result files use, for the command line."""
@@ -120,11 +124,11 @@ def estimate(
     if isinstance(spec, SynthesizeSpec):
         return _synthesize(spec, past)
     if isinstance(spec, FidelitySpec):
-        return Estimate(EXTRACTOR_SECONDS, 900 * 2**20, 2**20)
+        return Estimate(EXTRACTOR_SECONDS, 900 * 2**20, 2**20, sure_bytes=2**20)
     if isinstance(spec, ClassifySpec):
-        return Estimate(classifying(spec), 700 * 2**20, 2**20)
+        return Estimate(classifying(spec), 700 * 2**20, 2**20, sure_bytes=2**20)
     if isinstance(spec, ImportSpec):
-        return Estimate(None, 600 * 2**20, 2**20)
+        return Estimate(None, 600 * 2**20, 2**20, sure_bytes=2**20)
     if isinstance(spec, MixSpec | SweepSpec | StudySpec):
         return _group(spec, past)
     return Estimate()
@@ -165,7 +169,7 @@ def _synthesize(spec: SynthesizeSpec, past: Past) -> Estimate:
         memory += 4 * parameter_count(network_of(stage)) + _forward_bytes(
             stage, min(images, spec.batch_size)
         )
-    return Estimate(seconds, memory, disk, images_seen=images, source=source)
+    return Estimate(seconds, memory, disk, images_seen=images, source=source, sure_bytes=disk)
 
 
 def _sampling(
@@ -247,14 +251,13 @@ def _train(spec: TrainSpec, past: Past) -> Estimate:
     on_cpu = spec.device == "cpu" or not has_cuda()
     preview_images = preview_columns(network, on_cpu) * len(catalog.drawn_classes(spec))
     shown = PREVIEW_STEPS * preview_images * call
-    busy = (
-        1 - min(shown / (spec.preview_every + shown), PREVIEW_SHARE) if source != "history" else 1.0
-    )
+    apart = max(spec.preview_every, shown / PREVIEW_SHARE) + shown  # from one preview to the next
+    busy = 1 - shown / apart if source != "history" else 1.0
     steps = training_steps(spec, train_images(spec))
     seconds = steps * step / busy if steps else spec.seconds
     steps = steps or max(1, int(spec.seconds * busy / step))
     pixels = preview_images * network.image_size**2 * network.channels
-    previews = (seconds / spec.preview_every + 2) * pixels
+    previews = (min(seconds / apart, steps) + 2) * pixels
     checkpoints = 4 * parameters * (1 + spec.snapshots) + int(
         4 * parameters * (2 + OPTIMIZER_NUMBERS[spec.optimizer])
     )
@@ -266,6 +269,7 @@ def _train(spec: TrainSpec, past: Past) -> Estimate:
         steps,
         steps * spec.batch_size,
         source,
+        checkpoints + (int(0.5 * previews) if source != "arithmetic" else 0),
     )
 
 
@@ -289,7 +293,7 @@ def _alike(spec: TrainSpec, history: list[Run]) -> Run | None:
 def _group(spec: MixSpec | SweepSpec | StudySpec, past: Past) -> Estimate:
     """The sum over the children of an experiment. Classifiers run in parallel on the cores, all
     other runs one after another."""
-    seconds, disk, classifiers = 0.0, 2**20, 0.0
+    seconds, disk, sure, classifiers = 0.0, 2**20, 2**20, 0.0
     planned: dict[str, TrainSpec] = {}
     children = plan(spec, past.store)
     if any(child.kind == "fidelity" for child in children):
@@ -300,19 +304,20 @@ def _group(spec: MixSpec | SweepSpec | StudySpec, past: Past) -> Estimate:
             planned[f"@{child.role}"] = make(TrainSpec, values)
             train = _train(planned[f"@{child.role}"], past)
             seconds, disk = seconds + (train.seconds or 0), disk + (train.disk_bytes or 0)
+            sure += train.sure_bytes
         elif child.kind == "synthesize":
             generator = planned.get(values["source"]) or past.store.get(values["source"]).spec
             assert isinstance(generator, TrainSpec)
             wanted = make(SynthesizeSpec, values)
             classes = wanted.classes or catalog.set_classes(wanted, generator)
             s, d, _ = _sampling(wanted, generator, wanted.per_class * len(classes), past)
-            seconds, disk = seconds + s + START_SECONDS, disk + d
+            seconds, disk, sure = seconds + s + START_SECONDS, disk + d, sure + d
         elif child.kind == "classify":
             classifiers += classifying(make(ClassifySpec, values)) + 1.0
-            disk += 2**18
+            disk, sure = disk + 2**18, sure + 2**18
         elif child.kind == "fidelity":
             seconds += FIDELITY_SECONDS
-    return Estimate(seconds + classifiers / cores(), 1400 * 2**20, disk)
+    return Estimate(seconds + classifiers / cores(), 1400 * 2**20, disk, sure_bytes=sure)
 
 
 def duration(seconds: float) -> str:

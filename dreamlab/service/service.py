@@ -190,7 +190,7 @@ class Service(Reader):
             if not fresh and (found := self._same(spec)):
                 return Submitted(found.id, True)
             with refusing():
-                check_disk(self.store, self._estimate(spec).disk_bytes or 0)
+                check_disk(self.store, self._estimate(spec).sure_bytes)
             self._prepare()
             run = (
                 self._create_group(spec, name, fresh)

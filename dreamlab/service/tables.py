@@ -26,6 +26,7 @@ FIELDS = (
     "published_high",
     "setting",
     "flag",
+    "derived",
     "ours",
     "low",
     "high",
@@ -82,6 +83,8 @@ SPECIAL = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
 }
+DERIVED = "*"
+"""Mark of a published number that the paper does not print."""
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """First characters of a text that a spreadsheet may take for a formula."""
 
@@ -147,10 +150,17 @@ def as_latex(result: Values) -> str:
             r"\midrule",
             *body[1:],
             r"\bottomrule",
+            *_legend(result.get("rows", ()), len(header)),
             r"\end{tabular}",
             "",
         ]
     )
+
+
+def _legend(rows: Sequence[Values], columns: int) -> list[str]:
+    """Lines of a LaTeX tabular that say how the marked numbers follow from printed ones."""
+    said = [f"{DERIVED} {r['arm']}: {r['derived']}" for r in rows if r.get("derived")]
+    return [rf"\multicolumn{{{columns}}}{{l}}{{{escaped(text)}}} \\" for text in said]
 
 
 def escaped(text: str) -> str:
@@ -171,7 +181,8 @@ def number(value: float | None, low: float | None = None, high: float | None = N
 
 
 def published(row: Values) -> str:
-    """A published number with its spread and unit. Empty if there is none."""
+    """A published number with its spread and unit, and DERIVED if the paper does not print it.
+    Empty if there is none."""
     if row["published"] is None:
         return ""
     spread = (
@@ -181,7 +192,7 @@ def published(row: Values) -> str:
     )
     unit = {"%": " %", "points": " points", "s": " s"}.get(row["unit"], "")
     sign = "+" if row["unit"] == "points" else ""
-    return f"{row['published']:{sign}g}{spread}{unit}"
+    return f"{row['published']:{sign}g}{spread}{unit}{DERIVED if row.get('derived') else ''}"
 
 
 def _study_line(row: Values) -> Sequence[str]:

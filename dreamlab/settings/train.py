@@ -84,6 +84,18 @@ class TrainSpec(DiffusionModel):
     muon_learning_rate: float = setting(
         0.015, "Peak learning rate of Muon.", gt=0, le=1, log=True, section=TRAINING
     )
+    beta2: float = setting(
+        0.99,
+        "Second beta of Adam: memory of squared gradients.",
+        detail="Also of AdamW, and of the AdamW that trains beside Muon. Adam's usual value is"
+        " 0.999.",
+        label="Beta 2",
+        ge=0.5,
+        lt=1,
+        log=True,
+        added=0.99,
+        section=TRAINING,
+    )
     weight_decay: float = setting(
         0.0,
         "Strength of weight decay; 0 is off.",

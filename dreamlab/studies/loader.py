@@ -46,6 +46,7 @@ KEYS = {
     "notes",
     "published",
     "flags",
+    "derived",
     "checks",
     "lists",
     "scale",
@@ -109,10 +110,11 @@ def _study(name: str, raw: dict[str, Any]) -> Study:
     cells = {
         cell.id: cell
         for block in raw.get("published", [])
-        for cell in _cells(block, raw.get("flags", {}))
+        for cell in _cells(block, raw.get("flags", {}), raw.get("derived", {}))
     }
-    if unknown := set(raw.get("flags", {})) - set(cells):
-        raise ValueError(f"flags name no published cell: {sorted(unknown)}")
+    for name in ("flags", "derived"):
+        if unknown := set(raw.get(name, {})) - set(cells):
+            raise ValueError(f"{name} name no published cell: {sorted(unknown)}")
     lists = raw.get("lists", {})
     scales = {
         s: _scale(s, _extended(raw, s), cells)
@@ -145,7 +147,9 @@ def _check(entry: Mapping[str, Any]) -> Check:
     return Check(**values)
 
 
-def _cells(block: Mapping[str, Any], flags: Mapping[str, str]) -> Iterator[PublishedCell]:
+def _cells(
+    block: Mapping[str, Any], flags: Mapping[str, str], derived: Mapping[str, str]
+) -> Iterator[PublishedCell]:
     """The published cells of a block of the file.
 
     Its rows are [id, arm, number]. If the block has `columns`, each [key, text after the arm,
@@ -175,6 +179,7 @@ def _cells(block: Mapping[str, Any], flags: Mapping[str, str]) -> Iterator[Publi
                 block["setting"],
                 flags.get(cell, ""),
                 _step({**block, "amount": amount, "series": after.removeprefix(", ")}),
+                derived.get(cell, ""),
             )
 
 

@@ -41,6 +41,9 @@ class PublishedCell:
     step: AmountStep | None = dataclasses.field(default=None, repr=False)
     """Its position on a curve, or None. It only affects how the cell is drawn, so it is left out of
     the text from which the hash of a study is computed."""
+    derived: str = dataclasses.field(default="", repr=False)
+    """One sentence on how the number follows from printed ones; empty if the paper prints it. It is
+    left out of that text as well."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -126,6 +126,7 @@ def _row(
         "published_high": cell.high,
         "setting": cell.setting,
         "flag": cell.flag,
+        "derived": cell.derived,
         "ours": None,
         "low": None,
         "high": None,

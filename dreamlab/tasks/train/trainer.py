@@ -105,7 +105,7 @@ class Trainer:
         freeze(network, spec.freeze)
         self.network = network.to(device).to(memory_format=torch.channels_last)
         self.optimizer = FlatOptimizer(
-            self.network, spec.optimizer, spec.weight_decay, extra=1 + 2 * BANDS
+            self.network, spec.optimizer, spec.weight_decay, extra=1 + 2 * BANDS, beta2=spec.beta2
         )
         self.average = self.optimizer.weights.clone()
         self.generator = TrainedGenerator(self._averaged(), spec, 0, device)

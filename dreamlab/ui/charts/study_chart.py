@@ -216,13 +216,22 @@ def _rows(
         **place,
     )
     colours = [c["warn"] if r.get("flag") else c["ink-2"] for _, r in published]
-    flags = [f"<br>{plain(r['flag'])}" if r.get("flag") else "" for _, r in published]
+    flags = [
+        "".join(f"<br>{plain(r[k])}" for k in ("flag", "derived") if r.get(k)) for _, r in published
+    ]
     figure.add_scatter(
         x=[r["published"] for _, r in published],
         y=[p + 0.14 for p, _ in published],
         mode="markers",
         name="published",
-        marker={"symbol": "diamond-open", "size": 9, "color": colours, "line": {"width": 1.6}},
+        marker={
+            "symbol": [
+                "diamond-open-dot" if r.get("derived") else "diamond-open" for _, r in published
+            ],
+            "size": 9,
+            "color": colours,
+            "line": {"width": 1.6},
+        },
         text=[plain(r["arm"]) + flag for (_, r), flag in zip(published, flags, strict=True)],
         hovertemplate="%{text}, published: %{x:.6g}<extra></extra>",
         **place,

@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
+from dreamlab.checks.machine import disk_warning
 from dreamlab.data.catalog import DataError
 from dreamlab.service import Refused, Service
 from dreamlab.settings import Spec, SpecError, command, settings_of
@@ -106,9 +107,11 @@ class Form:
 
 
 def cost_note(service: Service, spec: Spec) -> Markup:
-    """The estimated cost of a run, and where the numbers come from."""
+    """The estimated cost of a run, where the numbers come from, and whether the disk is large
+    enough for it."""
     found = service.estimate(spec)
-    return part(TEMPLATE, "cost", found, SOURCES[found.source])
+    full = disk_warning(service.store, found.disk_bytes or 0)
+    return part(TEMPLATE, "cost", found, SOURCES[found.source], full)
 
 
 def terminal(spec: Spec) -> Markup:

@@ -27,7 +27,10 @@ from dreamlab.ui.parts.study_tables import (
 from dreamlab.ui.parts.verdicts import files_html, progress_html, verdict_html
 from dreamlab.ui.view import Pages, View
 
-KEYS = "open diamonds: published; filled: measured here, with 95 % interval; amber: doubtful"
+KEYS = (
+    "open diamonds: published (with a dot: computed from printed numbers); filled: measured here,"
+    " with 95 % interval; amber: doubtful"
+)
 
 
 @dataclasses.dataclass(frozen=True)

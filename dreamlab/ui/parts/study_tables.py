@@ -12,6 +12,7 @@ from typing import Any
 from markupsafe import Markup
 
 from dreamlab.service import RunRow
+from dreamlab.service.tables import DERIVED
 from dreamlab.store.states import ACTIVE
 from dreamlab.studies import Study
 from dreamlab.ui import render
@@ -40,12 +41,14 @@ class OurNumber:
 
 @dataclasses.dataclass(frozen=True)
 class StudyLine:
-    """One line of the table. `doubt` says what is doubtful about the published number. `difference`
-    is None if it was not computed."""
+    """One line of the table. `doubt` says what is doubtful about the published number, `derived`
+    how it follows from printed ones if it is not printed. `difference` is None if it was not
+    computed."""
 
     arm: str
     published: NumberCell
     doubt: str
+    derived: str
     setting: str
     ours: OurNumber
     seeds: str
@@ -103,6 +106,7 @@ def published_number(r: Row, digits: int) -> NumberCell:
     if r.get("published") is None:
         return NO_NUMBER
     text = f"{r['published']:,.{digits}f}".replace("-", MINUS)
+    text += DERIVED if r.get("derived") else ""
     low, high = r.get("published_low"), r.get("published_high")
     if low is None or high is None:
         return NumberCell(text)
@@ -165,6 +169,7 @@ def _line(r: Row, running: bool, digits: int, own_setting: bool) -> StudyLine:
         arm=r["arm"],
         published=published_number(r, digits),
         doubt=str(r.get("flag") or ""),
+        derived=str(r.get("derived") or ""),
         setting=str(r.get("setting") or "") if own_setting else "",
         ours=our_number(r, running),
         seeds=f"{r['seeds']:,}" if r.get("seeds") and r.get("ours") is not None else "",
@@ -186,6 +191,7 @@ def published_rows(study: Study) -> list[dict[str, Any]]:
             "published": c.published,
             "setting": c.setting,
             "flag": c.flag,
+            "derived": c.derived,
             "published_low": c.low,
             "published_high": c.high,
             **dict.fromkeys(ours),
