@@ -20,8 +20,9 @@ from typing import Any
 import numpy as np
 
 from dreamlab.paths import DEMO
-from dreamlab.service.demo import CACHE_FOLDER
+from dreamlab.service.home import TRAIN_STEPS
 from dreamlab.store import ArtefactCache, RunStore
+from dreamlab.store.cache import SHIPPED
 
 ROOT = Path(__file__).resolve().parents[1]
 CARD_ARMS = "real,50/50,synthetic,real+1x,real+3x"
@@ -48,8 +49,8 @@ def make(runs: Path) -> None:
         "train",
         "--dataset",
         "mnist5k",
-        "--seconds",
-        "180",
+        "--steps",
+        "2000",
         "--preview-every",
         "12",
         "--name",
@@ -108,7 +109,9 @@ def make(runs: Path) -> None:
         "--steps",
         "200",
         "--controls",
-        "",
+        "duplicated,augmented",
+        "--train-steps",
+        str(TRAIN_STEPS),
         "--name",
         "Does synthetic data help? 100 real digits",
     )
@@ -138,7 +141,7 @@ def pack(runs: Path, archive: Path) -> None:
             assert arrays is not None
             buffer = io.BytesIO()
             np.savez(buffer, **arrays)
-            add(f"{CACHE_FOLDER}{key}.npz", buffer.getvalue())
+            add(f"{SHIPPED}{key}.npz", buffer.getvalue())
         cache.close()
     assert archive.stat().st_size <= MOST_BYTES, (
         f"{archive.stat().st_size} bytes are too many for the demo"

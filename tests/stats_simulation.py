@@ -101,6 +101,10 @@ class Coverage:
     difference: float
     share: float
     """Mean share of the difference's variance that the test images bring."""
+    width: float
+    """Mean width of the difference's interval, in points."""
+    shown: float
+    """Share of experiments whose interval of the difference excludes 0."""
 
 
 def coverage(
@@ -108,16 +112,63 @@ def coverage(
 ) -> Coverage:
     """Of the accuracy of one arm, and of the difference of two whose true accuracies differ by
     `gain`."""
-    cells = differences = 0
-    share = 0.0
-    for right in experiments(world, (0.0, gain), seeds, images, count, random):
+    arms = experiments(world, (0.0, gain), seeds, images, count, random)
+    return _coverage(arms, world.accuracy, gain, count)
+
+
+@dataclasses.dataclass(frozen=True)
+class FewWorld:
+    """Two arms that differ on few test images: on average `lost` images are wrong and `gained` ones
+    right in every seed of the second arm only, and `single` images change in one seed alone. The
+    first arm is right on 90 % of the images, the same ones in every seed."""
+
+    lost: float
+    gained: float = 0.0
+    single: float = 0.0
+
+
+def few_images(
+    world: FewWorld, seeds: int, images: int, count: int, random: int = 0
+) -> Iterator[np.ndarray]:
+    """`count` times (2, seeds, images) of bool; the true difference is (gained - lost) / images."""
+    rng = np.random.default_rng(random)
+    lost, gained = world.lost / images / 0.9, world.gained / images / 0.1
+    for _ in range(count):
+        control = rng.random(images) < 0.9
+        changed = rng.random(images) < np.where(control, lost, gained)
+        right = np.stack([np.tile(control, (seeds, 1)), np.tile(control ^ changed, (seeds, 1))])
+        if world.single:  # as often from right to wrong as back
+            share = world.single / 2 / images / np.where(control, 0.9, 0.1)
+            right[1] ^= (rng.random((seeds, images)) < share) & ~changed
+        yield right
+
+
+def few_coverage(
+    world: FewWorld, seeds: int, images: int, count: int, random: int = 0
+) -> Coverage:
+    """Like `coverage`."""
+    arms = few_images(world, seeds, images, count, random)
+    # an image that is lost or gained does not change in a seed alone
+    gain = (world.gained - world.lost) / images
+    gain += world.single / 2 / images**2 * (world.lost / 0.9 - world.gained / 0.1)
+    return _coverage(arms, 0.9, gain, count)
+
+
+def _coverage(arms: Iterator[np.ndarray], accuracy: float, gain: float, count: int) -> Coverage:
+    cells = differences = shown = 0
+    share = width = 0.0
+    for right in arms:
         cell = mean_interval(right[0])
-        cells += cell.low <= world.accuracy <= cell.high
+        cells += cell.low <= accuracy <= cell.high
         pair = paired(right[1], right[0])
         found = pair.interval()
         differences += found.low <= gain <= found.high
+        shown += found.low > 0 or found.high < 0
         share += 1 - pair.share
-    return Coverage(cells / count, differences / count, share / count)
+        width += 100 * (found.high - found.low)
+    return Coverage(
+        cells / count, differences / count, share / count, width / count, shown / count
+    )
 
 
 def exact_coverage(share: float, seeds: int, level: float) -> float:

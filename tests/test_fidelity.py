@@ -23,13 +23,14 @@ from dreamlab.fidelity.extractors import (
     InceptionExtractor,
 )
 from dreamlab.fidelity.frechet import distance, frechet, frechet_interval, statistics
-from dreamlab.fidelity.kid import kid, mmd, subset_values
+from dreamlab.fidelity.kid import kid, mmd
 from dreamlab.settings import SpecError
 from dreamlab.store import RunStore
 from dreamlab.tasks.classify.augmentation import shift
 from dreamlab.tasks.context import Stopped, TaskError
+from dreamlab.tasks.fidelity import reference_classifier
 from dreamlab.tasks.fidelity.reference_classifier import cache_key, recipe_of, spread_over
-from dreamlab.tasks.fidelity.task import appearance, bounded, fidelity
+from dreamlab.tasks.fidelity.task import appearance, bounded, fidelity, like
 from tests.arm_helpers import colour_digits, new_import
 from tests.evidence_helpers import context, new_run, new_set, new_store
 
@@ -111,49 +112,11 @@ def test_the_jackknife_interval_of_the_frechet_distance_covers_what_repetition_s
 
 
 def test_kid_is_torchmetrics_kid() -> None:
-    from torchmetrics.image.kid import KernelInceptionDistance, poly_mmd
+    from torchmetrics.image.kid import poly_mmd
 
     x, y = (s.astype(np.float32) for s in two_sets(120, 120, 32))
-    assert mmd(x, y) == pytest.approx(
-        float(poly_mmd(torch.tensor(x).double(), torch.tensor(y).double())), rel=1e-8
-    )
-
-    class Same(torch.nn.Module):
-        num_features = 32
-
-        def forward(self, images: torch.Tensor) -> torch.Tensor:
-            return images.flatten(1)[:, :32].double()
-
-    theirs = KernelInceptionDistance(feature=Same(), subsets=200, subset_size=60, normalize=True)
-    theirs.update(torch.tensor(y).reshape(120, 1, 4, 8), real=True)
-    theirs.update(torch.tensor(x).reshape(120, 1, 4, 8), real=False)
-    torch.manual_seed(0)
-    mean, spread = (float(v) for v in theirs.compute())
-    ours = subset_values(x, y, subsets=200, size=60)
-    # the same estimator over other random subsets: equal within the error of two means over 200
-    assert ours.mean() == pytest.approx(
-        mean, abs=4 * spread * np.sqrt(2 / 200)
-    ) and ours.std() == pytest.approx(spread, rel=0.25)
-
-
-def test_kid_of_equal_distributions_is_zero_within_its_interval_and_large_sets_agree(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    rng = np.random.default_rng(2)
-    found = [
-        kid(rng.normal(size=(150, 8)), rng.normal(size=(150, 8)), subsets=20, size=150, seed=i)
-        for i in range(60)
-    ]
-    assert np.mean([f.low <= 0 <= f.high for f in found]) > 0.85
-    x, y = two_sets(200, 180, 8)
-    whole = subset_values(x, y, 5, 50)
-    monkeypatch.setattr("dreamlab.fidelity.kid.MOST", 100)
-    assert subset_values(x, y, 5, 50) == pytest.approx(whole)
-    assert kid(x, y, 5, 50).mean == pytest.approx(whole.mean())
-    with pytest.raises(ValueError, match="at least 4"):
-        kid(x[:1], y)
-    with pytest.raises(ValueError, match="at least 2"):
-        subset_values(x[:1], y)
+    theirs = float(poly_mmd(torch.tensor(x).double(), torch.tensor(y).double()))
+    assert mmd(x, y) == pytest.approx(theirs, rel=1e-8) == kid(x, y).mean
 
 
 def test_shifts_move_images_without_a_seam() -> None:
@@ -223,8 +186,9 @@ def measure(
 
 
 def test_the_task_measures_good_and_bad_images_with_a_classifier_trained_once(
-    lab: RunStore,
+    lab: RunStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(reference_classifier, "shipped", lambda key: None)
     data = catalog.load("digits")
     events = measure(lab, data.train_images[:400], data.train_labels[:400])
     good = events[-1]["values"]
@@ -381,8 +345,19 @@ def test_large_sets_are_compared_by_a_part_of_every_class(monkeypatch: pytest.Mo
     assert np.array_equal(spread_over(labels, 1000), np.arange(1000))
     monkeypatch.setattr("dreamlab.tasks.fidelity.task.MOST_IMAGES", 100)
     images = np.arange(1000).astype(np.uint8).reshape(-1, 1, 1, 1)
-    assert np.array_equal(bounded(images, labels)[:, 0, 0, 0], part.astype(np.uint8))
-    assert bounded(images[:100], labels[:100]).base is not None
+    kept, classes = bounded(images, labels)
+    assert np.array_equal(kept[:, 0, 0, 0], part.astype(np.uint8))
+    assert np.array_equal(classes, labels[part])
+    assert bounded(images[:100], labels[:100])[0].base is not None
+
+
+def test_other_real_images_are_as_many_of_each_class_as_the_set_has() -> None:
+    available = np.random.default_rng(1).permutation(np.repeat(np.arange(3), 40))
+    labels = np.repeat(np.arange(3), [5, 30, 10])
+    assert np.bincount(available[like(labels, 45, available)]).tolist() == [5, 30, 10]
+    assert len(like(None, 45, available)) == 45 and len(like(None, 500, available)) == 120
+    # a class has too few: as many in all
+    assert len(like(np.repeat(np.arange(3), [5, 50, 10]), 65, available)) == 65
 
 
 def test_the_reference_classifier_is_one_for_the_same_images_and_another_for_a_pool(

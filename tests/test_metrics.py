@@ -15,6 +15,7 @@ from dreamlab.fidelity import metrics
 from dreamlab.fidelity.frechet import frechet_interval
 from dreamlab.fidelity.kid import kid
 from dreamlab.fidelity.metrics import METRICS, Metric, UnknownMetric
+from dreamlab.fidelity.strata import Labels
 from dreamlab.service.library import headline
 from dreamlab.stats.intervals import Interval
 from dreamlab.store.cache import array_hash
@@ -25,7 +26,7 @@ from tests.evidence_helpers import context, finish, new_group, new_run, new_stor
 CALLS: list[int] = []
 
 
-def share_inside(x: np.ndarray, y: np.ndarray, kept: metrics.Kept) -> Interval:
+def share_inside(x: np.ndarray, y: np.ndarray, kept: metrics.Kept, labels: Labels) -> Interval:
     """A metric of this test where higher is better: features between the reference's extremes."""
     CALLS.append(len(x))
     ends = kept("extremes", lambda: {"low": y.min(0), "high": y.max(0)})
@@ -68,8 +69,10 @@ def test_a_new_metric_is_measured_beside_what_was_kept_and_anew_with_a_new_versi
     key = f"distances/{Extractor.id}/{array_hash(x, y)}"
     entry = ctx.cache.get(key)
     assert entry is not None
-    # as an earlier version wrote it: two rows without keys, here with other numbers
-    ctx.cache.put(key, values=entry["values"] + 1.0)
+    # as an earlier version wrote it: two rows without keys. They are measured anew
+    ctx.cache.put(key, values=entry["values"] - 1.0)
+    assert measured(ctx, Extractor(), x, y) == before
+    ctx.cache.put(key, values=entry["values"] + 1.0, keys=entry["keys"])
     CALLS.clear()
     monkeypatch.setitem(METRICS, "inside", INSIDE)
     found = measured(ctx, Extractor(), x, y)

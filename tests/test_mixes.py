@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import pytest
 
 from dreamlab.checks import Known, check
 from dreamlab.data import catalog
+from dreamlab.data.selection import arm_counts
 from dreamlab.experiments import Child, plan, report
+from dreamlab.service.home import TRAIN_STEPS, home_mix
 from dreamlab.settings import KINDS, ClassifySpec, MixSpec, SpecError, TrainSpec, make
 from dreamlab.store import EventWriter, Run, RunError, RunStatus, RunStore
 from dreamlab.tasks.context import TaskError
@@ -84,7 +87,7 @@ def test_the_card_shares_its_control_and_sizes_its_sets(store: RunStore) -> None
     )
     assert len(by_role) == 1 + 2 + 1 + 2 * 4
     own = make(TrainSpec, by_role["generator:own"].values)
-    assert (own.images_per_class, own.subset_seed, own.seconds) == (10, 0, 60)
+    assert (own.images_per_class, own.subset_seed, own.steps) == (10, 0, 2000)
     assert by_role["set:own"].values["source"] == "@generator:own"
     assert by_role[f"set:{source.id}"].values["source"] == source.id
     assert (
@@ -99,6 +102,28 @@ def test_the_card_shares_its_control_and_sizes_its_sets(store: RunStore) -> None
         10,
     )
     assert "synthetic" not in by_role["arm:real"].values
+
+
+def test_a_mix_from_before_budgets_in_steps_still_trains_for_its_time(store: RunStore) -> None:
+    spec = make(MixSpec, {**BARE, "train_own": True, "train_seconds": 20})
+    run = new_run(store, "mix", spec.model_dump(mode="json"))
+    record = json.loads((run.path / "spec.json").read_text())
+    del record["spec"]["train_steps"]
+    (run.path / "spec.json").write_text(json.dumps(record))
+    old = RunStore(store.folder).get(run.id).spec
+    assert old == spec and old.content_hash() == spec.content_hash()
+    own = make(TrainSpec, of_role(old, store)["generator:own"].values)
+    assert own == make(TrainSpec, {"images_per_class": 10, "steps": 0, "seconds": 20})
+
+
+def test_the_card_of_the_home_page_trains_by_steps_and_has_its_controls(store: RunStore) -> None:
+    by_role = of_role(home_mix([]), store)
+    own = make(TrainSpec, by_role["generator:own"].values)
+    assert (own.steps, own.epochs) == (TRAIN_STEPS, 0)
+    assert {r for r in by_role if r.startswith("control:")} == {
+        "control:duplicated+3x",
+        "control:augmented",
+    }
 
 
 def test_controls_are_on_by_default_and_join_the_arms(store: RunStore) -> None:
@@ -125,10 +150,17 @@ def test_a_generator_per_arm_sees_that_arm_alone(store: RunStore) -> None:
     by_role = of_role(
         make(MixSpec, {**BARE, "train_arm": True, "arms": ("90/10", "50/50", "real+1x")}), store
     )
-    assert make(TrainSpec, by_role["generator:arm:90/10"].values).share == 0.9
+    assert make(TrainSpec, by_role["generator:arm:90/10"].values).replaced == 0.1
     assert by_role["set:arm:50/50"].values["per_class"] == 5
     half = make(ClassifySpec, by_role["arm:arm:50/50"].values)
-    assert (half.share, half.arm, half.synthetic) == (0.5, "real+1x", "@set:arm:50/50")
+    assert (half.replaced, half.arm, half.synthetic) == (0.5, "50/50", "@set:arm:50/50")
+    tail = {**BARE, "train_arm": True, "images_per_class": 37, "long_tail": 0.1, "share": 0.9}
+    by_arm = of_role(make(MixSpec, {**tail, "train_own": True, "arms": ("50/50", "1/99")}), store)
+    for arm in ("50/50", "1/99"):
+        one, other = (
+            make(ClassifySpec, by_arm[f"arm:{key}:{arm}"].values) for key in ("arm", "own")
+        )
+        assert arm_counts(one.arm, one) == arm_counts(other.arm, other)
     assert (
         "arm:arm:real+1x" not in by_role
         and by_role["arm:own:real+1x"].values["synthetic"] == "@set:own"

@@ -129,17 +129,6 @@ def test_labels(arm: str, label: str) -> None:
     assert mixing.label(arm, ("cat", "dog")) == label
 
 
-@pytest.mark.parametrize("arm", ["90/10", "88/12", "50/50", "10/90"])
-def test_an_arm_of_its_own_pool_holds_what_the_arm_holds(arm: str) -> None:
-    found = mixing.per_arm(arm)
-    assert found is not None
-    share, inner = found
-    for n in (10, 100, 5000):
-        whole, own = mixing.counts(arm, [n])[0], mixing.counts(inner, [round(n * share)])[0]
-        assert abs(own.real - whole.real) <= 1 and abs(own.synthetic - whole.synthetic) <= 1
-    assert mixing.per_arm("real+1x") is None and mixing.per_arm("real") is None
-
-
 def test_a_draw_is_exact_by_class_and_new_for_every_seed() -> None:
     labels = np.repeat(np.arange(3), 20)
     first, again, other = (mixing.draw(labels, [5, 0, 7], s) for s in (0, 0, 1))

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dreamlab.data import catalog
+from dreamlab.data import catalog, near_copies
 from dreamlab.service import Refused, Service
 from dreamlab.store import Run
 from dreamlab.tasks.generator import save_generator
 from tests.evidence_helpers import finish, new_run, new_set
+from tests.near_copy_helpers import drained
 from tests.sampling_helpers import random_generator
 
 
@@ -157,14 +158,17 @@ def test_synthetic_images_that_copy_the_test_are_refused(service: Service) -> No
     data = catalog.load("digits")
     test = data.test_images
     made = imported(
-        service, np.concatenate([pictures(97, 0), test[:3]]), pictures(0, 1), "synthetic"
+        service, np.concatenate([pictures(95, 0), test[:5, :, ::-1]]), pictures(0, 1), "synthetic"
     )
+    limit = drained(near_copies.calibrated(data.train_images, test, 8))
+    found = drained(near_copies.in_set(np.load(made.path / "images.npy"), data, limit))
+    near_copies.save(made.path, found)
     for kind, values in (
         ("classify", {"arm": "real+1x", "synthetic": made.id}),
         ("mix", {"sets": (made.id,), "arms": ("real", "real+1x"), "controls": ()}),
     ):
         error = refused(service, kind, {"dataset": "digits", "images_per_class": 5, **values})
-        assert "3 images" in str(error) and "copies of test images" in str(error)
+        assert "5 of the 100 images" in str(error) and "copies of test images" in str(error)
 
 
 def test_a_set_that_is_still_being_imported_is_waited_for_by_the_person(service: Service) -> None:

@@ -44,6 +44,8 @@ EXAMPLES = [
     make(TrainSpec, {"preset": "s0", "learning_rate": 3e-4, "attention": ()}),
     make(TrainSpec, {"preset": "s4", "epochs": 50, "conditional": True, "flip": False}),
     make(TrainSpec, {"init_from": "a", "freeze": "stem, down", "grad_clip": 1}),
+    make(TrainSpec, {"seconds": 30}),
+    make(MixSpec, {"train_seconds": 30}),
     make(
         SynthesizeSpec,
         {"source": "a", "upsample": ("b", "c"), "guide": "d", "guide_checkpoint": "step-000100"},
@@ -185,6 +187,27 @@ def test_a_bound_that_is_not_allowed_is_said_as_such(bounds, words) -> None:
     with pytest.raises(SpecError) as caught:
         make(BoundedSpec, {"part": -1})
     assert str(caught.value) == f"Part (--part): -1 cannot be used; it must be {words}."
+
+
+@pytest.mark.parametrize(
+    ("cls", "steps", "seconds"),
+    [(TrainSpec, "steps", "seconds"), (MixSpec, "train_steps", "train_seconds")],
+)
+def test_a_budget_is_in_steps_unless_a_time_is_asked_for(cls, steps, seconds) -> None:
+    def budget(**values: object) -> tuple[int, float]:
+        spec = make(cls, values)
+        return getattr(spec, steps), getattr(spec, seconds)
+
+    assert budget() == (2000, 60)
+    assert budget(**{seconds: 30}) == (0, 30), "a time alone is meant"
+    assert budget(**{seconds: "0.5e2"}) == (0, 50)
+    assert budget(**{steps: 7, seconds: 30}) == (7, 30), "steps come first"
+    assert budget(**{steps: 0}) == (0, 60)
+
+
+def test_epochs_alone_are_meant_and_epochs_of_zero_are_not() -> None:
+    assert make(TrainSpec, {"epochs": "1.5"}).steps == 0
+    assert make(TrainSpec, {"epochs": "0"}).steps == make(TrainSpec, {"epochs": 0}).steps == 2000
 
 
 def test_a_preset_fills_what_is_not_given() -> None:

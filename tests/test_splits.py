@@ -6,8 +6,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dreamlab.data import catalog, selection, stratified
-from dreamlab.settings import RealData, make
+from dreamlab.data import catalog, mixing, selection, stratified
+from dreamlab.settings import ClassifySpec, RealData, RealPart, SpecError, make
 
 LABELS = np.tile(np.repeat(np.arange(3), [20, 30, 40]), 2)  # 40, 60 and 80 images
 
@@ -133,3 +133,57 @@ def test_a_stratified_split_is_exact_and_fixed() -> None:
         and not set(train) & set(test)
     )
     assert np.array_equal(test, stratified.stratified_split(LABELS, 45, seed=0)[1])
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        {},
+        {"long_tail": 0.5},
+        {"share": 0.37},
+        {"validation": 0.2, "share": 0.9, "subset_seed": 4},
+        {"images_per_class": 37},
+    ],
+)
+def test_an_arm_with_a_generator_of_its_own_holds_as_many_images_as_the_plain_arm(
+    chosen: dict[str, object],
+) -> None:
+    sizes = [37] * 5 if "images_per_class" in chosen else [*range(7, 80), 999, 5000]
+    if "long_tail" not in chosen:
+        sizes = sizes[::-1]
+    labels = np.repeat(np.arange(len(sizes)), sizes)
+    classes, made = len(sizes), np.tile(np.arange(len(sizes)), 5000)
+    whole = selection.select(labels, make(RealData, chosen), classes)
+    held = np.bincount(labels[whole.pool], minlength=classes).tolist()
+    shares = [*range(1, 100), 2.5, 33.3, 0.1, 99.9, 14.2857]
+    for synthetic in shares:
+        arm = mixing.parse(f"{100 - synthetic:.10g}/{synthetic}")
+        plain = mixing.counts(arm.name, held)
+        part = selection.select(labels, make(RealPart, {**chosen, "replaced": arm.amount}), classes)
+        assert np.bincount(labels[part.pool], minlength=classes).tolist() == [c.real for c in plain]
+        assert set(part.pool) <= set(whole.pool) and list(part.whole) == held
+        if synthetic not in (1, 50, 99, 2.5):
+            continue  # drawing takes long
+        for seed in (0, 1):
+            drawn = mixing.contents(
+                arm.name, labels, part.pool, made, classes, seed, True, part.whole
+            )
+            assert np.array_equal(drawn.real, part.pool), "what its generator saw, for every seed"
+            got = np.bincount(made[drawn.synthetic], minlength=classes).tolist()
+            assert got == [c.synthetic for c in plain]
+
+
+def test_an_arm_of_37_images_stays_one_of_37() -> None:
+    data = make(RealPart, {"images_per_class": 37, "replaced": 0.99})
+    assert selection.arm_counts("1/99", data) == [mixing.Counts(1, 36)] * 10
+    assert selection.available(data) == [1] * 10
+
+
+def test_a_replaced_share_goes_with_its_arm_alone() -> None:
+    make(ClassifySpec, {"arm": "90/10", "replaced": 0.1, "synthetic": "x"})
+    for arm in ("real", "50/50", "real+1x"):
+        with pytest.raises(SpecError, match=r"arm .*; it goes with 90/10") as refused:
+            make(ClassifySpec, {"arm": arm, "replaced": 0.1})
+        assert refused.value.field == "replaced"
+    with pytest.raises(selection.SplitError, match="class 1 has only one image"):
+        selection.select(np.array([0, 0, 1]), make(RealPart, {"replaced": 0.5}), 2)

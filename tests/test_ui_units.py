@@ -175,11 +175,11 @@ def test_an_address_comes_back_to_the_same_page() -> None:
 
 
 def test_settings_mark_what_is_not_the_default() -> None:
-    found = runs.settings("train", make(TrainSpec, {"seconds": 30}).model_dump(mode="json"))
-    assert [(label, value) for label, value, changed in found if changed] == [("Time", "30.0 s")]
+    found = runs.settings("train", make(TrainSpec, {"steps": 30}).model_dump(mode="json"))
+    assert [(label, value) for label, value, changed in found if changed] == [("Steps", "30")]
     made = part("runs.html", "values", found)
     assert rows(made) == [[label, value] for label, value, _ in found]
-    assert bold(made) == ["30.0 s"]
+    assert bold(made) == ["30"]
 
 
 def test_the_dock_says_what_runs_and_what_waits() -> None:

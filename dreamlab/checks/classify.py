@@ -6,7 +6,7 @@ from dreamlab.checks.known import Known
 from dreamlab.checks.leaked_images import check_copies, check_overlap
 from dreamlab.checks.synthetic_set import check_set
 from dreamlab.data import mixing
-from dreamlab.data.selection import available
+from dreamlab.data.selection import arm_counts
 from dreamlab.settings import ClassifySpec, SpecError
 
 
@@ -21,7 +21,7 @@ def check_classify(spec: ClassifySpec, known: Known) -> None:
         )
         raise SpecError(f"Arm (--arm): {spec.arm} {what}.", "synthetic")
     try:
-        counts = mixing.counts(spec.arm, available(spec))
+        counts = arm_counts(spec.arm, spec)
     except SpecError:
         raise
     except ValueError as error:

@@ -1,21 +1,22 @@
-"""Whether training or synthetic images contain test images."""
+"""Whether training or synthetic images contain test images. Near-copies were looked for when a set
+was made; the checks only read what was found."""
 
 from __future__ import annotations
 
-import functools
-from pathlib import Path
-
 from dreamlab.checks.known import Known
-from dreamlab.data import catalog, imageset
+from dreamlab.data import catalog, near_copies
+from dreamlab.data.near_copies import Copies
 from dreamlab.settings import ImportSpec, RealData, SpecError
+from dreamlab.store.cache import user_cache
 
-MOST_OVERLAP = 0.01
+MOST_OVERLAP = near_copies.MOST
 """Largest accepted share of test images with the same pixels as a training image. A few may occur
 by chance in real data."""
 
 
 def check_overlap(data: RealData) -> None:
-    """Raises SpecError if more than this share of the test images are also training images."""
+    """Raises SpecError if more than this share of the test images are also training images, or if
+    more than usual are known to be near-copies of training images."""
     loaded = catalog.load(data.dataset, data.data_dir)
     both, test = catalog.overlap(loaded), len(loaded.test_labels)
     if both > MOST_OVERLAP * test:
@@ -25,26 +26,47 @@ def check_overlap(data: RealData) -> None:
             " other images.",
             "dataset",
         )
+    known = user_cache().get(near_copies.cache_key(loaded))
+    if known is not None and (found := near_copies.unpacked(known)) is not None:
+        check_split(loaded, found)
+
+
+def check_split(data: catalog.DataSet, found: Copies) -> None:
+    """Raises SpecError if more test images than usual have a near-copy among the training
+    images."""
+    if found.splits_leak:
+        raise SpecError(
+            f"Data (--dataset): {len(found.training):,} of the {found.images:,} test images of"
+            f" {data.info.title} are nearly the same as training images, so the accuracy on them is"
+            " too high; give a test split with other images.",
+            "dataset",
+        )
 
 
 def check_copies(data: RealData, known: Known, name: str, field: str) -> None:
-    """Raises SpecError if imported synthetic images contain copies of test images."""
+    """Raises SpecError if a synthetic set is still being imported, or is known to contain more
+    near-copies of test images than real images do."""
     folder = known.folder(name)
-    if folder is None or not isinstance(known.spec(name), ImportSpec):
+    if folder is None:
         return
-    if known.state(name) != "done":
+    if isinstance(known.spec(name), ImportSpec) and known.state(name) != "done":
         raise SpecError(
             f"Synthetic set: {folder.name} is still being imported; start this once it is done.",
             field,
         )
-    if copied := _copied(folder, data.dataset, data.data_dir):
+    found = near_copies.load(folder)
+    loaded = catalog.load(data.dataset, data.data_dir)
+    if found is not None and found.data == near_copies.identity(loaded):
+        check_found(found, folder.name, field)
+
+
+def check_found(found: Copies, name: str, field: str) -> None:
+    """Raises SpecError if a synthetic set contains more near-copies of test images than real images
+    do."""
+    if found.leaks:
         raise SpecError(
-            f"Synthetic set: {copied:,} images of {folder.name} are copies of test images, so the"
-            " accuracy would be meaningless; leave them out.",
+            f"Synthetic set: {len(found.test):,} of the {found.images:,} images of {name} are"
+            " copies of test images, or nearly, so the accuracy would be meaningless; leave them"
+            " out.",
             field,
         )
-
-
-@functools.lru_cache(maxsize=32)
-def _copied(made: Path, dataset: str, data_dir: str) -> int:
-    return imageset.copies(imageset.load(made)[0], catalog.load(dataset, data_dir).test_images)

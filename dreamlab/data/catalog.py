@@ -7,7 +7,9 @@ import functools
 import json
 import pickle
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -79,27 +81,79 @@ def folder_of(name: str) -> Path:
     )
 
 
+Stamp = tuple[tuple[str, int, int, int], ...]
+"""Path, size, time of the last change of the content and of the entry (in ns), for each file."""
+
+
+def stamp(name: str, data_dir: str = "") -> Stamp:
+    """A stamp of the files of a data set, by its name or by the id of an import run. It changes
+    when a file changes, so it is part of the key of all that is cached about the images. It reads
+    no images. Raises DataError."""
+    if name not in INFO:
+        return _stamped(name)[1]
+    check_available(name, data_dir)
+    return stamp_of(NAMED[name].files(_folder(data_dir), NAMED[name].markers))
+
+
+def stamp_of(files: Iterable[Path]) -> Stamp:
+    """The stamp of these files. A missing file has the size -1."""
+    found = []
+    for file in files:
+        try:
+            s = file.stat()
+            # a copy may keep the time of its content, but not the time of its entry
+            found.append((str(file), s.st_size, s.st_mtime_ns, s.st_ctime_ns))
+        except OSError:
+            found.append((str(file), -1, 0, 0))
+    return tuple(found)
+
+
+def _folder(data_dir: str) -> Path:
+    return Path(data_dir).expanduser().resolve() if data_dir else Path()
+
+
 def info(name: str) -> Info:
     """The description of a data set, by its name or by the id of an import run. Raises
     DataError."""
     return INFO[name] if name in INFO else _imported(*_stamped(name))[0]
 
 
-def _stamped(name: str) -> tuple[Path, tuple[int, int, int]]:
-    """The folder of an imported set, and a stamp of its card that changes when the card changes.
-    The two are the key of the caches below."""
+def import_stamp(folder: Path) -> Stamp:
+    """The stamp of the card and the images of an imported set."""
+    return stamp_of(folder / file for file in (CARD, "images.npy", "labels.npy"))
+
+
+def _stamped(name: str) -> tuple[Path, Stamp]:
+    """The folder of an imported set, and its stamp. The two are the key of the caches below."""
+    folder = folder_of(name)
+    found = import_stamp(folder)
+    if found[0][1] < 0:
+        raise DataError(f"The import {name} was deleted: restore it, or choose another data set.")
+    return folder, found
+
+
+def card(name: str) -> dict[str, Any]:
+    """The card of an imported set: its description, and the hash of its content. Raises
+    DataError."""
     folder = folder_of(name)
     try:
-        stat = (folder / CARD).stat()
-    except OSError:
-        raise DataError(
-            f"The import {name} was deleted: restore it, or choose another data set."
-        ) from None
-    return folder, (stat.st_mtime_ns, stat.st_ino, stat.st_size)
+        found: dict[str, Any] = json.loads((folder / CARD).read_text())
+        if not isinstance(found, dict):
+            raise ValueError("it is not a JSON object")
+        return found
+    except (OSError, ValueError) as error:
+        raise no_card(folder, error) from None
+
+
+def no_card(folder: Path, error: Exception) -> DataError:
+    """The error for an imported set whose card cannot be read."""
+    return DataError(
+        f"The imported set {folder.name} has no readable card ({error}); import it again."
+    )
 
 
 @functools.lru_cache(maxsize=256)
-def _imported(folder: Path, _: tuple[int, int, int]) -> tuple[Info, int | None]:
+def _imported(folder: Path, _: Stamp) -> tuple[Info, int | None]:
     """The description in the card of an imported set, and the number of test images that are also
     training images; None if the card does not have it."""
     try:
@@ -117,9 +171,7 @@ def _imported(folder: Path, _: tuple[int, int, int]) -> tuple[Info, int | None]:
         )
         return known, int(card["overlap"]) if "overlap" in card else None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(
-            f"The imported set {folder.name} has no readable card ({error}); import it again."
-        ) from None
+        raise no_card(folder, error) from None
 
 
 def drawn_classes(spec: TrainSpec) -> tuple[str, ...]:
@@ -140,7 +192,7 @@ def load(name: str, data_dir: str = "") -> DataSet:
     memory-mapped. Raises DataError."""
     if name not in INFO:
         return _load_imported(*_stamped(name))
-    return _load(name, str(Path(data_dir).expanduser().resolve()) if data_dir else "")
+    return _load(name, _folder(data_dir), stamp(name, data_dir))
 
 
 def check_available(name: str, data_dir: str) -> None:
@@ -175,8 +227,8 @@ def _overlap(data: DataSet) -> int:
 
 
 @functools.lru_cache(maxsize=8)
-def _load_imported(folder: Path, stamp: tuple[int, int, int]) -> DataSet:
-    known, overlapping = _imported(folder, stamp)
+def _load_imported(folder: Path, at: Stamp) -> DataSet:
+    known, overlapping = _imported(folder, at)
     try:
         images, labels = imageset.load(folder)
     except (OSError, ValueError, EOFError) as error:
@@ -203,11 +255,10 @@ def _within(labels: np.ndarray, classes: int) -> bool:
 
 
 @functools.lru_cache(maxsize=4)
-def _load(name: str, data_dir: str) -> DataSet:
-    check_available(name, data_dir)
+def _load(name: str, data_dir: Path, _: Stamp) -> DataSet:
     known = INFO[name]
     try:
-        train_x, train_y, test_x, test_y = NAMED[name].read(Path(data_dir), NAMED[name].markers)
+        train_x, train_y, test_x, test_y = NAMED[name].read(data_dir, NAMED[name].markers)
     except DataError:
         raise
     except (
@@ -219,7 +270,8 @@ def _load(name: str, data_dir: str) -> DataSet:
         zipfile.BadZipFile,
     ) as error:
         raise DataError(
-            f"{known.title} could not be read from {data_dir or 'its package'}: {error}."
+            f"{known.title} could not be read from {'its package' if known.bundled else data_dir}:"
+            f" {error}."
         ) from None
     for part, x, y in (("training", train_x, train_y), ("test", test_x, test_y)):
         shape = (known.size, known.size, known.channels)

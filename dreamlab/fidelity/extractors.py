@@ -27,11 +27,14 @@ class ExtractorError(ValueError):
 
 
 class Extractor(Protocol):
-    """Computes features of images. `id` identifies its weights."""
+    """Computes features of images. `id` identifies its weights, and `version` its code: increase it
+    when the same weights give other features than before."""
 
     name: str
+    version: int
     id: str
     dimensions: int
+    device: str
 
     def batches(self, images: np.ndarray) -> Iterator[np.ndarray]:
         """Yields features (n, dimensions) float32 of uint8 images (N, H, W, C), in order."""
@@ -46,11 +49,23 @@ def weights_id(state: Mapping[str, np.ndarray]) -> str:
     return digest.hexdigest()[:12]
 
 
+def cache_key(extractor: Extractor) -> str:
+    """Everything that its features depend on, other than the images: name, version and weights of
+    the extractor, and sort of device and arithmetic."""
+    kind = torch.device(extractor.device).type
+    tf32 = kind == "cuda" and (
+        torch.backends.cudnn.allow_tf32 or torch.backends.cuda.matmul.allow_tf32
+    )
+    return (
+        f"{extractor.name}-{extractor.version}/{extractor.id}/{kind}-{'tf32' if tf32 else 'fp32'}"
+    )
+
+
 class ClassifierExtractor:
     """The penultimate features of a classifier. Their Frechet distance is called `fd_classifier`,
     never FID."""
 
-    name = "classifier"
+    name, version = "classifier", 1
 
     def __init__(self, network: Classifier, device: str):
         self.network, self.device, self.dimensions = network, device, network.dimensions
@@ -75,7 +90,7 @@ class InceptionExtractor:
     can run. Raises ExtractorError if it is missing or holds other weights.
     """
 
-    name = "inception"
+    name, version = "inception", 1
     dimensions = 2048
 
     def __init__(self, path: str, device: str, batch_size: int = 50):

@@ -1,17 +1,28 @@
 """Kernel inception distance (KID): the unbiased squared MMD with a polynomial kernel (Binkowski et
-al. 2018). Without torch."""
+al. 2018), for sets drawn at random or class by class. Without torch."""
 
 from __future__ import annotations
 
+import dataclasses
+import math
+
 import numpy as np
-from scipy import special
+from scipy import optimize, special
 
 from dreamlab.fidelity.metrics import Kept
+from dreamlab.fidelity.strata import UNKNOWN, Labels, designs
 from dreamlab.stats.intervals import Interval
 
 MOST = 5000
-"""Most images per set for which whole kernel matrices are computed. Their memory grows with the
-square of this number."""
+"""Most images per set of which the kernel matrix is computed. Its memory grows with the square of
+this number. Of a larger set, the same share of every stratum is used."""
+FEWEST, MOST_ALONE = 20, 0.05
+"""Fewest images of each set for an interval, and the largest share of a set drawn class by class
+that may be the only images of their class."""
+ROWS, PROBES, STEPS = 1000, 200, 200
+"""Rows of a matrix that are computed at a time. A cube is computed of a matrix of at most 2 ROWS
+rows; of larger ones the trace of the cube is estimated with PROBES random vectors. Most steps
+of the search for the upper end of an interval."""
 
 
 def kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -24,101 +35,188 @@ def kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 def mmd(x: np.ndarray, y: np.ndarray) -> float:
     """The unbiased estimate of the squared MMD (Gretton et al. 2012, Eq. 3), which leaves out the
-    diagonals. It can be negative."""
-    return float(_Kernels(x, y).estimates(np.ones((1, len(x))), np.ones((1, len(y))))[0])
+    diagonals, for two sets drawn at random. It can be negative."""
+    return _Pairs(x, y, np.zeros(len(x), np.intp), np.zeros(len(y), np.intp)).value
 
 
-class _Kernels:
-    """The three kernel matrices of two sets, computed once for many subsets of their rows."""
+class _Pairs:
+    """The kernel of all pairs of two sets, and what the estimate and its variance need of it.
 
-    def __init__(self, x: np.ndarray, y: np.ndarray):
-        self.xx, self.yy, self.xy = kernel(x, x), kernel(y, y), kernel(x, y)
-        np.fill_diagonal(self.xx, 0.0)
-        np.fill_diagonal(self.yy, 0.0)
-
-    def estimates(self, in_x: np.ndarray, in_y: np.ndarray) -> np.ndarray:
-        """The unbiased estimate for each of k subsets of the rows, given by 0/1 indicators in_x (k,
-        n) and in_y (k, m). Returns (k,)."""
-        n, m = in_x.sum(1), in_y.sum(1)
-        within_x = (in_x @ self.xx * in_x).sum(1) / (n * (n - 1))
-        within_y = (in_y @ self.yy * in_y).sum(1) / (m * (m - 1))
-        value: np.ndarray = within_x + within_y - 2 * (in_x @ self.xy * in_y).sum(1) / (n * m)
-        return value
-
-    def jackknife_error(self, groups: int, rng: np.random.Generator) -> float:
-        """Standard error of the estimate on all rows, by a jackknife that leaves out one group of
-        each set at a time."""
-        n, m = self.xy.shape
-        left_x, left_y = (1.0 - np.eye(groups)[:, rng.permutation(k) % groups] for k in (n, m))
-        by_x = self.estimates(left_x, np.ones((groups, m)))
-        by_y = self.estimates(np.ones((groups, n)), left_y)
-        return float(np.sqrt((groups - 1) * (np.var(by_x) + np.var(by_y))))
-
-
-def subset_values(
-    x: np.ndarray, y: np.ndarray, subsets: int = 100, size: int = 1000, seed: int = 0
-) -> np.ndarray:
-    """Estimates of the squared MMD on `subsets` random subsets of at most `size` rows of each set,
-    drawn without replacement. Raises ValueError for fewer than 2 rows in a set."""
-    whole = _Kernels(x, y) if max(len(x), len(y)) <= MOST else None
-    return _subset_values(x, y, _picks(x, y, subsets, size, seed), whole)
-
-
-Picks = list[tuple[np.ndarray, np.ndarray]]
-
-
-def _picks(x: np.ndarray, y: np.ndarray, subsets: int, size: int, seed: int) -> Picks:
-    size = min(size, len(x), len(y))
-    if size < 2:
-        raise ValueError("KID needs at least 2 images in each set")
-    rng = np.random.default_rng(seed)
-    return [
-        (rng.permutation(len(x))[:size], rng.permutation(len(y))[:size]) for _ in range(subsets)
-    ]
-
-
-def _subset_values(
-    x: np.ndarray, y: np.ndarray, picks: Picks, whole: _Kernels | None
-) -> np.ndarray:
-    if whole is None:
-        return np.array([mmd(x[i], y[j]) for i, j in picks])
-    in_x, in_y = np.zeros((len(picks), len(x))), np.zeros((len(picks), len(y)))
-    for k, (i, j) in enumerate(picks):
-        in_x[k, i] = 1.0
-        in_y[k, j] = 1.0
-    return whole.estimates(in_x, in_y)
-
-
-def kid(
-    x: np.ndarray,
-    y: np.ndarray,
-    subsets: int = 100,
-    size: int = 1000,
-    level: float = 0.95,
-    seed: int = 0,
-) -> Interval:
-    """KID, the mean over random subsets as it is usually reported, with a two-sample grouped
-    jackknife interval.
-
-    The interval covers the choice of the images. The standard deviation over subsets, which is
-    often reported, does not: it does not shrink with more images. Raises ValueError for fewer than
-    4 images in a set.
+    A stratum s of either set has n_s images and the share p_s of its set, with a minus sign for
+    those of y. With P and Q the mixtures of the strata with these shares, the estimate of |P - Q|^2
+    takes the mean over pairs of different images within a stratum, and over all pairs across
+    strata; with one stratum per set it is the usual U-statistic.
     """
-    groups = min(20, len(x) // 2, len(y) // 2)
-    if groups < 2:
-        raise ValueError(
-            f"an interval needs at least 4 images in each set, there are {len(x)} and {len(y)}"
+
+    def __init__(self, x: np.ndarray, y: np.ndarray, in_x: np.ndarray, in_y: np.ndarray):
+        z = np.concatenate([x, y])
+        self.stratum = np.concatenate([in_x, in_y + in_x.max() + 1])
+        self.count = np.bincount(self.stratum).astype(float)
+        self.share = self.count / np.where(
+            np.arange(len(self.count)) <= in_x.max(), len(x), -len(y)
         )
-    # above MOST images the error is computed from every k-th one; this overestimates it
-    thinned = _Kernels(x[:: -(-len(x) // MOST)], y[:: -(-len(y) // MOST)])
-    whole = thinned if thinned.xy.shape == (len(x), len(y)) else None
-    value = float(_subset_values(x, y, _picks(x, y, subsets, size, seed), whole).mean())
-    half = float(special.stdtrit(groups - 1, 0.5 + level / 2)) * thinned.jackknife_error(
-        groups, np.random.default_rng(seed)
-    )
-    return Interval(value, value - half, value + half, level)
+        n = self.count[self.stratum]
+        means = np.zeros((len(z), len(self.count)))
+        means[np.arange(len(z)), self.stratum] = 1 / n
+        self.k = np.empty((len(z), len(z)))
+        for i in range(0, len(z), ROWS):
+            self.k[i : i + ROWS] = kernel(z[i : i + ROWS], z)
+        self.rows = rows = self.k @ means
+        self.across = means.T @ rows
+        own = rows[np.arange(len(z)), self.stratum]
+        other = (n * own - self.k.diagonal()) / (n - 1)
+        self.first = rows @ self.share + self.share[self.stratum] * (other - own)
+        """(N,) inner products of an image with the difference of the means, itself left out."""
+        within = np.bincount(self.stratum, other) / self.count
+        whole = self.share @ self.across @ self.share
+        self.value = float(whole + self.share**2 @ (within - self.across.diagonal()))
+
+    def moments(self) -> Moments:
+        """Variance and skewness of the estimate. Changes `k`.
+
+        With e the error of the estimated difference D of the means, and S its covariance, the
+        estimate is |D|^2 + 2 D'e + e'e - tr S. Its variance is 4 D'SD + 2 tr S^2 and its third
+        cumulant 24 D'S^2D + 8 tr S^3. The jackknife that leaves out one image at a time within its
+        stratum counts the part 2 tr S^2 twice (Efron & Stein 1981), so it is subtracted once.
+        """
+        h = self._centred()
+        square = 2 * float(np.einsum("ij,ij->", h, h))
+        each = self.first - (np.bincount(self.stratum, self.first) / self.count)[self.stratum]
+        scale = np.abs(self.share) / np.sqrt(self.count * (self.count - 1))
+        scaled = each * (np.sign(self.share) * scale)[self.stratum]
+        linear = max(4 * float(scaled @ scaled) - 2 * square, 0.0)
+        cube = 8 * _trace_of_cube(h)
+        mixed = max(24 * float(scaled @ h @ scaled) - 3 * cube, 0.0)
+        return Moments(linear, square, mixed, cube)
+
+    def _centred(self) -> np.ndarray:
+        """The kernel (N, N) of the deviations from the means of the strata, with zeros in the
+        diagonal, each scaled by |p_s| / sqrt(n_s (n_s - 1)) per image. The squares of its entries
+        sum to an unbiased estimate of tr S^2 (within a stratum by U-centring, Szekely & Rizzo
+        2014; with 2 or 3 images it is not possible, and that part is too large). Takes the memory
+        of `k`."""
+        g, s, n = self.k, self.stratum, self.count
+        own = g.diagonal() - 2 * self.rows[np.arange(len(g)), s] + self.across.diagonal()[s]
+        enough = n > 3
+        less = np.where(enough, n - 2, np.inf)
+        total = np.bincount(s, own) / (less * (n - 1))
+        more = np.where(enough, np.sqrt((n - 1) / np.where(enough, n - 3, 1)), 1.0)
+        size = np.abs(self.share) / np.sqrt(n * (n - 1))
+        for i in range(0, len(g), ROWS):
+            part, at = g[i : i + ROWS], s[i : i + ROWS]
+            part -= self.rows[i : i + ROWS][:, s]
+            part -= self.rows[:, at].T
+            part += self.across[np.ix_(at, s)]
+            same = at[:, None] == s
+            shift = (own[i : i + ROWS][:, None] + own) / less[at][:, None] - total[at][:, None]
+            part += np.where(same, shift, 0.0)
+            part *= np.where(same, more[at][:, None], 1.0) * size[at][:, None] * size[s]
+        np.fill_diagonal(g, 0.0)
+        return g
 
 
-def measure(x: np.ndarray, y: np.ndarray, kept: Kept) -> Interval:
+@dataclasses.dataclass(frozen=True)
+class Moments:
+    """Variance and third cumulant of the estimate, each in the part that vanishes where the sets do
+    not differ (linear, mixed) and the rest (square, cube); see `_Pairs.moments`."""
+
+    linear: float
+    square: float
+    mixed: float
+    cube: float
+
+    def below(self, probability: float, linear: float) -> float:
+        """Quantile of the error of the estimate if the linear part of its variance is `linear`."""
+        part = linear / self.linear if self.linear > 0 else 0.0
+        variance = self.square + linear
+        if variance <= 0:
+            return 0.0
+        skewness = (self.cube + part * self.mixed) / variance**1.5
+        return math.sqrt(variance) * quantile(probability, skewness)
+
+    def low(self, value: float, tail: float) -> float:
+        """The smallest distance for which an estimate of at least `value` has the probability
+        `tail`. The linear part of the variance is proportional to the distance."""
+
+        def excess(theta: float) -> float:
+            return value - theta - self.below(1 - tail, self.linear * theta / value)
+
+        at_zero = value - self.below(1 - tail, 0.0)
+        return at_zero if at_zero <= 0 else float(optimize.brentq(excess, 0.0, value))
+
+    def high(self, value: float, tail: float) -> float:
+        """The largest distance for which an estimate of at most `value` has the probability `tail`.
+
+        Where the estimate is near 0, its linear variance per distance is hardly known. It is
+        assumed to lie between half of what it is along the main directions of the error (4 tr S^3 /
+        tr S^2) and the most that it can be. Half was chosen for coverage by simulation.
+        """
+        least = self.cube / self.square / 2 if self.square > 0 else 0.0
+        most = max(4 * np.cbrt(self.cube / 8), least)
+        per = min(max(self.linear / value, least), most) if value > 0 else least
+        found = max(value, 0.0) + 2 * math.sqrt(self.square)
+        for _ in range(STEPS):
+            last = found
+            step = value - self.below(tail, max(per * found, self.linear))
+            found = (found + step) / 2
+            if abs(found - last) <= 1e-9 * abs(found):
+                break
+        return found
+
+
+def _trace_of_cube(h: np.ndarray) -> float:
+    if len(h) <= 2 * ROWS:
+        return float(np.einsum("ij,ij->", h, h @ h))
+    probes = np.random.default_rng(0).choice((-1.0, 1.0), (len(h), PROBES))
+    once = h @ probes
+    return float(np.einsum("ij,ij->", once, h @ once)) / PROBES
+
+
+def quantile(probability: float, skewness: float) -> float:
+    """Of the shifted gamma distribution with mean 0, variance 1 and this skewness, limited to the
+    range from 0 to that of a chi-squared variable with one degree of freedom."""
+    skewness = min(max(skewness, 0.0), math.sqrt(8.0))
+    if skewness < 1e-3:
+        return float(special.ndtri(probability))
+    shape = 4 / skewness**2
+    return float(special.gammaincinv(shape, probability) - shape) / math.sqrt(shape)
+
+
+def kid(x: np.ndarray, y: np.ndarray, labels: Labels = UNKNOWN, level: float = 0.95) -> Interval:
+    """KID of features (n, d) against (m, d), with an interval for the choice of the images.
+
+    It is the squared MMD between the distributions with the class shares that the sets have. A set
+    that was drawn class by class (`strata.drawn_by_class`) is treated so; any other, and one
+    without labels, as drawn at random. The value is unbiased and can be negative, and so can the
+    ends of the interval, although the true distance cannot. The ends are NaN below FEWEST images,
+    and if more than MOST_ALONE of a set drawn class by class are the only images of their class,
+    where the value is too low. Raises ValueError for fewer than 2 images in a set.
+    """
+    if min(len(x), len(y)) < 2:
+        raise ValueError("KID needs at least 2 images in each set")
+    (in_x, alone_x), (in_y, alone_y) = designs(len(x), len(y), labels)
+    too_few = min(len(x), len(y)) < FEWEST or max(alone_x, alone_y) > MOST_ALONE
+    (x, in_x), (y, in_y) = _thinned(x, in_x), _thinned(y, in_y)
+    pairs = _Pairs(x, y, in_x, in_y)
+    if too_few:
+        return Interval(pairs.value, math.nan, math.nan, level)
+    found, tail = pairs.moments(), (1 - level) / 2
+    return Interval(pairs.value, found.low(pairs.value, tail), found.high(pairs.value, tail), level)
+
+
+def _thinned(x: np.ndarray, stratum: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """About MOST images, the same share of every stratum, at least two of each."""
+    if len(x) <= MOST:
+        return x, stratum
+    chosen = []
+    for s in range(stratum.max() + 1):
+        members = np.flatnonzero(stratum == s)
+        take = min(max(2, len(members) * MOST // len(x)), len(members))
+        chosen.append(members[np.arange(take) * len(members) // take])
+    kept = np.sort(np.concatenate(chosen))
+    return x[kept], stratum[kept]
+
+
+def measure(x: np.ndarray, y: np.ndarray, kept: Kept, labels: Labels) -> Interval:
     """The metrics kid_classifier and kid; see `kid`. Nothing is cached."""
-    return kid(x, y)
+    return kid(x, y, labels)

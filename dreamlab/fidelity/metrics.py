@@ -13,6 +13,7 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 
+from dreamlab.fidelity.strata import Labels
 from dreamlab.settings.names import ExtractorName
 from dreamlab.stats.intervals import Interval
 
@@ -29,8 +30,9 @@ class Kept(Protocol):
     def __call__(self, name: str, make: Callable[[], NamedArrays]) -> NamedArrays: ...
 
 
-MetricFunction = Callable[[np.ndarray, np.ndarray, Kept], Interval]
-"""(features of the set (n, d), features of the reference (m, d), kept) -> value and interval."""
+MetricFunction = Callable[[np.ndarray, np.ndarray, Kept, Labels], Interval]
+"""(features of the set (n, d), features of the reference (m, d), kept, classes of both) -> value
+and interval. The ends of the interval are NaN where there are too few images for one."""
 
 
 class UnknownMetric(ValueError):
@@ -77,10 +79,10 @@ class Metric:
 METRICS: dict[str, Metric] = {
     m.name: m
     for m in (
-        Metric("fd_classifier", "classifier", "dreamlab.fidelity.frechet:measure"),
-        Metric("kid_classifier", "classifier", "dreamlab.fidelity.kid:measure"),
-        Metric("fid", "inception", "dreamlab.fidelity.frechet:measure"),
-        Metric("kid", "inception", "dreamlab.fidelity.kid:measure"),
+        Metric("fd_classifier", "classifier", "dreamlab.fidelity.frechet:measure", version=2),
+        Metric("kid_classifier", "classifier", "dreamlab.fidelity.kid:measure", version=2),
+        Metric("fid", "inception", "dreamlab.fidelity.frechet:measure", version=2),
+        Metric("kid", "inception", "dreamlab.fidelity.kid:measure", version=2),
     )
 }
 """Name -> metric, in the order in which tables list them. A curve shows the first metric of an

@@ -91,6 +91,7 @@ def _do(path: Path, events: EventWriter, threads: int, device: str, attempt: int
         threads=threads,
         device=device,
     )
+    context.check_unchanged()
     for event in task(context):
         lost: list[str] = []
         event = plain(event, lost) if event["type"] != "metric" else event

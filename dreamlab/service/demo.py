@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import io
 import json
 import os
 import shutil
@@ -14,15 +13,9 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
 from dreamlab.paths import DEMO
 from dreamlab.service.refused import Refused
-from dreamlab.store import ArtefactCache, RunStore
-
-CACHE_FOLDER = "cache/"
-"""Members of the archive below this folder are `.npz` files for the cache, one per key. They hold
-the reference classifier behind the demo's numbers."""
+from dreamlab.store import RunStore
 
 
 def is_installed(store: RunStore) -> bool:
@@ -39,8 +32,7 @@ def install(store: RunStore, archive: Path = DEMO) -> bool:
     staging = store.folders.engine / "demo-unpacking"
     shutil.rmtree(staging, ignore_errors=True)
     with zipfile.ZipFile(archive) as packed:
-        packed.extractall(staging)
-    _install_cache(store, staging / CACHE_FOLDER)
+        packed.extractall(staging, [n for n in packed.namelist() if n.startswith("runs/")])
     for run in sorted((staging / "runs").iterdir()):
         if not (store.folder / run.name).exists():
             os.rename(run, store.folder / run.name)
@@ -79,15 +71,3 @@ def borrowed(store: RunStore) -> Iterator[Path]:
 
 def _marker(store: RunStore) -> Path:
     return store.folders.engine / "demo-installed"
-
-
-def _install_cache(store: RunStore, folder: Path) -> None:
-    if not folder.is_dir():
-        return
-    cache = ArtefactCache(store.folders.cache)
-    for file in folder.rglob("*.npz"):
-        key = file.relative_to(folder).as_posix().removesuffix(".npz")
-        if cache.get(key) is None:
-            with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as arrays:
-                cache.put(key, **{name: arrays[name] for name in arrays.files})
-    cache.close()

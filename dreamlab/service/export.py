@@ -163,7 +163,7 @@ def _arm_of(reader: Reader, run: Run, arm: str) -> Run:
 def _mixed(reader: Reader, run: Run, spec: ClassifySpec, seed: int) -> Exported:
     try:
         data = catalog.load(spec.dataset, spec.data_dir)
-        pool = selected(spec).pool
+        roles = selected(spec)
         synthetic = (
             reader.images(spec.synthetic)
             if spec.synthetic
@@ -172,11 +172,12 @@ def _mixed(reader: Reader, run: Run, spec: ClassifySpec, seed: int) -> Exported:
         held = mixing.contents(
             spec.arm,
             data.train_labels,
-            pool,
+            roles.pool,
             synthetic[1],
             len(data.info.classes),
             seed,
             spec.nested,
+            roles.whole,
         )
     except (SpecError, ValueError) as error:
         raise Refused(str(error), getattr(error, "field", "")) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,14 @@ class Reader:
         if split == "train":
             return data.train_images, data.train_labels, data.info.classes
         return data.test_images, data.test_labels, data.info.classes
+
+    def data_version(self, dataset: str, data_dir: str = "") -> Hashable:
+        """A value that changes when the files of a data set change. It can be called at every
+        tick."""
+        try:
+            return catalog.stamp(dataset, data_dir)
+        except catalog.DataError as error:
+            return str(error)
 
     def images(self, run_id: str) -> tuple[np.ndarray, np.ndarray]:
         """Images and labels of an image set, memory-mapped."""

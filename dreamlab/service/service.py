@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
-import hashlib
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from dreamlab import experiments, studies
+from dreamlab import experiments
 from dreamlab.checks import Known, check
 from dreamlab.checks.machine import check_disk
 from dreamlab.checks.references import inherited, resolved
@@ -22,6 +21,7 @@ from dreamlab.engine import client
 from dreamlab.estimates import estimate as costs
 from dreamlab.estimates.estimate import Estimate
 from dreamlab.estimates.measured import Prober
+from dreamlab.experiments.identity import Identities
 from dreamlab.service import demo, export
 from dreamlab.service.home import home_mix
 from dreamlab.service.library import LiveFrame
@@ -35,12 +35,12 @@ from dreamlab.settings import (
     MixSpec,
     Spec,
     SpecError,
-    StudySpec,
     SynthesizeSpec,
     TrainSpec,
     command,
     make,
 )
+from dreamlab.settings.base import HASH_VERSION
 from dreamlab.store import Record, Run, RunError, RunStore, checkpoints
 from dreamlab.store.states import ACTIVE
 
@@ -64,6 +64,7 @@ class Service(Reader):
     def __init__(self, runs: str | Path = "runs"):
         super().__init__(RunStore(runs))
         self.prober = Prober(self.store)
+        self._identities = Identities(self.library, self.library.status)
         self._submitting = threading.Lock()
         self._checked: Spec | None = None
         """The last spec that `check` returned. If it is submitted next, it is not checked again."""
@@ -202,19 +203,16 @@ class Service(Reader):
     def hash_of(self, spec: Spec) -> str:
         """The content hash of a run of this spec. It decides whether the same run exists
         already."""
-        own = spec.content_hash(lambda run_id: self.library.get(run_id).record.hash)
-        if not isinstance(spec, StudySpec):
-            return own
-        # the content of the study file is part of the hash, because the file may change
-        said = f"{own} {studies.load(spec.study).identity}"
-        return hashlib.sha256(said.encode()).hexdigest()[:16]
+        with refusing("data_dir"):
+            return self._identities.of(spec).hash
 
     def _same(self, spec: Spec) -> Run | None:
         wanted = self.hash_of(spec)
         for run in self.library.runs():
             if (
-                run.record.hash == wanted
+                run.kind == spec.kind
                 and not run.record.demo
+                and self._identities.hash_of(run) == wanted
                 and self.library.status(run.id).state in ACTIVE | {"done"}
             ):
                 return run
@@ -229,12 +227,16 @@ class Service(Reader):
         run_id: str = "",
     ) -> Run:
         references = spec.references()
+        with refusing("data_dir"):
+            identity = self._identities.of(spec)
         record = Record(
             id=run_id or self.store.new_id(spec.kind, label(spec)),
             kind=spec.kind,
             name=name or label(spec),
             created=datetime.datetime.now().isoformat(timespec="seconds"),
-            hash=self.hash_of(spec),
+            hash=identity.hash,
+            hash_version=HASH_VERSION,
+            contents=identity.contents,
             parents=references,
             needs=(
                 [r for r in references if self.library.status(r).state in ACTIVE]

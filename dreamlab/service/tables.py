@@ -196,7 +196,7 @@ def _mix_line(arm: Values) -> Sequence[str]:
         for k in ("accuracy", "accuracy_low", "accuracy_high")
     ]
     label = f"{arm['label']} ({arm['generator']})" if arm.get("generator") else arm["label"]
-    difference = number(d["mean"], d["low"], d["high"]) if d else ""
+    difference = (number(d["mean"], d["low"], d["high"]) or d["why"]) if d else ""
     return (
         label,
         f"{arm['real']:,}",

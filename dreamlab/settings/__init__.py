@@ -7,7 +7,7 @@ from dreamlab.settings.commands import command, differences
 from dreamlab.settings.fidelity import FidelitySpec
 from dreamlab.settings.importing import ImportSpec
 from dreamlab.settings.mix import MixSpec
-from dreamlab.settings.real_data import DATASETS, RealData
+from dreamlab.settings.real_data import DATASETS, RealData, RealPart
 from dreamlab.settings.setting import NONE, Setting, exact, settings_of
 from dreamlab.settings.study import StudySpec
 from dreamlab.settings.sweep import DEFAULT_VALUES, SweepSpec
@@ -41,6 +41,7 @@ __all__ = [
     "ImportSpec",
     "MixSpec",
     "RealData",
+    "RealPart",
     "Setting",
     "Spec",
     "SpecError",

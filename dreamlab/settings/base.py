@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from dreamlab.settings.setting import NONE, is_list, settings_of
 
 SCHEMA_VERSION = 1
+HASH_VERSION = 2
+"""Version of the content hash. Version 1 had the path of a data set in the place of its content."""
 BOUNDS = {
     "less_than_equal": "of at most",
     "less_than": "below",
@@ -55,11 +57,16 @@ class Spec(BaseModel):
             return tuple(value)
         return value
 
-    def content_hash(self, resolve: Callable[[str], str] = lambda run: run) -> str:
+    def content_hash(
+        self,
+        resolve: Callable[[str], str] = lambda run: run,
+        contents: Mapping[str, str] | None = None,
+    ) -> str:
         """Content hash: 16 hex digits computed from all settings that affect the result. Two specs
         with the same hash describe the same work.
 
-        `resolve` maps the id of a run that a setting names to the content hash of that run. A
+        `resolve` maps the id of a run that a setting names to what identifies its output.
+        `contents` are hashes of what the run reads from files; their paths are not in the hash. A
         setting with `added` is left out while it has that value, so that hashes from before the
         setting existed stay the same.
         """
@@ -75,7 +82,8 @@ class Spec(BaseModel):
                     else [resolve(v) if v in named else v for v in value]
                 )
             settings[k.name] = value
-        text = json.dumps([self.kind, SCHEMA_VERSION, settings], sort_keys=True, default=str)
+        about = [self.kind, HASH_VERSION, settings, dict(contents or {})]
+        text = json.dumps(about, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def baseline(self) -> dict[str, Any]:
@@ -87,6 +95,15 @@ class Spec(BaseModel):
     def references(self) -> list[str]:
         """Ids of the runs that this spec names."""
         return [run for k in settings_of(type(self)) for run in k.runs_in(getattr(self, k.name))]
+
+
+def budget_given(values: Any, steps: str, *others: str) -> Any:
+    """The values of a spec with `steps` at 0 if they name one of the `others`, which are budgets
+    too, and not `steps`: whoever asks for a time or for epochs means it instead of the default."""
+    if not isinstance(values, dict) or steps in values:
+        return values
+    asked = [name for name in others if str(values.get(name, 0)) not in ("0", "0.0")]
+    return {**values, steps: 0} if asked else values
 
 
 S = TypeVar("S", bound=Spec)

@@ -90,7 +90,7 @@ class ClassifierRecipe(Spec):
     seeds: int = setting(
         5,
         "Number of classifiers per arm, one per seed.",
-        detail="A verdict needs at least 2; more give narrower intervals.",
+        detail="A verdict needs at least 3; more give narrower intervals.",
         ge=1,
         le=100,
     )

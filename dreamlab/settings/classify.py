@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from dreamlab.settings.arm_names import ARM_FORMS, ArmName
+from pydantic import model_validator
+
+from dreamlab.settings.arm_names import ARM, ARM_FORMS, ArmName
+from dreamlab.settings.base import SpecError
 from dreamlab.settings.classifier_recipe import ClassifierRecipe
-from dreamlab.settings.real_data import RealData
+from dreamlab.settings.real_data import RealPart
 from dreamlab.settings.setting import setting
 
 
-class ClassifySpec(ClassifierRecipe, RealData):
+class ClassifySpec(ClassifierRecipe, RealPart):
     """Settings of a classify run."""
 
     kind: ClassVar[str] = "classify"
@@ -28,3 +31,16 @@ class ClassifySpec(ClassifierRecipe, RealData):
         label="Synthetic set",
         run_kind="synthesize|import",
     )
+
+    @model_validator(mode="after")
+    def _replaces_as_much_as_its_arm(self) -> ClassifySpec:
+        found = ARM.fullmatch(self.arm)
+        share = found["synthetic"] if found else None
+        if self.replaced and (share is None or abs(self.replaced - float(share) / 100) > 1e-9):
+            kept = f"{100 * (1 - self.replaced):g}/{100 * self.replaced:g}"
+            raise SpecError(
+                f"Replaced share (--replaced): {self.replaced:g} cannot be used with the arm"
+                f" {self.arm}; it goes with {kept}, and is 0 for arms that replace nothing.",
+                "replaced",
+            )
+        return self

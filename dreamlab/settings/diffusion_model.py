@@ -14,13 +14,13 @@ from dreamlab.settings.names import (
     WeightingName,
     WiringName,
 )
-from dreamlab.settings.real_data import DATA, RealData
+from dreamlab.settings.real_data import DATA, RealPart
 from dreamlab.settings.setting import setting
 
 NOISE, NETWORK = "Noise", "Network"
 
 
-class DiffusionModel(RealData):
+class DiffusionModel(RealPart):
     """Settings that define a generator. `TrainSpec` adds how it is trained. Forms show the fields
     in the order of this file."""
 
@@ -31,15 +31,13 @@ class DiffusionModel(RealData):
         " and S4. A setting that is given overrides the preset.",
         affects_result=False,
     )
-    seconds: float = setting(
-        60.0,
-        "Time budget of the training.",
-        detail="The learning-rate schedule is spread over it. Not used if steps or epochs are"
-        " given.",
-        label="Time",
-        unit="s",
-        ge=1,
-        le=604_800,
+    steps: int = setting(
+        2000,
+        "Optimiser steps; 0: epochs or time decide.",
+        detail="The learning-rate schedule is spread over them. How good the generator becomes"
+        " does not depend on the speed of the machine.",
+        ge=0,
+        le=10_000_000,
         log=True,
     )
     num_train_timesteps: int = setting(

@@ -37,6 +37,7 @@ class FidelitySpec(Spec):
         "File with the standard weights of Inception-v3.",
         detail="weights-inception-2015-12-05-6726825d.pth; needed for the inception extractor.",
         advanced=True,
+        affects_result=False,
     )
     reference: Literal["test", "train"] = setting(
         "test", "Split of the real images to compare with."

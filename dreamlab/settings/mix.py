@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from dreamlab.settings.arm_names import ARM_FORMS, ArmName
+from dreamlab.settings.base import budget_given
 from dreamlab.settings.classifier_recipe import ClassifierRecipe
 from dreamlab.settings.names import ControlName, SamplerName
 from dreamlab.settings.real_data import RealData
@@ -23,7 +24,7 @@ class MixSpec(ClassifierRecipe, RealData):
     seeds: int = setting(
         5,
         "Number of classifiers per arm, one per seed.",
-        detail="More seeds give narrower intervals.",
+        detail="A verdict needs at least 3; more give narrower intervals.",
         ge=2,
         le=100,
     )
@@ -65,14 +66,27 @@ class MixSpec(ClassifierRecipe, RealData):
         label="A generator on all images",
         section="Generators",
     )
+    train_steps: int = setting(
+        2000,
+        "Optimiser steps of each generator that is trained.",
+        detail="0: the training time decides instead.",
+        label="Training steps",
+        ge=0,
+        le=10_000_000,
+        log=True,
+        added=0,
+    )
     train_seconds: float = setting(
         60.0,
-        "Time budget of each generator that is trained.",
+        "Time budget of each generator instead of steps.",
+        detail="Used only if the training steps are 0. How good the generators become then depends"
+        " on the machine and on what else it does.",
         label="Training time",
         unit="s",
         ge=1,
         le=604_800,
         log=True,
+        section="Generators",
     )
     arms: tuple[ArmName, ...] = setting(
         ("real", "90/10", "50/50", "10/90", "real+1x"),
@@ -103,3 +117,8 @@ class MixSpec(ClassifierRecipe, RealData):
     )
     num_steps: int = num_steps_setting("Sampler steps of the synthetic sets.", section="Sampling")
     sampler: SamplerName = setting("dpmpp_2m", "Sampler of the synthetic sets.", section="Sampling")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _time_is_asked_for(cls, values: Any) -> Any:
+        return budget_given(values, "train_steps", "train_seconds")

@@ -45,7 +45,12 @@ class RealData(Spec):
         log=True,
     )
     data_dir: str = setting(
-        "", DATA_DIR_HELP, detail=DATA_DIR_DETAIL, label="Data folder", section=DATA
+        "",
+        DATA_DIR_HELP,
+        detail=DATA_DIR_DETAIL,
+        label="Data folder",
+        section=DATA,
+        affects_result=False,  # the content does, and is part of the hash
     )
     subset_seed: int = setting(
         0,
@@ -85,4 +90,22 @@ class RealData(Spec):
         le=1,
         step=0.01,
         section=DATA,
+    )
+
+
+class RealPart(RealData):
+    """Real images without those that an arm replaces: what its generator may be trained on."""
+
+    replaced: float = setting(
+        0.0,
+        "Share of every class that synthetic images replace.",
+        detail="0.1: the real images of the arm 90/10, counted as the arm counts them, and the same"
+        " ones for every seed. They are drawn after all other selection. A mix sets it for a"
+        " generator per arm.",
+        label="Replaced share",
+        ge=0,
+        lt=1,
+        step=0.01,
+        section=DATA,
+        added=0.0,
     )

@@ -42,7 +42,8 @@ def setting(
     label: its name on a page; made from the field's name if empty. unit: such as "s" or "images".
     flag: the option's name if it is not the field's name.
     section: heading in the form; the setting is then collapsed at first, as with `advanced`.
-    affects_result: False keeps the field out of the content hash.
+    affects_result: False keeps the field out of the content hash. A path of images or weights has
+    it too: their content is in the hash, see `dreamlab.experiments.identity`.
     run_kind: the setting names a run of this kind, or of one of several ("synthesize|import");
     `choices` may then list values that are not runs.
     step: step width of a slider. log: a number box instead of a slider, for a wide range.

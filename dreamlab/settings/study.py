@@ -40,7 +40,9 @@ class StudySpec(Spec):
         run_kind="import",
         choices=DATASETS,
     )
-    data_dir: str = setting("", DATA_DIR_HELP, detail=DATA_DIR_DETAIL, label="Data folder")
+    data_dir: str = setting(
+        "", DATA_DIR_HELP, detail=DATA_DIR_DETAIL, label="Data folder", affects_result=False
+    )
     seeds: int = setting(0, "Classifiers per arm; 0: the number of the scale.", ge=0, le=100)
     device: DeviceName = setting(
         "auto", DEVICE_HELP, detail=DEVICE_DETAIL, advanced=True, affects_result=False

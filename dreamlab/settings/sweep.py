@@ -73,6 +73,7 @@ class SweepSpec(Spec):
         "File with the standard weights of Inception-v3.",
         detail="Needed for the inception extractor.",
         advanced=True,
+        affects_result=False,
     )
     device: DeviceName = setting(
         "auto", DEVICE_HELP, detail=DEVICE_DETAIL, advanced=True, affects_result=False

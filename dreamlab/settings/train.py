@@ -6,7 +6,7 @@ from typing import Any, ClassVar, get_args
 
 from pydantic import model_validator
 
-from dreamlab.settings.base import SpecError
+from dreamlab.settings.base import SpecError, budget_given
 from dreamlab.settings.diffusion_model import DiffusionModel
 from dreamlab.settings.names import (
     DeviceName,
@@ -30,19 +30,24 @@ class TrainSpec(DiffusionModel):
         "Train a diffusion model, by default a class-conditional DDPM with label dropout."
     )
 
-    steps: int = setting(
-        0,
-        "Optimiser steps; 0 trains for the time budget.",
+    epochs: float = setting(
+        0.0,
+        "Passes over the images instead of steps.",
+        detail="Used only if steps is 0.",
         ge=0,
-        le=10_000_000,
+        le=1_000_000,
         log=True,
         section=TRAINING,
     )
-    epochs: float = setting(
-        0.0,
-        "Passes over the images; 0 trains for the time budget.",
-        ge=0,
-        le=1_000_000,
+    seconds: float = setting(
+        60.0,
+        "Time budget instead of steps.",
+        detail="Used only if steps and epochs are 0. How good the generator becomes then depends on"
+        " the machine and on what else it does.",
+        label="Time",
+        unit="s",
+        ge=1,
+        le=604_800,
         log=True,
         section=TRAINING,
     )
@@ -233,11 +238,10 @@ class TrainSpec(DiffusionModel):
     @model_validator(mode="before")
     @classmethod
     def _start_from_preset(cls, values: Any) -> Any:
-        return (
-            {**PRESETS.get(values.get("preset", ""), {}), **values}
-            if isinstance(values, dict)
-            else values
-        )
+        if not isinstance(values, dict):
+            return values
+        given = budget_given(values, "steps", "epochs", "seconds")
+        return {**PRESETS.get(values.get("preset", ""), {}), **given}
 
     @model_validator(mode="after")
     def _fits_together(self) -> TrainSpec:
@@ -247,8 +251,8 @@ class TrainSpec(DiffusionModel):
             )
         if self.steps and self.epochs:
             raise SpecError(
-                f"Epochs (--epochs): {self.epochs:g} cannot be used beside {self.steps} steps; give"
-                " one of the two.",
+                f"Epochs (--epochs): {self.epochs:g} cannot be used beside {self.steps} steps; set"
+                " one of the two to 0.",
                 "epochs",
             )
         if self.zero_terminal_snr and self.target == "eps":

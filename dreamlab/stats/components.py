@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from dreamlab.stats.hypothesis import Evidence
 from dreamlab.stats.intervals import Interval
-from dreamlab.stats.student import degrees, limit, tail
+from dreamlab.stats.student import degrees, limit
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +44,10 @@ class Paired:
     """Variance from the choice of the test images, which more seeds do not reduce."""
     rest_variance: float
     images: int
+    image_df: float
+    """Degrees of freedom of `image_variance`."""
+    changed: float
+    """Images that change in a seed, on average: the sum of the squared differences."""
 
     @property
     def share(self) -> float:
@@ -50,9 +55,20 @@ class Paired:
         return self.seed_variance / self.n / self.error**2
 
     def interval(self, level: float = 0.95) -> Interval:
-        """Confidence interval; it excludes 0 exactly if p < 1 - level."""
-        half = limit(level, self.df, self.n - 1, self.share) * self.error
-        return Interval(self.mean, self.mean - half, self.mean + half, level)
+        """Confidence interval, within -1 and 1; it excludes 0 exactly if p < 1 - level."""
+        low, high = self._evidence().limits(level)
+        return Interval(self.mean, low, high, level)
+
+    def _evidence(self) -> Evidence:
+        return Evidence(
+            self.mean,
+            self.seed_variance / self.n,
+            self.n,
+            self.image_variance,
+            self.image_df,
+            self.images,
+            self.changed,
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +83,7 @@ class Parts:
     df: float
     seeds: int
     images: int
+    image_df: float
 
     @property
     def variance(self) -> float:
@@ -105,8 +122,9 @@ def parts(values: np.ndarray, step: float) -> Parts:
     images_df = min(2 * n * square * square / excess, n - 1.0) if excess > 0 else n - 1.0
     total = seed / s + image
     share = seed / s / total if total > 0 else 0.0
-    df = degrees(share, s - 1, max(images_df, 1.0))
-    return Parts(mean, seed, image, ms_rest / n, df, s, n)
+    images_df = max(images_df, 1.0)
+    df = float(degrees(share, s - 1, images_df))
+    return Parts(mean, seed, image, ms_rest / n, df, s, n, images_df)
 
 
 def paired(treatment: ArrayLike, control: ArrayLike) -> Paired:
@@ -114,8 +132,9 @@ def paired(treatment: ArrayLike, control: ArrayLike) -> Paired:
     images in the columns.
 
     The p value and the interval use the t of `student` with the error and degrees of freedom of
-    `parts`. If the two agree in every value, p = 1. Raises ValueError for different shapes, fewer
-    than two seeds or two images, or values that are not finite.
+    `parts`, and the bounds of `hypothesis` where few images decide. If the two agree in every
+    value, p = 1. Raises ValueError for different shapes, fewer than two seeds or two images, or
+    values that are not finite.
     """
     a, b = _values(treatment), _values(control)
     if a.shape != b.shape:
@@ -129,12 +148,21 @@ def paired_difference(difference: np.ndarray) -> Paired:
     """Like `paired`, from the values of treatment - control, which must be finite and of shape (S
     >= 2, n >= 2)."""
     found = parts(difference, math.sqrt(2.0))
-    mean = 0.0 if abs(found.mean) < 1e-14 else found.mean
-    error = math.sqrt(found.variance)
-    p = 2 * tail(abs(mean) / error, found.df, found.seeds - 1, found.share)
-    return Paired(
-        mean, error, found.df, found.seeds, p, found.seed, found.image, found.rest, found.images
+    flat = difference.ravel()
+    pair = Paired(
+        mean=0.0 if abs(found.mean) < 1e-14 else found.mean,
+        error=math.sqrt(found.variance),
+        df=found.df,
+        n=found.seeds,
+        p=1.0,
+        seed_variance=found.seed,
+        image_variance=found.image,
+        rest_variance=found.rest,
+        images=found.images,
+        image_df=found.image_df,
+        changed=float(flat @ flat) / found.seeds,
     )
+    return dataclasses.replace(pair, p=pair._evidence().p(0.0))
 
 
 def mean_interval(values: ArrayLike, level: float = 0.95) -> Interval:

@@ -14,30 +14,35 @@ level, for every share of the seeds, and at least 98.9 % at the 99.4 % level (do
 from __future__ import annotations
 
 import math
+from typing import TypeVar
 
+import numpy as np
 from scipy import special
+
+Number = TypeVar("Number", float, np.ndarray)
 
 DOUBT = 0.6
 """Weight in the mixture of the t distribution with the degrees of freedom of the seeds; it is
 multiplied by the share of the seeds in the variance."""
 
 
-def degrees(share: float, freedom: int, other: float) -> float:
+def degrees(share: Number, freedom: int, other: Number) -> Number:
     """Degrees of freedom of a variance of which `share` (0 to 1) was estimated with `freedom`
     degrees of freedom and the rest with `other` (Satterthwaite 1946, Eq. 17). With two seeds
     (`freedom` 1) it is 1."""
     if freedom == 1:
-        return 1.0
+        return share * 0.0 + 1.0
     spent = share * share / max(freedom, 1) + (1 - share) ** 2 / other
-    return 1 / max(spent, 1e-7)
+    found: Number = 1 / np.maximum(spent, 1e-7)
+    return found
 
 
-def tail(t: float, df: float, freedom: int, share: float) -> float:
+def tail(t: Number, df: Number, freedom: int, share: Number) -> Number:
     """P(T > t) for t >= 0, where `share` of the variance has `freedom` degrees of freedom and the
     whole variance has `df`."""
-    doubt = DOUBT * share if freedom > 1 else 0.0
-    most = (1 - doubt) * float(special.stdtr(df, -t))
-    return most + doubt * float(special.stdtr(freedom, -t)) if doubt else most
+    doubt = DOUBT * share if freedom > 1 else 0.0 * share
+    found: Number = (1 - doubt) * special.stdtr(df, -t) + doubt * special.stdtr(max(freedom, 1), -t)
+    return found
 
 
 def limit(level: float, df: float, freedom: int, share: float) -> float:

@@ -16,6 +16,7 @@ import numpy as np
 from dreamlab.stats import wording
 from dreamlab.stats.components import Paired, paired, paired_difference
 from dreamlab.stats.correction import holm, holm_levels
+from dreamlab.stats.enough import LEAST_IMAGES, too_few_text
 from dreamlab.stats.findings import (
     ALPHA,
     ClassDifference,
@@ -79,7 +80,7 @@ class _Experiment:
         pairs = [
             (int(c), paired_difference(change[:, columns]))
             for c, columns in held
-            if len(columns) > 1
+            if len(columns) >= LEAST_IMAGES
         ]
         p = [min(pair.p * arms, 1.0) for _, pair in pairs]
         gain: list[ClassDifference] = []
@@ -119,10 +120,12 @@ def judge(
     predicted by the arm `real`. `labels` (n,): true classes. `noun`: what the images show. `cost`:
     (generator, arm) -> minutes for generator, images and classifiers. A generator *helps* if one of
     its mixes gains significantly. It *hurts* if all of its mixes lose significantly. Otherwise it
-    is *undecided*. Raises ValueError for a generator without a treatment, fewer than two seeds, or
-    wrong shapes."""
+    is *undecided*. Raises ValueError for a generator without a treatment, too few seeds or images
+    (`enough`), or wrong shapes."""
     if not treatments or {g.key for g in generators} != {t.generator for t in treatments}:
         raise ValueError("a verdict needs at least one mix of both sorts of images a generator")
+    if few := too_few_text(*np.shape(control)):
+        raise ValueError(few)
     mixes, others = _Experiment(treatments, control, labels), _Experiment(controls, control, labels)
     found, against = mixes.differences(), others.differences()
     decided: dict[str, _Decided] = {}

@@ -6,11 +6,15 @@ from __future__ import annotations
 import functools
 import hashlib
 import io
+import mmap
 import os
 import sqlite3
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from dreamlab.paths import DEMO
 
 if (
     TYPE_CHECKING
@@ -18,15 +22,49 @@ if (
     import numpy as np
 
 
-def array_hash(*arrays: np.ndarray) -> str:
-    """16 hex digits computed from the dtypes, shapes and bytes of arrays."""
-    import numpy as np
+SHIPPED = "cache/"
+"""Folder in the archive of the demo. It holds `.npz` files, one per key."""
+PIECE = 2**20
+"""Number of bytes that are copied or read at once."""
 
+
+def array_hash(*arrays: np.ndarray) -> str:
+    """16 hex digits computed from the dtypes, shapes and bytes of arrays. A memory-mapped file is
+    read in pieces, so that it may be larger than memory."""
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(f"{array.dtype.str}{array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).data)
+        for piece in _pieces(array):
+            digest.update(piece)
     return digest.hexdigest()[:16]
+
+
+def file_hash(path: Path) -> str:
+    """16 hex digits computed from the content of a file. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+def _pieces(array: np.ndarray) -> Iterator[Any]:
+    """The bytes of an array in C order, as buffers."""
+    import numpy as np
+
+    if isinstance(array, np.memmap) and isinstance(array.base, mmap.mmap):
+        if array.filename and array.flags.c_contiguous:
+            # pages of a map that were read count as memory of this process, read bytes do not
+            with open(array.filename, "rb") as file:
+                file.seek(array.offset)
+                left = array.nbytes
+                while left and (piece := file.read(min(PIECE, left))):
+                    left -= len(piece)
+                    yield piece
+            return
+    if array.flags.c_contiguous or array.ndim == 0:
+        yield np.ascontiguousarray(array).data
+        return
+    rows = max(1, PIECE // max(1, array[:1].nbytes))
+    for start in range(0, len(array), rows):
+        yield np.ascontiguousarray(array[start : start + rows]).data
 
 
 class ArtefactCache:
@@ -51,16 +89,8 @@ class ArtefactCache:
 
     def get(self, key: str) -> dict[str, np.ndarray] | None:
         """The arrays under a key; None if there is no entry or if it is damaged."""
-        import numpy as np
-
         value = self._cache.get(key)
-        if not isinstance(value, bytes):
-            return None
-        try:
-            with np.load(io.BytesIO(value), allow_pickle=False) as arrays:
-                return {name: arrays[name] for name in arrays.files}
-        except (ValueError, OSError):
-            return None
+        return _unpacked(value) if isinstance(value, bytes) else None
 
     def keys(self) -> list[str]:
         """All keys."""
@@ -71,12 +101,34 @@ class ArtefactCache:
         self._cache.close()
 
 
+def _unpacked(value: bytes) -> dict[str, np.ndarray] | None:
+    import numpy as np
+
+    try:
+        with np.load(io.BytesIO(value), allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except (ValueError, OSError):
+        return None
+
+
 def _packed(arrays: dict[str, np.ndarray]) -> bytes:
     import numpy as np
 
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)  # type: ignore[arg-type]
     return buffer.getvalue()
+
+
+def shipped(key: str, archive: Path = DEMO) -> dict[str, np.ndarray] | None:
+    """The arrays under a key that come with the demo, whether it is unpacked or not; None if there
+    are none."""
+    import zipfile
+
+    try:
+        with zipfile.ZipFile(archive) as packed:
+            return _unpacked(packed.read(f"{SHIPPED}{key}.npz"))
+    except (OSError, KeyError, zipfile.BadZipFile):
+        return None
 
 
 def user_cache() -> ArtefactCache:

@@ -38,6 +38,10 @@ class Record(BaseModel):
     name: str
     created: str
     hash: str
+    hash_version: int = 1
+    """Version of `hash`; records before version 2 do not have it."""
+    contents: dict[str, str] = {}
+    """Hashes of the images and weights that this run reads from files; part of `hash`."""
     parents: list[RunName] = []
     """Ids of runs whose files this run reads."""
     needs: list[RunName] = []

@@ -48,6 +48,14 @@ class TaskContext:
         """The settings of the run."""
         return self.run.spec
 
+    def check_unchanged(self) -> None:
+        """Raises SpecError if the images or weights that the run reads from files have changed
+        since it was submitted. A resumed run would otherwise go on with other images."""
+        if self.run.record.contents:
+            from dreamlab.experiments.identity import check_unchanged  # large; not always needed
+
+            check_unchanged(self.run, self.store)
+
     def stopping(self) -> bool:
         """Whether a stop was requested. It looks at the disk at most every 50 ms, so that it can be
         called in every step."""

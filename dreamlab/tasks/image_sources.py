@@ -3,14 +3,12 @@ files, and images that are computed when they are read."""
 
 from __future__ import annotations
 
-import functools
-import json
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from dreamlab.data import catalog, imageset
+from dreamlab.data import imageset
 from dreamlab.data.imageset import ImageSource
 from dreamlab.store import Run
 from dreamlab.store.cache import array_hash
@@ -73,21 +71,6 @@ class Resized:
 def at_size(source: ImageSource, size: int) -> ImageSource:
     """The source with images of this size; the source itself if they have it."""
     return source if source.shape[1] == size else Resized(source, size)
-
-
-def data_hash(name: str, data_dir: str) -> str:
-    """Identifies a data set by the content of both splits; an imported one by the content hash in
-    its card."""
-    if name in catalog.INFO:
-        return _hash_of(name, data_dir)
-    card = json.loads((catalog.folder_of(name) / catalog.CARD).read_text())
-    return f"import-{card['content_hash']}-{card['train']}"
-
-
-@functools.lru_cache(maxsize=8)
-def _hash_of(name: str, data_dir: str) -> str:
-    data = catalog.load(name, data_dir)
-    return array_hash(data.train_images, data.train_labels, data.test_images, data.test_labels)
 
 
 def set_hash(ctx: TaskContext, run: Run) -> str:

@@ -14,6 +14,7 @@ BENCHES = {
     "start": lab.start,
     "app": lab.app,
     "card": lab.card,
+    "cards": lab.cards,
     "classifiers": classifiers.main,
     "recognised": recognised.main,
     "peers": peers.main,

@@ -17,7 +17,7 @@ import psutil
 
 from dreamlab.engine import client
 from dreamlab.service import Service
-from dreamlab.settings import TrainSpec, make
+from dreamlab.settings import MixSpec, TrainSpec, make
 from dreamlab.store.states import ACTIVE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -125,3 +125,23 @@ def card() -> None:
                 f"  {arm['generator'][-4:] or 'both':<5} {arm['label']:<22}"
                 f" {100 * arm['interval']['mean']:.1f} %"
             )
+
+
+CARDS = 10
+
+
+def cards() -> None:
+    """The verdict of Home's card for ten choices of its 100 real digits. Each has a generator and
+    classifiers of its own."""
+    with lab() as service:
+        kinds: dict[str, int] = {}
+        for seed in range(CARDS):
+            spec = make(MixSpec, {**service.card().model_dump(), "subset_seed": seed})
+            run = service.submit(spec, fresh=True).run
+            _wait(service, run)
+            result = service.get(run).result() or {}
+            verdict = result["verdict"]
+            kinds[verdict["kind"]] = kinds.get(verdict["kind"], 0) + 1
+            print(f"choice {seed}: {verdict['text']}", flush=True)
+        counts = ", ".join(f"{kind} {n}" for kind, n in sorted(kinds.items(), key=lambda k: -k[1]))
+        print(f"verdicts of {CARDS} cards: {counts}")

@@ -89,8 +89,8 @@ def test_home_asks_one_question_and_shows_every_tab(page: Any, runs: Path) -> No
 
 def test_wrong_input_shows_the_sentence_and_starts_nothing(page: Any, runs: Path) -> None:
     go(page, "train")
-    fill(page, train__seconds=-3)
-    says(page, "#train-refusal", r"Time \(--seconds\): -3(\.0)? cannot be used; it must be 1 to")
+    fill(page, train__steps=-3)
+    says(page, "#train-refusal", r"Steps \(--steps\): -3(\.0)? cannot be used; it must be 0 to")
     page.click("#train-start")
     page.wait_for_timeout(1500)
     says(page, "#train-refusal", "cannot be used")
@@ -100,9 +100,9 @@ def test_wrong_input_shows_the_sentence_and_starts_nothing(page: Any, runs: Path
 def test_train_watch_reload_stop_resume(page: Any, runs: Path) -> None:
     go(page, "train")
     pick(page, "train-dataset", "8x8")
-    fill(page, train__seconds=90)
-    says(page, "#train-command", r"dreamlab train --dataset digits --seconds 90")
-    says(page, "#train-cost", r"about 9\d s.*memory.*disk; [\d,]+ parameters")
+    fill(page, train__steps=20_000)
+    says(page, "#train-command", r"dreamlab train --dataset digits --steps 20000")
+    says(page, "#train-cost", r"about .*20,000 steps at .*memory.*disk; [\d,]+ parameters")
     page.click("#train-start")
     page.wait_for_selector("dl-film img")
     says(page, "#train-stats", "running")

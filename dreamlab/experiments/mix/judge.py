@@ -17,6 +17,7 @@ from dreamlab.experiments.provenance import Origin
 from dreamlab.settings import MixSpec
 from dreamlab.stats import components
 from dreamlab.stats.best import best_mix
+from dreamlab.stats.enough import no_difference, no_verdict, too_few, too_few_text
 from dreamlab.stats.exchange import SurfacePoint, exchange_rate
 from dreamlab.stats.findings import GeneratorRecord, Judgement, Treatment
 from dreamlab.stats.verdict import judge
@@ -56,6 +57,12 @@ def judge_mix(
     rows = list(zip(listed, answer["arms"], strict=True))
     treated = [(c, a) for c, a in rows if a["role"] == "treatment"]
     others = [(c, a) for c, a in rows if a["role"] == "control"]
+    if few := too_few(spec.seeds, len(data.test_labels)):
+        answer["verdict"] = no_verdict(too_few_text(spec.seeds, len(data.test_labels)))
+        answer["notes"] = [_budget(spec)]
+        for _, arm in [*treated, *others]:
+            arm["difference"] = no_difference(few)
+        return
     minutes = {(a["generator"], a["arm"]): _minutes(c, a, origins, children) for c, a in treated}
     judged = judge(
         [_treatment(c, a, by_role) for c, a in treated],

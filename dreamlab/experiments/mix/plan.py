@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dreamlab.data import mixing
-from dreamlab.data.selection import available, real_data
+from dreamlab.data.selection import arm_counts, real_part
 from dreamlab.experiments.children import Child
 from dreamlab.settings import ClassifierRecipe, MixSpec, RealData, SpecError, exact
 
@@ -34,10 +34,8 @@ class MixArm:
     none."""
     treatment: bool
     data: dict[str, Any]
-    """Changes to the mix's settings that select real images."""
-    taught: str
-    """The arm that its classifier run gets. With a generator per arm, an arm that replaces images
-    is written as one that adds to fewer real images."""
+    """Changes to the mix's settings that select real images. With a generator per arm, an arm that
+    replaces images has the share `replaced`: generator and classifiers then have the same ones."""
 
 
 def keys(spec: MixSpec) -> list[str]:
@@ -82,12 +80,12 @@ def controls(spec: MixSpec) -> list[str]:
 def cells(spec: MixSpec) -> list[MixArm]:
     """All arms of a mix; the first is `real`. Raises SpecError."""
     listed = arms(spec)
-    found = [MixArm("arm:real", "real", "", False, {}, "real")]
-    found += [MixArm(f"control:{arm}", arm, "", False, {}, arm) for arm in controls(spec)]
+    found = [MixArm("arm:real", "real", "", False, {})]
+    found += [MixArm(f"control:{arm}", arm, "", False, {}) for arm in controls(spec)]
     for key in keys(spec):
-        found += [_cell(spec, key, arm) for arm in listed if key != ARM or arm.form == "replace"]
+        found += [_cell(key, arm) for arm in listed if key != ARM or arm.form == "replace"]
         if "synthetic" in spec.controls and "synthetic" not in spec.arms and key != ARM:
-            found.append(MixArm(f"arm:{key}:synthetic", "synthetic", key, False, {}, "synthetic"))
+            found.append(MixArm(f"arm:{key}:synthetic", "synthetic", key, False, {}))
     if spec.train_arm and not any(c.key == ARM for c in found):
         raise SpecError(
             "A generator per arm (--train-arm): no arm replaces real images, so all arms have the"
@@ -97,10 +95,9 @@ def cells(spec: MixSpec) -> list[MixArm]:
     return found
 
 
-def _cell(spec: MixSpec, key: str, arm: mixing.Arm) -> MixArm:
-    part = mixing.per_arm(arm.name) if key == ARM else None
-    data = {"share": round(spec.share * part[0], 9)} if part else {}
-    return MixArm(f"arm:{key}:{arm.name}", arm.name, key, True, data, part[1] if part else arm.name)
+def _cell(key: str, arm: mixing.Arm) -> MixArm:
+    data = {"replaced": arm.amount} if key == ARM else {}
+    return MixArm(f"arm:{key}:{arm.name}", arm.name, key, True, data)
 
 
 def surface(spec: MixSpec) -> list[MixArm]:
@@ -116,19 +113,12 @@ def surface(spec: MixSpec) -> list[MixArm]:
         )
     found = []
     for n in sizes:
-        found.append(
-            MixArm(f"surface:{n}:real", "real", "", False, {"images_per_class": n}, "real")
-        )
+        found.append(MixArm(f"surface:{n}:real", "real", "", False, {"images_per_class": n}))
         for key in keys(spec):
             if key != ARM:
                 found += [
                     MixArm(
-                        f"surface:{n}:{key}:{a.name}",
-                        a.name,
-                        key,
-                        False,
-                        {"images_per_class": n},
-                        a.name,
+                        f"surface:{n}:{key}:{a.name}", a.name, key, False, {"images_per_class": n}
                     )
                     for a in adds
                 ]
@@ -142,8 +132,9 @@ def training(spec: MixSpec, key: str, cell: MixArm | None = None) -> dict[str, A
     if key == ALL:
         changes = {"images_per_class": 0, "long_tail": 0.0, "share": 1.0}
     return {
-        **real_data(spec, **changes).model_dump(),
-        "seconds": spec.train_seconds,
+        **real_part(spec, **changes).model_dump(),
+        "steps": spec.train_steps,
+        **({} if spec.train_steps else {"seconds": spec.train_seconds}),
         "device": spec.device,
     }
 
@@ -182,10 +173,7 @@ def needed_images(spec: MixSpec) -> dict[str, list[int]]:
     needed: dict[str, list[int]] = {}
     for cell in cells(spec) + surface(spec):
         try:
-            found = [
-                c.synthetic
-                for c in mixing.counts(cell.taught, available(real_data(spec, **cell.data)))
-            ]
+            found = [c.synthetic for c in arm_counts(cell.arm, real_part(spec, **cell.data))]
         except ValueError as error:
             if isinstance(error, SpecError):
                 raise
@@ -213,7 +201,7 @@ def _sampling(spec: MixSpec, source: str, needed: Sequence[int]) -> dict[str, An
 
 def _classify_values(spec: MixSpec, cell: MixArm) -> dict[str, Any]:
     names = [*ClassifierRecipe.model_fields, *RealData.model_fields]
-    values = {**{name: getattr(spec, name) for name in names}, **cell.data, "arm": cell.taught}
+    values = {**{name: getattr(spec, name) for name in names}, **cell.data, "arm": cell.arm}
     if cell.key:
         values["synthetic"] = (
             cell.key

@@ -8,7 +8,7 @@ from typing import cast
 import numpy as np
 
 from dreamlab.data import catalog, mixing
-from dreamlab.data.selection import available, real_data
+from dreamlab.data.selection import arm_counts, real_data, real_part
 from dreamlab.experiments.children import Children, Status
 from dreamlab.experiments.mix.judge import Values, judge_mix
 from dreamlab.experiments.mix.plan import MixArm, cells, keys, surface
@@ -72,8 +72,15 @@ def _generator(o: Origin, spec: MixSpec) -> Values:
     }
 
 
-def _counts(spec: MixSpec, cell: MixArm) -> list[mixing.Counts]:
-    return mixing.counts(cell.taught, available(real_data(spec, **cell.data)))
+def _counts(spec: MixSpec, cell: MixArm, children: Children) -> list[mixing.Counts]:
+    """Number of images of each class: those of the result, or those that are planned."""
+    held = (children.result(cell.role) or {}).get("counts_per_class")
+    if held:
+        return [
+            mixing.Counts(*n)
+            for n in zip(*(held[sort] for sort in ("real", "synthetic", "other")), strict=True)
+        ]
+    return arm_counts(cell.arm, real_part(spec, **cell.data))
 
 
 def _measured(cell: MixArm, children: Children) -> Values:
@@ -125,11 +132,11 @@ def _arm(
     children: Children,
     names: tuple[str, ...],
 ) -> Values:
-    counts = _counts(spec, cell)
+    counts = _counts(spec, cell, children)
     real, synthetic, other = (
         sum(getattr(c, kind) for c in counts) for kind in ("real", "synthetic", "other")
     )
-    leak = origins[cell.key].leakage(real_data(spec, **cell.data)) if cell.key else None
+    leak = origins[cell.key].leakage(real_part(spec, **cell.data)) if cell.key else None
     return {
         "arm": cell.arm,
         "label": mixing.label(cell.arm, names),
@@ -151,7 +158,7 @@ def _arm(
 def _surface_cell(
     spec: MixSpec, cell: MixArm, children: Children, names: tuple[str, ...]
 ) -> Values:
-    counts = _counts(spec, cell)
+    counts = _counts(spec, cell, children)
     kept = ("run", "state", "error", "accuracies", "interval")
     measured = _measured(cell, children)
     return {

@@ -14,6 +14,7 @@ from dreamlab.experiments.provenance import behind, leakage_of
 from dreamlab.experiments.study.results import StudyResults
 from dreamlab.settings import ClassifySpec, SynthesizeSpec
 from dreamlab.stats import components, holm, holm_levels
+from dreamlab.stats.enough import no_difference, no_verdict, too_few, too_few_text
 from dreamlab.stats.findings import ALPHA, GeneratorRecord, Treatment
 from dreamlab.stats.verdict import judge
 from dreamlab.store import Run, RunError
@@ -46,6 +47,13 @@ def judge_study(scale: Scale, work: StudyResults) -> Judged:
             ]
         )
     known = cast(dict[str, np.ndarray], predicted)
+    seeds, images = next(iter(known.values())).shape
+    if few := too_few(seeds, images):
+        compared = {role for c in scale.comparisons for role in (*c.treatments, *c.controls)}
+        return Judged(
+            {role: no_difference(few) for role in compared},
+            no_verdict(too_few_text(seeds, images)),
+        )
     one = len(scale.comparisons) == 1
     judged = (
         _one(scale.comparisons[0], known, work) if one else _several(scale.comparisons, known, work)
@@ -115,11 +123,12 @@ def _treatment(role: str, predicted: np.ndarray, share: float, work: StudyResult
         cast(dict[str, Any], work.children.result(role))["counts"],
     )
     arm = mixing.parse(spec.arm)
-    if spec.share < share:
+    per_arm = spec.replaced > 0 or spec.share < share
+    if spec.share < share:  # as in studies of version 0.1
         kept = 100 * spec.share / share
         arm = mixing.parse(f"{kept:g}/{100 - kept:g}")
     return Treatment(
-        generator=PER_ARM if spec.share < share else _set_of(run, work)[0],
+        generator=PER_ARM if per_arm else _set_of(run, work)[0],
         arm=arm.name,
         form=arm.form,
         real=counts["real"],

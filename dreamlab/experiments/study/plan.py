@@ -7,7 +7,7 @@ from typing import Any
 
 from dreamlab import studies
 from dreamlab.data import mixing
-from dreamlab.data.selection import available, real_data
+from dreamlab.data.selection import arm_counts
 from dreamlab.experiments.children import Child
 from dreamlab.settings import ClassifySpec, SpecError, StudySpec, make
 from dreamlab.studies.model import NEEDED, Scale, Study, StudyPart
@@ -84,7 +84,7 @@ def _needed(
 
 def _counts(classify: ClassifySpec) -> list[mixing.Counts]:
     try:
-        return mixing.counts(classify.arm, available(real_data(classify)))
+        return arm_counts(classify.arm, classify)
     except SpecError:
         raise
     except ValueError as error:

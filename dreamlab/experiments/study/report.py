@@ -15,6 +15,7 @@ from dreamlab.experiments.study.plan import chosen
 from dreamlab.experiments.study.results import StudyResults
 from dreamlab.settings import StudySpec
 from dreamlab.stats import anomalies, components
+from dreamlab.stats.enough import too_few
 from dreamlab.store import Run, RunStore
 from dreamlab.studies.model import Measure, PublishedCell, Scale, Study
 
@@ -166,8 +167,10 @@ def _measured(measure: Measure, work: StudyResults, scale: float) -> Values:
         return {}
     found = cast(list[np.ndarray], values)
     if len(found) == 2:
-        interval = components.paired(*found).interval()
-        ours: Values = {"ours": interval.mean, "low": interval.low, "high": interval.high}
+        ours: Values = {"ours": float((found[0] - found[1]).mean()), "low": None, "high": None}
+        if not too_few(*found[0].shape):
+            interval = components.paired(*found).interval()
+            ours |= {"low": interval.low, "high": interval.high}
     else:
         one = cast(Values, components.cell(found[0]))
         ours = {"ours": one["mean"], "low": one["low"], "high": one["high"]}

@@ -31,6 +31,7 @@ from dreamlab.tasks.classify.training import Fit, Recipe
 from dreamlab.tasks.classify.training_set import Drawn, TrainingSet, mixed
 from dreamlab.tasks.context import Stopped, TaskContext, TaskError, resize_message
 from dreamlab.tasks.image_sources import JoinedImages
+from dreamlab.tasks.near_copies import before_classifiers
 
 Event = dict[str, Any]
 RECIPE_VERSION = 2
@@ -61,6 +62,7 @@ def classify(ctx: TaskContext) -> Iterator[Event]:
     spec = cast(ClassifySpec, ctx.spec)
     try:
         data = catalog.load(spec.dataset, spec.data_dir)
+        yield from before_classifiers(ctx, spec, data)
         mix = mixed(ctx, spec, data)
     except catalog.DataError as error:
         raise TaskError(str(error)) from None

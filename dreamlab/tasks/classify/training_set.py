@@ -10,13 +10,13 @@ import numpy as np
 
 from dreamlab.checks import Known
 from dreamlab.checks.classify import check_classify
-from dreamlab.data import catalog, imageset, mixing, selection
+from dreamlab.data import catalog, contents, imageset, mixing, selection
 from dreamlab.data.imageset import ImageSource
 from dreamlab.settings import ClassifySpec
 from dreamlab.store import Run
 from dreamlab.store.cache import array_hash
 from dreamlab.tasks.context import TaskContext, TaskError
-from dreamlab.tasks.image_sources import JoinedImages, NoiseImages, at_size, data_hash, set_hash
+from dreamlab.tasks.image_sources import JoinedImages, NoiseImages, at_size, set_hash
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +70,7 @@ class TrainingSet:
             classes,
             seed,
             self.nested,
+            self.roles.whole,
         )
         parts = [(self.real, held.real), (self.synthetic, held.synthetic)]
         if len(held.duplicated):
@@ -92,11 +93,9 @@ def mixed(ctx: TaskContext, spec: ClassifySpec, data: catalog.DataSet) -> Traini
     check_classify(spec, Known(ctx.store))
     classes, arm = len(data.info.classes), mixing.parse(spec.arm)
     roles = selection.select(data.train_labels, spec, classes)
-    counts = mixing.counts(
-        spec.arm, np.bincount(data.train_labels[roles.pool], minlength=classes).tolist()
-    )
+    counts = mixing.counts(spec.arm, roles.whole)
     synthetic, labels = data.train_images[:0], data.train_labels[:0]
-    hashes = [data_hash(spec.dataset, spec.data_dir)]
+    hashes = [contents.images_of(spec.dataset, spec.data_dir)]
     if arm.needs_set:
         run, synthetic, labels = set_images(ctx, spec.synthetic)
         hashes.append(set_hash(ctx, run))

@@ -16,13 +16,13 @@ from filelock import FileLock, Timeout
 
 from dreamlab.classifiers.base import Classifier
 from dreamlab.classifiers.networks import build, outputs
-from dreamlab.data import catalog
+from dreamlab.data import catalog, contents
 from dreamlab.fidelity.extractors import ClassifierExtractor
-from dreamlab.store.cache import array_hash
+from dreamlab.store.cache import array_hash, shipped
 from dreamlab.tasks.classify.augmentation import fit_for
 from dreamlab.tasks.classify.training import Fit, Recipe
 from dreamlab.tasks.context import Stopped, TaskContext
-from dreamlab.tasks.image_sources import JoinedImages, data_hash
+from dreamlab.tasks.image_sources import JoinedImages
 
 Event = dict[str, Any]
 VERSION = 1
@@ -58,12 +58,12 @@ def reference_classifier(
     """
     recipe = recipe_of(data)
     key = cache_key(data, data_dir, recipe, pool)
-    found = ctx.cache.get(key)
+    found = _known(ctx, key)
     if found is None:
         lock = FileLock(ctx.store.folders.engine / f"{key.replace('/', '-')}.lock")
         yield from _acquire(ctx, lock)
         try:
-            found = ctx.cache.get(key)
+            found = _known(ctx, key)
             if found is None:
                 found = yield from _train(ctx, data, recipe, pool)
                 ctx.cache.put(key, **found)
@@ -73,6 +73,11 @@ def reference_classifier(
     network.load_state_dict({k: torch.from_numpy(v) for k, v in found.items() if k != "accuracy"})
     network.to(ctx.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return ClassifierExtractor(network.eval(), ctx.device), float(found["accuracy"])
+
+
+def _known(ctx: TaskContext, key: str) -> dict[str, np.ndarray] | None:
+    """A classifier that was trained in this runs folder before, or one that comes with the demo."""
+    return ctx.cache.get(key) or shipped(key)
 
 
 def recipe_of(data: catalog.DataSet) -> Recipe:
@@ -86,22 +91,20 @@ def recipe_of(data: catalog.DataSet) -> Recipe:
 def cache_key(data: catalog.DataSet, data_dir: str, recipe: Recipe, pool: np.ndarray | None) -> str:
     """Under what the trained classifier is kept: the same for the same images, recipe and `pool`
     (sorted indices (n,) of the training images that it may use; None for all)."""
-    # the first five settings come first, in the old form: the demo run has an entry under this key
+    # in the form of the keys of the classifiers that come with the demo
     r = recipe
     settings = (
         f"Recipe(classifier={r.classifier!r}, steps={r.steps}, batch_size={r.batch_size},"
         f" learning_rate={r.learning_rate}, weight_decay={r.weight_decay})"
     )
     name = data.info.name
-    if name in catalog.INFO:
-        content: list[Any] = [
-            VERSION,
-            name,
-            settings,
-            array_hash(data.train_images, data.train_labels),
-        ]
-    else:
-        content = [VERSION, "import", settings, data_hash(name, data_dir)]
+    content: list[Any] = [VERSION, name, settings]
+    if name not in catalog.INFO:
+        content[1] = "import"
+    if data.info.bundled and name in catalog.INFO:
+        content.append(array_hash(data.train_images, data.train_labels))
+    else:  # its accuracy depends on the test images too
+        content.append(contents.images_of(name, data_dir))
     if r.augment != "shift":
         content.append(r.augment)
     if pool is not None:

@@ -20,8 +20,10 @@ from dreamlab.fidelity.extractors import (
     Extractor,
     ExtractorError,
     InceptionExtractor,
+    cache_key,
 )
 from dreamlab.fidelity.metrics import NamedArrays, measured_on
+from dreamlab.fidelity.strata import UNKNOWN, Labels
 from dreamlab.settings import FidelitySpec, SynthesizeSpec, TrainSpec
 from dreamlab.store.cache import array_hash
 from dreamlab.tasks.classify.training_set import set_images
@@ -33,11 +35,6 @@ from dreamlab.tasks.fidelity.reference_classifier import (
 )
 
 Event = dict[str, Any]
-FIRST_VERSION = {
-    "classifier": ("fd_classifier/1", "kid_classifier/1"),
-    "inception": ("fid/1", "kid/1"),
-}
-"""The metrics in a cache entry that has no `keys`."""
 LUMA, AT_ONCE = np.array([0.299, 0.587, 0.114], np.float32), 4096
 """Weights of red, green and blue in the grey level (ITU-R BT.601), and number of images per
 step."""
@@ -47,7 +44,8 @@ step."""
 class Sets:
     """The images to compare: synthetic ones with labels, and a real split as the reference.
 
-    `floor` are images of the other real split, as many as there are synthetic ones if possible.
+    `floor` are images of the other real split, as many of each class as there are synthetic ones if
+    possible.
     `made_at` is the side of the synthetic images before they were resized to that of the real ones.
     `labelled` says whether their labels are classes. Of a large data set, only a part of the real
     images is used (see `reference_classifier.MOST_IMAGES`).
@@ -58,7 +56,9 @@ class Sets:
     images: np.ndarray
     labels: np.ndarray
     reference: np.ndarray
+    reference_labels: np.ndarray
     floor: np.ndarray
+    floor_labels: np.ndarray
     made_at: int
     labelled: bool
 
@@ -76,7 +76,8 @@ def fidelity(ctx: TaskContext) -> Iterator[Event]:
     reference = yield from features(ctx, extractor, sets.reference, "the reference")
     other = yield from features(ctx, extractor, sets.floor, "other real images")
     yield _progress(1, 2, "comparing", "distances")
-    metrics = measured(ctx, extractor, synthetic, reference)
+    labels = Labels(sets.labels if sets.labelled else None, sets.reference_labels)
+    metrics = measured(ctx, extractor, synthetic, reference, labels)
     for metric in metrics:
         yield {
             "type": "metric",
@@ -85,7 +86,8 @@ def fidelity(ctx: TaskContext) -> Iterator[Event]:
         }
     if ctx.stopping():
         raise Stopped
-    real_floor = measured(ctx, extractor, other, reference)
+    labels = Labels(sets.floor_labels, sets.reference_labels)
+    real_floor = measured(ctx, extractor, other, reference, labels)
     recognised = None
     if isinstance(extractor, ClassifierExtractor) and sets.labelled:
         recognised = float((extractor.predict(synthetic) == sets.labels).mean())
@@ -119,8 +121,8 @@ def fidelity(ctx: TaskContext) -> Iterator[Event]:
 
 def compared_sets(ctx: TaskContext, spec: FidelitySpec) -> Sets:
     """What a spec compares: uint8 (N, H, W, C), all at the size of the real images; as many other
-    real images as there are synthetic ones, if there are so many. Raises SpecError where
-    check_fidelity does, and TaskError where the set cannot be read."""
+    real images of each class as there are synthetic ones, if there are so many. Raises SpecError
+    where check_fidelity does, and TaskError where the set cannot be read."""
     known = Known(ctx.store)
     check_fidelity(spec, known)
     dataset, labelled = set_dataset(known, spec.images, "images")
@@ -132,21 +134,48 @@ def compared_sets(ctx: TaskContext, spec: FidelitySpec) -> Sets:
     made_at = images.shape[1]
     images = np.asarray(imageset.resized(images, data.info.size))
     parts = {
-        "test": bounded(data.test_images, data.test_labels),
-        "train": bounded(data.train_images, data.train_labels),
+        "test": (data.test_images, data.test_labels),
+        "train": (data.train_images, data.train_labels),
     }
-    other = parts["train" if spec.reference == "test" else "test"]
-    # as many as there are synthetic images, because the bias of a distance depends on the number of
-    # images
-    drawn = np.random.default_rng(0).permutation(len(other))[: len(images)]
-    floor = other[np.sort(drawn)]
-    return Sets(data, data_dir, images, labels, parts[spec.reference], floor, made_at, labelled)
+    reference = bounded(*parts[spec.reference])
+    other = bounded(*parts["train" if spec.reference == "test" else "test"])
+    floor = like(labels if labelled else None, len(images), other[1])
+    return Sets(
+        data,
+        data_dir,
+        images,
+        labels,
+        *reference,
+        other[0][floor],
+        other[1][floor],
+        made_at,
+        labelled,
+    )
 
 
-def bounded(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The images (N, H, W, C) of labels (N,) themselves if there are at most MOST_IMAGES, else a
-    copy of the same share of every class, in their order."""
-    return images if len(images) <= MOST_IMAGES else images[spread_over(labels, MOST_IMAGES)]
+def like(labels: np.ndarray | None, size: int, available: np.ndarray) -> np.ndarray:
+    """Sorted indices of real images with the classes `available` (N,): as many of each class as
+    `labels` (size,) has, so that a distance of them compares with one of the set, whose bias
+    depends on the number of images. If there are not so many, or `labels` is None, `size` images of
+    any class are drawn, or all."""
+    rng = np.random.default_rng(0)
+    order = rng.permutation(len(available))
+    if labels is not None:
+        wanted = np.bincount(labels, minlength=int(available.max()) + 1)
+        held = np.bincount(available, minlength=len(wanted))
+        if len(held) == len(wanted) and (wanted <= held).all():
+            drawn = [order[available[order] == c][:n] for c, n in enumerate(wanted)]
+            return np.sort(np.concatenate(drawn))
+    return np.sort(order[:size])
+
+
+def bounded(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The images (N, H, W, C) and labels (N,) themselves if there are at most MOST_IMAGES, else
+    copies of the same share of every class, in their order."""
+    if len(images) <= MOST_IMAGES:
+        return images, labels
+    part = spread_over(labels, MOST_IMAGES)
+    return images[part], labels[part]
 
 
 def _extractor(
@@ -164,9 +193,9 @@ def _extractor(
 def features(
     ctx: TaskContext, extractor: Extractor, images: np.ndarray, of: str
 ) -> Generator[Event, None, np.ndarray]:
-    """Features (n, dimensions) float32. They are cached under the extractor's id and the content of
-    the images. Raises Stopped, and TaskError if features are not finite."""
-    key = f"features/{extractor.id}/{array_hash(images)}"
+    """Features (n, dimensions) float32. They are cached under the key of the extractor and the
+    content of the images. Raises Stopped, and TaskError if features are not finite."""
+    key = f"features/{cache_key(extractor)}/{array_hash(images)}"
     found = ctx.cache.get(key)
     if found is not None:
         return found["features"]
@@ -216,39 +245,44 @@ def appearance(images: np.ndarray) -> dict[str, dict[str, float]]:
 
 
 def measured(
-    ctx: TaskContext, extractor: Extractor, x: np.ndarray, y: np.ndarray
+    ctx: TaskContext, extractor: Extractor, x: np.ndarray, y: np.ndarray, labels: Labels = UNKNOWN
 ) -> list[dict[str, Any]]:
     """Every metric of this extractor between features x (n, dimensions) of synthetic and y (m,
-    dimensions) of real images: its name, unit, value, and the low and high end of its interval.
-    What was measured before on the same two sets comes from the cache."""
-    wanted = measured_on(extractor.name)
-    cache_key = f"distances/{extractor.id}/{array_hash(x, y)}"
-    known = _measured_before(ctx, extractor, cache_key)
+    dimensions) of real images with these classes: its name, unit, value, and the low and high end
+    of its interval, None if there are too few images for one. What was measured before on the same
+    two sets comes from the cache."""
+    wanted, on = measured_on(extractor.name), cache_key(extractor)
+    content = array_hash(x, y, *(part for part in labels if part is not None))
+    key = f"distances/{on}/{content}"
+    known = _measured_before(ctx, key)
     if missing := [m for m in wanted if m.key not in known]:
 
         def kept(name: str, make: Callable[[], NamedArrays]) -> NamedArrays:
-            return _kept(ctx, f"{name}/{extractor.id}/{array_hash(y)}", make)
+            return _kept(ctx, f"{name}/{on}/{array_hash(y)}", make)
 
         # numpy would otherwise use all cores, also those of other workers
         with threadpool_limits(ctx.threads):
             for metric in missing:
-                found = metric.load()(x, y, kept)
+                found = metric.load()(x, y, kept, labels)
                 known[metric.key] = [found.mean, found.low, found.high]
-        ctx.cache.put(cache_key, values=np.array(list(known.values())), keys=np.array(list(known)))
+        ctx.cache.put(key, values=np.array(list(known.values())), keys=np.array(list(known)))
     names = ("value", "low", "high")
     return [
-        {"name": m.name, **dict(zip(names, known[m.key], strict=True)), "unit": m.unit}
+        {
+            "name": m.name,
+            **{k: v if np.isfinite(v) else None for k, v in zip(names, known[m.key], strict=True)},
+            "unit": m.unit,
+        }
         for m in wanted
     ]
 
 
-def _measured_before(ctx: TaskContext, extractor: Extractor, key: str) -> dict[str, list[float]]:
+def _measured_before(ctx: TaskContext, key: str) -> dict[str, list[float]]:
     """Metric.key -> [value, low, high] from the cache entry of a pair of sets."""
     found = ctx.cache.get(key)
     if found is None:
         return {}
-    keys = found["keys"].tolist() if "keys" in found else FIRST_VERSION[extractor.name]
-    return dict(zip(keys, found["values"].tolist(), strict=True))
+    return dict(zip(found["keys"].tolist(), found["values"].tolist(), strict=True))
 
 
 def _kept(ctx: TaskContext, key: str, make: Callable[[], NamedArrays]) -> NamedArrays:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Generator, Iterator
 from typing import Any, cast
 
+from dreamlab.data import catalog, near_copies
 from dreamlab.data.imageset import DataError
 from dreamlab.data.importing.opening import check_source, open_source
 from dreamlab.data.importing.source import Source
@@ -14,6 +15,7 @@ from dreamlab.data.importing.write import GRID, Progress, clean, import_images
 from dreamlab.settings import ImportSpec
 from dreamlab.tasks.context import Stopped, TaskContext, TaskError
 from dreamlab.tasks.importing import downloads
+from dreamlab.tasks.near_copies import search_data, search_set
 
 Event = dict[str, Any]
 
@@ -69,6 +71,12 @@ def _imported(ctx: TaskContext, spec: ImportSpec, source: Source) -> Iterator[Ev
         result = done.value
     finally:
         work.close()
+    try:
+        yield from _copies(ctx, spec)
+    except Stopped:
+        (ctx.run.path / catalog.CARD).unlink(missing_ok=True)
+        clean(ctx.run.path)
+        raise
     taken = result["images"]
     left = sum(result["left_out_counts"].values())
     if left:
@@ -81,6 +89,15 @@ def _imported(ctx: TaskContext, spec: ImportSpec, source: Source) -> Iterator[Ev
             "text": f"{taken:,} images taken, {left:,} left out: {reasons}.",
         }
     yield {"type": "result", "values": result}
+
+
+def _copies(ctx: TaskContext, spec: ImportSpec) -> Iterator[Event]:
+    """Looks for near-copies of real images, and writes what it finds beside the images."""
+    if spec.role == "synthetic":
+        yield from search_set(ctx, ctx.run.path, spec.dataset, "")
+    else:
+        found = yield from search_data(ctx, catalog.load(ctx.run.id))
+        near_copies.save(ctx.run.path, found)
 
 
 def _progress(step: Progress, seconds: float) -> Event:

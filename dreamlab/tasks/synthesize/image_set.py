@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from dreamlab.data import imageset
-from dreamlab.settings import SynthesizeSpec
+from dreamlab.settings import SynthesizeSpec, TrainSpec
 from dreamlab.store import RunError, read_json, write_bytes, write_json
 from dreamlab.tasks.context import Stopped, TaskContext, TaskError
 from dreamlab.tasks.generator import to_uint8
+from dreamlab.tasks.near_copies import search_set
 from dreamlab.tasks.synthesize.pipeline import Picture, Pipeline, load_pipeline, spread
 from dreamlab.tasks.torch_device import prepare
 
@@ -172,6 +173,9 @@ class SampledSet:
         """Writes the image set and its preview grid, and yields the result."""
         run = self.ctx.run.path
         imageset.save(run, np.asarray(self.images), self.labels)
+        generator = self.ctx.store.get(self.spec.source).spec
+        if isinstance(generator, TrainSpec):
+            yield from search_set(self.ctx, run, generator.dataset, generator.data_dir)
         for name in (PARTIAL, PARTIAL_DONE):
             (run / name).unlink(missing_ok=True)
         yield _grid(run, self.images, len(self.classes), self.spec.per_class)

@@ -107,7 +107,8 @@ def _draw(pages: Pages, p: DataPanels) -> None:
     def looked_key(now: View) -> Any:
         name = chosen(pages, now)
         picks = tuple(now.pick(f"data-{what}") for what in ("split", "folder", "page"))
-        return (name, picks, pages.version_of(row_of(pages, name)))
+        files = service.data_version(name, now.pick("data-folder"))
+        return (name, picks, pages.version_of(row_of(pages, name)), files)
 
     def running_key(now: View) -> Any:
         return tuple(pages.version_of(r) for r in active(pages))

@@ -65,7 +65,7 @@ def create(pages: Pages, view: Any) -> None:
     def sheet_key(now: View) -> Any:
         row = shown(now)
         return (
-            row and (row.id, row.state),
+            row and (row.id, row.state, real_version(pages, row.id)),
             now.pick("class", EVERY),
             now.pick("split", "train"),
             now.pick("page", 1),
@@ -79,15 +79,17 @@ def create(pages: Pages, view: Any) -> None:
         row = shown(now)
         return (row.id, len(pages.service.status(row.id).images)) if row else None
 
+    def about_key(now: View) -> Any:
+        row = shown(now)
+        return row and (row.id, row.state, real_version(pages, row.id))
+
     def steps_draw(now: View) -> Any:
         return panel([steps_html(pages, shown(now))])
 
     _draw_pickers(pages, pickers, shown)
     pages.add("gallery", sheets, sheet_key, sheet_draw)
     pages.add("gallery", steps, steps_key, steps_draw)
-    pages.add(
-        "gallery", about, lambda now: row_key(shown(now)), lambda now: about_html(pages, shown(now))
-    )
+    pages.add("gallery", about, about_key, lambda now: about_html(pages, shown(now)))
     _wire(pickers, view)
 
 
@@ -173,11 +175,6 @@ def _wire(pickers: Pickers, view: Any) -> None:
     pickers.page.input(on_page, [view, pickers.page], view, **QUIET)
 
 
-def row_key(row: RunRow | None) -> Any:
-    """A key that changes when another run is shown or its state changes."""
-    return (row.id, row.state) if row else None
-
-
 def is_set(pages: Pages, row: RunRow) -> bool:
     """Whether a run has synthetic images. An import may have real ones."""
     spec = pages.service.get(row.id).spec
@@ -195,6 +192,14 @@ def belongs(pages: Pages, run: str) -> tuple[str, str, tuple[str, ...]]:
     unnamed = spec.labeller == "none" and not generator.conditional
     names = () if unnamed else catalog.set_classes(spec, generator)
     return generator.dataset, generator.data_dir, names
+
+
+def real_version(pages: Pages, run: str) -> Any:
+    """A value that changes when the files of the real images change, with which a set is shown."""
+    try:
+        return pages.service.data_version(*belongs(pages, run)[:2])
+    except (Refused, catalog.DataError) as error:
+        return str(error)
 
 
 def class_names(pages: Pages, run: str) -> tuple[str, ...]:

@@ -73,8 +73,9 @@ def question(spec: MixSpec) -> str:
     return (
         f"You have {n} labelled digits, {spec.images_per_class} of each. A small classifier is"
         " trained on mixes of these and of generated ones (50/50, only generated, 1x and 3x"
-        f" added), {spec.seeds} times each, and tested on {info.test:,} real digits that are never"
-        " used for training. The generated ones come from a generator trained here on the same"
+        f" added), and on real ones alone (as they are, repeated, augmented), {spec.seeds} times"
+        f" each, and tested on {info.test:,} real digits that are never used for training. The"
+        " generated ones come from a generator trained here on the same"
         f" {n} digits{wide}. What a generator was trained on affects the answer."
     )
 

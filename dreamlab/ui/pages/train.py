@@ -108,7 +108,7 @@ def _draw(pages: Pages, panels: TrainPanels) -> None:
             (row.id, len(service.status(row.id).metrics), now.theme) if row else (None, now.theme)
         )
 
-    def data_key(now: View) -> Any:
+    def data_of(now: View) -> tuple[str, str, int]:
         row = shown(now)
         spec = service.get(row.id).spec if row else None
         return (
@@ -117,13 +117,17 @@ def _draw(pages: Pages, panels: TrainPanels) -> None:
             else ("mnist5k", "", 0)
         )
 
+    def data_key(now: View) -> Any:
+        dataset, data_dir, size = data_of(now)
+        return dataset, data_dir, size, service.data_version(dataset, data_dir)
+
     pages.add("train", panels.numbers, status_key, lambda now: run_panel(pages, shown(now)))
     pages.add("train", panels.film, film_key, lambda now: film_panel(pages, shown(now)))
     pages.add("train", panels.loss, loss_key, lambda now: loss_figure(pages, shown(now), now.theme))
     pages.add(
         "train", panels.bands, loss_key, lambda now: bands_figure(pages, shown(now), now.theme)
     )
-    pages.add("train", panels.real, data_key, lambda now: real_panel(pages, *data_key(now)))
+    pages.add("train", panels.real, data_key, lambda now: real_panel(pages, *data_of(now)))
     pages.add(
         "train",
         panels.command,
@@ -243,7 +247,7 @@ def real_panel(pages: Pages, dataset: str, data_dir: str, image_size: int) -> Ma
     fit."""
     images, labels, classes = pages.service.real_images(dataset, data_dir)
     side = image_size or int(images.shape[1])
-    cols = min(10, max(2, REAL_WIDTH // side))
+    cols = min(10, max(2, REAL_WIDTH // side), int(np.bincount(labels).max()))
     members = [np.flatnonzero(labels == c)[:cols] for c in range(len(classes))]
     members = [m for m in members if len(m) == cols][:MOST_CLASSES]
     sheet = pictures.sheet(images[np.concatenate(members)], side, cols)

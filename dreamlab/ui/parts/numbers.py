@@ -48,10 +48,10 @@ def points(difference: dict[str, Any] | None) -> NumberCell:
     if that is not 95 %. It is green or red only if the interval excludes 0.
 
     difference: {"mean", "low", "high"} in points and "level", 0 to 1; low, high and level may be
-    None.
+    None. Without a mean, "why" says what it needs.
     """
     if not difference or difference.get("mean") is None:
-        return TO_COME
+        return NumberCell(difference["why"], look="mut") if difference else TO_COME
     mean, low, high = difference["mean"], difference.get("low"), difference.get("high")
     if low is None or high is None:
         return NumberCell(words.signed(mean), look="mut")
