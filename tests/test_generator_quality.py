@@ -306,7 +306,14 @@ def test_steps_of_the_training_behind_a_set_are_said_in_the_notes(
     finish(store.get(source.source), {"steps": 7, "promised_steps": 990, "seconds": 60.0})
     found = report(group, store)
     assert found["generators"][0]["promised_steps"] == 990
-    assert any("took 7 of about 990 steps" in note for note in found["notes"])
+    assert any("training took 7 of about 990 steps" in note for note in found["notes"])
+    assert any("was not measured" in note for note in found["notes"])
+    finish(made, {"recognition": stored(0.21)})
+    weak = report(group, store)
+    assert "it took 7 of about 990 steps" in weak["verdict"]["text"]
+    assert not any("990" in note for note in weak["notes"])  # it is not said twice
+    finish(made, {"recognition": stored(1.0, 0.76)})
+    assert any("copies of training images" in note for note in report(group, store)["notes"])
 
 
 def test_with_a_generator_per_arm_the_worst_set_speaks(store: RunStore) -> None:

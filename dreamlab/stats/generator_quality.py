@@ -167,13 +167,19 @@ def caution(generators: Iterable[Values]) -> str:
     return "".join(said)
 
 
-def step_notes(generators: Iterable[Values]) -> list[str]:
-    """A sentence for each generator whose training took far fewer steps than were foretold."""
-    return [
-        f"The training of the generator ({g['name']}) took {fewer}."
-        for g in generators
-        if (fewer := far_fewer(g.get("steps"), g.get("promised_steps")))
-    ]
+def notes(generators: Iterable[Values]) -> list[str]:
+    """Sentences below a verdict on the same generators as for `caution`, without what that says:
+    samples that are recognised too often, what could not be judged, and far fewer steps."""
+    said = []
+    for g in generators:
+        found = g.get("quality") or {}
+        if found.get("state") == "under-trained":
+            continue
+        if found.get("state") in ("above", "not judged"):
+            said.append(f"{g['name']}: {found['text']}")
+        if fewer := far_fewer(g.get("steps"), g.get("promised_steps")):
+            said.append(f"{g['name']}: its training took {fewer}.")
+    return [_capital(text) for text in said]
 
 
 def _counted(r: Recognition) -> str:

@@ -58,13 +58,14 @@ def generator_values(
 
 
 def say_first(answer: Values) -> None:
-    """Puts the cautions on under-trained generators before the verdicts of a report, in place."""
+    """Puts the cautions on under-trained generators before the verdicts of a report, and what else
+    is to be said of generators among its notes, in place."""
     generators = answer["generators"]
     for g in generators:
         g["verdict"]["text"] = generator_quality.caution([g]) + g["verdict"]["text"]
     verdict = answer["verdict"]
     verdict["text"] = generator_quality.caution(generators) + verdict["text"]
-    answer["notes"] += generator_quality.step_notes(generators)
+    answer["notes"] += generator_quality.notes(generators)
 
 
 def _steps(key: str, store: RunStore, children: Children) -> Values:
