@@ -105,7 +105,12 @@ class Trainer:
         freeze(network, spec.freeze)
         self.network = network.to(device).to(memory_format=torch.channels_last)
         self.optimizer = FlatOptimizer(
-            self.network, spec.optimizer, spec.weight_decay, extra=1 + 2 * BANDS
+            self.network,
+            spec.optimizer,
+            spec.weight_decay,
+            extra=1 + 2 * BANDS,
+            spare=spec.decayed == "weights",
+            muon_steps=spec.muon_steps,
         )
         self.average = self.optimizer.weights.clone()
         self.generator = TrainedGenerator(self._averaged(), spec, 0, device)
