@@ -67,6 +67,10 @@ class Listing:
     roles: np.ndarray | None = None
     """The role of each image, "real", "synthetic" or "", if the source is an exported set that says
     it; else None."""
+    numbered: bool = False
+    """Whether the classes are numbers because the source has labels without names."""
+    named: bool = False
+    """Whether the source says that `classes` are names, so that digits are not class numbers."""
 
 
 def listed(
@@ -125,7 +129,16 @@ def listed(
     by_class = np.lexsort((chosen, found, marks))
     shown_names = [names[chosen[i]] for i in by_class]
     roles = _roles(side.get(ORIGINS, b""), [name[len(top) :] for name in shown_names])
-    return Listing(title, shown_names, found[by_class], marks[by_class], shown, split, roles=roles)
+    return Listing(
+        title,
+        shown_names,
+        found[by_class],
+        marks[by_class],
+        shown,
+        split,
+        roles=roles,
+        named=set(numbers) <= set(_named_by(side.get(CARD))[0]),
+    )
 
 
 def _empty_classes(
