@@ -90,7 +90,7 @@ def test_every_name_has_a_file_with_the_three_scales_and_no_file_is_left_over() 
 
 
 IDENTITIES = {
-    "s0-mnist": "000a6677177b3aa1",
+    "s0-mnist": "ec9e1684c9138af5",
     "s0-cifar": "d31389a413ed093d",
     "s0-guidance": "b01208a9bcffaca0",
     "s1-cas": "2dfaf088f51083ef",
@@ -103,7 +103,7 @@ IDENTITIES = {
     "s2-epochs": "26227a635fecb237",
     "s3-tail": "0180171fcb7f23e3",
     "s3-targeted": "9316e258ea028b70",
-    "s3-replacement": "a1caf180c2c58920",
+    "s3-replacement": "618bc641381f0fa2",
     "s3-background": "1c7a3f4e40c48db8",
     "s4-tsweep": "e02659a9012b6587",
     "s4-classify": "8a80be9605260962",
