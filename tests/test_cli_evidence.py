@@ -125,7 +125,7 @@ def test_a_set_and_a_mix_are_taken_out_with_their_origin(
     answer, status = call(store, capsys, "export", group.id, "--to", tmp_path / "table.csv")
     table = list(csv.DictReader((tmp_path / "table.csv").open()))
     assert [r["arm"] for r in table] == ["real", "real+1x"] and float(
-        table[1]["difference_low"]
+        table[1]["difference_low_points"]
     ) > 0
     answer, status = call(store, capsys, "export", group.id, "--to", tmp_path / "table.tex")
     assert status == 0 and "\\toprule" in (tmp_path / "table.tex").read_text()

@@ -62,7 +62,8 @@ def test_elementwise_optimisers_are_torchs(name: str, weight_decay: float, beta2
         "sgd": lambda p: torch.optim.SGD(p, lr, momentum=0.9, weight_decay=weight_decay),
     }[name](theirs.parameters())
     before = own[0].weight.detach().clone()
-    follow(own, FlatOptimizer(own, name, weight_decay, beta2=beta2), theirs, made, lr)
+    ours = FlatOptimizer(own, name, weight_decay, beta2=beta2, spare=False)
+    follow(own, ours, theirs, made, lr)
     for a, b in zip(own.parameters(), theirs.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
     assert (own[0].weight - before).abs().max() > 1e-3
@@ -76,9 +77,9 @@ def test_a_state_of_the_rules_once_written_here_goes_on(
     """Names and shapes of the state are the same; SGD's numbers to the bit, Adam's to 1e-6 after
     200 steps: torch's kernel rounds in another order."""
     chance = torch.Generator().manual_seed(5)
-    now = FlatOptimizer(small(), name, weight_decay)
+    now = FlatOptimizer(small(), name, weight_decay, spare=False)
     monkeypatch.setitem(OPTIMIZERS, name, WRITTEN[name])
-    before = FlatOptimizer(small(), name, weight_decay)
+    before = FlatOptimizer(small(), name, weight_decay, spare=False)
     assert {k: v.shape for k, v in now.state.items()} == {
         k: v.shape for k, v in before.state.items()
     }
@@ -111,7 +112,7 @@ def test_adafactor_is_torchs_on_matrices() -> None:
     own = nn.Sequential(nn.Flatten(), nn.Linear(32, 16), nn.GELU(), nn.Linear(16, 5))
     theirs = copy.deepcopy(own)
     reference = torch.optim.Adafactor(theirs.parameters(), 0.01, weight_decay=0.1)
-    flat = FlatOptimizer(own, "adafactor", 0.1)
+    flat = FlatOptimizer(own, "adafactor", 0.1, spare=False)
     follow(own, flat, theirs, reference, 0.01)
     for a, b in zip(own.parameters(), theirs.parameters(), strict=True):
         torch.testing.assert_close(a, b)
@@ -157,6 +158,44 @@ def test_muon_leaves_vectors_the_ends_and_the_classes_to_adamw() -> None:
     )
     assert flat.state["adamw.first"].numel() == vectors + ends
     assert flat.state["muon.momentum"].numel() == flat.weights.numel() - vectors - ends
+
+
+@pytest.mark.parametrize("name", list(OPTIMIZERS))
+@pytest.mark.parametrize("spare", [True, False])
+def test_weight_decay_spares_biases_norms_and_embeddings(name: str, spare: bool) -> None:
+    """Without a gradient, only decay moves a weight."""
+    network = UNet(network_of(TrainSpec(dataset="digits", base_width=8, attention=(4,))))
+    with torch.no_grad():
+        for p in network.parameters():
+            p.fill_(0.5)
+    flat = FlatOptimizer(network, name, 0.2, spare=spare)
+    flat.step(1, 0.1, 0.1)
+    moved = {n for n, p in network.named_parameters() if (p != 0.5).any()}
+    kept = {n for n, _ in network.named_parameters()} - moved
+    if not spare:
+        assert not kept
+        return
+    assert "condition.classes.weight" in kept and "stem.weight" in moved
+    assert {n for n in moved if n.endswith("bias") or "norm" in n} == set()
+    assert moved == {
+        f"{n}.weight"
+        for n, m in network.named_modules()
+        if isinstance(m, nn.Linear | nn.Conv2d | nn.ConvTranspose2d)
+    }
+    sizes = {k: v.numel() for k, v in FlatOptimizer(network, name).state.items()}
+    all_alike = FlatOptimizer(network, name, 0.2, spare=False).state
+    assert sizes == {k: v.numel() for k, v in all_alike.items()}, "as in version 0.1"
+
+
+@pytest.mark.parametrize("steps", [1, 3, 5])
+def test_the_newton_schulz_steps_are_a_setting(steps: int) -> None:
+    network = nn.Sequential(nn.Linear(6, 6, bias=False))
+    start, gradient = network[0].weight.detach().clone(), torch.randn(6, 6)
+    flat = FlatOptimizer(network, "muon", muon_steps=steps)
+    network[0].weight.grad.copy_(gradient)
+    flat.step(1, 0.1, 0.1)
+    expected = start - 0.1 * orthogonalise(gradient[None], steps)[0]
+    torch.testing.assert_close(network[0].weight.detach(), expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("shape", [(3, 6, 20), (2, 20, 6)])

@@ -158,6 +158,20 @@ def test_the_same_training_gives_the_same_bits(
             assert a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
+def test_a_resumed_training_of_given_steps_keeps_its_number_of_threads(store: RunStore) -> None:
+    """Sums are rounded differently by another number of threads."""
+    values, weights = {**TINY, "base_width": 16, "batch_size": 32, "steps": 8}, []
+    for resumed in (1, 2):
+        ctx = context(store, "train", **values)
+        torch.set_num_threads(1)
+        stop_after(ctx, train, lambda e: e["type"] == "image")
+        torch.set_num_threads(resumed)
+        list(train(again(ctx)))
+        assert torch.get_num_threads() == 1
+        weights.append((ctx.run.path / checkpoints.LAST).read_bytes())
+    assert weights[0] == weights[1]
+
+
 def test_a_training_that_is_killed_before_its_first_step_keeps_its_choice(
     store: RunStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

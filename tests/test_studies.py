@@ -90,8 +90,8 @@ def test_every_name_has_a_file_with_the_three_scales_and_no_file_is_left_over() 
 
 
 IDENTITIES = {
-    "s0-mnist": "4620a3c5eaab6e32",
-    "s0-cifar": "e1aab89d2f976876",
+    "s0-mnist": "19749b5d701fad3f",
+    "s0-cifar": "d97bf7916adbfa6c",
     "s0-guidance": "2150c17381bc2d2c",
     "s1-cas": "4ec28a0cf201764d",
     "s1-models": "1bb622db8e43345e",
@@ -103,7 +103,7 @@ IDENTITIES = {
     "s2-epochs": "19e29277cbb2de03",
     "s3-tail": "31484a801f7e12ef",
     "s3-targeted": "fd0b72c1acecc412",
-    "s3-replacement": "a10811e15c0d0afe",
+    "s3-replacement": "d25289e45a318434",
     "s3-background": "9b34bf1d784eda2b",
     "s4-tsweep": "ac2dc5214745a36f",
     "s4-classify": "b9459e55bc3ab0a7",

@@ -92,8 +92,8 @@ def test_a_study_comes_back_from_csv_with_all_fields() -> None:
         96.314,
         "CIFAR-10, ResNet-18",
     )
-    assert (float(first["difference_low"]), float(first["p_holm"])) == (-1.2, 0.7)
-    assert second["ours"] == second["seeds"] == second["difference"] == ""
+    assert (float(first["difference_low_points"]), float(first["p_holm"])) == (-1.2, 0.7)
+    assert second["ours"] == second["seeds"] == second["difference_points"] == ""
 
 
 def test_a_mix_comes_back_from_csv() -> None:
@@ -103,13 +103,41 @@ def test_a_mix_comes_back_from_csv() -> None:
         )
     )
     assert tuple(lines[0]) == ARM_FIELDS
-    assert (float(lines[0]["accuracy"]), lines[0]["seeds"], float(lines[0]["difference"])) == (
-        0.912,
-        "3",
-        1.25,
+    assert (
+        float(lines[0]["accuracy_percent"]),
+        lines[0]["seeds"],
+        float(lines[0]["difference_points"]),
+    ) == (91.2, "3", 1.25)
+    assert lines[0]["difference_level_percent"] == "97.5"
+    assert lines[1]["accuracy_percent"] == "" and lines[1]["seeds"] == "0"
+
+
+def test_every_column_has_one_unit_and_the_values_of_a_study_name_theirs() -> None:
+    """Accuracies and macro-F1, which a report has as shares, are in percent, differences in
+    points."""
+    for name in (*ARM_FIELDS, *FIELDS):
+        unit = name.rsplit("_", 1)[-1]
+        if name.startswith("difference") and "level" not in name:
+            assert unit == "points"
+        if name.startswith(("accuracy", "macro_f1", "difference_level")):
+            assert unit == "percent"
+    lines = read(
+        as_csv(
+            study(
+                row(),
+                row(metric="macro-F1", unit="", published=0.57, ours=0.6, low=0.5, high=0.7),
+                row(metric="FID", unit="", published=3.17, ours=4.5),
+                row(metric="time for 128 images", unit="s", published=5040),
+            )
+        )
     )
-    assert lines[0]["difference_level"] == "0.975"
-    assert lines[1]["accuracy"] == "" and lines[1]["seeds"] == "0"
+    assert [(r["unit"], float(r["published"])) for r in lines] == [
+        ("%", 77.37),
+        ("%", 57),
+        ("none", 3.17),
+        ("s", 5040),
+    ]
+    assert [float(lines[1][k]) for k in ("ours", "low", "high")] == [60, 50, 70]
 
 
 def test_parquet_keeps_numbers_as_numbers_and_texts_as_they_are() -> None:
@@ -154,13 +182,13 @@ def test_latex_is_a_booktabs_table_with_published_beside_ours() -> None:
     )
     lines = text.splitlines()
     assert (
-        lines[1] == r"\begin{tabular}{llrrr}"
+        lines[1] == r"\begin{tabular}{lllrrr}"
         and lines[2] == r"\toprule"
         and lines[-2:] == [r"\bottomrule", r"\end{tabular}"]
     )
-    assert r"2 \% replaced & accuracy & 77.37 \% & 96.3 (95.1 to 97.2) & 5 \\" in lines
-    assert r"T\_1 \& 50 \% \{x\} & accuracy (ours: fd\_classifier) & 77.37 \% &  &  \\" in lines
-    assert all(line.count("&") - line.count(r"\&") == 4 for line in lines if line.endswith(r"\\"))
+    assert r"2 \% replaced & accuracy & \% & 77.37 & 96.3 (95.1 to 97.2) & 5 \\" in lines
+    assert r"T\_1 \& 50 \% \{x\} & accuracy (ours: fd\_classifier) & \% & 77.37 &  &  \\" in lines
+    assert all(line.count("&") - line.count(r"\&") == 5 for line in lines if line.endswith(r"\\"))
 
 
 def test_latex_of_a_mix_has_accuracy_in_percent_and_the_difference_in_points() -> None:

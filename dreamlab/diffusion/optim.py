@@ -19,14 +19,19 @@ from torch.optim.sgd import sgd
 
 from dreamlab.settings.names import OptimizerName
 
-BETAS, EPS, MUON_MOMENTUM, MUON_STEPS, SGD_MOMENTUM = (0.9, 0.99), 1e-8, 0.95, 3, 0.9
+BETAS, EPS, MUON_MOMENTUM, SGD_MOMENTUM = (0.9, 0.99), 1e-8, 0.95, 0.9
+MUON_STEPS = 3
+"""Newton-Schulz steps of Muon, unless a run sets them."""
+SPARED = "spared"
+"""Prefix of the state of parameters that weight decay spares."""
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Coefficients of the quintic polynomial of Muon's Newton-Schulz iteration."""
 
 
 def orthogonalise(g: torch.Tensor, steps: int = MUON_STEPS) -> torch.Tensor:
     """Newton-Schulz iteration of Muon (Jordan et al. 2024): moves the singular values of matrices
-    (n, rows, columns) towards 1. Returns the same shape."""
+    (n, rows, columns) towards 1. Returns the same shape. Jordan et al. 2024 and Liu et al. 2025
+    take 5 steps."""
     a, b, c = COEFFICIENTS
     tall = g.shape[-2] > g.shape[-1]
     x = g.mT if tall else g
@@ -41,6 +46,16 @@ def is_matrix(name: str, p: nn.Parameter) -> bool:
     """Whether Muon trains this parameter: the matrices and convolutions of hidden layers. AdamW
     trains the first and last layer, the class embedding, and vectors."""
     return p.ndim >= 2 and not name.startswith(("stem.", "head.", "condition.classes."))
+
+
+def decayed(network: nn.Module) -> set[str]:
+    """Names of the parameters that weight decay applies to: weights of linear layers and
+    convolutions. Biases, norms and embeddings are spared (Loshchilov & Hutter 2019 decay all; to
+    spare these is usual since Devlin et al. 2019)."""
+    embeddings = {
+        f"{name}.weight" for name, m in network.named_modules() if isinstance(m, nn.Embedding)
+    }
+    return {n for n, p in network.named_parameters() if p.ndim > 1} - embeddings
 
 
 Shape = tuple[int, int]
@@ -135,12 +150,14 @@ class SGD:
 
 class Muon:
     """Muon (Jordan et al. 2024): Nesterov momentum 0.95, then each matrix is orthogonalised. It is
-    only for matrices. Those of equal shape must be adjacent and form one batch."""
+    only for matrices. Those of equal shape must be adjacent and form one batch. Decoupled weight
+    decay is that of Liu et al. 2025. `steps` is that of `orthogonalise`."""
 
     def __init__(
         self, weights: torch.Tensor, grad: torch.Tensor, shapes: list[Shape], weight_decay: float
     ):
         self.weights, self.grad, self.weight_decay = weights, grad, weight_decay
+        self.steps = MUON_STEPS
         self.state = {"momentum": torch.zeros_like(weights)}
         counts: dict[Shape, int] = {}
         for shape in shapes:
@@ -160,7 +177,7 @@ class Muon:
             self.weights.mul_(1 - learning_rate * self.weight_decay)
         for where, shape in self.batches:
             scale = math.sqrt(max(1.0, shape[1] / shape[2]))
-            matrix = orthogonalise(update[where].view(shape))
+            matrix = orthogonalise(update[where].view(shape), self.steps)
             self.weights[where].view(shape).add_(matrix, alpha=-learning_rate * scale)
 
 
@@ -221,8 +238,9 @@ class FlatOptimizer:
 
     It replaces them by views into one buffer `weights` (P,) float32, and their gradients by views
     into `grad` (P,). `buffer` holds `grad` followed by `extra` more numbers, so that data-parallel
-    processes can sum both in one call. `beta2` is that of Adam and AdamW. Raises ValueError if no
-    parameter requires gradients.
+    processes can sum both in one call. `beta2` is that of Adam and AdamW. With `spare`, weight decay
+    applies to the parameters in `decayed` only. Raises ValueError if no parameter requires
+    gradients.
     """
 
     def __init__(
@@ -233,6 +251,8 @@ class FlatOptimizer:
         extra: int = 0,
         *,
         beta2: float = BETAS[1],
+        spare: bool = True,
+        muon_steps: int = MUON_STEPS,
     ):
         named = [(n, p) for n, p in network.named_parameters() if p.requires_grad]
         if not named:
@@ -245,9 +265,15 @@ class FlatOptimizer:
             else:
                 rest.append((n, p))
         first = [pair for group in matrices.values() for pair in group]
-        self.names = [n for n, _ in first + rest]
-        self._ordered = [p for _, p in first + rest]
-        split, total = (sum(p.numel() for _, p in part) for part in (first, first + rest))
+        # without weight decay all are treated alike, as one group, which takes fewer operations
+        kept = {n for n, _ in rest} - decayed(network) if spare and weight_decay else set[str]()
+        spared = [(n, p) for n, p in rest if n in kept]
+        rest = [(n, p) for n, p in rest if n not in kept]
+        groups = first, rest, spared
+        named = [pair for group in groups for pair in group]
+        self.names = [n for n, _ in named]
+        self._ordered = [p for _, p in named]
+        total = sum(p.numel() for p in self._ordered)
         self.weights = torch.empty(total, device=self._ordered[0].device)
         self.buffer = torch.zeros(total + extra, device=self.weights.device)
         self.grad, self.extra = self.buffer[:total], self.buffer[total:]
@@ -257,20 +283,21 @@ class FlatOptimizer:
             ):
                 weights.copy_(p)
                 p.data, p.grad = weights, grad
-        self._rules: dict[OptimizerName, Rule] = {}
-        parts: list[tuple[OptimizerName, list[tuple[str, nn.Parameter]], slice]] = [
-            (name, first, slice(0, split)),
-            ("adamw" if name == "muon" else name, rest, slice(split, total)),
-        ]
-        for kind, part, where in parts:
-            if part:
-                shapes = [_shape(p) for _, p in part]
-                self._rules[kind] = OPTIMIZERS[kind](
-                    self.weights[where], self.grad[where], shapes, weight_decay
-                )
-        for rule in self._rules.values():
-            if isinstance(rule, AdamW):
-                rule.beta2 = beta2
+        self._rules: dict[str, Rule] = {}
+        other: OptimizerName = "adamw" if name == "muon" else name
+        kinds: tuple[OptimizerName, ...] = (name, other, other)
+        start = 0
+        for kind, key, group in zip(kinds, (name, other, SPARED), groups, strict=True):
+            if group:
+                where = slice(start, start + sum(p.numel() for _, p in group))
+                start, shapes = where.stop, [_shape(p) for _, p in group]
+                decay = 0.0 if key == SPARED else weight_decay
+                rule = OPTIMIZERS[kind](self.weights[where], self.grad[where], shapes, decay)
+                if isinstance(rule, Muon):
+                    rule.steps = muon_steps
+                if isinstance(rule, AdamW):
+                    rule.beta2 = beta2
+                self._rules[key] = rule
 
     @property
     def state(self) -> dict[str, torch.Tensor]:

@@ -1,5 +1,10 @@
 """Tables of mixes and studies for other programs: CSV and Parquet with all fields, LaTeX with the
-most important ones."""
+most important ones.
+
+A column has one unit. It is the last word of its name (percent, points); counts of images and
+seeds, p values, distances and texts have none. The values of a study are in the unit that its
+column `unit` gives for each row: %, points, s, or "none" (FID and other numbers without a unit).
+"""
 
 from __future__ import annotations
 
@@ -34,10 +39,10 @@ FIELDS = (
     "seeds",
     "images",
     "stand_in",
-    "difference",
-    "difference_low",
-    "difference_high",
-    "difference_level",
+    "difference_points",
+    "difference_low_points",
+    "difference_high_points",
+    "difference_level_percent",
     "p_holm",
     "state",
     "child",
@@ -51,16 +56,16 @@ ARM_FIELDS = (
     "synthetic",
     "other",
     "seeds",
-    "accuracy",
-    "accuracy_low",
-    "accuracy_high",
-    "macro_f1",
-    "macro_f1_low",
-    "macro_f1_high",
-    "difference",
-    "difference_low",
-    "difference_high",
-    "difference_level",
+    "accuracy_percent",
+    "accuracy_low_percent",
+    "accuracy_high_percent",
+    "macro_f1_percent",
+    "macro_f1_low_percent",
+    "macro_f1_high_percent",
+    "difference_points",
+    "difference_low_points",
+    "difference_high_points",
+    "difference_level_percent",
     "p_holm",
     "state",
     "run",
@@ -96,7 +101,7 @@ def frame(result: Values) -> pd.DataFrame:
 
     fields: Sequence[str]
     if "rows" in result:
-        rows, fields = [{**row, **_difference(row)} for row in result["rows"]], FIELDS
+        rows, fields = [{**_one_unit(row), **_difference(row)} for row in result["rows"]], FIELDS
     else:
         rows = [{**_arm(arm), **_quality(arm, result)} for arm in result["arms"]]
         fields = ARM_FIELDS
@@ -123,8 +128,15 @@ def as_latex(result: Values) -> str:
     and numbers of seeds. For a mix: accuracy and difference of each arm. Raises KeyError if the
     result is neither."""
     if "rows" in result:
-        header: Sequence[str] = ("Arm", "Metric", "Published", "Ours (95 % interval)", "Seeds")
-        lines = [_study_line(row) for row in result["rows"]]
+        header: Sequence[str] = (
+            "Arm",
+            "Metric",
+            "Unit",
+            "Published",
+            "Ours (95 % interval)",
+            "Seeds",
+        )
+        lines = [_study_line(_one_unit(row)) for row in result["rows"]]
         caption = f"{result['study']}, {result['scale']} scale: {result['data']}"
     else:
         header = (
@@ -138,7 +150,7 @@ def as_latex(result: Values) -> str:
         lines = [_mix_line(arm) for arm in result["arms"]]
         first = generator_quality.caution(result.get("generators") or [])
         caption = f"{first}Tested on {result['test_images']:,} real images"
-    columns = "l" * sum(name in ("Arm", "Metric") for name in header)
+    columns = "l" * sum(name in ("Arm", "Metric", "Unit") for name in header)
     columns += "r" * (len(header) - len(columns))
     body = [" & ".join(escaped(cell) for cell in line) + r" \\" for line in (header, *lines)]
     return "\n".join(
@@ -198,14 +210,29 @@ def published(row: Values) -> str:
 def _study_line(row: Values) -> Sequence[str]:
     metric = f"{row['metric']} (ours: {row['our_metric']})" if row["our_metric"] else row["metric"]
     seeds = "" if row["seeds"] is None else str(row["seeds"])
-    return row["arm"], metric, published(row), number(row["ours"], row["low"], row["high"]), seeds
+    ours = number(row["ours"], row["low"], row["high"])
+    return row["arm"], metric, row["unit"], published({**row, "unit": ""}), ours, seeds
+
+
+def _one_unit(row: Values) -> dict[str, Any]:
+    """A row of a study with its unit said: macro-F1, which the studies give as a share, in % like
+    every accuracy."""
+    if row["unit"]:
+        return dict(row)
+    if row["metric"] != "macro-F1":
+        return {**row, "unit": "none"}
+    names = ("published", "published_low", "published_high", "ours", "low", "high")
+    return {**row, **{n: _percent(row[n]) for n in names}, "unit": "%"}
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None else round(100 * share, 10)  # 0.57 in % is 57, not 56.99999999
 
 
 def _mix_line(arm: Values) -> Sequence[str]:
     found, d = _arm(arm), arm.get("difference")
     accuracy = [
-        None if found[k] is None else 100 * found[k]
-        for k in ("accuracy", "accuracy_low", "accuracy_high")
+        found[k] for k in ("accuracy_percent", "accuracy_low_percent", "accuracy_high_percent")
     ]
     label = f"{arm['label']} ({arm['generator']})" if arm.get("generator") else arm["label"]
     return (
@@ -232,9 +259,9 @@ def _arm(arm: Values) -> dict[str, Any]:
     for name, key in (("accuracy", "interval"), ("macro_f1", "macro_f1_interval")):
         interval = arm.get(key) or {}
         found |= {
-            name: interval.get("mean"),
-            f"{name}_low": interval.get("low"),
-            f"{name}_high": interval.get("high"),
+            f"{name}_percent": _percent(interval.get("mean")),
+            f"{name}_low_percent": _percent(interval.get("low")),
+            f"{name}_high_percent": _percent(interval.get("high")),
         }
     return found
 
@@ -257,10 +284,10 @@ def _quality(arm: Values, result: Values) -> dict[str, Any]:
 def _difference(row: Values) -> dict[str, Any]:
     d = row.get("difference") or {}
     return {
-        "difference": d.get("mean"),
-        "difference_low": d.get("low"),
-        "difference_high": d.get("high"),
-        "difference_level": d.get("level"),
+        "difference_points": d.get("mean"),
+        "difference_low_points": d.get("low"),
+        "difference_high_points": d.get("high"),
+        "difference_level_percent": _percent(d.get("level")),
         "p_holm": d.get("p_holm"),
     }
 

@@ -41,7 +41,8 @@ class ImportSpec(Spec):
     dataset: str = setting(
         "",
         "Data set whose classes synthetic images belong to.",
-        detail="Classes are matched by name, then by number. Leave it empty for real images.",
+        detail="All classes are matched by name, or all by number from 0. Leave it empty for real"
+        " images.",
         label="Classes of",
         run_kind="import",
         choices=DATASETS,

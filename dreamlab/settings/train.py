@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 from pydantic import model_validator
 
@@ -96,6 +96,16 @@ class TrainSpec(DiffusionModel):
         added=0.99,
         section=TRAINING,
     )
+    muon_steps: int = setting(
+        3,
+        "Newton-Schulz steps of Muon.",
+        detail="Used only with muon. More steps orthogonalise an update more exactly and take"
+        " longer; Jordan et al. 2024 and Liu et al. 2025 take 5.",
+        ge=1,
+        le=10,
+        section=TRAINING,
+        added=3,
+    )
     weight_decay: float = setting(
         0.0,
         "Strength of weight decay; 0 is off.",
@@ -104,6 +114,15 @@ class TrainSpec(DiffusionModel):
         le=1,
         log=True,
         section=TRAINING,
+    )
+    decayed: Literal["weights", "all"] = setting(
+        "weights",
+        "Which parameters weight decay applies to.",
+        detail="weights: those of linear layers and convolutions, not biases, norms and embeddings."
+        " all: all of them, as in version 0.1. It matters only with weight decay.",
+        label="Decayed parameters",
+        section=TRAINING,
+        added="all",
     )
     learning_rate_schedule: LearningRateName = setting(
         "cosine",

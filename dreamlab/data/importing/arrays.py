@@ -133,7 +133,19 @@ class NpzSource(Source):
             said = self._small("role", file.name, limits, limits.files).reshape(-1)
             if said.dtype.kind == "U" and len(said) == self._parts[0].count:
                 roles = np.array([main_role(str(role)) for role in said[rows]], str)
-        super().__init__(Listing(file.stem, shown, found, test, classes, split, roles=roles), left)
+        numbered = names is None and labels[0].dtype.kind != "U"
+        listing = Listing(
+            file.stem,
+            shown,
+            found,
+            test,
+            classes,
+            split,
+            roles=roles,
+            numbered=numbered,
+            named=names is not None,
+        )
+        super().__init__(listing, left)
         self._rows = rows
 
     def _small(self, key: str, file: str, limits: Limits, count: int) -> np.ndarray:

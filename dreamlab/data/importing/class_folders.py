@@ -67,6 +67,10 @@ class Listing:
     roles: np.ndarray | None = None
     """The role of each image, "real", "synthetic" or "", if the source is an exported set that says
     it; else None."""
+    numbered: bool = False
+    """Whether the classes are numbers because the source has labels without names."""
+    named: bool = False
+    """Whether the source says that `classes` are names, so that digits are not class numbers."""
 
 
 def listed(
@@ -88,7 +92,7 @@ def listed(
     top = _common_folder(names)
     parts = _parts(name[len(top) :].split("/", 2) for name in names if name.startswith(top))
     depth = 1 if parts else 0
-    labels, test, kept = [], [], []
+    kinds, test, kept = [], [], []
     numbers: dict[str, int] = {}
     side: dict[str, bytes] = {}
     for i, name in enumerate(names):
@@ -102,7 +106,7 @@ def listed(
             left.add(name, NO_CLASS)
         else:
             kept.append(i)
-            labels.append(numbers.setdefault(path[depth], len(numbers)))
+            kinds.append(numbers.setdefault(path[depth], len(numbers)))
             test.append(part)
     if not numbers:
         raise DataError(
@@ -121,11 +125,13 @@ def listed(
     order, shown = _class_order(list(numbers), side.get(CARD))
     rank = np.empty(len(order), np.int64)
     rank[order] = np.arange(len(order))
-    found = rank[np.array(labels, np.int64)]
+    found = rank[np.array(kinds, np.int64)]
     by_class = np.lexsort((chosen, found, marks))
     shown_names = [names[chosen[i]] for i in by_class]
     roles = _roles(side.get(ORIGINS, b""), [name[len(top) :] for name in shown_names])
-    return Listing(title, shown_names, found[by_class], marks[by_class], shown, split, roles=roles)
+    named = set(numbers) <= set(_named_by(side.get(CARD))[0])
+    labels, marks = found[by_class], marks[by_class]
+    return Listing(title, shown_names, labels, marks, shown, split, roles=roles, named=named)
 
 
 def _empty_classes(

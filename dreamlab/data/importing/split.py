@@ -60,16 +60,3 @@ def _drawn(pool: np.ndarray, labels: np.ndarray, share: float, seed: int) -> np.
         count = min(max(1, round(share * len(members))), max(len(members) - 1, 1))
         chosen.append(np.random.default_rng([seed, int(c)]).permutation(members)[:count])
     return np.sort(np.concatenate(chosen))
-
-
-def match_class(name: str, classes: tuple[str, ...]) -> int:
-    """Number of the class with this name (without regard to case, - and _), otherwise of the class
-    with this number; -1 if there is none."""
-    plain = [_plain(c) for c in classes]
-    if _plain(name) in plain:
-        return plain.index(_plain(name))
-    return int(name) if name.isascii() and name.isdigit() and int(name) < len(classes) else -1
-
-
-def _plain(name: str) -> str:
-    return " ".join(name.replace("_", " ").replace("-", " ").casefold().split())

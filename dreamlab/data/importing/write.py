@@ -22,9 +22,10 @@ from dreamlab.data import catalog, imageset
 from dreamlab.data.imageset import DataError
 from dreamlab.data.importing.decoding import decoded
 from dreamlab.data.importing.limits import Limits
+from dreamlab.data.importing.matching import matched
 from dreamlab.data.importing.pictures import RULES, Preparation
 from dreamlab.data.importing.source import Source
-from dreamlab.data.importing.split import Arranged, arranged, match_class
+from dreamlab.data.importing.split import Arranged, arranged
 from dreamlab.settings import ImportSpec
 from dreamlab.store import write_bytes, write_json
 
@@ -131,17 +132,8 @@ class _Import:
                     " needs at least 2."
                 )
             return self.listing.labels, names
-        match = np.array([match_class(name, self.target.classes) for name in names], np.int64)
-        if not (match >= 0).any():
-            raise DataError(
-                f"None of the classes of {self.title} ({_some(names)}) is a class of"
-                f" {self.target.title} ({_some(self.target.classes)}); name the folders or labels"
-                " like these, or by their numbers."
-            )
-        labels = match[self.listing.labels]
-        for row in np.flatnonzero(labels < 0).tolist():
-            self.left.add(self.listing.names[row], "class that the data set does not have")
-        return labels, self.target.classes
+        match = matched(self.listing, self.target.title, self.target.classes)
+        return match[self.listing.labels], self.target.classes
 
     def _leave_out_other_role(self) -> None:
         """Leaves out the images of an exported set whose role is not that of the import: the real
@@ -333,7 +325,3 @@ class _Import:
             "left_out_counts": dict(self.left.counts.most_common()),
             "grid": GRID,
         }
-
-
-def _some(names: tuple[str, ...]) -> str:
-    return ", ".join(names[:10]) + (f" and {len(names) - 10:,} more" if len(names) > 10 else "")

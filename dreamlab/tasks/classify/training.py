@@ -15,6 +15,7 @@ from dreamlab.classifiers.base import Classifier
 from dreamlab.classifiers.networks import build, normalise
 from dreamlab.data import catalog
 from dreamlab.data.imageset import ImageSource
+from dreamlab.diffusion.optim import decayed
 from dreamlab.settings import ClassifySpec
 from dreamlab.settings.budget import classifier_steps
 from dreamlab.tasks.batches import Batches, order_in_turn
@@ -165,15 +166,17 @@ def _nbytes(images: ImageSource) -> int:
 
 
 def optimizer_of(recipe: Recipe, network: Classifier) -> torch.optim.Optimizer:
-    """The optimiser of a recipe for the parameters of a network, with weight decay on matrices
-    only, not on biases and norms. Its learning rate is the recipe's highest. Raises KeyError where
+    """The optimiser of a recipe for the parameters of a network, with weight decay as in
+    `decayed`. Its learning rate is the recipe's highest. Raises KeyError where
     the recipe's `optimizer` is none of adamw, adam and sgd."""
+    matrices = decayed(network)
+    parts = (
+        [p for n, p in network.named_parameters() if (n in matrices) == wanted]
+        for wanted in (True, False)
+    )
     groups = [
-        {
-            "params": [p for p in network.parameters() if p.ndim > 1],
-            "weight_decay": recipe.weight_decay,
-        },
-        {"params": [p for p in network.parameters() if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": part, "weight_decay": decay}
+        for part, decay in zip(parts, (recipe.weight_decay, 0.0), strict=True)
     ]
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(

@@ -99,10 +99,13 @@ class _TrainingLoop:
         """Number of steps; 0 if the time budget decides."""
         self.precision = trainer.precision or spec.precision
         """The number format; "auto" until `choose_precision`."""
-        # a training with a given number of steps must be reproducible bit for bit, which needs a
-        # fixed number of threads
+        # sums are rounded in an order that depends on the number of threads, so a training with a
+        # given number of steps keeps the number that it began with, also where it is resumed with
+        # more or fewer cores
         free = trainer.device.type == "cpu" and not self.steps and spec.devices == 1
         self.threads = ThreadChoice(ctx.threads if free else 1)
+        if self.steps and trainer.threads:
+            torch.set_num_threads(trainer.threads)
         self.previews = Previews(ctx.run, trainer)
         self.speeds: deque[tuple[int, float]] = deque(maxlen=SPEED_OVER)
         self.timed: tuple[int, float] = (0, 0.0)

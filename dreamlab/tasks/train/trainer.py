@@ -105,7 +105,13 @@ class Trainer:
         freeze(network, spec.freeze)
         self.network = network.to(device).to(memory_format=torch.channels_last)
         self.optimizer = FlatOptimizer(
-            self.network, spec.optimizer, spec.weight_decay, extra=1 + 2 * BANDS, beta2=spec.beta2
+            self.network,
+            spec.optimizer,
+            spec.weight_decay,
+            extra=1 + 2 * BANDS,
+            spare=spec.decayed == "weights",
+            beta2=spec.beta2,
+            muon_steps=spec.muon_steps,
         )
         self.average = self.optimizer.weights.clone()
         self.generator = TrainedGenerator(self._averaged(), spec, 0, device)
@@ -125,7 +131,8 @@ class Trainer:
         self.parts = min(spec.accumulate, self._own)
         self.bands = torch.zeros(2 * BANDS, device=device)
         self.grad_norm: torch.Tensor | None = None
-        self.precision = ""  # the choice of an earlier attempt, if any
+        self.precision, self.threads = "", 0
+        """The number format and the number of CPU threads of an earlier attempt, if any."""
         self.notes: list[str] = []
         """Warnings for the user; whoever reports them removes them from the list."""
         self.step_count, self.updates, self.elapsed, self.learning_rate = 0, 0, 0.0, 0.0
@@ -345,6 +352,7 @@ class Trainer:
             "good": self.loss_scale.good,
         }
         metadata = {"format": FORMAT, "layout": self._layout(), "precision": precision}
+        metadata["threads"] = str(torch.get_num_threads())
         metadata |= {name: repr(value) for name, value in numbers.items()}
         tensors = {name: value.contiguous().cpu() for name, value in self._state().items()}
         write_safetensors(run / STATE, tensors, metadata)
@@ -365,6 +373,7 @@ class Trainer:
         scale.value, scale.good = float(metadata["scale"]), int(metadata["good"])
         self.generator.step = self.step_count
         self.precision = metadata["precision"]
+        self.threads = int(metadata.get("threads", 0))  # states of version 0.1 lack it
 
 
 def downsample(x: torch.Tensor, size: int) -> torch.Tensor:

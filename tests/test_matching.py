@@ -1,0 +1,113 @@
+"""Classes of imported synthetic images are matched as one set; what is ambiguous is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dreamlab.data.imageset import DataError
+from dreamlab.data.importing.class_folders import Listing
+from dreamlab.data.importing.matching import matched
+from tests.import_helpers import class_files, do_import, folder_of
+
+DIGITS = tuple(map(str, range(10)))
+FRUIT = ("apple", "Red Pear", "plum")
+FLOWERS = tuple(str(c) for c in range(1, 103))
+
+
+def match(names: tuple[str, ...], classes: tuple[str, ...], **said: bool) -> list[int]:
+    none = np.zeros(0, np.int64)
+    listing = Listing("mine", [], none, none.astype(bool), names, "", **said)
+    return matched(listing, "the set", classes).tolist()
+
+
+@pytest.mark.parametrize(
+    ("names", "classes", "said", "found"),
+    [
+        (("7", "3"), DIGITS, {}, [7, 3]),
+        (DIGITS, DIGITS, {"numbered": True}, list(range(10))),
+        (("0", "1", "2"), FRUIT, {"numbered": True}, [0, 1, 2]),
+        (("2", "0"), FRUIT, {}, [2, 0]),
+        (("red-pear", "Plum"), FRUIT, {}, [1, 2]),
+        (("RED_PEAR",), FRUIT, {"named": True}, [1]),
+        (FLOWERS, FLOWERS, {}, list(range(102))),
+        (tuple(map(str, range(102))), FLOWERS, {"numbered": True}, list(range(102))),
+        (("5", "7"), FLOWERS, {"named": True}, [4, 6]),
+        (("cat", "Cat"), ("Cat", "cat"), {}, [1, 0]),
+    ],
+)
+def test_what_can_be_read_in_one_way_is_matched(
+    names: tuple[str, ...], classes: tuple[str, ...], said: dict[str, bool], found: list[int]
+) -> None:
+    assert match(names, classes, **said) == found
+
+
+@pytest.mark.parametrize(
+    ("names", "classes", "said", "says"),
+    [
+        (("apple", "kiwi"), FRUIT, {}, "only some are classes of the set .*: kiwi cannot be match"),
+        (("apple", "1"), FRUIT, {}, "only some are classes of the set .*: 1 cannot be matched"),
+        (("cat", "dog"), FRUIT, {}, "none are classes of the set"),
+        (
+            tuple(map(str, range(1, 11))),
+            DIGITS,
+            {},
+            "10 numbers 1 to 10, as if counted from 1, but",
+        ),
+        (("1", "2", "3"), FRUIT, {}, "3 numbers 1 to 3, as if counted from 1"),
+        (
+            ("0", "2"),
+            FRUIT,
+            {"numbered": True},
+            "numbered 0 to 2 .*every class, or use these names",
+        ),
+        (("0", "1", "2", "3"), FRUIT, {"numbered": True}, "4 numbers 0 to 3, but"),
+        (("5", "7"), FLOWERS, {}, "may be names or numbers from 0"),
+        (("2", "1", "0"), ("2", "0", "1"), {}, "may be names or numbers from 0"),
+        (("red_pear", "Red-Pear"), FRUIT, {}, "red_pear, Red-Pear of mine are the same class"),
+        (("0", "00"), FRUIT, {}, "0, 00 of mine are the same class of the set, apple"),
+        (("CAT",), ("Cat", "cat"), {}, "Class CAT may be Cat or cat of the set"),
+    ],
+)
+def test_what_is_ambiguous_or_partly_unknown_is_refused(
+    names: tuple[str, ...], classes: tuple[str, ...], said: dict[str, bool], says: str
+) -> None:
+    with pytest.raises(DataError, match=says) as refused:
+        match(names, classes, **said)
+    text = str(refused.value)
+    assert text.endswith(".") and text.count(". ") == 0 and "; " in text
+
+
+def test_labels_of_an_array_without_names_count_all_classes(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (20, 28, 28), np.uint8)
+    values = {"role": "synthetic", "dataset": "fashion_mnist"}
+    for name, labels, extra in (
+        ("all", np.arange(20) % 10, {}),
+        ("some", np.arange(20) % 2, {}),
+        ("one", 1 + np.arange(20) % 10, {}),
+        ("named", np.arange(20) % 2, {"classes": np.array(["Bag", "sandal"])}),
+    ):
+        np.savez(tmp_path / f"{name}.npz", images=images, labels=labels, **extra)
+    result, _ = do_import(tmp_path / "all.npz", tmp_path / "1", **values)
+    assert result["per_class"] == [2] * 10
+    result, _ = do_import(tmp_path / "named.npz", tmp_path / "2", **values)
+    assert result["per_class"] == [0, 0, 0, 0, 0, 10, 0, 0, 10, 0]
+    for name, says in (("some", "the 2 numbers 0 to 1, but"), ("one", "as if counted from 1")):
+        with pytest.raises(DataError, match=says):
+            do_import(tmp_path / f"{name}.npz", tmp_path / "3", **values)
+
+
+def test_folders_that_match_partly_are_refused_before_any_image_is_read(tmp_path: Path) -> None:
+    files = {f"{c}/1.png": b"no image" for c in ("7", "3", "cat")}
+    with pytest.raises(DataError, match="only some are classes of Handwritten digits"):
+        do_import(
+            folder_of(tmp_path / "s", files), tmp_path / "run", role="synthetic", dataset="digits"
+        )
+    assert not (tmp_path / "run" / "images.npy").exists()
+    files = class_files(("7", "3"), 2)
+    result, _ = do_import(
+        folder_of(tmp_path / "t", files), tmp_path / "run", role="synthetic", dataset="digits"
+    )
+    assert result["images"] == 4
