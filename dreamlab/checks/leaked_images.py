@@ -54,9 +54,8 @@ def check_copies(data: RealData, known: Known, name: str, field: str) -> None:
             f"Synthetic set: {folder.name} is still being imported; start this once it is done.",
             field,
         )
-    found = near_copies.load(folder)
-    loaded = catalog.load(data.dataset, data.data_dir)
-    if found is not None and found.data == near_copies.identity(loaded):
+    found = near_copies.known(folder, catalog.load(data.dataset, data.data_dir))
+    if found is not None:
         check_found(found, folder.name, field)
 
 

@@ -247,6 +247,13 @@ def load(folder: Path) -> Copies | None:
         return None
 
 
+def known(folder: Path, data: DataSet) -> Copies | None:
+    """What was found in the synthetic set of a folder, compared with this data set; None if it was
+    not searched, or compared with other data."""
+    found = load(folder)
+    return found if found is not None and found.data == identity(data) else None
+
+
 def _pairs(found: Neighbours, limit: Limit) -> Pairs:
     near = np.flatnonzero(found.ratio <= limit.ratio)
     near = near[np.argsort(found.ratio[near], kind="stable")]

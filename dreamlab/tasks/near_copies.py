@@ -12,7 +12,7 @@ from filelock import FileLock
 from threadpoolctl import threadpool_limits
 
 from dreamlab.checks import leaked_images
-from dreamlab.data import catalog, imageset, near_copies
+from dreamlab.data import catalog, imageset, near_copies, near_copies_report
 from dreamlab.data.imageset import DataError
 from dreamlab.data.near_copies import Copies, Limit, Search, T
 from dreamlab.settings import ClassifySpec
@@ -30,10 +30,18 @@ def search_set(
     try:
         data = catalog.load(dataset, data_dir)
     except DataError as error:
-        text = f"Near-copies of real images will be looked for before the first classifier: {error}"
-        yield {"type": "message", "level": "info", "text": text}
+        yield said(
+            f"Near-copies of real images will be looked for before the first classifier: {error}",
+            False,
+        )
         return
-    yield from _in_set(ctx, folder, data)
+    found = yield from _in_set(ctx, folder, data)
+    yield said(near_copies_report.of_set(found), found.leaks)
+
+
+def said(text: str, warning: bool) -> Event:
+    """The event that reports what was found."""
+    return {"type": "message", "level": "warning" if warning else "info", "text": text}
 
 
 def search_data(ctx: TaskContext, data: catalog.DataSet) -> Generator[Event, None, Copies]:
@@ -69,13 +77,12 @@ def before_classifiers(
 def _in_set(
     ctx: TaskContext, folder: Path, data: catalog.DataSet
 ) -> Generator[Event, None, Copies]:
-    name = near_copies.identity(data)
-    found = near_copies.load(folder)
-    if found is not None and found.data == name:
+    found = near_copies.known(folder, data)
+    if found is not None:
         return found
     with FileLock(ctx.store.folders.engine / f"near-copies-{folder.name}.lock"):
-        found = near_copies.load(folder)  # another worker may have searched meanwhile
-        if found is not None and found.data == name:
+        found = near_copies.known(folder, data)  # another worker may have searched meanwhile
+        if found is not None:
             return found
         images = imageset.load(folder)[0]
         limit = yield from _limit(ctx, data, near_copies.side_of(images, data))
@@ -87,6 +94,7 @@ def _in_set(
         )
         with contextlib.suppress(OSError):  # a folder that cannot be written is searched again
             near_copies.save(folder, found)
+            near_copies_report.draw_set(folder, found, images, data)
     return found
 
 

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from dreamlab.data import catalog, imageset
+from dreamlab.data import catalog, imageset, near_copies, near_copies_report
 from dreamlab.data.imageset import DataError
 from dreamlab.data.importing.decoding import decoded
 from dreamlab.data.importing.limits import Limits
@@ -52,7 +52,8 @@ class Progress:
 
 def clean(folder: Path) -> None:
     """Removes the files of an import that did not finish."""
-    unfinished = () if (folder / catalog.CARD).exists() else ("images.npy", "labels.npy", GRID)
+    made = ("images.npy", "labels.npy", GRID, near_copies.FILE, near_copies_report.PICTURE)
+    unfinished = () if (folder / catalog.CARD).exists() else made
     for name in (*SCRATCH, *unfinished):
         (folder / name).unlink(missing_ok=True)
 

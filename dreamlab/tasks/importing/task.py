@@ -7,7 +7,7 @@ import time
 from collections.abc import Generator, Iterator
 from typing import Any, cast
 
-from dreamlab.data import catalog, near_copies
+from dreamlab.data import catalog, near_copies, near_copies_report
 from dreamlab.data.imageset import DataError
 from dreamlab.data.importing.opening import check_source, open_source
 from dreamlab.data.importing.source import Source
@@ -15,7 +15,7 @@ from dreamlab.data.importing.write import GRID, Progress, clean, import_images
 from dreamlab.settings import ImportSpec
 from dreamlab.tasks.context import Stopped, TaskContext, TaskError
 from dreamlab.tasks.importing import downloads
-from dreamlab.tasks.near_copies import search_data, search_set
+from dreamlab.tasks.near_copies import said, search_data, search_set
 
 Event = dict[str, Any]
 
@@ -96,8 +96,11 @@ def _copies(ctx: TaskContext, spec: ImportSpec) -> Iterator[Event]:
     if spec.role == "synthetic":
         yield from search_set(ctx, ctx.run.path, spec.dataset, "")
     else:
-        found = yield from search_data(ctx, catalog.load(ctx.run.id))
+        data = catalog.load(ctx.run.id)
+        found = yield from search_data(ctx, data)
         near_copies.save(ctx.run.path, found)
+        near_copies_report.draw_data(ctx.run.path, found, data)
+        yield said(near_copies_report.of_data(found), found.splits_leak)
 
 
 def _progress(step: Progress, seconds: float) -> Event:

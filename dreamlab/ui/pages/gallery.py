@@ -17,6 +17,7 @@ from dreamlab.settings import ImportSpec, Spec, SynthesizeSpec
 from dreamlab.ui import render
 from dreamlab.ui.parts import pictures
 from dreamlab.ui.parts.gallery_sheets import page_count, sheet_view
+from dreamlab.ui.parts.near_copies import copies_html
 from dreamlab.ui.parts.panels import panel
 from dreamlab.ui.view import QUIET, Pages, View
 
@@ -275,7 +276,8 @@ def about_html(pages: Pages, row: RunRow | None) -> Markup:
         origin: str = imported(row, run.spec) or made(pages, row)
     except Refused:
         origin = "made by a generator that was deleted"
-    return render.part(PAGE, "about", row, origin, run.record.command)
+    about = render.part(PAGE, "about", row, origin, run.record.command)
+    return about + copies_html(run.path, True) if row.state == "done" else about
 
 
 def imported(row: RunRow, spec: Spec) -> Markup:

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from dreamlab.service import RunRow
 from dreamlab.store import Run
+from dreamlab.ui.parts.near_copies import copies_html
 from dreamlab.ui.render import part
 from dreamlab.ui.words import duration, number, time_left
 
@@ -42,6 +43,7 @@ def report_html(row: RunRow, run: Run) -> Markup:
         taken=taken(result),
         left_out=left_out_html(result),
         prepared=[*steps, ("Content hash", result.get("content_hash", ""))],
+        copies=copies_html(run.path, result.get("role") == "synthetic"),
         command=run.record.command,
         role=str(result.get("role", "real")),
     )

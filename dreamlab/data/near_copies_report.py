@@ -1,0 +1,76 @@
+"""What a search for near-copies found, as a sentence and as pictures of the pairs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from dreamlab.data import imageset
+from dreamlab.data.catalog import DataSet
+from dreamlab.data.imageset import ImageSource
+from dreamlab.data.near_copies import Copies, Pairs
+from dreamlab.store import write_bytes
+
+PICTURE = "samples/near_copies.png"
+SHOWN, COLUMNS, GAP = 48, 8, 2
+"""Most pairs in the picture, pairs per row, and pixels between the images."""
+
+
+def of_set(found: Copies) -> str:
+    """What was found in a synthetic set, in one or two sentences."""
+    counts = f"{_count(found.test, 'test')}, {_count(found.training, 'training')}"
+    if not found.leaks and not found.repeats:
+        return (
+            f"Among the {found.images:,} images are no more near-copies of real images than chance"
+            f" explains: {counts}."
+        )
+    said = f"Of the {found.images:,} images, {counts}."
+    return f"{said} No classifier is trained on this set." if found.leaks else said
+
+
+def of_data(found: Copies) -> str:
+    """What was found among the test images of a data set, in one or two sentences."""
+    between, within = len(found.training), len(np.unique(found.test.image))
+    said = (
+        f"Of the {found.images:,} test images, {between:,} are near-copies of training images and"
+        f" {within:,} of other test images"
+    )
+    if found.splits_leak:
+        return f"{said}. No classifier is tested on them: the accuracy would be too high."
+    return f"{said}, which count more than once." if within else f"{said}."
+
+
+def _count(pairs: Pairs, split: str) -> str:
+    number = len(pairs)
+    are = "is a near-copy of a" if number == 1 else "are near-copies of"
+    return f"{number:,} {are} {split} image{'' if number == 1 else 's'}"
+
+
+def draw_set(folder: Path, found: Copies, images: ImageSource, data: DataSet) -> None:
+    """Writes the picture of a synthetic set: each near-copy and, on its right, the real image. Test
+    images come first. There is no picture of nothing."""
+    pairs = ((found.test, data.test_images), (found.training, data.train_images))
+    _draw(folder, [(images, real, near) for near, real in pairs])
+
+
+def draw_data(folder: Path, found: Copies, data: DataSet) -> None:
+    """Writes the picture of a data set: each test image and, on its right, the training image or
+    the other test image that it is a near-copy of."""
+    test = data.test_images
+    _draw(folder, [(test, data.train_images, found.training), (test, test, found.test)])
+
+
+def _draw(folder: Path, listed: list[tuple[ImageSource, ImageSource, Pairs]]) -> None:
+    tiles: list[np.ndarray] = []
+    for images, real, pairs in listed:
+        side = real.shape[1]
+        for i, j in zip(pairs.image.tolist(), pairs.of.tolist(), strict=True):
+            if len(tiles) < 2 * SHOWN:
+                tiles += [imageset.resized(images[i : i + 1], side)[0], real[j]]
+    if not tiles:
+        (folder / PICTURE).unlink(missing_ok=True)
+        return
+    (folder / PICTURE).parent.mkdir(exist_ok=True)
+    sheet = imageset.sheet(np.stack(tiles), min(2 * COLUMNS, len(tiles)), GAP)
+    write_bytes(folder / PICTURE, imageset.png(sheet))
