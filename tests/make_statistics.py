@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from dreamlab.stats import SurfacePoint, best_mix, exchange_rate, paired
+from tests.make_distance_statistics import section as distances
 from tests.stats_simulation import World, coverage, exact_coverage, experiments, surface, verdicts
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "statistics.md"
@@ -281,6 +282,7 @@ def main() -> None:
             family_table(pool, part),
             power_table(pool, part),
             curves_table(pool, part),
+            distances(pool, part),
         ]
     PAGE.write_text("\n".join(parts))
 
