@@ -17,6 +17,8 @@ from dreamlab.fidelity.strata import Labels
 from dreamlab.settings.names import ExtractorName
 from dreamlab.stats.intervals import Interval
 
+FEWEST = 10
+"""Smallest number of images for a distance."""
 NamedArrays = Mapping[str, np.ndarray]
 
 
@@ -55,6 +57,11 @@ class Metric:
     version: int = 1
     """Part of the cache key. Increase it when the function returns other values than before."""
 
+    is_distance: bool = False
+    """Whether the true value cannot be negative, and is 0 where the distributions do not differ."""
+    biased: bool = False
+    """Whether the value is too large for few images, which its interval does not hold."""
+
     @property
     def key(self) -> str:
         """The key under which its values are cached."""
@@ -79,10 +86,22 @@ class Metric:
 METRICS: dict[str, Metric] = {
     m.name: m
     for m in (
-        Metric("fd_classifier", "classifier", "dreamlab.fidelity.frechet:measure", version=2),
-        Metric("kid_classifier", "classifier", "dreamlab.fidelity.kid:measure", version=2),
-        Metric("fid", "inception", "dreamlab.fidelity.frechet:measure", version=2),
-        Metric("kid", "inception", "dreamlab.fidelity.kid:measure", version=2),
+        Metric(
+            "fd_classifier",
+            "classifier",
+            "dreamlab.fidelity.frechet:measure",
+            version=2,
+            biased=True,
+        ),
+        Metric(
+            "kid_classifier",
+            "classifier",
+            "dreamlab.fidelity.kid:measure",
+            version=2,
+            is_distance=True,
+        ),
+        Metric("fid", "inception", "dreamlab.fidelity.frechet:measure", version=2, biased=True),
+        Metric("kid", "inception", "dreamlab.fidelity.kid:measure", version=2, is_distance=True),
     )
 }
 """Name -> metric, in the order in which tables list them. A curve shows the first metric of an

@@ -38,8 +38,11 @@ class FidelitySpec(Spec):
         detail="weights-inception-2015-12-05-6726825d.pth; needed for the inception extractor.",
         advanced=True,
     )
-    reference: Literal["test", "train"] = setting(
-        "test", "Split of the real images to compare with."
+    reference: Literal["test", "train", "validation"] = setting(
+        "test",
+        "Real images to compare with.",
+        detail="test, train: a split of the data. validation: the images that the generator of the"
+        " set set aside with --validation.",
     )
     data_dir: str = setting(
         "",
