@@ -20,12 +20,11 @@ KID_CASES = (
     Case("mixture", 10, (2,) * 10, (5,) * 10),
     Case("mixture", 10, (4,) * 10, (6,) * 10),
     Case("mixture", 10, (10,) * 10, (10,) * 10),
-    Case("mixture", 10, (20,) * 10, (30,) * 10),
     Case("mixture", 5, TAIL, TAIL),
     Case("mixture", 5, TAIL, tuple(3 * n for n in TAIL)),
     Case("mixture", 10, (10,) * 10, (10,) * 10, random=True),
     Case("digits", 10, (4,) * 10, (4,) * 10),
-    Case("digits", 10, (10,) * 10, (20,) * 10),
+    Case("digits", 10, (8,) * 10, (10,) * 10),
     Case("mnist5k", 10, (10,) * 10, (10,) * 10),
     Case("mixture", 10, (10,) * 10, (10,) * 10, move=0.3),
     Case("mixture", 10, (10,) * 10, (10,) * 10, move=1.0),
@@ -39,16 +38,16 @@ FRECHET_CASES = (
 )
 HEAD = """## Distances between sets of images
 
-95 % intervals of KID and of the Frechet distance. Both sets are drawn anew each time, with a fixed
-number of images of every class or, where it says so, of random classes; "not told" means that the
-classes are kept from the estimate. `mixture` has one Gaussian per class, cut off at 0; `moved` says how
-far synthetic images lie from real ones, otherwise both sets come from one distribution. `digits` and
-`mnist5k` are random features of real images, drawn with replacement. "bias" is in standard deviations
-of the estimate. With 2 or 3 images per class the interval of KID is somewhat too wide. Below
-20 images there is none.
+95 % intervals of KID and of the Frechet distance. Both sets are drawn anew each time, with a
+fixed number of images of every class or, where it says so, of random classes; "not told" means
+that the classes are kept from the estimate. `mixture` has one Gaussian per class, cut off at 0;
+`moved` says how far synthetic images lie from real ones, otherwise both sets come from one
+distribution. `digits` and `mnist5k` are random features of real images, drawn with replacement.
+The bias is in standard deviations of the estimate. Below 20 images KID has no interval.
 
-For KID the truth is the population value, 0 for equal distributions. For the Frechet distance it is the
-expected value with so many images: its interval does not hold the bias of a finite number of images.
+For KID the truth is the population value, 0 for equal distributions. For the Frechet distance it
+is the expected value with so many images: its interval does not hold the bias of a finite number
+of images.
 """
 
 
@@ -66,8 +65,9 @@ def _rows(cases: Iterable[Case], found: Iterable[Found]) -> str:
         drawn = "random classes" if case.random else "by class"
         told = "" if case.labelled else ", not told"
         lines.append(
-            f"| {case.world}{moved} | {case.classes} | {_per_class(case.x)} / {_per_class(case.y)} |"
-            f" {drawn}{told} | {f.bias:+.2f} | {100 * f.covered:.1f} | {100 * f.above:.1f} |"
+            f"| {case.world}{moved} | {case.classes} |"
+            f" {_per_class(case.x)} / {_per_class(case.y)} | {drawn}{told} |"
+            f" {f.bias:+.2f} | {100 * f.covered:.1f} | {100 * f.above:.1f} |"
             f" {100 * f.below:.1f} |"
         )
     return "\n".join(lines) + "\n"
