@@ -11,8 +11,8 @@ from dreamlab.checks.known import Known
 from dreamlab.checks.synthetic_set import check_channels, held_images, set_dataset
 from dreamlab.data import catalog
 from dreamlab.data.selection import selected
-from dreamlab.fidelity.metrics import FEWEST
 from dreamlab.settings import FidelitySpec, SpecError, SynthesizeSpec, TrainSpec
+from dreamlab.settings.fidelity import FEWEST
 
 
 def check_fidelity(spec: FidelitySpec, known: Known) -> None:

@@ -9,6 +9,9 @@ from dreamlab.settings.names import DeviceName, ExtractorName
 from dreamlab.settings.real_data import DATA_DIR_DETAIL, DATA_DIR_HELP, DEVICE_DETAIL, DEVICE_HELP
 from dreamlab.settings.setting import setting
 
+FEWEST = 10
+"""Smallest number of images for a distance."""
+
 
 class FidelitySpec(Spec):
     """Settings of a fidelity run."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dreamlab.data.selection import selected
 from dreamlab.experiments.children import Child, Runs, train_run
-from dreamlab.fidelity.metrics import FEWEST
 from dreamlab.settings import DEFAULT_VALUES, SpecError, SweepSpec, TrainSpec, exact
+from dreamlab.settings.fidelity import FEWEST
 
 
 def plan(spec: SweepSpec, runs: Runs) -> list[Child]:

@@ -6,7 +6,6 @@ from typing import Any, cast
 
 from dreamlab.experiments.children import Children, Status
 from dreamlab.fidelity import metrics
-from dreamlab.fidelity.wording import NOT_ASIDE, comparable
 from dreamlab.settings import SweepSpec, exact
 from dreamlab.store import Run, RunStore
 
@@ -36,7 +35,7 @@ def report(run: Run, store: RunStore, status: Status | None = None) -> dict[str,
                 "state": state.state if state else "missing",
                 "error": state.error if state else "",
                 "metrics": result["metrics"] if result else [],
-                "real_floor": result["real_floor"] if result and comparable(result) else [],
+                "real_floor": result["real_floor"] if result and metrics.comparable(result) else [],
                 "recognised": result["recognised"] if result else None,
                 "seconds": made["seconds"] if made else None,
                 "train_seconds": trained["seconds"] if trained else None,
@@ -61,7 +60,7 @@ def report(run: Run, store: RunStore, status: Status | None = None) -> dict[str,
 
 def _note(spec: SweepSpec, reference: dict[str, Any] | None) -> str:
     fell_back = spec.reference == "validation" and reference and reference["split"] == "train"
-    return NOT_ASIDE if fell_back else ""
+    return metrics.NOT_ASIDE if fell_back else ""
 
 
 def _best(points: list[dict[str, Any]]) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from dreamlab.fidelity import metrics, wording
+from dreamlab.fidelity import metrics
 from dreamlab.service import Refused, RunRow
 from dreamlab.settings import FidelitySpec, SweepSpec, SynthesizeSpec
 from dreamlab.store import RunError
@@ -143,7 +143,7 @@ def numbers_html(pages: Pages, row: RunRow | None) -> Markup:
         coming = "The set is being measured; the extractor is trained once and then cached."
         waiting = row.error or row.text or (coming if active else "No numbers.")
         return render.part(PAGE, "one_set", row, waiting, active)
-    floor = result["real_floor"] if wording.comparable(result) else []
+    floor = result["real_floor"] if metrics.comparable(result) else []
     real = {m["name"]: metric_cell(m) for m in floor}
     title, names = metrics.column_titles([m["name"] for m in result["metrics"]])
     rows = [
@@ -206,11 +206,11 @@ def about(result: dict[str, Any], pseudo: bool = False) -> str:
         f" dimensions{right}.",
     ]
     if pseudo or result.get("pseudo_labelled"):
-        said.append(wording.CIRCULAR)
+        said.append(metrics.CIRCULAR)
     elif result.get("recognised") is not None:
         share = f"{100 * result['recognised']:.1f} %"
         said.append(f"{share} of the synthetic images are recognised as their class.")
-    said += [*wording.about_intervals(result.get("metrics") or []), wording.about_floor(result)]
+    said += [*metrics.about_intervals(result.get("metrics") or []), metrics.about_floor(result)]
     return " ".join(said)
 
 
