@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from dreamlab.stats import SurfacePoint, best_mix, exchange_rate, paired
+from tests.make_distance_statistics import section as distances
 from tests.stats_simulation import (
     Asked,
     FewWorld,
@@ -377,6 +378,7 @@ def main() -> None:
             power_table(pool, part),
             asked_table(pool, part),
             curves_table(pool, part),
+            distances(pool, part),
         ]
     PAGE.write_text("\n".join(parts))
 

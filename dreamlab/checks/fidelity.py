@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from dreamlab.checks.known import Known
 from dreamlab.checks.synthetic_set import check_channels, held_images, set_dataset
 from dreamlab.data import catalog
-from dreamlab.settings import FidelitySpec, SpecError
-
-FEWEST = 10
-"""Smallest number of images for a distance."""
+from dreamlab.data.selection import selected
+from dreamlab.settings import FidelitySpec, SpecError, SynthesizeSpec, TrainSpec
+from dreamlab.settings.fidelity import FEWEST
 
 
 def check_fidelity(spec: FidelitySpec, known: Known) -> None:
@@ -26,6 +27,12 @@ def check_fidelity(spec: FidelitySpec, known: Known) -> None:
             "inception_weights",
         )
     dataset, _ = set_dataset(known, spec.images, "images")
+    if spec.reference == "validation" and validation_images(known, spec.images) is None:
+        raise SpecError(
+            f"Reference (--reference): the generator of {spec.images} set no images aside for"
+            " validation, or is not known; choose test or train.",
+            "reference",
+        )
     if (held := held_images(known, spec.images)) is None:
         return
     images, _ = held
@@ -37,3 +44,15 @@ def check_fidelity(spec: FidelitySpec, known: Known) -> None:
             "images",
         )
     check_channels(spec.images, images, catalog.info(dataset), "images")
+
+
+def validation_images(known: Known, name: str) -> np.ndarray | None:
+    """Sorted indices of the training images that the generator of a set set aside; None if there
+    are fewer than FEWEST, or if the generator is not known. Raises SpecError, and RunError if there
+    is no such run."""
+    made = known.spec(name)
+    trained = known.spec(made.source) if isinstance(made, SynthesizeSpec) else None
+    if not isinstance(trained, TrainSpec) or not trained.validation:
+        return None
+    aside = selected(trained).validation
+    return aside if len(aside) >= FEWEST else None

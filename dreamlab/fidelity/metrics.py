@@ -55,6 +55,11 @@ class Metric:
     version: int = 1
     """Part of the cache key. Increase it when the function returns other values than before."""
 
+    is_distance: bool = False
+    """Whether the true value cannot be negative, and is 0 where the distributions do not differ."""
+    biased: bool = False
+    """Whether the value is too large for few images, which its interval does not hold."""
+
     @property
     def key(self) -> str:
         """The key under which its values are cached."""
@@ -79,10 +84,22 @@ class Metric:
 METRICS: dict[str, Metric] = {
     m.name: m
     for m in (
-        Metric("fd_classifier", "classifier", "dreamlab.fidelity.frechet:measure", version=2),
-        Metric("kid_classifier", "classifier", "dreamlab.fidelity.kid:measure", version=2),
-        Metric("fid", "inception", "dreamlab.fidelity.frechet:measure", version=2),
-        Metric("kid", "inception", "dreamlab.fidelity.kid:measure", version=2),
+        Metric(
+            "fd_classifier",
+            "classifier",
+            "dreamlab.fidelity.frechet:measure",
+            version=2,
+            biased=True,
+        ),
+        Metric(
+            "kid_classifier",
+            "classifier",
+            "dreamlab.fidelity.kid:measure",
+            version=2,
+            is_distance=True,
+        ),
+        Metric("fid", "inception", "dreamlab.fidelity.frechet:measure", version=2, biased=True),
+        Metric("kid", "inception", "dreamlab.fidelity.kid:measure", version=2, is_distance=True),
     )
 }
 """Name -> metric, in the order in which tables list them. A curve shows the first metric of an
@@ -159,3 +176,62 @@ def number(metric: Mapping[str, Any]) -> str:
     `unit`."""
     unit = f" {metric['unit']}" if metric.get("unit") else ""
     return f"{metric['value']:.3g}{unit}"
+
+
+CIRCULAR = (
+    "How many images are recognised as their class is not given: a classifier gave these labels, so"
+    " that it would agree with itself."
+)
+NOT_ASIDE = (
+    "The generator set no images aside for validation (--validation), so the curve is measured"
+    " against the training split, of which it has seen images; no test image chooses a point."
+)
+
+
+def about_intervals(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Sentences about the intervals of stored metrics, each with the keys `name`, `value`, `low`
+    and `high`."""
+    said = []
+    for row in rows:
+        known, name, low = METRICS.get(row["name"]), row["name"], row.get("low")
+        if known is None:
+            continue
+        if low is None:
+            said.append(f"Too few images for an interval of {name}.")
+        elif known.is_distance and low <= 0:
+            said.append(f"{name} shows no difference that this number of images can show.")
+        if known.biased:
+            said.append(
+                f"The interval of {name} does not hold its bias: with few images the value is too"
+                " large, so compare only equal numbers of images."
+            )
+    return said
+
+
+def comparable(result: Mapping[str, Any]) -> bool:
+    """Whether the real images of `real_floor` are as many as the synthetic ones. Otherwise their
+    distances have another bias and are not shown beside each other."""
+    return bool(result.get("real_floor")) and result.get("real_floor_images") == result.get(
+        "images"
+    )
+
+
+def about_floor(result: Mapping[str, Any]) -> str:
+    """What the column of real images is computed from, or why it is empty."""
+    split = (result.get("reference") or {}).get("split", "")
+    other = "test" if split == "train" else "training"
+    count = result.get("real_floor_images") or 0
+    if not comparable(result):
+        return (
+            f"There is nothing to compare with: the {other} split has only {count:,} images that"
+            f" are not in the reference, and a distance of {result.get('images', 0):,} images"
+            " compares only with one of as many."
+        )
+    said = (
+        f"The last column is the same measurement for {count:,} real images of the {other} split"
+        " against the same reference."
+    )
+    if (result.get("extractor") or {}).get("name") == "classifier":
+        which = {"train": "the reference", "test": "them"}.get(split, "these and on the reference")
+        said += f" The classifier was trained on {which}, not on the synthetic images."
+    return said

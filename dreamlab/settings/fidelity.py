@@ -9,6 +9,9 @@ from dreamlab.settings.names import DeviceName, ExtractorName
 from dreamlab.settings.real_data import DATA_DIR_DETAIL, DATA_DIR_HELP, DEVICE_DETAIL, DEVICE_HELP
 from dreamlab.settings.setting import setting
 
+FEWEST = 10
+"""Smallest number of images for a distance."""
+
 
 class FidelitySpec(Spec):
     """Settings of a fidelity run."""
@@ -39,8 +42,11 @@ class FidelitySpec(Spec):
         advanced=True,
         affects_result=False,
     )
-    reference: Literal["test", "train"] = setting(
-        "test", "Split of the real images to compare with."
+    reference: Literal["test", "train", "validation"] = setting(
+        "test",
+        "Real images to compare with.",
+        detail="test, train: a split of the data. validation: the images that the generator of the"
+        " set set aside with --validation.",
     )
     data_dir: str = setting(
         "",

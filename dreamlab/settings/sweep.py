@@ -75,6 +75,15 @@ class SweepSpec(Spec):
         advanced=True,
         affects_result=False,
     )
+    reference: Literal["validation", "test", "train"] = setting(
+        "validation",
+        "Real images to compare with.",
+        detail="validation: those that the generator set aside with --validation; the training"
+        " split if it set none aside. A point that is chosen on test images looks better on them"
+        " than it is; papers often draw such curves against test or train.",
+        advanced=True,
+        added="test",
+    )
     device: DeviceName = setting(
         "auto", DEVICE_HELP, detail=DEVICE_DETAIL, advanced=True, affects_result=False
     )

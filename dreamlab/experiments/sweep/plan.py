@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dreamlab.data.selection import selected
 from dreamlab.experiments.children import Child, Runs, train_run
 from dreamlab.settings import DEFAULT_VALUES, SpecError, SweepSpec, TrainSpec, exact
+from dreamlab.settings.fidelity import FEWEST
 
 
 def plan(spec: SweepSpec, runs: Runs) -> list[Child]:
@@ -47,11 +49,21 @@ def plan(spec: SweepSpec, runs: Runs) -> list[Child]:
                     "images": f"@set:{exact(x)}",
                     "extractor": spec.extractor,
                     "inception_weights": spec.inception_weights,
+                    "reference": reference_of(spec, trained),
                     "device": spec.device,
                 },
             )
         )
     return children
+
+
+def reference_of(spec: SweepSpec, trained: TrainSpec) -> str:
+    """The `reference` of every point: "validation" only if the generator set enough images aside,
+    otherwise "train" in its place. Raises SpecError if its data cannot be read."""
+    if spec.reference != "validation":
+        return spec.reference
+    aside = len(selected(trained).validation) if trained.validation else 0
+    return "validation" if aside >= FEWEST else "train"
 
 
 def points(spec: SweepSpec, trained: TrainSpec) -> list[float]:

@@ -37,7 +37,7 @@ def report(run: Run, store: RunStore, status: Status | None = None) -> dict[str,
                 "state": state.state if state else "missing",
                 "error": state.error if state else "",
                 "metrics": result["metrics"] if result else [],
-                "real_floor": result["real_floor"] if result else [],
+                "real_floor": result["real_floor"] if result and metrics.comparable(result) else [],
                 "recognised": result["recognised"] if result else None,
                 "seconds": made["seconds"] if made else None,
                 "train_seconds": trained["seconds"] if trained else None,
@@ -56,6 +56,7 @@ def report(run: Run, store: RunStore, status: Status | None = None) -> dict[str,
         "extractor": extractor,
         "images": images,
         "reference": reference,
+        "reference_note": _note(spec, reference),
     }
 
 
@@ -77,6 +78,11 @@ def best_text(result: dict[str, Any], axis: str = "") -> str:
     others = [xs[i] for i in as_good(values, best) if i != best]
     word = metrics.best_word(found["metric"])
     return sentence(word, found["metric"], axis or result["axis"], found["x"], others, len(xs))
+
+
+def _note(spec: SweepSpec, reference: dict[str, Any] | None) -> str:
+    fell_back = spec.reference == "validation" and reference and reference["split"] == "train"
+    return metrics.NOT_ASIDE if fell_back else ""
 
 
 def _best(points: list[dict[str, Any]]) -> dict[str, Any] | None:

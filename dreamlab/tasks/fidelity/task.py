@@ -12,7 +12,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from dreamlab.checks import Known
-from dreamlab.checks.fidelity import check_fidelity
+from dreamlab.checks.fidelity import check_fidelity, validation_images
 from dreamlab.checks.synthetic_set import set_dataset
 from dreamlab.data import catalog, imageset
 from dreamlab.fidelity.extractors import (
@@ -47,7 +47,8 @@ class Sets:
     `floor` are images of the other real split, as many of each class as there are synthetic ones if
     possible.
     `made_at` is the side of the synthetic images before they were resized to that of the real ones.
-    `labelled` says whether their labels are classes. Of a large data set, only a part of the real
+    `labelled` says whether their labels are classes, `pseudo` whether a classifier gave them: it
+    would recognise them all. Of a large data set, only a part of the real
     images is used (see `reference_classifier.MOST_IMAGES`).
     """
 
@@ -61,6 +62,7 @@ class Sets:
     floor_labels: np.ndarray
     made_at: int
     labelled: bool
+    pseudo: bool
 
 
 def fidelity(ctx: TaskContext) -> Iterator[Event]:
@@ -89,7 +91,7 @@ def fidelity(ctx: TaskContext) -> Iterator[Event]:
     labels = Labels(sets.floor_labels, sets.reference_labels)
     real_floor = measured(ctx, extractor, other, reference, labels)
     recognised = None
-    if isinstance(extractor, ClassifierExtractor) and sets.labelled:
+    if isinstance(extractor, ClassifierExtractor) and sets.labelled and not sets.pseudo:
         recognised = float((extractor.predict(synthetic) == sets.labels).mean())
     yield {
         "type": "result",
@@ -108,6 +110,7 @@ def fidelity(ctx: TaskContext) -> Iterator[Event]:
                 "id": extractor.id,
             },
             "recognised": recognised,
+            "pseudo_labelled": sets.pseudo,
             "real_floor": real_floor,
             "real_floor_images": len(sets.floor),
             "appearance": {
@@ -137,8 +140,13 @@ def compared_sets(ctx: TaskContext, spec: FidelitySpec) -> Sets:
         "test": (data.test_images, data.test_labels),
         "train": (data.train_images, data.train_labels),
     }
+    if (aside := validation_images(known, spec.images)) is not None:
+        rest = np.setdiff1d(np.arange(len(data.train_labels)), aside)
+        parts["validation"] = (data.train_images[aside], data.train_labels[aside])
+        parts["rest"] = (data.train_images[rest], data.train_labels[rest])
+    others = {"test": "train", "train": "test", "validation": "rest"}
     reference = bounded(*parts[spec.reference])
-    other = bounded(*parts["train" if spec.reference == "test" else "test"])
+    other = bounded(*parts[others[spec.reference]])
     floor = like(labels if labelled else None, len(images), other[1])
     return Sets(
         data,
@@ -150,6 +158,7 @@ def compared_sets(ctx: TaskContext, spec: FidelitySpec) -> Sets:
         other[1][floor],
         made_at,
         labelled,
+        pseudo=isinstance(made, SynthesizeSpec) and made.labeller != "none",
     )
 
 

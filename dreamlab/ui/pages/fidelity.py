@@ -11,7 +11,8 @@ from markupsafe import Markup
 from dreamlab.experiments.sweep.report import best_text
 from dreamlab.fidelity import metrics
 from dreamlab.service import Refused, RunRow
-from dreamlab.settings import FidelitySpec, SweepSpec
+from dreamlab.settings import FidelitySpec, SweepSpec, SynthesizeSpec
+from dreamlab.store import RunError
 from dreamlab.store.states import ACTIVE
 from dreamlab.ui import render
 from dreamlab.ui.charts import curves
@@ -143,7 +144,8 @@ def numbers_html(pages: Pages, row: RunRow | None) -> Markup:
         coming = "The set is being measured; the extractor is trained once and then cached."
         waiting = row.error or row.text or (coming if active else "No numbers.")
         return render.part(PAGE, "one_set", row, waiting, active)
-    real = {m["name"]: metric_cell(m) for m in result.get("real_floor") or []}
+    floor = result["real_floor"] if metrics.comparable(result) else []
+    real = {m["name"]: metric_cell(m) for m in floor}
     title, names = metrics.column_titles([m["name"] for m in result["metrics"]])
     rows = [
         {
@@ -161,7 +163,7 @@ def numbers_html(pages: Pages, row: RunRow | None) -> Markup:
         sources=sources(pages, row),
         title=title,
         metrics=rows,
-        about=about(result),
+        about=about(result, pseudo_labelled(pages, row)),
         command=run.record.command,
     )
 
@@ -178,9 +180,21 @@ def sources(pages: Pages, row: RunRow) -> list[tuple[str, str, str]]:
     return found
 
 
-def about(result: dict[str, Any]) -> str:
+def pseudo_labelled(pages: Pages, row: RunRow) -> bool:
+    """Whether a classifier labelled the measured set. Results of earlier versions do not say it."""
+    for parent in row.parents:
+        try:
+            spec = pages.service.get(parent).spec
+        except (Refused, RunError):
+            continue
+        if isinstance(spec, SynthesizeSpec) and spec.labeller != "none":
+            return True
+    return False
+
+
+def about(result: dict[str, Any], pseudo: bool = False) -> str:
     """Reference and extractor in words, with the extractor's accuracy and the share of synthetic
-    images that it recognises as their class."""
+    images that it recognises as their class. `pseudo`: a classifier gave these classes."""
     reference, extractor = result.get("reference") or {}, result.get("extractor") or {}
     accuracy = extractor.get("accuracy")
     right = (
@@ -192,13 +206,12 @@ def about(result: dict[str, Any]) -> str:
         f"Features: {extractor.get('name', '')}, {extractor.get('dimensions', '')}"
         f" dimensions{right}.",
     ]
-    if result.get("recognised") is not None:
+    if pseudo or result.get("pseudo_labelled"):
+        said.append(metrics.CIRCULAR)
+    elif result.get("recognised") is not None:
         share = f"{100 * result['recognised']:.1f} %"
         said.append(f"{share} of the synthetic images are recognised as their class.")
-    said.append(
-        "The last column is the same measurement for as many real training images; a synthetic set"
-        " can hardly be better."
-    )
+    said += [*metrics.about_intervals(result.get("metrics") or []), metrics.about_floor(result)]
     return " ".join(said)
 
 
@@ -223,7 +236,10 @@ def sweep_head(row: RunRow | None, report: dict[str, Any]) -> Markup:
         said.append(f"{report['images']:,} images each")
     if features:
         said.append(f"features: {features}")
+    if isinstance(reference := report.get("reference"), dict) and reference:
+        said.append(f"against {reference['images']:,} {reference['split']} images")
     best = best_text(report, axis.split(" (")[0]) if row.state == "done" else ""
+    best = " ".join(w for w in (best, report.get("reference_note", "") if best else "") if w)
     return render.part(PAGE, "curve", row, axis, ", ".join(said), best, row.state in ACTIVE)
 
 
