@@ -91,7 +91,7 @@ def test_every_name_has_a_file_with_the_three_scales_and_no_file_is_left_over() 
 
 IDENTITIES = {
     "s0-mnist": "ec9e1684c9138af5",
-    "s0-cifar": "d31389a413ed093d",
+    "s0-cifar": "89197193a8c416e4",
     "s0-guidance": "b01208a9bcffaca0",
     "s1-cas": "2dfaf088f51083ef",
     "s1-models": "c336d1b4828d9fc4",
