@@ -66,14 +66,14 @@ def _named(name: str, classes: Sequence[str], wanted: str) -> int:
 def _numbered(
     listing: Listing, numbers: list[int], wanted: str, classes: Sequence[str]
 ) -> list[int]:
-    """The numbers, checked. Labels without names must be exactly 0 to K - 1, because nothing else
-    says that they count the same classes."""
+    """The numbers, checked. Labels without names must be exactly 0 to K - 1, and folders must have
+    a 0, because nothing else says that they count the same classes from 0."""
     last, low, high = len(classes) - 1, min(numbers), max(numbers)
     bare = listing.numbered and sorted(numbers) != list(range(len(classes)))
-    if high > last or bare:
+    if high > last or low > 0 or bare:
         raise DataError(
             f"The classes of {listing.title} are the {len(numbers)} numbers {low} to {high}"
-            f"{', as if counted from 1' if low == 1 and high == last + 1 else ''}, but those of"
+            f"{', as if counted from 1' if low == 1 else ''}, but those of"
             f" {wanted} are numbered 0 to {last} ({some(classes)}); number them like these"
             f"{', every class,' if listing.numbered else ''} or use these names."
         )
