@@ -57,6 +57,8 @@ def test_what_can_be_read_in_one_way_is_matched(
             "10 numbers 1 to 10, as if counted from 1, but",
         ),
         (("1", "2", "3"), FRUIT, {}, "3 numbers 1 to 3, as if counted from 1"),
+        (("1", "2"), FRUIT, {}, "2 numbers 1 to 2, as if counted from 1"),
+        (("2",), FRUIT, {}, "1 numbers 2 to 2, but"),
         (
             ("0", "2"),
             FRUIT,
