@@ -61,7 +61,7 @@ def _generator(o: Origin, spec: MixSpec) -> Values:
         "run": o.run,
         "name": o.name,
         "saw": leak.generator_saw if leak else None,
-        "badge": leak.badge if leak else o.why,
+        "badge": o.badge(real_data(spec)),
         "seconds": o.seconds,
         "verdict": None,
     }
@@ -124,7 +124,8 @@ def _arm(
     real, synthetic, other = (
         sum(getattr(c, kind) for c in counts) for kind in ("real", "synthetic", "other")
     )
-    leak = origins[cell.key].leakage(real_data(spec, **cell.data)) if cell.key else None
+    data = real_data(spec, **cell.data)
+    leak = origins[cell.key].leakage(data) if cell.key else None
     return {
         "arm": cell.arm,
         "label": mixing.label(cell.arm, names),
@@ -138,7 +139,9 @@ def _arm(
             kind: [getattr(c, kind) for c in counts] for kind in ("real", "synthetic", "other")
         },
         "difference": None,
-        "leakage": {**dataclasses.asdict(leak), "badge": leak.badge} if leak else None,
+        "leakage": {**dataclasses.asdict(leak), "badge": origins[cell.key].badge(data)}
+        if leak
+        else None,
         **_measured(cell, children),
     }
 
