@@ -1,101 +1,139 @@
-"""Writes docs/near-copies.md: how many planted near-copies are found, and how many real images are
-taken for one.
+"""Writes the tables of docs/near-copies.md: how many planted near-copies are found, how many real
+images are taken for one, and what the search costs.
 
-`python -m tests.make_near_copies` takes about ten minutes on two free cores. It needs the test data in `../shared`
-(`python -m tests.make_near_copies FOLDER` for one that is elsewhere); data sets that are absent are left out.
+`python -m tests.make_near_copies found FOLDER` takes about five minutes on two free cores. FOLDER
+holds pictures in class folders (by default `../shared/data`) and may hold `cifar10.npz`; what is
+absent is left out. `python -m tests.make_near_copies cost` takes about as long.
 """
 
 from __future__ import annotations
 
-import os
+import resource
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from threadpoolctl import threadpool_limits
 
 from dreamlab.data import catalog
 from dreamlab.data.near_copies import Limit, calibrated
-from dreamlab.data.nearest import neighbours
+from dreamlab.data.nearest import LARGEST, neighbours
 from tests.near_copy_helpers import KINDS, drained
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "near-copies.md"
-PLANTED = 500
+PLANTED = 400
+PHOTOGRAPHS = (
+    ("fruits", 32),
+    ("fruits", 64),
+    ("butterflies", 32),
+    ("butterflies", 64),
+    ("flowers102", 64),
+    ("anime_faces", 64),
+)
 Splits = tuple[str, np.ndarray, np.ndarray]
 
 
 def photographs(folder: Path, side: int) -> Splits:
-    """The training and test images of a folder of classes: a random fifth is for testing."""
+    """Training and test images of a folder of classes: a random fifth is for testing."""
     images = []
     for file in sorted(p for p in folder.rglob("*") if p.suffix in (".jpg", ".png")):
         image = Image.open(file).convert("RGB")
         images.append(np.asarray(image.resize((side, side), Image.Resampling.BICUBIC)))
-    order = np.random.default_rng(0).permutation(len(images))
-    stack, test = np.stack(images), len(images) // 5
-    return f"{folder.name}, {side}x{side}", stack[order[test:]], stack[order[:test]]
+    order, test = np.random.default_rng(0).permutation(len(images)), len(images) // 5
+    stack = np.stack(images)
+    return f"{folder.name} {side}x{side}", stack[order[test:]], stack[order[:test]]
 
 
-def data_sets(shared: Path, cifar: Path) -> Iterator[Splits]:
+def data_sets(shared: Path) -> Iterator[Splits]:
     for name in ("digits", "mnist5k"):
         data = catalog.load(name)
-        side = data.info.size
-        yield f"{name}, {side}x{side}", data.train_images, data.test_images
-    if (cifar / "cifar10.npz").exists():
-        with np.load(cifar / "cifar10.npz") as arrays:
-            yield "cifar10, 32x32", arrays["x_train"], arrays["x_test"]
-    for name in ("fruits", "butterflies", "flowers102", "anime_faces"):
+        yield f"{name} {data.info.size}x{data.info.size}", data.train_images, data.test_images
+    if (shared / "cifar10.npz").exists():
+        with np.load(shared / "cifar10.npz") as arrays:
+            yield "cifar10 32x32", arrays["x_train"], arrays["x_test"]
+    for name, side in PHOTOGRAPHS:
         if (shared / name).is_dir():
-            for side in (32, 64):
-                yield photographs(shared / name, side)
+            yield photographs(shared / name, side)
 
 
-def found_share(images: np.ndarray, test: np.ndarray, limit: Limit) -> float:
-    found = drained(neighbours(images, test, min(limit.side, images.shape[1])))
+def near(images: np.ndarray, of: np.ndarray, limit: Limit) -> float:
+    found = drained(neighbours(images, of, min(limit.side, images.shape[1])))
     return float((found.ratio <= limit.ratio).mean())
 
 
-def measured(training: np.ndarray, test: np.ndarray) -> tuple[list[float], list[float], float]:
-    """Shares found of each kind, shares of real images below the limit, and the limit."""
-    # the limit comes from one half of the test images, the check from the other
+def measured(training: np.ndarray, test: np.ndarray) -> list[str]:
+    """One column of the table."""
     half = np.random.default_rng(4).permutation(len(test))
     known, fresh = test[half[: len(test) // 2]], test[half[len(test) // 2 :]]
-    limit = drained(calibrated(training, known, min(test.shape[1], 64)))
+    limit = drained(calibrated(training, known, min(test.shape[1], LARGEST)))
     planted = test[np.random.default_rng(5).permutation(len(test))[:PLANTED]]
-    kinds = [found_share(change(planted), test, limit) for change in KINDS.values()]
-    held = [found_share(fresh, training, limit), limit.training_in_test]
-    print(limit, time.process_time(), flush=True)
-    return kinds, held, limit.ratio
+    shares = [near(change(planted), test, limit) for change in KINDS.values()]
+    shares += [near(fresh, training, limit), limit.training_in_test]
+    return [*(f"{100 * share:.1f}" for share in shares), f"{limit.ratio:.2f}"]
 
 
-def percent(share: float) -> str:
-    return f"{100 * share:.1f}"
-
-
-def main() -> None:
-    shared = Path(sys.argv[1] if len(sys.argv) > 1 else ROOT.parent / "shared" / "data")
-    cifar = Path(os.environ.get("CIFAR10", shared))
+def found_table(shared: Path) -> str:
+    rows = [*KINDS, "held-out test images", "training images among test images", "limit"]
     names, columns = [], []
-    for name, training, test in data_sets(shared, cifar):
-        print(name, training.shape, test.shape, flush=True)
-        names.append(f"{name} ({len(training):,} / {len(test):,})")
+    for name, training, test in data_sets(shared):
+        names.append(f"{name} ({len(test):,})")
         columns.append(measured(training, test))
-    lines = ["| planted in a set | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
-    for i, kind in enumerate(KINDS):
-        lines.append(f"| {kind} | " + " | ".join(percent(c[0][i]) for c in columns) + " |")
-    real = ["| real images | " + " | ".join(names) + " |", lines[1]]
-    for i, kind in enumerate(
-        ("held-out test images, among training images", "training images, among test images")
+        print(names[-1], columns[-1], flush=True)
+    return table(["images", *names], [[r, *(c[i] for c in columns)] for i, r in enumerate(rows)])
+
+
+def cost(queries: int, references: int, itself: bool) -> list[str]:
+    """One row of the table, measured in a process of its own."""
+    with tempfile.TemporaryDirectory() as folder, threadpool_limits(2):
+        for name, count in (("queries", queries), ("references", references)):
+            file = np.lib.format.open_memmap(
+                Path(folder) / f"{name}.npy", "w+", np.uint8, (count, 32, 32, 3)
+            )
+            for at in range(0, count, 1000):  # smooth, as photographs are
+                rng = np.random.default_rng([at, count])
+                small = rng.integers(0, 256, (1000, 8, 8, 3), np.uint8)
+                file[at : at + 1000] = small.repeat(4, 1).repeat(4, 2)
+            del file
+        images, of = (
+            np.load(Path(folder) / f"{name}.npy", mmap_mode="r")
+            for name in ("queries", "references")
+        )
+        before, began = time.process_time(), time.monotonic()
+        drained(neighbours(of if itself else images, of, itself=itself))
+        cpu, seconds = time.process_time() - before, time.monotonic() - began
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    return [f"{cpu:.0f}", f"{seconds:.0f}", f"{peak:.1f}"]
+
+
+def cost_table() -> str:
+    rows = []
+    for name, *task in (
+        ("100,000 among 3,000", 100_000, 3_000, False),
+        ("100,000 among themselves", 1000, 100_000, True),
     ):
-        real.append(f"| {kind} | " + " | ".join(percent(c[1][i]) for c in columns) + " |")
-    real.append("| limit of the ratio | " + " | ".join(f"{c[2]:.3f}" for c in columns) + " |")
-    head = (ROOT / "tests" / "near_copies_head.md").read_text() if False else ""
-    print("\n".join(lines))
-    print()
-    print("\n".join(real))
+        with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+            rows.append([name, *pool.submit(cost, *task).result()])
+        print(rows[-1], flush=True)
+    return table(["images", "seconds of CPU", "seconds", "peak memory, GiB"], rows)
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
+    return "\n".join(lines + [f"| {' | '.join(row)} |" for row in rows]) + "\n"
+
+
+def main(part: str = "found", shared: str = str(ROOT.parent / "shared" / "data")) -> None:
+    made = found_table(Path(shared)) if part == "found" else cost_table()
+    before, _, rest = PAGE.read_text().partition(f"<!-- {part} -->\n")
+    PAGE.write_text(f"{before}<!-- {part} -->\n{made}{rest[rest.index('<!-- end -->') :]}")
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
 from dreamlab.checks import Known, check
-from dreamlab.data import catalog
-from dreamlab.data.selection import arm_counts
+from dreamlab.data import catalog, imageset, near_copies
+from dreamlab.data.selection import arm_counts, real_data, selected
 from dreamlab.experiments import Child, plan, report
 from dreamlab.service.home import TRAIN_STEPS, home_mix
 from dreamlab.service.tables import as_csv, as_latex
@@ -29,6 +29,7 @@ from tests.evidence_helpers import (
     new_set,
     new_store,
 )
+from tests.near_copy_helpers import drained
 
 ARMS = ("real", "50/50", "synthetic", "real+1x", "real+3x")
 BARE: dict[str, Any] = {"images_per_class": 10, "controls": (), "steps": 200}
@@ -421,6 +422,26 @@ def test_images_made_elsewhere_are_judged_and_said_to_be_unknown(
     found = report(group, store)
     assert found["verdict"]["kind"] == "helps" and "not known" in found["generators"][0]["badge"]
     assert found["arms"][1]["leakage"] is None
+
+
+def test_real_images_in_a_foreign_set_are_part_of_its_badge(store: RunStore) -> None:
+    foreign = new_run(store, "import", {"source": "x", "role": "synthetic", "dataset": "mnist5k"})
+    data = catalog.load("mnist5k")
+    labels = data.train_labels
+    taken = np.concatenate([np.flatnonzero(labels == c)[:30] for c in range(10)])
+    imageset.save(foreign.path, data.train_images[taken, :, ::-1], labels[taken])
+    limit = near_copies.Limit(28, 0.35, 0.005, 0.005, 0.005)
+    with_copies = near_copies.in_set(imageset.load(foreign.path)[0], data, limit)
+    near_copies.save(foreign.path, drained(with_copies))
+    group, _ = new_group(store, "mix", {**BARE, "sets": (foreign.id,), "arms": ("real", "real+1x")})
+    pool = selected(real_data(cast(MixSpec, group.spec))).pool
+    other = int((~np.isin(taken, pool)).sum())
+    said = f"300 of these are real training images, {other:,} of which the classifier may not use"
+    assert found_badge(group, store).endswith(said)
+
+
+def found_badge(group: Run, store: RunStore) -> str:
+    return str(report(group, store)["generators"][0]["badge"])
 
 
 def test_a_surface_gives_an_exchange_rate(store: RunStore, labels: np.ndarray) -> None:

@@ -219,3 +219,18 @@ def test_leakage_is_counted_from_the_indices(
     found = mixing.leakage(saw, ARM, ASIDE, other)
     assert (found.extra, found.arm_real, found.validation) == (extra, 100, aside)
     assert found.badge == f"generator trained on {badge}"
+
+
+@pytest.mark.parametrize(
+    ("of", "said"),
+    [
+        (np.arange(60), "60 of these are real training images"),
+        (
+            np.arange(80, 130),
+            "50 of these are real training images, 30 of which the classifier may",
+        ),
+        (np.arange(500, 504), "4 of these are real training images, which the classifier may not"),
+    ],
+)
+def test_copies_of_training_images_are_part_of_the_badge(of: np.ndarray, said: str) -> None:
+    assert mixing.copied(of, ARM).startswith(said)

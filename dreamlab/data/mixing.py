@@ -254,3 +254,13 @@ def leakage(
         len(np.intersect1d(extra, validation)),
         other,
     )
+
+
+def copied(of: np.ndarray, arm: np.ndarray) -> str:
+    """What near-copies of the training images `of` (n,) in a synthetic set mean for a classifier
+    that may use the images `arm`, as a part of the badge."""
+    foreign = int((~np.isin(of, arm)).sum())
+    said = f"{len(of):,} of these are real training images"
+    if foreign == len(of):
+        return f"{said}, which the classifier may not use"
+    return f"{said}, {foreign:,} of which the classifier may not use" if foreign else said

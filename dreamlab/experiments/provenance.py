@@ -7,7 +7,7 @@ import dataclasses
 
 import numpy as np
 
-from dreamlab.data import mixing
+from dreamlab.data import catalog, mixing, near_copies
 from dreamlab.data.selection import selected
 from dreamlab.experiments.children import Children
 from dreamlab.experiments.mix.plan import ALL, ARM, OWN, TRAINED_HERE, training
@@ -39,7 +39,8 @@ class Seen:
 class Origin:
     """A source of the synthetic images of a mix. `saw` are the real images that the generator was
     trained on; None if unknown. `foreign` means that the images were made elsewhere. `seconds` is
-    the training time; None if unknown."""
+    the training time; None if unknown. `copied` (n,) are the training images of which the set
+    contains near-copies, if these are more than chance explains."""
 
     key: str
     run: str
@@ -47,6 +48,16 @@ class Origin:
     seconds: float | None
     saw: Seen | None
     foreign: bool = False
+    copied: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0, np.int64))
+
+    def badge(self, data: RealData) -> str:
+        """What is known of its training images and of the near-copies of real ones in its set, as a
+        short label."""
+        leak = self.leakage(data)
+        said = leak.badge if leak else self.why
+        if not len(self.copied):
+            return said
+        return f"{said}; {mixing.copied(self.copied, selected(data).pool)}"
 
     def leakage(self, data: RealData) -> mixing.Leakage | None:
         """Compares its training images with the real images that a classifier may use; None if they
@@ -75,6 +86,16 @@ def leakage_of(saw: Seen, data: RealData) -> mixing.Leakage:
 
 def origin(spec: MixSpec, key: str, store: RunStore, children: Children) -> Origin:
     """The origin for one source of a mix. It works also if the run was deleted."""
+    folder = store.folder / children.ids.get(f"set:{key}", key)
+    data = catalog.load(spec.dataset, spec.data_dir)
+    found = near_copies.known(folder, data)
+    source = _origin(spec, key, store, children)
+    if found is None or not found.repeats:
+        return source
+    return dataclasses.replace(source, copied=found.training.of)
+
+
+def _origin(spec: MixSpec, key: str, store: RunStore, children: Children) -> Origin:
     if key in TRAINED_HERE:
         run_id = children.ids.get(f"generator:{key}", "")
         trained = make(TrainSpec, training(spec, key)) if key in (OWN, ALL) else None

@@ -67,7 +67,7 @@ def _generator(o: Origin, spec: MixSpec) -> Values:
         "run": o.run,
         "name": o.name,
         "saw": leak.generator_saw if leak else None,
-        "badge": leak.badge if leak else o.why,
+        "badge": o.badge(real_data(spec)),
         "seconds": o.seconds,
         "foreign": o.foreign,
         "verdict": None,
@@ -138,7 +138,8 @@ def _arm(
     real, synthetic, other = (
         sum(getattr(c, kind) for c in counts) for kind in ("real", "synthetic", "other")
     )
-    leak = origins[cell.key].leakage(real_part(spec, **cell.data)) if cell.key else None
+    data = real_part(spec, **cell.data)
+    leak = origins[cell.key].leakage(data) if cell.key else None
     return {
         "arm": cell.arm,
         "label": mixing.label(cell.arm, names),
@@ -152,7 +153,9 @@ def _arm(
             kind: [getattr(c, kind) for c in counts] for kind in ("real", "synthetic", "other")
         },
         "difference": None,
-        "leakage": {**dataclasses.asdict(leak), "badge": leak.badge} if leak else None,
+        "leakage": {**dataclasses.asdict(leak), "badge": origins[cell.key].badge(data)}
+        if leak
+        else None,
         **_measured(cell, children),
     }
 
