@@ -238,8 +238,8 @@ class FlatOptimizer:
 
     It replaces them by views into one buffer `weights` (P,) float32, and their gradients by views
     into `grad` (P,). `buffer` holds `grad` followed by `extra` more numbers, so that data-parallel
-    processes can sum both in one call. `beta2` is that of Adam and AdamW. With `spare`, weight decay
-    applies to the parameters in `decayed` only. Raises ValueError if no parameter requires
+    processes can sum both in one call. `beta2` is that of Adam and AdamW. With `spare`, weight
+    decay applies to the parameters in `decayed` only. Raises ValueError if no parameter requires
     gradients.
     """
 
