@@ -100,10 +100,10 @@ def test_where_higher_is_better_the_highest_point_is_the_best(
         )
     found = report(group, store)
     assert found["best"] == {"x": 4.0, "metric": "inside"}
-    assert headline("sweep", found) == "highest inside at num_steps = 4"
+    assert headline("sweep", found) == "Highest inside at num_steps = 4."
     METRICS.pop("inside")
     assert report(group, store)["best"] is None
-    assert headline("sweep", found) == "best inside at num_steps = 4"
+    assert headline("sweep", found) == "Best inside at num_steps = 4."
 
 
 def test_words_follow_the_direction_of_each_metric(inside: Metric) -> None:

@@ -108,6 +108,22 @@ def test_the_classes_that_change_are_named_and_no_others() -> None:
     )
 
 
+def test_a_class_with_few_test_images_has_no_comparison_of_its_own() -> None:
+    labels = np.arange(IMAGES) % 10
+    labels[9::10] = 8
+    labels[[9, 19, 29]] = 9
+    right = np.array(REAL == LABELS)
+    better = right.copy()
+    better[:, [9, 19, 29]] = True
+    right[:, [9, 19, 29]] = False
+    arms = [np.where(r, labels, (labels + 1) % 10) for r in (right, better)]
+    found = judge(
+        [Treatment("own", "real+1x", "add", 100, 100, arms[1])], arms[0], [SAME], labels=labels
+    )
+    assert found.overall.gain == found.overall.lose == []
+    assert found.notes[-1].startswith("1 class has fewer than 10 test images and no comparison")
+
+
 def test_a_help_says_whether_the_mix_beats_the_controls() -> None:
     mixes = [arm("own", "real+1x", 0.93)]
     found = verdict(

@@ -71,6 +71,13 @@ class _Experiment:
             )
         return found
 
+    def small_classes(self) -> list[str]:
+        """The note on classes that have too few test images for a comparison of their own."""
+        found = np.unique(self.labels, return_counts=True)[1]
+        few = int((found < LEAST_IMAGES).sum())
+        which = f"{few} class{'es have' if few > 1 else ' has'} fewer than {LEAST_IMAGES}"
+        return [f"{which} test images and no comparison of their own."] if few else []
+
     def by_class(
         self, index: int, names: Sequence[str], arms: int
     ) -> tuple[list[ClassDifference], list[ClassDifference]]:
@@ -105,6 +112,8 @@ class _Decided:
     lead: int
     how: wording.Settle
     seeds: int | None
+    beside: str
+    """The sentences after the first one."""
 
 
 def judge(
@@ -130,39 +139,32 @@ def judge(
         raise ValueError(few)
     mixes, others = _Experiment(treatments, control, labels), _Experiment(controls, control, labels)
     found, against = mixes.differences(), others.differences()
-    ahead = rivals.ahead(controls, against, found)
-
-    def explained(kind: Kind, lead: int) -> str:
-        if kind != "helps":
-            return ""
-        right = mixes.right[lead]
-        return rivals.explained(
-            rivals.held_against(right, controls, others.right, against, len(treatments))
-        )
-
     decided: dict[str, _Decided] = {}
     for g in generators:
         own = [i for i, t in enumerate(treatments) if t.generator == g.key]
         kind, lead = _decide([found[i] for i in own], own)
         # the level of Holm's first step, which does not depend on the other arms
         how, seeds_then = _settle(mixes.pairs[lead], ALPHA / len(treatments), kind)
+        beside = rivals.ahead(controls, against, found)
+        if kind == "helps":
+            beside += rivals.explained(
+                rivals.held_against(mixes.right[lead], controls, others.right, against, len(found))
+            )
         gain, lose = mixes.by_class(lead, class_names, len(treatments))
         d, t = found[lead], treatments[lead]
         minutes = (cost or {}).get((t.generator, t.arm))
-        text = wording.single(kind, d, t, g, noun, how) + ahead
-        text += explained(kind, lead) + wording.further(gain, lose, minutes)
+        beside += wording.further(gain, lose, minutes)
+        text = wording.single(kind, d, t, g, noun, how) + beside
         verdict = Verdict(
             text, kind, d.mean, d.low, d.high, d.level, t.arm, t.generator, gain, lose, minutes
         )
-        decided[g.key] = _Decided(verdict, lead, how, seeds_then)
+        decided[g.key] = _Decided(verdict, lead, how, seeds_then, beside)
     by_generator = {key: one.verdict for key, one in decided.items()}
     best = decided[max(by_generator, key=lambda key: _order(by_generator[key]))]
     overall, how = best.verdict, best.how
     if len(generators) > 1:
-        text = wording.several(by_generator, generators, treatments[best.lead], noun, how) + ahead
-        text += explained(overall.kind, best.lead)
-        text += wording.further(overall.gain, overall.lose, overall.minutes)
-        overall = dataclasses.replace(overall, text=text)
+        text = wording.several(by_generator, generators, treatments[best.lead], noun, how)
+        overall = dataclasses.replace(overall, text=text + best.beside)
     seeds, images = np.asarray(control).shape
     notes = wording.notes(found, treatments, generators, seeds, images, noun)
     return Judgement(
@@ -176,7 +178,7 @@ def judge(
         seeds_high=how.seeds[1],
         images_needed=how.images,
         extra_data=extra_data(treatments, generators, mixes.right),
-        notes=wording.control_notes(against, controls) + notes,
+        notes=wording.control_notes(against, controls) + notes + mixes.small_classes(),
     )
 
 
