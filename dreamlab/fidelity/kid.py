@@ -16,9 +16,9 @@ from dreamlab.stats.intervals import Interval
 MOST = 5000
 """Most images per set of which the kernel matrix is computed. Its memory grows with the square of
 this number. Of a larger set, the same share of every stratum is used."""
-FEWEST, MOST_ALONE = 20, 0.05
+FEWEST, MOST_FEW = 20, 0.1
 """Fewest images of each set for an interval, and the largest share of a set drawn class by class
-that may be the only images of their class."""
+that may be of classes with fewer than `strata.LEAST` images."""
 ROWS, PROBES, STEPS = 1000, 200, 200
 """Rows of a matrix that are computed at a time. A cube is computed of a matrix of at most 2 ROWS
 rows; of larger ones the trace of the cube is estimated with PROBES random vectors. Most steps
@@ -189,13 +189,14 @@ def kid(x: np.ndarray, y: np.ndarray, labels: Labels = UNKNOWN, level: float = 0
     that was drawn class by class (`strata.drawn_by_class`) is treated so; any other, and one
     without labels, as drawn at random. The value is unbiased and can be negative, and so can the
     ends of the interval, although the true distance cannot. The ends are NaN below FEWEST images,
-    and if more than MOST_ALONE of a set drawn class by class are the only images of their class,
-    where the value is too low. Raises ValueError for fewer than 2 images in a set.
+    and if more than MOST_FEW of a set drawn class by class are of classes with 1 to 3 images: by
+    simulation, its interval would be too wide, and with 1 image the value is too low. Raises
+    ValueError for fewer than 2 images in a set.
     """
     if min(len(x), len(y)) < 2:
         raise ValueError("KID needs at least 2 images in each set")
-    (in_x, alone_x), (in_y, alone_y) = designs(len(x), len(y), labels)
-    too_few = min(len(x), len(y)) < FEWEST or max(alone_x, alone_y) > MOST_ALONE
+    (in_x, few_x), (in_y, few_y) = designs(len(x), len(y), labels)
+    too_few = min(len(x), len(y)) < FEWEST or max(few_x, few_y) > MOST_FEW
     (x, in_x), (y, in_y) = _thinned(x, in_x), _thinned(y, in_y)
     pairs = _Pairs(x, y, in_x, in_y)
     if too_few:

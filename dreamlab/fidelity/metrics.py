@@ -197,7 +197,9 @@ def about_intervals(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         if known is None:
             continue
         if low is None:
-            said.append(f"Too few images for an interval of {name}.")
+            said.append(
+                f"Too few images for an interval of {name}: 20 are needed, and 4 of each class."
+            )
         elif known.is_distance and low <= 0:
             said.append(f"{name} shows no difference that this number of images can show.")
         if known.biased:

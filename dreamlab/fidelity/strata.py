@@ -15,6 +15,9 @@ REGULAR = 0.01
 """Counts are taken as fixed if random draws would fit the expected shares so well with at most this
 probability."""
 
+LEAST = 4
+"""Fewest images of a class from which its part of a variance is estimated without bias."""
+
 
 class Labels(NamedTuple):
     """Classes (n,) of the images of a set and (m,) of those of the reference. None: unknown."""
@@ -46,11 +49,11 @@ def _regular(counts: np.ndarray, expected: np.ndarray) -> bool:
 
 
 class Design(NamedTuple):
-    """Numbers 0, 1, ... (n,) of the strata of a set, and the share of its images, 0 to 1, that are
-    the only ones of their class although the set was drawn class by class."""
+    """Numbers 0, 1, ... (n,) of the strata of a set, and the share of its images, 0 to 1, of whose
+    class there are fewer than LEAST although the set was drawn class by class."""
 
     strata: np.ndarray
-    alone: float
+    few: float
 
 
 def by_class(labels: np.ndarray) -> Design:
@@ -58,7 +61,7 @@ def by_class(labels: np.ndarray) -> Design:
     a stratum needs two; a single such class joins the smallest other one."""
     _, found, counts = np.unique(labels, return_inverse=True, return_counts=True)
     alone = counts[found] == 1
-    share = float(alone.mean())
+    share = float((counts[found] < LEAST).mean())
     if alone.sum() == 1 and len(counts) > 1:
         alone |= found == np.where(counts > 1, counts, len(labels)).argmin()
     merged = np.where(alone, len(counts), found)
