@@ -112,9 +112,9 @@ def _study(name: str, raw: dict[str, Any]) -> Study:
         for block in raw.get("published", [])
         for cell in _cells(block, raw.get("flags", {}), raw.get("derived", {}))
     }
-    for name in ("flags", "derived"):
-        if unknown := set(raw.get(name, {})) - set(cells):
-            raise ValueError(f"{name} name no published cell: {sorted(unknown)}")
+    for table in ("flags", "derived"):
+        if unknown := set(raw.get(table, {})) - set(cells):
+            raise ValueError(f"{table} name no published cell: {sorted(unknown)}")
     lists = raw.get("lists", {})
     scales = {
         s: _scale(s, _extended(raw, s), cells)
