@@ -24,6 +24,7 @@ from dreamlab.tasks.context import TaskContext
 from dreamlab.tasks.experiment import mix as mix_task
 from dreamlab.tasks.fidelity import recognition, reference_classifier
 from dreamlab.tasks.train.task import train
+from dreamlab.ui.pages import train as train_page
 from dreamlab.ui.parts import mix_pictures
 from tests import task_helpers
 from tests.evidence_helpers import (
@@ -440,3 +441,12 @@ def test_the_promise_is_the_estimate_at_submission(store: RunStore) -> None:
     assert promised == service.estimate(spec).steps and promised > 1
     exact = service.submit(service.check("train", {**TINY, "steps": 12})).run
     assert store.get(exact).record.promised_steps == 12
+
+
+def test_the_train_page_says_how_many_steps_were_promised(store: RunStore) -> None:
+    run = new_run(store, "train", {"dataset": "digits"})
+    service = Service(store.folder)
+    for steps, said in ((7, "of about 990 steps"), (900, "steps")):
+        finish(run, {"steps": steps, "promised_steps": 990, "images_per_second": 3.0})
+        row, status = service.row(run.id), service.status(run.id)
+        assert train_page.numbers(row, status)[0][1] == said

@@ -110,8 +110,14 @@ def _contents(reader: Reader, run: Run, arm: str, seed: int) -> Exported:
     """(images, labels, class names, origin of each image, card) of an export."""
     spec = run.spec
     if isinstance(spec, MixSpec):
-        *images, card = _contents(reader, _arm_of(reader, run, arm), "", seed)
-        return *images, {**card, "generators": _qualities(reader.report(run.id))}
+        *held, card = _contents(reader, _arm_of(reader, run, arm), "", seed)
+        return (
+            held[0],
+            held[1],
+            held[2],
+            held[3],
+            {**card, "generators": _qualities(reader.report(run.id))},
+        )
     if isinstance(spec, ClassifySpec):
         return _mixed(reader, run, spec, seed)
     if not isinstance(spec, SynthesizeSpec | ImportSpec):

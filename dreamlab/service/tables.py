@@ -270,7 +270,7 @@ def _quality(arm: Values, result: Values) -> dict[str, Any]:
     """Recognised share of the generator of an arm, the judge's accuracy on held-out real images,
     and what follows from them."""
     listed = result.get("generators") or []
-    own = next((g for g in listed if arm["generator"] and g["key"] == arm["generator"]), {})
+    own: Values = next((g for g in listed if arm["generator"] and g["key"] == arm["generator"]), {})
     found = own.get("recognition") or {}
     state = (own.get("quality") or {}).get("state")
     judged = state not in (None, "not judged")

@@ -70,7 +70,7 @@ def recognised(
     chosen = chosen[spread_over(labels[chosen], MOST_IMAGES)]
     samples = np.asarray(imageset.resized(np.asarray(images[chosen]), data.info.size))
     judge, _ = yield from reference_classifier(ctx, data, data_dir)
-    test = bounded(data.test_images, data.test_labels)
+    test, _ = bounded(data.test_images, data.test_labels)
     right_real = judge.predict((yield from features(ctx, judge, test, "real test images"))) == real
     found = yield from features(ctx, judge, samples, "the synthetic images")
     right = judge.predict(found) == labels[chosen]

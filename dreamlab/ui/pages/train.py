@@ -188,7 +188,7 @@ def numbers(row: RunRow, status: RunStatus) -> list[tuple[str, str]]:
     over = f", last {result['loss_steps']:,} steps" if result.get("loss_steps") else ""
     running = row.state in ("running", "stopping")
     total, promised = f"{status.total:,}" if status.total else "", result.get("promised_steps")
-    if far_fewer(result.get("steps"), promised):
+    if not running and far_fewer(result.get("steps"), promised):
         total = f"about {promised:,}"
     time = words.clock(status.eta_seconds) if running else words.duration(row.seconds)
     return [

@@ -70,14 +70,16 @@ def _contact(
             continue
         state, text = _quality(row, generator)
         rows = tuple(shortened(names[c]) for c in classes)
+        left, right = (
+            pictures.sheet(np.asarray(a[first(b, classes, cols)]), side, cols)
+            for a, b in ((real, real_labels), (images, labels))
+        )
         return Contact(
             generator["name"],
             run_id,
             rows,
-            *(
-                pictures.sheet(np.asarray(a[first(b, classes, cols)]), side, cols)
-                for a, b in ((real, real_labels), (images, labels))
-            ),
+            left,
+            right,
             max(1, round(SMALL / side)) if len(rows) > FEW_CLASSES and side < 2 * SMALL else 0,
             state,
             text,
