@@ -182,6 +182,11 @@ def _range(rows: Sequence[Row]) -> list[float]:
     return [min(values) - room, max(values) + room]
 
 
+def _remarks(row: Row) -> str:
+    """What a pointer on a published number shows below its arm."""
+    return "".join(f"<br>{plain(row[k])}" for k in ("flag", "derived") if row.get(k))
+
+
 def _rows(
     figure: go.Figure,
     place: Mapping[str, int],
@@ -216,22 +221,14 @@ def _rows(
         **place,
     )
     colours = [c["warn"] if r.get("flag") else c["ink-2"] for _, r in published]
-    flags = [
-        "".join(f"<br>{plain(r[k])}" for k in ("flag", "derived") if r.get(k)) for _, r in published
-    ]
+    flags = [_remarks(r) for _, r in published]
+    marks = ["diamond-open-dot" if r.get("derived") else "diamond-open" for _, r in published]
     figure.add_scatter(
         x=[r["published"] for _, r in published],
         y=[p + 0.14 for p, _ in published],
         mode="markers",
         name="published",
-        marker={
-            "symbol": [
-                "diamond-open-dot" if r.get("derived") else "diamond-open" for _, r in published
-            ],
-            "size": 9,
-            "color": colours,
-            "line": {"width": 1.6},
-        },
+        marker={"symbol": marks, "size": 9, "color": colours, "line": {"width": 1.6}},
         text=[plain(r["arm"]) + flag for (_, r), flag in zip(published, flags, strict=True)],
         hovertemplate="%{text}, published: %{x:.6g}<extra></extra>",
         **place,
