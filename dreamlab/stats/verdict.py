@@ -71,6 +71,16 @@ class _Experiment:
             )
         return found
 
+    def explain(
+        self,
+        lead: np.ndarray,
+        controls: Sequence[Treatment],
+        against: Sequence[Difference],
+        arms: int,
+    ) -> str:
+        """What of these `controls` could explain the gain of the mix `lead`, chosen among `arms`."""
+        return rivals.explained(rivals.held_against(lead, controls, self.right, against, arms))
+
     def small_classes(self) -> list[str]:
         """The note on classes that have too few test images for a comparison of their own."""
         found = np.unique(self.labels, return_counts=True)[1]
@@ -145,14 +155,12 @@ def judge(
         kind, lead = _decide([found[i] for i in own], own)
         # the level of Holm's first step, which does not depend on the other arms
         how, seeds_then = _settle(mixes.pairs[lead], ALPHA / len(treatments), kind)
-        beside = rivals.ahead(controls, against, found)
-        if kind == "helps":
-            beside += rivals.explained(
-                rivals.held_against(mixes.right[lead], controls, others.right, against, len(found))
-            )
         gain, lose = mixes.by_class(lead, class_names, len(treatments))
         d, t = found[lead], treatments[lead]
         minutes = (cost or {}).get((t.generator, t.arm))
+        beside = rivals.ahead(controls, against, found)
+        if kind == "helps":
+            beside += others.explain(mixes.right[lead], controls, against, len(found))
         beside += wording.further(gain, lose, minutes)
         text = wording.single(kind, d, t, g, noun, how) + beside
         verdict = Verdict(
@@ -165,8 +173,7 @@ def judge(
     if len(generators) > 1:
         text = wording.several(by_generator, generators, treatments[best.lead], noun, how)
         overall = dataclasses.replace(overall, text=text + best.beside)
-    seeds, images = np.asarray(control).shape
-    notes = wording.notes(found, treatments, generators, seeds, images, noun)
+    notes = wording.notes(found, treatments, generators, *np.shape(control), noun)
     return Judgement(
         differences=found,
         controls=against,
