@@ -78,7 +78,8 @@ class _Experiment:
         against: Sequence[Difference],
         arms: int,
     ) -> str:
-        """What of these `controls` could explain the gain of the mix `lead`, chosen among `arms`."""
+        """The sentences on which of these `controls` could explain the gain of the mix `lead`, which
+        was chosen among `arms`."""
         return rivals.explained(rivals.held_against(lead, controls, self.right, against, arms))
 
     def small_classes(self) -> list[str]:
@@ -145,8 +146,7 @@ def judge(
     (`enough`), or wrong shapes."""
     if not treatments or {g.key for g in generators} != {t.generator for t in treatments}:
         raise ValueError("a verdict needs at least one mix of both sorts of images a generator")
-    if few := too_few_text(*np.shape(control)):
-        raise ValueError(few)
+    _check_size(control)
     mixes, others = _Experiment(treatments, control, labels), _Experiment(controls, control, labels)
     found, against = mixes.differences(), others.differences()
     decided: dict[str, _Decided] = {}
@@ -248,6 +248,11 @@ def extra_data(
             )
         )
     return answer
+
+
+def _check_size(control: np.ndarray) -> None:
+    if few := too_few_text(*np.shape(control)):
+        raise ValueError(few)
 
 
 def _points(pair: Paired, level: float) -> tuple[float, float]:
