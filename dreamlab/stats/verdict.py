@@ -173,7 +173,8 @@ def judge(
     if len(generators) > 1:
         text = wording.several(by_generator, generators, treatments[best.lead], noun, how)
         overall = dataclasses.replace(overall, text=text + best.beside)
-    notes = wording.notes(found, treatments, generators, *np.shape(control), noun)
+    seeds, images = control.shape
+    notes = wording.notes(found, treatments, generators, seeds, images, noun)
     return Judgement(
         differences=found,
         controls=against,
