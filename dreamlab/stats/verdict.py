@@ -173,8 +173,7 @@ def judge(
     if len(generators) > 1:
         text = wording.several(by_generator, generators, treatments[best.lead], noun, how)
         overall = dataclasses.replace(overall, text=text + best.beside)
-    seeds, images = control.shape
-    notes = wording.notes(found, treatments, generators, seeds, images, noun)
+    notes = wording.notes(found, treatments, generators, len(control), len(labels), noun)
     return Judgement(
         differences=found,
         controls=against,
