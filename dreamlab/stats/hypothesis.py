@@ -21,7 +21,7 @@ from dreamlab.stats.student import degrees, limit, tail
 FLOOR = 0.78
 """Factor of |d| (1 - |d|) / n. With it and no change seen, the 95 % interval ends at 3 / n, like
 the exact one."""
-_STEPS = np.append(0.0, np.geomspace(1e-5, 1.0, 64))
+_STEPS = np.append(0.0, np.geomspace(1e-5, 1.0, 40))
 _FINER = np.linspace(0.0, 1.0, 32)
 Bound = Callable[[np.ndarray], np.ndarray]
 
@@ -63,8 +63,8 @@ class Evidence:
             found = [half]
             for bound in (self._alike, self._changed):
                 beyond = self.mean + side * np.array([1.0005 * half])
-                # away from 0, p falls with the distance
-                if side * self.mean < 0 or bound(beyond)[0] >= 1 - level:
+                # up to 0, and away from it, p falls with the distance
+                if (side * self.mean < 0 and not rejected) or bound(beyond)[0] >= 1 - level:
                     found.append(self._last(bound, side, most, 1 - level))
             ends.append(self.mean + side * min(max(found), most))
         return ends[0], ends[1]

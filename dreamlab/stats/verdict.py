@@ -71,6 +71,17 @@ class _Experiment:
             )
         return found
 
+    def explain(
+        self,
+        lead: np.ndarray,
+        controls: Sequence[Treatment],
+        against: Sequence[Difference],
+        arms: int,
+    ) -> str:
+        """The sentences on which of these `controls` could explain the gain of the mix `lead`, which
+        was chosen among `arms`."""
+        return rivals.explained(rivals.held_against(lead, controls, self.right, against, arms))
+
     def small_classes(self) -> list[str]:
         """The note on classes that have too few test images for a comparison of their own."""
         found = np.unique(self.labels, return_counts=True)[1]
@@ -135,8 +146,7 @@ def judge(
     (`enough`), or wrong shapes."""
     if not treatments or {g.key for g in generators} != {t.generator for t in treatments}:
         raise ValueError("a verdict needs at least one mix of both sorts of images a generator")
-    if few := too_few_text(*np.shape(control)):
-        raise ValueError(few)
+    _check_size(control)
     mixes, others = _Experiment(treatments, control, labels), _Experiment(controls, control, labels)
     found, against = mixes.differences(), others.differences()
     decided: dict[str, _Decided] = {}
@@ -145,14 +155,12 @@ def judge(
         kind, lead = _decide([found[i] for i in own], own)
         # the level of Holm's first step, which does not depend on the other arms
         how, seeds_then = _settle(mixes.pairs[lead], ALPHA / len(treatments), kind)
-        beside = rivals.ahead(controls, against, found)
-        if kind == "helps":
-            beside += rivals.explained(
-                rivals.held_against(mixes.right[lead], controls, others.right, against, len(found))
-            )
         gain, lose = mixes.by_class(lead, class_names, len(treatments))
         d, t = found[lead], treatments[lead]
         minutes = (cost or {}).get((t.generator, t.arm))
+        beside = rivals.ahead(controls, against, found)
+        if kind == "helps":
+            beside += others.explain(mixes.right[lead], controls, against, len(found))
         beside += wording.further(gain, lose, minutes)
         text = wording.single(kind, d, t, g, noun, how) + beside
         verdict = Verdict(
@@ -165,8 +173,7 @@ def judge(
     if len(generators) > 1:
         text = wording.several(by_generator, generators, treatments[best.lead], noun, how)
         overall = dataclasses.replace(overall, text=text + best.beside)
-    seeds, images = np.asarray(control).shape
-    notes = wording.notes(found, treatments, generators, seeds, images, noun)
+    notes = wording.notes(found, treatments, generators, len(control), len(labels), noun)
     return Judgement(
         differences=found,
         controls=against,
@@ -241,6 +248,11 @@ def extra_data(
             )
         )
     return answer
+
+
+def _check_size(control: np.ndarray) -> None:
+    if few := too_few_text(*np.shape(control)):
+        raise ValueError(few)
 
 
 def _points(pair: Paired, level: float) -> tuple[float, float]:
