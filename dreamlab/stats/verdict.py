@@ -78,8 +78,8 @@ class _Experiment:
         against: Sequence[Difference],
         arms: int,
     ) -> str:
-        """The sentences on which of these `controls` could explain the gain of the mix `lead`, which
-        was chosen among `arms`."""
+        """The sentences on which of these controls could explain the gain of the mix `lead`,
+        which was chosen among `arms`."""
         return rivals.explained(rivals.held_against(lead, controls, self.right, against, arms))
 
     def small_classes(self) -> list[str]:
