@@ -307,5 +307,5 @@ def test_a_verdict_takes_milliseconds() -> None:
         began = time.process_time()
         judged(right, LABELS, 1, 8)
         taken.append(time.process_time() - began)
-    assert min(taken) < 0.02
+    assert min(taken) < 0.05
     print(f"judge: {1000 * min(taken):.2f} ms at best")
