@@ -38,6 +38,8 @@ class DataSet:
     overlap: int | None = None
     """Number of test images that are also training images; None if it has not been counted. The
     function `overlap` counts it."""
+    data_dir: str = ""
+    """The folder or file that it was read from; empty for a set in a package and for an import."""
 
 
 INFO: dict[str, Info] = {name: known.info for name, known in NAMED.items()}
@@ -287,4 +289,5 @@ def _load(name: str, data_dir: Path, _: Stamp) -> DataSet:
             )
     for array in (train_x, train_y, test_x, test_y):
         array.setflags(write=False)  # the cached arrays are shared
-    return DataSet(known, train_x, train_y, test_x, test_y)
+    source = "" if known.bundled else str(data_dir)
+    return DataSet(known, train_x, train_y, test_x, test_y, data_dir=source)

@@ -5,7 +5,6 @@ it."""
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import io
 import math
 from collections.abc import Generator
@@ -14,7 +13,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from dreamlab.data import imageset
+from dreamlab.data import contents
 from dreamlab.data.catalog import DataSet
 from dreamlab.data.imageset import ImageSource
 from dreamlab.data.nearest import LARGEST as LARGEST
@@ -34,8 +33,6 @@ MOST = 0.01
 """Largest accepted share of near-copies of test images, beyond what real images have."""
 USUAL = 0.05
 """Largest share of near-copies within the training images that counts as usual for a data set."""
-PROBED = 16
-"""Number of images of each split that tell a data set from another."""
 
 T = TypeVar("T")
 Search = Generator[int, None, T]
@@ -104,13 +101,8 @@ class Copies:
 
 
 def identity(data: DataSet) -> str:
-    """Identifies the images of a data set by their number and a few of them."""
-    digest = hashlib.sha256(data.info.name.encode() if data.info.bundled else b"")
-    for images in (data.train_images, data.test_images):
-        digest.update(str(images.shape).encode())
-        for i in np.linspace(0, len(images) - 1, PROBED).astype(int):
-            digest.update(imageset.digest(images[i]))
-    return digest.hexdigest()[:24]
+    """Identifies the images of a data set by their content. Raises DataError."""
+    return contents.images_of(data.info.name, data.data_dir)
 
 
 def cache_key(data: DataSet) -> str:
