@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
 
 from dreamlab.checks import Known, check
-from dreamlab.data import catalog, imageset, near_copies
-from dreamlab.data.selection import arm_counts, real_data, selected
+from dreamlab.data import catalog
+from dreamlab.data.selection import arm_counts
 from dreamlab.experiments import Child, plan, report
 from dreamlab.service.home import TRAIN_STEPS, home_mix
 from dreamlab.service.tables import as_csv, as_latex
@@ -29,7 +28,6 @@ from tests.evidence_helpers import (
     new_set,
     new_store,
 )
-from tests.near_copy_helpers import drained
 
 ARMS = ("real", "50/50", "synthetic", "real+1x", "real+3x")
 BARE: dict[str, Any] = {"images_per_class": 10, "controls": (), "steps": 200}
@@ -110,9 +108,9 @@ def test_the_card_shares_its_control_and_sizes_its_sets(store: RunStore) -> None
 def test_a_mix_from_before_budgets_in_steps_still_trains_for_its_time(store: RunStore) -> None:
     spec = make(MixSpec, {**BARE, "train_own": True, "train_seconds": 20})
     run = new_run(store, "mix", spec.model_dump(mode="json"))
-    record = json.loads((run.path / "spec.json").read_text())
-    del record["spec"]["train_steps"]
-    (run.path / "spec.json").write_text(json.dumps(record))
+    text = (run.path / "spec.json").read_text()
+    assert '"train_steps": 0,' in text
+    (run.path / "spec.json").write_text(text.replace('"train_steps": 0,', ""))
     old = RunStore(store.folder).get(run.id).spec
     assert old == spec and old.content_hash() == spec.content_hash()
     own = make(TrainSpec, of_role(old, store)["generator:own"].values)
@@ -123,10 +121,7 @@ def test_the_card_of_the_home_page_trains_by_steps_and_has_its_controls(store: R
     by_role = of_role(home_mix([]), store)
     own = make(TrainSpec, by_role["generator:own"].values)
     assert (own.steps, own.epochs) == (TRAIN_STEPS, 0)
-    assert {r for r in by_role if r.startswith("control:")} == {
-        "control:duplicated+3x",
-        "control:augmented",
-    }
+    assert {"control:duplicated+3x", "control:augmented"} <= set(by_role)
 
 
 def test_controls_are_on_by_default_and_join_the_arms(store: RunStore) -> None:
@@ -422,26 +417,6 @@ def test_images_made_elsewhere_are_judged_and_said_to_be_unknown(
     found = report(group, store)
     assert found["verdict"]["kind"] == "helps" and "not known" in found["generators"][0]["badge"]
     assert found["arms"][1]["leakage"] is None
-
-
-def test_real_images_in_a_foreign_set_are_part_of_its_badge(store: RunStore) -> None:
-    foreign = new_run(store, "import", {"source": "x", "role": "synthetic", "dataset": "mnist5k"})
-    data = catalog.load("mnist5k")
-    labels = data.train_labels
-    taken = np.concatenate([np.flatnonzero(labels == c)[:30] for c in range(10)])
-    imageset.save(foreign.path, data.train_images[taken, :, ::-1], labels[taken])
-    limit = near_copies.Limit(28, 0.35, 0.005, 0.005, 0.005)
-    with_copies = near_copies.in_set(imageset.load(foreign.path)[0], data, limit)
-    near_copies.save(foreign.path, drained(with_copies))
-    group, _ = new_group(store, "mix", {**BARE, "sets": (foreign.id,), "arms": ("real", "real+1x")})
-    pool = selected(real_data(cast(MixSpec, group.spec))).pool
-    other = int((~np.isin(taken, pool)).sum())
-    said = f"300 of these are real training images, {other:,} of which the classifier may not use"
-    assert found_badge(group, store).endswith(said)
-
-
-def found_badge(group: Run, store: RunStore) -> str:
-    return str(report(group, store)["generators"][0]["badge"])
 
 
 def test_a_surface_gives_an_exchange_rate(store: RunStore, labels: np.ndarray) -> None:

@@ -128,7 +128,7 @@ def test_numbers_that_no_paper_prints_are_marked_wherever_they_are_shown(tmp_pat
         "scale": "laptop",
         "data": "",
     }
-    assert r"\multicolumn{5}{l}{* Gain, same epochs: Not printed: 46.47 - 44.}" in tables.as_latex(
+    assert r"\multicolumn{6}{l}{* Gain, same epochs: Not printed: 46.47 - 44.}" in tables.as_latex(
         result
     )
     assert "derived" in tables.as_csv(result).splitlines()[0]
