@@ -129,8 +129,9 @@ class _Form:
         self.fine = self._shifted(min(FINE, inner))
         coarse = self._shifted(min(COARSE, max(2, inner * 2 // 3)))
         middle = coarse.mean(0, keepdims=True)
-        shifts: tuple[np.ndarray, np.ndarray] = (coarse[1], coarse)
-        self._key, self._views = shifts if side <= SMALL else (middle[0], middle)
+        small = side <= SMALL
+        self._key: np.ndarray = coarse[1] if small else middle[0]
+        self._views: np.ndarray = coarse if small else middle
         sizes = (2 * side, *(max(1, round(side * s)) for s in (3 / 4, 2 / 3, 1 / 2)))
         sizes = sizes if side <= BLURRED else ()
         self.blurred = [self.fine[1] @ _resize(to, side) @ _resize(side, to) for to in sizes]
