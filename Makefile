@@ -32,7 +32,7 @@ $(VENV)/.ready: requirements.txt pyproject.toml | $(BIN)/uv
 	@touch $@
 
 $(VENV)/.ready-dev: requirements-dev.txt pyproject.toml $(VENV)/.ready
-	@$(BIN)/uv pip install -q --python $(BIN)/python -r requirements-dev.txt
+	@$(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python -r requirements-dev.txt
 	@touch $@
 
 lint: $(VENV)/.ready-dev

@@ -315,7 +315,7 @@ def test_the_task_reports_writes_and_can_be_used_by_others(store: RunStore, tmp_
     events = list(find_task("import")(ctx))
     kinds = [e["type"] for e in events]
     assert kinds[-1] == "result" and {"progress", "image", "message"} < set(kinds)
-    last = [e for e in events if e["type"] == "progress"][-1]
+    last = [e for e in events if e["type"] == "progress" and e["text"] == "writing"][-1]
     assert (
         last["step"] == last["total"] == 60
         and last["unit"] == "images"
@@ -331,6 +331,7 @@ def test_the_task_reports_writes_and_can_be_used_by_others(store: RunStore, tmp_
         "card.json",
         "images.npy",
         "labels.npy",
+        "near_copies.npz",
         "samples",
         "spec.json",
     ]
