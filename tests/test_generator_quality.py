@@ -191,7 +191,7 @@ def measure(
     source = new_run(store, "train", {"dataset": "digits", "images_per_class": 10})
     run = new_run(store, "synthesize", {"source": source.id, **settings})
     ctx = TaskContext(run, store, cache)
-    work = recognition.recognised(ctx, run.spec, "digits", "", images, labels)
+    work = recognition.recognised(ctx, run, "digits", "", images, labels)
     while True:
         try:
             next(work)

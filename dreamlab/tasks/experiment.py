@@ -43,7 +43,7 @@ def _judge_sets(ctx: TaskContext) -> Iterator[dict[str, Any]]:
             if quality.recognition(run_id, ctx.run, ctx.store) is not None:
                 continue
             try:
-                made = ctx.store.get(run_id).spec
+                made = ctx.store.get(run_id)
                 images, labels = imageset.load(ctx.store.folder / run_id)
             except (RunError, OSError, ValueError):
                 continue

@@ -10,6 +10,7 @@ import numpy as np
 
 from dreamlab.data import mixing
 from dreamlab.data.selection import selected
+from dreamlab.experiments.identity import images_read
 from dreamlab.experiments.provenance import behind, leakage_of
 from dreamlab.experiments.study.results import StudyResults
 from dreamlab.settings import ClassifySpec, SynthesizeSpec
@@ -155,7 +156,8 @@ def _generator(
             key, "trained here per arm", len(own.pool), 0, len(own.pool), per_arm=True
         )
     role = next(role for role, t in zip(names, treatments, strict=True) if t.generator == key)
-    saw = behind(_set_of(_run(work, role), work)[1], spec, work.children.store)
+    made = work.children.store.get(cast(ClassifySpec, _run(work, role).spec).synthetic)
+    saw = behind(made, spec, images_read(control, spec.dataset), work.children.store)
     leak = leakage_of(saw, spec) if saw is not None else None
     return GeneratorRecord(
         key,
