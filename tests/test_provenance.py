@@ -9,22 +9,19 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dreamlab.architecture.cost import parameter_count
+from dreamlab.architecture.network import network_of
 from dreamlab.checks import Known, check
 from dreamlab.data import catalog
 from dreamlab.experiments import report
 from dreamlab.experiments.identity import images_read
 from dreamlab.service import Refused, Service
 from dreamlab.settings import MixSpec, SpecError, SynthesizeSpec, make
-from dreamlab.store import RunStore
+from dreamlab.store import RunStore, checkpoints
 from tests.arm_helpers import new_import
 from tests.content_helpers import digits_of, make_old, npz
-from tests.evidence_helpers import (
-    finish,
-    finish_classifier,
-    new_group,
-    new_run,
-    new_store,
-)
+from tests.evidence_helpers import finish, finish_classifier, new_group, new_run, new_store
+from tests.test_checkpoints import write
 
 BARE: dict[str, Any] = {"images_per_class": 10, "controls": (), "steps": 200}
 
@@ -107,7 +104,10 @@ def trained(service: Service, folder: Path | str, **values: Any) -> str:
     """The id of a finished training on all images of a folder."""
     wanted = {"dataset": "mnist", "data_dir": str(folder), "steps": 3, "base_width": 8, **values}
     run = service.submit(service.check("train", wanted)).run
-    finish(service.get(run), {"real_images": 120 if not values else 10 * values["images_per_class"]})
+    count = 10 * values.get("images_per_class", 12)
+    finish(service.get(run), {"real_images": count, "peak_memory_bytes": 1})
+    numbers = parameter_count(network_of(service.get(run).spec))
+    write(checkpoints.path_of(service.get(run).path), numbers, format=checkpoints.FORMAT)
     return run
 
 
@@ -138,9 +138,7 @@ def test_images_are_the_same_by_their_content_and_not_by_their_folder(
     )
 
 
-def test_images_that_were_changed_since_are_other_images(
-    service: Service, tmp_path: Path
-) -> None:
+def test_images_that_were_changed_since_are_other_images(service: Service, tmp_path: Path) -> None:
     data = npz(tmp_path / "data.npz")
     before = trained(service, data)
     tuned = trained(service, data, init_from=before, images_per_class=12)
@@ -157,9 +155,7 @@ def test_the_classifier_that_gave_labels_saw_the_images_of_its_time(
     service: Service, tmp_path: Path
 ) -> None:
     data = npz(tmp_path / "data.npz")
-    source = trained(
-        service, data, images_per_class=5, conditional=False, label_dropout=0.0
-    )
+    source = trained(service, data, images_per_class=5, conditional=False, label_dropout=0.0)
     npz(data, seed=1)
     values = {"source": source, "guidance_weight": 0.0, "per_class": 5}
     names = []
@@ -181,9 +177,7 @@ def test_the_classifier_that_gave_labels_saw_the_images_of_its_time(
 def test_two_imports_of_the_same_images_are_one_data_set(service: Service) -> None:
     arrays = digits_of()
     labels, images = arrays["y_train"], arrays["x_train"][..., None]
-    first, second = (
-        new_import(service.store, images, labels, 100, role="real") for _ in range(2)
-    )
+    first, second = (new_import(service.store, images, labels, 100, role="real") for _ in range(2))
     base = trained(service, "", dataset=first.id, images_per_class=10)
     tuned = trained(service, "", dataset=second.id, images_per_class=5, init_from=base)
     said = badge(service, "", dataset=second.id, sources=(tuned,))
@@ -194,7 +188,10 @@ def test_a_run_of_an_older_version_on_a_folder_read_unknown_images(
     service: Service, tmp_path: Path
 ) -> None:
     data = npz(tmp_path / "data.npz")
-    on_folder, on_package = trained(service, data), trained(service, "", dataset="digits", images_per_class=5)
+    on_folder, on_package = (
+        trained(service, data),
+        trained(service, "", dataset="digits", images_per_class=5),
+    )
     for run in (on_folder, on_package):
         make_old(service.store, run)
     store = RunStore(service.store.folder)

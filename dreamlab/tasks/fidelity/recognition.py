@@ -41,12 +41,7 @@ def for_mix(
 
 
 def recognised(
-    ctx: TaskContext,
-    made: Run,
-    dataset: str,
-    data_dir: str,
-    images: np.ndarray,
-    labels: np.ndarray,
+    ctx: TaskContext, made: Run, dataset: str, data_dir: str, images: np.ndarray, labels: np.ndarray
 ) -> Generator[Event, None, dict[str, Any]]:
     """The fields of a `generator_quality.Recognition`, or {"reason"} if the set cannot be judged.
 
