@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from dreamlab.data import catalog, contents, imageset
+from dreamlab.data.judge import MOST_IMAGES
 from dreamlab.experiments.provenance import behind
 from dreamlab.settings import RealData, SynthesizeSpec, TrainSpec, make
 from dreamlab.stats import generator_quality
@@ -18,11 +19,7 @@ from dreamlab.stats.generator_quality import PSEUDO_LABELLED
 from dreamlab.store import Run
 from dreamlab.store.run_files import kind_in
 from dreamlab.tasks.context import TaskContext, TaskError
-from dreamlab.tasks.fidelity.reference_classifier import (
-    MOST_IMAGES,
-    reference_classifier,
-    spread_over,
-)
+from dreamlab.tasks.fidelity.reference_classifier import reference_classifier, spread_over
 from dreamlab.tasks.fidelity.task import bounded, features
 
 Event = dict[str, Any]
