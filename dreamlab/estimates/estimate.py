@@ -18,6 +18,7 @@ from dreamlab.data.selection import arm_counts, available
 from dreamlab.estimates.measured import Measurement
 from dreamlab.experiments import plan
 from dreamlab.experiments.identity import data_of
+from dreamlab.experiments.study.plan import chosen
 from dreamlab.noise import schedules, timesteps
 from dreamlab.settings import (
     ClassifySpec,
@@ -326,7 +327,9 @@ def _group(spec: MixSpec | SweepSpec | StudySpec, past: Past) -> Estimate:
     read = data_of(spec, past.store) or ("", "")
     if any(child.kind == "fidelity" for child in children):
         seconds += EXTRACTOR_SECONDS  # it trains the judge, or reads other features
-    elif any(child.values.get("synthetic") for child in children):
+    elif isinstance(spec, MixSpec) or (
+        isinstance(spec, StudySpec) and any(c.treatments for c in chosen(spec)[1].comparisons)
+    ):
         seconds += judging(*read, past.store)
     for child in children:
         values = {k: v for k, v in child.values.items() if k not in ("synthetic", "images")}
