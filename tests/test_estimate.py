@@ -306,7 +306,7 @@ def test_a_judge_that_comes_with_the_demo_costs_nothing(
     assert not store.folders.cache.exists()
 
 
-@pytest.mark.parametrize(("study", "counted"), [("s0-mnist", True), ("s1-scaling", False)])
+@pytest.mark.parametrize(("study", "counted"), [("s0-mnist", True), ("s1-cas", False)])
 def test_a_study_counts_the_judge_only_if_it_judges_sets(
     store: RunStore, monkeypatch: pytest.MonkeyPatch, study: str, counted: bool
 ) -> None:
