@@ -14,6 +14,7 @@ from typing import Any
 from dreamlab import studies
 from dreamlab.estimates.estimate import duration
 from dreamlab.service.tables import number, published
+from dreamlab.stats import generator_quality
 from dreamlab.store import Run, RunStore
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -125,11 +126,7 @@ def index(found: dict[str, dict[str, tuple[Run, dict[str, Any]]]], commit: str) 
     rows = []
     for name in studies.names():
         for scale, (run, result) in found.get(name, {}).items():
-            said = (
-                re.split(r"[;.] ", result["verdict"]["text"])[0]
-                if result["verdict"]
-                else "measured, nothing is judged"
-            )
+            said = _answer(result) if result["verdict"] else "measured, nothing is judged"
             # parts that an earlier study had computed already are not counted
             began = datetime.datetime.fromisoformat(run.record.created).timestamp()
             rows.append(
@@ -156,6 +153,12 @@ def index(found: dict[str, dict[str, tuple[Run, dict[str, Any]]]], commit: str) 
             "",
         ]
     )
+
+
+def _answer(result: dict[str, Any]) -> str:
+    """The first part of a verdict, after what it must say first."""
+    first = generator_quality.caution(result.get("generators") or [])
+    return first + re.split(r"[;.] ", result["verdict"]["text"].removeprefix(first))[0]
 
 
 def main() -> None:

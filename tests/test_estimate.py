@@ -6,18 +6,20 @@ import contextlib
 import dataclasses
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 
 from dreamlab.architecture.network import network_of
 from dreamlab.architecture.preview_size import PREVIEW_SHARE, PREVIEW_STEPS, preview_columns
 from dreamlab.checks import machine
+from dreamlab.data import catalog, contents, judge
 from dreamlab.estimates import estimate, measured
 from dreamlab.estimates.measured import Measurement
 from dreamlab.service import Service
-from dreamlab.settings import SpecError, StudySpec, SynthesizeSpec, TrainSpec, make
+from dreamlab.settings import MixSpec, SpecError, StudySpec, SynthesizeSpec, TrainSpec, make
 from dreamlab.settings.names import OPTIMIZER_NUMBERS
-from dreamlab.store import RunStore
+from dreamlab.store import ArtefactCache, RunStore
 from tests.engine_helpers import until
 from tests.study_helpers import EMPTY, pretend
 from tests.test_checkpoints import finished
@@ -270,3 +272,52 @@ def test_a_slow_preview_keeps_its_share_of_the_time_and_of_the_disk(store: RunSt
     assert found.seconds == pytest.approx(
         alone / (1 - 1 / (1 + 1 / PREVIEW_SHARE)) + estimate.START_SECONDS
     )
+
+
+@pytest.mark.parametrize(("dataset", "steps", "size"), [("digits", 600, 8), ("cifar10", 4000, 32)])
+def test_the_training_of_the_judge_is_counted_until_it_is_kept(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch, dataset: str, steps: int, size: int
+) -> None:
+    pretend(monkeypatch)
+    monkeypatch.setattr(contents, "images_of", lambda name, folder="": name)
+    monkeypatch.setattr(estimate, "_judge_key", estimate._judge_key.__wrapped__)
+    monkeypatch.setattr(estimate, "shipped", lambda key: None)
+    mix = make(MixSpec, {"dataset": dataset, "data_dir": EMPTY, "images_per_class": 10})
+    before = estimate.estimate(mix, store)
+    assert before.text.endswith("not measured here")
+    info = catalog.info(dataset)
+    images = steps * 64 + info.test / 3
+    per_image = 2.1 * (size / 28) ** 2 * estimate.CLASSIFY_SECONDS_PER_IMAGE
+    wanted = images * per_image
+    key = judge.cache_key(catalog.load(dataset, EMPTY), EMPTY)
+    with contextlib.closing(ArtefactCache(store.folders.cache)) as cache:
+        cache.put(key, accuracy=np.array(0.9))
+    after = estimate.estimate(mix, store)
+    assert before.seconds - after.seconds == pytest.approx(wanted)
+    assert estimate.judging(dataset, EMPTY, store) == 0
+
+
+def test_a_judge_that_comes_with_the_demo_costs_nothing(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert estimate.judging("mnist5k", "", store) == 0
+    monkeypatch.setattr(estimate, "shipped", lambda key: None)
+    assert 20 < estimate.judging("mnist5k", "", store) < 40
+    assert not store.folders.cache.exists()
+
+
+@pytest.mark.parametrize(("study", "counted"), [("s0-mnist", True), ("s1-cas", False)])
+def test_a_study_counts_the_judge_only_if_it_judges_sets(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch, study: str, counted: bool
+) -> None:
+    spec = make(StudySpec, {"study": study})
+    asked: list[str] = []
+
+    def judging(dataset: str, data_dir: str, store: RunStore) -> float:
+        asked.append(dataset)
+        return 1000.0
+
+    plain = estimate.estimate(spec, store).seconds
+    monkeypatch.setattr(estimate, "judging", judging)
+    assert (estimate.estimate(spec, store).seconds > plain + 500) is counted
+    assert bool(asked) is counted

@@ -16,6 +16,7 @@ import torch
 
 from dreamlab.classifiers.networks import build
 from dreamlab.data import catalog, imageset
+from dreamlab.data.judge import cache_key, recipe_of
 from dreamlab.fidelity.extractors import (
     INCEPTION_FILE,
     ClassifierExtractor,
@@ -29,7 +30,7 @@ from dreamlab.store import RunStore
 from dreamlab.tasks.classify.augmentation import shift
 from dreamlab.tasks.context import Stopped, TaskError
 from dreamlab.tasks.fidelity import reference_classifier
-from dreamlab.tasks.fidelity.reference_classifier import cache_key, recipe_of, spread_over
+from dreamlab.tasks.fidelity.reference_classifier import spread_over
 from dreamlab.tasks.fidelity.task import appearance, bounded, fidelity, like
 from tests.arm_helpers import colour_digits, new_import
 from tests.evidence_helpers import context, new_run, new_set, new_store
@@ -365,14 +366,14 @@ def test_the_reference_classifier_is_one_for_the_same_images_and_another_for_a_p
 ) -> None:
     def key(name: str, pool: np.ndarray | None = None) -> str:
         data = catalog.load(name)
-        return cache_key(data, "", recipe_of(data), pool)
+        return cache_key(data, "", pool)
 
     images, labels = imageset.load(colour_digits(lab).path)
     first, again = new_import(lab, images, labels, 300), new_import(lab, images, labels, 300)
     other = new_import(lab, images // 2, labels, 300)
     assert (
         key(first.id) == key(again.id) != key(other.id)
-        and recipe_of(catalog.load(first.id)).augment == "shift_and_mirror"
+        and recipe_of(catalog.info(first.id)).augment == "shift_and_mirror"
     )
     assert key("digits", np.arange(50)) != key("digits") != key("mnist5k")
     # under this name the extractor of the demo run is kept: it changes with VERSION alone

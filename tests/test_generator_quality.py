@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dreamlab.data import catalog
+from dreamlab.data import catalog, judge
 from dreamlab.experiments import report
 from dreamlab.experiments.mix import quality as mix_quality
 from dreamlab.service import Service, tables
@@ -19,10 +19,9 @@ from dreamlab.service.library import headline
 from dreamlab.settings import ClassifySpec, SynthesizeSpec, make
 from dreamlab.stats import generator_quality as rule
 from dreamlab.store import ArtefactCache, Run, RunStore, read_json
-from dreamlab.tasks.classify.training import Recipe
 from dreamlab.tasks.context import TaskContext
 from dreamlab.tasks.experiment import mix as mix_task
-from dreamlab.tasks.fidelity import recognition, reference_classifier
+from dreamlab.tasks.fidelity import recognition
 from dreamlab.tasks.train.task import train
 from dreamlab.ui.pages import train as train_page
 from dreamlab.ui.parts import mix_pictures
@@ -68,7 +67,7 @@ def digits() -> catalog.DataSet:
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ArtefactCache]:
     """Shared, so that the judge of the digits is trained once, with fewer steps than usual."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reference_classifier, "DEFAULT_RECIPE", Recipe("cnn", 200, 64, 4e-3))
+        patch.setattr(judge, "DEFAULT_RECIPE", judge.JudgeRecipe("cnn", 200, 64, 4e-3))
         yield ArtefactCache(tmp_path_factory.mktemp("cache"))
 
 
@@ -191,7 +190,7 @@ def measure(
     source = new_run(store, "train", {"dataset": "digits", "images_per_class": 10})
     run = new_run(store, "synthesize", {"source": source.id, **settings})
     ctx = TaskContext(run, store, cache)
-    work = recognition.recognised(ctx, run.spec, "digits", "", images, labels)
+    work = recognition.recognised(ctx, run, "digits", "", images, labels)
     while True:
         try:
             next(work)

@@ -14,7 +14,7 @@ import pytest
 from dreamlab import studies
 from dreamlab.classifiers import networks
 from dreamlab.classifiers import registry as classifiers
-from dreamlab.data import catalog, named
+from dreamlab.data import catalog, judge, named
 from dreamlab.diffusion.forward_process import TARGETS
 from dreamlab.diffusion.losses import WEIGHTINGS
 from dreamlab.diffusion.optim import DECAYS, OPTIMIZERS
@@ -30,7 +30,6 @@ from dreamlab.studies import loader
 from dreamlab.tasks import TASKS, find_task
 from dreamlab.tasks.classify import training
 from dreamlab.tasks.context import TaskError
-from dreamlab.tasks.fidelity import reference_classifier
 from dreamlab.tasks.importing import downloads
 from dreamlab.tasks.train import fine_tuning
 from dreamlab.ui.forms.controls import FILLERS, WORDS
@@ -87,7 +86,7 @@ def test_other_tables_by_name_name_nothing_that_does_not_exist() -> None:
         f"{k.name}={c}" for spec in KINDS.values() for k in settings_of(spec) for c in k.choices
     }
     assert set(WORDS) <= choices | of_setting, set(WORDS) - choices - of_setting
-    assert set(reference_classifier.REFERENCE_RECIPES) <= set(named.NAMED)
+    assert set(judge.REFERENCE_RECIPES) <= set(named.NAMED)
     for filler, table in FILLERS.items():
         specs = [s for s in KINDS.values() if filler in s.model_fields]
         for name, values in table.items():

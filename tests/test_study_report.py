@@ -273,7 +273,7 @@ def test_a_report_can_be_taken_out_as_csv_latex_and_page(store: RunStore) -> Non
     finish_all(children, {"real": 0.8})
     found = report(group, store)
     assert as_csv(found).count("\n") == 1 + len(found["rows"])
-    assert r"accuracy & \% & 77.37 &" in as_latex(found)
+    assert r"2 \% replaced & accuracy & \% & 77.37 & " in as_latex(found)
     text = page("s3-replacement", {"laptop": (group, found)}, "abc1234")
     assert (
         "# s3-replacement: Replacing 2 to 12 %" in text

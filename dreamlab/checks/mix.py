@@ -5,6 +5,7 @@ from __future__ import annotations
 from dreamlab.checks.known import Known
 from dreamlab.checks.leaked_images import check_copies, check_overlap
 from dreamlab.checks.synthetic_set import check_set
+from dreamlab.data import contents
 from dreamlab.data.selection import selected
 from dreamlab.experiments.mix.plan import needed_images
 from dreamlab.experiments.provenance import behind
@@ -33,11 +34,13 @@ def _check_origin(spec: MixSpec, known: Known, name: str, field: str) -> None:
     made = known.get(name)
     if not isinstance(made.spec, TrainSpec | SynthesizeSpec):
         return
-    if behind(made.spec, spec, known.store) is None:
+    images = contents.images_of(spec.dataset, spec.data_dir)
+    if behind(made, spec, images, known.store) is None:
         raise SpecError(
             f"{made.id} cannot be used: what its generator was trained on is not known, because a"
-            " run or a data set that it was made from was deleted or cannot be read; restore it, or"
-            " choose another run.",
+            " run or a data set that it was made from was deleted, has changed or cannot be read,"
+            " or because an older version did not record which images a folder held; restore it,"
+            " or choose another run.",
             field,
         )
 

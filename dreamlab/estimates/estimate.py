@@ -3,7 +3,9 @@ else from a similar finished run, else from the number of operations."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import functools
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -11,10 +13,12 @@ from dreamlab.architecture.cost import activation_bytes, multiply_adds, paramete
 from dreamlab.architecture.network import Network, network_of
 from dreamlab.architecture.preview_size import PREVIEW_SHARE, PREVIEW_STEPS, preview_columns
 from dreamlab.classifiers import registry as classifiers
-from dreamlab.data import catalog
+from dreamlab.data import catalog, judge
 from dreamlab.data.selection import arm_counts, available
 from dreamlab.estimates.measured import Measurement
 from dreamlab.experiments import plan
+from dreamlab.experiments.identity import data_of
+from dreamlab.experiments.study.plan import chosen
 from dreamlab.noise import schedules, timesteps
 from dreamlab.settings import (
     ClassifySpec,
@@ -31,7 +35,8 @@ from dreamlab.settings import (
 from dreamlab.settings.budget import classifier_steps, training_steps
 from dreamlab.settings.names import OPTIMIZER_NUMBERS
 from dreamlab.settings.synthesize import guidance_weight
-from dreamlab.store import Run, RunError, RunStore
+from dreamlab.store import ArtefactCache, Run, RunError, RunStore
+from dreamlab.store.cache import shipped
 from dreamlab.store.machine import cores, has_cuda
 
 RATE = 7e10
@@ -145,6 +150,29 @@ def classifying(spec: ClassifySpec) -> float:
         classifiers.find(spec.classifier).cost * (info.size / 28) ** 2 * CLASSIFY_SECONDS_PER_IMAGE
     )
     return spec.seeds * (steps * spec.batch_size + info.test / 3) * cost
+
+
+def judging(dataset: str, data_dir: str, store: RunStore) -> float:
+    """Seconds on one core for training the judge of a data set, which decides whether generators
+    were trained enough; 0 if it is kept already. Raises DataError."""
+    key = _judge_key(dataset, data_dir, catalog.stamp(dataset, data_dir))
+    if shipped(key) is not None:
+        return 0.0
+    if store.folders.cache.exists():  # opening the cache would create the folder
+        with contextlib.closing(ArtefactCache(store.folders.cache)) as cache:
+            if cache.get(key) is not None:
+                return 0.0
+    info = catalog.info(dataset)
+    recipe = judge.recipe_of(info)
+    cost = classifiers.find(recipe.classifier).cost * (info.size / 28) ** 2
+    images = recipe.steps * recipe.batch_size + min(info.test, judge.MOST_IMAGES) / 3
+    return images * cost * CLASSIFY_SECONDS_PER_IMAGE
+
+
+@functools.lru_cache(maxsize=64)
+def _judge_key(dataset: str, data_dir: str, _: catalog.Stamp) -> str:
+    # forms ask for an estimate at every key press
+    return judge.cache_key(catalog.load(dataset, data_dir), data_dir)
 
 
 def calls(spec: SynthesizeSpec, trained: TrainSpec, stage: int = 0) -> int:
@@ -296,8 +324,13 @@ def _group(spec: MixSpec | SweepSpec | StudySpec, past: Past) -> Estimate:
     seconds, disk, sure, classifiers = 0.0, 2**20, 2**20, 0.0
     planned: dict[str, TrainSpec] = {}
     children = plan(spec, past.store)
+    read = data_of(spec, past.store) or ("", "")
     if any(child.kind == "fidelity" for child in children):
-        seconds += EXTRACTOR_SECONDS
+        seconds += EXTRACTOR_SECONDS  # it trains the judge, or reads other features
+    elif isinstance(spec, MixSpec) or (
+        isinstance(spec, StudySpec) and any(c.treatments for c in chosen(spec)[1].comparisons)
+    ):
+        seconds += judging(*read, past.store)
     for child in children:
         values = {k: v for k, v in child.values.items() if k not in ("synthetic", "images")}
         if child.kind == "train":

@@ -131,6 +131,18 @@ def contents_of(spec: Spec, runs: Runs) -> dict[str, str]:
     return found
 
 
+def images_read(run: Run, dataset: str) -> str:
+    """What identifies the images of the data set `dataset` that a run read when it was submitted;
+    empty if that is not known, as for a run of an older version that read a folder."""
+    if known := run.record.contents.get("images"):
+        return known
+    try:
+        # an import never changes, nor does the file of an installed package
+        return contents.images_of(dataset) if catalog.info(dataset).bundled else ""
+    except catalog.DataError:
+        return ""
+
+
 def check_unchanged(run: Run, runs: Runs) -> None:
     """Raises SpecError if the files that a run reads are not those that it was submitted with."""
     known = run.record.contents

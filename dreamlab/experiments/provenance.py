@@ -4,17 +4,20 @@ that the generator depends on."""
 from __future__ import annotations
 
 import dataclasses
+from typing import cast
 
 import numpy as np
 
-from dreamlab.data import catalog, mixing, near_copies
-from dreamlab.data.selection import selected
+from dreamlab.data import catalog, contents, mixing, near_copies
+from dreamlab.data.selection import real_part, selected
+from dreamlab.experiments import identity
 from dreamlab.experiments.children import Children
 from dreamlab.experiments.mix.plan import ALL, ARM, OWN, TRAINED_HERE, training
 from dreamlab.settings import (
     ImportSpec,
     MixSpec,
     RealData,
+    RealPart,
     SpecError,
     SynthesizeSpec,
     TrainSpec,
@@ -29,7 +32,8 @@ MOST_STARTS = 1000
 @dataclasses.dataclass(frozen=True)
 class Seen:
     """The real images that a generator was trained on: indices into the training split of the data
-    of the classifiers, and the number of images of other data sets."""
+    of the classifiers, and the number of images of other data: of other data sets, or of other
+    content under the same name."""
 
     own: np.ndarray
     other: int = 0
@@ -84,23 +88,25 @@ def leakage_of(saw: Seen, data: RealData) -> mixing.Leakage:
     return mixing.leakage(saw.own, own.pool, own.validation, saw.other)
 
 
-def origin(spec: MixSpec, key: str, store: RunStore, children: Children) -> Origin:
-    """The origin for one source of a mix. It works also if the run was deleted."""
+def origin(spec: MixSpec, key: str, images: str, store: RunStore, children: Children) -> Origin:
+    """The origin for one source of a mix, whose real images `images` identifies; empty if that is
+    not known. It works also if the run was deleted."""
     folder = store.folder / children.ids.get(f"set:{key}", key)
     data = catalog.load(spec.dataset, spec.data_dir)
     found = near_copies.known(folder, data)
-    source = _origin(spec, key, store, children)
+    source = _origin(spec, key, images, store, children)
     if found is None or not found.repeats:
         return source
     return dataclasses.replace(source, copied=found.training.of)
 
 
-def _origin(spec: MixSpec, key: str, store: RunStore, children: Children) -> Origin:
+def _origin(spec: MixSpec, key: str, images: str, store: RunStore, children: Children) -> Origin:
     if key in TRAINED_HERE:
         run_id = children.ids.get(f"generator:{key}", "")
         trained = make(TrainSpec, training(spec, key)) if key in (OWN, ALL) else None
         result = children.result(f"generator:{key}") or {}
-        saw = behind(trained, spec, store) if trained else None
+        # a mix and the generators that it trains read the same images
+        saw = Seen(selected(trained).pool) if trained else None
         return Origin(key, run_id, TRAINED_HERE[key], result.get("seconds"), saw)
     try:
         run = store.get(key)
@@ -109,56 +115,104 @@ def _origin(spec: MixSpec, key: str, store: RunStore, children: Children) -> Ori
         return Origin(key, "", f"{key} (deleted)", None, None)
     if isinstance(made, ImportSpec):
         return Origin(key, key, name, None, None, foreign=True)
-    return Origin(key, key, name, _training_seconds(run, made, store), behind(made, spec, store))
+    saw = behind(run, spec, images, store)
+    return Origin(key, key, name, _training_seconds(run, made, store), saw)
 
 
-def behind(made: object, data: RealData, store: RunStore) -> Seen | None:
+def behind(made: Run, data: RealData, images: str, store: RunStore) -> Seen | None:
     """The real images that affect a generator or a synthetic set. For a set these include the
     training images of a guide, of super-resolution models and of the classifier that gave
-    pseudo-labels. None if unknown."""
-    found: dict[str, list[np.ndarray]] = {data.dataset: []}
-    if isinstance(made, TrainSpec):
-        return _seen(found, data) if _collect(made, data, store, found) else None
-    assert isinstance(made, SynthesizeSpec)
-    for name in (made.source, made.guide, *made.upsample):
+    pseudo-labels. None if unknown.
+
+    `images` identifies the images of `data` (see `dreamlab.data.contents`): a run has seen these
+    only if what it read had the same content, in whichever folder.
+    """
+    found = _Found(data, images)
+    spec = made.spec
+    if isinstance(spec, TrainSpec):
+        return found.seen if _collect(made, store, found) else None
+    if not isinstance(spec, SynthesizeSpec):
+        return None
+    for name in (spec.source, spec.guide, *spec.upsample):
         try:
-            trained = store.get(name).spec if name else None
+            if name and not _collect(store.get(name), store, found):
+                return None
         except (RunError, SpecError):
             return None
-        if name and not (isinstance(trained, TrainSpec) and _collect(trained, data, store, found)):
+    if spec.labeller != "none":
+        read = cast(TrainSpec, store.get(spec.source).spec)
+        taught = (
+            make(RealData, {"dataset": read.dataset, "data_dir": read.data_dir})
+            if spec.labeller == "all"
+            else read
+        )
+        # the classifier was trained when the set was made, and the folder may have changed since
+        if not found.add(taught, identity.images_read(made, read.dataset), None):
             return None
-    if made.labeller == "all":
-        whole = make(RealData, {"dataset": data.dataset, "data_dir": data.data_dir})
-        found[data.dataset].append(selected(whole).pool)
-    return _seen(found, data)
+    return found.seen
 
 
-def _collect(
-    trained: TrainSpec, data: RealData, store: RunStore, found: dict[str, list[np.ndarray]]
-) -> bool:
-    """Adds to `found`, a list of index arrays per data set, the images that a generator and the
-    runs that it was fine-tuned from were trained on. False if a run or a data set among them cannot
-    be read."""
+def _collect(run: Run, store: RunStore, found: _Found) -> bool:
+    """Adds to `found` the images that a generator and the runs that it was fine-tuned from were
+    trained on. False if a run or what it read is not known."""
     for _ in range(MOST_STARTS):
-        here = {"data_dir": data.data_dir} if trained.dataset == data.dataset else {}
         try:
-            pool = selected(trained.model_copy(update=here)).pool
-            found.setdefault(trained.dataset, []).append(pool)
+            trained = run.spec
+            if not isinstance(trained, TrainSpec):
+                return False
+            count = (run.result() or {}).get("real_images")
+            if not found.add(trained, identity.images_read(run, trained.dataset), count):
+                return False
             if not trained.init_from:
                 return True
-            source = store.get(trained.init_from).spec
+            run = store.get(trained.init_from)
         except (RunError, SpecError):
             return False
-        if not isinstance(source, TrainSpec):
-            return False
-        trained = source
     return False
 
 
-def _seen(found: dict[str, list[np.ndarray]], data: RealData) -> Seen:
-    unique = {name: np.unique(np.concatenate(pools)) for name, pools in found.items() if pools}
-    own = unique.pop(data.dataset, np.zeros(0, np.int64))
-    return Seen(own, sum(len(pool) for pool in unique.values()))
+class _Found:
+    """Collects the training images of runs, each by what identifies the images that it read.
+    `data` are the real images of the classifiers, which `images` identifies."""
+
+    def __init__(self, data: RealData, images: str):
+        self._data, self._images = data, images
+        self._pools: dict[str, list[np.ndarray]] = {}
+        self._gone: dict[str, tuple[RealPart, int]] = {}
+
+    def add(self, read: RealData, content: str, count: int | None) -> bool:
+        """Adds the images that a run selected among those with this content. `count` is their
+        number as the run counted it, for images that cannot be read any more. False if it is not
+        known which images or how many these are."""
+        if not (self._images and content):
+            return False
+        part = real_part(read)
+        if content == self._images:
+            part = real_part(read, dataset=self._data.dataset, data_dir=self._data.data_dir)
+        elif not _there(part, content):
+            # the same selection among the same images adds nothing; another may overlap with it
+            known = self._gone.setdefault(content, (part, count or 0))
+            return bool(count) and known == (part, count)
+        self._pools.setdefault(content, []).append(selected(part).pool)
+        return True
+
+    @property
+    def seen(self) -> Seen | None:
+        """All that was added; None if some images of a content could be read, and others not."""
+        if self._gone.keys() & self._pools.keys():
+            return None
+        unique = {name: np.unique(np.concatenate(pools)) for name, pools in self._pools.items()}
+        own = unique.pop(self._images, np.zeros(0, np.int64))
+        other = sum(map(len, unique.values())) + sum(count for _, count in self._gone.values())
+        return Seen(own, other)
+
+
+def _there(data: RealData, content: str) -> bool:
+    """Whether images can still be read, and have this content."""
+    try:
+        return contents.images_of(data.dataset, data.data_dir) == content
+    except catalog.DataError:
+        return False
 
 
 def _training_seconds(run: Run, made: object, store: RunStore) -> float | None:

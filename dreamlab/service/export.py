@@ -13,6 +13,7 @@ import numpy as np
 
 from dreamlab.data import catalog, exporting, imageset, mixing
 from dreamlab.data.selection import selected
+from dreamlab.experiments.identity import check_unchanged
 from dreamlab.service import tables
 from dreamlab.service.reader import Reader
 from dreamlab.service.refused import Refused, refusing
@@ -168,6 +169,7 @@ def _arm_of(reader: Reader, run: Run, arm: str) -> Run:
 
 def _mixed(reader: Reader, run: Run, spec: ClassifySpec, seed: int) -> Exported:
     try:
+        check_unchanged(run, reader.library)
         data = catalog.load(spec.dataset, spec.data_dir)
         roles = selected(spec)
         synthetic = (

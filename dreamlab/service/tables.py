@@ -46,6 +46,9 @@ FIELDS = (
     "p_holm",
     "state",
     "child",
+    "recognised",
+    "judge_accuracy",
+    "generator_state",
 )
 ARM_FIELDS = (
     "arm",
@@ -101,7 +104,11 @@ def frame(result: Values) -> pd.DataFrame:
 
     fields: Sequence[str]
     if "rows" in result:
-        rows, fields = [{**_one_unit(row), **_difference(row)} for row in result["rows"]], FIELDS
+        rows = [
+            {**_one_unit(row), **_difference(row), **_quality(row, result)}
+            for row in result["rows"]
+        ]
+        fields = FIELDS
     else:
         rows = [{**_arm(arm), **_quality(arm, result)} for arm in result["arms"]]
         fields = ARM_FIELDS
@@ -127,6 +134,7 @@ def as_latex(result: Values) -> str:
     """A LaTeX tabular with booktabs. For a study: published and measured values with 95 % intervals
     and numbers of seeds. For a mix: accuracy and difference of each arm. Raises KeyError if the
     result is neither."""
+    first = generator_quality.caution(result.get("generators") or [])
     if "rows" in result:
         header: Sequence[str] = (
             "Arm",
@@ -137,7 +145,7 @@ def as_latex(result: Values) -> str:
             "Seeds",
         )
         lines = [_study_line(_one_unit(row)) for row in result["rows"]]
-        caption = f"{result['study']}, {result['scale']} scale: {result['data']}"
+        caption = f"{first}{result['study']}, {result['scale']} scale: {result['data']}"
     else:
         header = (
             "Arm",
@@ -148,7 +156,6 @@ def as_latex(result: Values) -> str:
             "Seeds",
         )
         lines = [_mix_line(arm) for arm in result["arms"]]
-        first = generator_quality.caution(result.get("generators") or [])
         caption = f"{first}Tested on {result['test_images']:,} real images"
     columns = "l" * sum(name in ("Arm", "Metric", "Unit") for name in header)
     columns += "r" * (len(header) - len(columns))
@@ -270,7 +277,8 @@ def _quality(arm: Values, result: Values) -> dict[str, Any]:
     """Recognised share of the generator of an arm, the judge's accuracy on held-out real images,
     and what follows from them."""
     listed = result.get("generators") or []
-    own: Values = next((g for g in listed if arm["generator"] and g["key"] == arm["generator"]), {})
+    key = arm.get("generator")
+    own: Values = next((g for g in listed if key and g["key"] == key), {})
     found = own.get("recognition") or {}
     state = (own.get("quality") or {}).get("state")
     judged = state not in (None, "not judged")

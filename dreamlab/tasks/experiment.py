@@ -4,14 +4,18 @@ sets that still have to be judged."""
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, cast
 
 from dreamlab.data import imageset
 from dreamlab.experiments import report
+from dreamlab.experiments.children import Children
 from dreamlab.experiments.mix import quality
 from dreamlab.experiments.mix.plan import keys
-from dreamlab.settings import MixSpec, SpecError
+from dreamlab.experiments.study import quality as study_quality
+from dreamlab.experiments.study.plan import chosen
+from dreamlab.experiments.study.results import StudyResults
+from dreamlab.settings import MixSpec, SpecError, StudySpec
 from dreamlab.store import RunError, write_json
 from dreamlab.tasks.context import TaskContext, TaskError
 
@@ -19,7 +23,9 @@ from dreamlab.tasks.context import TaskContext, TaskError
 def mix(ctx: TaskContext) -> Iterator[dict[str, Any]]:
     """Yields the result of a mix, after judging the sets that were not judged when they were made.
     Raises TaskError if a child is missing or has no result."""
-    yield from _judge_sets(ctx)
+    spec, roles = cast(MixSpec, ctx.spec), ctx.run.record.roles
+    sets = [run_id for key in keys(spec) for run_id in quality.set_ids(spec, key, roles)]
+    yield from _judge_sets(ctx, sets, spec.dataset, spec.data_dir)
     yield _result(ctx, lambda values: values["verdict"] is not None)
 
 
@@ -29,28 +35,36 @@ def sweep(ctx: TaskContext) -> Iterator[dict[str, Any]]:
 
 
 def study(ctx: TaskContext) -> Iterator[dict[str, Any]]:
-    """Yields the result of a study. Raises TaskError if a child is missing or has no result."""
+    """Yields the result of a study, after judging the sets of its verdict. Raises TaskError if a
+    child is missing or has no result."""
+    spec = cast(StudySpec, ctx.spec)
+    try:
+        work = StudyResults(Children(ctx.run, ctx.store, None), spec)
+        made = study_quality.sets(chosen(spec)[1], work)
+    except (RunError, SpecError) as error:
+        raise TaskError(str(error)) from None
+    sets = [run.id for runs in made.values() for run in runs]
+    yield from _judge_sets(ctx, sets, work.dataset, spec.data_dir)
     yield _result(ctx, lambda values: values["complete"])
 
 
-def _judge_sets(ctx: TaskContext) -> Iterator[dict[str, Any]]:
-    """Measures how many images a classifier recognises of the sets of a mix whose results do not
-    say it: imported sets, and sets that were not made for a mix. A set that cannot be read is left
-    out. Yields progress; raises Stopped."""
-    spec, found = cast(MixSpec, ctx.spec), {}
-    for key in keys(spec):
-        for run_id in quality.set_ids(spec, key, ctx.run.record.roles):
-            if quality.recognition(run_id, ctx.run, ctx.store) is not None:
-                continue
-            try:
-                made = ctx.store.get(run_id).spec
-                images, labels = imageset.load(ctx.store.folder / run_id)
-            except (RunError, OSError, ValueError):
-                continue
-            judge = importlib.import_module("dreamlab.tasks.fidelity.recognition")
-            found[run_id] = yield from judge.recognised(
-                ctx, made, spec.dataset, spec.data_dir, images, labels
-            )
+def _judge_sets(
+    ctx: TaskContext, sets: Iterable[str], dataset: str, data_dir: str
+) -> Iterator[dict[str, Any]]:
+    """Measures how many images a classifier recognises of the sets, by their ids, whose results do
+    not say it: imported sets, and sets that were not made for a mix. A set that cannot be read is
+    left out. Yields progress; raises Stopped."""
+    found = {}
+    for run_id in sets:
+        if quality.recognition(run_id, ctx.run, ctx.store) is not None:
+            continue
+        try:
+            made = ctx.store.get(run_id)
+            images, labels = imageset.load(ctx.store.folder / run_id)
+        except (RunError, OSError, ValueError):
+            continue
+        judge = importlib.import_module("dreamlab.tasks.fidelity.recognition")
+        found[run_id] = yield from judge.recognised(ctx, made, dataset, data_dir, images, labels)
     if found:
         write_json(ctx.run.path / quality.FILE, found)
 

@@ -4,7 +4,7 @@ says it before the verdict."""
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from dreamlab.experiments.children import Children
@@ -15,8 +15,8 @@ from dreamlab.store import Run, RunError, RunStore, read_json
 
 Values = dict[str, Any]
 FILE = "recognition.json"
-"""In the folder of a mix: id of a set -> what the mix measured on it, for sets whose own result
-does not hold it."""
+"""In the folder of a mix or a study: id of a set -> what it measured on the set, for sets whose own
+result does not hold it."""
 
 
 def set_ids(spec: MixSpec, key: str, roles: dict[str, str]) -> list[str]:
@@ -28,10 +28,10 @@ def set_ids(spec: MixSpec, key: str, roles: dict[str, str]) -> list[str]:
     return [run for role, run in roles.items() if role == mine[0] or role.startswith(mine[1])]
 
 
-def recognition(run_id: str, mix: Run, store: RunStore) -> Values | None:
-    """What was measured on a set, by itself or by this mix; None if nothing was."""
+def recognition(run_id: str, group: Run, store: RunStore) -> Values | None:
+    """What was measured on a set, by itself or by this mix or study; None if nothing was."""
     result = Run(store.folder / run_id).result() or {}
-    own = read_json(mix.path / FILE)
+    own = read_json(group.path / FILE)
     found = result.get("recognition") or (own.get(run_id) if isinstance(own, dict) else None)
     return found if isinstance(found, dict) else None
 
@@ -39,22 +39,21 @@ def recognition(run_id: str, mix: Run, store: RunStore) -> Values | None:
 def generator_values(
     spec: MixSpec, key: str, mix: Run, store: RunStore, children: Children
 ) -> Values:
-    """Keys of one generator in the report: `sets`, `recognition` (of its worst set), `quality`,
-    `steps` and `promised_steps`."""
+    """Keys of one generator in the report: those of `of_sets` and `steps_of`."""
     sets = set_ids(spec, key, children.ids)
-    measured = [recognition(run_id, mix, store) for run_id in sets]
+    return of_sets(sets, mix, store) | steps_of(_trainings(key, store, children), store)
+
+
+def of_sets(sets: Sequence[str], group: Run, store: RunStore) -> Values:
+    """`sets`, `recognition` (of the worst of them) and `quality` of one generator."""
+    measured = [recognition(run_id, group, store) for run_id in sets]
     judged = [(generator_quality.quality(found), found) for found in measured]
     # the worst set speaks for all; one that cannot be judged, only if none can
     known = [pair for pair in judged if pair[0].ratio is not None]
     worst, found = min(known, key=lambda pair: pair[0].ratio or 0.0, default=None) or (
         judged[0] if judged else (generator_quality.quality(None), None)
     )
-    return {
-        "sets": sets,
-        "recognition": found,
-        "quality": dataclasses.asdict(worst),
-        **_steps(key, store, children),
-    }
+    return {"sets": list(sets), "recognition": found, "quality": dataclasses.asdict(worst)}
 
 
 def say_first(answer: Values) -> None:
@@ -68,12 +67,12 @@ def say_first(answer: Values) -> None:
     answer["notes"] += generator_quality.notes(generators)
 
 
-def _steps(key: str, store: RunStore, children: Children) -> Values:
-    """Steps of the training behind a source, and those that were foretold; of several generators,
-    those of the one with the smallest share of its steps."""
+def steps_of(trainings: Iterable[str], store: RunStore) -> Values:
+    """`steps` of the training behind a generator, and `promised_steps`, those that were foretold;
+    of several trainings, those of the one with the smallest share of its steps."""
     found = [
         (result["steps"], result.get("promised_steps"))
-        for run_id in _trainings(key, store, children)
+        for run_id in trainings
         if (result := Run(store.folder / run_id).result()) and "steps" in result
     ]
     steps, promised = min(

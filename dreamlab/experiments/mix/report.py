@@ -10,6 +10,7 @@ import numpy as np
 from dreamlab.data import catalog, mixing
 from dreamlab.data.selection import arm_counts, real_data, real_part
 from dreamlab.experiments.children import Children, Status
+from dreamlab.experiments.identity import images_read
 from dreamlab.experiments.mix.judge import Values, judge_mix
 from dreamlab.experiments.mix.plan import MixArm, cells, keys, surface
 from dreamlab.experiments.mix.quality import generator_values
@@ -24,7 +25,8 @@ def report(run: Run, store: RunStore, status: Status | None = None) -> Values:
     spec = cast(MixSpec, run.spec)
     children = Children(run, store, status)
     info = catalog.info(spec.dataset)
-    origins = {key: origin(spec, key, store, children) for key in keys(spec)}
+    images = images_read(run, spec.dataset)
+    origins = {key: origin(spec, key, images, store, children) for key in keys(spec)}
     listed = cells(spec)
     arms = [_arm(spec, cell, origins, children, info.classes) for cell in listed]
     answer: Values = {

@@ -10,10 +10,12 @@ import numpy as np
 
 from dreamlab.data import mixing
 from dreamlab.data.selection import selected
+from dreamlab.experiments.identity import images_read
 from dreamlab.experiments.provenance import behind, leakage_of
+from dreamlab.experiments.study.quality import PER_ARM, generators, key_of, part_of, set_of
 from dreamlab.experiments.study.results import StudyResults
-from dreamlab.settings import ClassifySpec, SynthesizeSpec
-from dreamlab.stats import components, holm, holm_levels
+from dreamlab.settings import ClassifySpec
+from dreamlab.stats import components, generator_quality, holm, holm_levels
 from dreamlab.stats.enough import no_difference, no_verdict, too_few, too_few_text
 from dreamlab.stats.findings import ALPHA, Difference, GeneratorRecord, Treatment
 from dreamlab.stats.verdict import judge
@@ -21,19 +23,20 @@ from dreamlab.stats.wording import effect
 from dreamlab.store import Run, RunError
 from dreamlab.studies.model import Comparison, Scale
 
-PER_ARM = "per arm"
-
 
 @dataclasses.dataclass
 class Judged:
-    """Role -> difference to the control in percentage points; the verdict; notes."""
+    """Role -> difference to the control in percentage points; the verdict; notes; the generators of
+    the verdict, with whether they were trained enough; role -> key of its generator."""
 
     differences: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
     verdict: dict[str, Any] | None = None
     notes: list[str] = dataclasses.field(default_factory=list)
+    generators: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    sources: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
-def judge_study(scale: Scale, work: StudyResults) -> Judged:
+def judge_study(scale: Scale, work: StudyResults, group: Run) -> Judged:
     """The verdict of a scale whose parts are all done. There is none if the scale compares no
     classifiers or if predictions cannot be read."""
     wanted = {role for c in scale.comparisons for role in (c.control, *c.treatments, *c.controls)}
@@ -58,6 +61,7 @@ def judge_study(scale: Scale, work: StudyResults) -> Judged:
     judged = (
         _one(scale.comparisons[0], known, work) if one else _several(scale.comparisons, known, work)
     )
+    _say_first(judged, scale, work, group)
     if any(m.value == "macro_f1" for m in scale.measures):
         judged.notes.append(
             "The verdict and the differences are in points of accuracy; the table is in macro-F1."
@@ -65,12 +69,26 @@ def judge_study(scale: Scale, work: StudyResults) -> Judged:
     return judged
 
 
+def _say_first(judged: Judged, scale: Scale, work: StudyResults, group: Run) -> None:
+    """Puts the cautions on under-trained generators before the verdict, and what else is to be said
+    of generators among the notes, in place."""
+    judged.generators = generators(scale, work, group)
+    verdict = cast(dict[str, Any], judged.verdict)
+    verdict["text"] = generator_quality.caution(judged.generators) + verdict["text"]
+    judged.notes = [*judged.notes, *generator_quality.notes(judged.generators)]
+    for comparison in scale.comparisons:
+        control = part_of(work, comparison.control)
+        for role in comparison.treatments:
+            judged.sources[role] = key_of(part_of(work, role), control, work)
+
+
 def _one(comparison: Comparison, predicted: dict[str, np.ndarray], work: StudyResults) -> Judged:
     """Several arms compared with one control, judged like a mix."""
-    control = _run(work, comparison.control)
-    share = cast(ClassifySpec, control.spec).share
-    treatments = [_treatment(role, predicted[role], share, work) for role in comparison.treatments]
-    others = [_treatment(role, predicted[role], share, work) for role in comparison.controls]
+    control = part_of(work, comparison.control)
+    treatments = [
+        _treatment(role, predicted[role], control, work) for role in comparison.treatments
+    ]
+    others = [_treatment(role, predicted[role], control, work) for role in comparison.controls]
     generators = [
         _generator(key, comparison.treatments, treatments, control, work)
         for key in dict.fromkeys(t.generator for t in treatments)
@@ -100,35 +118,21 @@ def _one(comparison: Comparison, predicted: dict[str, np.ndarray], work: StudyRe
     )
 
 
-def _run(work: StudyResults, role: str) -> Run:
-    return work.children.store.get(work.children.ids[role])
-
-
-def _set_of(run: Run, work: StudyResults) -> tuple[str, object]:
-    """(generator, spec of the synthetic set) of a classifier run. The generator is "" if the run
-    has no synthetic images."""
-    name = cast(ClassifySpec, run.spec).synthetic
-    if not name:
-        return "", None
-    made = work.children.store.get(name).spec
-    return (made.source if isinstance(made, SynthesizeSpec) else name), made
-
-
-def _treatment(role: str, predicted: np.ndarray, share: float, work: StudyResults) -> Treatment:
+def _treatment(role: str, predicted: np.ndarray, control: Run, work: StudyResults) -> Treatment:
     """The record of an arm. One with fewer real images than the control counts as an arm that
     replaces images."""
-    run = _run(work, role)
+    run = part_of(work, role)
     spec, counts = (
         cast(ClassifySpec, run.spec),
         cast(dict[str, Any], work.children.result(role))["counts"],
     )
     arm = mixing.parse(spec.arm)
-    per_arm = spec.replaced > 0 or spec.share < share
+    share = cast(ClassifySpec, control.spec).share
     if spec.share < share:  # as in studies of version 0.1
         kept = 100 * spec.share / share
         arm = mixing.parse(f"{kept:g}/{100 - kept:g}")
     return Treatment(
-        generator=PER_ARM if per_arm else _set_of(run, work)[0],
+        generator=key_of(run, control, work),
         arm=arm.name,
         form=arm.form,
         real=counts["real"],
@@ -155,7 +159,8 @@ def _generator(
             key, "trained here per arm", len(own.pool), 0, len(own.pool), per_arm=True
         )
     role = next(role for role, t in zip(names, treatments, strict=True) if t.generator == key)
-    saw = behind(_set_of(_run(work, role), work)[1], spec, work.children.store)
+    images, (_, made) = images_read(control, spec.dataset), set_of(part_of(work, role), work)
+    saw = behind(made, spec, images, work.children.store) if made is not None else None
     leak = leakage_of(saw, spec) if saw is not None else None
     return GeneratorRecord(
         key,
@@ -169,8 +174,8 @@ def _generator(
 
 def _minutes(role: str, work: StudyResults) -> float:
     """Cost of one arm in minutes: training the generator, sampling, and the classifiers."""
-    run = _run(work, role)
-    source, _ = _set_of(run, work)
+    run = part_of(work, role)
+    source, _ = set_of(run, work)
     seconds = 0.0
     for name in dict.fromkeys((source, cast(ClassifySpec, run.spec).synthetic, run.id)):
         try:
@@ -205,7 +210,7 @@ def _several(
                 "p_holm": adjusted,
             }
     named = {
-        role: cast(ClassifySpec, _run(work, role).spec).classifier
+        role: cast(ClassifySpec, part_of(work, role).spec).classifier
         for c in comparisons
         for role in c.treatments
     }

@@ -41,7 +41,7 @@ def report(run: Run, store: RunStore, status: Status | None = None) -> Values:
         if name not in cells
     }
     complete = all(work.children.result(part.role) is not None for part in scale.parts)
-    judged = judge_study(scale, work) if complete else Judged()
+    judged = judge_study(scale, work, run) if complete else Judged()
     seconds = [
         r["seconds"]
         for part in scale.parts
@@ -62,6 +62,7 @@ def report(run: Run, store: RunStore, status: Status | None = None) -> Values:
         "rows": [_row(cell, measures.get(name), work, judged) for name, cell in cells.items()],
         "verdict": judged.verdict,
         "remarks": judged.notes,
+        "generators": judged.generators,
         "anomalies": published_anomalies(study),
         "seconds": round(sum(seconds), 3),
     }
@@ -135,6 +136,7 @@ def _row(
         "images": None,
         "stand_in": "",
         "difference": None,
+        "generator": "",
         "state": PUBLISHED_ONLY,
         "child": "",
     }
@@ -150,6 +152,7 @@ def _row(
         row |= _measured(measure, work, 100.0 if cell.unit in ("%", "points") else 1.0)
         if measure.value in ("accuracy", "macro_f1") and not measure.minus:
             row["difference"] = judged.differences.get(measure.child)
+            row["generator"] = judged.sources.get(measure.child, "")
     return row
 
 

@@ -10,18 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from dreamlab.data import catalog, imageset
+from dreamlab.data import catalog, contents, imageset
+from dreamlab.data.judge import MOST_IMAGES
 from dreamlab.experiments.provenance import behind
-from dreamlab.settings import RealData, Spec, SynthesizeSpec, TrainSpec, make
+from dreamlab.settings import RealData, SynthesizeSpec, TrainSpec, make
 from dreamlab.stats import generator_quality
 from dreamlab.stats.generator_quality import PSEUDO_LABELLED
+from dreamlab.store import Run
 from dreamlab.store.run_files import kind_in
 from dreamlab.tasks.context import TaskContext, TaskError
-from dreamlab.tasks.fidelity.reference_classifier import (
-    MOST_IMAGES,
-    reference_classifier,
-    spread_over,
-)
+from dreamlab.tasks.fidelity.reference_classifier import reference_classifier, spread_over
 from dreamlab.tasks.fidelity.task import bounded, features
 
 Event = dict[str, Any]
@@ -36,24 +34,19 @@ def for_mix(
     if kind_in(ctx.run.record.group) != "mix" or not isinstance(trained, TrainSpec):
         return {}
     data = (trained.dataset, trained.data_dir)
-    return {"recognition": (yield from recognised(ctx, spec, *data, images, labels))}
+    return {"recognition": (yield from recognised(ctx, ctx.run, *data, images, labels))}
 
 
 def recognised(
-    ctx: TaskContext,
-    made: Spec,
-    dataset: str,
-    data_dir: str,
-    images: np.ndarray,
-    labels: np.ndarray,
+    ctx: TaskContext, made: Run, dataset: str, data_dir: str, images: np.ndarray, labels: np.ndarray
 ) -> Generator[Event, None, dict[str, Any]]:
     """The fields of a `generator_quality.Recognition`, or {"reason"} if the set cannot be judged.
 
-    `made` is the spec of the set, and `dataset` with `data_dir` the data that its classes belong
+    `made` is the run of the set, and `dataset` with `data_dir` the data that its classes belong
     to; images uint8 (N, H, W, C) with labels (N,). Yields progress if the reference classifier must
     be trained. Raises Stopped and TaskError.
     """
-    if isinstance(made, SynthesizeSpec) and made.labeller != "none":
+    if isinstance(made.spec, SynthesizeSpec) and made.spec.labeller != "none":
         return {"reason": PSEUDO_LABELLED}
     try:
         data = catalog.load(dataset, data_dir)
@@ -84,12 +77,12 @@ def recognised(
 
 
 def _shared(
-    ctx: TaskContext, made: Spec, dataset: str, data_dir: str, data: catalog.DataSet
+    ctx: TaskContext, made: Run, dataset: str, data_dir: str, data: catalog.DataSet
 ) -> tuple[int | None, int | None]:
     """(number of real images that generator and judge were both trained on, number that the
     generator was trained on); None if unknown."""
     real = make(RealData, {"dataset": dataset, "data_dir": data_dir})
-    saw = behind(made, real, ctx.store) if isinstance(made, SynthesizeSpec) else None
+    saw = behind(made, real, contents.images_of(dataset, data_dir), ctx.store)
     if saw is None:
         return None, None
     taught = spread_over(data.train_labels, MOST_IMAGES)

@@ -4,8 +4,6 @@ cached."""
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 import time
 from collections.abc import Generator
 from typing import Any
@@ -16,22 +14,15 @@ from filelock import FileLock, Timeout
 
 from dreamlab.classifiers.base import Classifier
 from dreamlab.classifiers.networks import build, outputs
-from dreamlab.data import catalog, contents
+from dreamlab.data import catalog
+from dreamlab.data.judge import MOST_IMAGES, cache_key, recipe_of
 from dreamlab.fidelity.extractors import ClassifierExtractor
-from dreamlab.store.cache import array_hash, shipped
-from dreamlab.tasks.classify.augmentation import fit_for
+from dreamlab.store.cache import shipped
 from dreamlab.tasks.classify.training import Fit, Recipe
 from dreamlab.tasks.context import Stopped, TaskContext
 from dreamlab.tasks.image_sources import JoinedImages
 
 Event = dict[str, Any]
-VERSION = 1
-"""Part of the cache key. Increase it when the training below changes."""
-REFERENCE_RECIPES = {"cifar10": Recipe("cnn", 4000, 64, 4e-3)}
-DEFAULT_RECIPE = Recipe("cnn", 600, 64, 4e-3)
-MOST_IMAGES = 60_000
-"""Most images for its training and for its test. Of a larger data set, the same share of each class
-is used."""
 
 
 def spread_over(labels: np.ndarray, most: int) -> np.ndarray:
@@ -56,8 +47,8 @@ def reference_classifier(
     If several runs need the same classifier, one trains it and the others wait, so that all use the
     same network.
     """
-    recipe = recipe_of(data)
-    key = cache_key(data, data_dir, recipe, pool)
+    recipe = Recipe(**dataclasses.asdict(recipe_of(data.info)))
+    key = cache_key(data, data_dir, pool)
     found = _known(ctx, key)
     if found is None:
         lock = FileLock(ctx.store.folders.engine / f"{key.replace('/', '-')}.lock")
@@ -78,38 +69,6 @@ def reference_classifier(
 def _known(ctx: TaskContext, key: str) -> dict[str, np.ndarray] | None:
     """A classifier that was trained in this runs folder before, or one that comes with the demo."""
     return ctx.cache.get(key) or shipped(key)
-
-
-def recipe_of(data: catalog.DataSet) -> Recipe:
-    """How the reference classifier of a data set is trained: mirrored only where its images may
-    be."""
-    return dataclasses.replace(
-        REFERENCE_RECIPES.get(data.info.name, DEFAULT_RECIPE), augment=fit_for(data.info.mirror)
-    )
-
-
-def cache_key(data: catalog.DataSet, data_dir: str, recipe: Recipe, pool: np.ndarray | None) -> str:
-    """Under what the trained classifier is kept: the same for the same images, recipe and `pool`
-    (sorted indices (n,) of the training images that it may use; None for all)."""
-    # in the form of the keys of the classifiers that come with the demo
-    r = recipe
-    settings = (
-        f"Recipe(classifier={r.classifier!r}, steps={r.steps}, batch_size={r.batch_size},"
-        f" learning_rate={r.learning_rate}, weight_decay={r.weight_decay})"
-    )
-    name = data.info.name
-    content: list[Any] = [VERSION, name, settings]
-    if name not in catalog.INFO:
-        content[1] = "import"
-    if data.info.bundled and name in catalog.INFO:
-        content.append(array_hash(data.train_images, data.train_labels))
-    else:  # its accuracy depends on the test images too
-        content.append(contents.images_of(name, data_dir))
-    if r.augment != "shift":
-        content.append(r.augment)
-    if pool is not None:
-        content.append(array_hash(pool))
-    return "reference/" + hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
 
 
 def _acquire(ctx: TaskContext, lock: FileLock) -> Generator[Event, None, None]:

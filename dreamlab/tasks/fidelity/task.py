@@ -15,6 +15,7 @@ from dreamlab.checks import Known
 from dreamlab.checks.fidelity import check_fidelity, validation_images
 from dreamlab.checks.synthetic_set import set_dataset
 from dreamlab.data import catalog, imageset
+from dreamlab.data.judge import MOST_IMAGES
 from dreamlab.fidelity.extractors import (
     ClassifierExtractor,
     Extractor,
@@ -28,11 +29,7 @@ from dreamlab.settings import FidelitySpec, SynthesizeSpec, TrainSpec
 from dreamlab.store.cache import array_hash
 from dreamlab.tasks.classify.training_set import set_images
 from dreamlab.tasks.context import Stopped, TaskContext, TaskError, resize_message
-from dreamlab.tasks.fidelity.reference_classifier import (
-    MOST_IMAGES,
-    reference_classifier,
-    spread_over,
-)
+from dreamlab.tasks.fidelity.reference_classifier import reference_classifier, spread_over
 
 Event = dict[str, Any]
 LUMA, AT_ONCE = np.array([0.299, 0.587, 0.114], np.float32), 4096
@@ -49,7 +46,7 @@ class Sets:
     `made_at` is the side of the synthetic images before they were resized to that of the real ones.
     `labelled` says whether their labels are classes, `pseudo` whether a classifier gave them: it
     would recognise them all. Of a large data set, only a part of the real
-    images is used (see `reference_classifier.MOST_IMAGES`).
+    images is used (see `dreamlab.data.judge.MOST_IMAGES`).
     """
 
     data: catalog.DataSet
