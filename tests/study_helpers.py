@@ -17,7 +17,7 @@ from tests.evidence_helpers import finish, new_run
 EMPTY = "no files here"
 """Data folder of the stand-ins: no other test asks for it, so that nothing remembers their
 labels."""
-PER_CLASS = {"mnist": (6000, 1000), "cifar10": (5000, 1000)}
+PER_CLASS = {"mnist": (6000, 1000), "mnist32": (6000, 1000), "cifar10": (5000, 1000)}
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch) -> None:

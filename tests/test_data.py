@@ -82,6 +82,14 @@ def test_mnist_and_fashion_mnist_are_read_from_their_own_files(
     assert (data.train_images[..., 0] == train).all() and (data.test_images[..., 0] == test).all()
 
 
+def test_padded_mnist_is_mnist_with_a_black_border(tmp_path: Path) -> None:
+    train, test = _write_idx_set(tmp_path / "MNIST" / "raw", 0)
+    data = catalog.load("mnist32", str(tmp_path))
+    for images, original in ((data.train_images, train), (data.test_images, test)):
+        assert images.shape[1:] == (32, 32, 1) and (images[:, 2:30, 2:30, 0] == original).all()
+        assert int(images.astype(int).sum()) == int(original.astype(int).sum())
+
+
 def test_two_sets_in_one_folder_are_each_read_from_their_own_files(tmp_path: Path) -> None:
     digits, _ = _write_idx_set(tmp_path / "MNIST" / "raw", 0)
     clothes, _ = _write_idx_set(tmp_path / "FashionMNIST" / "raw", 1)

@@ -90,7 +90,7 @@ def test_every_name_has_a_file_with_the_three_scales_and_no_file_is_left_over() 
 
 
 IDENTITIES = {
-    "s0-mnist": "f0fc55af83ea6c87",
+    "s0-mnist": "500d66c581067a3e",
     "s0-cifar": "ad64fd485cb82925",
     "s0-guidance": "fcbd4d9263400a80",
     "s1-cas": "70c063abf0679404",

@@ -139,6 +139,23 @@ NAMED: dict[str, NamedSet] = {
         ),
         NamedSet(
             Info(
+                "mnist32",
+                "MNIST, padded to 32x32 (70,000)",
+                32,
+                1,
+                DIGITS,
+                60000,
+                10000,
+                False,
+                noun="digits",
+            ),
+            readers.mnist32,
+            readers.idx_files,
+            _idx_markers("MNIST"),
+            _IDX_LAYOUT.format(name="MNIST"),
+        ),
+        NamedSet(
+            Info(
                 "fashion_mnist",
                 "Fashion-MNIST (70,000)",
                 28,
