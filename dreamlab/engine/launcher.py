@@ -27,10 +27,9 @@ ALLOCATOR = {
 }
 """Settings of glibc's allocator: it keeps freed memory for the next step instead of returning it to
 the system."""
-THREADING = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "10000"}
-"""Waiting threads check for some microseconds in a busy loop, then sleep. With the default (a long
-busy loop), a step takes six times as long when another process uses a core, such as a browser or a
-second worker. Without a busy loop, it takes 40 % longer on an idle machine."""
+THREADING = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "100"}
+"""Waiting threads check for less than a microsecond in a busy loop, then sleep, so that trainings
+that share the cores do not slow each other down (measured in docs/bench.md)."""
 MOST_FAILURES = 3
 RESTART_AFTER = 1.0
 LIVE = "live"

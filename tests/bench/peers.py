@@ -24,9 +24,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from dreamlab.engine.launcher import THREADING
+
 os.environ["TQDM_DISABLE"] = "1"
 # as our workers set it, for all: threads that spin while they wait lose most to whatever else runs
-os.environ |= {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "10000"}
+os.environ |= THREADING
 # four networks in two precisions are more kernels than oneDNN keeps: without this each is generated
 # anew in every round
 os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] = "20000"
