@@ -14,7 +14,7 @@ import gradio as gr
 import pytest
 
 from dreamlab.checks.sampling import check_sampling
-from dreamlab.checks.warnings import sampling_warning, schedule_warning
+from dreamlab.checks.warnings import mix_warning, sampling_warning, schedule_warning
 from dreamlab.service import Refused, Service
 from dreamlab.settings import (
     ImportSpec,
@@ -187,6 +187,12 @@ def test_too_few_steps_for_the_spread_and_large_weights_are_said(
     spec = make(SynthesizeSpec, {"source": "a", **values})
     said = sampling_warning(spec, train())
     assert bool(said) == bool(words) and all(word in said for word in words), said
+
+
+def test_a_mix_warns_of_too_few_seeds_and_large_weights() -> None:
+    assert mix_warning(make(MixSpec, {"guidance_weight": 6.0, "seeds": 3})) == ""
+    assert "above 6" in mix_warning(make(MixSpec, {"guidance_weight": 6.5}))
+    assert "at least 3 seeds" in mix_warning(make(MixSpec, {"seeds": 2}))
 
 
 def test_heun_with_too_few_steps_is_refused() -> None:

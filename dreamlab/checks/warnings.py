@@ -8,7 +8,8 @@ import numpy as np
 from dreamlab.checks.known import Known
 from dreamlab.noise import schedules
 from dreamlab.noise.spread import spread_kept
-from dreamlab.settings import Spec, SynthesizeSpec, TrainSpec
+from dreamlab.settings import MixSpec, Spec, SynthesizeSpec, TrainSpec
+from dreamlab.stats.enough import LEAST_SEEDS
 
 LEAST_SPREAD, GOOD_SPREAD = 0.9, 0.95
 """Shares of the spread of Gaussian data: below the first there is a warning, and it names a number
@@ -16,6 +17,10 @@ of steps that keeps at least the second."""
 LARGE_WEIGHT = 6.0
 """Guidance weight w above which images are usually oversaturated (Saharia et al. 2022, section
 2.3)."""
+STRONG = (
+    f"A guidance weight above {LARGE_WEIGHT:g} usually gives colours that are too strong and images"
+    " that are alike."
+)
 
 
 def warning(spec: Spec, known: Known) -> str:
@@ -26,7 +31,7 @@ def warning(spec: Spec, known: Known) -> str:
     if isinstance(spec, SynthesizeSpec):
         trained = known.spec(spec.source)
         return sampling_warning(spec, trained) if isinstance(trained, TrainSpec) else ""
-    return ""
+    return mix_warning(spec) if isinstance(spec, MixSpec) else ""
 
 
 def schedule_warning(spec: TrainSpec) -> str:
@@ -43,6 +48,16 @@ def schedule_warning(spec: TrainSpec) -> str:
     )
 
 
+def mix_warning(spec: MixSpec) -> str:
+    """The warning for a mix with too few seeds for a verdict, or with a large guidance weight."""
+    if spec.seeds < LEAST_SEEDS:
+        return (
+            f"With {spec.seeds} seeds there is no verdict and no interval. Use at least"
+            f" {LEAST_SEEDS} seeds (--seeds)."
+        )
+    return f"{STRONG} Use a smaller one." if spec.guidance_weight > LARGE_WEIGHT else ""
+
+
 def sampling_warning(spec: SynthesizeSpec, trained: TrainSpec) -> str:
     """The warning for a sampler with too few steps for the spread of its samples, or for a large
     guidance weight."""
@@ -57,10 +72,7 @@ def sampling_warning(spec: SynthesizeSpec, trained: TrainSpec) -> str:
             f" Gaussian data, {percent(kept)} of the spread is kept. Use dpmpp_2m{more}."
         )
     if spec.guidance_weight > LARGE_WEIGHT and spec.clip != "dynamic":
-        return (
-            f"A guidance weight above {LARGE_WEIGHT:g} usually gives colours that are too strong"
-            " and images that are alike. Use a smaller one, or dynamic clipping (--clip dynamic)."
-        )
+        return f"{STRONG} Use a smaller one, or dynamic clipping (--clip dynamic)."
     return ""
 
 

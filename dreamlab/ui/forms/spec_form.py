@@ -30,8 +30,7 @@ SOURCES = {
 @dataclasses.dataclass(frozen=True)
 class Form:
     """The components of the form for a spec. `extra` shows what `describe` returns for a valid
-    spec, such as the image counts of a mix. `warning` returns a sentence to show beside the button
-    if a spec is allowed but has a known problem."""
+    spec, such as the image counts of a mix."""
 
     cls: type[Spec]
     fields: dict[str, Any]
@@ -43,7 +42,6 @@ class Form:
     command: gr.HTML
     extra: gr.HTML
     describe: Callable[[Spec], str]
-    warning: Callable[[Spec], str]
 
     @property
     def inputs(self) -> set[Any]:
@@ -100,7 +98,7 @@ class Form:
         return {
             self.command: terminal(spec),
             self.cost: cost,
-            self.refusal: warning(self.warning(spec)),
+            self.refusal: warning(service.warning(spec)),
             self.extra: extra,
             **heads,
         }
@@ -136,7 +134,6 @@ def build(
     prefix: str,
     *,
     describe: Callable[[Spec], str] = lambda spec: "",
-    warning: Callable[[Spec], str] = lambda spec: "",
     after: str = "",
 ) -> Form:
     """Creates the form in the current column. The ids of its components are `prefix-field`. The
@@ -163,9 +160,7 @@ def build(
         refused = gr.HTML("", elem_id=f"{prefix}-refusal")
         cost = gr.HTML("", elem_id=f"{prefix}-cost")
     line = gr.HTML("", elem_id=f"{prefix}-command")
-    form = Form(
-        cls, fields | more, sections, fresh, start, cost, refused, line, extra, describe, warning
-    )
+    form = Form(cls, fields | more, sections, fresh, start, cost, refused, line, extra, describe)
 
     def look(data: dict[Any, Any]) -> dict[Any, Any]:
         return form.look(service, data)

@@ -56,7 +56,6 @@ def create(pages: Pages, view: Any) -> None:
                 "Start training",
                 "train",
                 describe=noise_schedule.describe,
-                warning=pages.service.warning,
                 after="target",
             )
         with gr.Column(elem_classes="maincol"):
