@@ -55,7 +55,13 @@ def create(pages: Pages, view: Any) -> None:
         with gr.Column(elem_classes="formcol"), gr.Column(elem_classes="dl-panel"):
             gr.HTML(render.macro("panel_head", "A new mix"))
             form = spec_form.build(
-                service, MixSpec, "Start the mix", "mix", describe=describe, after="controls"
+                service,
+                MixSpec,
+                "Start the mix",
+                "mix",
+                describe=describe,
+                warning=service.warning,
+                after="controls",
             )
         with gr.Column(elem_classes="maincol"):
             panels = _panels()
