@@ -233,4 +233,9 @@ def test_leakage_is_counted_from_the_indices(
     ],
 )
 def test_copies_of_training_images_are_part_of_the_badge(of: np.ndarray, said: str) -> None:
-    assert mixing.copied(of, ARM).startswith(said)
+    assert mixing.copied([(of, ARM)]).startswith(said)
+
+
+def test_copies_in_several_sets_are_counted_each_for_its_own_classifier() -> None:
+    said = mixing.copied([(np.arange(10), np.arange(8)), (np.arange(10), np.arange(5))])
+    assert said == ("20 of these are real training images, 7 of which the classifier may not use")

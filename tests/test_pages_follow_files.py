@@ -9,7 +9,9 @@ import gradio as gr
 import numpy as np
 import pytest
 
+from dreamlab.data import catalog, near_copies
 from dreamlab.service import Service
+from dreamlab.store.cache import user_cache
 from dreamlab.ui.pages import data, gallery, train
 from dreamlab.ui.view import Pages, View
 from tests.content_helpers import npz
@@ -56,3 +58,26 @@ def test_a_page_shows_new_pixels(
     assert len(again) == shown and again != first
     folder.unlink()
     assert any("does not exist" in html for html in later()) and later() == []
+
+
+def test_the_data_page_says_what_is_known_of_near_copies(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DREAMLAB_CACHE", str(tmp_path / "cache"))
+    pages = Pages(service)
+    with gr.Blocks():
+        data.create(pages, gr.State(View()))
+    view = View(tab="data").at("data", "digits")
+    drawn, seen = pages.refresh(view, {})
+    assert any("have not been looked for" in str(html) for html in drawn.values())
+    digits, few = catalog.load("digits"), np.arange(60)
+    limit = near_copies.Limit(8, 0.3, 0.005, 0.005, 0.005)
+    pairs, nothing = near_copies.Pairs(few, few + 60), near_copies.Pairs(few[:0], few[:0])
+    found = near_copies.Copies(near_copies.identity(digits), 597, limit, pairs, nothing)
+    user_cache().put(near_copies.cache_key(digits), **near_copies.packed(found))
+    drawn, _ = pages.refresh(view, {k: v for k, v in seen.items() if k != "gate"})
+    said = (
+        "Of the 597 test images, 0 are near-copies of training images and 60 of other test images,"
+        " which count more than once: intervals are narrower than they should be."
+    )
+    assert any(said in str(html) for html in drawn.values())

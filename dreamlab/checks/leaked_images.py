@@ -4,10 +4,9 @@ was made; the checks only read what was found."""
 from __future__ import annotations
 
 from dreamlab.checks.known import Known
-from dreamlab.data import catalog, near_copies
+from dreamlab.data import catalog, near_copies, near_copies_report
 from dreamlab.data.near_copies import Copies
 from dreamlab.settings import ImportSpec, RealData, SpecError
-from dreamlab.store.cache import user_cache
 
 MOST_OVERLAP = near_copies.MOST
 """Largest accepted share of test images with the same pixels as a training image. A few may occur
@@ -26,8 +25,7 @@ def check_overlap(data: RealData) -> None:
             " other images.",
             "dataset",
         )
-    known = user_cache().get(near_copies.cache_key(loaded))
-    if known is not None and (found := near_copies.unpacked(known)) is not None:
+    if (found := near_copies.within(loaded)) is not None:
         check_split(loaded, found)
 
 
@@ -65,7 +63,7 @@ def check_found(found: Copies, name: str, field: str) -> None:
     if found.leaks:
         raise SpecError(
             f"Synthetic set: {len(found.test):,} of the {found.images:,} images of {name} are"
-            " copies of test images, or nearly, so the accuracy would be meaningless; leave them"
-            " out.",
+            " copies of test images, or nearly, so the accuracy would be meaningless; make or"
+            f" import a set without them. {near_copies_report.PICTURE} in its folder shows them.",
             field,
         )

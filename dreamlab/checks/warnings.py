@@ -1,14 +1,15 @@
-"""Warnings about settings that are allowed but have a known problem, in one sentence. Forms and the
-command line show them."""
+"""Warnings about settings that are allowed but have a known problem, in a sentence each. Forms and
+the command line show them."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from dreamlab.checks.known import Known
+from dreamlab.data import catalog, near_copies, near_copies_report
 from dreamlab.noise import schedules
 from dreamlab.noise.spread import spread_kept
-from dreamlab.settings import MixSpec, Spec, SynthesizeSpec, TrainSpec
+from dreamlab.settings import ClassifySpec, MixSpec, Spec, SynthesizeSpec, TrainSpec
 from dreamlab.stats.enough import LEAST_SEEDS
 
 LEAST_SPREAD, GOOD_SPREAD = 0.9, 0.95
@@ -31,7 +32,25 @@ def warning(spec: Spec, known: Known) -> str:
     if isinstance(spec, SynthesizeSpec):
         trained = known.spec(spec.source)
         return sampling_warning(spec, trained) if isinstance(trained, TrainSpec) else ""
-    return mix_warning(spec) if isinstance(spec, MixSpec) else ""
+    said = [mix_warning(spec)] if isinstance(spec, MixSpec) else []
+    if isinstance(spec, ClassifySpec | MixSpec):
+        said.append(copies_warning(spec, known))
+    return " ".join(filter(None, said))
+
+
+def copies_warning(spec: ClassifySpec | MixSpec, known: Known) -> str:
+    """The warning for near-copies that are allowed: within the test images, or of training images
+    in a synthetic set. Raises RunError and DataError."""
+    data, said = catalog.load(spec.dataset, spec.data_dir), []
+    within = near_copies.within(data)
+    if within is not None and within.repeats_within:
+        said.append(near_copies_report.of_data(within))
+    names = spec.sets if isinstance(spec, MixSpec) else (spec.synthetic,) * bool(spec.synthetic)
+    for folder in filter(None, map(known.folder, dict.fromkeys(names))):
+        found = near_copies.known(folder, data)
+        if found is not None and found.repeats:
+            said.append(f"{folder.name}: {near_copies_report.of_set(found)}")
+    return " ".join(said)
 
 
 def schedule_warning(spec: TrainSpec) -> str:

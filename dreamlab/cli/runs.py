@@ -12,9 +12,10 @@ from typing import Any
 from dreamlab.cli import demo
 from dreamlab.cli.options import DONE, Answer, Parser, shown
 from dreamlab.cli.submit import POLL, answer_of, wait
+from dreamlab.data import near_copies, near_copies_report
 from dreamlab.paths import program
 from dreamlab.service import RunRow, Service
-from dreamlab.settings import KINDS, Spec, settings_of
+from dreamlab.settings import KINDS, ImportSpec, Spec, settings_of
 from dreamlab.store import Run
 
 
@@ -123,6 +124,10 @@ def _print_run(run: Run, spec: Spec, row: RunRow, answer: dict[str, Any]) -> Non
         print(f"  {setting.label:<28} {shown(getattr(spec, setting.name))} {setting.unit}")
     if answer["checkpoints"]:
         print(f"  {'Kept checkpoints':<28} {', '.join(answer['checkpoints'])}")
+    if found := near_copies.load(run.path):
+        real = isinstance(spec, ImportSpec) and spec.role == "real"
+        said = near_copies_report.of_data(found) if real else near_copies_report.of_set(found)
+        print(f"  {'Near-copies':<28} {said}")
     for line in answer["lineage"]:
         print(f"  {line['how']:<28} {line['run']} ({line['state']})")
 

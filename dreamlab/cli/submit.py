@@ -180,6 +180,9 @@ def wait(service: Service, run_id: str, out: TextIO, follow: bool, reused: bool 
             )
             service.stop(run_id)
     show.end()
+    if not follow:
+        for sentence in _messages(service, run_id):
+            print(sentence, file=sys.stderr)
     answer = answer_of(service, run_id, reused)
     if out is sys.stdout and not follow:
         print(
@@ -187,6 +190,13 @@ def wait(service: Service, run_id: str, out: TextIO, follow: bool, reused: bool 
             file=out,
         )
     return answer, DONE if answer["state"] == "done" else FAILED
+
+
+def _messages(service: Service, run_id: str) -> list[str]:
+    """What a run said: all of an import, and only warnings of other runs."""
+    every = service.row(run_id).kind == "import"
+    said = service.status(run_id).messages
+    return [m["text"] for m in said if every or m["level"] == "warning"]
 
 
 class _Line:

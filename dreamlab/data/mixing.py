@@ -256,11 +256,12 @@ def leakage(
     )
 
 
-def copied(of: np.ndarray, arm: np.ndarray) -> str:
-    """What near-copies of the training images `of` (n,) in a synthetic set mean for a classifier
-    that may use the images `arm`, as a part of the badge."""
-    foreign = int((~np.isin(of, arm)).sum())
-    said = f"{len(of):,} of these are real training images"
-    if foreign == len(of):
+def copied(sets: Sequence[tuple[np.ndarray, np.ndarray]]) -> str:
+    """What near-copies of training images in synthetic sets mean, as a part of the badge. For each
+    set: the training images (n,) that it contains, and those (m,) that its classifier may use."""
+    foreign = sum(int((~np.isin(of, arm)).sum()) for of, arm in sets)
+    number = sum(len(of) for of, _ in sets)
+    said = f"{number:,} of these are real training images"
+    if foreign == number:
         return f"{said}, which the classifier may not use"
     return f"{said}, {foreign:,} of which the classifier may not use" if foreign else said

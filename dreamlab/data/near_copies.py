@@ -13,12 +13,13 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from dreamlab.data import contents
+from dreamlab.data import catalog, contents
 from dreamlab.data.catalog import DataSet
 from dreamlab.data.imageset import ImageSource
 from dreamlab.data.nearest import LARGEST as LARGEST
 from dreamlab.data.nearest import ROUNDING, Neighbours, common_side, neighbours
 from dreamlab.store import write_bytes
+from dreamlab.store.cache import user_cache
 
 VERSION = 1
 """Increase it when a search would find something else: sets are then searched again."""
@@ -94,6 +95,12 @@ class Copies:
         """Whether more test images of a data set have a near-copy among its training images than
         is usual within them."""
         return self._more(len(self.training), min(USUAL, self.limit.training_in_training))
+
+    @property
+    def repeats_within(self) -> bool:
+        """Whether more test images of a data set have a near-copy among its other test images than
+        is usual within its training images."""
+        return self._more(len(self.test), min(USUAL, self.limit.training_in_training))
 
     def _more(self, found: int, usual: float) -> bool:
         expected = usual * self.images  # of which two standard deviations more may be chance
@@ -244,6 +251,16 @@ def known(folder: Path, data: DataSet) -> Copies | None:
     not searched, or compared with other data."""
     found = load(folder)
     return found if found is not None and found.data == identity(data) else None
+
+
+def within(data: DataSet) -> Copies | None:
+    """What was found within a data set; None if it was not searched. It is read from the cache of
+    the user, and for an import also from its folder. Raises DataError."""
+    kept = user_cache().get(cache_key(data))
+    found = unpacked(kept) if kept else None
+    if found is None and data.info.name not in catalog.INFO:
+        return known(catalog.folder_of(data.info.name), data)
+    return found
 
 
 def _pairs(found: Neighbours, limit: Limit) -> Pairs:

@@ -19,11 +19,11 @@ SHOWN, COLUMNS, GAP = 48, 8, 2
 
 def of_set(found: Copies) -> str:
     """What was found in a synthetic set, in one or two sentences."""
-    counts = f"{_count(found.test, 'test')}, {_count(found.training, 'training')}"
+    counts = f"{_count(found.test, 'test')} and {_count(found.training, 'training')}"
     if not found.leaks and not found.repeats:
         return (
-            f"Among the {found.images:,} images are no more near-copies of real images than chance"
-            f" explains: {counts}."
+            f"Of the {found.images:,} images, {counts}: no more than real images would have by"
+            " chance."
         )
     said = f"Of the {found.images:,} images, {counts}."
     return f"{said} No classifier is trained on this set." if found.leaks else said
@@ -31,20 +31,23 @@ def of_set(found: Copies) -> str:
 
 def of_data(found: Copies) -> str:
     """What was found among the test images of a data set, in one or two sentences."""
-    between, within = len(found.training), len(np.unique(found.test.image))
+    between, within = len(found.training), len(found.test)
     said = (
         f"Of the {found.images:,} test images, {between:,} are near-copies of training images and"
         f" {within:,} of other test images"
     )
     if found.splits_leak:
         return f"{said}. No classifier is tested on them: the accuracy would be too high."
-    return f"{said}, which count more than once." if within else f"{said}."
+    if found.repeats_within:
+        return f"{said}, which count more than once: intervals are narrower than they should be."
+    return f"{said}, no more than usual for this data."
 
 
 def _count(pairs: Pairs, split: str) -> str:
     number = len(pairs)
     are = "is a near-copy of a" if number == 1 else "are near-copies of"
-    return f"{number:,} {are} {split} image{'' if number == 1 else 's'}"
+    shown = f"{number:,}" if number else "none"
+    return f"{shown} {are} {split} image{'' if number == 1 else 's'}"
 
 
 def draw_set(folder: Path, found: Copies, images: ImageSource, data: DataSet) -> None:

@@ -4,6 +4,7 @@ that the generator depends on."""
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -12,7 +13,7 @@ from dreamlab.data import catalog, contents, mixing, near_copies
 from dreamlab.data.selection import real_part, selected
 from dreamlab.experiments import identity
 from dreamlab.experiments.children import Children
-from dreamlab.experiments.mix.plan import ALL, ARM, OWN, TRAINED_HERE, training
+from dreamlab.experiments.mix.plan import ALL, ARM, OWN, TRAINED_HERE, cells, set_role, training
 from dreamlab.settings import (
     ImportSpec,
     MixSpec,
@@ -43,8 +44,9 @@ class Seen:
 class Origin:
     """A source of the synthetic images of a mix. `saw` are the real images that the generator was
     trained on; None if unknown. `foreign` means that the images were made elsewhere. `seconds` is
-    the training time; None if unknown. `copied` (n,) are the training images of which the set
-    contains near-copies, if these are more than chance explains."""
+    the training time; None if unknown. `copied` are, for each role of a set of this source, the
+    training images (n,) of which the set contains near-copies, if these are more than chance
+    explains."""
 
     key: str
     run: str
@@ -52,16 +54,25 @@ class Origin:
     seconds: float | None
     saw: Seen | None
     foreign: bool = False
-    copied: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0, np.int64))
+    copied: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
-    def badge(self, data: RealData) -> str:
-        """What is known of its training images and of the near-copies of real ones in its set, as a
-        short label."""
+    def badge(self, data: RealData, role: str = "") -> str:
+        """What is known of its training images and of the near-copies of real ones in its sets, or
+        in the set with this role, as a short label. `data` are those of the classifier."""
         leak = self.leakage(data)
-        said = leak.badge if leak else self.why
-        if not len(self.copied):
-            return said
-        return f"{said}; {mixing.copied(self.copied, selected(data).pool)}"
+        said = [leak.badge if leak else self.why]
+        sets = [
+            (of, selected(self._part(data, name) if not role else data).pool)
+            for name, of in self.copied.items()
+            if role in ("", name)
+        ]
+        return "; ".join(said + ([mixing.copied(sets)] if sets else []))
+
+    def _part(self, data: RealData, role: str) -> RealData:
+        """The real images of the classifier that uses a set of a generator per arm."""
+        if self.key != ARM:
+            return data
+        return real_part(data, replaced=mixing.parse(role.rsplit(":", 1)[1]).amount)
 
     def leakage(self, data: RealData) -> mixing.Leakage | None:
         """Compares its training images with the real images that a classifier may use; None if they
@@ -91,13 +102,22 @@ def leakage_of(saw: Seen, data: RealData) -> mixing.Leakage:
 def origin(spec: MixSpec, key: str, images: str, store: RunStore, children: Children) -> Origin:
     """The origin for one source of a mix, whose real images `images` identifies; empty if that is
     not known. It works also if the run was deleted."""
-    folder = store.folder / children.ids.get(f"set:{key}", key)
-    data = catalog.load(spec.dataset, spec.data_dir)
-    found = near_copies.known(folder, data)
-    source = _origin(spec, key, images, store, children)
+    roles = dict.fromkeys(set_role(cell) for cell in cells(spec) if cell.key == key)
+    found = {role: copied_in(store.folder / children.ids.get(role, key), spec) for role in roles}
+    return dataclasses.replace(
+        _origin(spec, key, images, store, children),
+        copied={role: of for role, of in found.items() if len(of)},
+    )
+
+
+def copied_in(folder: Path, data: RealData) -> np.ndarray:
+    """The training images (n,) of which the set in a folder is known to contain near-copies; none
+    if these are not more than chance explains."""
+    found = near_copies.load(folder)
     if found is None or not found.repeats:
-        return source
-    return dataclasses.replace(source, copied=found.training.of)
+        return np.zeros(0, np.int64)
+    same = found.data == near_copies.identity(catalog.load(data.dataset, data.data_dir))
+    return found.training.of if same else np.zeros(0, np.int64)
 
 
 def _origin(spec: MixSpec, key: str, images: str, store: RunStore, children: Children) -> Origin:

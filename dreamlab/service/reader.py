@@ -10,7 +10,8 @@ import numpy as np
 
 from dreamlab import experiments, studies
 from dreamlab.checks import references
-from dreamlab.data import catalog, imageset
+from dreamlab.data import catalog, imageset, near_copies
+from dreamlab.data.near_copies import Copies
 from dreamlab.data.selection import available
 from dreamlab.engine import client
 from dreamlab.service.library import Library, RunRow, media
@@ -103,6 +104,13 @@ class Reader:
         if split == "train":
             return data.train_images, data.train_labels, data.info.classes
         return data.test_images, data.test_labels, data.info.classes
+
+    def near_copies(self, dataset: str, data_dir: str = "") -> Copies | None:
+        """The near-copies within a data set; None if it was not searched, or cannot be read."""
+        try:
+            return near_copies.within(catalog.load(dataset, data_dir))
+        except catalog.DataError:
+            return None
 
     def data_version(self, dataset: str, data_dir: str = "") -> Hashable:
         """A value that changes when the files of a data set change. It can be called at every

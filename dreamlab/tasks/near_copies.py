@@ -47,18 +47,17 @@ def said(text: str, warning: bool) -> Event:
 def search_data(ctx: TaskContext, data: catalog.DataSet) -> Generator[Event, None, Copies]:
     """Searches within a data set. What was found is kept in the cache of the user. Raises
     Stopped."""
+    found = near_copies.within(data)
+    if found is not None:
+        return found
     limit = yield from _limit(ctx, data, min(data.info.size, near_copies.LARGEST))
 
     def make() -> Search[Copies]:
         return near_copies.in_data(data, limit)
 
     images = (2 if len(data.test_images) > 1 else 1) * len(data.test_images)
-    cache, key = user_cache(), near_copies.cache_key(data)
-    known = cache.get(key)
-    found = near_copies.unpacked(known) if known else None
-    if found is None:
-        found = yield from _searched(ctx, make, images, "looking for test images in the data")
-        cache.put(key, **near_copies.packed(found))
+    found = yield from _searched(ctx, make, images, "looking for test images in the data")
+    user_cache().put(near_copies.cache_key(data), **near_copies.packed(found))
     return found
 
 

@@ -12,7 +12,7 @@ from dreamlab.data.selection import arm_counts, real_data, real_part
 from dreamlab.experiments.children import Children, Status
 from dreamlab.experiments.identity import images_read
 from dreamlab.experiments.mix.judge import Values, judge_mix
-from dreamlab.experiments.mix.plan import MixArm, cells, keys, surface
+from dreamlab.experiments.mix.plan import MixArm, cells, keys, set_role, surface
 from dreamlab.experiments.mix.quality import generator_values
 from dreamlab.experiments.provenance import Origin, origin
 from dreamlab.settings import MixSpec
@@ -155,7 +155,10 @@ def _arm(
             kind: [getattr(c, kind) for c in counts] for kind in ("real", "synthetic", "other")
         },
         "difference": None,
-        "leakage": {**dataclasses.asdict(leak), "badge": origins[cell.key].badge(data)}
+        "leakage": {
+            **dataclasses.asdict(leak),
+            "badge": origins[cell.key].badge(data, set_role(cell)),
+        }
         if leak
         else None,
         **_measured(cell, children),

@@ -11,7 +11,7 @@ import numpy as np
 from dreamlab.data import mixing
 from dreamlab.data.selection import selected
 from dreamlab.experiments.identity import images_read
-from dreamlab.experiments.provenance import behind, leakage_of
+from dreamlab.experiments.provenance import behind, copied_in, leakage_of
 from dreamlab.experiments.study.quality import PER_ARM, generators, key_of, part_of, set_of
 from dreamlab.experiments.study.results import StudyResults
 from dreamlab.settings import ClassifySpec
@@ -55,13 +55,16 @@ def judge_study(scale: Scale, work: StudyResults, group: Run) -> Judged:
     if few := too_few(seeds, images):
         compared = {role for c in scale.comparisons for role in (*c.treatments, *c.controls)}
         return Judged(
-            {role: no_difference(few) for role in compared}, no_verdict(too_few_text(seeds, images))
+            {role: no_difference(few) for role in compared},
+            no_verdict(too_few_text(seeds, images)),
+            _copies(scale, work),
         )
     one = len(scale.comparisons) == 1
     judged = (
         _one(scale.comparisons[0], known, work) if one else _several(scale.comparisons, known, work)
     )
     _say_first(judged, scale, work, group)
+    judged.notes += _copies(scale, work)
     if any(m.value == "macro_f1" for m in scale.measures):
         judged.notes.append(
             "The verdict and the differences are in points of accuracy; the table is in macro-F1."
@@ -80,6 +83,22 @@ def _say_first(judged: Judged, scale: Scale, work: StudyResults, group: Run) -> 
         control = part_of(work, comparison.control)
         for role in comparison.treatments:
             judged.sources[role] = key_of(part_of(work, role), control, work)
+
+
+def _copies(scale: Scale, work: StudyResults) -> list[str]:
+    """What is known of real training images in the synthetic sets of a scale, in a sentence for
+    each set."""
+    said = {}
+    for role in dict.fromkeys(role for c in scale.comparisons for role in c.treatments):
+        spec = cast(ClassifySpec, part_of(work, role).spec)
+        if not spec.synthetic or spec.synthetic in said:
+            continue
+        of = copied_in(work.children.store.folder / spec.synthetic, spec)
+        if len(of):
+            label = mixing.label(spec.arm, work.info.classes)
+            found = mixing.copied([(of, selected(spec).pool)])
+            said[spec.synthetic] = f"The synthetic images of {label}: {found}."
+    return list(said.values())
 
 
 def _one(comparison: Comparison, predicted: dict[str, np.ndarray], work: StudyResults) -> Judged:

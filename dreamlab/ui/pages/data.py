@@ -9,7 +9,7 @@ import gradio as gr
 import numpy as np
 from markupsafe import Markup
 
-from dreamlab.data import catalog, imageset
+from dreamlab.data import catalog, imageset, near_copies
 from dreamlab.service import Refused, RunRow
 from dreamlab.settings import ImportSpec
 from dreamlab.settings.names import TorchvisionName
@@ -18,6 +18,7 @@ from dreamlab.ui.forms import spec_form
 from dreamlab.ui.forms.start import start
 from dreamlab.ui.parts import class_tables
 from dreamlab.ui.parts.import_report import report_html, running_html
+from dreamlab.ui.parts.near_copies import within_text
 from dreamlab.ui.parts.panels import panel
 from dreamlab.ui.render import data_uri, macro, part
 from dreamlab.ui.view import QUIET, Pages, View
@@ -108,7 +109,8 @@ def _draw(pages: Pages, p: DataPanels) -> None:
         name = chosen(pages, now)
         picks = tuple(now.pick(f"data-{what}") for what in ("split", "folder", "page"))
         files = service.data_version(name, now.pick("data-folder"))
-        return (name, picks, pages.version_of(row_of(pages, name)), files)
+        near = near_copies_text(pages, name, now.pick("data-folder"))
+        return (name, picks, pages.version_of(row_of(pages, name)), files, near)
 
     def running_key(now: View) -> Any:
         return tuple(pages.version_of(r) for r in active(pages))
@@ -237,7 +239,17 @@ def set_html(pages: Pages, view: View, name: str) -> Markup:
     ]
     sheet = sheet_html(info, images, labels, page, counts[0][1])
     histograms = class_tables.histograms(info.classes, listed, "broad")
-    return part(TEMPLATE, "images", sheet, histograms, len(info.classes))
+    near = near_copies_text(pages, name, folder)
+    return part(TEMPLATE, "images", sheet, histograms, len(info.classes), near)
+
+
+def near_copies_text(pages: Pages, name: str, folder: str) -> str:
+    """What is known of the near-copies within real images; empty for a set whose report says
+    it."""
+    if row_of(pages, name) is not None:
+        if is_synthetic(pages, name) or near_copies.load(pages.service.get(name).path) is not None:
+            return ""
+    return within_text(pages.service.near_copies(name, folder))
 
 
 def sheet_html(

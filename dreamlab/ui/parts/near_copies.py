@@ -7,7 +7,15 @@ from pathlib import Path
 from markupsafe import Markup
 
 from dreamlab.data import near_copies, near_copies_report
+from dreamlab.data.near_copies import Copies
 from dreamlab.ui.render import data_uri, part
+
+
+def within_text(found: Copies | None) -> str:
+    """What was found within a data set; None if it was not searched."""
+    if found is None:
+        return "Near-copies within it have not been looked for: its first classifier does that."
+    return near_copies_report.of_data(found)
 
 
 def copies_html(folder: Path, synthetic: bool) -> Markup:
