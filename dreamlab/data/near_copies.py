@@ -99,8 +99,8 @@ class Copies:
     @property
     def repeats_within(self) -> bool:
         """Whether more test images of a data set have a near-copy among its other test images than
-        is usual within its training images."""
-        return self._more(len(self.test), min(USUAL, self.limit.training_in_training))
+        chance explains, also where that is usual for the data: they count more than once."""
+        return self._more(len(self.test), FLAGGED)
 
     def _more(self, found: int, usual: float) -> bool:
         expected = usual * self.images  # of which two standard deviations more may be chance

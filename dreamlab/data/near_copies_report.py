@@ -13,8 +13,10 @@ from dreamlab.data.near_copies import Copies, Pairs
 from dreamlab.store import write_bytes
 
 PICTURE = "samples/near_copies.png"
-SHOWN, COLUMNS, GAP = 48, 8, 2
-"""Most pairs in the picture, pairs per row, and pixels between the images."""
+SHOWN, COLUMNS = 48, 8
+"""Most pairs in the picture, and pairs per row."""
+GREY = 128
+"""What is between the images and between the pairs: it differs from black and from white ones."""
 
 
 def of_set(found: Copies) -> str:
@@ -68,12 +70,15 @@ def _draw(folder: Path, listed: list[tuple[ImageSource, ImageSource, Pairs]]) ->
     tiles: list[np.ndarray] = []
     for images, real, pairs in listed:
         side = real.shape[1]
+        between = np.full((side, max(1, side // 32), real.shape[3]), GREY, np.uint8)
         for i, j in zip(pairs.image.tolist(), pairs.of.tolist(), strict=True):
-            if len(tiles) < 2 * SHOWN:
-                tiles += [imageset.resized(images[i : i + 1], side)[0], real[j]]
+            if len(tiles) < SHOWN:
+                near = imageset.resized(images[i : i + 1], side)[0]
+                tiles.append(np.concatenate([near, between, real[j]], axis=1))
     if not tiles:
         (folder / PICTURE).unlink(missing_ok=True)
         return
     (folder / PICTURE).parent.mkdir(exist_ok=True)
-    sheet = imageset.sheet(np.stack(tiles), min(2 * COLUMNS, len(tiles)), GAP)
+    gap = max(2, tiles[0].shape[0] // 8)
+    sheet = imageset.sheet(np.stack(tiles), min(COLUMNS, len(tiles)), gap, GREY)
     write_bytes(folder / PICTURE, imageset.png(sheet))

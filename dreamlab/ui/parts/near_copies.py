@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 from markupsafe import Markup
+from PIL import Image
 
 from dreamlab.data import near_copies, near_copies_report
 from dreamlab.data.near_copies import Copies
@@ -26,9 +28,17 @@ def copies_html(folder: Path, synthetic: bool) -> Markup:
         return Markup()
     sentence = (near_copies_report.of_set if synthetic else near_copies_report.of_data)(found)
     warns = found.leaks if synthetic else found.splits_leak
+    pairs = len(found.test) + len(found.training)
+    shown = min(pairs, near_copies_report.SHOWN)
+    picture = _picture(folder / near_copies_report.PICTURE, min(near_copies_report.COLUMNS, shown))
+    return part("import_report.html", "near_copies", sentence, warns, picture, shown, pairs)
+
+
+def _picture(file: Path, columns: int) -> dict[str, object] | None:
+    """What the template needs of a picture with this number of pairs per row; None without one."""
     try:
-        src = data_uri((folder / near_copies_report.PICTURE).read_bytes())
+        png = file.read_bytes()
+        width, height = Image.open(io.BytesIO(png)).size
     except OSError:
-        src = ""
-    shown = min(len(found.test) + len(found.training), near_copies_report.SHOWN)
-    return part("import_report.html", "near_copies", sentence, warns, src, shown)
+        return None
+    return {"src": data_uri(png), "width": width, "height": height, "cell": width // columns}
