@@ -10,7 +10,7 @@ ARGS ?=
 help:
 	@echo "make run [ARGS='--port 7860']  set up and open the dashboard"
 	@echo "make test                      set up, lint and run every test"
-	@echo "make bench                     measure speed and quality, also against the peers (about 45 minutes)"
+	@echo "make bench                     measure speed and quality, also against the peers (about 90 minutes)"
 	@echo "make demo                      make the shipped demo run anew (about 10 minutes)"
 	@echo "make clean                     remove the environment; runs stay"
 
