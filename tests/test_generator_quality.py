@@ -368,8 +368,8 @@ def weak_report(**verdict: Any) -> dict[str, Any]:
 def test_tables_hold_the_two_numbers_and_say_it_first() -> None:
     frame = tables.frame(weak_report())
     assert frame["generator_state"].tolist() == [None, "under-trained"]
-    assert frame["recognised"].tolist() == [None, 0.21]
-    assert frame["judge_accuracy"].tolist() == [None, 0.98]
+    assert frame["recognised_percent"].tolist() == [None, 21.0]
+    assert frame["judge_accuracy_percent"].tolist() == [None, 98.0]
     latex = tables.as_latex(weak_report())
     assert latex.startswith("% Under-trained generator: 21 % of its samples") and "360" in latex
     old = {**weak_report(), "generators": [{"key": "own", "name": "trained here"}]}

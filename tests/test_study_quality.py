@@ -57,7 +57,7 @@ def test_the_verdict_of_a_study_says_first_that_its_generator_is_under_trained(
     assert as_latex(found).startswith(f"% {SAID}")
     table = frame(found)
     weak = table[table["generator_state"] == "under-trained"]
-    assert len(weak) and set(weak["recognised"]) == {0.21}
+    assert len(weak) and set(weak["recognised_percent"]) == {21.0}
     finish(group, found)
     listed = index({name: {found["scale"]: (group, found)}}, "abc1234")
     assert SAID in listed and "synthetic" in listed.split(SAID)[1]

@@ -46,8 +46,8 @@ FIELDS = (
     "p_holm",
     "state",
     "child",
-    "recognised",
-    "judge_accuracy",
+    "recognised_percent",
+    "judge_accuracy_percent",
     "generator_state",
 )
 ARM_FIELDS = (
@@ -72,8 +72,8 @@ ARM_FIELDS = (
     "p_holm",
     "state",
     "run",
-    "recognised",
-    "judge_accuracy",
+    "recognised_percent",
+    "judge_accuracy_percent",
     "generator_state",
 )
 SPECIAL = {
@@ -283,8 +283,8 @@ def _quality(arm: Values, result: Values) -> dict[str, Any]:
     state = (own.get("quality") or {}).get("state")
     judged = state not in (None, "not judged")
     return {
-        "recognised": found.get("recognised") if judged else None,
-        "judge_accuracy": found.get("accuracy") if judged else None,
+        "recognised_percent": _percent(found.get("recognised")) if judged else None,
+        "judge_accuracy_percent": _percent(found.get("accuracy")) if judged else None,
         "generator_state": state,
     }
 
