@@ -16,6 +16,9 @@ from tests.evidence_helpers import finish, new_group, new_run, new_store
 from tests.near_copy_helpers import drained
 from tests.study_helpers import classified, create
 
+ARE = "of the synthetic images are real training images"
+FOREIGN = "of which the classifier may not use"
+
 
 def test_real_images_in_a_foreign_set_are_part_of_its_badge(tmp_path: Path) -> None:
     store = new_store(tmp_path)
@@ -31,7 +34,7 @@ def test_real_images_in_a_foreign_set_are_part_of_its_badge(tmp_path: Path) -> N
     group, _ = new_group(store, "mix", values)
     pool = selected(real_data(cast(MixSpec, group.spec))).pool
     other = int((~np.isin(taken, pool)).sum())
-    said = f"300 of these are real training images, {other:,} of which the classifier may not use"
+    said = f"300 {ARE}, {other:,} {FOREIGN}"
     assert str(report(group, store)["generators"][0]["badge"]).endswith(said)
 
 
@@ -61,14 +64,10 @@ def test_a_generator_per_arm_counts_the_copies_of_each_of_its_sets(tmp_path: Pat
     answer = report(group, store)
     per_arm = next(g for g in answer["generators"] if g["key"] == "arm")
     foreign = len(whole) - len(half)
-    assert per_arm["badge"].endswith(
-        f"140 of these are real training images, {foreign} of which the classifier may not use"
-    )
+    assert per_arm["badge"].endswith(f"140 {ARE}, {foreign} {FOREIGN}")
     badges = {a["arm"]: a["leakage"]["badge"] for a in answer["arms"] if a["generator"] == "arm"}
-    assert badges["50/50"].endswith(
-        f"100 of these are real training images, {foreign} of which the classifier may not use"
-    )
-    assert badges["90/10"].endswith("40 of these are real training images")
+    assert badges["50/50"].endswith(f"100 {ARE}, {foreign} {FOREIGN}")
+    assert badges["90/10"].endswith(f"40 {ARE}")
 
 
 def test_a_study_says_how_many_training_images_its_sets_contain(tmp_path: Path) -> None:
@@ -86,10 +85,5 @@ def test_a_study_says_how_many_training_images_its_sets_contain(tmp_path: Path) 
     all_images = np.arange(len(catalog.load("digits").train_labels))
     with_copies(store.get(spec.synthetic), all_images[:300])
     inside = int(np.isin(all_images[:300], selected(spec).pool).sum())
-    said = (
-        f"The synthetic images of 50 / 50: 300 of these are real training images, {300 - inside}"
-        " of which the classifier may not use."
-    )
-    assert 0 < inside < 300 and [n for n in report(group, store)["remarks"] if "these" in n] == [
-        said
-    ]
+    said = f"50 / 50: 300 {ARE}, {300 - inside} {FOREIGN}."
+    assert 0 < inside < 300 and [n for n in report(group, store)["remarks"] if ARE in n] == [said]

@@ -224,12 +224,15 @@ def test_leakage_is_counted_from_the_indices(
 @pytest.mark.parametrize(
     ("of", "said"),
     [
-        (np.arange(60), "60 of these are real training images"),
+        (np.arange(60), "60 of the synthetic images are real training images"),
         (
             np.arange(80, 130),
-            "50 of these are real training images, 30 of which the classifier may",
+            "50 of the synthetic images are real training images, 30 of which the classifier may",
         ),
-        (np.arange(500, 504), "4 of these are real training images, which the classifier may not"),
+        (
+            np.arange(500, 504),
+            "4 of the synthetic images are real training images, which the classifier may not",
+        ),
     ],
 )
 def test_copies_of_training_images_are_part_of_the_badge(of: np.ndarray, said: str) -> None:
@@ -238,4 +241,6 @@ def test_copies_of_training_images_are_part_of_the_badge(of: np.ndarray, said: s
 
 def test_copies_in_several_sets_are_counted_each_for_its_own_classifier() -> None:
     said = mixing.copied([(np.arange(10), np.arange(8)), (np.arange(10), np.arange(5))])
-    assert said == ("20 of these are real training images, 7 of which the classifier may not use")
+    assert said == (
+        "20 of the synthetic images are real training images, 7 of which the classifier may not use"
+    )

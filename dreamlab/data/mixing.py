@@ -261,7 +261,7 @@ def copied(sets: Sequence[tuple[np.ndarray, np.ndarray]]) -> str:
     set: the training images (n,) that it contains, and those (m,) that its classifier may use."""
     foreign = sum(int((~np.isin(of, arm)).sum()) for of, arm in sets)
     number = sum(len(of) for of, _ in sets)
-    said = f"{number:,} of these are real training images"
+    said = f"{number:,} of the synthetic images are real training images"
     if foreign == number:
         return f"{said}, which the classifier may not use"
     return f"{said}, {foreign:,} of which the classifier may not use" if foreign else said

@@ -97,7 +97,7 @@ def _copies(scale: Scale, work: StudyResults) -> list[str]:
         if len(of):
             label = mixing.label(spec.arm, work.info.classes)
             found = mixing.copied([(of, selected(spec).pool)])
-            said[spec.synthetic] = f"The synthetic images of {label}: {found}."
+            said[spec.synthetic] = f"{label}: {found}."
     return list(said.values())
 
 
