@@ -29,6 +29,7 @@ CARD_ARMS = "real,50/50,synthetic,real+1x,real+3x"
 LEFT_OUT = {"job.json", "worker.log", "stop", "resume", "state.safetensors", "state.json"}
 STAMP = (2026, 1, 1, 0, 0, 0)  # one time for all members: the same content makes the same file
 MOST_BYTES = 10 * 2**20
+MOST_PREVIEWS = 10  # of each training, from the first to the last; a slow machine makes more
 
 
 def command(runs: Path, *words: str) -> dict[str, Any]:
@@ -118,6 +119,16 @@ def make(runs: Path) -> None:
     command(runs, "study", "s3-replacement")
 
 
+def fewer_previews(events: str) -> tuple[str, set[str]]:
+    """Events with at most MOST_PREVIEWS previews, evenly chosen, and the files of the others."""
+    lines = events.splitlines(keepends=True)
+    at = [i for i, line in enumerate(lines) if json.loads(line).get("name") == "preview"]
+    places = np.linspace(0, len(at) - 1, min(len(at), MOST_PREVIEWS)).round().astype(int)
+    left_out = set(at) - {at[p] for p in places}
+    files = {json.loads(lines[i])["path"] for i in left_out}
+    return "".join(line for i, line in enumerate(lines) if i not in left_out), files
+
+
 def pack(runs: Path, archive: Path) -> None:
     """The runs folder and its trained extractors as one archive of at most 10 MB."""
     store = RunStore(runs)
@@ -128,13 +139,17 @@ def pack(runs: Path, archive: Path) -> None:
 
         for run in reversed(list(store)):
             assert run.status().state == "done", f"{run.id} is {run.status().state}"
+            events, dropped = fewer_previews((run.path / "events.jsonl").read_text())
             for file in sorted(
                 p for p in run.path.rglob("*") if p.is_file() and p.name not in LEFT_OUT
             ):
+                name = file.relative_to(run.path).as_posix()
+                if name in dropped:
+                    continue
                 data = file.read_bytes()
-                if file.name == "spec.json":
+                if name == "spec.json":
                     data = json.dumps({**json.loads(data), "demo": True}, indent=1).encode()
-                add(f"runs/{run.id}/{file.relative_to(run.path)}", data)
+                add(f"runs/{run.id}/{name}", events.encode() if name == "events.jsonl" else data)
         cache = ArtefactCache(store.folders.cache)
         for key in sorted(k for k in cache.keys() if k.startswith("reference/")):
             arrays = cache.get(key)
@@ -149,6 +164,7 @@ def pack(runs: Path, archive: Path) -> None:
 
 
 if __name__ == "__main__":
+    DEMO.unlink(missing_ok=True)  # the extractors in the old demo would not be made anew
     with tempfile.TemporaryDirectory() as folder:
         runs = Path(folder) / "runs"
         make(runs)
