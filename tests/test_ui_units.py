@@ -12,6 +12,7 @@ from dreamlab.ui import shell, words
 from dreamlab.ui.charts import curves
 from dreamlab.ui.forms import controls, spec_form
 from dreamlab.ui.pages import runs
+from dreamlab.ui.parts.verdicts import split, verdict_html
 from dreamlab.ui.render import macro, part
 from dreamlab.ui.theme import mix_colour, mix_css, palette
 from dreamlab.ui.view import View, from_query
@@ -237,3 +238,25 @@ def test_a_run_that_cannot_be_read_can_only_be_deleted() -> None:
         assert "is cut." in text(made) and "Open" not in text(made) and "<img" not in made
     (button,) = parsed(part("runs.html", "unreadable", row)).all("button")
     assert (button.text, button.attributes["data-confirm"]) == ("Delete", "Really delete?")
+
+
+@pytest.mark.parametrize(
+    ("text", "headline"),
+    [
+        (
+            "Synthetic data helps: +3.5 points. The mix beats it.",
+            "Synthetic data helps: +3.5 points.",
+        ),
+        (
+            "Under-trained: 0.9 is needed. Synthetic data hurts. More.",
+            "Under-trained: 0.9 is needed. Synthetic data hurts.",
+        ),
+        ("Undecided: too few seeds", "Undecided: too few seeds"),
+    ],
+)
+def test_the_headline_of_a_verdict_ends_with_the_sentence_of_its_verb(
+    text: str, headline: str
+) -> None:
+    assert split(text) == (headline, text[len(headline) :].strip())
+    shown = str(verdict_html({"text": text, "kind": "helps"}))
+    assert shown.count("</p>") == (2 if text != headline else 1)

@@ -82,7 +82,7 @@ def test_home_asks_one_question_and_shows_every_tab(page: Any, runs: Path) -> No
         "Runs",
     ]
     says(page, "#home-card", "Does synthetic data help")
-    says(page, "#home-card", "about 4 minutes, offline")
+    says(page, "#home-card", "Handwritten digits, offline")
     says(page, "#dock", "Nothing is running")
     assert page.locator("#card-start").count() == 1
 

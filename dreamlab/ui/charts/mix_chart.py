@@ -159,7 +159,10 @@ def _places(
         places.append(x)
         groups.setdefault(group, []).append(x)
     words = (
-        {g["key"]: f"<b>{plain(g['name'])}</b><br>{plain(g['badge'])}" for g in generators}
+        {
+            g["key"]: f"<b>{plain(g['name'])}</b><br>{plain(g['badge']).replace('; ', '<br>')}"
+            for g in generators
+        }
         if several
         else {}
     )

@@ -13,7 +13,7 @@ from dreamlab.settings import MixSpec
 from dreamlab.ui import render
 from dreamlab.ui.forms import controls
 from dreamlab.ui.parts import mix_report
-from dreamlab.ui.parts.verdicts import progress_html, verdict_html
+from dreamlab.ui.parts.verdicts import progress_html, split, verdict_html
 
 PAGE = "mix.html"
 
@@ -60,7 +60,7 @@ def answer_html(row: RunRow | None, report: dict[str, Any], spec: MixSpec | None
 def by_generator(report: dict[str, Any]) -> list[dict[str, str]]:
     """Name, badge (what it was trained on) and verdict of each generator."""
     return [
-        {"name": g["name"], "badge": g["badge"], "text": g["verdict"].get("text", "")}
+        {"name": g["name"], "badge": g["badge"], "text": split(g["verdict"].get("text", ""))[0]}
         for g in _generators(report)
         if g.get("verdict")
     ]

@@ -19,21 +19,32 @@ LONG = 220
 
 
 def verdict_html(verdict: Mapping[str, Any], size: str = "") -> Markup:
-    """A verdict in large type, with its verb in the colour of the decision.
+    """A verdict: its headline in large type, with the verb in the colour of the decision, and its
+    other sentences below.
 
     verdict: {"text", "kind"} of a report; size: "small" or empty.
     """
     text, kind = str(verdict.get("text", "")), str(verdict.get("kind", ""))
-    found = VERBS.search(text)
-    start, end = found.span() if found else (len(text), len(text))
+    headline, more = split(text)
+    found = VERBS.search(headline)
+    start, end = found.span() if found else (len(headline), len(headline))
     sentence = {
-        "before": text[:start],
-        "verb": text[start:end],
-        "after": text[end:],
+        "before": headline[:start],
+        "verb": headline[start:end],
+        "after": headline[end:],
+        "more": more,
         "kind": kind,
-        "long": len(text) > LONG,
+        "long": len(headline) > LONG,
     }
     return render.part(PAGE, "verdict", sentence, size)
+
+
+def split(text: str) -> tuple[str, str]:
+    """(headline, the sentences after it) of a verdict. The headline ends with the sentence that has
+    the verb, so that a caution before it stays in it."""
+    found = VERBS.search(text)
+    end = re.compile(r"\.(?= [A-Z])").search(text, found.end() if found else 0)
+    return (text[: end.end()], text[end.end() :].strip()) if end else (text, "")
 
 
 def progress_html(row: RunRow, coming: str, tab: str, small: bool = False) -> Markup:
