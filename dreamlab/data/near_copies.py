@@ -5,6 +5,7 @@ it."""
 from __future__ import annotations
 
 import dataclasses
+import functools
 import io
 import math
 from collections.abc import Generator
@@ -239,8 +240,14 @@ def save(folder: Path, found: Copies) -> None:
 
 def load(folder: Path) -> Copies | None:
     """What was found in the set of a folder; None if it was not searched, or by another version."""
+    file = folder / FILE
+    return _load(file, catalog.stamp_of([file]))  # forms and pages ask again and again
+
+
+@functools.lru_cache(maxsize=64)
+def _load(file: Path, _: catalog.Stamp) -> Copies | None:
     try:
-        with np.load(folder / FILE, allow_pickle=False) as arrays:
+        with np.load(file, allow_pickle=False) as arrays:
             return unpacked(arrays)
     except (OSError, ValueError, KeyError, EOFError):
         return None

@@ -24,8 +24,12 @@ def set_ids(spec: MixSpec, key: str, roles: dict[str, str]) -> list[str]:
     its id. Several only if there is one generator per arm."""
     if key in spec.sets and key not in spec.sources:
         return [key]
-    mine = (f"set:{key}", f"set:{key}:")
-    return [run for role, run in roles.items() if role == mine[0] or role.startswith(mine[1])]
+    return _of_source("set", key, roles)
+
+
+def _of_source(kind: str, key: str, roles: dict[str, str]) -> list[str]:
+    """Ids of the children `kind:key` and, with a generator per arm, `kind:key:arm`."""
+    return [run for role, run in roles.items() if role.split(":")[:2] == [kind, key]]
 
 
 def recognition(run_id: str, group: Run, store: RunStore) -> Values | None:
@@ -83,10 +87,7 @@ def steps_of(trainings: Iterable[str], store: RunStore) -> Values:
 
 def _trainings(key: str, store: RunStore, children: Children) -> Iterator[str]:
     if key in TRAINED_HERE:
-        mine = (f"generator:{key}", f"generator:{key}:")
-        yield from (
-            run for role, run in children.ids.items() if role == mine[0] or role.startswith(mine[1])
-        )
+        yield from _of_source("generator", key, children.ids)
         return
     try:
         made = store.get(key).spec
