@@ -3,7 +3,7 @@ images are taken for one, and what the search costs.
 
 `python -m tests.make_near_copies found FOLDER` takes about five minutes on two free cores. FOLDER
 holds pictures in class folders (by default `../shared/data`) and may hold `cifar10.npz`; what is
-absent is left out. `python -m tests.make_near_copies cost` takes about two minutes.
+absent is left out. `python -m tests.make_near_copies cost` takes about five minutes.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def found_table(shared: Path) -> str:
     return table(["images", *names], [[r, *(c[i] for c in columns)] for i, r in enumerate(rows)])
 
 
-def cost(queries: int, references: int) -> list[str]:
+def cost(queries: int, references: int, itself: bool = False) -> list[str]:
     """One row of the table, measured in a process of its own."""
     with tempfile.TemporaryDirectory() as folder, threadpool_limits(2):
         for name, count in (("queries", queries), ("references", references)):
@@ -98,7 +98,7 @@ def cost(queries: int, references: int) -> list[str]:
             )
             for at in range(0, count, 1000):  # smooth, as photographs are
                 rng = np.random.default_rng([at, count])
-                small = rng.integers(0, 256, (1000, 8, 8, 3), np.uint8)
+                small = rng.integers(0, 256, (min(1000, count - at), 8, 8, 3), np.uint8)
                 file[at : at + 1000] = small.repeat(4, 1).repeat(4, 2)
             del file
         images, of = (
@@ -106,7 +106,7 @@ def cost(queries: int, references: int) -> list[str]:
             for name in ("queries", "references")
         )
         before, began = time.process_time(), time.monotonic()
-        drained(neighbours(images, of))
+        drained(neighbours(of, of, itself=True) if itself else neighbours(images, of))
         cpu, seconds = time.process_time() - before, time.monotonic() - began
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     return [f"{cpu:.0f}", f"{seconds:.0f}", f"{peak:.1f}"]
@@ -116,7 +116,9 @@ def cost_table() -> str:
     rows = []
     for name, *task in (
         ("10,000 among 3,000", 10_000, 3_000),
+        ("100,000 among 3,000", 100_000, 3_000),
         ("1,000 among 100,000", 1_000, 100_000),
+        ("100,000 among each other", 1, 100_000, True),
     ):
         with ProcessPoolExecutor(1, get_context("spawn")) as pool:
             rows.append([name, *pool.submit(cost, *task).result()])

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import itertools
+import math
 from collections.abc import Generator, Iterator
 
 import numpy as np
@@ -32,7 +32,9 @@ TRIMMED = 12
 ROWS, COLUMNS = 512, 4096
 """Number of images on both sides of one block of the search."""
 AT_ONCE = 2**19
-"""Number of pixels that are compared at once."""
+"""Number of numbers that are compared at once."""
+KEPT = 2**26
+"""Most numbers of the references that are kept in the form in which they are compared."""
 ROUNDING = 0.5
 """Distance in levels of 0 to 255 that rounding explains: such images are the same."""
 
@@ -65,21 +67,21 @@ def neighbours(
     only for their `rows` (N,). Yields the number of images of every block that is done.
 
     Both are compared at `side` pixels, by default at `common_side`. With `itself`, the two are the
-    same set, and no image is its own neighbour. Memory holds 64 C numbers per reference image, and
-    one block. Raises ValueError if there is no reference, or if the numbers of channels differ.
+    same set, and no image is its own neighbour. Memory holds 64 C numbers per reference image, KEPT
+    numbers, and one block. Raises ValueError if there is no reference, or if the numbers of channels differ.
     """
     if of.shape[0] <= itself or images.shape[3] != of.shape[3]:
         raise ValueError(f"no neighbours of images {images.shape} among images {of.shape}")
     form = _Form(side or common_side(images, of))
     rows = np.arange(images.shape[0]) if rows is None else rows
     base = np.concatenate([form.key(of[part]) for part in _parts(of.shape[0], ROWS)])
-    k = min(NEIGHBOURS, len(base) - itself)
+    references, k = _References(form, of), min(NEIGHBOURS, len(base) - itself)
     index, further = np.zeros(len(rows), np.int64), np.zeros((len(rows), k), np.float32)
     for part in _parts(len(rows), ROWS):
         queries = images[rows[part]]
         found, turned = _candidates(form, queries, base, k, rows[part] if itself else None)
-        for some in _parts(len(queries), max(1, AT_ONCE // (k * form.side**2 * images.shape[3]))):
-            distances = _compared(form, queries[some], of, found[some], turned[some])
+        for some in _parts(len(queries), max(1, AT_ONCE // (k * references.size))):
+            distances = _compared(form, queries[some], references, found[some], turned[some])
             here = slice(part.start + some.start, part.start + some.stop)
             index[here] = found[some][np.arange(len(distances)), distances.argmin(1)]
             further[here] = np.sort(distances, 1)
@@ -235,26 +237,60 @@ def _merged(kept: _Kept, row: np.ndarray, new: _Kept) -> _Kept:
     return distance[best], index[best], flag[best]
 
 
+class _References:
+    """The reference images in the forms in which they are compared: as they are, and blurred. They
+    are kept where they are few enough, because an image is found again and again."""
+
+    def __init__(self, form: _Form, images: ImageSource):
+        self._form, self._images = form, images
+        self.size = images.shape[3] * form.fine.shape[1] ** 2
+        shape = (1 + len(form.blurred), images.shape[0], self.size)
+        self._kept = np.empty(shape, np.float32) if math.prod(shape) <= KEPT else None
+        self._known = np.zeros(images.shape[0], bool)
+
+    def forms(self, index: np.ndarray) -> Iterator[np.ndarray]:
+        """Each form of the references `index` (n, k), float32 (n, k, d)."""
+        if self._kept is None:
+            some, place = np.unique(index, return_inverse=True)
+            return (form[place.reshape(index.shape)] for form in self._made(some))
+        new = np.unique(index[~self._known[index]])
+        if len(new):
+            self._kept[:, new], self._known[new] = self._made(new), True
+        return (form[index] for form in self._kept)
+
+    def _made(self, index: np.ndarray) -> np.ndarray:
+        form, side = self._form, self._form.side
+        out = np.empty((1 + len(form.blurred), len(index), self.size), np.float32)
+        for part in _parts(len(index), max(1, AT_ONCE // (side**2 * self._images.shape[3]))):
+            x = form.pixels(self._images[index[part]])
+            for made, a in zip(out, [form.fine[1], *form.blurred], strict=True):
+                made[part] = form.applied(a, a, x).reshape(len(x), -1)
+        return out
+
+
 def _compared(
-    form: _Form, images: np.ndarray, of: ImageSource, found: np.ndarray, turned: np.ndarray
+    form: _Form, images: np.ndarray, of: _References, found: np.ndarray, turned: np.ndarray
 ) -> np.ndarray:
     """Root mean square differences (n, k) between images uint8 (n, h, h, C) and the references
-    `found` (n, k): the smallest over the shifts and blurs of a reference."""
-    n, k = found.shape
-    plain = form.applied(form.fine[1], form.fine[1], form.pixels(images))
-    c, f = plain.shape[1:3]
-    pair = np.stack([plain, plain[..., ::-1]], 1)
-    mine = pair[np.arange(n)[:, None], turned.astype(np.int64)].reshape(n * k, c, f, f)
-    x = form.pixels(of[found.ravel()])
-    best = np.full(n * k, np.inf, np.float32)
-    columns = [form.along(a, x) for a in form.fine]
-    others = (form.along(a, y) for y in columns for a in form.fine)
-    blurred = (form.applied(b, b, x) for b in form.blurred)
-    for other in itertools.chain(others, blurred):
-        other -= mine
-        total = _square(other.reshape(n * k, -1))
+    `found` (n, k): the smallest over the shifts of the image and the blurs of a reference."""
+    n, (c, f) = len(images), (images.shape[3], form.fine.shape[1])
+    columns = [form.along(a, form.pixels(images)) for a in form.fine]
+    shifted = [form.along(a, y) for y in columns for a in form.fine]
+    plain, *blurred = of.forms(found)
+    best = np.full(found.shape, np.inf, np.float32)
+
+    def compare(view: np.ndarray, other: np.ndarray) -> None:
+        both = np.stack([view, view[..., ::-1]]).reshape(2, n, -1)
+        difference = both[turned.astype(np.int64), np.arange(n)[:, None]] - other
+        total = np.einsum("nkd,nkd->nk", difference, difference)
         if form.side <= TRIMMED:
-            total -= np.einsum("ncd,ncd->nd", *(2 * [other.reshape(n * k, c, -1)])).max(1)
-        best = np.minimum(best, total)
+            pixels = difference.reshape(*found.shape, c, -1)
+            total -= np.einsum("nkcd,nkcd->nkd", pixels, pixels).max(2)
+        np.minimum(best, total, out=best)
+
+    for view in shifted:
+        compare(view, plain)
+    for other in blurred:
+        compare(shifted[4], other)  # the one that is not shifted
     count = c * (f * f - (form.side <= TRIMMED and f > 1))
-    return np.asarray(np.sqrt(np.maximum(best, 0) / count)).reshape(n, k)
+    return np.asarray(np.sqrt(np.maximum(best, 0) / count))

@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 
 from dreamlab.engine import client
+from dreamlab.experiments.mix.plan import OWN, training
 from dreamlab.service import Service
 from dreamlab.settings import MixSpec, TrainSpec, make
 from dreamlab.store.states import ACTIVE
@@ -131,13 +132,18 @@ CARDS = 10
 
 
 def cards() -> None:
-    """The verdict of Home's card for ten choices of its 100 real digits. Each has a generator and
-    classifiers of its own."""
+    """The verdict of Home's card for ten choices of its 100 real digits. Each has a generator with
+    a seed of its own, and classifiers of its own."""
     with lab() as service:
         kinds: dict[str, int] = {}
         for seed in range(CARDS):
-            spec = make(MixSpec, {**service.card().model_dump(), "subset_seed": seed})
-            run = service.submit(spec, fresh=True).run
+            card = make(MixSpec, {**service.card().model_dump(), "subset_seed": seed})
+            trained = make(TrainSpec, {**training(card, OWN), "seed": seed})
+            generator = service.submit(trained, fresh=True).run
+            _wait(service, generator)
+            sources = (*card.sources, generator)
+            values = {**card.model_dump(), "sources": sources, "train_own": False}
+            run = service.submit(make(MixSpec, values), fresh=True).run
             _wait(service, run)
             result = service.get(run).result() or {}
             verdict = result["verdict"]
