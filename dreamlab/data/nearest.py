@@ -68,7 +68,8 @@ def neighbours(
 
     Both are compared at `side` pixels, by default at `common_side`. With `itself`, the two are the
     same set, and no image is its own neighbour. Memory holds 64 C numbers per reference image, KEPT
-    numbers, and one block. Raises ValueError if there is no reference, or if the numbers of channels differ.
+    numbers, and one block. Raises ValueError if there is no reference, or if the numbers of
+    channels differ.
     """
     if of.shape[0] <= itself or images.shape[3] != of.shape[3]:
         raise ValueError(f"no neighbours of images {images.shape} among images {of.shape}")
