@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 
 from dreamlab.data import catalog, judge
-from dreamlab.experiments import report
-from dreamlab.experiments.mix import quality as mix_quality
+from dreamlab.experiments import quality, report
 from dreamlab.service import Service, tables
 from dreamlab.service.library import headline
 from dreamlab.settings import ClassifySpec, SynthesizeSpec, make
@@ -270,7 +269,7 @@ def test_a_set_that_was_not_judged_is_judged_by_the_mix_before_its_verdict(
         for said in (text, own):
             assert said.startswith("Under-trained generator: ") and "Synthetic data hurts" in said
     assert headline("mix", result) == text  # the line that the command line and lists show
-    assert set(read_json(group.path / mix_quality.FILE)) == {made.id}
+    assert set(read_json(group.path / quality.FILE)) == {made.id}
     assert report(group, store)["generators"] == result["generators"]  # reports only read
 
 
@@ -282,7 +281,7 @@ def test_what_is_stored_with_a_set_is_read_and_not_measured_again(
     finish(made, {"images": 200, "recognition": stored(0.21)})
     (event,) = mix_task(context(store, group))
     assert event["values"]["verdict"]["text"].startswith("Under-trained generator: 21 % of its")
-    assert not (group.path / mix_quality.FILE).exists()
+    assert not (group.path / quality.FILE).exists()
 
 
 def test_a_set_that_cannot_be_judged_gates_nothing(

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from dreamlab.data import catalog, imageset
-from dreamlab.experiments import report
-from dreamlab.experiments.mix import quality as mix_quality
+from dreamlab.experiments import quality, report
 from dreamlab.service.tables import as_latex, frame
 from dreamlab.store import ArtefactCache, Run, RunStore, read_json
 from dreamlab.tasks.context import TaskContext
@@ -86,7 +85,7 @@ def test_a_study_judges_the_sets_of_its_verdict_before_it(
     found = list(study_task(TaskContext(group, store, cache)))[-1]["values"]
     assert found["verdict"]["text"].startswith(WEAK) is not good, found["remarks"]
     sets = {name for g in found["generators"] for name in g["sets"]}
-    assert set(read_json(group.path / mix_quality.FILE)) == sets and sets
+    assert set(read_json(group.path / quality.FILE)) == sets and sets
     assert report(group, store)["verdict"] == found["verdict"]
 
 

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, cast
 
 from dreamlab.data import imageset
-from dreamlab.experiments import report
+from dreamlab.experiments import quality, report
 from dreamlab.experiments.children import Children
-from dreamlab.experiments.mix import quality
 from dreamlab.experiments.mix.plan import keys
+from dreamlab.experiments.mix.quality import set_ids
 from dreamlab.experiments.study import quality as study_quality
 from dreamlab.experiments.study.plan import chosen
 from dreamlab.experiments.study.results import StudyResults
@@ -24,7 +24,7 @@ def mix(ctx: TaskContext) -> Iterator[dict[str, Any]]:
     """Yields the result of a mix, after judging the sets that were not judged when they were made.
     Raises TaskError if a child is missing or has no result."""
     spec, roles = cast(MixSpec, ctx.spec), ctx.run.record.roles
-    sets = [run_id for key in keys(spec) for run_id in quality.set_ids(spec, key, roles)]
+    sets = [run_id for key in keys(spec) for run_id in set_ids(spec, key, roles)]
     yield from _judge_sets(ctx, sets, spec.dataset, spec.data_dir)
     yield _result(ctx, lambda values: values["verdict"] is not None)
 

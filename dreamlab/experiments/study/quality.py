@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import cast
 
-from dreamlab.experiments.mix import quality
+from dreamlab.experiments import quality
+from dreamlab.experiments.quality import Values
 from dreamlab.experiments.study.results import StudyResults
 from dreamlab.settings import ClassifySpec, SynthesizeSpec
 from dreamlab.store import Run
 from dreamlab.studies.model import Scale
 
-Values = dict[str, Any]
 PER_ARM = "per arm"
 """The key of the generators of arms that have one each."""
 

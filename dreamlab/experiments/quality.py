@@ -1,0 +1,49 @@
+"""What was measured on the sets of a generator of a mix or study: whether it was trained enough."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from dreamlab.stats import generator_quality
+from dreamlab.store import Run, RunStore, read_json
+
+Values = dict[str, Any]
+FILE = "recognition.json"
+"""In the folder of a mix or a study: id of a set -> what it measured on the set, for sets whose own
+result does not hold it."""
+
+
+def recognition(run_id: str, group: Run, store: RunStore) -> Values | None:
+    """What was measured on a set, by itself or by this mix or study; None if nothing was."""
+    result = Run(store.folder / run_id).result() or {}
+    own = read_json(group.path / FILE)
+    found = result.get("recognition") or (own.get(run_id) if isinstance(own, dict) else None)
+    return found if isinstance(found, dict) else None
+
+
+def of_sets(sets: Sequence[str], group: Run, store: RunStore) -> Values:
+    """`sets`, `recognition` (of the worst of them) and `quality` of one generator."""
+    measured = [recognition(run_id, group, store) for run_id in sets]
+    judged = [(generator_quality.quality(found), found) for found in measured]
+    # the worst set speaks for all; one that cannot be judged, only if none can
+    known = [pair for pair in judged if pair[0].ratio is not None]
+    worst, found = min(known, key=lambda pair: pair[0].ratio or 0.0, default=None) or (
+        judged[0] if judged else (generator_quality.quality(None), None)
+    )
+    return {"sets": list(sets), "recognition": found, "quality": dataclasses.asdict(worst)}
+
+
+def steps_of(trainings: Iterable[str], store: RunStore) -> Values:
+    """`steps` of the training behind a generator, and `promised_steps`, those that were foretold;
+    of several trainings, those of the one with the smallest share of its steps."""
+    found = [
+        (result["steps"], result.get("promised_steps"))
+        for run_id in trainings
+        if (result := Run(store.folder / run_id).result()) and "steps" in result
+    ]
+    steps, promised = min(
+        found, key=lambda pair: pair[0] / (pair[1] or pair[0] or 1), default=(None, None)
+    )
+    return {"steps": steps, "promised_steps": promised}
