@@ -64,7 +64,7 @@ def do_import(
     """(result, progress) of an import of `source` into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     spec = make(ImportSpec, {"source": str(source), **values})
-    work = import_images(open_source(str(source), limits), spec, folder, 2, limits)
+    work = import_images(open_source(spec, limits), spec, folder, 2, limits)
     steps = []
     while True:
         try:

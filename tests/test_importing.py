@@ -357,7 +357,9 @@ def test_a_killed_import_is_cleaned_up_by_the_next_attempt_and_a_failed_one_by_i
 ) -> None:
     source = folder_of(tmp_path / "s", class_files())
     work = import_images(
-        open_source(str(source)), make(ImportSpec, {"source": str(source)}), tmp_path
+        open_source(ImportSpec(source=str(source))),
+        make(ImportSpec, {"source": str(source)}),
+        tmp_path,
     )
     next(work)
     (tmp_path / "images.npy").write_bytes(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dreamlab.data.imageset import DataError
-from dreamlab.data.importing.class_folders import Listing
+from dreamlab.data.importing.listing import Listing
 from dreamlab.data.importing.matching import matched
 from tests.import_helpers import class_files, do_import, folder_of
 

@@ -35,6 +35,7 @@ def name_of(requirement: str) -> str:
 
 def test_every_package_that_is_imported_is_named_and_has_a_bound() -> None:
     needed = declared()[0] + PROJECT["project"]["optional-dependencies"]["parquet"]
+    needed += PROJECT["project"]["optional-dependencies"]["heic"]
     assert all(re.search(r">=|==", line) for line in needed)
     named = {name_of(line) for line in needed}
     # datasets: only for imports from the Hugging Face hub; the other one is a part of pydantic

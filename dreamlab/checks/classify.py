@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dreamlab.checks.known import Known
 from dreamlab.checks.leaked_images import check_copies, check_overlap
+from dreamlab.checks.one_class import check_classes
 from dreamlab.checks.synthetic_set import check_set
 from dreamlab.data import mixing
 from dreamlab.data.selection import arm_counts
@@ -13,6 +14,7 @@ from dreamlab.settings import ClassifySpec, SpecError
 def check_classify(spec: ClassifySpec, known: Known) -> None:
     """Raises SpecError if the arm is impossible with these real images, or if its synthetic set is
     missing, of other data, too small, or contains test images."""
+    check_classes(spec.dataset, "dataset", "a classifier")
     check_overlap(spec)
     arm = mixing.parse(spec.arm)
     if arm.needs_set != bool(spec.synthetic):

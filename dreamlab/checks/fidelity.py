@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from dreamlab.checks.known import Known
+from dreamlab.checks.one_class import check_classes
 from dreamlab.checks.synthetic_set import check_channels, held_images, set_dataset
 from dreamlab.data import catalog
 from dreamlab.data.selection import selected
@@ -27,6 +28,8 @@ def check_fidelity(spec: FidelitySpec, known: Known) -> None:
             "inception_weights",
         )
     dataset, _ = set_dataset(known, spec.images, "images")
+    if spec.extractor == "classifier":
+        check_classes(dataset, "extractor", "the extractor, a classifier,")
     if spec.reference == "validation" and validation_images(known, spec.images) is None:
         raise SpecError(
             f"Reference (--reference): the generator of {spec.images} set no images aside for"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dreamlab.checks.known import Known
 from dreamlab.checks.leaked_images import check_copies, check_overlap
+from dreamlab.checks.one_class import check_classes
 from dreamlab.checks.synthetic_set import check_set
 from dreamlab.data import contents
 from dreamlab.data.selection import selected
@@ -15,6 +16,7 @@ from dreamlab.settings import MixSpec, SpecError, SynthesizeSpec, TrainSpec
 def check_mix(spec: MixSpec, known: Known) -> None:
     """Raises SpecError if an arm is impossible, if a generator or set belongs to other data or has
     no labels, or if a set is too small or contains test images."""
+    check_classes(spec.dataset, "dataset", "a mix, which trains classifiers,")
     selected(spec)
     check_overlap(spec)
     needed = needed_images(spec)

@@ -7,11 +7,11 @@ from typing import ClassVar, Literal, get_args
 from pydantic import model_validator
 
 from dreamlab.settings.base import Spec, SpecError
-from dreamlab.settings.names import TorchvisionName
+from dreamlab.settings.names import LayoutName, TorchvisionName
 from dreamlab.settings.real_data import DATASETS
 from dreamlab.settings.setting import setting
 
-PREPARE = "Preprocessing"
+READ, PREPARE = "Labels", "Preprocessing"
 
 
 class ImportSpec(Spec):
@@ -19,13 +19,13 @@ class ImportSpec(Spec):
 
     kind: ClassVar[str] = "import"
     summary: ClassVar[str] = (
-        "Import images: class folders, a ZIP, an .npz, a torchvision or a Hugging Face data set."
+        "Import images: a folder, ZIP, tar or .npz, a torchvision or a Hugging Face data set."
     )
 
     source: str = setting(
         ...,
         "Images to import: a folder, a file or a download.",
-        detail="A folder of class folders, a ZIP or .npz file;"
+        detail="A folder, ZIP or tar of images with class folders or a table of labels; an .npz;"
         f" torchvision:{', torchvision:'.join(get_args(TorchvisionName))};"
         " or huggingface:OWNER/NAME.",
         label="From",
@@ -46,6 +46,31 @@ class ImportSpec(Spec):
         label="Classes of",
         run_kind="import",
         choices=DATASETS,
+    )
+    layout: LayoutName = setting(
+        "auto",
+        "How the images are labelled; auto recognises it.",
+        detail="top, joined, leaf: by folders; if folders lie inside class folders, the outer one,"
+        " the whole path or the inner one is the class. table: by a table of files and labels."
+        " unlabelled: not at all, all images are one class. auto stops and asks if the files can be"
+        " read in more than one way.",
+        section=READ,
+        added="auto",
+    )
+    labels: str = setting(
+        "",
+        "Table and column of the labels, as FILE:COLUMN.",
+        detail="Such as train.csv:species. Empty: usual names decide.",
+        section=READ,
+        added="",
+    )
+    split_column: str = setting(
+        "",
+        "Column of the table that tells training and test images.",
+        detail="Empty: a column with a usual name, such as split, if its values are names of"
+        " splits.",
+        section=READ,
+        added="",
     )
     image_size: int = setting(
         0,

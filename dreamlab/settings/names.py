@@ -8,6 +8,7 @@ from typing import Literal
 DatasetName = Literal["mnist5k", "digits", "mnist", "mnist32", "fashion_mnist", "cifar10"]
 TorchvisionName = Literal["mnist", "fashion_mnist", "cifar10", "flowers102"]
 """Data sets that an import can download with torchvision, written torchvision:NAME."""
+LayoutName = Literal["auto", "top", "joined", "leaf", "table", "unlabelled"]
 ScheduleName = Literal["cosine", "linear", "linear_scaled", "quadratic", "sigmoid"]
 TargetName = Literal["x0", "eps", "v"]
 WeightingName = Literal["sqrt_snr", "simple", "min_snr"]

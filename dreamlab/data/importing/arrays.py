@@ -1,175 +1,225 @@
-"""Source of an import: an .npz with arrays of images and labels. Images are read row by row."""
+"""Source of an import: arrays of images and labels. Images are read row by row."""
 
 from __future__ import annotations
 
+import re
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 
 from dreamlab.data.exporting import main_role
 from dreamlab.data.imageset import DataError
-from dreamlab.data.importing.class_folders import LeftOut, Listing, natural
+from dreamlab.data.importing.array_files import ArrayFile, MatFile, NpyFiles, NpzFile
+from dreamlab.data.importing.array_values import Scale, labels_of, numbered, scale_of
+from dreamlab.data.importing.class_folders import TEST, TRAIN, VALIDATION, is_split, split_of
 from dreamlab.data.importing.limits import Limits
+from dreamlab.data.importing.listing import LeftOut, Listing
 from dreamlab.data.importing.source import Fetch, Source
 
-KEYS = (
-    ("x_train", "y_train", "x_test", "y_test"),
-    ("images", "labels"),
-    ("x", "y"),
-    ("arr_0", "arr_1"),
-)
-"""Accepted names of the arrays: images and labels, for one or two splits."""
+IMAGES = ("images", "image", "imgs", "x", "data", "arr_0", "pixels")
+LABELS = ("labels", "label", "y", "targets", "target", "arr_1")
+"""Names of arrays of images and of their labels, alone or with the name of a split before or
+behind, such as train_images and x_train."""
 ACCEPTED = (
-    "x_train, y_train, x_test, y_test or images, labels (or x, y; arr_0, arr_1): uint8 images (N,"
-    " H, W), (N, H, W, 3) or (N, 3, H, W)"
+    "x_train, y_train, x_test, y_test or images, labels (or train_images, data, targets, arr_0,"
+    " arr_1 and the like): images (N, H, W), (N, H, W, 3) or (N, 3, H, W)"
 )
+OPENED: dict[str, Callable[[Path], ArrayFile]] = {
+    ".npz": NpzFile,
+    ".npy": NpyFiles,
+    ".mat": MatFile,
+}
+"""Ending of a file -> what reads it."""
 
 
-class _Rows:
-    """The rows of one uint8 array inside an .npz. They must be read in increasing order; one row is
-    in memory at a time."""
+def open_arrays(file: Path, limits: Limits) -> Source:
+    """A source for a file of arrays. Class names come from an array `classes` if it has one. Raises
+    DataError if its arrays cannot be used."""
+    reader = NpyFiles if file.is_dir() else OPENED[file.suffix.lower()]
+    try:
+        arrays = reader(file)
+    except (OSError, zipfile.BadZipFile, EOFError, ValueError, NotImplementedError) as error:
+        raise DataError(f"{file.name} cannot be read: {error}.") from None
+    try:
+        return ArraySource(arrays, limits)
+    except DataError:
+        arrays.close()
+        raise
+    except (
+        OSError,
+        zipfile.BadZipFile,
+        EOFError,
+        ValueError,
+        NotImplementedError,
+        RuntimeError,
+    ) as error:
+        arrays.close()
+        raise DataError(f"{file.name} cannot be read: {error}.") from None
 
-    def __init__(self, archive: zipfile.ZipFile, key: str, file: str, limits: Limits):
-        self._name, self._at = f"{file}: {key}", 0
-        self._stream = archive.open(key + ".npy")
-        shape, fortran, dtype = _header(self._stream, self._name)
-        if dtype != np.uint8:
-            raise DataError(f"{self._name} is {dtype}; uint8 images from 0 to 255 are needed.")
-        self.channels_first = len(shape) == 4 and shape[1] in (1, 3) and shape[3] not in (1, 3, 4)
-        if (
-            fortran
-            or len(shape) not in (3, 4)
-            or (len(shape) == 4 and not self.channels_first and shape[3] not in (1, 3, 4))
-        ):
-            raise DataError(
-                f"{self._name} has shape {shape}{' in Fortran order' * fortran}; what can be read"
-                f" is {ACCEPTED}."
-            )
-        self._shape, self._bytes, self.count = (
-            shape[1:],
-            int(np.prod(shape[1:], dtype=object)),
-            shape[0],
-        )
-        h, w = self._shape[1:] if self.channels_first else self._shape[:2]
+
+class _Part:
+    """The images of one array, read in increasing order."""
+
+    def __init__(self, file: ArrayFile, key: str, limits: Limits):
+        shape, self.dtype = file.header(key)
+        self.key, self.name = key, file.shown(key)
+        self._file, self._at = file, 0
+        self._rows: Iterator[np.ndarray] = iter(())
+        self.first = len(shape) == 4 and shape[1] in (1, 3) and shape[3] not in (1, 3, 4)
+        good = len(shape) == 3 or (len(shape) == 4 and (self.first or shape[3] in (1, 3, 4)))
+        if not good:
+            raise DataError(f"{self.name} has shape {shape}; what can be read is {ACCEPTED}.")
+        self.count = shape[0]
+        h, w = shape[2:] if self.first else shape[1:3]
         self.size = min(h, w), max(h, w)
-        limits.check_row_size(self._name, w, h)
+        limits.check_row_size(self.name, w, h)
+
+    def all(self) -> Iterator[np.ndarray]:
+        """All rows, as they are stored."""
+        return self._file.rows(self.key)
 
     def __getitem__(self, row: int) -> np.ndarray:
-        try:
-            while self._at < row:
-                self._take()
-            flat = np.frombuffer(self._take(), np.uint8)
-        except (zipfile.BadZipFile, EOFError, OSError) as error:
-            raise DataError(f"{self._name} is damaged: {error}.") from None
-        image = flat.reshape(self._shape)
-        return image.transpose(1, 2, 0) if self.channels_first else image
-
-    def _take(self) -> bytes:
-        data = self._stream.read(self._bytes)
-        if len(data) < self._bytes:
-            raise EOFError(f"it ends after {self._at:,} of {self.count:,} images")
-        self._at += 1
-        return data
+        if row < self._at or not self._at:
+            self._rows, self._at = self.all(), 0
+        while self._at < row:
+            next(self._rows)
+            self._at += 1
+        found, self._at = next(self._rows), row + 1
+        return found.transpose(1, 2, 0) if self.first else found
 
 
-class NpzSource(Source):
-    """Images and labels of an .npz. Class names come from an array `classes` if it has one. Raises
-    DataError if its arrays cannot be used."""
+class ArraySource(Source):
+    """Images and labels of a file of arrays."""
 
-    def __init__(self, file: Path, limits: Limits):
-        try:
-            self._zip = zipfile.ZipFile(file)
-            self._open(file, limits)
-        except DataError:
-            self.close()
-            raise
-        except (
-            OSError,
-            zipfile.BadZipFile,
-            EOFError,
-            ValueError,
-            NotImplementedError,
-            RuntimeError,
-        ) as error:
-            raise DataError(f"{file.name} cannot be read: {error}.") from None
-
-    def _open(self, file: Path, limits: Limits) -> None:
-        held = {n.removesuffix(".npy") for n in self._zip.namelist() if n.endswith(".npy")}
-        keys = next((k for k in KEYS if set(k) <= held), ())
-        if not keys:
+    def __init__(self, file: ArrayFile, limits: Limits):
+        self._file = file
+        pairs = _pairs(file.keys)
+        if not pairs:
             raise DataError(
-                f"{file.name} holds {', '.join(sorted(held)) or 'no arrays'}; what can be read is"
-                f" {ACCEPTED}."
+                f"{file.name} holds {', '.join(sorted(file.keys)) or 'no arrays'}; what can be"
+                f" read is {ACCEPTED}."
             )
-        self._parts = [_Rows(self._zip, key, file.name, limits) for key in keys[::2]]
-        labels = [self._small(key, file.name, limits, limits.files) for key in keys[1::2]]
+        self._parts = [_Part(file, images, limits) for _, images, _ in pairs]
         total = sum(part.count for part in self._parts)
         limits.check_rows(file.name, total)
-        for key, part, y in zip(keys[1::2], self._parts, labels, strict=True):
-            if y.shape not in ((part.count,), (part.count, 1)):
-                raise DataError(
-                    f"{file.name}: {key} has shape {y.shape} for {part.count:,} images; one label"
-                    " per image is needed."
+        self._scale = self._scaled()
+        left, notes = LeftOut(), {self._scale.said} - {""}
+        labels, names = [], None
+        for (_, _, key), part in zip(pairs, self._parts, strict=True):
+            if key:
+                y, said = labels_of(
+                    file.shown(key), file.small(key, limits, limits.files), part.count
                 )
-            if y.dtype.kind not in "iuU":
-                raise DataError(
-                    f"{file.name}: {key} is {y.dtype}; labels are whole numbers or names."
-                )
-        names = (
-            self._small("classes", file.name, limits, limits.classes) if "classes" in held else None
+                labels.append(y)
+                notes |= {said} - {""}
+        if "classes" in file.keys:
+            names = file.small("classes", limits, limits.classes)
+        together = np.concatenate(labels) if labels else np.zeros(total, np.int64)
+        rows, found, classes = numbered(together, names if labels else None, left)
+        of = np.repeat([part for part, _, _ in pairs], [part.count for part in self._parts])[rows]
+        split = is_split(set(of.tolist()))
+        test = of == (TEST if TEST in of else VALIDATION) if split else np.zeros(len(rows), bool)
+        order = np.lexsort((np.arange(len(rows)), test))
+        self._rows, self._starts = rows[order], np.cumsum([0, *(p.count for p in self._parts)])
+        super().__init__(
+            Listing(
+                file.title,
+                self._shown(),
+                found[order],
+                test[order],
+                classes if labels else ("images",),
+                "its own arrays" if split else "",
+                roles=self._roles(limits, total),
+                numbered=names is None and bool(labels) and together.dtype.kind != "U",
+                named=names is not None,
+                reading=self._reading(pairs),
+                labelled=bool(labels),
+                notes=tuple(sorted(notes)),
+            ),
+            left,
         )
-        left = LeftOut()
-        rows, found, classes = _numbered(
-            np.concatenate([y.reshape(-1) for y in labels]), names, left
-        )
-        test = rows >= self._parts[0].count
-        split = "its own arrays" if len(self._parts) == 2 and self._parts[1].count else ""
-        shown = [f"image {row}" for row in rows] if len(rows) <= 10_000 else _Numbered(rows)
-        roles = None
-        if "role" in held and len(self._parts) == 1:  # of an exported set
-            said = self._small("role", file.name, limits, limits.files).reshape(-1)
-            if said.dtype.kind == "U" and len(said) == self._parts[0].count:
-                roles = np.array([main_role(str(role)) for role in said[rows]], str)
-        numbered = names is None and labels[0].dtype.kind != "U"
-        listing = Listing(
-            file.stem,
-            shown,
-            found,
-            test,
-            classes,
-            split,
-            roles=roles,
-            numbered=numbered,
-            named=names is not None,
-        )
-        super().__init__(listing, left)
-        self._rows = rows
 
-    def _small(self, key: str, file: str, limits: Limits, count: int) -> np.ndarray:
-        """Reads an array of labels or names. Its size is checked in its header first."""
-        with self._zip.open(key + ".npy") as stream:
-            shape, _, dtype = _header(stream, f"{file}: {key}")
-        limits.check_labels(f"{file}: {key}", shape, dtype, count)
-        with self._zip.open(key + ".npy") as stream:
-            return np.lib.format.read_array(stream, allow_pickle=False)
+    def _scaled(self) -> Scale:
+        """The scale of all parts together: they must not be scaled apart."""
+        types = {part.dtype for part in self._parts}
+        if len(types) > 1:
+            raise DataError(
+                f"The images of {self._file.name} are {' and '.join(sorted(map(str, types)))}; one"
+                " type is needed."
+            )
+        every = (row for part in self._parts for row in part.all())
+        return scale_of(self._parts[0].name, types.pop(), every)
+
+    def _shown(self) -> Sequence[str]:
+        if len(self._rows) <= 10_000:
+            return [f"image {row}" for row in self._rows]
+        return _Numbered(self._rows)
+
+    def _roles(self, limits: Limits, total: int) -> np.ndarray | None:
+        """The roles of the images of an exported set."""
+        if "role" not in self._file.keys or len(self._parts) > 1:
+            return None
+        said = self._file.small("role", limits, limits.files).reshape(-1)
+        if said.dtype.kind != "U" or len(said) != total:
+            return None
+        return np.array([main_role(str(role)) for role in said[self._rows]], str)
+
+    def _reading(self, pairs: Sequence[tuple[int, str, str]]) -> str:
+        return "arrays " + ", ".join(
+            f"{images} with {labels}" if labels else f"{images} without labels"
+            for _, images, labels in pairs
+        )
 
     def fetch(self, row: int) -> Fetch:
         """See `Source.fetch`."""
-        at = int(self._rows[row])
-        part = self._parts[0] if at < self._parts[0].count else self._parts[1]
-        image = part[at if part is self._parts[0] else at - self._parts[0].count]
+        at, part = self._place(row)
+        image = self._scale(self._parts[part][at])
         return lambda: image
+
+    def _place(self, row: int) -> tuple[int, int]:
+        at = int(self._rows[row])
+        part = int(np.searchsorted(self._starts, at, "right")) - 1
+        return at - int(self._starts[part]), part
 
     def size_of(self, row: int) -> tuple[int, int] | None:
         """See `Source.size_of`. All images of an array have the same size."""
-        return self._parts[int(self._rows[row] >= self._parts[0].count)].size
+        return self._parts[self._place(row)[1]].size
 
     def close(self) -> None:
         """Closes the file."""
-        self._zip.close()
+        self._file.close()
+
+
+def _pairs(keys: Sequence[str]) -> list[tuple[int, str, str]]:
+    """(split, array of images, array of labels or "") for each split; without names of splits, all
+    is TRAIN. Empty if there is no array of images, or if only some have labels."""
+    found: dict[tuple[int, bool], str] = {}
+    for key in keys:
+        part, rest = _affix(key)
+        for labelled, usual in enumerate((IMAGES, LABELS)):
+            if rest in usual:
+                place = part, bool(labelled)
+                if place not in found or usual.index(rest) < usual.index(_affix(found[place])[1]):
+                    found[place] = key
+    if len(keys) == 1 and not found:
+        return [(TRAIN, keys[0], "")]
+    images = {part: key for (part, labelled), key in found.items() if not labelled}
+    labels = {part: found.get((part, True), "") for part in images}
+    if any(labels.values()):
+        images = {part: key for part, key in images.items() if labels[part]}
+    return [(part, images[part], labels[part]) for part in sorted(images)]
+
+
+def _affix(key: str) -> tuple[int, str]:
+    """(split, rest of the name): train_images and images_train are (TRAIN, "images")."""
+    low = key.casefold()
+    for pattern in (r"(?P<part>[a-z]+)_(?P<rest>\w+)", r"(?P<rest>\w+)_(?P<part>[a-z]+)"):
+        match = re.fullmatch(pattern, low)
+        if match and (part := split_of(match["part"])) is not None:
+            return part, match["rest"]
+    return TRAIN, low
 
 
 class _Numbered(Sequence[str]):
@@ -183,42 +233,3 @@ class _Numbered(Sequence[str]):
 
     def __getitem__(self, i: int) -> str:  # type: ignore[override]
         return f"image {self._rows[i]}"
-
-
-def _header(stream: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.dtype]:
-    try:
-        version = np.lib.format.read_magic(stream)
-        read = (
-            np.lib.format.read_array_header_1_0
-            if version == (1, 0)
-            else np.lib.format.read_array_header_2_0
-        )
-        shape, fortran, dtype = read(stream)
-    except ValueError as error:
-        raise DataError(f"{name} is not an array: {error}.") from None
-    if dtype.hasobject:
-        raise DataError(f"{name} holds Python objects, which are not loaded: save plain arrays.")
-    return shape, fortran, dtype
-
-
-def _numbered(
-    y: np.ndarray, names: np.ndarray | None, left: LeftOut
-) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-    """(rows that have a class, their class numbers, class names). Labels are numbers or names. Rows
-    with a label out of range go to `left`."""
-    if y.dtype.kind == "U":
-        values, found = np.unique(y, return_inverse=True)
-        order = np.array(
-            sorted(range(len(values)), key=lambda i: natural(str(values[i]))), np.int64
-        )
-        return np.arange(len(y)), np.argsort(order)[found], tuple(str(values[i]) for i in order)
-    good = (y >= 0) if names is None else (y >= 0) & (y < len(names))
-    for row in np.flatnonzero(~good):
-        left.add(f"image {row}", "label out of range")
-    rows = np.flatnonzero(good)
-    values, found = np.unique(y[rows], return_inverse=True)
-    shown = tuple(str(v) if names is None else str(names[v]) for v in values)
-    for c in range(0 if names is None else len(names)):
-        if c not in values:
-            left.add(str(names[c]) if names is not None else "", "class without images")
-    return rows, found.astype(np.int64), shown

@@ -1,158 +1,234 @@
-"""Finds classes and split in the paths of class folders. It reads no images."""
+"""Layout of a source: class folders, with or without folders of splits. It reads no images."""
 
 from __future__ import annotations
 
-import collections
 import csv
-import dataclasses
 import io
 import json
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 import numpy as np
 
 from dreamlab.data.exporting import TABLE as ORIGINS
 from dreamlab.data.exporting import main_role
-from dreamlab.data.imageset import DataError
+from dreamlab.data.importing.files import Files
+from dreamlab.data.importing.listing import PICTURE, Doubt, LeftOut, Listing, natural, some
 
-TRAIN, VALIDATION, TEST = ("train", "training"), ("val", "valid", "validation"), ("test", "testing")
-PARTS = {name: part for part, names in enumerate((TRAIN, VALIDATION, TEST)) for name in names}
-"""Folder name -> 0 for training, 1 for validation, 2 for test."""
-NO_CLASS = "not in a class folder"
-SYSTEM = re.compile(r"(^|/)(\.|__MACOSX/|Thumbs\.db$|desktop\.ini$)", re.IGNORECASE)
-"""Hidden files, and files that operating systems create."""
-PICTURE = re.compile(r"\.(png|jpe?g|gif|bmp|webp|tiff?|p[bgpn]m)$", re.IGNORECASE)
-ARCHIVE = re.compile(r"\.(zip|tar|tgz|gz|bz2|xz|7z|rar|npz)$", re.IGNORECASE)
+TRAIN, VALIDATION, TEST = 0, 1, 2
+PARTS = {
+    "train": TRAIN,
+    "training": TRAIN,
+    "val": VALIDATION,
+    "valid": VALIDATION,
+    "validation": VALIDATION,
+    "dev": VALIDATION,
+    "eval": VALIDATION,
+    "evaluation": VALIDATION,
+    "test": TEST,
+    "testing": TEST,
+    "holdout": TEST,
+}
+"""Plain name of a folder of a split -> split."""
+AROUND = re.compile(r"^(seg|my|data|dataset)_|_(set|data|dataset|split|images|imgs|folder)$")
+"""What people add to these names, such as in seg_train and training_set."""
+NO_CLASS, NO_SPLIT = "not in a class folder", "not in the training or test part"
 CARD, TABLE = "card.json", "labels.csv"
-TOLD = 200
-"""Most files that a report names one by one; further ones are only counted."""
+Folders = tuple[str, ...]
+Naming = Callable[[Folders], str]
+NAMING: dict[str, tuple[str, Naming]] = {
+    "joined": ("each folder is a class, named by its whole path", lambda path: "/".join(path)),
+    "top": ("the outer folder is the class", lambda path: path[0]),
+    "leaf": ("the inner folder is the class", lambda path: path[-1]),
+}
+"""Layout -> (what is a class if folders lie inside class folders, folders of an image -> class)."""
 
 
-class LeftOut:
-    """The files that an import leaves out, with reasons."""
-
-    def __init__(self) -> None:
-        self.counts: collections.Counter[str] = collections.Counter()
-        self.files: list[dict[str, str]] = []
-
-    def add(self, file: str, reason: str, count: int = 1) -> None:
-        """Adds a file, or `count` files that share a reason."""
-        self.counts[reason] += count
-        if len(self.files) < TOLD:
-            # a file name that is not valid text would raise an error when it is shown
-            self.files.append({"file": file.encode("utf-8", "replace").decode(), "reason": reason})
-
-    def __str__(self) -> str:
-        said = ", ".join(
-            f"{count:,} {reason}" for reason, count in self.counts.most_common(4) if count
-        )
-        return f"left out: {said}" if said else "nothing was left out"
+def split_of(name: str) -> int | None:
+    """TRAIN, VALIDATION or TEST if a folder is named like a split, else None."""
+    low = re.sub(r"[\s-]+", "_", name.casefold())
+    return PARTS.get(low, PARTS.get(AROUND.sub("", low)))
 
 
-@dataclasses.dataclass(frozen=True)
-class Listing:
-    """The content of a source, known before any image is read: name and class of each image, and
-    whether it is in the test split."""
+def listed(files: Files, left: LeftOut, layout: str = "auto") -> Listing | None:
+    """The class folders of `files`, sorted by split (training first), class and name; None if no
+    image is in a class folder.
 
-    title: str
-    names: Sequence[str]
-    labels: np.ndarray
-    test: np.ndarray
-    classes: tuple[str, ...]
-    split: str
-    """Where the split comes from; empty if the source has none."""
-    mirror: bool = True
-    """False if the source says that a mirrored image does not keep its class."""
-    roles: np.ndarray | None = None
-    """The role of each image, "real", "synthetic" or "", if the source is an exported set that says
-    it; else None."""
-    numbered: bool = False
-    """Whether the classes are numbers because the source has labels without names."""
-    named: bool = False
-    """Whether the source says that `classes` are names, so that digits are not class numbers."""
-
-
-def listed(
-    title: str,
-    names: list[str],
-    folders: Iterable[str],
-    read: Callable[[str], bytes],
-    left: LeftOut,
-) -> Listing:
-    """Finds the class folders in `names`, which are relative POSIX paths. The result is sorted by
-    split (training first), class and name.
-
-    A class is the first folder, or the first folder below train/ and test/ (or val/). `folders` are
-    all folders; they are used to report classes without images. `read` returns the content of a
-    card.json, labels.csv or images.csv beside the class folders. Raises DataError if there are no
-    class folders.
+    Folders named like splits, at any depth, are splits if some hold training images and others
+    test or validation images. A class is what is left of the path. If folders lie inside each
+    other so that outer and joined names give different classes, `layout` chooses one of NAMING;
+    without it the listing has a doubt. What is left out goes to `left`.
     """
-    names = sorted(names)
+    names = sorted(files.names)
     top = _common_folder(names)
-    parts = _parts(name[len(top) :].split("/", 2) for name in names if name.startswith(top))
-    depth = 1 if parts else 0
-    kinds, test, kept = [], [], []
-    numbers: dict[str, int] = {}
-    side: dict[str, bytes] = {}
+    side = {n: files.beside(top + n) for n in (CARD, TABLE, ORIGINS) if top + n in names}
+    inner = {i: n[len(top) :] for i, n in enumerate(names) if n.startswith(top)}
+    folders = {i: tuple(n.split("/")[:-1]) for i, n in inner.items() if n not in side}
+    own = _named_by(side.get(CARD))[0]
+    exported = bool(own) and all(path[0] in own for path in folders.values() if path)
+    parts = {i: None if exported else part_of(path) for i, path in folders.items()}
+    with_classes = {part for i, part in parts.items() if _class_of(folders[i], True)}
+    # a test folder without class folders is one of a competition: its images have no labels
+    split = TRAIN in with_classes and len(set(parts.values()) - {None}) > 1
+    found = {i: _class_of(path, split) for i, path in folders.items()}
+    found = {i: path for i, path in found.items() if path and not (split and parts[i] is None)}
+    wrap = _wrap(found.values())
+    found = _of_images({i: path[wrap:] for i, path in found.items()}, names)
+    if not found:
+        return None
+    used = {names[i].rpartition("/")[0] for i in found}
     for i, name in enumerate(names):
-        path = name[len(top) :].split("/") if name.startswith(top) else [name]
-        part = parts.get(path[0].lower(), None) if parts and len(path) > 1 else False
-        if len(path) == 1 and path[0] in (CARD, TABLE, ORIGINS):
-            side[path[0]] = read(name)
-        elif part is None:
-            left.add(name, "not in the training or test part")
-        elif len(path) < depth + 2:
-            left.add(name, NO_CLASS)
-        else:
-            kept.append(i)
-            kinds.append(numbers.setdefault(path[depth], len(numbers)))
-            test.append(part)
-    if not numbers:
-        raise DataError(
-            f"{title} holds no class folders: put the images of each class into a folder of its"
-            " own, such as cat/1.png and dog/1.png."
-        )
-    for folder in _empty_classes(folders, top, parts, numbers):
-        left.add(folder + "/", "class without images")
-    chosen, marks, split = (
-        np.array(kept, np.int64),
-        np.array(test, bool),
-        "its own folders" if parts else "",
+        if i not in found and inner.get(i) not in side:
+            left.add(name, _why(i in inner, split, parts.get(i), folders.get(i, ())))
+    sure = exported or layout != "auto"
+    doubts = () if sure else _nested(set(found.values()))
+    naming = NAMING["joined" if doubts else "top" if layout == "auto" else layout][1]
+    classes = {i: naming(path) for i, path in found.items()}
+    depth = wrap + min(map(len, found.values()))
+    empty = sorted(_empty(files.folders, top, split, depth, used))
+    for folder in empty:
+        left.add(f"{top}{folder}/", "class without images")
+    marks, said = _table_split(side.get(TABLE, b""), [inner[i] for i in classes])
+    if is_split({parts[i] for i in classes}):
+        marks, said = test_mask([parts[i] for i in classes]), "its own folders"
+    order, shown = _class_order(list(dict.fromkeys(classes.values())), side.get(CARD))
+    labels = np.array([order[c] for c in classes.values()], np.int64)
+    chosen = np.array(list(classes), np.int64)
+    by_class = np.lexsort((chosen, labels, marks))
+    kept = [names[chosen[i]] for i in by_class]
+    if not sure:
+        doubts += _like_splits(shown) + _without_images(empty)
+    return Listing(
+        files.title,
+        kept,
+        labels[by_class],
+        marks[by_class],
+        shown,
+        said,
+        roles=_roles(side.get(ORIGINS, b""), [name[len(top) :] for name in kept]),
+        named=exported,
+        reading="class folders",
+        doubts=doubts,
     )
-    if not parts and TABLE in side:
-        marks, split = _table_split(side[TABLE], [names[i][len(top) :] for i in kept])
-    order, shown = _class_order(list(numbers), side.get(CARD))
-    rank = np.empty(len(order), np.int64)
-    rank[order] = np.arange(len(order))
-    found = rank[np.array(kinds, np.int64)]
-    by_class = np.lexsort((chosen, found, marks))
-    shown_names = [names[chosen[i]] for i in by_class]
-    roles = _roles(side.get(ORIGINS, b""), [name[len(top) :] for name in shown_names])
-    named = set(numbers) <= set(_named_by(side.get(CARD))[0])
-    labels, marks = found[by_class], marks[by_class]
-    return Listing(title, shown_names, labels, marks, shown, split, roles=roles, named=named)
 
 
-def _empty_classes(
-    folders: Iterable[str], top: str, parts: Mapping[str, bool], known: Collection[str]
+def _wrap(found: Collection[Folders]) -> int:
+    """How many folders at the start of all paths hold all class folders, such as images in
+    train/images/cat."""
+    paths, wrap = set(found), 0
+    while len(paths) > 1 and len({p[: wrap + 1] for p in paths}) == 1:
+        if min(map(len, paths)) < wrap + 2:
+            break
+        wrap += 1
+    return wrap
+
+
+def _of_images(found: dict[int, Folders], names: Sequence[str]) -> dict[int, Folders]:
+    """The files of folders that hold images; all of them if no file is named like an image."""
+    holding = {path for i, path in found.items() if PICTURE.search(names[i])}
+    return {i: path for i, path in found.items() if path in holding} if holding else found
+
+
+def part_of(folders: Sequence[str]) -> int | None:
+    """The split of the first folder that is named like one, else None."""
+    return next((p for p in map(split_of, folders) if p is not None), None)
+
+
+def is_split(parts: set[int | None]) -> bool:
+    """Whether folders of these splits are splits: some for training and some for another."""
+    return TRAIN in parts and bool(parts & {VALIDATION, TEST})
+
+
+def _class_of(folders: Folders, split: bool) -> Folders:
+    """The folders without those of splits, which may be there twice (train/train/cat)."""
+    return tuple(f for f in folders if not split or split_of(f) is None)
+
+
+def _why(below: bool, split: bool, part: int | None, folders: Folders) -> str:
+    """Why a file of a source with class folders is left out."""
+    if split and folders and part is None:
+        return NO_SPLIT
+    return "without a label: " + NO_CLASS if below and part is not None else NO_CLASS
+
+
+def test_mask(parts: Sequence[int | None]) -> np.ndarray:
+    """Test mask. If there are test images, validation images belong to the training split: each
+    run sets its own validation images aside."""
+    last = TEST if TEST in parts else VALIDATION
+    return np.array([part == last for part in parts], bool)
+
+
+def _nested(paths: set[Folders]) -> tuple[Doubt, ...]:
+    """The doubt on folders inside class folders, unless all names give the same classes."""
+    if len(paths) == len({path[0] for path in paths}):
+        return ()
+    counts = {key: len({name(p) for p in paths}) for key, (_, name) in NAMING.items()}
+    longest = max(map(len, paths))
+    example = "/".join(min(path for path in paths if len(path) == longest))
+    return (
+        Doubt(
+            f"There are folders inside class folders, such as {example}: which are the classes?",
+            tuple(
+                (f"{words}: {counts[key]:,} classes", {"layout": key})
+                for key, (words, _) in NAMING.items()
+                if counts[key] > 1
+            ),
+        ),
+    )
+
+
+def _like_splits(classes: Sequence[str]) -> tuple[Doubt, ...]:
+    """The doubt on classes that are called like splits."""
+    alike = [c for c in classes if split_of(c) is not None]
+    if not alike:
+        return ()
+    return (
+        Doubt(
+            f"The folder{'s' * (len(alike) > 1)} {', '.join(alike)} would become"
+            f" {'classes' if len(alike) > 1 else 'a class'}, but"
+            f" {'are' if len(alike) > 1 else 'is'} called like"
+            f" {'parts' if len(alike) > 1 else 'a part'} of a data set.",
+            (
+                ("the images have no labels", {"layout": "unlabelled"}),
+                ("these are classes", {"layout": "top"}),
+            ),
+        ),
+    )
+
+
+def _without_images(folders: Sequence[str]) -> tuple[Doubt, ...]:
+    if not folders:
+        return ()
+    return (
+        Doubt(
+            f"{len(folders):,} class folders hold no images: {some(folders)}.",
+            (("the others are the classes", {"layout": "top"}),),
+        ),
+    )
+
+
+def _empty(
+    folders: Iterable[str], top: str, split: bool, depth: int, used: Collection[str]
 ) -> Iterator[str]:
-    """The class folders, sorted, that have no images."""
-    for folder in sorted(folders):
-        inner = folder[len(top) :].split("/") if folder.startswith(top) else []
-        depth = 2 if parts else 1
-        in_part = not parts or (bool(inner) and inner[0].lower() in parts)
-        if len(inner) == depth and inner[-1] not in known and in_part:
-            yield folder
+    """The folders at the depth of class folders that hold no images, as paths below `top`. `used`
+    are the folders of images."""
+    holding = {end for folder in used for end in _above(folder)}
+    for folder in folders:
+        inner = tuple(folder[len(top) :].split("/")) if folder.startswith(top) else ()
+        if split and part_of(inner) is None:
+            continue
+        if len(_class_of(inner, split)) == depth and folder not in holding:
+            yield folder[len(top) :]
 
 
-def natural(name: str) -> tuple[int, int, str]:
-    """Sort key for names: numbers by their value, then other names without regard to case."""
-    return (0, int(name), name) if name.isascii() and name.isdigit() else (1, 0, name.casefold())
+def _above(folder: str) -> Iterator[str]:
+    """A folder and those that it is in."""
+    parts = folder.split("/")
+    return ("/".join(parts[:n]) for n in range(1, len(parts) + 1))
 
 
 def _common_folder(names: Sequence[str]) -> str:
-    """The path that leads to the class folders or to train/ and test/, such as "a/b/", or ""."""
+    """The path that leads to the class folders or to those of splits, such as "a/b/", or ""."""
     top = ""
     while True:
         inner = [n[len(top) :] for n in names if n.startswith(top)]
@@ -167,18 +243,6 @@ def _common_folder(names: Sequence[str]) -> str:
         top += next(iter(first)) + "/"
 
 
-def _parts(paths: Iterable[list[str]]) -> dict[str, bool]:
-    """Top folder -> whether it holds the test split. Empty unless there are both a training and a
-    test (or validation) folder with class folders."""
-    tops = {p[0].lower() for p in paths if len(p) >= 3}
-    found = {PARTS[t]: t for t in sorted(tops) if t in PARTS}
-    if 0 not in found or len(found) < 2:
-        return {}
-    # if there is a test folder, val/ belongs to the training split: each run sets its own
-    # validation images aside
-    return {name: part == 2 or (part == 1 and 2 not in found) for part, name in found.items()}
-
-
 def _table_split(table: bytes, files: list[str]) -> tuple[np.ndarray, str]:
     """(test mask, description) from a labels.csv with the columns `file` and `split` (or a name
     that ends in _split). The description is empty if the table has no usable split."""
@@ -187,15 +251,11 @@ def _table_split(table: bytes, files: list[str]) -> tuple[np.ndarray, str]:
     none = np.zeros(len(files), bool)
     if not column or "file" not in (rows.fieldnames or ()):
         return none, ""
-    by_file = {row["file"]: PARTS.get((row[column] or "").lower()) for row in rows}
+    by_file = {row["file"]: split_of(row[column] or "") for row in rows}
     parts = [by_file.get(f) for f in files]
-    present = set(parts)
-    if None in present or 0 not in present or len(present) < 2:
+    if None in parts or not is_split(set(parts)):
         return none, ""
-    return (
-        np.array([p == 2 or (p == 1 and 2 not in present) for p in parts]),
-        f"column {column} of {TABLE}",
-    )
+    return test_mask(parts), f"column {column} of {TABLE}"
 
 
 def _roles(table: bytes, files: list[str]) -> np.ndarray | None:
@@ -225,13 +285,14 @@ def _named_by(card: bytes | None) -> tuple[list[str], list[str]]:
     return list(map(str, folders)), list(map(str, shown))
 
 
-def _class_order(found: list[str], card: bytes | None) -> tuple[np.ndarray, tuple[str, ...]]:
-    """(order of the folders, class names): the order in the card of an exported set, otherwise that
-    of `natural`."""
+def _class_order(found: list[str], card: bytes | None) -> tuple[dict[str, int], tuple[str, ...]]:
+    """(class folder -> number, class names): the order in the card of an exported set, otherwise
+    that of `natural`."""
     folders, shown = _named_by(card)
     if folders and set(found) <= set(folders):
-        keys = [folders.index(f) for f in found]
-        order = np.argsort(keys)
-        return order, tuple(shown[keys[i]] for i in order)
-    order = np.array(sorted(range(len(found)), key=lambda i: natural(found[i])))
-    return order, tuple(found[i] for i in order)
+        order = sorted(found, key=folders.index)
+        names = tuple(shown[folders.index(f)] for f in order)
+    else:
+        order = sorted(found, key=natural)
+        names = tuple(order)
+    return {f: i for i, f in enumerate(order)}, names

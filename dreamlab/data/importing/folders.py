@@ -1,4 +1,4 @@
-"""Source of an import: class folders on disk. A file is read when its image is needed."""
+"""Files of an import: a folder on disk. A file is read when its image is needed."""
 
 from __future__ import annotations
 
@@ -6,51 +6,53 @@ import os
 from pathlib import Path
 
 from dreamlab.data.imageset import DataError
-from dreamlab.data.importing.class_folders import SYSTEM, LeftOut, listed
+from dreamlab.data.importing.files import Files, plain
 from dreamlab.data.importing.limits import Limits
+from dreamlab.data.importing.listing import SYSTEM
 from dreamlab.data.importing.pictures import Unusable
-from dreamlab.data.importing.source import Fetch, Source, beside
 
 
-class FolderSource(Source):
-    """Class folders on disk. Hidden files, special files and symbolic links that lead outside the
-    folder are left out."""
+class FolderFiles(Files):
+    """The files of a folder. Hidden files, special files and symbolic links that lead outside the
+    folder are left out. Raises DataError if the folder cannot be read."""
+
+    parallel = True
 
     def __init__(self, folder: Path, limits: Limits):
-        self.folder, self.limits = folder.resolve(), limits
-        left = LeftOut()
-        names, folders = self._walk(left)
-        super().__init__(
-            listed(folder.name or str(folder), names, folders, beside(self._read), left), left
-        )
-
-    def _walk(self, left: LeftOut) -> tuple[list[str], list[str]]:
-        names: list[str] = []
-        folders: list[str] = []
+        self.folder = folder.resolve()
+        super().__init__(folder.name or str(folder), limits)
+        self._there: dict[str, str] = {}
         waiting = [""]
         while waiting:
-            inside = waiting.pop()
-            try:
-                entries = list(os.scandir(self.folder / inside))
-            except OSError as error:
-                if not inside:
-                    raise DataError(
-                        f"The folder {self.folder} cannot be read: {error.strerror}."
-                    ) from None
-                left.add(inside + "/", "unreadable")
-                continue
-            for entry in entries:
-                name = f"{inside}/{entry.name}" if inside else entry.name
-                reason = "hidden or system file" if SYSTEM.search(name) else self._not_a_file(entry)
-                if reason:
-                    left.add(name, reason)
-                elif entry.is_dir(follow_symlinks=False):
-                    waiting.append(name)
-                    folders.append(name)
-                else:
-                    names.append(name)
-            self.limits.check_folder(self.folder, len(names))
-        return names, folders
+            waiting += self._scanned(waiting.pop())
+            limits.check_folder(self.folder, len(self._there))
+        self.names = list(self._there)
+
+    def _scanned(self, inside: str) -> list[str]:
+        """Adds the files of one folder, and returns the folders in it."""
+        try:
+            entries = list(os.scandir(self.folder / inside))
+        except OSError as error:
+            if not inside:
+                raise DataError(
+                    f"The folder {self.folder} cannot be read: {error.strerror}."
+                ) from None
+            self.left.add(inside + "/", "unreadable")
+            return []
+        inner = []
+        for entry in entries:
+            name = f"{inside}/{entry.name}" if inside else entry.name
+            reason = "hidden or system file" if SYSTEM.search(name) else self._not_a_file(entry)
+            if not reason and plain(name) in self._there:
+                reason = "name given twice"
+            if reason:
+                self.left.add(name, reason)
+            elif entry.is_dir(follow_symlinks=False):
+                inner.append(name)
+                self.folders.append(plain(name))
+            else:
+                self._there[plain(name)] = name
+        return inner
 
     def _not_a_file(self, entry: os.DirEntry[str]) -> str:
         """Why an entry is left out, or "" if it is a folder or a file of this folder."""
@@ -63,17 +65,13 @@ class FolderSource(Source):
             return "symbolic link to a folder"
         return "" if target.is_file() else "symbolic link that leads nowhere"
 
-    def _read(self, name: str) -> bytes:
+    def read(self, name: str) -> bytes:
+        """See `Files.read`."""
         try:
-            with open(self.folder / name, "rb") as file:
+            with open(self.folder / self._there[name], "rb") as file:
                 data = file.read(self.limits.file_bytes + 1)
         except OSError:
             raise Unusable("unreadable") from None
         if reason := self.limits.refused_file(data):
             raise Unusable(reason)
         return data
-
-    def fetch(self, row: int) -> Fetch:
-        """See `Source.fetch`."""
-        name = self.listing.names[row]
-        return lambda: self._read(name)

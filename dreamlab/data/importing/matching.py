@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from dreamlab.data.imageset import DataError
-from dreamlab.data.importing.class_folders import Listing
+from dreamlab.data.importing.listing import Listing, some
 
 
 def matched(listing: Listing, wanted: str, classes: Sequence[str]) -> np.ndarray:
@@ -78,11 +78,6 @@ def _numbered(
             f"{', every class,' if listing.numbered else ''} or use these names."
         )
     return numbers
-
-
-def some(names: Sequence[str]) -> str:
-    """The first ten of the names, and how many more there are."""
-    return ", ".join(names[:10]) + (f" and {len(names) - 10:,} more" if len(names) > 10 else "")
 
 
 def _plain(name: str) -> str:

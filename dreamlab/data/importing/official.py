@@ -9,7 +9,7 @@ import numpy as np
 
 from dreamlab.data import catalog
 from dreamlab.data.imageset import DataError
-from dreamlab.data.importing.class_folders import LeftOut, Listing
+from dreamlab.data.importing.listing import LeftOut, Listing
 from dreamlab.data.importing.pictures import Raw, Unusable
 from dreamlab.data.importing.source import ListedSource, Source
 from dreamlab.data.named import NAMED

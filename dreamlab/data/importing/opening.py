@@ -1,5 +1,5 @@
-"""Opens the source that a setting names: a folder, a ZIP or an .npz. Also recognises the names of
-downloads."""
+"""Opens the source that a setting names: a folder, a ZIP, a tar or an .npz. Also recognises the
+names of downloads."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import get_args
 
 from dreamlab.data.imageset import DataError
-from dreamlab.data.importing.arrays import NpzSource
-from dreamlab.data.importing.folders import FolderSource
+from dreamlab.data.importing.arrays import OPENED, open_arrays
+from dreamlab.data.importing.files import Files
+from dreamlab.data.importing.folders import FolderFiles
+from dreamlab.data.importing.layouts import recognised
 from dreamlab.data.importing.limits import Limits
 from dreamlab.data.importing.official import open_official
-from dreamlab.data.importing.source import Source
-from dreamlab.data.importing.zips import ZipSource
+from dreamlab.data.importing.source import FileSource, Source
+from dreamlab.data.importing.tars import TarFiles, is_tar
+from dreamlab.data.importing.zips import ZipFiles
+from dreamlab.settings import ImportSpec
 from dreamlab.settings.names import TorchvisionName
 
 HUB_NAME = re.compile(r"(?!.*\.\.)[\w.-]+/[\w.-]+")
@@ -58,14 +62,17 @@ def _path(source: str) -> Path:
         there = False
     if not there:
         raise DataError(
-            f"From (--from): {source!r} does not exist; give a folder of class folders, a ZIP or an"
-            " .npz file."
+            f"From (--from): {source!r} does not exist; give a folder, a ZIP, a tar or an .npz"
+            " file."
         )
+    known = is_tar(path) or path.suffix.lower() in OPENED
+    if path.is_file() and known and path.stat().st_size:
+        return path
     if not path.is_dir() and not (path.is_file() and zipfile.is_zipfile(path)):
         what = (
             "is empty"
             if path.is_file() and not path.stat().st_size
-            else "is neither a folder nor a complete ZIP or .npz file"
+            else "is neither a folder nor a complete ZIP, tar or .npz file"
         )
         raise DataError(
             f"From (--from): {path.name} {what}; unpack other archives and give the folder."
@@ -73,9 +80,24 @@ def _path(source: str) -> Path:
     return path
 
 
-def open_source(source: str, limits: Limits | None = None) -> Source:
-    """Opens a folder, a ZIP or an .npz. Raises DataError if it cannot be used at all."""
-    path, limits = _path(source), limits or Limits()
+def open_source(spec: ImportSpec, limits: Limits | None = None) -> Source:
+    """Opens a folder, a ZIP, a tar or an .npz. Raises DataError if it cannot be used at all."""
+    path, limits = _path(spec.source), limits or Limits()
+    if path.is_dir() and (official := open_official(path)):
+        return official
+    if path.suffix.lower() in OPENED:
+        return open_arrays(path, limits)
+    if path.is_dir() and any(path.glob("*.npy")):
+        return open_arrays(path, limits)
+    files = _files(path, limits)
+    try:
+        return FileSource(recognised(files, spec), files)
+    except BaseException:
+        files.close()
+        raise
+
+
+def _files(path: Path, limits: Limits) -> Files:
     if path.is_dir():
-        return open_official(path) or FolderSource(path, limits)
-    return NpzSource(path, limits) if path.suffix.lower() == ".npz" else ZipSource(path, limits)
+        return FolderFiles(path, limits)
+    return TarFiles(path, limits) if is_tar(path) else ZipFiles(path, limits)

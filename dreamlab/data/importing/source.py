@@ -5,7 +5,8 @@ from __future__ import annotations
 import abc
 from collections.abc import Callable
 
-from dreamlab.data.importing.class_folders import LeftOut, Listing
+from dreamlab.data.importing.files import Files
+from dreamlab.data.importing.listing import LeftOut, Listing
 from dreamlab.data.importing.pictures import Raw, Unusable, size_of
 
 Fetch = Callable[[], Raw]
@@ -51,14 +52,38 @@ class ListedSource(Source):
         return lambda: self._open(row)
 
 
-def beside(read: Callable[[str], bytes]) -> Callable[[str], bytes]:
-    """Wraps `read` so that it returns empty bytes if a file cannot be read. It is used for
-    card.json and labels.csv."""
+class FileSource(Source):
+    """A source whose images are files; `listing.names` are their names."""
 
-    def found(name: str) -> bytes:
+    def __init__(self, listing: Listing, files: Files):
+        super().__init__(listing, files.left)
+        self._files = files
+
+    def fetch(self, row: int) -> Fetch:
+        """See `Source.fetch`. A member of an archive is read at once, because one thread reads
+        it."""
+        name = self.listing.names[row]
+        if self._files.parallel:
+            return lambda: self._files.read(name)
         try:
-            return read(name)
-        except Unusable:
-            return b""
+            data = self._files.read(name)
+        except Unusable as error:
+            reason = str(error)
 
-    return found
+            def refused() -> Raw:
+                raise Unusable(reason)
+
+            return refused
+        self.unpacked = self._files.unpacked
+        return lambda: data
+
+    def size_of(self, row: int) -> tuple[int, int] | None:
+        """See `Source.size_of`."""
+        before = self._files.unpacked
+        found = super().size_of(row)
+        self._files.unpacked = before  # the member will be read and counted again
+        return found
+
+    def close(self) -> None:
+        """See `Source.close`."""
+        self._files.close()

@@ -8,9 +8,12 @@ is written last.
 
 from __future__ import annotations
 
+import collections
+import contextlib
 import dataclasses
 import hashlib
 import os
+import shlex
 import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -20,10 +23,12 @@ import numpy as np
 
 from dreamlab.data import catalog, imageset, near_copies, near_copies_report
 from dreamlab.data.imageset import DataError
-from dreamlab.data.importing.decoding import decoded
+from dreamlab.data.importing.array_values import Scale, scale_of_depth
+from dreamlab.data.importing.decoding import decoded, highest_values
 from dreamlab.data.importing.limits import Limits
+from dreamlab.data.importing.listing import Listing
 from dreamlab.data.importing.matching import matched
-from dreamlab.data.importing.pictures import RULES, Preparation
+from dreamlab.data.importing.pictures import DEEPEST, RULES, Preparation
 from dreamlab.data.importing.source import Source
 from dreamlab.data.importing.split import Arranged, arranged
 from dreamlab.settings import ImportSpec
@@ -34,6 +39,8 @@ COPIED = 8 * 2**20
 """Number of bytes that are copied at once."""
 GRID, GRID_ROWS, GRID_COLUMNS = "samples/grid.png", 20, 12
 SCRATCH = (".import-scratch.tmp", ".import-images.tmp")
+LOOKED_AT = 64
+"""Number of images among which one in grey of 16 bits is looked for."""
 REPORT_EVERY = 0.3
 """Seconds between two progress reports."""
 
@@ -72,6 +79,16 @@ def import_images(
         source.close()
 
 
+def ask(listing: Listing) -> None:
+    """Raises DataError with the first doubt of a listing and the settings that answer it."""
+    for doubt in listing.doubts[:1]:
+        ways = "; ".join(
+            f"{' '.join(f'--{k} {shlex.quote(v)}' for k, v in chosen.items())}: {words}"
+            for words, chosen in doubt.answers
+        )
+        raise DataError(f"{listing.title}: {doubt.question} Say it with one of {ways}.")
+
+
 class _Import:
     """One import: chooses rows, decodes them into the scratch file, splits them and writes the
     set."""
@@ -87,6 +104,9 @@ class _Import:
             limits,
         )
         self.left, self.listing, self.began = source.left_out, source.listing, time.monotonic()
+        ask(self.listing)
+        self.said: collections.Counter[str] = collections.Counter()
+        self.deep: Scale | None = None
         self.target = catalog.info(spec.dataset) if spec.role == "synthetic" else None
         self.labels, self.classes = self._classes()
         self._leave_out_other_role()
@@ -105,7 +125,9 @@ class _Import:
             self.target.size if self.target else (yield from self._common_size())
         )
         color = {1: "grey", 3: "rgb"}[self.target.channels] if self.target else self.spec.color
-        prepare = Preparation(size, self.spec.fit, color == "grey", self.limits)
+        self.deep = yield from self._depth()
+        grey = color == "grey"
+        prepare = Preparation(size, self.spec.fit, grey, self.limits, self.deep or DEEPEST)
         with open(self.folder / SCRATCH[0], "wb") as scratch:
             kept, digests, colored = yield from self._decode(prepare, scratch)
         if not len(kept):
@@ -127,11 +149,6 @@ class _Import:
         set."""
         names = self.listing.classes
         if self.target is None:
-            if len(names) < 2:
-                raise DataError(
-                    f"{self.title} has one class, {names[0] if names else 'none'}: a classifier"
-                    " needs at least 2."
-                )
             return self.listing.labels, names
         match = matched(self.listing, self.target.title, self.target.classes)
         return match[self.listing.labels], self.target.classes
@@ -180,6 +197,20 @@ class _Import:
         side = found[self.spec.fit != "crop"] if found else DEFAULT_SIZE
         return side if side <= LARGEST else DEFAULT_SIZE
 
+    def _depth(self) -> Generator[Progress, None, Scale | None]:
+        """The scale of images in grey of 16 bits, by the largest value of all; None if there are
+        none among the first."""
+        highest, tried = 0, 0
+        work = highest_values(self.source, self.rows.tolist(), self.limits, self.threads)
+        with contextlib.closing(work):  # type: ignore[type-var]
+            for rows, found in work:
+                tried, highest = tried + len(rows), max(highest, *found)
+                if not highest and tried >= LOOKED_AT:
+                    return None
+                if highest:
+                    yield Progress(tried, len(self.rows), "looking for the largest value")
+        return scale_of_depth(highest) if highest else None
+
     def _decode(
         self, prepare: Preparation, scratch: BinaryIO
     ) -> Generator[Progress, None, tuple[np.ndarray, np.ndarray, bool]]:
@@ -192,7 +223,9 @@ class _Import:
                 if isinstance(result, str):
                     self.left.add(self.listing.names[row], result)
                     continue
-                image, digest, has_color = result
+                image, digest, has_color, said = result
+                if said:
+                    self.said[said] += 1
                 scratch.write(image.data)
                 kept.append(row)
                 digests.append(digest)
@@ -287,6 +320,7 @@ class _Import:
             "fit": spec.fit,
             "color": "grey" if channels == 1 else "rgb",
             **RULES,
+            **({"grey_of_16_bits": self.deep.said} if self.deep else {}),
             "split": split if self.target is None else "none",
             "max_images": spec.max_images,
             "duplicates": parts.duplicates,
@@ -303,6 +337,9 @@ class _Import:
             "train": len(parts.train),
             "test": len(parts.test),
             "mirror": mirror,
+            "reading": self.listing.reading,
+            "labelled": self.listing.labelled,
+            "notes": [*self.listing.notes, *(f"{n:,} images: {w}" for w, n in self.said.items())],
             "overlap": 0,  # overlapping images were removed from the training part
             "content_hash": content,
             "preprocessing": preprocessing,
@@ -319,6 +356,9 @@ class _Import:
             "per_class": np.bincount(labels, minlength=len(self.classes)).tolist(),
             "image_size": card["size"],
             "channels": card["channels"],
+            "reading": card["reading"],
+            "labelled": card["labelled"],
+            "notes": card["notes"],
             "content_hash": card["content_hash"],
             "preprocessing": card["preprocessing"],
             "seconds": round(time.monotonic() - self.began, 3),

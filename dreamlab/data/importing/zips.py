@@ -1,5 +1,4 @@
-"""Source of an import: a ZIP of class folders. It is not unpacked to disk, and is read member by
-member."""
+"""Files of an import: a ZIP. It is not unpacked to disk, and is read member by member."""
 
 from __future__ import annotations
 
@@ -8,19 +7,23 @@ import zipfile
 from pathlib import Path
 
 from dreamlab.data.imageset import DataError
-from dreamlab.data.importing.class_folders import ARCHIVE, SYSTEM, LeftOut, listed
+from dreamlab.data.importing.files import Files, plain, refused_member
 from dreamlab.data.importing.limits import Limits
-from dreamlab.data.importing.pictures import Raw, Unusable
-from dreamlab.data.importing.source import Fetch, Source, beside
+from dreamlab.data.importing.pictures import Unusable
+
+UTF_8 = 0x800
+"""Flag of a member whose name is UTF-8."""
+WINDOWS = (0, 10, 11)
+"""Systems that may write backslashes between folders: MS-DOS, Windows NTFS and VFAT."""
 
 
-class ZipSource(Source):
-    """Class folders inside a ZIP. The unpacked bytes are counted while they are read, so that a ZIP
+class ZipFiles(Files):
+    """The files inside a ZIP. The unpacked bytes are counted while they are read, so that a ZIP
     bomb is noticed early. Raises DataError if the file cannot be used."""
 
     def __init__(self, file: Path, limits: Limits):
-        self.limits, self.bytes = limits, file.stat().st_size
-        left = LeftOut()
+        super().__init__(file.stem, limits)
+        self.bytes = file.stat().st_size
         try:
             self._zip = zipfile.ZipFile(file)
         except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
@@ -29,36 +32,38 @@ class ZipSource(Source):
             ) from None
         self._members: dict[str, zipfile.ZipInfo] = {}
         try:
-            folders = self._list(left)
-            super().__init__(
-                listed(file.stem, list(self._members), folders, beside(self._read), left), left
-            )
+            self._list()
         except BaseException:
             self._zip.close()
             raise
+        self.names = list(self._members)
 
-    def _list(self, left: LeftOut) -> list[str]:
+    def _list(self) -> None:
         infos = self._zip.infolist()
         self.limits.check_zip(len(infos))
-        folders = []
+        slashes = any("/" in info.filename for info in infos)
         for info in infos:
-            name = info.filename
-            reason = _suspicious(info)
+            name = _name(info, slashes)
+            folder = name.endswith("/") or info.is_dir()
+            reason = refused_member(name, stat.S_ISLNK(info.external_attr >> 16))
             if not reason and name in self._members:
                 reason = "name given twice"
+            if not reason and info.flag_bits & 1:
+                reason = "encrypted"
             if reason:
-                left.add(name, reason)
-            elif info.is_dir():
-                folders.append(name.rstrip("/"))
+                self.left.add(name, reason)
+            elif folder:
+                self.folders.append(name.rstrip("/"))
             else:
                 self._members[name] = info
-        if self._members or not left.counts["encrypted"]:
-            return folders
-        raise DataError(
-            "The ZIP is encrypted: unpack it and give the folder, or create one without a password."
-        )
+        if self.left.counts["encrypted"] and not self._members:
+            raise DataError(
+                "The ZIP is encrypted: unpack it and give the folder, or create one without a"
+                " password."
+            )
 
-    def _read(self, name: str) -> bytes:
+    def read(self, name: str) -> bytes:
+        """See `Files.read`."""
         try:
             with self._zip.open(self._members[name]) as member:
                 data = member.read(self.limits.file_bytes + 1)
@@ -72,46 +77,20 @@ class ZipSource(Source):
             raise Unusable(reason)
         return data
 
-    def fetch(self, row: int) -> Fetch:
-        """See `Source.fetch`. The member is read at once, because a ZIP is read by one thread."""
-        try:
-            data = self._read(self.listing.names[row])
-        except Unusable as error:
-            reason = str(error)
-
-            def refused() -> Raw:
-                raise Unusable(reason)
-
-            return refused
-        return lambda: data
-
-    def size_of(self, row: int) -> tuple[int, int] | None:
-        """See `Source.size_of`."""
-        before = self.unpacked
-        found = super().size_of(row)
-        self.unpacked = before  # the member will be read and counted again
-        return found
-
     def close(self) -> None:
-        """Closes the file."""
+        """See `Files.close`."""
         self._zip.close()
 
 
-def _suspicious(info: zipfile.ZipInfo) -> str:
-    """Why a member of a ZIP is not read, or ""."""
+def _name(info: zipfile.ZipInfo, slashes: bool) -> str:
+    """The name of a member. macOS and Linux write UTF-8, often without the flag that says so;
+    Windows may write backslashes. `slashes`: whether any name of the ZIP has a "/"."""
     name = info.filename
-    if (
-        name.startswith("/")
-        or "\\" in name
-        or ":" in name.split("/")[0]
-        or ".." in name.split("/")
-        or "\0" in name
-    ):
-        return "path outside the folder"
-    if stat.S_ISLNK(info.external_attr >> 16):
-        return "symbolic link"
-    if SYSTEM.search(name):
-        return "hidden or system file"
-    if info.flag_bits & 1:
-        return "encrypted"
-    return "archive inside the archive" if ARCHIVE.search(name) else ""
+    if not info.flag_bits & UTF_8:
+        try:
+            name = name.encode("cp437").decode("utf-8")  # zipfile took it for cp437
+        except (UnicodeEncodeError, UnicodeDecodeError):
+            pass
+    if "\\" in name and (info.create_system in WINDOWS or not slashes):
+        name = name.replace("\\", "/")
+    return plain(name)

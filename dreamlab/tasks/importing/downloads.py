@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from dreamlab.data.imageset import DataError
-from dreamlab.data.importing.class_folders import LeftOut, Listing, natural
+from dreamlab.data.importing.listing import LeftOut, Listing, natural
 from dreamlab.data.importing.official import open_official
 from dreamlab.data.importing.pictures import Unusable
 from dreamlab.data.importing.source import ListedSource, Source

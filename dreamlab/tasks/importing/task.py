@@ -53,7 +53,7 @@ def _source(ctx: TaskContext, spec: ImportSpec) -> Generator[Event, None, Source
                 name, ctx.store.folders.cache / "downloads", ctx.stopping
             )
         )
-    return open_source(spec.source)
+    return open_source(spec)
 
 
 def _imported(ctx: TaskContext, spec: ImportSpec, source: Source) -> Iterator[Event]:
