@@ -24,7 +24,8 @@ from threadpoolctl import threadpool_limits
 from dreamlab.data import catalog
 from dreamlab.data.near_copies import Limit, calibrated
 from dreamlab.data.nearest import LARGEST, neighbours
-from tests.near_copy_helpers import KINDS, drained
+from dreamlab.data.nearest import MOVED as MOVED_FROM
+from tests.near_copy_helpers import KINDS, MOVED, drained
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "near-copies.md"
@@ -74,13 +75,16 @@ def measured(training: np.ndarray, test: np.ndarray) -> list[str]:
     known, fresh = test[half[: len(test) // 2]], test[half[len(test) // 2 :]]
     limit = drained(calibrated(training, known, min(test.shape[1], LARGEST)))
     planted = test[np.random.default_rng(5).permutation(len(test))[:PLANTED]]
-    shares = [near(change(planted), test, limit) for change in KINDS.values()]
-    shares += [near(fresh, training, limit), limit.training_in_test]
-    return [*(f"{100 * share:.1f}" for share in shares), f"{limit.ratio:.2f}"]
+    shares = [f"{100 * near(make(planted), test, limit):.1f}" for make in KINDS.values()]
+    for make in MOVED.values():
+        moved = test.shape[1] >= MOVED_FROM
+        shares.append(f"{100 * near(make(planted), test, limit):.1f}" if moved else "–")
+    rates = (near(fresh, training, limit), limit.training_in_test)
+    return [*shares, *(f"{100 * rate:.1f}" for rate in rates), f"{limit.ratio:.2f}"]
 
 
 def found_table(shared: Path) -> str:
-    rows = [*KINDS, "held-out test images", "training images among test images", "limit"]
+    rows = [*KINDS, *MOVED, "held-out test images", "training images among test images", "limit"]
     names, columns = [], []
     for name, training, test in data_sets(shared):
         names.append(f"{name} ({len(test):,})")

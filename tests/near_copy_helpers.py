@@ -77,3 +77,25 @@ KINDS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "mirrored, shifted, JPEG 75": lambda x: jpeg(shifted(x[:, :, ::-1]), 75),
 }
 """Kind of change -> what makes it."""
+
+
+def cut(images: np.ndarray, pixels: int) -> np.ndarray:
+    """Without so many pixels at each side, at the same size."""
+    inner = np.ascontiguousarray(images[:, pixels:-pixels, pixels:-pixels])
+    return resized(inner, images.shape[1])
+
+
+def framed(images: np.ndarray, pixels: int) -> np.ndarray:
+    """Made smaller, with a border of so many pixels at each side."""
+    around = ((0, 0), (pixels, pixels), (pixels, pixels), (0, 0))
+    return np.pad(resized(images, images.shape[1] - 2 * pixels), around, mode="edge")
+
+
+MOVED: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "shifted by two pixels": lambda x: shifted(shifted(x)),
+    "one pixel cut off at each side": lambda x: cut(x, 1),
+    "two pixels cut off at each side": lambda x: cut(x, 2),
+    "the same, mirrored, JPEG 75": lambda x: jpeg(cut(x[:, :, ::-1], 2), 75),
+    "in a border of two pixels": lambda x: framed(x, 2),
+}
+"""Larger changes, which are looked for from 16 pixels on."""

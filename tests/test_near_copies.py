@@ -11,8 +11,9 @@ import pytest
 
 from dreamlab.data import catalog, near_copies
 from dreamlab.data.near_copies import FLAGGED, Limit
+from dreamlab.data.nearest import MOVED as MOVED_FROM
 from dreamlab.data.nearest import neighbours
-from tests.near_copy_helpers import KINDS, drained, jpeg, shifted
+from tests.near_copy_helpers import KINDS, MOVED, drained, jpeg, shifted
 
 
 @pytest.fixture(scope="module", params=["digits", "mnist5k", "photographs"])
@@ -43,6 +44,17 @@ def test_planted_copies_are_found(splits: tuple[np.ndarray, np.ndarray, Limit], 
     _, test, limit = splits
     planted = test[np.random.default_rng(1).permutation(len(test))[:120]]
     assert share(KINDS[kind](planted), test, limit) >= 0.95
+
+
+@pytest.mark.parametrize("kind", MOVED)
+def test_moved_and_cut_copies_are_found(
+    splits: tuple[np.ndarray, np.ndarray, Limit], kind: str
+) -> None:
+    _, test, limit = splits
+    if test.shape[1] < MOVED_FROM:
+        pytest.skip("too small for such changes")
+    planted = test[np.random.default_rng(1).permutation(len(test))[:120]]
+    assert share(MOVED[kind](planted), test, limit) >= 0.95
 
 
 def test_held_out_real_images_are_not(splits: tuple[np.ndarray, np.ndarray, Limit]) -> None:

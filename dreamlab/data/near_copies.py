@@ -22,7 +22,7 @@ from dreamlab.data.nearest import ROUNDING, Neighbours, common_side, neighbours
 from dreamlab.store import write_bytes
 from dreamlab.store.cache import user_cache
 
-VERSION = 2
+VERSION = 3
 """Increase it when a search would find something else: sets are then searched again."""
 FILE = "near_copies.npz"
 FLAGGED = 0.005

@@ -12,21 +12,23 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 
 import numpy as np
 from PIL import Image
 
 from dreamlab.data.imageset import ImageSource
 
-COARSE, FINE, LARGEST = 8, 12, 64
+COARSE, FINE, LARGEST = 8, 12, 32
 """Side in pixels of the images that are searched, and of those that are compared; larger images
 than the last are reduced to it first."""
 NEIGHBOURS = 16
 """Number of found images that are compared."""
-SMALL, BLURRED = 28, 40
-"""Images up to these sides, in pixels, are searched at every shift, and compared also blurred. In
-larger ones a pixel changes little."""
+DIRECTIONS, SAMPLED = 32, 4096
+"""Most directions in which images are searched, and number of references that choose them."""
+MOVED = 16
+"""From this side in pixels on, images are also shifted by two pixels and zoomed. In smaller ones
+that changes too much."""
 TRIMMED = 12
 """Up to this side, the pixel that differs most does not count: it alone could decide."""
 ROWS, COLUMNS = 512, 4096
@@ -67,22 +69,22 @@ def neighbours(
     only for their `rows` (N,). Yields the number of images of every block that is done.
 
     Both are compared at `side` pixels, by default at `common_side`. With `itself`, the two are the
-    same set, and no image is its own neighbour. Memory holds 64 C numbers per reference image, KEPT
-    numbers, and one block. Raises ValueError if there is no reference, or if the numbers of
-    channels differ.
+    same set, and no image is its own neighbour. Memory holds DIRECTIONS numbers per reference
+    image, KEPT numbers, and one block. Raises ValueError if there is no reference, or if the
+    numbers of channels differ.
     """
     if of.shape[0] <= itself or images.shape[3] != of.shape[3]:
         raise ValueError(f"no neighbours of images {images.shape} among images {of.shape}")
-    form = _Form(side or common_side(images, of))
+    form = _Form(side or common_side(images, of), of)
     rows = np.arange(images.shape[0]) if rows is None else rows
     base = np.concatenate([form.key(of[part]) for part in _parts(of.shape[0], ROWS)])
     references, k = _References(form, of), min(NEIGHBOURS, len(base) - itself)
     index, further = np.zeros(len(rows), np.int64), np.zeros((len(rows), k), np.float32)
     for part in _parts(len(rows), ROWS):
         queries = images[rows[part]]
-        found, turned = _candidates(form, queries, base, k, rows[part] if itself else None)
-        for some in _parts(len(queries), max(1, AT_ONCE // (k * references.size))):
-            distances = _compared(form, queries[some], references, found[some], turned[some])
+        found = _candidates(form, queries, base, k, rows[part] if itself else None)
+        for some in _parts(len(queries), max(1, AT_ONCE // (references.size * len(form.views)))):
+            distances = _compared(form, queries[some], references, found[some])
             here = slice(part.start + some.start, part.start + some.stop)
             index[here] = found[some][np.arange(len(distances)), distances.argmin(1)]
             further[here] = np.sort(distances, 1)
@@ -102,10 +104,9 @@ def _parts(count: int, step: int) -> Iterator[slice]:
     return (slice(at, min(at + step, count)) for at in range(0, count, step))
 
 
-@functools.lru_cache(maxsize=64)
-def _averages(big: int, small: int) -> np.ndarray:
-    """The matrix (small, big) that averages areas of a row of `big` pixels."""
-    edges, at = np.linspace(0, big, small + 1), np.arange(big)
+def _window(side: int, start: float, size: float, cells: int) -> np.ndarray:
+    """The matrix (cells, side) that averages a row of pixels over equal parts of a window."""
+    edges, at = start + np.linspace(0, size, cells + 1), np.arange(side)
     low, high = edges[:-1, None], edges[1:, None]
     cover = np.clip(np.minimum(high, at + 1) - np.maximum(low, at), 0, None)
     return np.asarray(cover / cover.sum(1, keepdims=True), np.float32)
@@ -124,27 +125,57 @@ def _resize(start: int, end: int) -> np.ndarray:
 
 class _Form:
     """The linear maps that bring images of one side into the forms that are searched and compared.
-    Only the inner pixels count, so that a shifted image has all of them. `fine` (3, f, side) are
-    the maps of a row for the shifts by -1, 0 and 1, `blurred` those of the blurred image."""
 
-    def __init__(self, side: int):
-        self.side, inner = side, max(side - 2, 1)
-        self.fine = self._shifted(min(FINE, inner))
-        coarse = self._shifted(min(COARSE, max(2, inner * 2 // 3)))
-        middle = coarse.mean(0, keepdims=True)
-        self._key: np.ndarray = coarse[1] if side <= SMALL else middle[0]
-        self._views: np.ndarray = coarse if side <= SMALL else middle
+    Of a reference only the inner pixels count, so that an image that is shifted or zoomed has all
+    of them. `views` are pairs of windows, rows and columns of an image that are held against these
+    inner pixels; the first is the same window. `blurred` are the maps of a row of a blurred
+    reference.
+    """
+
+    def __init__(self, side: int, of: ImageSource):
+        self.side = side
+        moved = side >= MOVED
+        margin = 2 if moved else min(1, (side - 1) // 2)
+        inner = side - 2 * margin
+        self._windows: list[tuple[float, float]] = [(margin, inner)]
+        self.views: list[tuple[int, int]] = []
+        self._add(margin, inner, range(-margin, margin + 1))
+        for cut in (1, 2) if moved else ():  # the image was cut by so many pixels, or lies in more
+            size = inner * side / (side - 2 * cut)
+            self._add((side - size) / 2, size, range(cut - 2, 3 - cut))
+            size = inner * (side - 2 * cut) / side
+            self._add((side - size) / 2, size, range(-1, 2))
+        self.cells = min(FINE, inner)
+        self._fine = [_window(side, *w, self.cells) for w in self._windows]
         sizes = (2 * side, *(max(1, round(side * s)) for s in (3 / 4, 2 / 3, 1 / 2)))
-        sizes = sizes if side <= BLURRED else ()
-        self.blurred = [self.fine[1] @ _resize(to, side) @ _resize(side, to) for to in sizes]
+        self.references = [
+            self._fine[0],
+            *(self._fine[0] @ _resize(to, side) @ _resize(side, to) for to in sizes),
+        ]
+        coarse = min(COARSE, max(2, inner * 2 // 3))
+        self._coarse = [_window(side, *w, coarse) for w in self._windows]
+        self._searched = [v for v in self.views if self._is_searched(v, margin, inner, moved)]
+        step = max(1, of.shape[0] // SAMPLED)
+        some = self._flat(self._coarse, (0, 0), self.pixels(of[: step * SAMPLED : step]))
+        self._basis = np.linalg.eigh(np.cov(some.T, ddof=0))[1][:, : -DIRECTIONS - 1 : -1]
 
-    def _shifted(self, small: int) -> np.ndarray:
-        inner = max(self.side - 2, 1)
-        out = np.zeros((3, small, self.side), np.float32)
-        for shift in range(3):
-            at = min(shift, self.side - inner)
-            out[shift, :, at : at + inner] = _averages(inner, small)
-        return out
+    def _add(self, start: float, size: float, shifts: Iterable[int]) -> None:
+        """Adds the views of a window at all pairs of shifts."""
+        at = []
+        for shift in sorted(shifts, key=abs):
+            window = (start + shift, size)
+            if window not in self._windows:
+                self._windows.append(window)
+            at.append(self._windows.index(window))
+        self.views += [(i, j) for i in at for j in at]
+
+    def _is_searched(self, view: tuple[int, int], margin: int, inner: int, moved: bool) -> bool:
+        """Whether images are searched in a view: its neighbours are near enough to it."""
+        starts = [self._windows[i] for i in view]
+        if starts[0][1] == inner:
+            return not moved or sum(start - margin for start, _ in starts) % 2 == 0
+        centred = all(abs(2 * start + size - self.side) < 1e-6 for start, size in starts)
+        return centred and abs(starts[0][1] / inner - 1) > 3 / self.side
 
     def pixels(self, images: np.ndarray) -> np.ndarray:
         """float32 (n, C, side, side) of images uint8 (n, h, h, C), around 0."""
@@ -152,7 +183,7 @@ class _Form:
         if x.shape[2] == self.side:
             return x
         a = _resize(x.shape[2], self.side)
-        return np.asarray(a @ x @ a.T)
+        return self.along(a, self.along(a, x))
 
     @staticmethod
     def along(a: np.ndarray, x: np.ndarray) -> np.ndarray:
@@ -162,45 +193,53 @@ class _Form:
             (x.reshape(-1, x.shape[3]) @ a.T).reshape(*x.shape[:3], -1).swapaxes(2, 3)
         )
 
-    def applied(self, a: np.ndarray, b: np.ndarray, x: np.ndarray) -> np.ndarray:
-        """Applies the map `a` to the columns and `b` to the rows of images (n, C, side, side)."""
-        return self.along(b, self.along(a, x))
+    def _flat(self, maps: list[np.ndarray], view: tuple[int, int], x: np.ndarray) -> np.ndarray:
+        """One view of images (n, C, side, side): (n, d)."""
+        rows, columns = (maps[i] for i in view)
+        return self.along(rows, self.along(columns, x)).reshape(len(x), -1)
 
     def key(self, images: np.ndarray) -> np.ndarray:
-        """What is searched: float32 (n, d + 2), whose product with a view is the square of the
-        distance."""
-        a = self._key
-        x = (a @ self.pixels(images) @ a.T).reshape(len(images), -1)
+        """What is searched: float32 (n, DIRECTIONS + 2), whose product with a view is the square of
+        the distance. The directions are those in which the references differ most."""
+        x = self._flat(self._coarse, (0, 0), self.pixels(images)) @ self._basis
         return np.column_stack([x, _square(x), np.ones(len(x), np.float32)])
 
-    def views(self, images: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """The images at each shift, each float32 (n, d + 2), and the same of the mirrored ones."""
+    def searched(self, images: np.ndarray) -> Iterator[np.ndarray]:
+        """Views of the images and of the mirrored ones, each float32 (n, DIRECTIONS + 2)."""
+        ones = np.ones(len(images), np.float32)
+        for x in self._both(images):
+            for view in self._searched:
+                y = self._flat(self._coarse, view, x) @ self._basis
+                yield np.column_stack([-2 * y, ones, _square(y)])
+
+    def compared(self, images: np.ndarray) -> np.ndarray:
+        """All views of the images and of the mirrored ones: float32 (n, 2 V, d)."""
+        made = []
+        for x in self._both(images):
+            columns = [self.along(a, x) for a in self._fine]
+            made += [self.along(self._fine[i], columns[j]) for i, j in self.views]
+        return np.stack([m.reshape(len(images), -1) for m in made], 1)
+
+    def _both(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         x = self.pixels(images)
-        ones = np.ones(len(x), np.float32)
-        shifted = [a @ x @ b.T for a in self._views for b in self._views]
+        return x, x[..., ::-1]
 
-        def views(small: np.ndarray) -> np.ndarray:
-            view = small.reshape(len(x), -1)
-            return np.column_stack([-2 * view, ones, _square(view)])
-
-        return [views(v) for v in shifted], [views(v[..., ::-1]) for v in shifted]
+    def made(self, a: np.ndarray, x: np.ndarray) -> np.ndarray:
+        """A form of reference images (n, C, side, side) by a map of its rows: (n, d)."""
+        return self.along(a, self.along(a, x)).reshape(len(x), -1)
 
 
 def _candidates(
     form: _Form, images: np.ndarray, base: np.ndarray, k: int, own: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """(the k references (n, k) that are nearest to images uint8 (n, h, h, C) by their keys, whether
-    the image was mirrored for that). `own` (n,) are the references that are the images
-    themselves."""
-    n, (plain, mirrored) = len(images), form.views(images)
-    kept = (
-        np.full((n, k), np.inf, np.float32),
-        np.full((n, k), -1, np.int64),
-        np.zeros((n, k), bool),
-    )
+) -> np.ndarray:
+    """The k references (n, k) that are nearest to images uint8 (n, h, h, C) by their keys. `own`
+    (n,) are the references that are the images themselves."""
+    n, views = len(images), list(form.searched(images))
+    kept = (np.full((n, k), np.inf, np.float32), np.full((n, k), -1, np.int64))
     for part in _parts(len(base), COLUMNS):
-        as_is, turned = _least(plain, base[part]), _least(mirrored, base[part])
-        distance = np.minimum(as_is, turned)
+        distance: np.ndarray = views[0] @ base[part].T
+        for view in views[1:]:
+            np.minimum(distance, view @ base[part].T, out=distance)
         if own is not None:
             mine = np.flatnonzero((own >= part.start) & (own < part.stop))
             distance[mine, own[mine] - part.start] = np.inf
@@ -209,33 +248,25 @@ def _candidates(
             row, column = np.repeat(np.arange(n), column.shape[1]), column.ravel()
         else:
             row, column = np.nonzero(distance < kept[0][:, -1:])
-        new = (distance[row, column], column + part.start, (turned < as_is)[row, column])
-        kept = _merged(kept, row, new)
-    return kept[1], kept[2]
+        kept = _merged(kept, row, (distance[row, column], column + part.start))
+    return kept[1]
 
 
-def _least(views: list[np.ndarray], base: np.ndarray) -> np.ndarray:
-    least: np.ndarray = views[0] @ base.T
-    for view in views[1:]:
-        np.minimum(least, view @ base.T, out=least)
-    return least
-
-
-_Kept = tuple[np.ndarray, np.ndarray, np.ndarray]
+_Kept = tuple[np.ndarray, np.ndarray]
 
 
 def _merged(kept: _Kept, row: np.ndarray, new: _Kept) -> _Kept:
-    """The nearest k of each row, sorted: of distances, references and flags (n, k), and of new ones
-    (m,) of the rows `row` (m,)."""
+    """The nearest k of each row, sorted: of distances and references (n, k), and of new ones (m,)
+    of the rows `row` (m,)."""
     if not len(row):
         return kept
     n, k = kept[0].shape
     rows = np.concatenate([np.repeat(np.arange(n), k), row])
-    distance, index, flag = (np.concatenate([a.ravel(), b]) for a, b in zip(kept, new, strict=True))
+    distance, index = (np.concatenate([a.ravel(), b]) for a, b in zip(kept, new, strict=True))
     order = np.lexsort((distance, rows))
     first = np.searchsorted(rows[order], np.arange(n))
     best = order[first[:, None] + np.arange(k)]
-    return distance[best], index[best], flag[best]
+    return distance[best], index[best]
 
 
 class _References:
@@ -244,8 +275,8 @@ class _References:
 
     def __init__(self, form: _Form, images: ImageSource):
         self._form, self._images = form, images
-        self.size = images.shape[3] * form.fine.shape[1] ** 2
-        shape = (1 + len(form.blurred), images.shape[0], self.size)
+        self.size = images.shape[3] * form.cells**2
+        shape = (len(form.references), images.shape[0], self.size)
         self._kept = np.empty(shape, np.float32) if math.prod(shape) <= KEPT else None
         self._known = np.zeros(images.shape[0], bool)
 
@@ -260,38 +291,37 @@ class _References:
         return (form[index] for form in self._kept)
 
     def _made(self, index: np.ndarray) -> np.ndarray:
-        form, side = self._form, self._form.side
-        out = np.empty((1 + len(form.blurred), len(index), self.size), np.float32)
-        for part in _parts(len(index), max(1, AT_ONCE // (side**2 * self._images.shape[3]))):
+        form = self._form
+        out = np.empty((len(form.references), len(index), self.size), np.float32)
+        for part in _parts(len(index), max(1, AT_ONCE // (form.side**2 * self._images.shape[3]))):
             x = form.pixels(self._images[index[part]])
-            for made, a in zip(out, [form.fine[1], *form.blurred], strict=True):
-                made[part] = form.applied(a, a, x).reshape(len(x), -1)
+            for made, a in zip(out, form.references, strict=True):
+                made[part] = form.made(a, x)
         return out
 
 
-def _compared(
-    form: _Form, images: np.ndarray, of: _References, found: np.ndarray, turned: np.ndarray
-) -> np.ndarray:
+def _compared(form: _Form, images: np.ndarray, of: _References, found: np.ndarray) -> np.ndarray:
     """Root mean square differences (n, k) between images uint8 (n, h, h, C) and the references
-    `found` (n, k): the smallest over the shifts of the image and the blurs of a reference."""
-    n, (c, f) = len(images), (images.shape[3], form.fine.shape[1])
-    columns = [form.along(a, form.pixels(images)) for a in form.fine]
-    shifted = [form.along(a, y) for y in columns for a in form.fine]
+    `found` (n, k): the smallest over the views of the image and the blurs of a reference."""
+    views = form.compared(images)
+    same = views[:, :: len(form.views)]  # the image and its mirror image, not shifted
     plain, *blurred = of.forms(found)
-    best = np.full(found.shape, np.inf, np.float32)
-
-    def compare(view: np.ndarray, other: np.ndarray) -> None:
-        both = np.stack([view, view[..., ::-1]]).reshape(2, n, -1)
-        difference = both[turned.astype(np.int64), np.arange(n)[:, None]] - other
-        total = np.einsum("nkd,nkd->nk", difference, difference)
-        if form.side <= TRIMMED:
-            pixels = difference.reshape(*found.shape, c, -1)
-            total -= np.einsum("nkcd,nkcd->nkd", pixels, pixels).max(2)
-        np.minimum(best, total, out=best)
-
-    for view in shifted:
-        compare(view, plain)
+    trimmed = images.shape[3] if form.side <= TRIMMED else 0
+    best = _least(views, plain, trimmed)
     for other in blurred:
-        compare(shifted[4], other)  # the one that is not shifted
-    count = c * (f * f - (form.side <= TRIMMED and f > 1))
-    return np.asarray(np.sqrt(np.maximum(best, 0) / count))
+        np.minimum(best, _least(same, other, trimmed), out=best)
+    pixels = form.cells**2 - (form.side <= TRIMMED and form.cells > 1)
+    return np.asarray(np.sqrt(np.maximum(best, 0) / (images.shape[3] * pixels)))
+
+
+def _least(views: np.ndarray, other: np.ndarray, trimmed: int) -> np.ndarray:
+    """The smallest square of the distance over the views (n, v, d) to each of `other` (n, k, d).
+    With `trimmed` channels, the pixel that differs most does not count."""
+    if trimmed:
+        square = (views[:, :, None] - other[:, None]) ** 2
+        pixels = square.reshape(*square.shape[:3], trimmed, -1).sum(3)
+        return np.asarray((pixels.sum(3) - pixels.max(3)).min(1))
+    lengths = np.einsum("nvd,nvd->nv", views, views)[:, :, None]
+    products = views @ other.swapaxes(1, 2)
+    others = np.einsum("nkd,nkd->nk", other, other)
+    return np.asarray((lengths - 2 * products).min(1) + others)
