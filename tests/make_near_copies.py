@@ -3,7 +3,8 @@ images are taken for one, and what the search costs.
 
 `python -m tests.make_near_copies found FOLDER` takes about five minutes on two free cores. FOLDER
 holds pictures in class folders (by default `../shared/data`) and may hold `cifar10.npz`; what is
-absent is left out. `python -m tests.make_near_copies cost` takes about five minutes.
+absent is left out. `python -m tests.make_near_copies cost` takes about ten minutes, and `features`
+half a minute.
 """
 
 from __future__ import annotations
@@ -18,14 +19,19 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 from threadpoolctl import threadpool_limits
 
+from dreamlab.classifiers.networks import build
 from dreamlab.data import catalog
-from dreamlab.data.near_copies import Limit, calibrated
+from dreamlab.data.judge import cache_key, recipe_of
+from dreamlab.data.near_copies import FLAGGED, Limit, calibrated
 from dreamlab.data.nearest import LARGEST, neighbours
 from dreamlab.data.nearest import MOVED as MOVED_FROM
-from tests.near_copy_helpers import KINDS, MOVED, drained
+from dreamlab.fidelity.extractors import ClassifierExtractor
+from dreamlab.store.cache import shipped
+from tests.near_copy_helpers import BEYOND, KINDS, MOVED, drained
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "near-copies.md"
@@ -79,18 +85,64 @@ def measured(training: np.ndarray, test: np.ndarray) -> list[str]:
     for make in MOVED.values():
         moved = test.shape[1] >= MOVED_FROM
         shares.append(f"{100 * near(make(planted), test, limit):.1f}" if moved else "–")
+    shares += [f"{100 * near(make(planted), test, limit):.1f}" for make in BEYOND.values()]
     rates = (near(fresh, training, limit), limit.training_in_test)
     return [*shares, *(f"{100 * rate:.1f}" for rate in rates), f"{limit.ratio:.2f}"]
 
 
 def found_table(shared: Path) -> str:
-    rows = [*KINDS, *MOVED, "held-out test images", "training images among test images", "limit"]
+    rows = [
+        *KINDS,
+        *MOVED,
+        *BEYOND,
+        "held-out test images",
+        "training images among test images",
+        "limit",
+    ]
     names, columns = [], []
     for name, training, test in data_sets(shared):
         names.append(f"{name} ({len(test):,})")
         columns.append(measured(training, test))
         print(names[-1], columns[-1], flush=True)
     return table(["images", *names], [[r, *(c[i] for c in columns)] for i, r in enumerate(rows)])
+
+
+def features_table() -> str:
+    """Shares of planted copies that penultimate features of the reference classifier would find,
+    by the same rule: the distance to the nearest image, divided by that to further ones."""
+    changes = {**KINDS, **MOVED, **BEYOND}
+    columns = []
+    for name in ("digits", "mnist5k"):
+        data = catalog.load(name)
+        weights = shipped(cache_key(data, "", None))
+        assert weights is not None, "the demo brings the classifier"
+        kind = recipe_of(data.info).classifier
+        network = build(kind, data.info.channels, data.info.size, len(data.info.classes))
+        network.load_state_dict(
+            {k: torch.from_numpy(v) for k, v in weights.items() if k != "accuracy"}
+        )
+        extractor = ClassifierExtractor(network.eval(), "cpu")
+
+        def ratios(
+            images: np.ndarray, of: np.ndarray, by: ClassifierExtractor = extractor
+        ) -> np.ndarray:
+            unit = [np.concatenate(list(by.batches(x))) for x in (images, of)]
+            unit = [x / np.linalg.norm(x, axis=1, keepdims=True) for x in unit]
+            further = np.sort(np.sqrt(np.maximum(2 - 2 * unit[0] @ unit[1].T, 0)), 1)[:, :16]
+            return np.asarray(further[:, 0] / further[:, 8:].mean(1))
+
+        test = data.test_images
+        limit = np.quantile(ratios(test, data.train_images), FLAGGED, method="lower")
+        planted = test[np.random.default_rng(5).permutation(len(test))[:PLANTED]]
+        usable = {k: f for k, f in changes.items() if f(planted[:1]).shape == planted[:1].shape}
+        columns.append(
+            {
+                k: f"{100 * (ratios(f(planted), test) <= limit).mean():.1f}"
+                for k, f in usable.items()
+            }
+        )
+    head = ["images", *("digits 8x8", "mnist5k 28x28")]
+    return table(head, [[k, *(c[k] for c in columns)] for k in columns[0]])
 
 
 def cost(queries: int, references: int, itself: bool = False) -> list[str]:
@@ -139,7 +191,10 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def main(part: str = "found", shared: str = str(ROOT.parent / "shared" / "data")) -> None:
-    made = found_table(Path(shared)) if part == "found" else cost_table()
+    if part == "features":
+        made = features_table()
+    else:
+        made = found_table(Path(shared)) if part == "found" else cost_table()
     before, _, rest = PAGE.read_text().partition(f"<!-- {part} -->\n")
     PAGE.write_text(f"{before}<!-- {part} -->\n{made}{rest[rest.index('<!-- end -->') :]}")
 

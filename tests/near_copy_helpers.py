@@ -99,3 +99,22 @@ MOVED: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "in a border of two pixels": lambda x: framed(x, 2),
 }
 """Larger changes, which are looked for from 16 pixels on."""
+
+
+def turned(images: np.ndarray, degrees: float) -> np.ndarray:
+    out = np.empty_like(images)
+    for row, image in zip(out, images, strict=True):
+        picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+        row[:] = np.asarray(picture.rotate(degrees, Image.Resampling.BICUBIC)).reshape(row.shape)
+    return out
+
+
+BEYOND: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "turned by 3 degrees": lambda x: turned(x, 3),
+    "turned by 10 degrees": lambda x: turned(x, 10),
+    "contrast 0.85": lambda x: np.rint(127.5 + (x - 127.5) * 0.85).astype(np.uint8),
+    "contrast 0.7": lambda x: np.rint(127.5 + (x - 127.5) * 0.7).astype(np.uint8),
+    "inverted": lambda x: 255 - x,
+    "upside down": lambda x: np.ascontiguousarray(x[:, ::-1]),
+}
+"""Changes that the search does not look for."""
