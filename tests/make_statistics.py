@@ -187,7 +187,15 @@ def _verdicts(task: tuple[World, float, int, int, int, int, int]) -> dict[str, f
 
 def family_table(pool: ProcessPoolExecutor, part: float) -> str:
     cases = [
-        (World(0.9, spread, taste), 0.0, s, n, round(part * (1000 if n < 5000 else 300)), 2, 6)
+        (
+            World(0.9, spread, taste),
+            0.0,
+            s,
+            n,
+            round(part * (1000 if n < 5000 or s == 3 else 300)),
+            2,
+            6,
+        )
         for n, spread, taste in (
             (2000, 0.5, 0.2),
             (2000, 1.0, 0.3),
