@@ -134,9 +134,24 @@ def test_a_set_and_a_mix_are_taken_out_with_their_origin(
         (("--to", tmp_path / "set.zip"), "exists already"),
         (("--to", tmp_path / "x.tar"), "or end in .zip, .npz, .csv, .tex or .parquet"),
         (("--arm", "50/50", "--to", tmp_path / "y.zip"), "it must be one of"),
+        (("--seed", "99", "--to", tmp_path / "y.zip"), "--seed): 99 cannot be exported from"),
+        (("--seed", "3", "--to", tmp_path / "y"), "its classifiers have the seeds 0 to 2."),
+        (("--seed", "-1", "--to", tmp_path / "y.npz"), "--seed): -1 cannot be exported from"),
+        (("--seed", "1.5", "--to", tmp_path / "y"), "'1.5' cannot be used; it must be a whole"),
+        (("--seed", "1", "--to", tmp_path / "y.csv"), "holds all arms and seeds; leave it out"),
     ):
         answer, status = call(store, capsys, "export", group.id, *words)
         assert status == 2 and sentence in answer["error"], words
+        assert not {tmp_path / f"y{end}" for end in ("", ".zip", ".npz", ".csv")} & {
+            *tmp_path.iterdir()
+        }
+    for words in (("--seed", "1"), ("--arm", "real")):
+        answer, status = call(store, capsys, "export", made.id, *words, "--to", tmp_path / "y")
+        assert status == 2 and "has no arms and seeds; leave it out." in answer["error"]
+    answer, status = call(
+        store, capsys, "export", group.id, "--seed", "2", "--to", tmp_path / "third"
+    )
+    assert status == 0 and json.loads((tmp_path / "third" / "card.json").read_text())["seed"] == 2
     answer, status = call(store, capsys, "export", source.id, "--to", tmp_path / "z.zip")
     assert status == 2 and "a synthetic set, an import, a mix" in answer["error"]
 

@@ -184,8 +184,9 @@ def _weights_of_parts(sets: Sequence[Sampled]) -> list[str]:
     large = [
         s.where for s in sets if s.spec.guidance_weight > LARGE_WEIGHT and s.spec.clip != "dynamic"
     ]
-    parts = _listed(list(dict.fromkeys(large)))
-    return [f"{STRONG} It has such a weight in: {parts}."] if large else []
+    if not large:
+        return []
+    return [f"{STRONG} It has such a weight in: {_listed(list(dict.fromkeys(large)))}."]
 
 
 def _schedules(sets: Sequence[Sampled]) -> list[str]:
