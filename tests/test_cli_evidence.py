@@ -18,8 +18,9 @@ from dreamlab.cli import main
 from dreamlab.data import catalog
 from dreamlab.paths import program
 from dreamlab.service import Service
+from dreamlab.service.service import Submitted
 from dreamlab.settings.names import StudyName
-from dreamlab.store import RunStore
+from dreamlab.store import EventWriter, RunStore
 from tests.evidence_helpers import finish, finish_classifier, new_group, new_run, new_set, new_store
 
 
@@ -168,3 +169,44 @@ def test_a_study_whose_file_has_changed_is_another_study(
         studies, "load", lambda name: dataclasses.replace(known, question="Another question?")
     )
     assert not service.submit(service.check("study", {"study": "s3-background"})).reused
+
+
+@pytest.mark.parametrize(
+    ("words", "kind", "values"),
+    [
+        (("import", "--from", "{folder}"), "import", {"source": "somewhere"}),
+        (
+            ("mix", "--dataset", "digits", "--images-per-class", "4"),
+            "mix",
+            {"dataset": "digits", "images_per_class": 4},
+        ),
+        (("study", "s3-background"), "study", {"study": "s3-background"}),
+    ],
+)
+def test_what_a_failed_run_says_is_printed_once(
+    store: RunStore,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    words: tuple[str, ...],
+    kind: str,
+    values: dict[str, Any],
+) -> None:
+    run = new_run(store, kind, values)
+    leak, other = "30 of the 350 images are copies of test images.", "Two images were left out."
+    events = EventWriter(run.path / "events.jsonl", 1)
+    events.write("state", state="running", error="")
+    for text in (leak, other, other):
+        events.write("message", level="warning", text=text)
+    events.write("state", state="failed", error=f"Refused: {leak}")
+    events.close()
+    monkeypatch.setattr(Service, "start", lambda self: None)
+    monkeypatch.setattr(Service, "submit", lambda self, spec, **more: Submitted(run.id, False))
+    folder = tmp_path / "images"
+    folder.mkdir()
+    line = [word.format(folder=folder) for word in words]
+    assert main([*line, "--runs", str(store.folder)]) == 1
+    out, err = capsys.readouterr()
+    assert f"failed: {run.id}" in out
+    assert (out + err).count(leak) == (out + err).count(other) == 1
+    assert err.splitlines()[-1] == f"Refused: {leak}"
