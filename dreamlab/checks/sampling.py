@@ -3,8 +3,8 @@ cascades."""
 
 from __future__ import annotations
 
-from dreamlab.noise.timesteps import SAMPLERS
 from dreamlab.settings.base import SpecError
+from dreamlab.settings.sampling import LEAST_STEPS
 from dreamlab.settings.synthesize import SynthesizeSpec
 from dreamlab.settings.train import TrainSpec, can_be_guided
 
@@ -19,7 +19,7 @@ def check_sampling(spec: SynthesizeSpec, trained: TrainSpec, classes: int) -> No
             f" be 1 to {most}.",
             "num_steps",
         )
-    if spec.num_steps < (least := SAMPLERS[spec.sampler].least):
+    if spec.num_steps < (least := LEAST_STEPS.get(spec.sampler, 1)):
         raise SpecError(
             f"Sampler steps (--num-steps): {spec.num_steps} is too few for {spec.sampler}, whose"
             f" images are then noise; it must be at least {least}, or use dpmpp_2m.",

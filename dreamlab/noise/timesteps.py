@@ -18,9 +18,6 @@ x_t shows almost nothing of the image."""
 SIGMA_MAX = 200.0
 """From noise levels above this one, Heun's method takes a plain Euler step. Karras et al. 2022
 begin at 80."""
-HEUN_LEAST = 8
-"""Fewest steps of Heun's method. With fewer, the samples of Gaussian data have more than 1.5 times
-its spread."""
 RHO = 7.0
 """Exponent of the sigma grid (Karras et al. 2022, Table 1)."""
 
@@ -80,17 +77,13 @@ class SamplerEntry:
     """(alpha_bar, num_steps) -> the decreasing t of its steps; one call at each."""
     again: Callable[[np.ndarray, np.ndarray], list[int]] = _nowhere
     """(alpha_bar, timesteps) -> the t of the calls beyond one per step."""
-    least: int = 1
-    """Fewest steps that are allowed."""
 
 
 SAMPLERS: dict[SamplerName, SamplerEntry] = {
     "dpmpp_2m": SamplerEntry("dreamlab.diffusion.samplers:dpmpp_2m", log_snr_timesteps),
     "ddim": SamplerEntry("dreamlab.diffusion.samplers:ddim", even_timesteps),
     "ddpm": SamplerEntry("dreamlab.diffusion.samplers:ddpm", even_timesteps),
-    "heun": SamplerEntry(
-        "dreamlab.diffusion.samplers:heun", sigma_timesteps, _corrections, HEUN_LEAST
-    ),
+    "heun": SamplerEntry("dreamlab.diffusion.samplers:heun", sigma_timesteps, _corrections),
 }
 
 

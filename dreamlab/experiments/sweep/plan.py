@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dreamlab.data.selection import selected
 from dreamlab.experiments.children import Child, Runs, train_run
-from dreamlab.noise.timesteps import SAMPLERS
 from dreamlab.settings import DEFAULT_VALUES, SpecError, SweepSpec, TrainSpec, exact
 from dreamlab.settings.fidelity import FEWEST
+from dreamlab.settings.sampling import LEAST_STEPS
 from dreamlab.settings.train import can_be_guided
 
 
@@ -80,7 +80,7 @@ def points(spec: SweepSpec, trained: TrainSpec) -> list[float]:
             "axis",
         )
     if spec.axis == "num_steps":
-        least = SAMPLERS[spec.sampler].least
+        least = LEAST_STEPS.get(spec.sampler, 1)
         usual = tuple(x for x in usual if least <= x <= trained.num_train_timesteps)
     if spec.axis == "num_train_timesteps":
         usual = tuple(x for x in usual if x >= spec.num_steps)
