@@ -18,8 +18,9 @@ from dreamlab.cli import main
 from dreamlab.data import catalog
 from dreamlab.paths import program
 from dreamlab.service import Service
+from dreamlab.service.service import Submitted
 from dreamlab.settings.names import StudyName
-from dreamlab.store import RunStore
+from dreamlab.store import EventWriter, RunStore
 from tests.evidence_helpers import finish, finish_classifier, new_group, new_run, new_set, new_store
 
 
@@ -134,9 +135,24 @@ def test_a_set_and_a_mix_are_taken_out_with_their_origin(
         (("--to", tmp_path / "set.zip"), "exists already"),
         (("--to", tmp_path / "x.tar"), "or end in .zip, .npz, .csv, .tex or .parquet"),
         (("--arm", "50/50", "--to", tmp_path / "y.zip"), "it must be one of"),
+        (("--seed", "99", "--to", tmp_path / "y.zip"), "--seed): 99 cannot be exported from"),
+        (("--seed", "3", "--to", tmp_path / "y"), "its classifiers have the seeds 0 to 2."),
+        (("--seed", "-1", "--to", tmp_path / "y.npz"), "--seed): -1 cannot be exported from"),
+        (("--seed", "1.5", "--to", tmp_path / "y"), "'1.5' cannot be used; it must be a whole"),
+        (("--seed", "1", "--to", tmp_path / "y.csv"), "holds all arms and seeds; leave it out"),
     ):
         answer, status = call(store, capsys, "export", group.id, *words)
         assert status == 2 and sentence in answer["error"], words
+        assert not {tmp_path / f"y{end}" for end in ("", ".zip", ".npz", ".csv")} & {
+            *tmp_path.iterdir()
+        }
+    for words in (("--seed", "1"), ("--arm", "real")):
+        answer, status = call(store, capsys, "export", made.id, *words, "--to", tmp_path / "y")
+        assert status == 2 and "has no arms and seeds; leave it out." in answer["error"]
+    answer, status = call(
+        store, capsys, "export", group.id, "--seed", "2", "--to", tmp_path / "third"
+    )
+    assert status == 0 and json.loads((tmp_path / "third" / "card.json").read_text())["seed"] == 2
     answer, status = call(store, capsys, "export", source.id, "--to", tmp_path / "z.zip")
     assert status == 2 and "a synthetic set, an import, a mix" in answer["error"]
 
@@ -153,3 +169,44 @@ def test_a_study_whose_file_has_changed_is_another_study(
         studies, "load", lambda name: dataclasses.replace(known, question="Another question?")
     )
     assert not service.submit(service.check("study", {"study": "s3-background"})).reused
+
+
+@pytest.mark.parametrize(
+    ("words", "kind", "values"),
+    [
+        (("import", "--from", "{folder}"), "import", {"source": "somewhere"}),
+        (
+            ("mix", "--dataset", "digits", "--images-per-class", "4"),
+            "mix",
+            {"dataset": "digits", "images_per_class": 4},
+        ),
+        (("study", "s3-background"), "study", {"study": "s3-background"}),
+    ],
+)
+def test_what_a_failed_run_says_is_printed_once(
+    store: RunStore,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    words: tuple[str, ...],
+    kind: str,
+    values: dict[str, Any],
+) -> None:
+    run = new_run(store, kind, values)
+    leak, other = "30 of the 350 images are copies of test images.", "Two images were left out."
+    events = EventWriter(run.path / "events.jsonl", 1)
+    events.write("state", state="running", error="")
+    for text in (leak, other, other):
+        events.write("message", level="warning", text=text)
+    events.write("state", state="failed", error=f"Refused: {leak}")
+    events.close()
+    monkeypatch.setattr(Service, "start", lambda self: None)
+    monkeypatch.setattr(Service, "submit", lambda self, spec, **more: Submitted(run.id, False))
+    folder = tmp_path / "images"
+    folder.mkdir()
+    line = [word.format(folder=folder) for word in words]
+    assert main([*line, "--runs", str(store.folder)]) == 1
+    out, err = capsys.readouterr()
+    assert f"failed: {run.id}" in out
+    assert (out + err).count(leak) == (out + err).count(other) == 1
+    assert err.splitlines()[-1] == f"Refused: {leak}"

@@ -162,6 +162,8 @@ def test_one_step_of_pure_noise_is_the_mean_of_the_data(sampler: str) -> None:
         ("ddpm", Reverse()),
         ("ddpm", Reverse(variance="beta")),
         ("ddpm", Reverse(variance="interpolated", logvar_coefficient=0.3)),
+        ("dpmpp_2m", Reverse()),
+        ("heun", Reverse()),
     ],
 )
 def test_the_spread_that_is_kept_is_that_of_samples(
@@ -181,6 +183,37 @@ def test_the_spread_that_is_kept_is_that_of_samples(
     options = {name: getattr(reverse, name) for name in ("eta", "variance", "logvar_coefficient")}
     kept = spread_kept(sampler, alpha_bar, 20, **options, deviation=deviation)
     assert float(last.x.std()) / deviation == pytest.approx(kept, rel=0.02)
+
+
+@pytest.mark.parametrize("zero", [False, True])
+@pytest.mark.parametrize("sampler", ["dpmpp_2m", "heun", "ddim"])
+def test_the_spread_of_samplers_without_noise_is_exact(sampler: Any, zero: bool) -> None:
+    alpha_bar = schedules.alpha_bar("cosine", 1000, zero_terminal_snr=zero)
+    x = torch.ones(1, 1, 1, 1, dtype=torch.float64)
+
+    def denoise(x: torch.Tensor, t: int) -> Prediction:
+        ab = alpha_bar[t]
+        return Prediction(x * ab**0.5 * 0.25 / (ab * 0.25 + 1 - ab))
+
+    for steps in (1, 2, 3, 5, 8, 20, 1000):
+        *_, last = find_sampler(sampler)(denoise, x, alpha_bar, steps, lambda: x, PLAIN)
+        kept = spread_kept(sampler, alpha_bar, steps)
+        assert kept == pytest.approx(abs(float(last.x)) / 0.5, rel=1e-9, abs=1e-12), steps
+
+
+@pytest.mark.parametrize(
+    ("sampler", "kept"),
+    [
+        ("dpmpp_2m", {1: 0.00, 2: 0.01, 3: 0.52, 4: 0.58, 5: 0.83, 6: 0.95, 20: 1.02}),
+        ("heun", {8: 1.43, 9: 1.34, 10: 1.26, 12: 1.16, 20: 1.05}),
+    ],
+)
+def test_too_few_steps_keep_too_little_and_heun_gives_too_much(
+    sampler: Any, kept: dict[int, float]
+) -> None:
+    alpha_bar = schedules.alpha_bar("cosine", 1000)
+    for steps, share in kept.items():
+        assert spread_kept(sampler, alpha_bar, steps) == pytest.approx(share, abs=0.006)
 
 
 def test_s4_confound_a_small_T_with_fixed_betas_starts_off_distribution() -> None:

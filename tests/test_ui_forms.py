@@ -13,8 +13,8 @@ from typing import Any
 import gradio as gr
 import pytest
 
+from dreamlab.checks.noise_levels import schedule_warning
 from dreamlab.checks.sampling import check_sampling
-from dreamlab.checks.warnings import mix_warning, sampling_warning, schedule_warning
 from dreamlab.service import Refused, Service
 from dreamlab.settings import (
     ImportSpec,
@@ -166,33 +166,6 @@ def test_the_confound_of_s4_is_said() -> None:
         schedule_warning(train(schedule="linear", num_train_timesteps=100, zero_terminal_snr=True))
         == ""
     )
-
-
-@pytest.mark.parametrize(
-    ("values", "words"),
-    [
-        ({}, []),
-        ({"sampler": "ddim", "num_steps": 100}, []),
-        ({"sampler": "ddim", "num_steps": 20, "eta": 1.0}, ["86 %", "dpmpp_2m, or at least 100"]),
-        ({"sampler": "ddpm", "num_steps": 20}, ["too little", "of the spread"]),
-        ({"sampler": "ddpm", "num_steps": 20, "variance": "learned"}, []),
-        ({"guidance_weight": 6.0}, []),
-        ({"guidance_weight": 7.5}, ["above 6", "--clip dynamic"]),
-        ({"guidance_weight": 7.5, "clip": "dynamic"}, []),
-    ],
-)
-def test_too_few_steps_for_the_spread_and_large_weights_are_said(
-    values: dict[str, Any], words: list[str]
-) -> None:
-    spec = make(SynthesizeSpec, {"source": "a", **values})
-    said = sampling_warning(spec, train())
-    assert bool(said) == bool(words) and all(word in said for word in words), said
-
-
-def test_a_mix_warns_of_too_few_seeds_and_large_weights() -> None:
-    assert mix_warning(make(MixSpec, {"guidance_weight": 6.0, "seeds": 3})) == ""
-    assert "above 6" in mix_warning(make(MixSpec, {"guidance_weight": 6.5}))
-    assert "at least 3 seeds" in mix_warning(make(MixSpec, {"seeds": 2}))
 
 
 def test_heun_with_too_few_steps_is_refused() -> None:

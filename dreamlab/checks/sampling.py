@@ -4,12 +4,9 @@ cascades."""
 from __future__ import annotations
 
 from dreamlab.settings.base import SpecError
+from dreamlab.settings.sampling import LEAST_STEPS
 from dreamlab.settings.synthesize import SynthesizeSpec
 from dreamlab.settings.train import TrainSpec, can_be_guided
-
-HEUN_LEAST = 8
-"""Fewest steps of Heun's method. With fewer, the samples of Gaussian data have more than 1.5 times
-its spread."""
 
 
 def check_sampling(spec: SynthesizeSpec, trained: TrainSpec, classes: int) -> None:
@@ -22,10 +19,10 @@ def check_sampling(spec: SynthesizeSpec, trained: TrainSpec, classes: int) -> No
             f" be 1 to {most}.",
             "num_steps",
         )
-    if spec.sampler == "heun" and spec.num_steps < HEUN_LEAST:
+    if spec.num_steps < (least := LEAST_STEPS.get(spec.sampler, 1)):
         raise SpecError(
-            f"Sampler steps (--num-steps): {spec.num_steps} is too few for heun, whose images are"
-            f" then noise; it must be at least {HEUN_LEAST}, or use dpmpp_2m.",
+            f"Sampler steps (--num-steps): {spec.num_steps} is too few for {spec.sampler}, whose"
+            f" images are then noise; it must be at least {least}, or use dpmpp_2m.",
             "num_steps",
         )
     wrong = [c for c in spec.classes if c >= classes]

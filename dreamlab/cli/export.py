@@ -8,7 +8,7 @@ from typing import Any
 
 from dreamlab.cli import demo
 from dreamlab.cli.options import DONE, Answer
-from dreamlab.service import Service
+from dreamlab.service import Refused, Service
 
 
 def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
@@ -34,8 +34,7 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
     )
     verb.add_argument(
         "--seed",
-        type=int,
-        default=0,
+        default="0",
         metavar="N",
         help="for a mix: the images that the classifier with seed N was trained on (default: 0)",
     )
@@ -47,10 +46,20 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
     verb.set_defaults(call=_studies)
 
 
+def _seed(word: str) -> int:
+    try:
+        return int(word)
+    except ValueError:
+        raise Refused(
+            f"Seed (--seed): {word!r} cannot be used; it must be a whole number, the seed of a"
+            " classifier of the mix."
+        ) from None
+
+
 def _export(service: Service, arguments: argparse.Namespace) -> Answer:
     run = service.get(arguments.run)
     said = service.export(
-        run.id, Path(arguments.to).expanduser(), arm=arguments.arm, seed=arguments.seed
+        run.id, Path(arguments.to).expanduser(), arm=arguments.arm, seed=_seed(arguments.seed)
     )
     if not arguments.json:
         print(said["text"])

@@ -180,23 +180,22 @@ def wait(service: Service, run_id: str, out: TextIO, follow: bool, reused: bool 
             )
             service.stop(run_id)
     show.end()
+    answer = answer_of(service, run_id, reused)
+    shown = answer["error"] if out is sys.stdout else ""  # `main` prints it
     if not follow:
         for sentence in _messages(service, run_id):
-            print(sentence, file=sys.stderr)
-    answer = answer_of(service, run_id, reused)
+            if sentence not in (shown or ""):
+                print(sentence, file=sys.stderr)
     if out is sys.stdout and not follow:
-        print(
-            f"{answer['state']}: {service.row(run_id).headline or answer['error'] or run_id}",
-            file=out,
-        )
+        print(f"{answer['state']}: {service.row(run_id).headline or run_id}", file=out)
     return answer, DONE if answer["state"] == "done" else FAILED
 
 
 def _messages(service: Service, run_id: str) -> list[str]:
-    """What a run said: all of an import, and only warnings of other runs."""
+    """What a run said, each sentence once: all of an import, and only warnings of other runs."""
     every = service.row(run_id).kind == "import"
     said = service.status(run_id).messages
-    return [m["text"] for m in said if every or m["level"] == "warning"]
+    return list(dict.fromkeys(m["text"] for m in said if every or m["level"] == "warning"))
 
 
 class _Line:

@@ -32,6 +32,7 @@ def export(
     format; without one, a folder is written. `arm` and `seed` select the images of a mix. Raises
     Refused."""
     run = reader.get(run_id)
+    _check_choice(run, arm, seed, target.suffix in TABLES)
     if target.suffix in TABLES:
         data = _table(reader, run, TABLES[target.suffix])
         if target.exists():
@@ -62,6 +63,34 @@ def export(
         "images": len(labels),
         "text": f"Wrote {len(labels):,} images of {run.id} to {target}.",
     }
+
+
+def _check_choice(run: Run, arm: str, seed: int, table: bool) -> None:
+    """Raises Refused if an arm or a seed is named where there is none, or a seed with which no
+    classifier is trained."""
+    spec = run.spec
+    what = f"the table of {run.id} holds all arms and seeds" if table else ""
+    if not what and not isinstance(spec, MixSpec | ClassifySpec):
+        what = f"{run.id} is a {run.kind} run and has no arms and seeds"
+    for name, given in (("arm", bool(arm)), ("seed", bool(seed))):
+        if given and what:
+            value = arm if name == "arm" else seed
+            raise Refused(
+                f"{name.capitalize()} (--{name}): {value} cannot be used, because {what}; leave it"
+                " out.",
+                name,
+            )
+    if isinstance(spec, ClassifySpec) and arm not in ("", spec.arm):
+        raise Refused(
+            f"Arm (--arm): {arm!r} cannot be exported from {run.id}; its arm is {spec.arm}.", "arm"
+        )
+    if isinstance(spec, MixSpec | ClassifySpec) and not 0 <= seed < spec.seeds:
+        there = f"0 to {spec.seeds - 1}" if spec.seeds > 1 else "0"
+        raise Refused(
+            f"Seed (--seed): {seed} cannot be exported from {run.id}; its classifiers have the"
+            f" seeds {there}.",
+            "seed",
+        )
 
 
 def table(reader: Reader, run: Run, form: str) -> str:

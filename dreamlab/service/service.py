@@ -122,7 +122,7 @@ class Service(Reader):
             return self._check(make(KINDS[kind], inherited(values, known)), known)
 
     def warning(self, spec: Spec) -> str:
-        """A known problem of settings that are allowed, in one sentence; empty if there is none."""
+        """Known problems of settings that are allowed, a sentence each; empty if there is none."""
         with refusing():
             return warning(spec, self._known())
 

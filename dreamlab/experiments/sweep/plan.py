@@ -6,6 +6,8 @@ from dreamlab.data.selection import selected
 from dreamlab.experiments.children import Child, Runs, train_run
 from dreamlab.settings import DEFAULT_VALUES, SpecError, SweepSpec, TrainSpec, exact
 from dreamlab.settings.fidelity import FEWEST
+from dreamlab.settings.sampling import LEAST_STEPS
+from dreamlab.settings.train import can_be_guided
 
 
 def plan(spec: SweepSpec, runs: Runs) -> list[Child]:
@@ -68,10 +70,18 @@ def reference_of(spec: SweepSpec, trained: TrainSpec) -> str:
 
 def points(spec: SweepSpec, trained: TrainSpec) -> list[float]:
     """The points of the curve, sorted: those that were given, or the default ones that are possible
-    with this generator. Raises SpecError if there is none."""
+    with this generator and sampler. Raises SpecError if there is none."""
     usual = DEFAULT_VALUES[spec.axis]
+    if spec.axis == "guidance_weight" and not spec.values and not can_be_guided(trained):
+        raise SpecError(
+            "Curve against (--axis): guidance_weight cannot be varied, because this generator was"
+            " trained without classes or without label dropout; use num_steps or"
+            " num_train_timesteps.",
+            "axis",
+        )
     if spec.axis == "num_steps":
-        usual = tuple(x for x in usual if x <= trained.num_train_timesteps)
+        least = LEAST_STEPS.get(spec.sampler, 1)
+        usual = tuple(x for x in usual if least <= x <= trained.num_train_timesteps)
     if spec.axis == "num_train_timesteps":
         usual = tuple(x for x in usual if x >= spec.num_steps)
     values = sorted(set(spec.values or usual))

@@ -8,7 +8,7 @@ import dataclasses
 import numpy as np
 from markupsafe import Markup
 
-from dreamlab.checks.warnings import alpha_bar_of, percent
+from dreamlab.checks.noise_levels import alpha_bar_of, percent
 from dreamlab.noise import schedules
 from dreamlab.settings import Spec, TrainSpec
 from dreamlab.ui import render
