@@ -16,6 +16,7 @@ from dreamlab.checks.fidelity import check_fidelity, validation_images
 from dreamlab.checks.synthetic_set import set_dataset
 from dreamlab.data import catalog, imageset
 from dreamlab.data.judge import MOST_IMAGES
+from dreamlab.experiments.provenance import labelled_by
 from dreamlab.fidelity.extractors import (
     ClassifierExtractor,
     Extractor,
@@ -155,7 +156,7 @@ def compared_sets(ctx: TaskContext, spec: FidelitySpec) -> Sets:
         other[1][floor],
         made_at,
         labelled,
-        pseudo=isinstance(made, SynthesizeSpec) and made.labeller != "none",
+        pseudo=labelled_by(run) is not None,
     )
 
 
