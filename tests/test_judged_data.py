@@ -3,20 +3,23 @@ then, and never by a classifier that gave its labels."""
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
+from dreamlab.architecture.cost import parameter_count
+from dreamlab.architecture.network import network_of
 from dreamlab.data import catalog, contents, imageset
 from dreamlab.experiments import quality, report
 from dreamlab.experiments.provenance import labelled_by
 from dreamlab.service import Service
-from dreamlab.settings import ImportSpec, SynthesizeSpec, make
+from dreamlab.settings import ImportSpec, SynthesizeSpec, TrainSpec, make
 from dreamlab.stats import generator_quality as rule
-from dreamlab.store import Run, RunStore, read_json
+from dreamlab.store import Run, RunStore, checkpoints, read_json
 from dreamlab.tasks.experiment import mix as mix_task
 from dreamlab.tasks.fidelity import recognition
 from dreamlab.tasks.fidelity.task import compared_sets, fidelity
@@ -26,10 +29,12 @@ from tests.content_helpers import done, npz
 from tests.evidence_helpers import context, finish, finish_classifier, new_run, new_store
 from tests.import_helpers import do_import
 from tests.near_copy_helpers import drained
+from tests.test_checkpoints import write
 from tests.test_generator_quality import stored
 from tests.test_identity import forget
 
 STEPS = {"steps": 3, "base_width": 8}
+SAMPLED = {"seconds": 1.0, "images_per_second": 100.0}
 GATED = "Under-trained generator: 21 % of its samples"
 
 
@@ -42,7 +47,11 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Service:
 
 def trained(service: Service, folder: Path) -> str:
     values = {"dataset": "mnist", "data_dir": str(folder), **STEPS}
-    return done(service, service.submit(service.check("train", values)).run)
+    run = done(service, service.submit(service.check("train", values)).run)
+    spec = cast(TrainSpec, service.get(run).spec)
+    weights = checkpoints.path_of(service.get(run).path)
+    write(weights, parameter_count(network_of(spec)), format=checkpoints.FORMAT)
+    return run
 
 
 def mixed(service: Service, generator: str, folder: Path) -> tuple[Run, Run, bool]:
@@ -90,7 +99,7 @@ def test_what_was_measured_on_other_images_is_measured_again(
     first, made, old = mixed(service, generator, one)
     content = contents.images_of("mnist", str(one))
     assert not old and judged(service, made)["recognition"]["images"] == content
-    finish(made, {"images": 200, "recognition": stored(0.21, 0.965, images=content)})
+    finish(made, {**SAMPLED, "images": 200, "recognition": stored(0.21, 0.965, images=content)})
     (event,) = mix_task(context(service.store, first))
     assert event["values"]["verdict"]["text"].startswith(GATED)
     # the set of the second mix is the first one: its hash does not hold the images
@@ -123,7 +132,7 @@ def test_a_set_whose_generators_images_are_gone_or_others_is_judged_by_the_mix(
     forget()
     group, made, _ = mixed(service, generator, elsewhere)
     assert judged(service, made) == {}
-    finish(made, {"images": 200})
+    finish(made, {**SAMPLED, "images": 200})
     found = list(mix_task(context(service.store, group)))[-1]["values"]
     measured = found["generators"][0]["recognition"]
     assert measured["images"] == contents.images_of("mnist", str(elsewhere))
@@ -134,12 +143,12 @@ def test_what_a_mix_measured_before_is_kept_when_it_measures_more(
 ) -> None:
     data = npz(tmp_path / "x.npz")
     group, made, _ = mixed(service, trained(service, data), data)
-    finish(made, {"images": 200})
+    finish(made, {**SAMPLED, "images": 200})
     list(mix_task(context(service.store, group)))
     first = read_json(group.path / quality.FILE)
     kept = {**first, "another": {"reason": "x"}}
     kept[made.id] = {"reason": "of other images", "images": "0"}
-    (group.path / quality.FILE).write_text(str(kept).replace("'", '"'))
+    (group.path / quality.FILE).write_text(json.dumps(kept))
     list(mix_task(context(service.store, group)))
     assert read_json(group.path / quality.FILE) == {**first, "another": {"reason": "x"}}
 
@@ -198,10 +207,10 @@ def test_the_card_of_an_earlier_export_says_it_in_its_settings(
     service.export(made.id, target)
     card = read_json(target / "card.json")
     del card["labelled_by"]
-    (target / "card.json").write_text(__import__("json").dumps(card))
+    (target / "card.json").write_text(json.dumps(card))
     assert labelled_by(imported(service.store, target)) == {"labeller": "all", "run": made.id}
     card["settings"]["labeller"] = "none"
-    (target / "card.json").write_text(__import__("json").dumps(card))
+    (target / "card.json").write_text(json.dumps(card))
     assert labelled_by(imported(service.store, target)) is None
     for text in ("[1]", "{", '{"made_by": "DreamLab", "labelled_by": 3, "settings": 4}'):
         (target / "card.json").write_text(text)
