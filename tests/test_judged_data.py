@@ -45,8 +45,9 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Service:
     return Service(new_store(tmp_path / "lab").folder)
 
 
-def trained(service: Service, folder: Path) -> str:
-    values = {"dataset": "mnist", "data_dir": str(folder), **STEPS}
+def trained(service: Service, folder: Path, **more: Any) -> str:
+    """The id of a finished training on the images of a folder."""
+    values = {"dataset": "mnist", "data_dir": str(folder), **STEPS, **more}
     run = done(service, service.submit(service.check("train", values)).run)
     spec = cast(TrainSpec, service.get(run).spec)
     weights = checkpoints.path_of(service.get(run).path)

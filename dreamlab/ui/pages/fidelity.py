@@ -206,6 +206,8 @@ def about(result: dict[str, Any], pseudo: bool = False) -> str:
         f"Features: {extractor.get('name', '')}, {extractor.get('dimensions', '')}"
         f" dimensions{right}.",
     ]
+    if reference.get("other_images"):
+        said.append(metrics.OTHER_IMAGES)
     if pseudo or result.get("pseudo_labelled"):
         said.append(metrics.CIRCULAR)
     elif result.get("recognised") is not None:
