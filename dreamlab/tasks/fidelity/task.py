@@ -91,11 +91,7 @@ def fidelity(ctx: TaskContext) -> Iterator[Event]:
         }
     if ctx.stopping():
         raise Stopped
-    real_floor = []
-    if len(sets.floor):
-        other = yield from features(ctx, extractor, sets.floor, "other real images")
-        labels = Labels(sets.floor_labels, sets.reference_labels)
-        real_floor = measured(ctx, extractor, other, reference, labels)
+    real_floor = yield from _floor(ctx, extractor, sets, reference)
     recognised = None
     if isinstance(extractor, ClassifierExtractor) and sets.labelled and not sets.pseudo:
         recognised = float((extractor.predict(synthetic) == sets.labels).mean())
@@ -167,6 +163,18 @@ def compared_sets(ctx: TaskContext, spec: FidelitySpec) -> Sets:
         pseudo=labelled_by(run) is not None,
         others=replaced,
         lacking=lacking,
+    )
+
+
+def _floor(
+    ctx: TaskContext, extractor: Extractor, sets: Sets, reference: np.ndarray
+) -> Generator[Event, None, list[dict[str, Any]]]:
+    """The metrics of the other real images; none without such images."""
+    if not len(sets.floor):
+        return []
+    other = yield from features(ctx, extractor, sets.floor, "other real images")
+    return measured(
+        ctx, extractor, other, reference, Labels(sets.floor_labels, sets.reference_labels)
     )
 
 
