@@ -355,10 +355,12 @@ def test_large_sets_are_compared_by_a_part_of_every_class(monkeypatch: pytest.Mo
 def test_other_real_images_are_as_many_of_each_class_as_the_set_has() -> None:
     available = np.random.default_rng(1).permutation(np.repeat(np.arange(3), 40))
     labels = np.repeat(np.arange(3), [5, 30, 10])
-    assert np.bincount(available[like(labels, 45, available)]).tolist() == [5, 30, 10]
-    assert len(like(None, 45, available)) == 45 and len(like(None, 500, available)) == 120
-    # a class has too few: as many in all
-    assert len(like(np.repeat(np.arange(3), [5, 50, 10]), 65, available)) == 65
+    drawn, lacking = like(labels, 45, available)
+    assert np.bincount(available[drawn]).tolist() == [5, 30, 10] and lacking is None
+    assert len(like(None, 45, available)[0]) == 45 and len(like(None, 500, available)[0]) == 120
+    # a class has too few: none, although there are as many in all
+    drawn, lacking = like(np.repeat(np.arange(3), [5, 50, 10]), 65, available)
+    assert len(drawn) == 0 and lacking == (1, 50, 40)
 
 
 def test_the_reference_classifier_is_one_for_the_same_images_and_another_for_a_pool(

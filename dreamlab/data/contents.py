@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from dreamlab.data import catalog, imageset
+from dreamlab.data.exporting import LABELLED_BY
 from dreamlab.data.imageset import DataError
 from dreamlab.store.cache import array_hash, file_hash, user_cache
 
@@ -24,10 +25,11 @@ def images_of(name: str, data_dir: str = "") -> str:
 
 
 def import_of(name: str) -> str:
-    """Identifies an imported set: its images, and the names of its classes. Raises DataError if
-    the import is not done."""
+    """Identifies an imported set: its images, the names of its classes, and the classifier that
+    gave its labels if it is known. Raises DataError if the import is not done."""
     known = catalog.info(name)
-    about = json.dumps([images_of(name), known.classes, known.mirror])
+    by = catalog.card(name).get(LABELLED_BY)
+    about = json.dumps([images_of(name), known.classes, known.mirror, *([by] if by else [])])
     return hashlib.sha256(about.encode()).hexdigest()[:16]
 
 

@@ -25,6 +25,9 @@ from dreamlab.data import imageset
 from dreamlab.data.imageset import DataError
 
 CARD, README, TABLE = "card.json", "README.md", "images.csv"
+LABELLED_BY = "labelled_by"
+"""Key of a card: the classifier that gave the labels of the synthetic images, and the run that it
+gave them in. A card without it has no such labels."""
 COLUMNS = ("file", "class", "role", "source", "index")
 """Columns of images.csv. `source` is a data set or a run, and `index` the number of the image in
 it."""

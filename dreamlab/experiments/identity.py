@@ -106,7 +106,8 @@ def data_of(spec: Spec, runs: Runs) -> tuple[str, str] | None:
         made = runs.get(spec.images).spec
         if isinstance(made, ImportSpec):
             return made.dataset, spec.data_dir
-        return data_of(made, runs) or _trained_on(made, runs)
+        read = data_of(made, runs) or _trained_on(made, runs)
+        return (read[0], spec.data_dir or read[1]) if read else None
     if isinstance(spec, SweepSpec) or (
         isinstance(spec, SynthesizeSpec) and spec.labeller != "none"
     ):

@@ -10,6 +10,7 @@ from typing import cast
 import numpy as np
 
 from dreamlab.data import catalog, contents, mixing, near_copies
+from dreamlab.data.exporting import LABELLED_BY
 from dreamlab.data.selection import real_part, selected
 from dreamlab.experiments import identity
 from dreamlab.experiments.children import Children
@@ -24,7 +25,7 @@ from dreamlab.settings import (
     TrainSpec,
     make,
 )
-from dreamlab.store import Run, RunError, RunStore
+from dreamlab.store import Run, RunError, RunStore, read_json
 
 MOST_STARTS = 1000
 """Longest chain of fine-tunings that is followed. A longer one must be a cycle in damaged runs."""
@@ -170,6 +171,18 @@ def behind(made: Run, data: RealData, images: str, store: RunStore) -> Seen | No
         if not found.add(taught, identity.images_read(made, read.dataset), None):
             return None
     return found.seen
+
+
+def labelled_by(made: Run) -> dict[str, str] | None:
+    """The `labeller` of a synthetic set whose labels a classifier gave, and the `run` that it gave
+    them in, which is another one for a set that was exported and imported again. None if the labels
+    are others, or if nothing is known of them."""
+    spec = made.spec
+    if isinstance(spec, SynthesizeSpec):
+        return None if spec.labeller == "none" else {"labeller": spec.labeller, "run": made.id}
+    card = read_json(made.path / catalog.CARD) if isinstance(spec, ImportSpec) else None
+    found = card.get(LABELLED_BY) if isinstance(card, dict) else None
+    return found if isinstance(found, dict) else None
 
 
 def _collect(run: Run, store: RunStore, found: _Found) -> bool:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
+from dreamlab.data import catalog
+from dreamlab.experiments.identity import images_read
+from dreamlab.experiments.study.plan import dataset_of
+from dreamlab.settings import RealData, StudySpec
 from dreamlab.stats import generator_quality
 from dreamlab.store import Run, RunStore, read_json
 
@@ -16,11 +20,21 @@ result does not hold it."""
 
 
 def recognition(run_id: str, group: Run, store: RunStore) -> Values | None:
-    """What was measured on a set, by itself or by this mix or study; None if nothing was."""
-    result = Run(store.folder / run_id).result() or {}
-    own = read_json(group.path / FILE)
-    found = result.get("recognition") or (own.get(run_id) if isinstance(own, dict) else None)
-    return found if isinstance(found, dict) else None
+    """What was measured on a set, by itself or by this mix or study, on the images that this mix or
+    study reads; None if nothing was. Paths do not count."""
+    spec = group.spec
+    dataset = dataset_of(spec) if isinstance(spec, StudySpec) else cast(RealData, spec).dataset
+    fixed = dataset not in catalog.INFO or catalog.INFO[dataset].bundled
+    read = images_read(group, dataset)
+    found = (Run(store.folder / run_id).result() or {}).get("recognition")
+    # what does not say its images is of an earlier version, which is right if these never change
+    if isinstance(found, dict) and (found["images"] == read if "images" in found else fixed):
+        return found
+    file = read_json(group.path / FILE)
+    own = file.get(run_id) if isinstance(file, dict) else None
+    if isinstance(own, dict) and (not read or own.get("images", read) == read):
+        return own
+    return None
 
 
 def of_sets(sets: Sequence[str], group: Run, store: RunStore) -> Values:

@@ -182,6 +182,7 @@ CIRCULAR = (
     "How many images are recognised as their class is not given: a classifier gave these labels, so"
     " that it would agree with itself."
 )
+OTHER_IMAGES = "The generator was trained on other images than its data folder holds now."
 NOT_ASIDE = (
     "The generator set no images aside for validation (--validation), so the curve is measured"
     " against the training split, of which it has seen images; no test image chooses a point."
@@ -211,8 +212,8 @@ def about_intervals(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def comparable(result: Mapping[str, Any]) -> bool:
-    """Whether the real images of `real_floor` are as many as the synthetic ones. Otherwise their
-    distances have another bias and are not shown beside each other."""
+    """Whether the real images of `real_floor` are as many as the synthetic ones, and of the same
+    classes. Otherwise their distances have another bias and are not shown beside each other."""
     return bool(result.get("real_floor")) and result.get("real_floor_images") == result.get(
         "images"
     )
@@ -224,6 +225,12 @@ def about_floor(result: Mapping[str, Any]) -> str:
     other = "test" if split == "train" else "training"
     count = result.get("real_floor_images") or 0
     if not comparable(result):
+        if lacks := result.get("real_floor_lacks"):
+            return (
+                f"There is nothing to compare with: the set has {lacks['synthetic']:,} images of"
+                f" class {lacks['class']}, and the {other} split only {lacks['real']:,} that are"
+                " not in the reference; as many of each class are needed."
+            )
         return (
             f"There is nothing to compare with: the {other} split has only {count:,} images that"
             f" are not in the reference, and a distance of {result.get('images', 0):,} images"

@@ -14,6 +14,7 @@ import numpy as np
 from dreamlab.data import catalog, exporting, imageset, mixing
 from dreamlab.data.selection import selected
 from dreamlab.experiments.identity import check_unchanged
+from dreamlab.experiments.provenance import labelled_by
 from dreamlab.service import tables
 from dreamlab.service.reader import Reader
 from dreamlab.service.refused import Refused, refusing
@@ -160,7 +161,7 @@ def _contents(reader: Reader, run: Run, arm: str, seed: int) -> Exported:
     names = class_names(reader, run)
     role = spec.role if isinstance(spec, ImportSpec) else "synthetic"
     origin = [f"{role}: {run.id} image {i}" for i in range(len(labels))]
-    return images, labels, names, origin, _card(run)
+    return images, labels, names, origin, {**_card(run), **_labels(run)}
 
 
 def class_names(reader: Reader, run: Run) -> tuple[str, ...]:
@@ -228,8 +229,9 @@ def _mixed(reader: Reader, run: Run, spec: ClassifySpec, seed: int) -> Exported:
     labels = np.concatenate([data.train_labels[real], synthetic[1][held.synthetic]])
     origin = [f"real: {spec.dataset} training image {i}" for i in held.real]
     origin += [f"real: {spec.dataset} training image {i}" for i in held.duplicated]
+    labels_of = _labels(reader.get(spec.synthetic)) if spec.synthetic else {}
     origin += [f"synthetic: {spec.synthetic} image {i}" for i in held.synthetic]
-    card = {**_card(run), "arm": spec.arm, "seed": seed}
+    card = {**_card(run), **labels_of, "arm": spec.arm, "seed": seed}
     return images, labels, data.info.classes, origin, card
 
 
@@ -261,6 +263,12 @@ class _Joined:
         for images, index in self._parts:
             for i in index:
                 yield imageset.resized(np.asarray(images[i : i + 1]), self._size)[0]
+
+
+def _labels(run: Run) -> dict[str, Any]:
+    """What a card says of labels that a classifier gave to synthetic images."""
+    by = labelled_by(run)
+    return {exporting.LABELLED_BY: by} if by else {}
 
 
 def _card(run: Run) -> dict[str, Any]:

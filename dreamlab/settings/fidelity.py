@@ -52,7 +52,8 @@ class FidelitySpec(Spec):
         "",
         DATA_DIR_HELP,
         detail=DATA_DIR_DETAIL
-        + " Only for imported synthetic sets; a set sampled here takes it from its generator.",
+        + " A set sampled here takes it from its generator; another folder must hold the same"
+        " images.",
         label="Data folder",
         advanced=True,
         affects_result=False,

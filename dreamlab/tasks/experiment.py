@@ -16,7 +16,7 @@ from dreamlab.experiments.study import quality as study_quality
 from dreamlab.experiments.study.plan import chosen
 from dreamlab.experiments.study.results import StudyResults
 from dreamlab.settings import MixSpec, SpecError, StudySpec
-from dreamlab.store import RunError, write_json
+from dreamlab.store import RunError, read_json, write_json
 from dreamlab.tasks.context import TaskContext, TaskError
 
 
@@ -52,8 +52,8 @@ def _judge_sets(
     ctx: TaskContext, sets: Iterable[str], dataset: str, data_dir: str
 ) -> Iterator[dict[str, Any]]:
     """Measures how many images a classifier recognises of the sets, by their ids, whose results do
-    not say it: imported sets, and sets that were not made for a mix. A set that cannot be read is
-    left out. Yields progress; raises Stopped."""
+    not say it for these images: imported sets, and sets that were not made for a mix on the same
+    images. A set that cannot be read is left out. Yields progress; raises Stopped."""
     found = {}
     for run_id in sets:
         if quality.recognition(run_id, ctx.run, ctx.store) is not None:
@@ -66,7 +66,9 @@ def _judge_sets(
         judge = importlib.import_module("dreamlab.tasks.fidelity.recognition")
         found[run_id] = yield from judge.recognised(ctx, made, dataset, data_dir, images, labels)
     if found:
-        write_json(ctx.run.path / quality.FILE, found)
+        file = ctx.run.path / quality.FILE
+        before = read_json(file)
+        write_json(file, {**(before if isinstance(before, dict) else {}), **found})
 
 
 def _result(ctx: TaskContext, complete: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:

@@ -10,7 +10,9 @@ from typing import IO, Any
 
 import numpy as np
 
+from dreamlab.data.exporting import CARD
 from dreamlab.data.imageset import DataError
+from dreamlab.data.importing.exported import LARGEST_CARD
 from dreamlab.data.importing.limits import Limits
 
 Header = tuple[tuple[int, ...], np.dtype]
@@ -44,6 +46,10 @@ class ArrayFile(abc.ABC):
         shape, dtype = self.header(key)
         limits.check_labels(self.shown(key), shape, dtype, count)
         return self.whole(key)
+
+    def card(self) -> bytes:
+        """The card.json of an exported set; empty without one."""
+        return b""
 
     def close(self) -> None:
         """Closes the file."""
@@ -90,6 +96,13 @@ class NpzFile(ArrayFile):
         """See `ArrayFile.whole`."""
         with self._zip.open(key + ".npy") as stream:
             return np.lib.format.read_array(stream, allow_pickle=False)
+
+    def card(self) -> bytes:
+        """See `ArrayFile.card`."""
+        if CARD not in self._zip.namelist():
+            return b""
+        with self._zip.open(CARD) as stream:
+            return stream.read(LARGEST_CARD)
 
     def close(self) -> None:
         """See `ArrayFile.close`."""

@@ -78,6 +78,9 @@ class Listing:
     """How the source was read, such as "column label of train.csv"."""
     labelled: bool = True
     """False if the source has no labels: all images are then of one class."""
+    labelled_by: dict[str, str] | None = None
+    """The classifier that gave the labels, by the card of an exported set (see
+    `dreamlab.data.importing.exported.labelled_by`)."""
     notes: tuple[str, ...] = ()
     """What was done to values or names and must be said, such as "0 to 1 was multiplied by 255"."""
     doubts: tuple[Doubt, ...] = ()

@@ -22,6 +22,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from dreamlab.data import catalog, imageset, near_copies, near_copies_report
+from dreamlab.data.exporting import LABELLED_BY
 from dreamlab.data.imageset import DataError
 from dreamlab.data.importing.array_values import Scale, scale_of_depth
 from dreamlab.data.importing.decoding import decoded, highest_values
@@ -39,6 +40,7 @@ COPIED = 8 * 2**20
 """Number of bytes that are copied at once."""
 GRID, GRID_ROWS, GRID_COLUMNS = "samples/grid.png", 20, 12
 SCRATCH = (".import-scratch.tmp", ".import-images.tmp")
+PSEUDO_LABELS = "By its card, a classifier gave the labels of these images (pseudo-labels)."
 LOOKED_AT = 64
 """Number of images among which one in grey of 16 bits is looked for."""
 REPORT_EVERY = 0.3
@@ -315,6 +317,7 @@ class _Import:
             self.listing.split
             or f"{spec.test_share:g} of every class, drawn with seed {spec.split_seed}"
         )
+        by = self.listing.labelled_by if spec.role == "synthetic" else None
         preprocessing = {
             "image_size": size,
             "fit": spec.fit,
@@ -339,7 +342,12 @@ class _Import:
             "mirror": mirror,
             "reading": self.listing.reading,
             "labelled": self.listing.labelled,
-            "notes": [*self.listing.notes, *(f"{n:,} images: {w}" for w, n in self.said.items())],
+            **({LABELLED_BY: by} if by else {}),
+            "notes": [
+                *self.listing.notes,
+                *([PSEUDO_LABELS] if by else []),
+                *(f"{n:,} images: {w}" for w, n in self.said.items()),
+            ],
             "overlap": 0,  # overlapping images were removed from the training part
             "content_hash": content,
             "preprocessing": preprocessing,
@@ -358,6 +366,7 @@ class _Import:
             "channels": card["channels"],
             "reading": card["reading"],
             "labelled": card["labelled"],
+            **{key: card[key] for key in (LABELLED_BY,) if key in card},
             "notes": card["notes"],
             "content_hash": card["content_hash"],
             "preprocessing": card["preprocessing"],

@@ -82,7 +82,10 @@ def best_text(result: dict[str, Any], axis: str = "") -> str:
 
 def _note(spec: SweepSpec, reference: dict[str, Any] | None) -> str:
     fell_back = spec.reference == "validation" and reference and reference["split"] == "train"
-    return metrics.NOT_ASIDE if fell_back else ""
+    others = reference and reference.get("other_images")
+    return " ".join(
+        ([metrics.NOT_ASIDE] if fell_back else []) + ([metrics.OTHER_IMAGES] if others else [])
+    )
 
 
 def _best(points: list[dict[str, Any]]) -> dict[str, Any] | None:

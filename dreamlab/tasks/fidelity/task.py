@@ -12,10 +12,11 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from dreamlab.checks import Known
-from dreamlab.checks.fidelity import check_fidelity, validation_images
+from dreamlab.checks.fidelity import check_fidelity, real_folder, validation_images
 from dreamlab.checks.synthetic_set import set_dataset
 from dreamlab.data import catalog, imageset
 from dreamlab.data.judge import MOST_IMAGES
+from dreamlab.experiments.provenance import labelled_by
 from dreamlab.fidelity.extractors import (
     ClassifierExtractor,
     Extractor,
@@ -23,9 +24,9 @@ from dreamlab.fidelity.extractors import (
     InceptionExtractor,
     cache_key,
 )
-from dreamlab.fidelity.metrics import NamedArrays, measured_on
+from dreamlab.fidelity.metrics import OTHER_IMAGES, NamedArrays, measured_on
 from dreamlab.fidelity.strata import UNKNOWN, Labels
-from dreamlab.settings import FidelitySpec, SynthesizeSpec, TrainSpec
+from dreamlab.settings import FidelitySpec
 from dreamlab.store.cache import array_hash
 from dreamlab.tasks.classify.training_set import set_images
 from dreamlab.tasks.context import Stopped, TaskContext, TaskError, resize_message
@@ -41,11 +42,13 @@ step."""
 class Sets:
     """The images to compare: synthetic ones with labels, and a real split as the reference.
 
-    `floor` are images of the other real split, as many of each class as there are synthetic ones if
-    possible.
+    `floor` are images of the other real split, as many of each class as there are synthetic ones.
+    There are none if it has too few of a class: `lacking` is then the class, their number in the
+    set, and that in the other split.
     `made_at` is the side of the synthetic images before they were resized to that of the real ones.
     `labelled` says whether their labels are classes, `pseudo` whether a classifier gave them: it
-    would recognise them all. Of a large data set, only a part of the real
+    would recognise them all. `others` says that the generator was trained on other images than the
+    real ones. Of a large data set, only a part of the real
     images is used (see `dreamlab.data.judge.MOST_IMAGES`).
     """
 
@@ -60,6 +63,8 @@ class Sets:
     made_at: int
     labelled: bool
     pseudo: bool
+    others: bool
+    lacking: tuple[int, int, int] | None
 
 
 def fidelity(ctx: TaskContext) -> Iterator[Event]:
@@ -70,10 +75,11 @@ def fidelity(ctx: TaskContext) -> Iterator[Event]:
     sets = compared_sets(ctx, spec)
     if sets.made_at != sets.data.info.size:
         yield resize_message(sets.made_at, sets.data.info.size)
+    if sets.others:
+        yield {"type": "message", "level": "warning", "text": OTHER_IMAGES}
     extractor, accuracy = yield from _extractor(ctx, spec, sets)
     synthetic = yield from features(ctx, extractor, sets.images, "the synthetic images")
     reference = yield from features(ctx, extractor, sets.reference, "the reference")
-    other = yield from features(ctx, extractor, sets.floor, "other real images")
     yield _progress(1, 2, "comparing", "distances")
     labels = Labels(sets.labels if sets.labelled else None, sets.reference_labels)
     metrics = measured(ctx, extractor, synthetic, reference, labels)
@@ -85,8 +91,7 @@ def fidelity(ctx: TaskContext) -> Iterator[Event]:
         }
     if ctx.stopping():
         raise Stopped
-    labels = Labels(sets.floor_labels, sets.reference_labels)
-    real_floor = measured(ctx, extractor, other, reference, labels)
+    real_floor = yield from _floor(ctx, extractor, sets, reference)
     recognised = None
     if isinstance(extractor, ClassifierExtractor) and sets.labelled and not sets.pseudo:
         recognised = float((extractor.predict(synthetic) == sets.labels).mean())
@@ -99,6 +104,7 @@ def fidelity(ctx: TaskContext) -> Iterator[Event]:
                 "dataset": sets.data.info.name,
                 "split": spec.reference,
                 "images": len(sets.reference),
+                **({"other_images": True} if sets.others else {}),
             },
             "extractor": {
                 "name": extractor.name,
@@ -110,6 +116,7 @@ def fidelity(ctx: TaskContext) -> Iterator[Event]:
             "pseudo_labelled": sets.pseudo,
             "real_floor": real_floor,
             "real_floor_images": len(sets.floor),
+            "real_floor_lacks": _lacks(sets),
             "appearance": {
                 "real": appearance(sets.reference),
                 "synthetic": appearance(sets.images),
@@ -127,9 +134,7 @@ def compared_sets(ctx: TaskContext, spec: FidelitySpec) -> Sets:
     check_fidelity(spec, known)
     dataset, labelled = set_dataset(known, spec.images, "images")
     run, images, labels = set_images(ctx, spec.images)
-    made, data_dir = run.spec, spec.data_dir
-    if isinstance(made, SynthesizeSpec):
-        data_dir = cast(TrainSpec, known.spec(made.source)).data_dir
+    data_dir, replaced = real_folder(spec, known)
     data = catalog.load(dataset, data_dir)
     made_at = images.shape[1]
     images = np.asarray(imageset.resized(images, data.info.size))
@@ -137,14 +142,14 @@ def compared_sets(ctx: TaskContext, spec: FidelitySpec) -> Sets:
         "test": (data.test_images, data.test_labels),
         "train": (data.train_images, data.train_labels),
     }
-    if (aside := validation_images(known, spec.images)) is not None:
+    if (aside := validation_images(known, spec.images, data_dir)) is not None:
         rest = np.setdiff1d(np.arange(len(data.train_labels)), aside)
         parts["validation"] = (data.train_images[aside], data.train_labels[aside])
         parts["rest"] = (data.train_images[rest], data.train_labels[rest])
     others = {"test": "train", "train": "test", "validation": "rest"}
     reference = bounded(*parts[spec.reference])
     other = bounded(*parts[others[spec.reference]])
-    floor = like(labels if labelled else None, len(images), other[1])
+    floor, lacking = like(labels if labelled else None, len(images), other[1])
     return Sets(
         data,
         data_dir,
@@ -155,24 +160,55 @@ def compared_sets(ctx: TaskContext, spec: FidelitySpec) -> Sets:
         other[1][floor],
         made_at,
         labelled,
-        pseudo=isinstance(made, SynthesizeSpec) and made.labeller != "none",
+        pseudo=labelled_by(run) is not None,
+        others=replaced,
+        lacking=lacking,
     )
 
 
-def like(labels: np.ndarray | None, size: int, available: np.ndarray) -> np.ndarray:
+def _floor(
+    ctx: TaskContext, extractor: Extractor, sets: Sets, reference: np.ndarray
+) -> Generator[Event, None, list[dict[str, Any]]]:
+    """The metrics of the other real images; none without such images."""
+    if not len(sets.floor):
+        return []
+    other = yield from features(ctx, extractor, sets.floor, "other real images")
+    return measured(
+        ctx, extractor, other, reference, Labels(sets.floor_labels, sets.reference_labels)
+    )
+
+
+def _lacks(sets: Sets) -> dict[str, Any] | None:
+    """Why there are no other real images, for the result."""
+    if sets.lacking is None:
+        return None
+    c, wanted, held = sets.lacking
+    return {
+        "class": sets.data.info.classes[c] if c < len(sets.data.info.classes) else str(c),
+        "synthetic": wanted,
+        "real": held,
+    }
+
+
+def like(
+    labels: np.ndarray | None, size: int, available: np.ndarray
+) -> tuple[np.ndarray, tuple[int, int, int] | None]:
     """Sorted indices of real images with the classes `available` (N,): as many of each class as
     `labels` (size,) has, so that a distance of them compares with one of the set, whose bias
-    depends on the number of images. If there are not so many, or `labels` is None, `size` images of
-    any class are drawn, or all."""
+    depends on the number of images. If there are too few of a class, none, and the class that lacks
+    most with its wanted and its available number. If `labels` is None, `size` images of any class
+    are drawn, or all."""
     rng = np.random.default_rng(0)
     order = rng.permutation(len(available))
     if labels is not None:
         wanted = np.bincount(labels, minlength=int(available.max()) + 1)
         held = np.bincount(available, minlength=len(wanted))
-        if len(held) == len(wanted) and (wanted <= held).all():
-            drawn = [order[available[order] == c][:n] for c, n in enumerate(wanted)]
-            return np.sort(np.concatenate(drawn))
-    return np.sort(order[:size])
+        if (wanted > held).any():
+            c = int(np.argmax(wanted - held))
+            return order[:0], (c, int(wanted[c]), int(held[c]))
+        drawn = [order[available[order] == c][:n] for c, n in enumerate(wanted)]
+        return np.sort(np.concatenate(drawn)), None
+    return np.sort(order[:size]), None
 
 
 def bounded(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -8,10 +8,11 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
+from dreamlab.experiments.provenance import labelled_by
 from dreamlab.experiments.sweep.report import best_text
 from dreamlab.fidelity import metrics
 from dreamlab.service import Refused, RunRow
-from dreamlab.settings import FidelitySpec, SweepSpec, SynthesizeSpec
+from dreamlab.settings import FidelitySpec, SweepSpec
 from dreamlab.store import RunError
 from dreamlab.store.states import ACTIVE
 from dreamlab.ui import render
@@ -184,11 +185,10 @@ def pseudo_labelled(pages: Pages, row: RunRow) -> bool:
     """Whether a classifier labelled the measured set. Results of earlier versions do not say it."""
     for parent in row.parents:
         try:
-            spec = pages.service.get(parent).spec
+            if labelled_by(pages.service.get(parent)):
+                return True
         except (Refused, RunError):
             continue
-        if isinstance(spec, SynthesizeSpec) and spec.labeller != "none":
-            return True
     return False
 
 
@@ -206,6 +206,8 @@ def about(result: dict[str, Any], pseudo: bool = False) -> str:
         f"Features: {extractor.get('name', '')}, {extractor.get('dimensions', '')}"
         f" dimensions{right}.",
     ]
+    if reference.get("other_images"):
+        said.append(metrics.OTHER_IMAGES)
     if pseudo or result.get("pseudo_labelled"):
         said.append(metrics.CIRCULAR)
     elif result.get("recognised") is not None:
