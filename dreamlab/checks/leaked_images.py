@@ -64,10 +64,12 @@ def check_found(found: Copies, name: str, field: str, classes: Sequence[str]) ->
     """Raises SpecError if a synthetic set, or one of its `classes`, contains more near-copies of
     test images than real images do."""
     if found.leaks:
+        part = near_copies_report.in_class(found, classes)
+        among = f", among them {part}," if part else ","
         raise SpecError(
             f"Synthetic set: {len(found.test):,} of the {found.images:,} images of {name} are"
-            f" copies of test images, or nearly{near_copies_report.in_class(found, classes)}, so"
-            " the accuracy would be meaningless; make or import a set without them."
+            f" copies of test images, or nearly{among} so the"
+            " accuracy would be meaningless; make or import a set without them."
             f" {near_copies_report.PICTURE} in its folder shows them.",
             field,
         )

@@ -116,8 +116,10 @@ class Copies:
         copied = np.bincount(part[same], minlength=len(sizes))
         usual = max(self.limit.training_in_test, FLAGGED)
         most = min(times * usual, (1 + usual) / 2)  # the second where copies are everywhere
-        beyond = np.maximum(np.ceil(near - MOST * sizes - 1e-9), 1)
-        chance = special.bdtrc(beyond - 1, np.maximum(sizes, 1), most)  # of so many or more
+        beyond: np.ndarray = np.maximum(np.ceil(near - MOST * sizes - 1e-9), 1)
+        chance = np.asarray(
+            special.bdtrc(beyond - 1, np.maximum(sizes, 1), most)
+        )  # of so many or more
         unlikely = (near > MOST * sizes) & (chance < FALSE / max(1, np.count_nonzero(sizes)))
         found = np.flatnonzero((copied > MOST * sizes) | unlikely)
         return {int(c): (int(near[c]), int(sizes[c])) for c in found}

@@ -29,22 +29,22 @@ def of_set(found: Copies, classes: Sequence[str] = ()) -> str:
             f"Of the {found.images:,} images, {counts}: no more than real images would have by"
             " chance."
         )
-    said = f"Of the {found.images:,} images, {counts}{in_class(found, classes)}."
+    said = f"Of the {found.images:,} images, {counts}."
+    if found.leaking:
+        said = f"{said[:-1]}; of test images, {in_class(found, classes)}."
     return f"{said} No classifier is trained on this set." if found.leaks else said
 
 
 def in_class(found: Copies, classes: Sequence[str] = ()) -> str:
     """The class of a synthetic set with the largest share of near-copies of test images, if it has
-    too many, as a part of a sentence; else empty."""
+    too many, as words of a sentence; else empty."""
     if not found.leaking:
         return ""
-    c, (near, of) = max(found.leaking.items(), key=lambda item: item[1][0] / item[1][1])
+    c, (near, of) = max(found.leaking.items(), key=lambda item: float(item[1][0] / item[1][1]))
     name = f" ({classes[c]})" if c < len(classes) and classes[c] != str(c) else ""
     more = len(found.leaking) - 1
-    others = f", and too many in {more:,} other class{'es' * (more > 1)}" if more else ""
-    return (
-        f", with copies of test images as {near:,} of the {of:,} images of class {c}{name}{others}"
-    )
+    others = f" and too many of {more:,} other class{'es' * (more > 1)}" if more else ""
+    return f"{near:,} of the {of:,} images of class {c}{name}{others}"
 
 
 def of_data(found: Copies) -> str:
