@@ -35,8 +35,8 @@ HELD, AMONG = 1000, 20_000
 MOST = 0.01
 """Largest accepted share of near-copies of test images, beyond what real images have."""
 IN_CLASS = 4.0
-"""How many times the share of near-copies of all real images one class of them may have: 4 in
-digits and mnist5k, where ones look alike."""
+"""How many times the measured share of near-copies one class of real images may have: about 4 in
+digits, mnist5k and butterflies."""
 FALSE = 0.01
 """Probability that chance alone gives a set, or any of its classes, too many near-copies."""
 USUAL = 0.05
@@ -120,7 +120,7 @@ class Copies:
         chance = np.asarray(
             special.bdtrc(beyond - 1, np.maximum(sizes, 1), most)
         )  # of so many or more
-        unlikely = (near > MOST * sizes) & (chance < FALSE / max(1, np.count_nonzero(sizes)))
+        unlikely = (near > MOST * sizes) & (chance < FALSE / max(1, int(np.count_nonzero(sizes))))
         found = np.flatnonzero((copied > MOST * sizes) | unlikely)
         return {int(c): (int(near[c]), int(sizes[c])) for c in found}
 

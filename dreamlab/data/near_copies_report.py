@@ -40,7 +40,7 @@ def in_class(found: Copies, classes: Sequence[str] = ()) -> str:
     too many, as words of a sentence; else empty."""
     if not found.leaking:
         return ""
-    c, (near, of) = max(found.leaking.items(), key=lambda item: float(item[1][0] / item[1][1]))
+    c, (near, of) = max(found.leaking.items(), key=lambda item: item[1][0] / item[1][1])
     name = f" ({classes[c]})" if c < len(classes) and classes[c] != str(c) else ""
     more = len(found.leaking) - 1
     others = f" and too many of {more:,} other class{'es' * (more > 1)}" if more else ""
