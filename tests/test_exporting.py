@@ -84,6 +84,36 @@ def test_only_the_images_of_the_role_that_a_set_is_imported_as_are_taken(
     assert result["left_out_counts"][f"{other} by its own table"] == 20 - (after - first)
 
 
+@pytest.mark.parametrize("role", ["real", "synthetic"])
+def test_an_image_that_the_table_of_an_exported_set_does_not_name_is_left_out(
+    tmp_path: Path, role: str
+) -> None:
+    """Its role is not known: it may be a real image of the mix."""
+    names = [str(c) for c in range(10)]
+    images = np.stack([picture(i, size=(8, 8), channels=1) for i in range(len(LABELS))])
+    target = _write(tmp_path / "mix", images, names=names, provenance=ORIGINS)
+    for name in (f"{LABELS[0]}/0000000.png", f"{LABELS[19]}/0000019.png"):
+        (target / name).rename((target / name).with_name(f"my{name[2:]}"))
+    values = {"dataset": "digits"} if role == "synthetic" else {"test_share": 0.3}
+    result, _ = do_import(target, tmp_path / "run", role=role, **values)
+    assert result["images"] == (11 if role == "real" else 7)
+    assert result["left_out_counts"]["not in the table of the exported set"] == 2
+    assert {f["file"].rpartition("/")[2] for f in result["left_out"]} >= {
+        "my0000000.png",
+        "my0000019.png",
+    }
+
+
+def test_an_exported_array_with_other_images_than_origins_is_refused(tmp_path: Path) -> None:
+    names = [str(c) for c in range(10)]
+    images = np.stack([picture(i, size=(8, 8), channels=1) for i in range(len(LABELS))])
+    target = _write(tmp_path / "mix.npz", images, names=names, provenance=ORIGINS)
+    with np.load(target) as arrays:
+        np.savez(target, **{**arrays, "role": arrays["role"][:5]})
+    with pytest.raises(DataError, match="20 images, but 5 origins .* export the set again"):
+        do_import(target, tmp_path / "run", role="synthetic", dataset="digits")
+
+
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_the_card_says_where_each_image_came_from(tmp_path: Path, suffix: str) -> None:
     target = _write(tmp_path / f"set{suffix}")

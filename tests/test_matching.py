@@ -35,6 +35,8 @@ def match(names: tuple[str, ...], classes: tuple[str, ...], **said: bool) -> lis
         (FLOWERS, FLOWERS, {}, list(range(102))),
         (tuple(map(str, range(102))), FLOWERS, {"numbered": True}, list(range(102))),
         (("5", "7"), FLOWERS, {"named": True}, [4, 6]),
+        (FLOWERS, FLOWERS, {"numbered": True}, list(range(102))),
+        (DIGITS[1:], DIGITS, {}, list(range(1, 10))),
         (("cat", "Cat"), ("Cat", "cat"), {}, [1, 0]),
     ],
 )
@@ -67,6 +69,10 @@ def test_what_can_be_read_in_one_way_is_matched(
         ),
         (("0", "1", "2", "3"), FRUIT, {"numbered": True}, "4 numbers 0 to 3, but"),
         (("5", "7"), FLOWERS, {}, "may be names or numbers from 0"),
+        (DIGITS[1:], DIGITS, {"numbered": True}, "9 numbers 1, .* array `classes` holds the names"),
+        (DIGITS[:3], DIGITS, {"numbered": True}, "3 numbers 0, 1, 2, without names"),
+        (("7",), DIGITS, {"numbered": True}, "1 numbers 7, without names"),
+        (("5", "7"), FLOWERS, {"numbered": True}, "2 numbers 5, 7, without names"),
         (("2", "1", "0"), ("2", "0", "1"), {}, "may be names or numbers from 0"),
         (("red_pear", "Red-Pear"), FRUIT, {}, "red_pear, Red-Pear of mine are the same class"),
         (("0", "00"), FRUIT, {}, "0, 00 of mine are the same class of the set, apple"),
@@ -99,6 +105,18 @@ def test_labels_of_an_array_without_names_count_all_classes(tmp_path: Path) -> N
     for name, says in (("some", "the 2 numbers 0 to 1, but"), ("one", "as if counted from 1")):
         with pytest.raises(DataError, match=says):
             do_import(tmp_path / f"{name}.npz", tmp_path / "3", **values)
+
+
+def test_labels_from_1_to_9_of_digits_need_names(tmp_path: Path) -> None:
+    """They may count the classes 0 to 8 from 1, or leave out the class 0."""
+    images = np.random.default_rng(0).integers(0, 256, (18, 8, 8), np.uint8)
+    labels, values = 1 + np.arange(18) % 9, {"role": "synthetic", "dataset": "digits"}
+    np.savez(tmp_path / "bare.npz", images=images, labels=labels)
+    with pytest.raises(DataError, match="may be these or count other classes from 0 or 1"):
+        do_import(tmp_path / "bare.npz", tmp_path / "1", **values)
+    np.savez(tmp_path / "named.npz", images=images, labels=labels, classes=np.array(DIGITS))
+    result, _ = do_import(tmp_path / "named.npz", tmp_path / "2", **values)
+    assert result["per_class"] == [0, *[2] * 9]
 
 
 def test_folders_that_match_partly_are_refused_before_any_image_is_read(tmp_path: Path) -> None:

@@ -98,6 +98,67 @@ def test_a_set_of_copies_names_each_image_and_the_one_it_copies(tmp_path: Path) 
     assert near_copies.load(tmp_path / "elsewhere") is None
 
 
+def found_in(
+    near: np.ndarray, labels: np.ndarray, usual: float, same: int = 0
+) -> near_copies.Copies:
+    """What a search finds in a set whose images `near` are near-copies of test images."""
+    limit, none = Limit(8, 0.3, usual, usual, usual), near_copies.Pairs(near[:0], near[:0])
+    return near_copies.Copies(
+        "", len(labels), limit, near_copies.Pairs(near, near, same), none, labels
+    )
+
+
+def test_a_class_of_test_images_leaks_also_in_a_large_set() -> None:
+    """An arm may take all of its synthetic images from this class."""
+    labels = np.repeat([*range(8), 9, 8], [220] * 9 + [20])
+    eight = np.flatnonzero(labels == 8)
+    for near, same, leaks in (
+        (eight, 20, True),
+        (eight, 0, True),  # such as noisy or JPEG
+        (eight[:1], 1, True),  # 5 % of the class; the same pixels are never chance
+        (eight[:5], 0, True),
+        (eight[:4], 0, False),
+        (np.arange(12), 0, False),  # 5 % of class 0 is chance where ones look alike
+        (np.arange(2), 2, False),
+        (np.arange(3), 3, True),
+    ):
+        found = found_in(near, labels, 0.008, same)
+        assert found.leaks is leaks
+        assert list(found.leaking) == [int(labels[near[0]])] * leaks
+    found = found_in(eight, labels, 0.008, 20)
+    assert found.leaking == {8: (20, 20)}
+    known = dataclasses.replace(found, training=near_copies.Pairs(eight, eight, 20), labels=labels)
+    assert known.leaks  # as near-copies, though real images of this data are the same, too
+    assert not dataclasses.replace(known, test=near_copies.Pairs(eight[:2], eight[:2], 2)).leaks
+
+
+@pytest.mark.parametrize("name", ["digits", "mnist5k"])
+def test_honest_sets_are_not_refused_whatever_the_sizes_of_their_classes(name: str) -> None:
+    data = catalog.load(name)
+    limit = drained(near_copies.calibrated(data.train_images, data.test_images, data.info.size))
+    ratio = drained(neighbours(data.train_images, data.test_images, limit.side)).ratio
+    labels, near = data.train_labels, ratio <= limit.ratio
+    classes, rng = [np.flatnonzero(labels == c) for c in range(10)], np.random.default_rng(0)
+    refused = 0
+    for size in (5, 10, 20, 50, 100) * 40:
+        rows = np.concatenate([rng.permutation(c)[:size] for c in classes])
+        copies = found_in(np.flatnonzero(near[rows]), labels[rows], limit.training_in_test)
+        refused += copies.leaks
+    assert refused <= 4  # of 200
+
+
+def test_what_was_found_by_an_older_version_is_still_read(tmp_path: Path) -> None:
+    found = found_in(np.arange(3), np.arange(40) % 10, 0.008, 2)
+    old = {k: v for k, v in near_copies.packed(found).items() if not k.endswith("_same")}
+    np.savez(tmp_path / near_copies.FILE, **old)
+    kept = near_copies.load(tmp_path)
+    assert kept is not None and (len(kept.test), kept.test.same, len(kept.labels)) == (3, 0, 0)
+    np.save(tmp_path / "labels.npy", found.labels)
+    near_copies.save(tmp_path, found)
+    kept = near_copies.load(tmp_path)
+    assert kept is not None and kept.test.same == 2 and len(kept.labels) == 40
+
+
 def test_real_training_images_are_no_leak_of_the_test() -> None:
     data = catalog.load("digits")
     limit = drained(near_copies.calibrated(data.train_images, data.test_images, 8))

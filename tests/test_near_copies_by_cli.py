@@ -3,6 +3,8 @@ refused."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,8 @@ import pytest
 from PIL import Image
 
 from dreamlab.data import catalog, near_copies, near_copies_report
-from tests.conftest import dreamlab
+from tests.conftest import ROOT, dreamlab
+from tests.content_helpers import digits_of, idx
 from tests.near_copy_helpers import jpeg, noisy, shifted, there_and_back
 
 MIX = ("mix", "--dataset", "digits", "--images-per-class", "5", "--arms", "real,real+1x")
@@ -103,3 +106,55 @@ def test_a_test_split_with_near_copies_is_refused_or_said(
         assert "nearly the same as training images" in answer["error"]
     found = near_copies.load(runs / run)
     assert found is not None and (found.splits_leak, found.repeats_within) == (not within, within)
+
+
+def test_a_class_of_test_images_is_refused_by_its_name(runs: Path, tmp_path: Path) -> None:
+    """It is only 1 % of the set, but all that the arm takes."""
+    data, rng = catalog.load("digits"), np.random.default_rng(2)
+    eights = data.test_images[data.test_labels == 8][:6]
+    images = np.concatenate([eights, rng.integers(0, 256, (594, 8, 8, 1), dtype=np.uint8)])
+    labels = np.concatenate(
+        [np.full(6, 8), np.array([0, 1, 2, 3, 4, 5, 6, 7, 9])[np.arange(594) % 9]]
+    )
+    written(tmp_path, images, labels, data.info.classes)
+    run, said = imported(runs, tmp_path, "--role", "synthetic", "--dataset", "digits")
+    assert "of test images, 6 of the 6 images of class 8. No classifier is trained" in said
+    words = ("mix", "--dataset", "digits", "--images-per-class", "5", "--arms", "real,real+6@8")
+    status, answer, _ = dreamlab(runs, *words, "--set", run, "--dry-run")
+    assert status == 2 and "among them 6 of the 6 images of class 8, so" in answer["error"]
+
+
+def test_a_set_that_could_not_be_searched_is_searched_before_any_classifier(
+    runs: Path, tmp_path: Path
+) -> None:
+    """The folder of its data set is known only to the mix."""
+    rng, folder = np.random.default_rng(5), idx(tmp_path / "data")
+    test = digits_of()["x_test"][..., None]
+    images = np.concatenate([rng.integers(0, 256, (100, 28, 28, 1), np.uint8), test])
+    written(tmp_path / "set", images, np.arange(120) % 10, tuple(map(str, range(10))))
+    run, said = imported(runs, tmp_path / "set", "--role", "synthetic", "--dataset", "mnist")
+    assert said.count("will be looked for before the first classifier") == 1
+    words = (*MIX, "--set", run, "--data-dir", str(folder), "--steps", "20", "--seeds", "2")
+    words = tuple("mnist" if word == "digits" else word for word in words)
+    line = [sys.executable, "-m", "dreamlab", *words, "--runs", str(runs)]
+    done = subprocess.run(line, capture_output=True, text=True, cwd=ROOT, timeout=300)
+    assert done.returncode == 2
+    sentence = f"Synthetic set: 20 of the 120 images of {run} are copies of test images"
+    assert (done.stdout + done.stderr).count(sentence) == 1
+    assert not list(runs.glob("*classify*/result.json"))
+    assert not list(runs.glob("*classify*/predictions.npz"))
+    mix = next(runs.glob("*-mix-mnist-*"))
+    status, answer, _ = dreamlab(runs, "runs", "resume", mix.name)
+    assert status == 2 and answer["error"].startswith(sentence)
+    assert not list(runs.glob("*classify*/predictions.npz"))
+
+
+def test_the_sentence_of_a_failed_import_is_printed_once(runs: Path, tmp_path: Path) -> None:
+    for c in ("7", "3", "cat"):
+        (tmp_path / c).mkdir()
+        (tmp_path / c / "1.png").write_bytes(b"no image")
+    words = ("import", "--from", str(tmp_path), "--role", "synthetic", "--dataset", "digits")
+    line = [sys.executable, "-m", "dreamlab", *words, "--runs", str(runs)]
+    done = subprocess.run(line, capture_output=True, text=True, cwd=ROOT, timeout=300)
+    assert done.returncode == 1
+    assert (done.stdout + done.stderr).count("only some are classes of Handwritten digits") == 1

@@ -3,6 +3,8 @@ was made; the checks only read what was found."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dreamlab.checks.known import Known
 from dreamlab.data import catalog, near_copies, near_copies_report
 from dreamlab.data.near_copies import Copies
@@ -52,18 +54,22 @@ def check_copies(data: RealData, known: Known, name: str, field: str) -> None:
             f"Synthetic set: {folder.name} is still being imported; start this once it is done.",
             field,
         )
-    found = near_copies.known(folder, catalog.load(data.dataset, data.data_dir))
+    loaded = catalog.load(data.dataset, data.data_dir)
+    found = near_copies.known(folder, loaded)
     if found is not None:
-        check_found(found, folder.name, field)
+        check_found(found, folder.name, field, loaded.info.classes)
 
 
-def check_found(found: Copies, name: str, field: str) -> None:
-    """Raises SpecError if a synthetic set contains more near-copies of test images than real images
-    do."""
+def check_found(found: Copies, name: str, field: str, classes: Sequence[str]) -> None:
+    """Raises SpecError if a synthetic set, or one of its `classes`, contains more near-copies of
+    test images than real images do."""
     if found.leaks:
+        part = near_copies_report.in_class(found, classes)
+        among = f", among them {part}," if part else ","
         raise SpecError(
             f"Synthetic set: {len(found.test):,} of the {found.images:,} images of {name} are"
-            " copies of test images, or nearly, so the accuracy would be meaningless; make or"
-            f" import a set without them. {near_copies_report.PICTURE} in its folder shows them.",
+            f" copies of test images, or nearly{among} so the"
+            " accuracy would be meaningless; make or import a set without them."
+            f" {near_copies_report.PICTURE} in its folder shows them.",
             field,
         )

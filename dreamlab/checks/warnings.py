@@ -47,7 +47,7 @@ def copies_warning(spec: ClassifySpec | MixSpec, known: Known) -> str:
     for folder in filter(None, map(known.folder, dict.fromkeys(names))):
         found = near_copies.known(folder, data)
         if found is not None and found.repeats:
-            said.append(f"{folder.name}: {near_copies_report.of_set(found)}")
+            said.append(f"{folder.name}: {near_copies_report.of_set(found, data.info.classes)}")
     return " ".join(said)
 
 

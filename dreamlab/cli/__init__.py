@@ -1,9 +1,9 @@
 """The command line: one verb per kind of run with an option per setting, `runs` to manage runs,
 `export`, `studies`, and `ui`, which opens the dashboard and is the default.
 
-Exit status 0: done; 1: failed or stopped; 2: refused, nothing was started. With --json the last
-line on stdout is one JSON object with at least run, state, result and error. Everything else goes
-to stderr.
+Exit status 0: done; 1: failed or stopped; 2: refused before any model was trained. With
+--json the last line on stdout is one JSON object with at least run, state, result and error.
+Everything else goes to stderr.
 """
 
 from __future__ import annotations

@@ -10,10 +10,10 @@ from typing import Any, TextIO
 
 from dreamlab.checks.machine import disk_warning
 from dreamlab.cli import demo
-from dreamlab.cli.options import DONE, FAILED, Answer, Parser, add_option
+from dreamlab.cli.options import DONE, FAILED, REFUSED, Answer, Parser, add_option
 from dreamlab.estimates.estimate import duration
 from dreamlab.paths import program
-from dreamlab.service import NoEngine, RunRow, Service
+from dreamlab.service import NoEngine, Refused, RunRow, Service
 from dreamlab.settings import EXPERIMENT_KINDS, Spec, command, settings_of
 from dreamlab.store import EventReader
 from dreamlab.store.states import ACTIVE
@@ -186,9 +186,25 @@ def wait(service: Service, run_id: str, out: TextIO, follow: bool, reused: bool 
         for sentence in _messages(service, run_id):
             if sentence not in (shown or ""):
                 print(sentence, file=sys.stderr)
+    if refusal := _refusal(service, run_id, answer["error"] or ""):
+        return {**answer, "error": refusal}, REFUSED
     if out is sys.stdout and not follow:
         print(f"{answer['state']}: {service.row(run_id).headline or run_id}", file=out)
     return answer, DONE if answer["state"] == "done" else FAILED
+
+
+def _refusal(service: Service, run_id: str, error: str) -> str:
+    """The sentence with which the settings of a failed run are refused now, if that is why it
+    failed: what its checks read, such as near-copies of test images, was still to be searched when
+    it was submitted. Empty otherwise."""
+    run = service.find(run_id)
+    if not error or run.problem():
+        return ""
+    try:
+        service.check(run.kind, run.spec.model_dump())
+    except Refused as refusal:
+        return str(refusal) if str(refusal) in error else ""
+    return ""
 
 
 def _messages(service: Service, run_id: str) -> list[str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+from scipy import special
 
 from dreamlab.data import catalog, contents
 from dreamlab.data.catalog import DataSet
@@ -22,7 +23,7 @@ from dreamlab.data.nearest import ROUNDING, Neighbours, common_side, neighbours
 from dreamlab.store import write_bytes
 from dreamlab.store.cache import user_cache
 
-VERSION = 3
+VERSION = 4
 """Increase it when a search would find something else: sets are then searched again."""
 FILE = "near_copies.npz"
 FLAGGED = 0.005
@@ -33,6 +34,11 @@ HELD, AMONG = 1000, 20_000
 """Most images that are held out for the calibration, and that they are compared with."""
 MOST = 0.01
 """Largest accepted share of near-copies of test images, beyond what real images have."""
+IN_CLASS = 4.0
+"""How many times the measured share of near-copies one class of real images may have: about 4 in
+digits, mnist5k and butterflies."""
+FALSE = 0.01
+"""Probability that chance alone gives a set, or any of its classes, too many near-copies."""
 USUAL = 0.05
 """Largest share of near-copies within the training images that counts as usual for a data set."""
 
@@ -60,10 +66,13 @@ class Limit:
 
 @dataclasses.dataclass(frozen=True)
 class Pairs:
-    """Near-copies, the nearest first: places in the set (n,) and places in the reference (n,)."""
+    """Near-copies, the nearest first: places in the set (n,) and places in the reference (n,). The
+    first `same` of them have the pixels of the reference within rounding, also mirrored or
+    shifted."""
 
     image: np.ndarray
     of: np.ndarray
+    same: int = 0
 
     def __len__(self) -> int:
         return len(self.image)
@@ -72,19 +81,48 @@ class Pairs:
 @dataclasses.dataclass(frozen=True)
 class Copies:
     """What a search found in a set of `images`: near-copies of test images and of training images
-    of the data set with the identity `data`. For the search within a data set, the images are its
-    test images."""
+    of the data set with the identity `data`. `labels` (N,) are the classes of the images; empty if
+    they are not known. For the search within a data set, the images are its test images."""
 
     data: str
     images: int
     limit: Limit
     test: Pairs
     training: Pairs
+    labels: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0, np.int64))
 
     @property
     def leaks(self) -> bool:
-        """Whether a synthetic set has more near-copies of test images than real images have."""
-        return self._more(len(self.test), self.limit.training_in_test)
+        """Whether a synthetic set, or a class of it, has more near-copies of test images than real
+        images have: an arm may take its images from one class."""
+        whole = np.zeros(self.images, np.int64)
+        return bool(self._leaking(whole, 1.0)) or bool(self.leaking)
+
+    @functools.cached_property
+    def leaking(self) -> dict[int, tuple[int, int]]:
+        """Class -> (near-copies of test images, images) for each class of a synthetic set with more
+        of them than chance explains in any of its classes."""
+        return self._leaking(self.labels, IN_CLASS) if len(self.labels) == self.images else {}
+
+    def _leaking(self, part: np.ndarray, times: float) -> dict[int, tuple[int, int]]:
+        """The parts of a synthetic set that leak, as in `leaking`. `part` (N,) is that of each
+        image. Chance explains near-copies at `times` the share of all real images, but no image
+        with the pixels of a test image, unless a training image has the same."""
+        same = np.setdiff1d(
+            self.test.image[: self.test.same], self.training.image[: self.training.same]
+        )
+        sizes = np.bincount(part)
+        near = np.bincount(part[self.test.image], minlength=len(sizes))
+        copied = np.bincount(part[same], minlength=len(sizes))
+        usual = max(self.limit.training_in_test, FLAGGED)
+        most = min(times * usual, (1 + usual) / 2)  # the second where copies are everywhere
+        beyond: np.ndarray = np.maximum(np.ceil(near - MOST * sizes - 1e-9), 1)
+        chance = np.asarray(
+            special.bdtrc(beyond - 1, np.maximum(sizes, 1), most)
+        )  # of so many or more
+        unlikely = (near > MOST * sizes) & (chance < FALSE / max(1, int(np.count_nonzero(sizes))))
+        found = np.flatnonzero((copied > MOST * sizes) | unlikely)
+        return {int(c): (int(near[c]), int(sizes[c])) for c in found}
 
     @property
     def repeats(self) -> bool:
@@ -167,12 +205,19 @@ def _below(ratios: np.ndarray, share: float, dimension: float) -> float:
     return float(lowest[int(at) - 1] if at >= 1 else lowest[0] * at ** (1 / dimension))
 
 
-def in_set(images: ImageSource, data: DataSet, limit: Limit) -> Search[Copies]:
-    """The near-copies of real images in a synthetic set, uint8 (N, h, h, C)."""
+def in_set(
+    images: ImageSource, data: DataSet, limit: Limit, labels: np.ndarray | None = None
+) -> Search[Copies]:
+    """The near-copies of real images in a synthetic set, uint8 (N, h, h, C) with labels (N,)."""
     test = yield from neighbours(images, data.test_images, limit.side)
     training = yield from neighbours(images, data.train_images, limit.side)
     return Copies(
-        identity(data), images.shape[0], limit, _pairs(test, limit), _pairs(training, limit)
+        identity(data),
+        images.shape[0],
+        limit,
+        _pairs(test, limit),
+        _pairs(training, limit),
+        np.zeros(0, np.int64) if labels is None else np.asarray(labels),
     )
 
 
@@ -194,11 +239,11 @@ def side_of(images: ImageSource, data: DataSet) -> int:
 
 
 def packed(found: Copies) -> dict[str, np.ndarray]:
-    """What was found as named arrays."""
+    """What was found as named arrays, without the labels, which are stored with the set."""
     pairs = {
         f"{name}_{part}": getattr(getattr(found, name), part)
         for name in ("test", "training")
-        for part in ("image", "of")
+        for part in ("image", "of", "same")
     }
     return {
         "version": np.array(VERSION),
@@ -210,11 +255,17 @@ def packed(found: Copies) -> dict[str, np.ndarray]:
 
 
 def unpacked(arrays: Any) -> Copies | None:
-    """The inverse of `packed`; None for another version."""
+    """The inverse of `packed`; None for another version. Arrays of before `same` was stored are of
+    no copies that are the same."""
     if int(arrays["version"]) != VERSION:
         return None
     test, training = (
-        Pairs(arrays[f"{name}_image"], arrays[f"{name}_of"]) for name in ("test", "training")
+        Pairs(
+            arrays[f"{name}_image"],
+            arrays[f"{name}_of"],
+            int(arrays[f"{name}_same"]) if f"{name}_same" in arrays else 0,
+        )
+        for name in ("test", "training")
     )
     limit = limit_of(arrays["limit"])
     return Copies(str(arrays["data"]), int(arrays["images"]), limit, test, training)
@@ -241,14 +292,19 @@ def save(folder: Path, found: Copies) -> None:
 def load(folder: Path) -> Copies | None:
     """What was found in the set of a folder; None if it was not searched, or by another version."""
     file = folder / FILE
-    return _load(file, catalog.stamp_of([file]))  # forms and pages ask again and again
+    labels = folder / "labels.npy"
+    # forms and pages ask again and again
+    return _load(file, labels, catalog.stamp_of([file, labels]))
 
 
 @functools.lru_cache(maxsize=64)
-def _load(file: Path, _: catalog.Stamp) -> Copies | None:
+def _load(file: Path, labels: Path, _: catalog.Stamp) -> Copies | None:
     try:
         with np.load(file, allow_pickle=False) as arrays:
-            return unpacked(arrays)
+            found = unpacked(arrays)
+        if found is None or not labels.is_file():
+            return found
+        return dataclasses.replace(found, labels=np.load(labels, allow_pickle=False))
     except (OSError, ValueError, KeyError, EOFError):
         return None
 
@@ -273,7 +329,7 @@ def within(data: DataSet) -> Copies | None:
 def _pairs(found: Neighbours, limit: Limit) -> Pairs:
     near = np.flatnonzero(found.ratio <= limit.ratio)
     near = near[np.argsort(found.ratio[near], kind="stable")]
-    return Pairs(near, found.index[near])
+    return Pairs(near, found.index[near], int((found.ratio[near] <= 0).sum()))
 
 
 def _some(count: int, most: int, seed: int) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,9 @@ GREY = 128
 """What is between the images and between the pairs: it differs from black and from white ones."""
 
 
-def of_set(found: Copies) -> str:
-    """What was found in a synthetic set, in one or two sentences."""
+def of_set(found: Copies, classes: Sequence[str] = ()) -> str:
+    """What was found in a synthetic set, in one or two sentences. `classes` are the names of all
+    classes, if they are known."""
     counts = f"{_count(found.test, 'test')} and {_count(found.training, 'training')}"
     if not found.leaks and not found.repeats:
         return (
@@ -28,7 +30,21 @@ def of_set(found: Copies) -> str:
             " chance."
         )
     said = f"Of the {found.images:,} images, {counts}."
+    if found.leaking:
+        said = f"{said[:-1]}; of test images, {in_class(found, classes)}."
     return f"{said} No classifier is trained on this set." if found.leaks else said
+
+
+def in_class(found: Copies, classes: Sequence[str] = ()) -> str:
+    """The class of a synthetic set with the largest share of near-copies of test images, if it has
+    too many, as words of a sentence; else empty."""
+    if not found.leaking:
+        return ""
+    c, (near, of) = max(found.leaking.items(), key=lambda item: item[1][0] / item[1][1])
+    name = f" ({classes[c]})" if c < len(classes) and classes[c] != str(c) else ""
+    more = len(found.leaking) - 1
+    others = f" and too many of {more:,} other class{'es' * (more > 1)}" if more else ""
+    return f"{near:,} of the {of:,} images of class {c}{name}{others}"
 
 
 def of_data(found: Copies) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dreamlab.experiments.children import Child, Runs, Status
+from dreamlab.experiments.children import Child, Runs, Status, finished_sets
 from dreamlab.experiments.mix.plan import plan as plan_mix
 from dreamlab.experiments.mix.report import report as report_mix
 from dreamlab.experiments.study.plan import plan as plan_study
@@ -15,7 +15,7 @@ from dreamlab.experiments.sweep.report import report as report_sweep
 from dreamlab.settings import MixSpec, Spec, StudySpec, SweepSpec
 from dreamlab.store import Run, RunError, RunStore
 
-__all__ = ["Child", "Runs", "Status", "plan", "report"]
+__all__ = ["Child", "Runs", "Status", "finished_sets", "plan", "report"]
 
 
 def plan(spec: Spec, runs: Runs) -> list[Child]:

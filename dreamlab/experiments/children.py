@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
-from dreamlab.settings import SpecError, TrainSpec
+from dreamlab.settings import KINDS, Spec, SpecError, TrainSpec, make
 from dreamlab.store import Run, RunError, RunStatus, RunStore
 
 Status = Callable[[str], RunStatus]
@@ -20,6 +20,21 @@ class Child:
     role: str
     kind: str
     values: dict[str, Any]
+
+    def made(self, ids: Mapping[str, str]) -> Spec:
+        """Its spec, with the ids of the children that it names by their roles. Raises SpecError."""
+        values = {
+            name: ids[value[1:]] if isinstance(value, str) and value.startswith("@") else value
+            for name, value in self.values.items()
+        }
+        return make(KINDS[self.kind], values)
+
+
+def finished_sets(children: Iterable[Child]) -> list[str]:
+    """The synthetic sets that the classifiers among the children use, without those that other
+    children make."""
+    named = (c.values.get("synthetic") for c in children if c.kind == "classify")
+    return list(dict.fromkeys(name for name in named if name and not name.startswith("@")))
 
 
 class Runs(Protocol):

@@ -7,7 +7,7 @@ import dataclasses
 import datetime
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -225,6 +225,7 @@ class Service(Reader):
         group: str = "",
         children: dict[str, str] | None = None,
         run_id: str = "",
+        sets: Sequence[str] = (),
     ) -> Run:
         references = spec.references()
         with refusing("data_dir"):
@@ -246,6 +247,7 @@ class Service(Reader):
             group=group,
             children=list(dict.fromkeys((children or {}).values())),
             roles=children or {},
+            sets=list(sets),
             promised_steps=self._estimate(spec).steps if isinstance(spec, TrainSpec) else None,
             command=command(spec),
             spec=spec.model_dump(mode="json"),
@@ -255,14 +257,12 @@ class Service(Reader):
     def _create_group(self, spec: Spec, name: str, fresh: bool) -> Run:
         group_id = self.store.new_id(spec.kind, label(spec))
         ids: dict[str, str] = {}
-
-        def resolved(value: Any) -> Any:
-            return ids[value[1:]] if isinstance(value, str) and value.startswith("@") else value
-
-        for child in experiments.plan(spec, self.store):
-            child_spec = make(KINDS[child.kind], {k: resolved(v) for k, v in child.values.items()})
+        planned = experiments.plan(spec, self.store)
+        sets = experiments.finished_sets(planned)
+        for child in planned:
+            child_spec = child.made(ids)
             found = None if fresh else self._same(child_spec)
-            ids[child.role] = (found or self._create(child_spec, group=group_id)).id
+            ids[child.role] = (found or self._create(child_spec, group=group_id, sets=sets)).id
         return self._create(spec, name, children=ids, run_id=group_id)
 
     def card(self) -> MixSpec:

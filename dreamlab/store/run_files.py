@@ -53,6 +53,9 @@ class Record(BaseModel):
     experiment."""
     roles: dict[str, RunName] = {}
     """For an experiment: role of a child, such as "generator:own" or "arm:real" -> its id."""
+    sets: list[RunName] = []
+    """For a part of an experiment: ids of the finished synthetic sets that the classifiers of the
+    experiment use. They are searched for near-copies before the first of them is trained."""
     demo: bool = False
     promised_steps: int | None = None
     """For a training: the number of steps that was estimated when it was submitted; None if there

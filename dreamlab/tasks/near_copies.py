@@ -36,7 +36,7 @@ def search_set(
         )
         return
     found = yield from _in_set(ctx, folder, data)
-    yield said(near_copies_report.of_set(found), found.leaks)
+    yield said(near_copies_report.of_set(found, data.info.classes), found.leaks)
 
 
 def said(text: str, warning: bool) -> Event:
@@ -64,13 +64,14 @@ def search_data(ctx: TaskContext, data: catalog.DataSet) -> Generator[Event, Non
 def before_classifiers(
     ctx: TaskContext, spec: ClassifySpec, data: catalog.DataSet
 ) -> Generator[Event, None, None]:
-    """Searches the data set and the synthetic set of a classifier unless that was done before.
-    Raises SpecError if they contain too many near-copies of test images, and Stopped."""
+    """Searches the data set, the synthetic set of a classifier, and the other finished sets of its
+    experiment, unless that was done before. Raises SpecError if they contain too many near-copies
+    of test images: no part of an experiment is trained if one of its sets leaks. Raises Stopped."""
     leaked_images.check_split(data, (yield from search_data(ctx, data)))
-    if spec.synthetic:
-        run = ctx.store.get(spec.synthetic)
+    for name in dict.fromkeys((*ctx.run.record.sets, *filter(None, (spec.synthetic,)))):
+        run = ctx.store.get(name)
         found = yield from _in_set(ctx, run.path, data)
-        leaked_images.check_found(found, run.id, "synthetic")
+        leaked_images.check_found(found, run.id, "synthetic", data.info.classes)
 
 
 def _in_set(
@@ -83,11 +84,11 @@ def _in_set(
         found = near_copies.known(folder, data)  # another worker may have searched meanwhile
         if found is not None:
             return found
-        images = imageset.load(folder)[0]
+        images, labels = imageset.load(folder)
         limit = yield from _limit(ctx, data, near_copies.side_of(images, data))
         found = yield from _searched(
             ctx,
-            lambda: near_copies.in_set(images, data, limit),
+            lambda: near_copies.in_set(images, data, limit, labels),
             2 * len(images),
             "looking for copies of real images",
         )

@@ -164,7 +164,14 @@ class ArraySource(Source):
         if "role" not in self._file.keys or len(self._parts) > 1:
             return None
         said = self._file.small("role", limits, limits.files).reshape(-1)
-        if said.dtype.kind != "U" or len(said) != total:
+        if said.dtype.kind != "U":
+            return None
+        if len(said) != total:
+            if {"source", "index"} <= set(self._file.keys):
+                raise DataError(
+                    f"{self._file.name} holds {total:,} images, but {len(said):,} origins (array"
+                    " `role`), so it is not known which images are real; export the set again."
+                )
             return None
         return np.array([main_role(str(role)) for role in said[self._rows]], str)
 

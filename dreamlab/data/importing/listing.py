@@ -14,6 +14,8 @@ SYSTEM = re.compile(r"(^|/)(\.|__MACOSX(/|$)|Thumbs\.db$|desktop\.ini$)", re.IGN
 """Hidden files, and files that operating systems create."""
 PICTURE = re.compile(r"\.(png|jpe?g|gif|bmp|webp|tiff?|p[bgpn]m)$", re.IGNORECASE)
 ARCHIVE = re.compile(r"\.(zip|tar|tgz|gz|bz2|xz|7z|rar|npz)$", re.IGNORECASE)
+UNLISTED = "unlisted"
+"""The role of an image that the table of its exported set does not name."""
 TOLD = 200
 """Most files that a report names one by one; further ones are only counted."""
 
@@ -69,7 +71,7 @@ class Listing:
     """False if the source says that a mirrored image does not keep its class."""
     roles: np.ndarray | None = None
     """The role of each image, "real", "synthetic" or "", if the source is an exported set that says
-    it; else None."""
+    it, and UNLISTED for an image that its table does not name; else None."""
     numbered: bool = False
     """Whether the classes are numbers because the source has labels without names."""
     named: bool = False

@@ -32,6 +32,13 @@ def matched(listing: Listing, wanted: str, classes: Sequence[str]) -> np.ndarray
             f" ({some(classes)}): {some(unknown)} cannot be matched; name all like these or all by"
             " their numbers from 0, and leave out images of other classes."
         )
+    elif listing.numbered and len(set(found)) < len(classes):
+        raise DataError(
+            f"The labels of {title} are the {len(names)} numbers {some(names)}, without names, and"
+            f" {wanted} has the {len(classes)} classes {some(classes)}, so the labels may be these"
+            " or count other classes from 0 or 1; give images of every class, a folder for each"
+            " class, or an .npz whose array `classes` holds the names."
+        )
     elif not listing.named and 0 <= min(numbers) <= max(numbers) < len(classes):
         if numbers != by_name:
             raise DataError(

@@ -27,7 +27,7 @@ from dreamlab.data.imageset import DataError
 from dreamlab.data.importing.array_values import Scale, scale_of_depth
 from dreamlab.data.importing.decoding import decoded, highest_values
 from dreamlab.data.importing.limits import Limits
-from dreamlab.data.importing.listing import Listing
+from dreamlab.data.importing.listing import UNLISTED, Listing
 from dreamlab.data.importing.matching import matched
 from dreamlab.data.importing.pictures import DEEPEST, RULES, Preparation
 from dreamlab.data.importing.source import Source
@@ -157,14 +157,19 @@ class _Import:
 
     def _leave_out_other_role(self) -> None:
         """Leaves out the images of an exported set whose role is not that of the import: the real
-        ones of a mix that is imported as synthetic, and the synthetic ones of a real data set."""
+        ones of a mix that is imported as synthetic, and the synthetic ones of a real data set; and
+        those that its table does not name, whose role is not known."""
         roles, other = self.listing.roles, {"real": "synthetic", "synthetic": "real"}
         if roles is None:
             return
-        excluded = roles == other[self.spec.role]
-        self.labels = np.where(excluded, -1, self.labels)
-        for row in np.flatnonzero(excluded).tolist():
-            self.left.add(self.listing.names[row], f"{other[self.spec.role]} by its own table")
+        reasons = {
+            other[self.spec.role]: f"{other[self.spec.role]} by its own table",
+            UNLISTED: "not in the table of the exported set",
+        }
+        for role, reason in reasons.items():
+            self.labels = np.where(roles == role, -1, self.labels)
+            for row in np.flatnonzero(roles == role).tolist():
+                self.left.add(self.listing.names[row], reason)
 
     def _chosen(self, rows: np.ndarray) -> np.ndarray:
         """At most `max_images` rows: the same share of each class and split, at least one of
