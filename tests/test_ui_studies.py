@@ -261,6 +261,12 @@ def test_an_import_says_what_was_taken_and_how_it_was_prepared() -> None:
         "90 images of 32 x 32 pixels in colour were imported, 70 for training and 20 for testing: 2"
         " classes, 40 to 50 of each"
     )
+    read = {"reading": "column label of x.csv", "notes": ["values were scaled"]}
+    assert import_report.read_as(RESULT | read) == [
+        ("Labels", "column label of x.csv"),
+        ("Note", "values were scaled"),
+    ]
+    assert import_report.read_as(RESULT) == []
     assert import_report.prepared(RESULT["preprocessing"]) == [
         ("Fit", "crop"),
         ("Overlap removed", "2"),

@@ -34,7 +34,7 @@ def running_html(row: RunRow) -> Markup:
 def report_html(row: RunRow, run: Run) -> Markup:
     """The report of a finished import."""
     result = run.result() or {}
-    steps = prepared(result.get("preprocessing"))
+    steps = read_as(result) + prepared(result.get("preprocessing"))
     return part(
         TEMPLATE,
         "report",
@@ -47,6 +47,12 @@ def report_html(row: RunRow, run: Run) -> Markup:
         command=run.record.command,
         role=str(result.get("role", "real")),
     )
+
+
+def read_as(result: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """How files and values were read, as (name, value). Empty for imports of version 0.1."""
+    reading, notes = result.get("reading"), result.get("notes") or []
+    return [("Labels", str(reading))] * bool(reading) + [("Note", str(note)) for note in notes]
 
 
 def taken(result: Mapping[str, Any]) -> str:
