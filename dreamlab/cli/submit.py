@@ -13,8 +13,8 @@ from dreamlab.cli import demo
 from dreamlab.cli.options import DONE, FAILED, REFUSED, Answer, Parser, add_option
 from dreamlab.estimates.estimate import duration
 from dreamlab.paths import program
-from dreamlab.service import NoEngine, Refused, RunRow, Service
-from dreamlab.settings import EXPERIMENT_KINDS, Spec, command, settings_of
+from dreamlab.service import NoEngine, Refused, RunRow, Service, looking
+from dreamlab.settings import EXPERIMENT_KINDS, ImportSpec, Spec, command, settings_of
 from dreamlab.store import EventReader
 from dreamlab.store.states import ACTIVE
 
@@ -68,8 +68,15 @@ def _submit(service: Service, arguments: argparse.Namespace) -> Answer:
         service.install_demo()
     else:
         spec = _checked(service, arguments, values)
+        found = looking.look(spec, service.store) if isinstance(spec, ImportSpec) else None
+        if found and (question := looking.asked(found)):
+            refused = {"run": None, "state": "refused", "result": None, "error": question}
+            return {**refused, "proposal": found}, REFUSED
         if arguments.dry_run:
-            return _dry_run(service, spec, command(spec), arguments.json), DONE
+            if found and not arguments.json:
+                print(looking.as_text(found))
+            answer = _dry_run(service, spec, command(spec), arguments.json)
+            return (answer | {"proposal": found} if found else answer), DONE
     return _start(service, spec, arguments)
 
 

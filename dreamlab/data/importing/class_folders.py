@@ -93,8 +93,7 @@ def listed(files: Files, left: LeftOut, layout: str = "auto") -> Listing | None:
     naming = NAMING["joined" if doubts else "top" if layout == "auto" else layout][1]
     classes = {i: naming(path) for i, path in found.items()}
     depth = wrap + min(map(len, found.values()))
-    empty = sorted(_empty(files.folders, top, split, depth, used))
-    for folder in empty:
+    for folder in (empty := sorted(_empty(files.folders, top, split, depth, used))):
         left.add(f"{top}{folder}/", "class without images")
     marks, said = _table_split(side.get(TABLE, b""), [inner[i] for i in classes])
     if is_split({parts[i] for i in classes}):
@@ -116,6 +115,7 @@ def listed(files: Files, left: LeftOut, layout: str = "auto") -> Listing | None:
         roles=_roles(side.get(ORIGINS, b""), [name[len(top) :] for name in kept]),
         named=exported,
         reading="class folders",
+        layout=layout if layout != "auto" else "joined" if doubts else "top",
         doubts=doubts,
     )
 

@@ -98,5 +98,6 @@ def _unlabelled(files: Files, left: LeftOut) -> Listing | None:
         ("images",),
         "its own folders" if split else "",
         reading="images without labels",
+        layout="unlabelled",
         labelled=False,
     )

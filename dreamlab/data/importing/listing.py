@@ -78,6 +78,8 @@ class Listing:
     """Whether the source says that `classes` are names, so that digits are not class numbers."""
     reading: str = ""
     """How the source was read, such as "column label of train.csv"."""
+    layout: str = ""
+    """The setting that chooses this reading, empty if there is none."""
     labelled: bool = True
     """False if the source has no labels: all images are then of one class."""
     labelled_by: dict[str, str] | None = None

@@ -129,6 +129,7 @@ def _listing(
         "its own table or folders" if split else "",
         named=not all(c.isascii() and c.isdigit() for c in order),
         reading=reading,
+        layout="table",
         doubts=doubts,
     )
 

@@ -1,0 +1,106 @@
+"""What an import says before it begins: the reading that it proposes, and what it asks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dreamlab.cli import main
+from dreamlab.data.importing.proposal import SAMPLE, propose
+from dreamlab.settings import ImportSpec, make
+from tests.import_helpers import class_files, encoded, folder_of, picture
+
+KEYS = {
+    "reading",
+    "labelled",
+    "classes",
+    "per_class",
+    "splits",
+    "left_out_counts",
+    "notes",
+    "sample",
+    "questions",
+    "command",
+}
+
+
+def proposed(source: Path, **values: Any) -> dict[str, Any]:
+    return propose(make(ImportSpec, {"source": str(source), **values}))
+
+
+def test_a_proposal_says_what_would_be_imported(tmp_path: Path) -> None:
+    files = {
+        **class_files(("cat", "dog"), 6, "train/"),
+        **class_files(("cat", "dog"), 2, "test/"),
+        "train/cat/broken.png": b"x",
+        "readme.md": b"hello",
+    }
+    found = proposed(folder_of(tmp_path / "s", files))
+    assert set(found) == KEYS and found["questions"] == []
+    assert (found["classes"], found["per_class"]) == (["cat", "dog"], [9, 8])
+    assert found["splits"] == {"training": 13, "test": 4} and found["labelled"]
+    assert found["left_out_counts"] == {"not in a class folder": 1}
+    assert found["sample"] == {"images": 17, "unusable": {"not an image": 1}}
+    assert found["command"].endswith(f"import --from {tmp_path / 's'}")
+
+
+def test_only_a_sample_is_decoded(tmp_path: Path) -> None:
+    x = np.stack([picture(i, (8, 8)) for i in range(SAMPLE * 3)])
+    np.savez(tmp_path / "a.npz", images=x, labels=np.arange(len(x)) % 2)
+    found = proposed(tmp_path / "a.npz")
+    assert found["sample"]["images"] == SAMPLE and sum(found["per_class"]) == SAMPLE * 3
+
+
+def test_a_source_most_of_which_would_be_left_out_is_asked_about(tmp_path: Path) -> None:
+    files = {f"cat/{i}.raw": b"raw" for i in range(20)} | class_files(("cat", "dog"), 3)
+    source = folder_of(tmp_path / "s", files)
+    question = proposed(source)["questions"][0]
+    assert "About 20 of 26 files would be left out: not an image" in question["question"]
+    assert question["answers"][0]["settings"] == {"layout": "top"}
+    assert proposed(source, layout="top")["questions"] == []
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict[str, Any], str]:
+    """(exit status, JSON answer, standard error) of a command."""
+    status = main([*words, "--json"])
+    said = capsys.readouterr()
+    return status, json.loads(said.out.splitlines()[-1]), said.err
+
+
+def test_a_question_ends_with_2_and_its_command_imports(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = {
+        name: encoded(picture(i))
+        for i, name in enumerate(
+            f"{top}/{inner}/{k}.png"
+            for top, inner in (("dogs", "poodle"), ("dogs", "beagle"), ("cats", "tabby"))
+            for k in range(4)
+        )
+    }
+    source, runs = folder_of(tmp_path / "pets", files), str(tmp_path / "runs")
+    words = ("import", "--from", str(source), "--runs", runs)
+    status, answer, _ = run(capsys, *words)
+    assert (status, answer["state"], answer["run"]) == (2, "refused", None)
+    assert set(answer["proposal"]) == KEYS and "--layout joined" in answer["error"]
+    assert answer["proposal"]["classes"] == ["cats/tabby", "dogs/beagle", "dogs/poodle"]
+    assert "--layout joined" in answer["proposal"]["command"]
+    assert not list(Path(runs).glob("*import*"))
+    status, answer, _ = run(capsys, *words, "--layout", "top", "--dry-run")
+    assert (status, answer["state"]) == (0, "dry-run")
+    assert set(answer["proposal"]) == KEYS and answer["proposal"]["per_class"] == [4, 8]
+
+
+def test_a_source_that_cannot_be_read_is_refused_before_a_run_is_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "empty").mkdir()
+    runs = tmp_path / "runs"
+    words = ("import", "--from", str(tmp_path / "empty"), "--runs", str(runs))
+    status, answer, _ = run(capsys, *words)
+    assert (status, answer["state"]) == (2, "refused")
+    assert "holds no images that can be read" in answer["error"] and not runs.exists()
