@@ -11,8 +11,8 @@ from dreamlab.settings.train import can_be_guided
 from dreamlab.store import Run
 
 TRAIN_STEPS = 300
-"""Optimiser steps of the card's own generator: one to two minutes on two cores without other load.
-About nine tenths of its samples are then recognised."""
+"""Optimiser steps of the card's own generator: one to two minutes on two cores without other load
+(docs/bench.md)."""
 
 
 def home_mix(runs: Iterable[Run]) -> MixSpec:
