@@ -131,3 +131,49 @@ def test_folders_that_match_partly_are_refused_before_any_image_is_read(tmp_path
         folder_of(tmp_path / "t", files), tmp_path / "run", role="synthetic", dataset="digits"
     )
     assert result["images"] == 4
+
+
+TRUCKS = ("fire engine", "garbage truck", "liner", "goldfish")
+
+
+def _pictures(folder: Path, classes: tuple[str, ...]) -> Path:
+    return folder_of(folder, class_files(classes, 6))
+
+
+def test_a_class_map_joins_and_renames_classes(tmp_path: Path) -> None:
+    source = _pictures(tmp_path / "s", TRUCKS)
+    table = tmp_path / "map.csv"
+    table.write_text("From,to\nfire engine,truck\ngarbage truck,truck\nliner,ship\n")
+    result, _ = do_import(source, tmp_path / "run", class_map=str(table))
+    assert result["classes"] == ["goldfish", "ship", "truck"] and result["per_class"] == [6, 6, 12]
+    words = "fire engine=truck,garbage truck=truck"
+    result, _ = do_import(source, tmp_path / "other", classes=words)
+    assert result["classes"] == ["goldfish", "liner", "truck"]
+
+
+def test_a_class_map_leads_to_classes_of_the_data_set(tmp_path: Path) -> None:
+    source = _pictures(tmp_path / "s", TRUCKS)
+    values = {"role": "synthetic", "dataset": "digits", "image_size": 8}
+    words = "fire engine=7,garbage truck=7,liner=3"
+    result, _ = do_import(source, tmp_path / "run", classes=words, **values)
+    assert [c for c, n in enumerate(result["per_class"]) if n] == [3, 7]
+    assert result["left_out_counts"]["of a class that the class map does not name"] == 6
+    for wrong, says in (
+        ("tank=7", "names tank, but the classes of s are"),
+        ("liner=ship", "leads to ship, which Handwritten digits"),
+        ("liner", "not of the form FROM=TO"),
+        ("liner=1,liner=2", "both 1 and 2"),
+    ):
+        with pytest.raises(DataError, match=says):
+            do_import(source, tmp_path / "no", classes=wrong, **values)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"), [("a,b\n1,2\n", "has the columns a, b"), (None, "cannot be read")]
+)
+def test_a_class_map_that_is_none_is_refused(tmp_path: Path, text: str | None, says: str) -> None:
+    source, table = _pictures(tmp_path / "s", TRUCKS), tmp_path / "map.csv"
+    if text is not None:
+        table.write_text(text)
+    with pytest.raises(DataError, match=says):
+        do_import(source, tmp_path / "run", class_map=str(table))

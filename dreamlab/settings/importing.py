@@ -72,6 +72,21 @@ class ImportSpec(Spec):
         section=READ,
         added="",
     )
+    classes: str = setting(
+        "",
+        "Classes with another name here, as FROM=TO, ...",
+        detail="TO is a new name; for synthetic images a class of the data set or its number."
+        " Several classes may become one. Such as fire engine=truck,tow truck=truck.",
+        section=READ,
+        added="",
+    )
+    class_map: str = setting(
+        "",
+        "The same as a CSV file with the columns from and to.",
+        detail="Synthetic images of classes that it does not name are left out.",
+        section=READ,
+        added="",
+    )
     image_size: int = setting(
         0,
         "Size of the imported images; 0 chooses it.",

@@ -1,14 +1,102 @@
-"""Matches the classes of imported synthetic images with those of their data set, as one set."""
+"""Matches the classes of a source with those of a data set, as one set, or by a map of classes."""
 
 from __future__ import annotations
 
 import collections
-from collections.abc import Sequence
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from dreamlab.data.imageset import DataError
-from dreamlab.data.importing.listing import Listing, some
+from dreamlab.data.importing.listing import Listing, natural, some
+from dreamlab.data.named import Info
+from dreamlab.settings import ImportSpec
+
+MOST_BYTES = 2**22
+"""Most bytes of a file of a class map."""
+
+
+def class_numbers(
+    listing: Listing, spec: ImportSpec, target: Info | None
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """(for each class of `listing`, its number or -1 if its images are left out, class names).
+
+    `target` is the data set of synthetic images. A map of classes (`--classes`, `--class-map`)
+    gives the class of every class that it names; several may become one. Other classes of real
+    images keep their names, and those of synthetic ones are left out unless the data set has them.
+    Raises DataError.
+    """
+    to = class_map(spec)
+    if not to:
+        if target is None:
+            return np.arange(len(listing.classes)), listing.classes
+        return matched(listing, target.title, target.classes), target.classes
+    if unknown := [name for name in to if name not in listing.classes]:
+        raise DataError(
+            f"The class map names {some(unknown)}, but the classes of {listing.title} are"
+            f" {some(listing.classes)}."
+        )
+    wanted = [to.get(name, name) for name in listing.classes]
+    if target is None:
+        names = tuple(sorted(set(wanted), key=natural))
+        return np.array([names.index(name) for name in wanted], np.int64), names
+    numbers = {name: i for i, name in enumerate(target.classes)}
+    numbers |= {str(i): i for i in range(len(target.classes)) if str(i) not in numbers}
+    if wrong := [name for name in dict.fromkeys(to.values()) if name not in numbers]:
+        raise DataError(
+            f"The class map leads to {some(wrong)}, which {target.title} does not have; its classes"
+            f" are {some(target.classes)}."
+        )
+    found = [
+        numbers[new] if name in to or name in target.classes else -1
+        for name, new in zip(listing.classes, (to.get(n, n) for n in listing.classes), strict=True)
+    ]
+    return np.array(found, np.int64), target.classes
+
+
+def class_map(spec: ImportSpec) -> Mapping[str, str]:
+    """Class of the source -> class that it becomes, by `classes` and the file `class_map`; empty
+    without a map. Raises DataError."""
+    found: dict[str, str] = {}
+    for pair in filter(None, map(str.strip, spec.classes.split(","))):
+        name, equal, new = pair.rpartition("=")
+        if not equal or not name or not new:
+            raise DataError(f"Classes (--classes): {pair!r} is not of the form FROM=TO.")
+        _add(found, name.strip(), new.strip(), "Classes (--classes)")
+    if spec.class_map:
+        for name, new in _rows(spec.class_map):
+            _add(found, name, new, "Class map (--class-map)")
+    return found
+
+
+def _add(found: dict[str, str], name: str, new: str, where: str) -> None:
+    if found.setdefault(name, new) != new:
+        raise DataError(f"{where}: {name} is to become both {found[name]} and {new}.")
+
+
+def _rows(file: str) -> list[tuple[str, str]]:
+    """The pairs of a CSV file with the columns from and to. Raises DataError."""
+    path = Path(file).expanduser()
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise DataError(f"Class map (--class-map): {path.name} is too large for a map.")
+        rows = csv.DictReader(io.StringIO(path.read_text("utf-8-sig")))
+        columns = [c.strip().casefold() for c in rows.fieldnames or ()]
+        if not {"from", "to"} <= set(columns):
+            raise DataError(
+                f"Class map (--class-map): {path.name} has the columns {some(columns)}; from and to"
+                " are needed."
+            )
+        rows.fieldnames = columns
+        return [((row["from"] or "").strip(), (row["to"] or "").strip()) for row in rows]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(
+            f"Class map (--class-map): {file!r} cannot be read ({error}); give a CSV file with the"
+            " columns from and to."
+        ) from None
 
 
 def matched(listing: Listing, wanted: str, classes: Sequence[str]) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 from dreamlab.data import catalog
 from dreamlab.data.importing.limits import Limits
 from dreamlab.data.importing.listing import Doubt, Listing
-from dreamlab.data.importing.matching import matched
+from dreamlab.data.importing.matching import class_numbers
 from dreamlab.data.importing.opening import open_source
 from dreamlab.data.importing.pictures import Preparation, Unusable
 from dreamlab.data.importing.source import Source
@@ -35,19 +35,18 @@ def propose(spec: ImportSpec, limits: Limits | None = None) -> dict[str, Any]:
     source = open_source(spec, limits)
     try:
         listing = source.listing
-        if spec.role == "synthetic":
-            target = catalog.info(spec.dataset)
-            matched(listing, target.title, target.classes)
+        target = catalog.info(spec.dataset) if spec.role == "synthetic" else None
+        numbers, classes = class_numbers(listing, spec, target)
         sample = _sample(source, limits)
     finally:
         source.close()
     doubts = (*listing.doubts, *_few_used(spec, source, listing, sample))
-    test = int(listing.test.sum())
+    test, labels = int(listing.test.sum()), numbers[listing.labels]
     return {
         "reading": listing.reading,
         "labelled": listing.labelled,
-        "classes": list(listing.classes),
-        "per_class": np.bincount(listing.labels, minlength=len(listing.classes)).tolist(),
+        "classes": list(classes),
+        "per_class": np.bincount(labels[labels >= 0], minlength=len(classes)).tolist(),
         "splits": {"training": len(listing.test) - test, "test": test} if test else {},
         "left_out_counts": dict(source.left_out.counts.most_common()),
         "notes": list(listing.notes),

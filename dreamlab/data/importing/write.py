@@ -28,7 +28,7 @@ from dreamlab.data.importing.array_values import Scale, scale_of_depth
 from dreamlab.data.importing.decoding import decoded, highest_values
 from dreamlab.data.importing.limits import Limits
 from dreamlab.data.importing.listing import UNLISTED, Listing
-from dreamlab.data.importing.matching import matched
+from dreamlab.data.importing.matching import class_numbers
 from dreamlab.data.importing.pictures import DEEPEST, RULES, Preparation
 from dreamlab.data.importing.source import Source
 from dreamlab.data.importing.split import Arranged, arranged
@@ -39,6 +39,7 @@ DEFAULT_SIZE, LARGEST = 64, 512
 COPIED = 8 * 2**20
 """Number of bytes that are copied at once."""
 GRID, GRID_ROWS, GRID_COLUMNS = "samples/grid.png", 20, 12
+OTHER_CLASS = "of a class that the class map does not name"
 SCRATCH = (".import-scratch.tmp", ".import-images.tmp")
 PSEUDO_LABELS = "By its card, a classifier gave the labels of these images (pseudo-labels)."
 LOOKED_AT = 64
@@ -149,11 +150,11 @@ class _Import:
     def _classes(self) -> tuple[np.ndarray, tuple[str, ...]]:
         """(class of each row or -1, class names). Synthetic images get the classes of their data
         set."""
-        names = self.listing.classes
-        if self.target is None:
-            return self.listing.labels, names
-        match = matched(self.listing, self.target.title, self.target.classes)
-        return match[self.listing.labels], self.target.classes
+        numbers, names = class_numbers(self.listing, self.spec, self.target)
+        labels = numbers[self.listing.labels]
+        for row in np.flatnonzero(labels < 0).tolist():
+            self.left.add(self.listing.names[row], OTHER_CLASS)
+        return labels, names
 
     def _leave_out_other_role(self) -> None:
         """Leaves out the images of an exported set whose role is not that of the import: the real
