@@ -22,6 +22,7 @@ from dreamlab.service.service import Submitted
 from dreamlab.settings.names import StudyName
 from dreamlab.store import EventWriter, RunStore
 from tests.evidence_helpers import finish, finish_classifier, new_group, new_run, new_set, new_store
+from tests.import_helpers import class_files, folder_of
 
 
 @pytest.fixture
@@ -202,8 +203,7 @@ def test_what_a_failed_run_says_is_printed_once(
     events.close()
     monkeypatch.setattr(Service, "start", lambda self: None)
     monkeypatch.setattr(Service, "submit", lambda self, spec, **more: Submitted(run.id, False))
-    folder = tmp_path / "images"
-    folder.mkdir()
+    folder = folder_of(tmp_path / "images", class_files())
     line = [word.format(folder=folder) for word in words]
     assert main([*line, "--runs", str(store.folder)]) == 1
     out, err = capsys.readouterr()
