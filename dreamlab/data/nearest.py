@@ -75,7 +75,7 @@ def neighbours(
     """
     if of.shape[0] <= itself or images.shape[3] != of.shape[3]:
         raise ValueError(f"no neighbours of images {images.shape} among images {of.shape}")
-    form = _Form(side or common_side(images, of), of)
+    form = _Form(side or common_side(images, of), min(images.shape[1], of.shape[1]), of)
     rows = np.arange(images.shape[0]) if rows is None else rows
     base = np.concatenate([form.key(of[part]) for part in _parts(of.shape[0], ROWS)])
     references, k = _References(form, of), min(NEIGHBOURS, len(base) - itself)
@@ -132,34 +132,38 @@ class _Form:
     reference.
     """
 
-    def __init__(self, side: int, of: ImageSource):
+    def __init__(self, side: int, before: int, of: ImageSource):
+        """`before` is the side of the images before they are reduced to `side`."""
         self.side = side
         moved = side >= MOVED
-        margin = 2 if moved else min(1, (side - 1) // 2)
+        unit = min(1.0, side / before)  # one pixel of the images as they were
+        margin = 2 * unit if moved else min(1, (side - 1) // 2)
         inner = side - 2 * margin
         self._windows: list[tuple[float, float]] = [(margin, inner)]
         self.views: list[tuple[int, int]] = []
-        self._add(margin, inner, range(-margin, margin + 1))
+        most = 2 if moved else int(margin)
+        self._add(margin, inner, [unit * k for k in range(-most, most + 1)])
         for cut in (1, 2) if moved else ():  # the image was cut by so many pixels, or lies in more
-            size = inner * side / (side - 2 * cut)
-            self._add((side - size) / 2, size, range(cut - 2, 3 - cut))
-            size = inner * (side - 2 * cut) / side
-            self._add((side - size) / 2, size, range(-1, 2))
-        self.cells = min(FINE, inner)
+            part = 1 - 2 * cut * unit / side
+            size = inner / part
+            self._add((side - size) / 2, size, [unit * k for k in range(cut - 2, 3 - cut)])
+            size = inner * part
+            self._add((side - size) / 2, size, [-unit, 0, unit])
+        self.cells = min(FINE, int(inner))
         self._fine = [_window(side, *w, self.cells) for w in self._windows]
         sizes = (2 * side, *(max(1, round(side * s)) for s in (3 / 4, 2 / 3, 1 / 2)))
         self.references = [
             self._fine[0],
             *(self._fine[0] @ _resize(to, side) @ _resize(side, to) for to in sizes),
         ]
-        coarse = min(COARSE, max(2, inner * 2 // 3))
+        coarse = min(COARSE, max(2, int(inner * 2 // 3)))
         self._coarse = [_window(side, *w, coarse) for w in self._windows]
-        self._searched = [v for v in self.views if self._is_searched(v, margin, inner, moved)]
+        self._searched = [v for v in self.views if self._is_searched(v, margin, inner, unit)]
         step = max(1, of.shape[0] // SAMPLED)
         some = self._flat(self._coarse, (0, 0), self.pixels(of[: step * SAMPLED : step]))
         self._basis = np.linalg.eigh(np.cov(some.T, ddof=0))[1][:, : -DIRECTIONS - 1 : -1]
 
-    def _add(self, start: float, size: float, shifts: Iterable[int]) -> None:
+    def _add(self, start: float, size: float, shifts: Iterable[float]) -> None:
         """Adds the views of a window at all pairs of shifts."""
         at = []
         for shift in sorted(shifts, key=abs):
@@ -169,13 +173,14 @@ class _Form:
             at.append(self._windows.index(window))
         self.views += [(i, j) for i in at for j in at]
 
-    def _is_searched(self, view: tuple[int, int], margin: int, inner: int, moved: bool) -> bool:
+    def _is_searched(self, view: tuple[int, int], margin: float, inner: float, unit: float) -> bool:
         """Whether images are searched in a view: its neighbours are near enough to it."""
         starts = [self._windows[i] for i in view]
         if starts[0][1] == inner:
-            return not moved or sum(start - margin for start, _ in starts) % 2 == 0
+            steps = [round((start - margin) / unit) for start, _ in starts]
+            return self.side < MOVED or sum(steps) % 2 == 0
         centred = all(abs(2 * start + size - self.side) < 1e-6 for start, size in starts)
-        return centred and abs(starts[0][1] / inner - 1) > 3 / self.side
+        return centred and abs(starts[0][1] / inner - 1) > 3 * unit / self.side
 
     def pixels(self, images: np.ndarray) -> np.ndarray:
         """float32 (n, C, side, side) of images uint8 (n, h, h, C), around 0."""
