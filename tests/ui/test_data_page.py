@@ -114,8 +114,8 @@ def test_an_import_is_watched_reported_and_taken_on(page: Any, runs: Path, pictu
 
 
 def test_an_import_that_fails_says_why(page: Any, runs: Path, tmp_path: Path) -> None:
-    folder = written(tmp_path / "one class", class_files(classes=("cat",), each=3))
-    status, answer, _ = dreamlab(runs, "import", "--from", str(folder))
+    folder = written(tmp_path / "damaged", {f"{c}/1.png": b"no image" for c in ("bee", "cat")})
+    status, answer, _ = dreamlab(runs, "import", "--from", str(folder), "--layout", "top")
     assert status == 1 and answer["error"]
     page.goto(f"/?tab=data&run={answer['run']}")
     says(page, "#data-set", r"is failed: it has no images\.")
