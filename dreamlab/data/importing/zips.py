@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import stat
 import zipfile
 from pathlib import Path
@@ -87,10 +88,9 @@ def _name(info: zipfile.ZipInfo, slashes: bool) -> str:
     Windows may write backslashes. `slashes`: whether any name of the ZIP has a "/"."""
     name = info.filename
     if not info.flag_bits & UTF_8:
-        try:
-            name = name.encode("cp437").decode("utf-8")  # zipfile took it for cp437
-        except (UnicodeEncodeError, UnicodeDecodeError):
-            pass
+        # zipfile reads such names as cp437; those that are no UTF-8 are cp437, as old Windows wrote
+        with contextlib.suppress(UnicodeError):
+            name = name.encode("cp437").decode("utf-8")
     if "\\" in name and (info.create_system in WINDOWS or not slashes):
         name = name.replace("\\", "/")
     return plain(name)
