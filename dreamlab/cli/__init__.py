@@ -18,6 +18,7 @@ from dreamlab.cli import export, runs, submit, ui
 from dreamlab.cli.options import FAILED, REFUSED, Parser
 from dreamlab.paths import program
 from dreamlab.service import NoEngine, Refused, Service
+from dreamlab.service.looking import Asked
 from dreamlab.settings import KINDS
 
 ABOUT = ("-h", "--help", "--version")
@@ -42,6 +43,8 @@ def main(argv: list[str] | None = None) -> int:
             ("failed", FAILED) if isinstance(refusal, NoEngine) else ("refused", REFUSED)
         )
         answer = {"run": None, "state": state, "result": None, "error": str(refusal)}
+        if isinstance(refusal, Asked):
+            answer["proposal"] = refusal.proposal
     except BrokenPipeError:
         return FAILED
     finally:

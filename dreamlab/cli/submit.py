@@ -14,7 +14,7 @@ from dreamlab.cli.options import DONE, FAILED, REFUSED, Answer, Parser, add_opti
 from dreamlab.estimates.estimate import duration
 from dreamlab.paths import program
 from dreamlab.service import NoEngine, Refused, RunRow, Service, looking
-from dreamlab.settings import EXPERIMENT_KINDS, ImportSpec, Spec, command, settings_of
+from dreamlab.settings import EXPERIMENT_KINDS, Spec, command, settings_of
 from dreamlab.store import EventReader
 from dreamlab.store.states import ACTIVE
 
@@ -68,10 +68,7 @@ def _submit(service: Service, arguments: argparse.Namespace) -> Answer:
         service.install_demo()
     else:
         spec = _checked(service, arguments, values)
-        found = looking.look(spec, service.store) if isinstance(spec, ImportSpec) else None
-        if found and (question := looking.asked(found)):
-            refused = {"run": None, "state": "refused", "result": None, "error": question}
-            return {**refused, "proposal": found}, REFUSED
+        found = looking.settled(spec, service.store)
         if arguments.dry_run:
             if found and not arguments.json:
                 print(looking.as_text(found))

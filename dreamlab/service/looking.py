@@ -7,10 +7,11 @@ import subprocess
 import sys
 from typing import Any
 
+from dreamlab.data.importing.listing import asking
 from dreamlab.data.importing.opening import is_download
 from dreamlab.engine.launcher import environment
 from dreamlab.service.refused import Refused
-from dreamlab.settings import ImportSpec
+from dreamlab.settings import ImportSpec, Spec
 from dreamlab.store import RunStore
 
 PATIENCE = 300.0
@@ -47,13 +48,24 @@ def look(spec: ImportSpec, store: RunStore) -> dict[str, Any] | None:
     return found
 
 
-def asked(found: dict[str, Any]) -> str:
-    """The question of a proposal with the options that answer it; empty if nothing is asked."""
-    if not found["questions"]:
-        return ""
-    first = found["questions"][0]
-    ways = "; ".join(f"{a['command']} ({a['words']})" for a in first["answers"])
-    return f"{first['question']} Nothing was imported; say it with one of: {ways}."
+class Asked(Refused):
+    """An import that stops with a question. `proposal` has the reading, the question and the
+    command of each answer."""
+
+    def __init__(self, proposal: dict[str, Any]):
+        first = proposal["questions"][0]
+        ways = [f"{a['command']} ({a['words']})" for a in first["answers"]]
+        super().__init__(asking(first["question"], ways), "source")
+        self.proposal = proposal
+
+
+def settled(spec: Spec, store: RunStore) -> dict[str, Any] | None:
+    """The proposal of an import, see `look`; None for other runs. Raises Asked if the source leaves
+    a question open, and Refused if it cannot be imported."""
+    found = look(spec, store) if isinstance(spec, ImportSpec) else None
+    if found and found["questions"]:
+        raise Asked(found)
+    return found
 
 
 def as_text(found: dict[str, Any]) -> str:

@@ -155,3 +155,15 @@ def test_nine_tabs_fit(page: Any, size: tuple[int, int], runs: Path) -> None:
         assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth"), (
             "nothing is wider than the window"
         )
+
+
+def test_what_the_files_do_not_say_is_asked_before_a_run_is_made(
+    page: Any, runs: Path, tmp_path: Path
+) -> None:
+    before = [r.kind for r in RunStore(runs)].count("import")
+    files = class_files(("poodle", "beagle"), 3, "dogs/") | class_files(("tabby",), 3, "cats/")
+    go(page, "data")
+    fill(page, import__source=written(tmp_path / "pets", files))
+    page.click("#import-start")
+    says(page, "#import-refusal", "which are the classes?.*--layout joined", 60)
+    assert [r.kind for r in RunStore(runs)].count("import") == before

@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -89,6 +89,11 @@ class Listing:
     """What was done to values or names and must be said, such as "0 to 1 was multiplied by 255"."""
     doubts: tuple[Doubt, ...] = ()
     """What an import must ask before it begins."""
+
+
+def asking(question: str, ways: Iterable[str]) -> str:
+    """The sentence with which an import stops. `ways` are the answers with what chooses them."""
+    return f"{question} Nothing was imported; say it with one of: {'; '.join(ways)}."
 
 
 def natural(name: str) -> tuple[int, int, str]:

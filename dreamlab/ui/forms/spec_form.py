@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from dreamlab.checks.machine import disk_warning
 from dreamlab.data.catalog import DataError
-from dreamlab.service import Refused, Service
+from dreamlab.service import Refused, Service, looking
 from dreamlab.settings import Spec, SpecError, command, settings_of
 from dreamlab.ui.forms import controls
 from dreamlab.ui.forms.controls import Section
@@ -79,9 +79,9 @@ class Form:
 
     def submit(self, service: Service, data: dict[Any, Any]) -> tuple[str, bool]:
         """Submits the form. Returns (run id, whether the run existed already). Raises Refused."""
-        submitted = service.submit(
-            service.check(self.cls.kind, self.values(data)), fresh=bool(data.get(self.fresh))
-        )
+        spec = service.check(self.cls.kind, self.values(data))
+        looking.settled(spec, service.store)
+        submitted = service.submit(spec, fresh=bool(data.get(self.fresh)))
         return submitted.run, submitted.reused
 
     def look(self, service: Service, data: dict[Any, Any]) -> dict[Any, Any]:
