@@ -7,7 +7,6 @@ import subprocess
 import sys
 from typing import Any
 
-from dreamlab.data.importing.listing import asking
 from dreamlab.data.importing.opening import is_download
 from dreamlab.engine.launcher import environment
 from dreamlab.service.refused import Refused
@@ -53,9 +52,7 @@ class Asked(Refused):
     command of each answer."""
 
     def __init__(self, proposal: dict[str, Any]):
-        first = proposal["questions"][0]
-        ways = [f"{a['command']} ({a['words']})" for a in first["answers"]]
-        super().__init__(asking(first["question"], ways), "source")
+        super().__init__(proposal["questions"][0]["sentence"], "layout")
         self.proposal = proposal
 
 

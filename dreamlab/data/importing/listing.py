@@ -5,7 +5,8 @@ from __future__ import annotations
 import collections
 import dataclasses
 import re
-from collections.abc import Iterable, Sequence
+import shlex
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,15 @@ class Doubt:
     question: str
     answers: tuple[tuple[str, dict[str, Any]], ...]
 
+    @property
+    def sentence(self) -> str:
+        """The question with the options that answer it."""
+        ways = [
+            f"{' '.join(f'--{k} {shlex.quote(str(v))}' for k, v in chosen.items())} ({words})"
+            for words, chosen in self.answers
+        ]
+        return f"{self.question} Nothing was imported; choose {', or '.join(ways)}."
+
 
 @dataclasses.dataclass(frozen=True)
 class Listing:
@@ -89,11 +99,6 @@ class Listing:
     """What was done to values or names and must be said, such as "0 to 1 was multiplied by 255"."""
     doubts: tuple[Doubt, ...] = ()
     """What an import must ask before it begins."""
-
-
-def asking(question: str, ways: Iterable[str]) -> str:
-    """The sentence with which an import stops. `ways` are the answers with what chooses them."""
-    return f"{question} Nothing was imported; say it with one of: {'; '.join(ways)}."
 
 
 def natural(name: str) -> tuple[int, int, str]:

@@ -96,7 +96,7 @@ def _question(spec: ImportSpec, doubt: Doubt) -> dict[str, Any]:
         {"words": words, "settings": chosen, "command": command(spec.model_copy(update=chosen))}
         for words, chosen in doubt.answers
     ]
-    return {"question": doubt.question, "answers": answers}
+    return {"question": doubt.question, "sentence": doubt.sentence, "answers": answers}
 
 
 def _accepted(spec: ImportSpec, doubts: tuple[Doubt, ...]) -> ImportSpec:

@@ -13,7 +13,6 @@ import contextlib
 import dataclasses
 import hashlib
 import os
-import shlex
 import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -27,7 +26,7 @@ from dreamlab.data.imageset import DataError
 from dreamlab.data.importing.array_values import Scale, scale_of_depth
 from dreamlab.data.importing.decoding import decoded, highest_values
 from dreamlab.data.importing.limits import Limits
-from dreamlab.data.importing.listing import UNLISTED, Listing, asking
+from dreamlab.data.importing.listing import UNLISTED, Listing
 from dreamlab.data.importing.matching import class_numbers
 from dreamlab.data.importing.pictures import DEEPEST, RULES, Preparation
 from dreamlab.data.importing.source import Source
@@ -85,11 +84,7 @@ def import_images(
 def ask(listing: Listing) -> None:
     """Raises DataError with the first doubt of a listing and the settings that answer it."""
     for doubt in listing.doubts[:1]:
-        ways = [
-            f"{' '.join(f'--{k} {shlex.quote(v)}' for k, v in chosen.items())} ({words})"
-            for words, chosen in doubt.answers
-        ]
-        raise DataError(f"{listing.title}: {asking(doubt.question, ways)}")
+        raise DataError(f"{listing.title}: {doubt.sentence}")
 
 
 class _Import:
