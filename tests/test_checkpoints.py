@@ -142,7 +142,7 @@ def test_guides_stages_and_sources_of_another_kind_are_refused(service: Service)
     assert refusal(service, "synthesize", source=stage.id).field == "source"
     assert refusal(service, "synthesize", source=flat.id).field == "guidance_weight"
     assert refusal(service, "mix", dataset="digits", sources=flat.id).field == "sources"
-    assert refusal(service, "sweep", source=flat.id).field == "guidance_weight"
+    assert refusal(service, "sweep", source=flat.id).field == "axis"
     assert refusal(service, "train", init_from=run.id, base_width=64).field == "base_width"
 
 
