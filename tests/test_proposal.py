@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from dreamlab.cli import main
-from dreamlab.data.importing.proposal import SAMPLE, propose
+from dreamlab.data import imageset
+from dreamlab.data.importing.proposal import propose
+from dreamlab.data.importing.sampling import SAMPLE
 from dreamlab.settings import ImportSpec, make
-from tests.import_helpers import class_files, encoded, folder_of, picture
+from tests.import_helpers import class_files, do_import, encoded, folder_of, picture
 
 KEYS = {
     "reading",
@@ -21,7 +26,11 @@ KEYS = {
     "per_class",
     "splits",
     "left_out_counts",
+    "left_out",
     "notes",
+    "image_size",
+    "bytes",
+    "seconds",
     "sample",
     "questions",
     "command",
@@ -46,6 +55,37 @@ def test_a_proposal_says_what_would_be_imported(tmp_path: Path) -> None:
     assert found["left_out_counts"] == {"not in a class folder": 1}
     assert found["sample"] == {"images": 17, "unusable": {"not an image": 1}}
     assert found["command"].endswith(f"import --from {tmp_path / 's'}")
+    assert (found["image_size"], found["bytes"]) == (16, 17 * 16 * 16 * 3)
+    assert found["left_out"] == [{"file": "readme.md", "reason": "not in a class folder"}]
+
+
+def test_pictures_are_those_of_the_import(tmp_path: Path) -> None:
+    """Ten of each class, as they are after preprocessing: here reduced, cropped and in grey."""
+    rng = np.random.default_rng(0)
+    files = {
+        f"{name}/{i}.png": encoded(rng.integers(0, 256, (24, 40, 3), np.uint8))
+        for name in ("a", "b", "c")
+        for i in range(12)
+    }
+    source = folder_of(tmp_path / "s", files)
+    spec = make(ImportSpec, {"source": str(source), "image_size": 12, "color": "grey"})
+    sheet = propose(spec, pictures=True)["sample"]["sheet"]
+    assert (sheet["classes"], sheet["cell"]) == (["a", "b", "c"], 12)
+    shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(sheet["png"]))))
+    assert shown.shape == (3 * 12, 10 * 12)
+    do_import(source, tmp_path / "run", image_size=12, color="grey")
+    images, _ = imageset.load(tmp_path / "run")
+    known = {image.tobytes() for image in images}
+    cells = [shown[y : y + 12, x : x + 12] for y in (0, 12, 24) for x in range(0, 120, 12)]
+    assert all(np.ascontiguousarray(cell).tobytes() in known for cell in cells)
+
+
+def test_of_many_classes_some_are_shown_and_others_are_tried(tmp_path: Path) -> None:
+    x = np.stack([picture(i, (8, 8)) for i in range(600)])
+    np.savez(tmp_path / "a.npz", images=x, labels=np.arange(600) % 60)
+    spec = make(ImportSpec, {"source": str(tmp_path / "a.npz")})
+    sample = propose(spec, pictures=True)["sample"]
+    assert sample["images"] <= SAMPLE and len(sample["sheet"]["classes"]) == 20
 
 
 def test_only_a_sample_is_decoded(tmp_path: Path) -> None:

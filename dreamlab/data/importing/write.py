@@ -26,19 +26,18 @@ from dreamlab.data.imageset import DataError
 from dreamlab.data.importing.array_values import Scale, scale_of_depth
 from dreamlab.data.importing.decoding import decoded, highest_values
 from dreamlab.data.importing.limits import Limits
-from dreamlab.data.importing.listing import UNLISTED, Listing
-from dreamlab.data.importing.matching import class_numbers
+from dreamlab.data.importing.listing import Listing
 from dreamlab.data.importing.pictures import DEEPEST, RULES, Preparation
+from dreamlab.data.importing.rows import chosen_rows
+from dreamlab.data.importing.sizes import common_size
 from dreamlab.data.importing.source import Source
 from dreamlab.data.importing.split import Arranged, arranged
 from dreamlab.settings import ImportSpec
 from dreamlab.store import write_bytes, write_json
 
-DEFAULT_SIZE, LARGEST = 64, 512
 COPIED = 8 * 2**20
 """Number of bytes that are copied at once."""
 GRID, GRID_ROWS, GRID_COLUMNS = "samples/grid.png", 20, 12
-OTHER_CLASS = "of a class that the class map does not name"
 SCRATCH = (".import-scratch.tmp", ".import-images.tmp")
 PSEUDO_LABELS = "By its card, a classifier gave the labels of these images (pseudo-labels)."
 LOOKED_AT = 64
@@ -106,9 +105,7 @@ class _Import:
         self.said: collections.Counter[str] = collections.Counter()
         self.deep: Scale | None = None
         self.target = catalog.info(spec.dataset) if spec.role == "synthetic" else None
-        self.labels, self.classes = self._classes()
-        self._leave_out_other_role()
-        self.rows = self._chosen(np.flatnonzero(self.labels >= 0))
+        self.labels, self.classes, self.rows = chosen_rows(source, spec, self.target)
         limits.check_classes(self.title, len(self.classes))
 
     @property
@@ -142,63 +139,13 @@ class _Import:
         write_json(self.folder / catalog.CARD, card)
         return self._result(card, labels)
 
-    def _classes(self) -> tuple[np.ndarray, tuple[str, ...]]:
-        """(class of each row or -1, class names). Synthetic images get the classes of their data
-        set."""
-        numbers, names = class_numbers(self.listing, self.spec, self.target)
-        labels = numbers[self.listing.labels]
-        for row in np.flatnonzero(labels < 0).tolist():
-            self.left.add(self.listing.names[row], OTHER_CLASS)
-        return labels, names
-
-    def _leave_out_other_role(self) -> None:
-        """Leaves out the images of an exported set whose role is not that of the import: the real
-        ones of a mix that is imported as synthetic, and the synthetic ones of a real data set; and
-        those that its table does not name, whose role is not known."""
-        roles, other = self.listing.roles, {"real": "synthetic", "synthetic": "real"}
-        if roles is None:
-            return
-        reasons = {
-            other[self.spec.role]: f"{other[self.spec.role]} by its own table",
-            UNLISTED: "not in the table of the exported set",
-        }
-        for role, reason in reasons.items():
-            self.labels = np.where(roles == role, -1, self.labels)
-            for row in np.flatnonzero(roles == role).tolist():
-                self.left.add(self.listing.names[row], reason)
-
-    def _chosen(self, rows: np.ndarray) -> np.ndarray:
-        """At most `max_images` rows: the same share of each class and split, at least one of
-        each."""
-        most = self.spec.max_images
-        if not most or len(rows) <= most:
-            return rows
-        groups = self.labels[rows] * 2 + self.listing.test[rows]
-        chosen = []
-        for group in np.unique(groups):
-            members = rows[groups == group]
-            count = max(1, int(len(members) * most / len(rows)))
-            rng = np.random.default_rng([self.spec.split_seed, int(group), 2])
-            chosen.append(rng.permutation(members)[:count])
-        kept = np.sort(np.concatenate(chosen))
-        self.left.counts["beyond the requested number of images"] += len(rows) - len(kept)
-        return kept
-
     def _common_size(self) -> Generator[Progress, None, int]:
-        """Side of the images in pixels if all have the same size, else DEFAULT_SIZE. Only headers
-        are read."""
-        found: tuple[int, int] | None = None
-        reported = time.monotonic()
-        for i, row in enumerate(self.rows):
-            size = self.source.size_of(int(row))
-            if size is not None and found is not None and size != found:
-                return DEFAULT_SIZE
-            found = size or found
-            if time.monotonic() - reported > REPORT_EVERY:
-                reported = time.monotonic()
-                yield Progress(i, len(self.rows), "reading sizes")
-        side = found[self.spec.fit != "crop"] if found else DEFAULT_SIZE
-        return side if side <= LARGEST else DEFAULT_SIZE
+        work = common_size(self.source, self.rows.tolist(), self.spec.fit)
+        try:
+            while True:
+                yield Progress(next(work), len(self.rows), "reading sizes")
+        except StopIteration as done:
+            return int(done.value)
 
     def _depth(self) -> Generator[Progress, None, Scale | None]:
         """The scale of images in grey of 16 bits, by the largest value of all; None if there are
