@@ -1,8 +1,9 @@
 """`python -m dreamlab.processes.look`: looks at the source of an import without importing it.
 
 Files of users are opened here, and not in the dashboard: the process has limits on time and memory,
-and no torch. Reads one JSON object from stdin: `spec` of an import, and the folder `runs`. Writes
-one to stdout: `proposal` (`dreamlab.data.importing.proposal.propose`), or `error`.
+and no torch. Reads one JSON object from stdin: `spec` of an import, the folder `runs`, and whether
+`pictures` are wanted. Writes one to stdout: `proposal`
+(`dreamlab.data.importing.proposal.propose`), or `error`.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ def main() -> int:
     answer: dict[str, Any]
     try:
         catalog.add_runs_folder(Path(request["runs"]))
-        answer = {"proposal": propose(make(ImportSpec, request["spec"]))}
+        spec = make(ImportSpec, request["spec"])
+        answer = {"proposal": propose(spec, pictures=bool(request.get("pictures")))}
     except (DataError, MemoryError) as error:
         answer = {"error": str(error) or "The source needs too much memory to be looked at."}
     os.write(output, json.dumps(answer).encode() + b"\n")

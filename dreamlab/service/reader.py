@@ -15,6 +15,8 @@ from dreamlab.data.near_copies import Copies
 from dreamlab.data.selection import available
 from dreamlab.engine import client
 from dreamlab.service.library import Library, RunRow, media
+from dreamlab.service.looking import Looker
+from dreamlab.service.places import Places
 from dreamlab.service.refused import Refused, refusing
 from dreamlab.settings import RealData, SynthesizeSpec, TrainSpec, differences
 from dreamlab.store import Run, RunStatus, RunStore, machine
@@ -28,6 +30,7 @@ class Reader:
     def __init__(self, store: RunStore):
         catalog.add_runs_folder(store.folder)
         self.store, self.library = store, Library(store)
+        self.looker, self.places = Looker(store), Places(self.library)
 
     def find(self, run_id: str) -> Run:
         """A run by its id or a part of it. The run may be unreadable."""

@@ -41,6 +41,7 @@ class FidelitySpec(Spec):
         detail="weights-inception-2015-12-05-6726825d.pth; needed for the inception extractor.",
         advanced=True,
         affects_result=False,
+        path=True,
     )
     reference: Literal["test", "train", "validation"] = setting(
         "test",
@@ -57,6 +58,7 @@ class FidelitySpec(Spec):
         label="Data folder",
         advanced=True,
         affects_result=False,
+        path=True,
     )
     device: DeviceName = setting(
         "auto", DEVICE_HELP, detail=DEVICE_DETAIL, advanced=True, affects_result=False

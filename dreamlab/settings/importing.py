@@ -31,6 +31,7 @@ class ImportSpec(Spec):
         label="From",
         flag="from",
         min_length=1,
+        path=True,
     )
     role: Literal["real", "synthetic"] = setting(
         "real",
@@ -86,6 +87,7 @@ class ImportSpec(Spec):
         detail="Synthetic images of classes that it does not name are left out.",
         section=READ,
         added="",
+        path=True,
     )
     image_size: int = setting(
         0,

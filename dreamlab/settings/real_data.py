@@ -51,6 +51,7 @@ class RealData(Spec):
         label="Data folder",
         section=DATA,
         affects_result=False,  # the content does, and is part of the hash
+        path=True,
     )
     subset_seed: int = setting(
         0,

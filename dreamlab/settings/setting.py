@@ -30,6 +30,7 @@ def setting(
     advanced: bool = False,
     affects_result: bool = True,
     run_kind: str = "",
+    path: bool = False,
     choices: tuple[str, ...] = (),
     step: float | None = None,
     log: bool = False,
@@ -46,6 +47,7 @@ def setting(
     it too: their content is in the hash, see `dreamlab.experiments.identity`.
     run_kind: the setting names a run of this kind, or of one of several ("synthesize|import");
     `choices` may then list values that are not runs.
+    path: the setting names a file or a folder.
     step: step width of a slider. log: a number box instead of a slider, for a wide range.
     added: for a setting that was added after its kind of run: the value that reproduces the
     earlier behaviour. At this value it is left out of the content hash, so that the hashes of
@@ -61,6 +63,7 @@ def setting(
         "advanced": advanced or bool(section),
         "affects_result": affects_result,
         "run_kind": run_kind,
+        "path": path,
         "choices": choices,
         "step": step,
         "log": log,
@@ -95,6 +98,7 @@ class Setting:
     advanced: bool
     affects_result: bool
     run_kind: str
+    path: bool
 
     is_positional: bool = False
     """Whether the command line takes the value without an option name, as in `study s1-cas`."""
@@ -178,6 +182,7 @@ def settings_of(cls: type[BaseModel]) -> tuple[Setting, ...]:
                 advanced=extra.get("advanced", False),
                 affects_result=extra.get("affects_result", True),
                 run_kind=extra.get("run_kind", ""),
+                path=extra.get("path", False),
                 is_positional=name == kind_of,
                 low_open="gt" in bounds,
                 high_open="lt" in bounds,

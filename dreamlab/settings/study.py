@@ -41,7 +41,12 @@ class StudySpec(Spec):
         choices=DATASETS,
     )
     data_dir: str = setting(
-        "", DATA_DIR_HELP, detail=DATA_DIR_DETAIL, label="Data folder", affects_result=False
+        "",
+        DATA_DIR_HELP,
+        detail=DATA_DIR_DETAIL,
+        label="Data folder",
+        affects_result=False,
+        path=True,
     )
     seeds: int = setting(0, "Classifiers per arm; 0: the number of the scale.", ge=0, le=100)
     device: DeviceName = setting(

@@ -74,6 +74,7 @@ class SweepSpec(Spec):
         detail="Needed for the inception extractor.",
         advanced=True,
         affects_result=False,
+        path=True,
     )
     reference: Literal["validation", "test", "train"] = setting(
         "validation",

@@ -21,7 +21,8 @@ from dreamlab.store.status import RunStatus, StatusReader, unreadable
 
 @dataclasses.dataclass(frozen=True)
 class Folders:
-    """The folders of the engine, the cache and the trash. They are beside the runs folder."""
+    """The folders of the engine, the cache, the trash and the uploads. They are beside the runs
+    folder."""
 
     runs: Path
 
@@ -42,6 +43,11 @@ class Folders:
     def trash(self) -> Path:
         """Deleted runs."""
         return self._beside("trash")
+
+    @property
+    def uploads(self) -> Path:
+        """Files that a browser has sent, see `Uploads`."""
+        return self._beside("uploads")
 
 
 class Run:

@@ -46,6 +46,7 @@ def _environment() -> Environment:
         "mix_css": mix_css,
         "data_uri": data_uri,
         "json": json.dumps,
+        "capitalize_first": lambda text: text[:1].upper() + text[1:],
     }
     return made
 

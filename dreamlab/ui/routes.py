@@ -1,4 +1,4 @@
-"""The web application: the dashboard, its assets, pictures of runs, and downloads."""
+"""The web application: the dashboard, its assets, pictures of runs, downloads and uploads."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from starlette.background import BackgroundTask
 
 from dreamlab.paths import ASSETS
 from dreamlab.service import Refused, Service
-from dreamlab.ui import shell
+from dreamlab.ui import shell, upload_routes
 from dreamlab.ui.theme import gradio_theme
 
-LOOK = ("app.js", "app.css", "tokens.css")
+LOOK = ("app.js", "picker.js", "app.css", "tokens.css")
 
 
 def web(service: Service) -> Any:
@@ -50,6 +50,7 @@ def web(service: Service) -> Any:
             file, filename=file.name, background=gone, headers={"cache-control": "no-store"}
         )
 
+    upload_routes.add_routes(api, service.places)
     api.mount("/look/fonts", StaticFiles(directory=ASSETS / "fonts"))
 
     @api.get("/look/{name}")

@@ -44,7 +44,7 @@ BOOT = (
 def head() -> str:
     """The content of the page's <head>. The stamp changes with the files, so that browsers do not
     use old ones from their cache."""
-    stamp = f"{disk_use(ASSETS):x}{int((ASSETS / 'app.js').stat().st_mtime):x}"
+    stamp = f"{disk_use(ASSETS):x}{max(int(f.stat().st_mtime) for f in ASSETS.glob('*.js')):x}"
     return str(part(TEMPLATE, "head", stamp))
 
 

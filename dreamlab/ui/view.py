@@ -108,7 +108,9 @@ class Pages:
     def refresh(self, view: View, seen: dict[Any, Any]) -> tuple[dict[Any, Any], dict[Any, Any]]:
         """(component -> update, new `seen`). If nothing has changed there are no updates, and
         `seen` is returned as it is."""
-        gate = (self.service.version(), self.service.estimate_version(), view, int(time.time() / 5))
+        service = self.service
+        work = (service.version(), service.estimate_version(), service.looker.version)
+        gate = (*work, view, int(time.time() / 5))
         if seen.get("gate") == gate:
             return {}, seen
         seen = {**seen, "gate": gate}

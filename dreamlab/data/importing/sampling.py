@@ -122,7 +122,8 @@ def _rows(labels: np.ndarray, taken: np.ndarray) -> list[int]:
     chosen = [_spread(taken[labels[taken] == c], each) for c in first]
     if not few:
         chosen.append(_spread(taken, SAMPLE - EACH * len(first)))
-    return np.unique(np.concatenate([*chosen, taken[:0]])).tolist()
+    rows: list[int] = np.unique(np.concatenate([*chosen, taken[:0]])).tolist()
+    return rows
 
 
 def _spread(rows: np.ndarray, most: int) -> np.ndarray:

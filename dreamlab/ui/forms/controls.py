@@ -14,6 +14,7 @@ from dreamlab.service import Service
 from dreamlab.settings import Setting, Spec, exact, settings_of
 from dreamlab.settings.classifier_recipe import RECIPES
 from dreamlab.settings.presets import PRESETS
+from dreamlab.ui.forms import picker
 
 FILLERS: dict[str, dict[str, dict[str, Any]]] = {"preset": PRESETS, "recipe": RECIPES}
 """Settings that fill in others: name of the setting -> choice -> the values that it sets."""
@@ -162,6 +163,19 @@ def control(k: Setting, choices: Sequence[tuple[str, str]], elem_id: str) -> Any
     return gr.Textbox(value=k.default or "", max_lines=1, **common)
 
 
+def placed(service: Service, k: Setting, elem_id: str) -> Any:
+    """The component for a setting in the current column, with what fills it in: the runs that it
+    may name, or buttons that choose files (above a required one also a place to drop them)."""
+    choices = service.choices(k.run_kind) if k.run_kind else []
+    if not k.path:
+        return control(k, choices, elem_id)
+    place = picker.place(service.places, elem_id, large=True) if k.required else None
+    component = control(k, choices, elem_id)
+    place = place or picker.place(service.places, elem_id, large=False)
+    picker.connect(service.places, place, component, elem_id)
+    return component
+
+
 def _as_typed(payload: float) -> float:
     return payload
 
@@ -271,9 +285,7 @@ def folded(
                 fields[k.name] = (
                     make(k, f"{prefix}-{k.name}")
                     if make
-                    else control(
-                        k, service.choices(k.run_kind) if k.run_kind else [], f"{prefix}-{k.name}"
-                    )
+                    else placed(service, k, f"{prefix}-{k.name}")
                 )
         sections.append(Section(title, tuple(k.name for k in mine), accordion))
     return fields, sections

@@ -12,8 +12,8 @@ from markupsafe import Markup
 
 from dreamlab.checks.machine import disk_warning
 from dreamlab.data.catalog import DataError
-from dreamlab.service import Refused, Service, looking
-from dreamlab.settings import Spec, SpecError, command, settings_of
+from dreamlab.service import Refused, Service
+from dreamlab.settings import ImportSpec, Spec, SpecError, command, settings_of
 from dreamlab.ui.forms import controls
 from dreamlab.ui.forms.controls import Section
 from dreamlab.ui.render import macro, part
@@ -80,7 +80,8 @@ class Form:
     def submit(self, service: Service, data: dict[Any, Any]) -> tuple[str, bool]:
         """Submits the form. Returns (run id, whether the run existed already). Raises Refused."""
         spec = service.check(self.cls.kind, self.values(data))
-        looking.settled(spec, service.store)
+        if isinstance(spec, ImportSpec):
+            service.looker.settled(spec)
         submitted = service.submit(spec, fresh=bool(data.get(self.fresh)))
         return submitted.run, submitted.reused
 
@@ -90,11 +91,13 @@ class Form:
         values = self.values(data)
         differing = controls.changed(self.cls, values)
         heads = {s.accordion: gr.update(label=s.header(differing)) for s in self.sections}
+        if any(k.required and not values.get(k.name) for k in settings_of(self.cls)):
+            return {self.refusal: "", self.cost: "", self.extra: "", **heads}
         try:
             spec = service.check(self.cls.kind, values)
             cost, extra = cost_note(service, spec), self.describe(spec)
         except Exception as error:  # any error must be shown as a sentence
-            return {self.refusal: refusal(refused(error)), self.cost: "", **heads}
+            return {self.refusal: refusal(refused(error)), self.cost: "", self.extra: "", **heads}
         return {
             self.command: terminal(spec),
             self.cost: cost,
@@ -135,18 +138,20 @@ def build(
     *,
     describe: Callable[[Spec], str] = lambda spec: "",
     after: str = "",
+    extra: Any = None,
 ) -> Form:
     """Creates the form in the current column. The ids of its components are `prefix-field`. The
     result of `describe` is shown after the field `after`, by default after the last field that is
-    not advanced."""
+    not advanced; or in the component `extra`, which the caller renders elsewhere."""
     shown = settings_of(cls)
     fields: dict[str, Any] = {}
     plain = [k for k in shown if not k.advanced]
-    extra: Any = gr.HTML("", elem_id=f"{prefix}-extra", render=False)
+    here = extra is None
+    if here:
+        extra = gr.HTML("", elem_id=f"{prefix}-extra", render=False)
     for k in plain:
-        choices = service.choices(k.run_kind) if k.run_kind else []
-        fields[k.name] = controls.control(k, choices, f"{prefix}-{k.name}")
-        if k.name == (after or plain[-1].name):
+        fields[k.name] = controls.placed(service, k, f"{prefix}-{k.name}")
+        if here and k.name == (after or plain[-1].name):
             extra.render()
     more, sections = controls.folded(service, shown, prefix)
     fresh = gr.Checkbox(
@@ -195,25 +200,25 @@ def _first_look(form: Form, service: Service) -> None:
 def refine(
     pages: Pages,
     tab: str,
-    cost: Any,
+    shown: list[Any],
     inputs: set[Any],
     look: Callable[[dict[Any, Any]], dict[Any, Any]],
+    version: Callable[[], int],
 ) -> None:
-    """Updates the cost when a background measurement has improved the estimate. A hidden element
-    changes with the measurement; its change event sends the values of the form."""
-    measured = gr.HTML("0", elem_classes="bridge")
+    """Updates the components `shown` when work in the background is done, such as a measurement
+    that improves an estimate. A hidden element changes with `version`; its change event sends the
+    values of the form."""
+    done = gr.HTML("0", elem_classes="bridge")
 
-    def version(view: View) -> str:
-        return str(pages.service.estimate_version())
+    def now(view: View) -> str:
+        return str(version())
 
-    pages.add(tab, measured, version, version)
-    measured.change(
-        lambda data: {cost: look(data).get(cost, "")},
-        inputs,
-        [cost],
-        trigger_mode="always_last",
-        **QUIET,
-    )
+    def update(data: dict[Any, Any]) -> dict[Any, Any]:
+        found = look(data)
+        return {component: found.get(component, "") for component in shown}
+
+    pages.add(tab, done, now, now)
+    done.change(update, inputs, shown, trigger_mode="always_last", **QUIET)
 
 
 def add_choices(pages: Pages, tab: str, form: Form, name: str, view: Any) -> None:

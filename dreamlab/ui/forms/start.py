@@ -10,9 +10,13 @@ from dreamlab.ui.view import QUIET, Pages, View
 REUSED = "A run with these settings exists; it is shown. Check Compute again to run it again."
 
 
-def start(pages: Pages, form: spec_form.Form, view: Any, tab: str) -> None:
+def start(
+    pages: Pages, form: spec_form.Form, view: Any, tab: str, clears: tuple[str, ...] = ()
+) -> None:
     """Connects the main button of a form. It submits the form and shows the run in this tab, or
-    shows why that is not possible. `view` is the component that holds the View."""
+    shows why that is not possible. `view` is the component that holds the View. The text fields
+    `clears` are emptied when the run has started."""
+    emptied = [form.fields[name] for name in clears]
 
     def on_start(data: dict[Any, Any]) -> dict[Any, Any]:
         now: View = data[view]
@@ -20,6 +24,10 @@ def start(pages: Pages, form: spec_form.Form, view: Any, tab: str) -> None:
             run, reused = form.submit(pages.service, data)
         except Exception as error:  # any error must be shown as a sentence
             return {form.refusal: spec_form.refusal(spec_form.refused(error))}
-        return {view: now.at(tab, run).saying(REUSED if reused else ""), form.refusal: ""}
+        return {
+            view: now.at(tab, run).saying(REUSED if reused else ""),
+            form.refusal: "",
+            **dict.fromkeys(emptied, ""),
+        }
 
-    form.start.click(on_start, {*form.inputs, view}, [view, form.refusal], **QUIET)
+    form.start.click(on_start, {*form.inputs, view}, [view, form.refusal, *emptied], **QUIET)

@@ -14,8 +14,8 @@ from dreamlab.service import Refused, RunRow
 from dreamlab.settings import ImportSpec
 from dreamlab.settings.names import TorchvisionName
 from dreamlab.store.states import ACTIVE
-from dreamlab.ui.forms import spec_form
-from dreamlab.ui.forms.start import start
+from dreamlab.ui.forms import picker
+from dreamlab.ui.pages import data_import
 from dreamlab.ui.parts import class_tables
 from dreamlab.ui.parts.import_report import report_html, running_html
 from dreamlab.ui.parts.near_copies import within_text
@@ -44,7 +44,7 @@ class DataPanels:
 
     running: Any
     listed: Any
-    folder: Any
+    source: Any
     split: Any
     looked: Any
     report: Any
@@ -52,6 +52,7 @@ class DataPanels:
 
 def create(pages: Pages, view: Any) -> None:
     """Creates the components of the tab and connects its form."""
+    service = pages.service
     gr.HTML(
         macro(
             "page_head",
@@ -62,9 +63,9 @@ def create(pages: Pages, view: Any) -> None:
     )
     with gr.Row(elem_classes="columns"):
         with gr.Column(elem_classes="formcol"), gr.Column(elem_classes="dl-panel"):
-            gr.HTML(macro("panel_head", "Import images"))
-            form = spec_form.build(pages.service, ImportSpec, "Import", "import")
+            form, proposal = data_import.create(pages, view)
         with gr.Column(elem_classes="maincol"):
+            proposal.render()
             running = gr.HTML("", elem_id="data-running", visible=False)
             with gr.Column(elem_classes="dl-panel"):
                 listed = gr.HTML("", elem_id="data-catalogue")
@@ -79,23 +80,24 @@ def create(pages: Pages, view: Any) -> None:
                         filterable=False,
                         min_width=200,
                     )
-                    folder = gr.Textbox(
-                        "",
-                        label="Data folder",
-                        info="A folder or .npz file that holds this set.",
-                        elem_id="data-folder",
-                        max_lines=1,
-                    )
+                    with gr.Column(visible=False) as source:
+                        folder = gr.Textbox(
+                            "",
+                            label="Data folder",
+                            info="A folder or .npz file that holds this set.",
+                            elem_id="data-folder",
+                            max_lines=1,
+                        )
+                        place = picker.place(service.places, "data-folder", large=False)
+                        picker.connect(service.places, place, folder, "data-folder")
                 looked = gr.HTML("", elem_id="data-set")
             report = gr.HTML("", elem_id="data-report", visible=False)
-    _draw(pages, DataPanels(running, listed, folder, split, looked, report))
+    _draw(pages, DataPanels(running, listed, source, split, looked, report))
     split.input(lambda now, part: now.with_pick("data-split", part), [view, split], view, **QUIET)
     folder.change(
         lambda now, path: now.with_pick("data-folder", path or ""), [view, folder], view, **QUIET
     )
-    _fill_source(pages, form)
-    spec_form.add_choices(pages, "data", form, "dataset", view)
-    start(pages, form, view, "data")
+    data_import.connect(pages, form, proposal)
 
 
 def _draw(pages: Pages, p: DataPanels) -> None:
@@ -125,7 +127,7 @@ def _draw(pages: Pages, p: DataPanels) -> None:
 
     def folder_draw(now: View) -> Any:
         name = chosen(pages, now)
-        return gr.Textbox(visible=name in catalog.INFO and not catalog.INFO[name].bundled)
+        return gr.Column(visible=name in catalog.INFO and not catalog.INFO[name].bundled)
 
     pages.add("data", p.running, running_key, running_draw)
     pages.add(
@@ -134,7 +136,7 @@ def _draw(pages: Pages, p: DataPanels) -> None:
         lambda now: (imports(now), chosen(pages, now)),
         lambda now: catalogue_html(pages, chosen(pages, now)),
     )
-    pages.add("data", p.folder, lambda now: chosen(pages, now), folder_draw)
+    pages.add("data", p.source, lambda now: chosen(pages, now), folder_draw)
     pages.add(
         "data",
         p.split,
@@ -143,16 +145,6 @@ def _draw(pages: Pages, p: DataPanels) -> None:
     )
     pages.add("data", p.looked, looked_key, lambda now: set_html(pages, now, chosen(pages, now)))
     pages.add("data", p.report, looked_key, report_draw)
-
-
-def _fill_source(pages: Pages, form: spec_form.Form) -> None:
-    """Lets the download buttons of the catalogue fill in the source of the import form."""
-
-    def draw(now: View) -> Any:
-        asked = now.pick("import-source")
-        return gr.Textbox(value=asked) if asked else gr.skip()
-
-    pages.add("data", form.fields["source"], lambda now: now.pick("import-source"), draw)
 
 
 def chosen(pages: Pages, view: View) -> str:

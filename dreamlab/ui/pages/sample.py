@@ -165,7 +165,14 @@ def _follow(pages: Pages, found: SampleControls) -> None:
     )
     pages.add("sample", found.fields["guide"], key, guide)
     pages.add("sample", found.fields["upsample"], key, stages)
-    spec_form.refine(pages, "sample", found.cost, found.all, lambda data: look(pages, found, data))
+    spec_form.refine(
+        pages,
+        "sample",
+        [found.cost],
+        found.all,
+        lambda data: look(pages, found, data),
+        pages.service.estimate_version,
+    )
 
 
 def look(pages: Pages, found: SampleControls, data: dict[Any, Any]) -> dict[Any, Any]:

@@ -78,7 +78,14 @@ def create(pages: Pages, view: Any) -> None:
     _draw(pages, TrainPanels(numbers, film, loss, bands, real, command))
     for name in ("dataset", "init_from"):
         spec_form.add_choices(pages, "train", form, name, view)
-    spec_form.refine(pages, "train", form.cost, form.inputs, lambda data: form.look(service, data))
+    spec_form.refine(
+        pages,
+        "train",
+        [form.cost],
+        form.inputs,
+        lambda data: form.look(service, data),
+        service.estimate_version,
+    )
     _fill(pages, form)
     start(pages, form, view, "train")
 

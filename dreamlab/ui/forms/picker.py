@@ -1,0 +1,55 @@
+"""Fills in the path of a setting: files of the reader's machine are sent to the server, or a folder
+of the server is chosen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from dreamlab.service import Refused
+from dreamlab.service.places import Places
+from dreamlab.ui.render import macro, part
+from dreamlab.ui.view import QUIET
+from dreamlab.ui.words import size
+
+TEMPLATE = "picker.html"
+LOCAL = (
+    "const ready = (then) => (window.dreamlab?.local ? then(window.dreamlab)"
+    " : setTimeout(ready, 20, then)); ready((d) => d.local(element, trigger));"
+)
+"""Connects the clicks of an element with its own handler (assets/picker.js)."""
+
+
+def place(places: Places, elem_id: str, large: bool) -> Any:
+    """Creates the buttons that choose files, in the current column. `large`: with a place on which
+    files are dropped. `connect` connects them with a text box."""
+    shown = part(TEMPLATE, "place", large, size(places.most_bytes), bool(places.allowed))
+    return gr.HTML(shown, elem_id=f"{elem_id}-files", js_on_load=LOCAL)
+
+
+def connect(places: Places, place: Any, field: Any, elem_id: str) -> None:
+    """Lets the buttons `place` fill in the text box `field`. The folders of the server are listed
+    in the current column."""
+    shelf = gr.HTML("", elem_id=f"{elem_id}-shelf", elem_classes="if-filled", js_on_load=LOCAL)
+
+    def on_click(event: gr.EventData) -> dict[Any, Any]:
+        data = {str(k): str(v) for k, v in (event._data or {}).items()}
+        try:
+            return answer(data)
+        except Refused as error:
+            return {shelf: macro("refusal", str(error))}
+
+    def answer(data: dict[str, str]) -> dict[Any, Any]:
+        """`data` comes from a browser and may contain anything."""
+        asked = data.get("local", "")
+        if asked == "sent":
+            return {field: places.end(data.get("name", "")), shelf: ""}
+        if asked == "browse":
+            return {shelf: part(TEMPLATE, "shelf", places.shelf(data.get("path", "")))}
+        if asked == "choose":
+            return {field: data.get("path", ""), shelf: ""}
+        return {shelf: ""}
+
+    for component in (place, shelf):
+        component.click(on_click, None, [field, shelf], **QUIET)
