@@ -14,9 +14,18 @@
       const hit = event.target.closest("[data-local]");
       if (!hit || !element.contains(hit)) return;
       event.preventDefault();
-      trigger("click", { ...hit.dataset });
+      const chosen = [...(hit.closest(".question")?.querySelectorAll("select[data-from]") || [])].map((box) => [box.dataset.from, box.value]);
+      trigger("click", { ...hit.dataset, ...(hit.dataset.local === "map" ? { pairs: JSON.stringify(chosen) } : {}) });
     });
-    element.addEventListener("dl-sent", (event) => trigger("click", { local: "sent", name: event.detail }));
+    element.addEventListener("dl-sent", (event) => {
+      trigger("click", { local: "sent", name: event.detail });
+      showProposal(60);
+    });
+  };
+  const showProposal = (tries) => { // on a narrow page it is far below the form
+    const found = document.querySelector("#import-proposal .dl-panel");
+    if (!found && tries) return setTimeout(showProposal, 250, tries - 1);
+    if (found && found.getBoundingClientRect().top > innerHeight / 2) found.scrollIntoView({ behavior: "smooth" });
   };
   const ready = (then) => (window.dreamlab ? then(window.dreamlab) : setTimeout(ready, 20, then));
   ready((dreamlab) => { dreamlab.local = local; });

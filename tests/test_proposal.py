@@ -14,17 +14,20 @@ from PIL import Image
 
 from dreamlab.cli import main
 from dreamlab.data import imageset
+from dreamlab.data.importing.matching import as_setting, class_map
 from dreamlab.data.importing.proposal import propose
 from dreamlab.data.importing.sampling import SAMPLE
 from dreamlab.settings import ImportSpec, make
 from tests.import_helpers import class_files, do_import, encoded, folder_of, picture
 
 KEYS = {
+    "layout",
     "reading",
     "labelled",
     "classes",
     "per_class",
     "splits",
+    "mapping",
     "left_out_counts",
     "left_out",
     "notes",
@@ -133,6 +136,11 @@ def test_a_question_ends_with_2_and_its_command_imports(
     status, answer, _ = run(capsys, *words, "--layout", "top", "--dry-run")
     assert (status, answer["state"]) == (0, "dry-run")
     assert set(answer["proposal"]) == KEYS and answer["proposal"]["per_class"] == [4, 8]
+    assert answer["proposal"]["layout"] == "top"
+    status, answer, _ = run(capsys, *words, "--layout", "top")
+    result = answer["result"]
+    assert status == 0 and (result["layout"], result["per_class"]) == ("top", [4, 8])
+    assert result["splits"] == {"training": 9, "test": 3} and "--layout top" in result["command"]
 
 
 def test_a_source_that_cannot_be_read_is_refused_before_a_run_is_made(
@@ -144,3 +152,49 @@ def test_a_source_that_cannot_be_read_is_refused_before_a_run_is_made(
     status, answer, _ = run(capsys, *words)
     assert (status, answer["state"]) == (2, "refused")
     assert "holds no images that can be read" in answer["error"] and not runs.exists()
+
+
+def test_classes_that_do_not_match_are_asked_about(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Digits counted from 1: a map is proposed, with both sides and counts."""
+    files = class_files(tuple(str(i) for i in range(1, 11)), 2, channels=1)
+    source, runs = folder_of(tmp_path / "made", files), str(tmp_path / "runs")
+    synthetic = ("--role", "synthetic", "--dataset", "digits", "--runs", runs)
+    status, answer, _ = run(capsys, "import", "--from", str(source), *synthetic)
+    assert (status, answer["state"]) == (2, "refused") and set(answer["proposal"]) == KEYS
+    question = answer["proposal"]["questions"][0]
+    assert "as if counted from 1" in question["question"]
+    assert question["map"]["to"] == [str(i) for i in range(10)]
+    assert question["map"]["rows"][1] == {"from": "2", "images": 2, "to": "1"}
+    assert [a["words"] for a in question["answers"]] == ["they count from 1"]
+    chosen = question["answers"][0]["settings"]["classes"]
+    assert answer["proposal"]["command"] == question["answers"][0]["command"]
+    assert chosen in answer["proposal"]["command"] and chosen.startswith("1=0,2=1,")
+    words = ("import", "--from", str(source), *synthetic, "--classes", chosen, "--dry-run")
+    status, answer, _ = run(capsys, *words)
+    assert status == 0 and answer["proposal"]["per_class"] == [2] * 10
+    assert answer["proposal"]["mapping"][9] == {"from": "10", "images": 2, "to": "9"}
+
+
+@pytest.mark.parametrize(
+    ("names", "words", "setting"),
+    [
+        (("3", "seven"), "leave out the images of seven", "3=3"),
+        (("0", "1", "x,y"), "leave out the images of x,y", "0=0,1=1"),
+        (("cat",), None, None),
+    ],
+)
+def test_some_classes_that_match_can_be_taken_alone(
+    tmp_path: Path, names: tuple[str, ...], words: str | None, setting: str | None
+) -> None:
+    source = folder_of(tmp_path / "made", class_files(names, 2, channels=1))
+    question = proposed(source, role="synthetic", dataset="digits")["questions"][0]
+    found = [(a["words"], a["settings"]["classes"]) for a in question["answers"]]
+    assert found == ([(words, setting)] if words else [])
+
+
+def test_a_map_holds_any_name() -> None:
+    names = {"a,b": "0", 'say "x"': "1", "ä=ö": "2", " c ": "3"}
+    spec = make(ImportSpec, {"source": "x", "classes": as_setting(names)})
+    assert class_map(spec) == {name.strip(): new for name, new in names.items()}

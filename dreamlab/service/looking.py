@@ -178,6 +178,7 @@ def as_text(found: dict[str, Any]) -> str:
     lines += [
         f"  {name:<24} {n:,}" for name, n in zip(found["classes"], found["per_class"], strict=True)
     ]
+    lines += [f"  {m['from']} becomes {m['to'] or 'left out'}" for m in found["mapping"]]
     lines += [f"  left out, {why}: {n:,}" for why, n in found["left_out_counts"].items()]
     sample = found["sample"]
     lines += [

@@ -17,6 +17,24 @@ from dreamlab.settings import ImportSpec
 
 MOST_BYTES = 2**22
 """Most bytes of a file of a class map."""
+Answer = tuple[str, Mapping[str, str]]
+"""What a map of classes means, in words, and the map."""
+
+
+class Unmatched(DataError):
+    """The classes of a source do not match those of a data set one to one. `answers` are maps of
+    classes that would settle it, the most likely first."""
+
+    def __init__(self, message: str, target: Sequence[str], answers: Sequence[Answer] = ()):
+        super().__init__(message)
+        self.target, self.answers = tuple(target), tuple(answers)
+
+
+def as_setting(pairs: Mapping[str, str]) -> str:
+    """A map of classes as the setting `classes` holds it; the inverse of `class_map`."""
+    out = io.StringIO()
+    csv.writer(out).writerow([f"{name}={new}" for name, new in pairs.items()])
+    return out.getvalue().strip()
 
 
 def class_numbers(
@@ -61,7 +79,8 @@ def class_map(spec: ImportSpec) -> Mapping[str, str]:
     """Class of the source -> class that it becomes, by `classes` and the file `class_map`; empty
     without a map. Raises DataError."""
     found: dict[str, str] = {}
-    for pair in filter(None, map(str.strip, spec.classes.split(","))):
+    pairs = next(csv.reader([spec.classes], skipinitialspace=True), [])
+    for pair in filter(None, map(str.strip, pairs)):
         name, equal, new = pair.rpartition("=")
         if not equal or not name or not new:
             raise DataError(f"Classes (--classes): {pair!r} is not of the form FROM=TO.")
@@ -115,33 +134,57 @@ def matched(listing: Listing, wanted: str, classes: Sequence[str]) -> np.ndarray
         found = _numbered(listing, numbers, wanted, classes)
     elif unknown:
         part = "only some" if len(unknown) < len(names) else "none"
-        raise DataError(
+        known = {n: classes[c] for n, c in zip(names, by_name, strict=True) if c >= 0}
+        raise Unmatched(
             f"Of the classes of {title} ({some(names)}), {part} are classes of {wanted}"
             f" ({some(classes)}): {some(unknown)} cannot be matched; name all like these or all by"
-            " their numbers from 0, and leave out images of other classes."
+            " their numbers from 0, and leave out images of other classes.",
+            classes,
+            [(f"leave out the images of {some(unknown)}", known)] if known else [],
         )
     elif listing.numbered and len(set(found)) < len(classes):
-        raise DataError(
+        raise Unmatched(
             f"The labels of {title} are the {len(names)} numbers {some(names)}, without names, and"
             f" {wanted} has the {len(classes)} classes {some(classes)}, so the labels may be these"
             " or count other classes from 0 or 1; give images of every class, a folder for each"
-            " class, or an .npz whose array `classes` holds the names."
+            " class, or an .npz whose array `classes` holds the names.",
+            classes,
+            [("they are these classes", dict(zip(names, _at(found, classes), strict=True)))],
         )
     elif not listing.named and 0 <= min(numbers) <= max(numbers) < len(classes):
         if numbers != by_name:
-            raise DataError(
+            raise Unmatched(
                 f"The classes of {title} ({some(names)}) may be names or numbers from 0 of the"
                 f" classes of {wanted} ({some(classes)}), which differ; give a folder for every"
-                " class, or an .npz whose array `classes` holds the names."
+                " class, or an .npz whose array `classes` holds the names.",
+                classes,
+                [
+                    ("they are names", dict(zip(names, _at(by_name, classes), strict=True))),
+                    ("they are numbers", dict(zip(names, _at(numbers, classes), strict=True))),
+                ],
             )
+    _check_once(listing, found, wanted, classes)
+    return np.array(found, np.int64)
+
+
+def _at(numbers: Sequence[int], classes: Sequence[str]) -> list[str]:
+    return [classes[i] for i in numbers]
+
+
+def _check_once(
+    listing: Listing, found: Sequence[int], wanted: str, classes: Sequence[str]
+) -> None:
+    """Raises Unmatched if two classes of the source are one of the data set."""
     for c, count in collections.Counter(found).items():
         if count > 1:
-            same = [n for n, k in zip(names, found, strict=True) if k == c]
-            raise DataError(
-                f"The classes {some(same)} of {title} are the same class of {wanted},"
-                f" {classes[c]}; put their images into one folder, or give them one label."
+            same = [n for n, k in zip(listing.classes, found, strict=True) if k == c]
+            together = dict(zip(listing.classes, _at(found, classes), strict=True))
+            raise Unmatched(
+                f"The classes {some(same)} of {listing.title} are the same class of {wanted},"
+                f" {classes[c]}; put their images into one folder, or give them one label.",
+                classes,
+                [("join them", together)],
             )
-    return np.array(found, np.int64)
 
 
 def _named(name: str, classes: Sequence[str], wanted: str) -> int:
@@ -166,11 +209,17 @@ def _numbered(
     last, low, high = len(classes) - 1, min(numbers), max(numbers)
     bare = listing.numbered and sorted(numbers) != list(range(len(classes)))
     if high > last or low > 0 or bare:
-        raise DataError(
+        from_1 = {n: classes[i - 1] for n, i in zip(listing.classes, numbers, strict=True) if i}
+        from_0 = {n: classes[i] for n, i in zip(listing.classes, numbers, strict=True) if i <= last}
+        answers = [("they count from 1", from_1)] if low > 0 and high <= last + 1 else []
+        answers += [("they count from 0", from_0)] if high <= last else []
+        raise Unmatched(
             f"The classes of {listing.title} are the {len(numbers)} numbers {low} to {high}"
             f"{', as if counted from 1' if low == 1 else ''}, but those of"
             f" {wanted} are numbered 0 to {last} ({some(classes)}); number them like these"
-            f"{', every class,' if listing.numbered else ''} or use these names."
+            f"{', every class,' if listing.numbered else ''} or use these names.",
+            classes,
+            answers,
         )
     return numbers
 

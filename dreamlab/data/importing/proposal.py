@@ -9,10 +9,12 @@ import numpy as np
 from dreamlab.data import catalog
 from dreamlab.data.importing.limits import Limits
 from dreamlab.data.importing.listing import Doubt, Listing
+from dreamlab.data.importing.matching import Unmatched, as_setting, class_numbers
 from dreamlab.data.importing.opening import open_source
 from dreamlab.data.importing.rows import chosen_rows
 from dreamlab.data.importing.sampling import Sample, sample_of
 from dreamlab.data.importing.source import Source
+from dreamlab.data.named import Info
 from dreamlab.settings import ImportSpec, command
 
 NAMED = 25
@@ -24,12 +26,13 @@ MOST_LEFT_OUT = 0.6
 def propose(
     spec: ImportSpec, limits: Limits | None = None, pictures: bool = False
 ) -> dict[str, Any]:
-    """The reading that an import proposes, as JSON values: `reading` in words, `labelled`,
-    `classes`, `per_class`, `splits` (part -> images), `left_out_counts` (reason -> files) and
-    `left_out` (the first files), `notes`, `image_size` in pixels, `bytes` of the set, `seconds`
-    that reading the images will take, `sample` (images that were decoded, and why some cannot be
-    used), `questions`, each with its answers and the command of each, and `command`, which accepts
-    the reading. With `pictures`, `sample` also has a sheet of them, see `Sample.sheet`.
+    """The reading that an import proposes, as JSON values: `layout`, `reading` in words,
+    `labelled`, `classes`, `per_class`, `splits` (part -> images), `mapping` (classes with another
+    name here), `left_out_counts` (reason -> files) and `left_out` (the first files), `notes`,
+    `image_size` in pixels, `bytes` of the set, `seconds` that reading the images will take,
+    `sample` (images that were decoded, and why some cannot be used), `questions`, each with its
+    answers and the command of each, and `command`, which accepts the reading. With `pictures`,
+    `sample` also has a sheet of them, see `Sample.sheet`.
 
     It lists all files, reads tables and the sizes of the images, and decodes a sample. Raises
     DataError if the source cannot be imported at all.
@@ -37,20 +40,37 @@ def propose(
     limits = limits or Limits()
     source = open_source(spec, limits)
     try:
-        listing = source.listing
-        target = catalog.info(spec.dataset) if spec.role == "synthetic" else None
-        labels, classes, rows = chosen_rows(source, spec, target)
-        sample = sample_of(source, labels, rows, spec, target, limits)
+        return _proposed(source, spec, limits, pictures)
     finally:
         source.close()
+
+
+def _proposed(source: Source, spec: ImportSpec, limits: Limits, pictures: bool) -> dict[str, Any]:
+    listing, unmatched = source.listing, None
+    target = catalog.info(spec.dataset) if spec.role == "synthetic" else None
+    try:
+        labels, classes, rows = chosen_rows(source, spec, target)
+    except Unmatched as error:
+        unmatched, labels, classes = error, listing.labels, listing.classes
+        rows = np.flatnonzero(labels >= 0)
+    sample = sample_of(source, labels, rows, spec, target, limits)
     doubts = (*listing.doubts, *_few_used(spec, source, listing, sample))
     test = int(listing.test[rows].sum())
+    questions = [_question(spec, doubt) for doubt in doubts]
+    accepted = _accepted(spec, doubts)
+    if unmatched is not None:
+        asked = _map_question(spec, unmatched, listing)
+        questions.append(asked)
+        for answer in asked["answers"][:1]:
+            accepted = accepted.model_copy(update=answer["settings"])
     return {
+        "layout": listing.layout or "auto",
         "reading": listing.reading,
         "labelled": listing.labelled,
         "classes": list(classes),
         "per_class": np.bincount(labels[rows], minlength=len(classes)).tolist(),
         "splits": {"training": len(rows) - test, "test": test} if test else {},
+        "mapping": [] if unmatched else _mapping(listing, spec, target),
         "left_out_counts": dict(source.left_out.counts.most_common()),
         "left_out": source.left_out.files[:NAMED],
         "notes": list(listing.notes),
@@ -59,8 +79,46 @@ def propose(
         "seconds": round(sample.seconds_each * len(rows), 1),
         "sample": {"images": sample.tried, "unusable": sample.unusable}
         | ({"sheet": sample.sheet(classes)} if pictures else {}),
-        "questions": [_question(spec, doubt) for doubt in doubts],
-        "command": command(_accepted(spec, doubts)),
+        "questions": questions,
+        "command": command(accepted),
+    }
+
+
+def _mapping(listing: Listing, spec: ImportSpec, target: Info | None) -> list[dict[str, Any]]:
+    """Class of the source, its images, and the class that they get ("" if they are left out); empty
+    if all keep their names."""
+    numbers, names = class_numbers(listing, spec, target)
+    to = [names[n] if n >= 0 else "" for n in numbers.tolist()]
+    if to == list(listing.classes):
+        return []
+    held = listing.labels[listing.labels >= 0]
+    counts = np.bincount(held, minlength=len(to)).tolist()
+    return [
+        {"from": name, "images": n, "to": new}
+        for name, n, new in zip(listing.classes, counts, to, strict=True)
+    ]
+
+
+def _map_question(spec: ImportSpec, error: Unmatched, listing: Listing) -> dict[str, Any]:
+    """The question which classes of the data set those of the source are. `map` has both sides and
+    the most likely answer."""
+    answers = [
+        {"words": words, "settings": chosen, "command": command(spec.model_copy(update=chosen))}
+        for words, chosen in ((w, {"classes": as_setting(pairs)}) for w, pairs in error.answers)
+    ]
+    ways = "".join(f"; {a['command'].partition(' --classes ')[2]} ({a['words']})" for a in answers)
+    likely = error.answers[0][1] if error.answers else {}
+    counts = np.bincount(listing.labels[listing.labels >= 0], minlength=len(listing.classes))
+    rows = [
+        {"from": name, "images": n, "to": likely.get(name, "")}
+        for name, n in zip(listing.classes, counts.tolist(), strict=True)
+    ]
+    return {
+        "question": str(error),
+        "sentence": f"{error} Nothing was imported; choose the classes with --classes FROM=TO,..."
+        f" or --class-map FILE{ways}.",
+        "answers": answers,
+        "map": {"rows": rows, "to": list(error.target)},
     }
 
 

@@ -32,7 +32,7 @@ from dreamlab.data.importing.rows import chosen_rows
 from dreamlab.data.importing.sizes import common_size
 from dreamlab.data.importing.source import Source
 from dreamlab.data.importing.split import Arranged, arranged
-from dreamlab.settings import ImportSpec
+from dreamlab.settings import ImportSpec, command
 from dreamlab.store import write_bytes, write_json
 
 COPIED = 8 * 2**20
@@ -310,8 +310,10 @@ class _Import:
             "test": card["test"],
             "classes": card["classes"],
             "per_class": np.bincount(labels, minlength=len(self.classes)).tolist(),
+            "splits": {"training": card["train"], "test": card["test"]},
             "image_size": card["size"],
             "channels": card["channels"],
+            "layout": self.listing.layout or "auto",
             "reading": card["reading"],
             "labelled": card["labelled"],
             **{key: card[key] for key in (LABELLED_BY,) if key in card},
@@ -322,4 +324,5 @@ class _Import:
             "left_out": self.left.files,
             "left_out_counts": dict(self.left.counts.most_common()),
             "grid": GRID,
+            "command": command(self.spec),
         }

@@ -169,10 +169,10 @@ def placed(service: Service, k: Setting, elem_id: str) -> Any:
     choices = service.choices(k.run_kind) if k.run_kind else []
     if not k.path:
         return control(k, choices, elem_id)
-    place = picker.place(service.places, elem_id, large=True) if k.required else None
+    place = picker.create(service.places, elem_id, large=True) if k.required else None
     component = control(k, choices, elem_id)
-    place = place or picker.place(service.places, elem_id, large=False)
-    picker.connect(service.places, place, component, elem_id)
+    place = place or picker.create(service.places, elem_id, large=False)
+    picker.connect(service.places, place, component)
     return component
 
 

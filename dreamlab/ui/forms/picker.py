@@ -3,6 +3,7 @@ of the server is chosen."""
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import gradio as gr
@@ -21,17 +22,27 @@ LOCAL = (
 """Connects the clicks of an element with its own handler (assets/picker.js)."""
 
 
-def place(places: Places, elem_id: str, large: bool) -> Any:
-    """Creates the buttons that choose files, in the current column. `large`: with a place on which
-    files are dropped. `connect` connects them with a text box."""
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """The buttons that choose files, and the list of a folder of the server."""
+
+    buttons: Any
+    shelf: Any
+
+
+def create(places: Places, elem_id: str, large: bool) -> Place:
+    """Creates the buttons in the current column. `large`: with a place on which files are dropped.
+    `connect` connects them with a text box."""
     shown = part(TEMPLATE, "place", large, size(places.most_bytes), bool(places.allowed))
-    return gr.HTML(shown, elem_id=f"{elem_id}-files", js_on_load=LOCAL)
+    return Place(
+        gr.HTML(shown, elem_id=f"{elem_id}-files", js_on_load=LOCAL),
+        gr.HTML("", elem_id=f"{elem_id}-shelf", elem_classes="if-filled", js_on_load=LOCAL),
+    )
 
 
-def connect(places: Places, place: Any, field: Any, elem_id: str) -> None:
-    """Lets the buttons `place` fill in the text box `field`. The folders of the server are listed
-    in the current column."""
-    shelf = gr.HTML("", elem_id=f"{elem_id}-shelf", elem_classes="if-filled", js_on_load=LOCAL)
+def connect(places: Places, place: Place, field: Any) -> None:
+    """Lets the buttons fill in the text box `field`."""
+    shelf = place.shelf
 
     def on_click(event: gr.EventData) -> dict[Any, Any]:
         data = {str(k): str(v) for k, v in (event._data or {}).items()}
@@ -51,5 +62,5 @@ def connect(places: Places, place: Any, field: Any, elem_id: str) -> None:
             return {field: data.get("path", ""), shelf: ""}
         return {shelf: ""}
 
-    for component in (place, shelf):
+    for component in (place.buttons, shelf):
         component.click(on_click, None, [field, shelf], **QUIET)

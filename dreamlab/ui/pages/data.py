@@ -88,8 +88,8 @@ def create(pages: Pages, view: Any) -> None:
                             elem_id="data-folder",
                             max_lines=1,
                         )
-                        place = picker.place(service.places, "data-folder", large=False)
-                        picker.connect(service.places, place, folder, "data-folder")
+                        place = picker.create(service.places, "data-folder", large=False)
+                        picker.connect(service.places, place, folder)
                 looked = gr.HTML("", elem_id="data-set")
             report = gr.HTML("", elem_id="data-report", visible=False)
     _draw(pages, DataPanels(running, listed, source, split, looked, report))

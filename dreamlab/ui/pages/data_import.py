@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
+from dreamlab.data.importing.matching import as_setting
 from dreamlab.settings import ImportSpec, Spec, settings_of
 from dreamlab.ui.forms import spec_form
 from dreamlab.ui.forms.picker import LOCAL
@@ -58,14 +59,18 @@ def connect(pages: Pages, form: spec_form.Form, proposal: Any) -> None:
 
 
 def _answer(event: gr.EventData) -> dict[str, str]:
-    """The settings of an answer to a question. They come from a browser and may be anything."""
+    """The settings of an answer to a question: those of a button, or the classes that were chosen.
+    They come from a browser and may be anything."""
+    data = event._data or {}
     try:
-        settings = json.loads(str((event._data or {}).get("settings", "")))
-    except ValueError:
+        given = json.loads(str(data.get("settings") or data.get("pairs") or ""))
+        if data.get("local") == "map":
+            return {"classes": as_setting({str(a): str(b) for a, b in given if b})}
+    except (ValueError, TypeError):
         return {}
     texts = {k.name for k in settings_of(ImportSpec) if k.type == "str"}
-    given = settings.items() if isinstance(settings, dict) else ()
-    return {name: str(value) for name, value in given if name in texts}
+    settings = given.items() if isinstance(given, dict) else ()
+    return {name: str(value) for name, value in settings if name in texts}
 
 
 def _panelled(shown: Markup) -> Markup:

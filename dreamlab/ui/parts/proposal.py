@@ -46,6 +46,9 @@ def proposal_html(spec: ImportSpec, look: Look) -> Markup:
         picture=picture,
         rows=rows,
         shown=shown(found, len(rows)),
+        pairs=[
+            (row["from"], f"{row['images']:,}", row["to"] or "left out") for row in found["mapping"]
+        ],
         histograms=histograms,
         left_out=left_out,
     )
@@ -54,12 +57,12 @@ def proposal_html(spec: ImportSpec, look: Look) -> Markup:
 def taken(found: dict[str, Any]) -> str:
     """What would be imported, in sentences."""
     parts = ", ".join(f"{count:,} for {part}" for part, count in found["splits"].items())
-    side = found["image_size"]
+    side, seconds = found["image_size"], duration(max(1, round(found["seconds"])))
     return (
         f"Read by {found['reading']}. {sum(found['per_class']):,} images in"
         f" {len(found['classes']):,} class{'' if len(found['classes']) == 1 else 'es'}"
         f"{f' ({parts})' if parts else ''} of {side} x {side} pixels: {size(found['bytes'])},"
-        f" about {duration(found['seconds'])} to read, and then a search for near-copies."
+        f" about {seconds} to read, and then a search for near-copies."
     )
 
 
