@@ -237,7 +237,7 @@ def _texts(names: list[Any] | None) -> Callable[[Any], str | int]:
             return value.strip() or UNKNOWN
         if value is None or value != value or value < 0:
             return UNKNOWN
-        if isinstance(value, float) and value != int(value):
+        if isinstance(value, float) and not value.is_integer():
             return f"{value:g}"
         number = int(value)
         if names is None:

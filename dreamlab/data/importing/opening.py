@@ -23,7 +23,10 @@ from dreamlab.data.importing.zips import ZipFiles
 from dreamlab.settings import ImportSpec
 from dreamlab.settings.names import TorchvisionName
 
-HUB_NAME = re.compile(r"(?!.*\.\.)[\w.-]+/[\w.-]+")
+HUB_NAME = re.compile(
+    r"(?P<name>(?!.*\.\.)[\w.-]+/[\w.-]+)(:(?P<config>[\w.-]*)(:(?P<split>\w+))?)?"
+)
+"""OWNER/NAME, OWNER/NAME:CONFIG or OWNER/NAME:CONFIG:SPLIT; CONFIG may be empty."""
 
 
 def is_download(source: str) -> bool:
@@ -43,7 +46,8 @@ def check_source(source: str) -> None:
         )
     if scheme == "huggingface" and not HUB_NAME.fullmatch(name):
         raise DataError(
-            f"From (--from): {source} cannot be used; it must be huggingface:OWNER/NAME."
+            f"From (--from): {source} cannot be used; it must be huggingface:OWNER/NAME, with"
+            " :CONFIG or :CONFIG:SPLIT behind it to choose a part."
         )
     if scheme == "huggingface" and Path(name).exists():
         raise DataError(
