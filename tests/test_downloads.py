@@ -3,17 +3,13 @@ sentence says what to put where."""
 
 from __future__ import annotations
 
-import os
 import struct
-import sys
 import threading
-import types
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from dreamlab.data import catalog
 from dreamlab.data.imageset import DataError
@@ -199,99 +195,3 @@ def test_flowers_in_the_layout_of_torchvision(tmp_path: Path) -> None:
     (folder / "setid.mat").write_bytes(b"no table")
     with pytest.raises(DataError, match="does not hold the tables of Oxford 102 Flowers"):
         do_import(tmp_path, tmp_path / "run2")
-
-
-class _Features(types.SimpleNamespace):
-    """Stands in for a feature of the `datasets` package, whose classes are known by their names."""
-
-
-class ClassLabel(_Features):
-    pass
-
-
-class _Hub(list):
-    """A split of a hub data set: rows by number, columns by name."""
-
-    def __init__(self, rows: list[dict[str, Any]], features: dict[str, Any]):
-        super().__init__(rows)
-        self.features = features
-
-    def __getitem__(self, key: Any) -> Any:
-        return [row[key] for row in self] if isinstance(key, str) else super().__getitem__(key)
-
-
-def _hub(count: int, seed: int, names: list[str] | None) -> _Hub:
-    image = type("Image", (_Features,), {})()
-    rows = [
-        {
-            "image": Image.fromarray(picture(seed + i, (12, 12))),
-            "label": i % 2 if names else "ab"[i % 2],
-        }
-        for i in range(count)
-    ]
-    return _Hub(rows, {"image": image, "label": ClassLabel(names=names) if names else _Features()})
-
-
-def test_a_hub_data_set_is_imported_by_name(
-    fresh: RunStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked = []
-    splits = {
-        "train": _hub(10, 0, ["cat", "dog", "bird"]),
-        "test": _hub(6, 100, ["cat", "dog", "bird"]),
-    }
-    splits["train"][0]["label"] = None
-
-    def load_dataset(name: str, cache_dir: str) -> dict[str, _Hub]:
-        asked.append((name, cache_dir))
-        return splits
-
-    monkeypatch.setitem(sys.modules, "datasets", types.SimpleNamespace(load_dataset=load_dataset))  # type: ignore[arg-type]
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")  # as the dashboard sets it
-    result = _events(fresh, "huggingface:owner/pets")[-1]["values"]
-    assert "HF_HUB_OFFLINE" not in os.environ
-    assert asked == [("owner/pets", str(fresh.folders.cache / "downloads" / "huggingface"))]
-    assert (result["title"], result["classes"], result["train"], result["test"]) == (
-        "owner/pets",
-        ["cat", "dog"],
-        9,
-        6,
-    )
-    assert result["left_out"] == [{"file": "image 0", "reason": "label out of range"}]
-    splits = {"train": _hub(10, 0, None)}
-    assert _events(fresh, "huggingface:owner/pets")[-1]["values"]["per_class"] == [5, 5]
-    splits["train"].features.pop("label")
-    with pytest.raises(
-        TaskError, match="has the columns image: a column of images and one of labels are needed"
-    ):
-        _events(fresh, "huggingface:owner/pets")
-
-
-def test_a_hub_data_set_that_cannot_be_had_is_one_sentence(
-    fresh: RunStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setitem(sys.modules, "datasets", None)  # type: ignore[arg-type]
-    with pytest.raises(
-        TaskError, match="needs the package `datasets`: run `pip install datasets`, or download"
-    ):
-        _events(fresh, "huggingface:owner/pets")
-
-    def load_dataset(name: str, cache_dir: str) -> None:
-        raise ConnectionError("Couldn't reach the hub\nat all")
-
-    monkeypatch.setitem(sys.modules, "datasets", types.SimpleNamespace(load_dataset=load_dataset))  # type: ignore[arg-type]
-    with pytest.raises(
-        TaskError,
-        match=(
-            "could not be downloaded from the Hugging Face hub .Couldn't reach the hub at all.:"
-            " check"
-        ),
-    ):
-        _events(fresh, "huggingface:owner/pets")
-    for name in ("pets", "../../etc/passwd", "a/../b", ""):
-        with pytest.raises(TaskError, match="it must be huggingface:OWNER/NAME"):
-            _events(fresh, f"huggingface:{name}")
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "owner" / "pets").mkdir(parents=True)
-    with pytest.raises(TaskError, match="is a folder here"):
-        _events(fresh, "huggingface:owner/pets")

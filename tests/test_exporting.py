@@ -142,6 +142,7 @@ def test_the_card_says_where_each_image_came_from(tmp_path: Path, suffix: str) -
         "role": "real",
         "source": "mnist5k training",
         "index": "0",
+        "split": "train",
     }
     assert (rows[19]["role"], rows[19]["source"], rows[19]["index"]) == (
         "synthetic",

@@ -216,7 +216,10 @@ def _encrypted(file: Path) -> Path:
 
 
 REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
-    "nowhere": (lambda p: p / "nowhere", "does not exist; give a folder, a ZIP, a tar or an .npz"),
+    "nowhere": (
+        lambda p: p / "nowhere",
+        "does not exist; give a folder, a ZIP, a tar, an .npz or a Parquet file",
+    ),
     "empty folder": (
         lambda p: folder_of(p, {}),
         "holds no images that can be read; put the images of each class",

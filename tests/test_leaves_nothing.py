@@ -151,7 +151,7 @@ def test_an_engine_that_does_not_start_is_one_sentence(
     assert Service("runs").version() >= 0, "a page can be read without an engine"
 
 
-@pytest.mark.parametrize("form", ["npz", "csv", "parquet", "exe"])
+@pytest.mark.parametrize("form", ["npz", "imagefolder", "csv", "parquet", "exe"])
 def test_a_refused_download_leaves_no_temporary_folder(form: str, empty: Path) -> None:
     service = Service("runs")
     service.install_demo()

@@ -34,12 +34,11 @@ def name_of(requirement: str) -> str:
 
 
 def test_every_package_that_is_imported_is_named_and_has_a_bound() -> None:
-    needed = declared()[0] + PROJECT["project"]["optional-dependencies"]["parquet"]
-    needed += PROJECT["project"]["optional-dependencies"]["heic"]
+    extras = PROJECT["project"]["optional-dependencies"]
+    needed = [*declared()[0], *extras["parquet"], *extras["hf"], *extras["heic"]]
     assert all(re.search(r">=|==", line) for line in needed)
     named = {name_of(line) for line in needed}
-    # datasets: only for imports from the Hugging Face hub; the other one is a part of pydantic
-    also = {"datasets", "pydantic-core"}
+    also = {"pydantic-core"}  # a part of pydantic
     known = packages_distributions()
     for path in (ROOT / "dreamlab").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):

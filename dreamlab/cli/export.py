@@ -14,8 +14,8 @@ from dreamlab.service import Refused, Service
 def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
     """Adds `export RUN --to TARGET` and `studies`."""
     text = (
-        "Export a synthetic set or a mix as class folders, .zip or .npz, or the table of a mix or a"
-        " study as .csv, .tex or .parquet."
+        "Export an import, a synthetic set or a mix as class folders, .zip or .npz, or the table of"
+        " a mix or a study as .csv, .tex or .parquet."
     )
     verb = verbs.add_parser(
         "export", parents=[common], help=text, description=text, allow_abbrev=False
@@ -28,6 +28,13 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
         required=True,
         metavar="TARGET",
         help="folder, or file that ends in .zip, .npz, .csv, .tex or .parquet",
+    )
+    verb.add_argument(
+        "--format",
+        default="",
+        metavar="FORMAT",
+        help="imagefolder: a folder or .zip that load_dataset of Hugging Face reads (default: class"
+        " folders)",
     )
     verb.add_argument(
         "--arm", default="", help="for a mix: the arm to export (default: the arm of the verdict)"
@@ -59,7 +66,11 @@ def _seed(word: str) -> int:
 def _export(service: Service, arguments: argparse.Namespace) -> Answer:
     run = service.get(arguments.run)
     said = service.export(
-        run.id, Path(arguments.to).expanduser(), arm=arguments.arm, seed=_seed(arguments.seed)
+        run.id,
+        Path(arguments.to).expanduser(),
+        arm=arguments.arm,
+        seed=_seed(arguments.seed),
+        form=arguments.format,
     )
     if not arguments.json:
         print(said["text"])

@@ -24,17 +24,21 @@ from dreamlab.store import Run, write_bytes
 TABLES = {".csv": "csv", ".tex": "latex", ".parquet": "parquet"}
 TEXTS = {"csv": tables.as_csv, "latex": tables.as_latex}
 ARCHIVES = (".zip", ".npz")
+FORMS = (exporting.IMAGEFOLDER,)
+"""Forms of images other than those that a suffix chooses, for a folder or a .zip."""
 
 
 def export(
-    reader: Reader, run_id: str, target: Path, arm: str = "", seed: int = 0
+    reader: Reader, run_id: str, target: Path, arm: str = "", seed: int = 0, form: str = ""
 ) -> dict[str, Any]:
     """Exports the images or the table of a run to `target`. The suffix of `target` decides the
-    format; without one, a folder is written. `arm` and `seed` select the images of a mix. Raises
-    Refused."""
+    format; without one, a folder is written. `form` is one of FORMS, or empty for class folders.
+    `arm` and `seed` select the images of a mix. Raises Refused."""
     run = reader.get(run_id)
+    if form and form not in FORMS:
+        raise Refused(f"Format (--format): {form!r} is unknown; there is {', '.join(FORMS)}.", "to")
     _check_choice(run, arm, seed, target.suffix in TABLES)
-    if target.suffix in TABLES:
+    if target.suffix in TABLES and not form:
         data = _table(reader, run, TABLES[target.suffix])
         if target.exists():
             raise Refused(f"{target} exists already; give another name.", "to")
@@ -56,7 +60,7 @@ def export(
     with refusing("run"):
         images, labels, names, origin, card = _contents(reader, run, arm, seed)
     try:
-        exporting.write(target, images, labels, names, origin, card)
+        exporting.write(target, images, labels, names, origin, card, _for_training(run), form)
     except (OSError, ValueError) as error:
         raise Refused(f"{target} cannot be written: {error}", "to") from None
     return {
@@ -120,18 +124,22 @@ def _table(reader: Reader, run: Run, form: str) -> bytes:
 def temporary(reader: Reader, run_id: str, form: str, arm: str = "", seed: int = 0) -> Path:
     """Like `export`, into a temporary file for a download. The caller deletes its folder. Raises
     Refused."""
-    if f".{form}" not in (*ARCHIVES, *TABLES):
+    if f".{form}" not in (*ARCHIVES, *TABLES) and form not in FORMS:
         raise Refused(
-            f"{form!r} cannot be downloaded; it must be zip, npz, csv, tex or parquet.", "format"
+            f"{form!r} cannot be downloaded; it must be zip, npz, {', '.join(FORMS)}, csv, tex or"
+            " parquet.",
+            "format",
         )
     run = reader.get(run_id)
     folder = Path(tempfile.mkdtemp(prefix="dreamlab-"))
+    chosen = form if form in FORMS else ""
+    target = folder / f"{run.id}{f'-{form}.zip' if chosen else f'.{form}'}"
     try:
-        export(reader, run.id, folder / f"{run.id}.{form}", arm, seed)
+        export(reader, run.id, target, arm, seed, chosen)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    return folder / f"{run.id}.{form}"
+    return target
 
 
 Exported = tuple[Any, np.ndarray, tuple[str, ...], list[str], dict[str, Any]]
@@ -161,7 +169,24 @@ def _contents(reader: Reader, run: Run, arm: str, seed: int) -> Exported:
     names = class_names(reader, run)
     role = spec.role if isinstance(spec, ImportSpec) else "synthetic"
     origin = [f"{role}: {run.id} image {i}" for i in range(len(labels))]
-    return images, labels, names, origin, {**_card(run), **_labels(run)}
+    return images, labels, names, origin, {**_card(run), **_labels(run), **_as_imported(run)}
+
+
+def _for_training(run: Run) -> int | None:
+    """How many images of an imported data set, the first ones, are for training; None for other
+    sets, whose images all are."""
+    spec = run.spec
+    real = isinstance(spec, ImportSpec) and spec.role == "real"
+    return catalog.info(run.id).train if real else None
+
+
+def _as_imported(run: Run) -> dict[str, Any]:
+    """What the card of an import says beyond its images and labels, so that it can be imported
+    again as it is."""
+    if not isinstance(run.spec, ImportSpec):
+        return {}
+    keys = ("title", "size", "channels", "mirror", "labelled", "content_hash")
+    return {key: value for key, value in catalog.card(run.id).items() if key in keys}
 
 
 def class_names(reader: Reader, run: Run) -> tuple[str, ...]:

@@ -365,10 +365,10 @@ class Service(Reader):
 
     # ---- export
 
-    def export(self, run_id: str, target: Path, *, arm: str = "", seed: int = 0) -> dict[str, Any]:
-        """Exports a set or a mix as class folders, .zip or .npz, or a table as .csv, .tex or
-        .parquet. Returns {path, images, text}. Raises Refused."""
-        return export.export(self, run_id, target, arm, seed)
+    def export(self, run_id: str, target: Path, **choice: Any) -> dict[str, Any]:
+        """Exports the images or the table of a run; `choice` is `arm`, `seed` and `form` of
+        `export.export`. Returns {path, images, text}. Raises Refused."""
+        return export.export(self, run_id, target, **choice)
 
     def download(self, run_id: str, form: str, *, arm: str = "", seed: int = 0) -> Path:
         """Like `export`, into a temporary file. The caller deletes its folder. Raises Refused."""

@@ -26,8 +26,9 @@ class ImportSpec(Spec):
         ...,
         "Images to import: a folder, a file or a download.",
         detail="A folder, ZIP or tar of images with class folders or a table of labels; an .npz;"
+        " Parquet files, or a folder that datasets.save_to_disk wrote;"
         f" torchvision:{', torchvision:'.join(get_args(TorchvisionName))};"
-        " or huggingface:OWNER/NAME.",
+        " or huggingface:OWNER/NAME[:CONFIG[:SPLIT]].",
         label="From",
         flag="from",
         min_length=1,
@@ -61,7 +62,15 @@ class ImportSpec(Spec):
     labels: str = setting(
         "",
         "Table and column of the labels, as FILE:COLUMN.",
-        detail="Such as train.csv:species. Empty: usual names decide.",
+        detail="Such as train.csv:species. Empty: usual names decide. :COLUMN is a column of"
+        " Parquet or Arrow files or of a data set of the hub.",
+        section=READ,
+        added="",
+    )
+    image_column: str = setting(
+        "",
+        "Column of the images in Parquet or Arrow files.",
+        detail="Also of a data set of the hub. Empty: the only column that holds images.",
         section=READ,
         added="",
     )

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from dreamlab.data.exporting import main_role
+from dreamlab.data.exporting import SPLIT, main_role
 from dreamlab.data.imageset import DataError
 from dreamlab.data.importing.array_files import ArrayFile, MatFile, NpyFiles, NpzFile
 from dreamlab.data.importing.array_values import Scale, labels_of, numbered, scale_of
 from dreamlab.data.importing.class_folders import TEST, TRAIN, VALIDATION, is_split, split_of
-from dreamlab.data.importing.exported import labelled_by
+from dreamlab.data.importing.exported import parts_of, with_card
 from dreamlab.data.importing.limits import Limits
 from dreamlab.data.importing.listing import LeftOut, Listing
 from dreamlab.data.importing.source import Fetch, Source
@@ -121,27 +121,24 @@ class ArraySource(Source):
         rows, found, classes = numbered(together, names if labels else None, left)
         of = np.repeat([part for part, _, _ in pairs], [part.count for part in self._parts])[rows]
         split = is_split(set(of.tolist()))
-        test = of == (TEST if TEST in of else VALIDATION) if split else np.zeros(len(rows), bool)
+        test = of == (TEST if TEST in of else VALIDATION) if split else self._marked(limits)[rows]
         order = np.lexsort((np.arange(len(rows)), test))
         self._rows, self._starts = rows[order], np.cumsum([0, *(p.count for p in self._parts)])
-        super().__init__(
-            Listing(
-                file.title,
-                self._shown(),
-                found[order],
-                test[order],
-                classes if labels else ("images",),
-                "its own arrays" if split else "",
-                roles=self._roles(limits, total),
-                numbered=names is None and bool(labels) and together.dtype.kind != "U",
-                named=names is not None,
-                reading=self._reading(pairs),
-                labelled=bool(labels),
-                labelled_by=labelled_by(file.card()),
-                notes=tuple(sorted(notes)),
-            ),
-            left,
+        listing = Listing(
+            file.title,
+            self._shown(),
+            found[order],
+            test[order],
+            classes if labels else ("images",),
+            "its own arrays" if test.any() else "",
+            roles=self._roles(limits, total),
+            numbered=names is None and bool(labels) and together.dtype.kind != "U",
+            named=names is not None,
+            reading=self._reading(pairs),
+            labelled=bool(labels),
+            notes=tuple(sorted(notes)),
         )
+        super().__init__(with_card(listing, file.card()), left)
 
     def _scaled(self) -> Scale:
         """The scale of all parts together: they must not be scaled apart."""
@@ -158,6 +155,14 @@ class ArraySource(Source):
         if len(self._rows) <= 10_000:
             return [f"image {row}" for row in self._rows]
         return _Numbered(self._rows)
+
+    def _marked(self, limits: Limits) -> np.ndarray:
+        """Whether each image is a test image, by an array `split` of names of splits."""
+        total = sum(part.count for part in self._parts)
+        shape, dtype = self._file.header(SPLIT) if SPLIT in self._file.keys else ((0,), None)
+        if shape != (total,) or dtype is None or dtype.kind != "U":
+            return np.zeros(total, bool)
+        return parts_of(self._file.small(SPLIT, limits, limits.files).tolist())
 
     def _roles(self, limits: Limits, total: int) -> np.ndarray | None:
         """The roles of the images of an exported set."""

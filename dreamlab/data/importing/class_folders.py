@@ -10,18 +10,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 import numpy as np
 
-from dreamlab.data.exporting import COLUMNS, main_role
 from dreamlab.data.exporting import TABLE as ORIGINS
 from dreamlab.data.importing.files import Files
-from dreamlab.data.importing.listing import (
-    PICTURE,
-    UNLISTED,
-    Doubt,
-    LeftOut,
-    Listing,
-    natural,
-    some,
-)
+from dreamlab.data.importing.listing import PICTURE, Doubt, LeftOut, Listing, natural, some
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
 PARTS = {
@@ -112,7 +103,6 @@ def listed(files: Files, left: LeftOut, layout: str = "auto") -> Listing | None:
         marks[by_class],
         shown,
         said,
-        roles=_roles(side.get(ORIGINS, b""), [name[len(top) :] for name in kept]),
         named=exported,
         reading="class folders",
         layout=layout if layout != "auto" else "joined" if doubts else "top",
@@ -264,16 +254,6 @@ def _table_split(table: bytes, files: list[str]) -> tuple[np.ndarray, str]:
     if None in parts or not is_split(set(parts)):
         return none, ""
     return test_mask(parts), f"column {column} of {TABLE}"
-
-
-def _roles(table: bytes, files: list[str]) -> np.ndarray | None:
-    """The role of each file by the images.csv of an exported set: UNLISTED for one that was added
-    or renamed. None if there is no such table."""
-    rows = csv.DictReader(io.StringIO(table.decode("utf-8", "replace")))
-    if not set(COLUMNS) <= set(rows.fieldnames or ()):
-        return None
-    by_file = {row["file"]: main_role(row["role"] or "") for row in rows}
-    return np.array([by_file.get(file, UNLISTED) for file in files], str)
 
 
 def _named_by(card: bytes | None) -> tuple[list[str], list[str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import re
 import unicodedata
+from pathlib import Path
 
 from dreamlab.data.importing.limits import Limits
 from dreamlab.data.importing.listing import ARCHIVE, SYSTEM, LeftOut
@@ -31,6 +32,11 @@ class Files(abc.ABC):
     @abc.abstractmethod
     def read(self, name: str) -> bytes:
         """The content of a file. Raises Unusable, and DataError if an archive is a bomb."""
+
+    def place(self, name: str) -> Path | bytes:
+        """Where a file lies on disk, or its content if it is in an archive. Raises as `read`
+        does."""
+        return self.read(name)
 
     def beside(self, name: str) -> bytes:
         """The content of a table or card, empty if it cannot be read."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from dreamlab.data.imageset import DataError
@@ -65,6 +66,10 @@ class FolderFiles(Files):
             return "symbolic link to a folder"
         return "" if target.is_file() else "symbolic link that leads nowhere"
 
+    def place(self, name: str) -> Path:
+        """See `Files.place`."""
+        return self.folder / self._there[name]
+
     def read(self, name: str) -> bytes:
         """See `Files.read`."""
         try:
@@ -75,3 +80,14 @@ class FolderFiles(Files):
         if reason := self.limits.refused_file(data):
             raise Unusable(reason)
         return data
+
+
+class LoneFile(FolderFiles):
+    """One file, and those of these names that lie beside it."""
+
+    def __init__(self, file: Path, limits: Limits, beside: Sequence[str]):
+        Files.__init__(self, file.stem, limits)
+        self.folder = file.parent.resolve()
+        names = [name for name in (file.name, *beside) if (self.folder / name).is_file()]
+        self._there = {plain(name): name for name in names}
+        self.names = list(self._there)

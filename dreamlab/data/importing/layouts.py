@@ -7,18 +7,19 @@ import dataclasses
 import numpy as np
 
 from dreamlab.data.imageset import DataError
-from dreamlab.data.importing import class_folders, tables
+from dreamlab.data.importing import class_folders, exported, tables
 from dreamlab.data.importing.class_folders import is_split, part_of, split_of, test_mask
-from dreamlab.data.importing.exported import card_of, labelled_by
+from dreamlab.data.importing.exported import card_of, with_card
 from dreamlab.data.importing.files import Files
 from dreamlab.data.importing.listing import PICTURE, Doubt, LeftOut, Listing
 from dreamlab.settings import ImportSpec
 
 
 def recognised(files: Files, spec: ImportSpec) -> Listing:
-    """The images of `files` with their classes: by class folders, else by a table, else without
-    labels. If folders and a table give different classes, or names do not decide, the listing has
-    doubts. Raises DataError if what `spec` names is not there, or if there are no images."""
+    """The images of `files` with their classes: as they were in an exported set, else by class
+    folders, else by a table, else without labels. If folders and a table give different classes, or
+    names do not decide, the listing has doubts. Raises DataError if what `spec` names is not there,
+    or if there are no images."""
     left = LeftOut()
     found = _found(files, left, spec)
     if found is None or not len(found.names):
@@ -27,7 +28,7 @@ def recognised(files: Files, spec: ImportSpec) -> Listing:
             " folder of its own, such as cat/1.png and dog/1.png, or a table of labels beside them."
         )
     files.left.merge(left)
-    return dataclasses.replace(found, labelled_by=labelled_by(card_of(files)))
+    return with_card(found, card_of(files), files)
 
 
 def _found(files: Files, left: LeftOut, spec: ImportSpec) -> Listing | None:
@@ -39,6 +40,8 @@ def _found(files: Files, left: LeftOut, spec: ImportSpec) -> Listing | None:
         if found is None:
             raise DataError(f"{files.title} holds no table that names its images and their labels.")
         return dataclasses.replace(found, doubts=()) if layout == "table" else found
+    if (found := exported.listed(files, left)) is not None:
+        return found
     in_folders, in_table = LeftOut(), LeftOut()
     folders = class_folders.listed(files, in_folders, layout)
     if layout != "auto":

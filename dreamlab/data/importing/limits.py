@@ -70,7 +70,7 @@ class Limits:
         most = self.most_unpacked(zip_bytes)
         if unpacked > most:
             raise DataError(
-                f"The ZIP unpacks to more than {most / 2**20:,.0f} MiB, far more than pictures"
+                f"The file unpacks to more than {most / 2**20:,.0f} MiB, far more than pictures"
                 " would: it is not read further."
             )
 

@@ -92,6 +92,9 @@ class Listing:
     """The setting that chooses this reading, empty if there is none."""
     labelled: bool = True
     """False if the source has no labels: all images are then of one class."""
+    channels: int | None = None
+    """The channels of an exported set, 1 or 3, even if all its images are grey; None if the source
+    does not say it."""
     labelled_by: dict[str, str] | None = None
     """The classifier that gave the labels, by the card of an exported set (see
     `dreamlab.data.importing.exported.labelled_by`)."""

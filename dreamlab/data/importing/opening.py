@@ -1,5 +1,5 @@
-"""Opens the source that a setting names: a folder, a ZIP, a tar or an .npz. Also recognises the
-names of downloads."""
+"""Opens the source that a setting names: a folder, a ZIP, a tar, arrays, Parquet or Arrow files.
+Also recognises the names of downloads."""
 
 from __future__ import annotations
 
@@ -10,18 +10,23 @@ from typing import get_args
 
 from dreamlab.data.imageset import DataError
 from dreamlab.data.importing.arrays import OPENED, open_arrays
+from dreamlab.data.importing.column_source import ColumnSource, open_columns
 from dreamlab.data.importing.files import Files
-from dreamlab.data.importing.folders import FolderFiles
+from dreamlab.data.importing.folders import FolderFiles, LoneFile
 from dreamlab.data.importing.layouts import recognised
 from dreamlab.data.importing.limits import Limits
 from dreamlab.data.importing.official import open_official
+from dreamlab.data.importing.shards import INFO, SHARD
 from dreamlab.data.importing.source import FileSource, Source
 from dreamlab.data.importing.tars import TarFiles, is_tar
 from dreamlab.data.importing.zips import ZipFiles
 from dreamlab.settings import ImportSpec
 from dreamlab.settings.names import TorchvisionName
 
-HUB_NAME = re.compile(r"(?!.*\.\.)[\w.-]+/[\w.-]+")
+HUB_NAME = re.compile(
+    r"(?P<name>(?!.*\.\.)[\w.-]+/[\w.-]+)(:(?P<config>[\w.-]*)(:(?P<split>\w+))?)?"
+)
+"""OWNER/NAME, OWNER/NAME:CONFIG or OWNER/NAME:CONFIG:SPLIT; CONFIG may be empty."""
 
 
 def is_download(source: str) -> bool:
@@ -41,7 +46,8 @@ def check_source(source: str) -> None:
         )
     if scheme == "huggingface" and not HUB_NAME.fullmatch(name):
         raise DataError(
-            f"From (--from): {source} cannot be used; it must be huggingface:OWNER/NAME."
+            f"From (--from): {source} cannot be used; it must be huggingface:OWNER/NAME, with"
+            " :CONFIG or :CONFIG:SPLIT behind it to choose a part."
         )
     if scheme == "huggingface" and Path(name).exists():
         raise DataError(
@@ -62,10 +68,10 @@ def _path(source: str) -> Path:
         there = False
     if not there:
         raise DataError(
-            f"From (--from): {source!r} does not exist; give a folder, a ZIP, a tar or an .npz"
-            " file."
+            f"From (--from): {source!r} does not exist; give a folder, a ZIP, a tar, an .npz or"
+            " a Parquet file."
         )
-    known = is_tar(path) or path.suffix.lower() in OPENED
+    known = is_tar(path) or path.suffix.lower() in OPENED or SHARD.search(path.name)
     if path.is_file() and known and path.stat().st_size:
         return path
     if not path.is_dir() and not (path.is_file() and zipfile.is_zipfile(path)):
@@ -81,8 +87,19 @@ def _path(source: str) -> Path:
 
 
 def open_source(spec: ImportSpec, limits: Limits | None = None) -> Source:
-    """Opens a folder, a ZIP, a tar or an .npz. Raises DataError if it cannot be used at all."""
+    """Opens a folder, a ZIP, a tar, arrays, Parquet or Arrow files. Raises DataError if it cannot
+    be used at all."""
     path, limits = _path(spec.source), limits or Limits()
+    source = _opened(path, spec, limits)
+    if spec.image_column and not isinstance(source, ColumnSource):
+        source.close()
+        raise DataError(
+            f"Image column (--image-column): {path.name} has no columns of images; leave it out."
+        )
+    return source
+
+
+def _opened(path: Path, spec: ImportSpec, limits: Limits) -> Source:
     if path.is_dir() and (official := open_official(path)):
         return official
     if path.suffix.lower() in OPENED:
@@ -91,7 +108,7 @@ def open_source(spec: ImportSpec, limits: Limits | None = None) -> Source:
         return open_arrays(path, limits)
     files = _files(path, limits)
     try:
-        return FileSource(recognised(files, spec), files)
+        return open_columns(files, spec, limits) or FileSource(recognised(files, spec), files)
     except BaseException:
         files.close()
         raise
@@ -100,4 +117,6 @@ def open_source(spec: ImportSpec, limits: Limits | None = None) -> Source:
 def _files(path: Path, limits: Limits) -> Files:
     if path.is_dir():
         return FolderFiles(path, limits)
+    if SHARD.search(path.name):
+        return LoneFile(path, limits, (INFO,))
     return TarFiles(path, limits) if is_tar(path) else ZipFiles(path, limits)

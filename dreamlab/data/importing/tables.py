@@ -113,13 +113,7 @@ def _listing(
     split = is_split(set(listed_parts)) and None not in listed_parts
     test = test_mask(listed_parts) if split else np.zeros(len(names), bool)
     by_class = np.lexsort((np.arange(len(names)), labels, test))
-    if len(order) > max(20, len(names) // 2):
-        doubts += (
-            Doubt(
-                f"There are {len(order):,} different labels for {len(names):,} images.",
-                (("they are classes", {"layout": "table"}),),
-            ),
-        )
+    doubts += many_labels(len(order), len(names))
     return Listing(
         title,
         [names[i] for i in by_class],
@@ -131,6 +125,18 @@ def _listing(
         reading=reading,
         layout="table",
         doubts=doubts,
+    )
+
+
+def many_labels(labels: int, images: int) -> tuple[Doubt, ...]:
+    """The doubt on a column with about as many labels as images."""
+    if labels <= max(20, images // 2):
+        return ()
+    return (
+        Doubt(
+            f"There are {labels:,} different labels for {images:,} images.",
+            (("they are classes", {"layout": "table"}),),
+        ),
     )
 
 
@@ -154,7 +160,7 @@ def _table(files: Files, name: str, pictures: Sequence[str]) -> Table | None:
     columns = tuple(rows[0])
     counted = {c: sum(1 for row in rows if find(row.get(c, ""))) for c in columns}
     usual = {c: i for i, c in enumerate(FILE_NAMES[::-1])}
-    best = max(columns, key=lambda c: (counted[c], usual.get(_plain(c), -1)))
+    best = max(columns, key=lambda c: (counted[c], usual.get(plain(c), -1)))
     if counted[best] < max(1, len(rows) // 10):
         return None
     matched = ((find(row.get(best, "")), row) for row in rows)
@@ -264,7 +270,13 @@ def _coco(data: bytes) -> list[Row]:
     ]
 
 
-def _plain(column: str) -> str:
+def called_split(column: str) -> bool:
+    """Whether a column has a usual name of a column of splits."""
+    return plain(column) in SPLIT_NAMES or plain(column).endswith("_split")
+
+
+def plain(column: str) -> str:
+    """The name of a column without regard to case, spaces and -."""
     return re.sub(r"[\s-]+", "_", column.strip().casefold())
 
 
@@ -276,7 +288,7 @@ def _label_columns(table: Table, wanted: str) -> tuple[tuple[str, ...], tuple[Do
         if wanted not in others:
             raise DataError(_no_column(table, wanted))
         return (wanted,), ()
-    by_name = {_plain(c): c for c in others}
+    by_name = {plain(c): c for c in others}
     usual = next((by_name[n] for n in LABEL_NAMES if n in by_name), None)
     if usual is not None:
         return (usual,), ()
@@ -285,20 +297,23 @@ def _label_columns(table: Table, wanted: str) -> tuple[tuple[str, ...], tuple[Do
     possible = [
         c
         for c in others
-        if _plain(c) not in SPLIT_NAMES
-        and not _plain(c).endswith("_split")
+        if not called_split(c)
         and 2 <= len({row.get(c, "") for _, row in table.rows}) <= max(2, len(table.rows) // 2)
     ]
     if len(possible) <= 1:
         return tuple(possible), ()
+    counts = {c: len({row.get(c, "") for _, row in table.rows}) for c in possible}
+    return (possible[0],), (several_labels(table.name, counts, table.name),)
+
+
+def several_labels(title: str, counts: Mapping[str, int], file: str) -> Doubt:
+    """The doubt on columns that may be the labels, with their numbers of classes. `file` is that of
+    the answers, empty if there is no need to name one."""
     answers = tuple(
-        (
-            f"column {c}: {len({row.get(c, '') for _, row in table.rows}):,} classes",
-            {"labels": f"{table.name}:{c}"},
-        )
-        for c in possible[:8]
+        (f"column {c}: {count:,} classes", {"labels": f"{file}:{c}"})
+        for c, count in list(counts.items())[:8]
     )
-    return (possible[0],), (Doubt(f"Several columns of {table.name} may be the labels.", answers),)
+    return Doubt(f"Several columns of {title} may be the labels.", answers)
 
 
 def _one_hot(table: Table, others: Sequence[str]) -> tuple[str, ...]:
@@ -325,19 +340,24 @@ def _label(row: Row, columns: tuple[str, ...]) -> str:
 def _split_column(table: Table, wanted: str) -> str:
     """The column of the split, "" if there is none. Raises DataError if a wanted one is not
     there, or has values that are no splits."""
-    usual = [c for c in table.columns if _plain(c) in SPLIT_NAMES or _plain(c).endswith("_split")]
+    usual = [c for c in table.columns if called_split(c)]
     for column in [wanted] if wanted else usual:
         values = {row.get(column, "") for _, row in table.rows}
         good = all(split_of(value) is not None for value in values)
         if wanted and (column not in table.columns or not good):
-            holds = f"holds {some(sorted(values))}" if column in table.columns else "is not there"
-            raise DataError(
-                f"Split column (--split-column): {wanted} of {table.name} {holds}; a column with"
-                " values such as train, validation and test is needed."
-            )
+            raise no_split(wanted, table.name, values if column in table.columns else None)
         if good:
             return column
     return ""
+
+
+def no_split(column: str, title: str, values: Iterable[str] | None) -> DataError:
+    """The error for a column that cannot be the split; `values` is None if it is not there."""
+    holds = "is not there" if values is None else f"holds {some(sorted(values))}"
+    return DataError(
+        f"Split column (--split-column): {column} of {title} {holds}; a column with values such as"
+        " train, validation and test is needed."
+    )
 
 
 def _part(image: str, table: str) -> int | None:
@@ -362,7 +382,12 @@ def _no_table(files: Files, wanted: str) -> str:
 
 
 def _no_column(table: Table, column: str) -> str:
+    return no_labels(table.name, table.columns, column)
+
+
+def no_labels(title: str, columns: Sequence[str], column: str) -> str:
+    """The sentence for a column of labels that is not there."""
     return (
-        f"Labels (--labels): {table.name} has no column {column!r} of labels; its columns are"
-        f" {some(table.columns)}."
+        f"Labels (--labels): {title} has no column {column!r} of labels; its columns are"
+        f" {some(columns)}."
     )

@@ -120,6 +120,8 @@ class _Import:
             self.target.size if self.target else (yield from self._common_size())
         )
         color = {1: "grey", 3: "rgb"}[self.target.channels] if self.target else self.spec.color
+        if color == "auto" and self.listing.channels == 3:
+            color = "rgb"
         self.deep = yield from self._depth()
         grey = color == "grey"
         prepare = Preparation(size, self.spec.fit, grey, self.limits, self.deep or DEEPEST)

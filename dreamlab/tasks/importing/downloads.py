@@ -1,8 +1,7 @@
-"""Downloads data sets with torchvision or the package `datasets` into the cache, each once."""
+"""Downloads data sets with torchvision into the cache, each once."""
 
 from __future__ import annotations
 
-import os
 import re
 import threading
 import time
@@ -10,13 +9,9 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from dreamlab.data.imageset import DataError
-from dreamlab.data.importing.listing import LeftOut, Listing, natural
 from dreamlab.data.importing.official import open_official
-from dreamlab.data.importing.pictures import Unusable
-from dreamlab.data.importing.source import ListedSource, Source
+from dreamlab.data.importing.source import Source
 from dreamlab.tasks.context import Stopped, TaskError
 
 Event = dict[str, Any]
@@ -59,7 +54,6 @@ TORCHVISION = {
     ),
 }
 ARCHIVES = ("*.gz", "*.tgz", "*.mat")
-LABELS = ("label", "labels", "class", "target", "species", "category")
 WAIT = 0.5
 """Seconds between two progress reports of a download."""
 
@@ -92,92 +86,6 @@ def torchvision(name: str, cache: Path, stopping: Stopping) -> Generator[Event, 
             f"{title} could not be downloaded ({_reason(error)}): put {files} from {address} into"
             f" {folder / inner} and resume this run, or import a folder that holds it."
         ) from None
-
-
-def huggingface(name: str, cache: Path, stopping: Stopping) -> Generator[Event, None, Source]:
-    """An image data set of the Hugging Face hub with the name OWNER/NAME. Raises TaskError."""
-    # the dashboard sets this variable; this run is allowed to download
-    os.environ.pop("HF_HUB_OFFLINE", None)
-    try:
-        import datasets
-    except ImportError:
-        raise TaskError(
-            f"From (--from): huggingface:{name} needs the package `datasets`: run `pip install"
-            " datasets`, or download the data set and give its folder."
-        ) from None
-    yield _message(f"Downloading {name} from the Hugging Face hub into {cache}.")
-    found: list[Any] = []
-    try:
-        yield from _in_background(
-            lambda: found.append(datasets.load_dataset(name, cache_dir=str(cache / "huggingface"))),
-            lambda: _downloaded(cache / "huggingface", "*"),
-            0,
-            f"downloading {name}",
-            stopping,
-        )
-    except Stopped:
-        raise
-    except Exception as error:
-        raise TaskError(
-            f"{name} could not be downloaded from the Hugging Face hub ({_reason(error)}): check"
-            " its name and the network, or give a folder that holds the images."
-        ) from None
-    return hub_source(name, found[0])
-
-
-def hub_source(name: str, splits: Any) -> Source:
-    """A source for a loaded data set of the hub: its training split, its test (or validation) split
-    if it has one, its column of images and its column of labels.
-
-    Raises DataError if it has no column of images or no column of labels.
-    """
-    train = splits["train"] if "train" in splits else splits[next(iter(splits))]
-    held_out = next(
-        (splits[s] for s in ("test", "validation") if s in splits and splits[s] is not train), None
-    )
-    features = train.features
-    image = next((c for c, f in features.items() if type(f).__name__ == "Image"), None)
-    label = next((c for c, f in features.items() if type(f).__name__ == "ClassLabel"), None)
-    label = label or next((c for c in LABELS if c in features), None)
-    if image is None or label is None:
-        raise DataError(
-            f"{name} has the columns {', '.join(features)}: a column of images and one of labels"
-            " are needed."
-        )
-    parts = [train] if held_out is None else [train, held_out]
-    raw = [value for part in parts for value in part[label]]
-    named = getattr(features[label], "names", None)
-    left, rows, chosen = LeftOut(), [], []
-    for row, value in enumerate(raw):
-        good = value is not None and (
-            named is None or (isinstance(value, int) and 0 <= value < len(named))
-        )
-        if good:
-            rows.append(row)
-            chosen.append(named[value] if named is not None else str(value))
-        else:
-            left.add(f"image {row}", "label out of range")
-    present = set(chosen)
-    classes = (
-        tuple(n for n in named if n in present)
-        if named is not None
-        else tuple(sorted(present, key=natural))
-    )
-    number = {c: i for i, c in enumerate(classes)}
-    at = np.array(rows, np.int64)
-    labels = np.array([number[c] for c in chosen], np.int64)
-    n = len(train)
-    split = "that of the hub" if held_out is not None else ""
-    listing = Listing(name, [f"image {row}" for row in rows], labels, at >= n, classes, split)
-
-    def read(row: int) -> Any:
-        i = int(at[row])
-        try:
-            return (parts[0][i] if i < n else parts[1][i - n])[image]
-        except Exception:  # the package decodes an image when it is accessed
-            raise Unusable("damaged") from None
-
-    return ListedSource(listing, left, read)
 
 
 def _in_background(

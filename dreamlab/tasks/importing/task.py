@@ -14,7 +14,7 @@ from dreamlab.data.importing.source import Source
 from dreamlab.data.importing.write import GRID, Progress, clean, import_images
 from dreamlab.settings import ImportSpec
 from dreamlab.tasks.context import Stopped, TaskContext, TaskError
-from dreamlab.tasks.importing import downloads
+from dreamlab.tasks.importing import downloads, hub
 from dreamlab.tasks.near_copies import said, search_data, search_set
 
 Event = dict[str, Any]
@@ -49,9 +49,7 @@ def _source(ctx: TaskContext, spec: ImportSpec) -> Generator[Event, None, Source
         )
     if scheme == "huggingface":
         return (
-            yield from downloads.huggingface(
-                name, ctx.store.folders.cache / "downloads", ctx.stopping
-            )
+            yield from hub.huggingface(spec, ctx.store.folders.cache / "downloads", ctx.stopping)
         )
     return open_source(spec)
 

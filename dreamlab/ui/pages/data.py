@@ -33,8 +33,8 @@ FETCH = {name: f"torchvision:{name}" for name in get_args(TorchvisionName)}
 """Data sets that an import can download with torchvision -> source of that import."""
 ALSO = (
     "You can also import torchvision:flowers102 (Oxford Flowers, 345 MB), any"
-    " huggingface:OWNER/NAME if the package datasets is installed, ImageNet from its folders, and a"
-    " folder, a ZIP, a tar or arrays of your own."
+    " huggingface:OWNER/NAME with the extra hf, ImageNet from its folders, and a folder, a ZIP, a"
+    " tar, arrays or Parquet files of your own."
 )
 
 
