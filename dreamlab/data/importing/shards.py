@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from dreamlab.data.imageset import DataError
-from dreamlab.data.importing.class_folders import part_of, split_of
+from dreamlab.data.importing.class_folders import split_of
 from dreamlab.data.importing.files import Files
 from dreamlab.data.importing.limits import Limits
 from dreamlab.data.importing.pictures import Unusable
@@ -240,9 +240,10 @@ def _part(files: Files, name: str) -> int | None:
     folder = posixpath.dirname(name)
     state = posixpath.join(folder, STATE)
     told = _json(files.beside(state)).get("_split") if state in files.names else None
-    near = [split_of(stem), split_of(stem.rpartition("-")[2]), part_of(folder.split("/"))]
-    near.append(split_of(told) if isinstance(told, str) else None)
-    return next((part for part in near if part is not None), None)
+    near = [stem, *folder.split("/"), told if isinstance(told, str) else ""]
+    # the hub writes partial-train, and the package's cache NAME-train
+    every = [*map(split_of, near), *(split_of(name.rpartition("-")[2]) for name in near)]
+    return next((part for part in every if part is not None), None)
 
 
 def features_of(schema: Any) -> Features:
