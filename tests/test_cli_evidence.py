@@ -124,6 +124,10 @@ def test_a_set_and_a_mix_are_taken_out_with_their_origin(
         store, capsys, "export", group.id, "--arm", "real", "--to", tmp_path / "real.npz"
     )
     assert status == 0 and len(np.load(tmp_path / "real.npz")["labels"]) == 40
+    words: tuple[Any, ...] = ("--format", "imagefolder", "--to", tmp_path / "hf")
+    answer, status = call(store, capsys, "export", group.id, *words)
+    listed = list(csv.DictReader((tmp_path / "hf" / "train" / "metadata.csv").open()))
+    assert status == 0 and len(listed) == 80 and not (tmp_path / "hf" / "test").exists()
     answer, status = call(store, capsys, "export", group.id, "--to", tmp_path / "table.csv")
     table = list(csv.DictReader((tmp_path / "table.csv").open()))
     assert [r["arm"] for r in table] == ["real", "real+1x"] and float(

@@ -128,6 +128,12 @@ def test_a_hub_data_set_that_cannot_be_had_is_one_sentence(
     for name in ("pets", "../../etc/passwd", "a/../b", "", "a/b:c:d:e", "a/b:c:d/e"):
         with pytest.raises(TaskError, match="it must be huggingface:OWNER/NAME"):
             imported(fresh, f"huggingface:{name}")
+    twice = split(range(8)).add_column("kind", [0, 1] * 4)
+    twice = twice.cast_column("kind", datasets.ClassLabel(names=["a", "b"]))
+    twice = twice.map(lambda row, i: {"kind": i // 4}, with_indices=True)
+    hub["owner/two"] = datasets.DatasetDict({"train": twice})
+    with pytest.raises(TaskError, match="owner/two may be the labels.*--labels :label .*:kind"):
+        imported(fresh, "huggingface:owner/two")
     hub["owner/text"] = datasets.DatasetDict({"train": datasets.Dataset.from_dict({"text": ["a"]})})
     with pytest.raises(TaskError, match="split train has the columns text; a column with image"):
         imported(fresh, "huggingface:owner/text")

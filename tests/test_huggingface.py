@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+import tarfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -105,8 +106,8 @@ def cached(folder: Path) -> Path:
 
 def by_folder(folder: Path) -> Path:
     """The same as the hub's own Parquet files: a folder for each split."""
-    parquet(folder / "default" / "train" / "0000.parquet", rows_of(range(9)))
-    parquet(folder / "default" / "train" / "0001.parquet", rows_of(range(9, 18)))
+    parquet(folder / "default" / "partial-train" / "0000.parquet", rows_of(range(9)))
+    parquet(folder / "default" / "partial-train" / "0001.parquet", rows_of(range(9, 18)))
     parquet(folder / "default" / "test" / "0000.parquet", rows_of(range(18, 24)))
     return folder
 
@@ -114,6 +115,13 @@ def by_folder(folder: Path) -> Path:
 def packed(folder: Path) -> Path:
     files = {f"data/{f.name}": f.read_bytes() for f in shards(folder / "plain").iterdir()}
     return zip_of(folder / "set.zip", files)
+
+
+def tarred(folder: Path) -> Path:
+    made = both(folder / "set")
+    with tarfile.open(folder / "set.tar.gz", "w:gz") as out:
+        out.add(made, "set")
+    return folder / "set.tar.gz"
 
 
 def opened(source: Path, **values: Any) -> Source:
@@ -138,6 +146,7 @@ FORMS: dict[str, Callable[[Path], Path]] = {
     "save_to_disk": both,
     "save_to_disk with a cache": cached,
     "ZIP of shards": packed,
+    "tar of save_to_disk": tarred,
     "ZIP of save_to_disk": lambda p: zip_of(
         p / "set.zip", {str(f.relative_to(p)): f.read_bytes() for f in both(p / "set").rglob("*.*")}
     ),
@@ -255,6 +264,7 @@ def test_columns_that_the_file_does_not_decide_are_asked_about(tmp_path: Path) -
     source = several(tmp_path)
     image, label = propose(make(ImportSpec, {"source": str(source)}))["questions"]
     assert image["question"] == "Several columns of a.parquet hold images."
+    assert "choose --image-column photo (column photo), or --image-column mask" in image["sentence"]
     assert [a["settings"]["image_column"] for a in image["answers"]] == ["photo", "mask"]
     assert [(a["settings"]["labels"], a["words"]) for a in label["answers"]] == [
         (":fine", "column fine: 4 classes"),
@@ -369,6 +379,11 @@ REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
         ),
         r"holds numbers in the column pixels \(list<.*>\) and no image files; .* .npz",
     ),
+    "no rows": (lambda p: parquet(p / "a.parquet", rows_of([])), "a holds no rows"),
+    "bytes of something else": (
+        lambda p: parquet(p / "a.parquet", pa.table({"hash": [b"abcd"] * 4, "label": [0, 1] * 2})),
+        "has the columns hash, label; a column with image files",
+    ),
     "no images": (
         lambda p: parquet(p / "a.parquet", pa.table({"text": ["a"], "label": [1]})),
         "has the columns text, label; a column with image files",
@@ -392,6 +407,7 @@ def test_files_that_cannot_be_used_are_refused_with_one_sentence(tmp_path: Path,
         ({"labels": "b.parquet:label"}, "there is no file b.parquet; the files are test-00000"),
         ({"image_column": "label"}, "no column 'label' of images; its columns of images are image"),
         ({"split_column": "label"}, "holds cat, dog, eel; a column with values such as"),
+        ({"split_column": "image"}, "image of train-00000-of-00002.parquet holds other values"),
         ({"split_column": "part"}, "part of train-00000-of-00002.parquet is not there"),
     ],
 )

@@ -19,7 +19,7 @@ class ImportSpec(Spec):
 
     kind: ClassVar[str] = "import"
     summary: ClassVar[str] = (
-        "Import images: a folder, ZIP, tar or .npz, a torchvision or a Hugging Face data set."
+        "Import images: a folder, ZIP, tar, .npz or Parquet, a torchvision or a Hugging Face set."
     )
 
     source: str = setting(

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import io
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,10 @@ def test_an_import_is_watched_reported_and_taken_on(page: Any, runs: Path, pictu
     says(page, "#data-report", r"16 images of 16 x 16 pixels in colour were imported", 90)
     says(page, "#data-report", r"Left out\s+3 files")
     says(page, "#data-report", "Content hash")
+    with page.expect_download() as started:
+        page.click("#data-export a:has-text('imagefolder')")
+    with zipfile.ZipFile(started.value.path()) as made:
+        assert {"train/metadata.csv", "test/metadata.csv"} <= set(made.namelist())
     page.click("#data-report details summary")
     says(page, "#data-report details", "half.png")
     says(page, "#data-set", "rows are classes")

@@ -84,6 +84,8 @@ class ColumnSource(Source):
         self._shards, self._limits, self._close, self._follow = shards, limits, close, follow
         self._starts = np.cumsum([0, *(shard.count for shard in shards)])
         limits.check_rows(title, int(self._starts[-1]))
+        if not self._starts[-1]:
+            raise DataError(f"{title} holds no rows; give files with images.")
         self._image, doubts = image_column(shards, spec)
         split, parts = split_column(shards, self._image, spec.split_column)
         label, column, more = _labels(shards, (self._image, split), spec, title)

@@ -28,6 +28,8 @@ UNKNOWN, OUT_OF_RANGE = -1, -2
 """Codes of values that are no class: none is given, or a number that has no name."""
 IMAGE_NAMES = ("image", "img", "images", "picture", "photo")
 """Usual names of a column of images. The one that has it is proposed."""
+MOST_SPLITS = 100
+"""Most different values of a column of splits that are looked at."""
 SNIFFED = 16
 """Number of values by which it is decided whether bytes are image files."""
 
@@ -62,8 +64,7 @@ def image_column(shards: Sequence[Shard], spec: ImportSpec) -> tuple[str, tuple[
                 f" its columns of images are {some(found) or 'none'}."
             )
         return wanted, ()
-    if len(found) > 1:
-        found = [c for c in found if _holds_images(first, c)] or found
+    found = [c for c in found if _holds_images(first, c)]
     if not found:
         raise DataError(_no_images(first))
     found.sort(key=lambda c: plain(c) not in IMAGE_NAMES)
@@ -131,9 +132,8 @@ def split_column(shards: Sequence[Shard], image: str, wanted: str) -> tuple[str,
         raise no_split(wanted, shards[0].name, None)
     usual = [c for c in names if called_split(c) and c != image]
     for name in [wanted] if wanted else usual:
-        if not _may_be_labels(shards[0], name):
-            continue
-        column = column_of(shards, name, 100)
+        possible = _may_be_labels(shards[0], name)
+        column = column_of(shards, name, MOST_SPLITS) if possible else None
         parts = [split_of(text) for text in column.texts] if column else [None]
         if column and None not in parts and (column.codes >= 0).all():
             return name, np.array(parts, np.int64)[column.codes]

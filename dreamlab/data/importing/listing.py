@@ -59,10 +59,14 @@ class Doubt:
     def sentence(self) -> str:
         """The question with the options that answer it."""
         ways = [
-            f"{' '.join(f'--{k} {shlex.quote(str(v))}' for k, v in chosen.items())} ({words})"
+            f"{' '.join(map(_option, chosen, chosen.values()))} ({words})"
             for words, chosen in self.answers
         ]
         return f"{self.question} Nothing was imported; choose {', or '.join(ways)}."
+
+
+def _option(name: str, value: Any) -> str:
+    return f"--{name.replace('_', '-')} {shlex.quote(str(value))}"
 
 
 @dataclasses.dataclass(frozen=True)

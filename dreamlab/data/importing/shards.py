@@ -6,6 +6,7 @@ import abc
 import contextlib
 import importlib
 import json
+import mmap
 import posixpath
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from dreamlab.data.imageset import DataError
-from dreamlab.data.importing.class_folders import part_of, split_of
+from dreamlab.data.importing.class_folders import split_of
 from dreamlab.data.importing.files import Files
 from dreamlab.data.importing.limits import Limits
 from dreamlab.data.importing.pictures import Unusable
@@ -103,15 +104,13 @@ class ArrowShard(Shard):
     def _opened(self) -> Iterator[tuple[Any, Iterator[Any]]]:
         with _reading(self.name):
             pa, data = pyarrow(), self._data()
-            in_memory = isinstance(data, bytes)
-            with pa.BufferReader(data) if in_memory else pa.memory_map(str(data)) as place:
-                indexed = place.read(6) == b"ARROW1"
-                place.seek(0)
-                reader = (pa.ipc.open_file if indexed else pa.ipc.open_stream)(place)
-                every = (
-                    map(reader.get_batch, range(reader.num_record_batches)) if indexed else reader
-                )
-                yield reader.schema, iter(every)
+            held = data if isinstance(data, bytes) else _mapped(data)
+            indexed = held[:6] == b"ARROW1"
+            opener = pa.ipc.open_file if indexed else pa.ipc.open_stream
+            reader = opener(pa.BufferReader(pa.py_buffer(held)))
+            count = reader.num_record_batches if indexed else 0
+            every = map(reader.get_batch, range(count)) if indexed else iter(reader)
+            yield reader.schema, _forgetting(every, held)
 
     def batches(self, columns: Sequence[str], start: int = 0) -> Batches:
         """See `Shard.batches`."""
@@ -120,6 +119,20 @@ class ArrowShard(Shard):
             for batch in every:
                 yield at, batch.select(list(columns))
                 at += batch.num_rows
+
+
+def _mapped(file: Path) -> mmap.mmap:
+    with open(file, "rb") as opened:
+        return mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+def _forgetting(batches: Iterator[Any], held: bytes | mmap.mmap) -> Iterator[Any]:
+    """The batches. Pages of earlier ones are given back to the system: those of a map that were
+    read count as memory of this process."""
+    for batch in batches:
+        yield batch
+        if isinstance(held, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            held.madvise(mmap.MADV_DONTNEED)
 
 
 class TableShard(Shard):
@@ -227,9 +240,10 @@ def _part(files: Files, name: str) -> int | None:
     folder = posixpath.dirname(name)
     state = posixpath.join(folder, STATE)
     told = _json(files.beside(state)).get("_split") if state in files.names else None
-    near = [split_of(stem), split_of(stem.rpartition("-")[2]), part_of(folder.split("/"))]
-    near.append(split_of(told) if isinstance(told, str) else None)
-    return next((part for part in near if part is not None), None)
+    near = [stem, *folder.split("/"), told if isinstance(told, str) else ""]
+    # the hub writes partial-train, and the package's cache NAME-train
+    every = [*map(split_of, near), *(split_of(name.rpartition("-")[2]) for name in near)]
+    return next((part for part in every if part is not None), None)
 
 
 def features_of(schema: Any) -> Features:
