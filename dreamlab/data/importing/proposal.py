@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from dreamlab.data import catalog
 from dreamlab.data.importing.limits import Limits
 from dreamlab.data.importing.listing import Doubt, Listing
-from dreamlab.data.importing.matching import class_numbers
+from dreamlab.data.importing.matching import class_numbers, target_of
 from dreamlab.data.importing.opening import open_source
 from dreamlab.data.importing.pictures import Preparation, Unusable
 from dreamlab.data.importing.source import Source
@@ -35,8 +34,7 @@ def propose(spec: ImportSpec, limits: Limits | None = None) -> dict[str, Any]:
     source = open_source(spec, limits)
     try:
         listing = source.listing
-        target = catalog.info(spec.dataset) if spec.role == "synthetic" else None
-        numbers, classes = class_numbers(listing, spec, target)
+        numbers, classes = class_numbers(listing, spec, target_of(spec))
         sample = _sample(source, limits)
     finally:
         source.close()
