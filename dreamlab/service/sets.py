@@ -59,6 +59,8 @@ class Sets(Reader):
             before.name if name is None else " ".join(name.split()),
             before.text if text is None else text.strip(),
         )
+        if not before.name and wanted.name in self._first_names(run):
+            wanted = dataclasses.replace(wanted, name="")
         for value, longest, field in (
             (wanted.name, LONGEST_NAME, "name"),
             (wanted.text, LONGEST_TEXT, "description"),
@@ -77,6 +79,13 @@ class Sets(Reader):
                 f"{run.id} cannot be described: its folder cannot be written ({error.strerror})."
             ) from None
         return wanted
+
+    def _first_names(self, run: Run) -> tuple[str, ...]:
+        """The names that a run without a given name is shown by."""
+        try:
+            return (run.record.name, catalog.info(run.id).title)
+        except catalog.DataError:
+            return (run.record.name,)
 
     def small_picture(self, name: str, data_dir: str = "") -> bytes:
         """A PNG of the first images of up to SMALL classes of a data set, by its name or by the id

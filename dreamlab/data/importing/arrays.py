@@ -14,7 +14,7 @@ from dreamlab.data.imageset import DataError
 from dreamlab.data.importing.array_files import ArrayFile, MatFile, NpyFiles, NpzFile
 from dreamlab.data.importing.array_values import Scale, labels_of, numbered, scale_of
 from dreamlab.data.importing.class_folders import TEST, TRAIN, VALIDATION, is_split, split_of
-from dreamlab.data.importing.exported import labelled_by
+from dreamlab.data.importing.exported import is_exported, labelled_by
 from dreamlab.data.importing.limits import Limits
 from dreamlab.data.importing.listing import LeftOut, Listing
 from dreamlab.data.importing.source import Fetch, Source
@@ -137,6 +137,7 @@ class ArraySource(Source):
                 named=names is not None,
                 reading=self._reading(pairs),
                 labelled=bool(labels),
+                exported=is_exported(file.card()),
                 labelled_by=labelled_by(file.card()),
                 notes=tuple(sorted(notes)),
             ),

@@ -19,14 +19,25 @@ def card_of(files: Files) -> bytes:
     return files.beside(min(found, key=lambda name: name.count("/"))) if found else b""
 
 
-def labelled_by(card: bytes) -> dict[str, str] | None:
-    """The `labeller` that gave the labels of a set and the `run` that it gave them in; None if no
-    classifier gave them, or if the file is something else than the card of an exported set."""
+def is_exported(card: bytes) -> bool:
+    """Whether a file is the card of a set that was exported by DreamLab."""
+    return _value(card) is not None
+
+
+def _value(card: bytes) -> Mapping[str, Any] | None:
     try:
         value: Any = json.loads(card) if card else None
     except ValueError:
         return None
-    if not isinstance(value, Mapping) or value.get("made_by") != "DreamLab":
+    own = isinstance(value, Mapping) and value.get("made_by") == "DreamLab"
+    return value if own else None
+
+
+def labelled_by(card: bytes) -> dict[str, str] | None:
+    """The `labeller` that gave the labels of a set and the `run` that it gave them in; None if no
+    classifier gave them, or if the file is something else than the card of an exported set."""
+    value = _value(card)
+    if value is None:
         return None
     said = value.get(LABELLED_BY)
     if said is None and isinstance(settings := value.get("settings"), Mapping):

@@ -9,7 +9,7 @@ import numpy as np
 from dreamlab.data.imageset import DataError
 from dreamlab.data.importing import class_folders, tables
 from dreamlab.data.importing.class_folders import is_split, part_of, split_of, test_mask
-from dreamlab.data.importing.exported import card_of, labelled_by
+from dreamlab.data.importing.exported import card_of, is_exported, labelled_by
 from dreamlab.data.importing.files import Files
 from dreamlab.data.importing.listing import PICTURE, Doubt, LeftOut, Listing
 from dreamlab.settings import ImportSpec
@@ -27,7 +27,8 @@ def recognised(files: Files, spec: ImportSpec) -> Listing:
             " folder of its own, such as cat/1.png and dog/1.png, or a table of labels beside them."
         )
     files.left.merge(left)
-    return dataclasses.replace(found, labelled_by=labelled_by(card_of(files)))
+    card = card_of(files)
+    return dataclasses.replace(found, exported=is_exported(card), labelled_by=labelled_by(card))
 
 
 def _found(files: Files, left: LeftOut, spec: ImportSpec) -> Listing | None:

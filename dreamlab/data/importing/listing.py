@@ -92,6 +92,8 @@ class Listing:
     """The setting that chooses this reading, empty if there is none."""
     labelled: bool = True
     """False if the source has no labels: all images are then of one class."""
+    exported: bool = False
+    """Whether it is a set that was exported by DreamLab, by its card."""
     labelled_by: dict[str, str] | None = None
     """The classifier that gave the labels, by the card of an exported set (see
     `dreamlab.data.importing.exported.labelled_by`)."""

@@ -347,6 +347,7 @@ class _Import:
             "mirror": mirror,
             "reading": self.listing.reading,
             "labelled": self.listing.labelled,
+            "exported": self.listing.exported,
             **({LABELLED_BY: by} if by else {}),
             "notes": [
                 *(
