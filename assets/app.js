@@ -57,6 +57,7 @@
     event.preventDefault();
     if (hit.dataset.confirm && !hit.dataset.sure) return askOnce(hit);
     if (hit.dataset.act === "look") setTimeout(() => document.querySelector("#data-chosen")?.scrollIntoView({ behavior: "smooth" }), 300);
+    if (hit.dataset.name === "import-extends") setTimeout(() => document.querySelector("#import-source textarea, #import-source input")?.focus(), 300);
     send({ ...hit.dataset, ...(hit.dataset.act === "compare" ? { runs: [...table.chosen] } : {}) });
   });
   const askOnce = (button) => {
@@ -250,15 +251,11 @@
       const words = sets.text.toLowerCase().split(/\s+/).filter(Boolean), few = +this.dataset.few;
       const asked = words.length || sets.kind || sets.origin, hide = (node, away) => { if (node && node.hidden !== away) node.hidden = away; };
       this.querySelectorAll("[data-filter]").forEach((box) => { if (box.value !== sets[box.dataset.filter]) box.value = sets[box.dataset.filter]; });
-      let fit = 0, shown = 0;
-      this.querySelectorAll(".set-card").forEach((card) => {
-        const { search, kind, origin } = card.dataset;
-        const fits = words.every((w) => search.includes(w)) && (!sets.kind || kind === sets.kind) && (!sets.origin || origin === sets.origin);
-        const show = fits && (sets.all || fit < few || card.classList.contains("chosen"));
-        fit += fits;
-        shown += show;
-        hide(card, !show);
-      });
+      const cards = [...this.querySelectorAll(".set-card")], chosen = (card) => card.classList.contains("chosen");
+      const fitting = cards.filter(({ dataset: d }) => words.every((w) => d.search.includes(w)) && (!sets.kind || d.kind === sets.kind) && (!sets.origin || d.origin === sets.origin));
+      const first = fitting.slice(0, fitting.findIndex(chosen) < few ? few : few - 1); // the chosen one takes the last place
+      const show = new Set(sets.all ? fitting : [...first, ...fitting.filter(chosen)]), fit = fitting.length, shown = show.size;
+      cards.forEach((card) => hide(card, !show.has(card)));
       text(this.querySelector(".count"), asked || shown < fit ? `${shown} of ${fit}${asked ? " that fit" : ""}` : "");
       hide(this.querySelector(".none"), fit > 0);
       const button = this.querySelector(".every");

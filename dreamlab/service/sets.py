@@ -21,7 +21,7 @@ from dreamlab.settings import ImportSpec, RealData, Spec, make
 from dreamlab.store import Run
 from dreamlab.store.about import LONGEST_NAME, LONGEST_TEXT, About, write_about
 
-SMALL, SMALL_SIDE = 6, 64
+SMALL, SMALL_SIDE = 8, 64
 """Most images in the small picture of a set, and their largest side in pixels."""
 
 

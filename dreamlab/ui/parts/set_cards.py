@@ -113,12 +113,14 @@ def address(name: str, stamp: Hashable) -> str:
 
 
 def version(service: Service) -> Hashable:
-    """A key that changes when a card does."""
-    return tuple(
-        (row.id, row.state, row.name, service.get(row.id).about.text)
-        + ((row.step, row.total) if row.state in ACTIVE else ())
-        for row in service.rows("import")
-    )
+    """A key that changes when a card does. It can be called at every tick."""
+    found = []
+    for run in service.library.runs():
+        if run.kind == "import":
+            status = service.library.status(run.id, lazy=True)
+            done = (status.step, status.total) if status.state in ACTIVE else ()
+            found.append((run.id, status.state, run.about, done))
+    return tuple(found)
 
 
 def cards_html(service: Service, looked: str) -> Markup:
