@@ -7,6 +7,7 @@
   const places = new Map(); // key of a film -> {index, following}: where a reader stands in it
   const streams = new Map(); // key of a film whose frames arrive one at a time -> those that are here, by what was handed over
   const table = { text: "", kind: "", state: "", chosen: new Set() };
+  const sets = { text: "", kind: "", origin: "", all: false };
   const dreamlab = (window.dreamlab = { bridge: null, waiting: [] });
 
   /* ---- theme: one attribute on <html>; Gradio's own dark class follows it */
@@ -55,7 +56,8 @@
     if (hit.tagName === "A" && (event.metaKey || event.ctrlKey || event.shiftKey)) return; // a new tab, please
     event.preventDefault();
     if (hit.dataset.confirm && !hit.dataset.sure) return askOnce(hit);
-    if (hit.dataset.act === "look") setTimeout(() => document.querySelector("#data-pickers")?.scrollIntoView({ behavior: "smooth" }), 300);
+    if (hit.dataset.act === "look") setTimeout(() => document.querySelector("#data-chosen")?.scrollIntoView({ behavior: "smooth" }), 300);
+    if (hit.dataset.name === "import-extends") setTimeout(() => document.querySelector("#import-source textarea, #import-source input")?.focus(), 300);
     send({ ...hit.dataset, ...(hit.dataset.act === "compare" ? { runs: [...table.chosen] } : {}) });
   });
   const askOnce = (button) => {
@@ -230,6 +232,35 @@
       const compare = this.querySelector("[data-act=compare]"), few = table.chosen.size < 2;
       if (compare && compare.disabled !== few) compare.disabled = few;
       text(compare, few ? "Compare (choose two or more)" : `Compare ${table.chosen.size} runs`);
+    }
+  });
+
+  /* ---- the cards of data sets: filter, and the first few until one asks for all */
+  customElements.define("dl-cards", class extends Live {
+    wire() {
+      const note = (event) => {
+        if (event.target.dataset.filter) { sets[event.target.dataset.filter] = event.target.value; this.run(); }
+      };
+      this.addEventListener("input", note);
+      this.addEventListener("change", note);
+      this.addEventListener("click", (event) => {
+        if (event.target.closest(".every")) { sets.all = !sets.all; this.run(); }
+      });
+    }
+    apply() {
+      const words = sets.text.toLowerCase().split(/\s+/).filter(Boolean), few = +this.dataset.few;
+      const asked = words.length || sets.kind || sets.origin, hide = (node, away) => { if (node && node.hidden !== away) node.hidden = away; };
+      this.querySelectorAll("[data-filter]").forEach((box) => { if (box.value !== sets[box.dataset.filter]) box.value = sets[box.dataset.filter]; });
+      const cards = [...this.querySelectorAll(".set-card")], chosen = (card) => card.classList.contains("chosen");
+      const fitting = cards.filter(({ dataset: d }) => words.every((w) => d.search.includes(w)) && (!sets.kind || d.kind === sets.kind) && (!sets.origin || d.origin === sets.origin));
+      const first = fitting.slice(0, fitting.findIndex(chosen) < few ? few : few - 1); // the chosen one takes the last place
+      const show = new Set(sets.all ? fitting : [...first, ...fitting.filter(chosen)]), fit = fitting.length, shown = show.size;
+      cards.forEach((card) => hide(card, !show.has(card)));
+      text(this.querySelector(".count"), asked || shown < fit ? `${shown} of ${fit}${asked ? " that fit" : ""}` : "");
+      hide(this.querySelector(".none"), fit > 0);
+      const button = this.querySelector(".every");
+      hide(button, fit <= few);
+      text(button, sets.all ? "Show fewer" : `Show all ${fit}`);
     }
   });
 })();

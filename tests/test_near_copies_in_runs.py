@@ -16,7 +16,7 @@ from dreamlab.store import RunStore
 from dreamlab.tasks.classify.task import classify
 from dreamlab.tasks.context import TaskContext
 from dreamlab.tasks.importing.task import import_task
-from dreamlab.ui.parts.near_copies import copies_html
+from dreamlab.ui.parts.near_copies import copies_html, within_html
 from tests.evidence_helpers import finish
 from tests.html_helpers import text
 from tests.import_helpers import encoded, folder_of
@@ -60,7 +60,7 @@ def test_test_images_in_an_imported_set_are_refused_and_shown(
     ) as e:
         check(spec, Known(store))
     assert e.value.field == "synthetic"
-    html = copies_html(foreign.run.path, True)
+    html = copies_html(foreign.run.path)
     assert "20 are near-copies of test images" in text(html) and "data:image/png" in html
     assert (foreign.run.path / near_copies_report.PICTURE).is_file()
 
@@ -71,7 +71,7 @@ def test_a_set_that_was_not_searched_is_searched_before_the_first_classifier(
     file = foreign.run.path / near_copies.FILE
     before = near_copies.load(foreign.run.path)
     file.unlink()
-    assert not copies_html(foreign.run.path, True)
+    assert not copies_html(foreign.run.path)
     ctx = context(
         store,
         "classify",
@@ -106,11 +106,16 @@ def test_a_training_split_with_test_images_in_it_is_refused_and_a_clean_one_is_n
     first = context(store, "import", source=str(clean))
     imported(first)
     check(make(KINDS["classify"], {**values, "dataset": first.run.id}), Known(store))
-    assert "near-copies of training images" in text(copies_html(first.run.path, False))
+    own = catalog.load(first.run.id)
+    assert "near-copies of training images" in text(within_html(near_copies.within(own), own))
     second = context(store, "import", source=str(leak))
     imported(second)
     found = near_copies.load(second.run.path)
     assert found is not None and len(found.training) >= 30
+    html = within_html(found, catalog.load(second.run.id))
+    said = f"{len(found.training)} pairs: a test image and, on its right, the training image"
+    assert said in text(html)
+    assert html.count("data:image/png") == 1 + bool(len(found.test))
     with pytest.raises(SpecError, match="of the 300 test images .* nearly the same as training"):
         check(make(KINDS["classify"], {**values, "dataset": second.run.id}), Known(store))
 

@@ -1,5 +1,5 @@
-"""The verb `runs`: list, show, stop, resume, delete and restore runs, and request previews and
-checkpoints."""
+"""The verb `runs`: list, show, stop, resume, delete, restore and rename runs, and request previews
+and checkpoints."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dreamlab.cli.options import DONE, Answer, Parser, shown
 from dreamlab.cli.submit import POLL, answer_of, wait
 from dreamlab.data import near_copies, near_copies_report
 from dreamlab.paths import program
-from dreamlab.service import RunRow, Service
+from dreamlab.service import Refused, RunRow, Service
 from dreamlab.settings import KINDS, ImportSpec, Spec, settings_of
 from dreamlab.store import Run
 
@@ -22,7 +22,7 @@ from dreamlab.store import Run
 def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
     """Adds `runs` with one action for everything that can be done with a run."""
     runs = verbs.add_parser(
-        "runs", help="List, show, stop, resume, delete and restore runs, and request previews."
+        "runs", help="List, show, stop, resume, delete and rename runs, and request previews."
     )
     actions = runs.add_subparsers(
         dest="action", required=True, metavar="ACTION", parser_class=Parser
@@ -36,6 +36,7 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
         "resume": ("continue from the last checkpoint", _resume),
         "delete": ("move a run to the trash", _delete),
         "restore": ("restore a run from the trash", _restore),
+        "rename": ("give a run another name or a description", _rename),
     }
     for name, (text, call) in table.items():
         action = actions.add_parser(
@@ -56,11 +57,14 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
                 metavar="RUN",
                 help="id of a run, a part of it that matches only one run, or demo",
             )
-            call = demo.allowed(call, unpack=name in ("show", "delete"))
+            call = demo.allowed(call, unpack=name in ("show", "delete", "rename"))
         if name == "stop":
             action.add_argument(
                 "--now", action="store_true", help="kill its processes instead of letting them save"
             )
+        if name == "rename":
+            action.add_argument("--to", help="its new name; empty brings the first one back")
+            action.add_argument("--description", help="a text about it; empty removes it")
         if name in ("stop", "resume"):
             action.add_argument(
                 "--detach", action="store_true", help="return at once instead of waiting"
@@ -105,6 +109,7 @@ def _show(service: Service, arguments: argparse.Namespace) -> Answer:
     if run.problem():
         return answer, DONE
     answer["spec"], answer["command"] = run.record.spec, run.record.command
+    answer["name"], answer["description"] = run.record.name, run.about.text
     answer["lineage"] = [
         {"how": how, "run": row.id, "kind": row.kind, "state": row.state}
         for how, row in service.lineage(run.id)
@@ -120,6 +125,8 @@ def _print_run(run: Run, spec: Spec, row: RunRow, answer: dict[str, Any]) -> Non
         f"{row.name} ({run.id})\n{row.state} "
         f" {row.headline or row.error or row.text}\n\n{run.record.command}\n"
     )
+    if run.about.text:
+        print(f"{run.about.text}\n")
     for setting in settings_of(type(spec)):
         print(f"  {setting.label:<28} {shown(getattr(spec, setting.name))} {setting.unit}")
     if answer["checkpoints"]:
@@ -170,3 +177,19 @@ def _delete(service: Service, arguments: argparse.Namespace) -> Answer:
 def _restore(service: Service, arguments: argparse.Namespace) -> Answer:
     service.restore(arguments.run)
     return answer_of(service, arguments.run), DONE
+
+
+def _rename(service: Service, arguments: argparse.Namespace) -> Answer:
+    if arguments.to is None and arguments.description is None:
+        raise Refused("Nothing was given: use --to NAME, --description TEXT, or both.", "to")
+    run = service.get(arguments.run)
+    about = service.describe(run.id, arguments.to, arguments.description)
+    result = {"name": run.record.name, "description": about.text}
+    if not arguments.json:
+        print(f"{run.id} is called {result['name']}.")
+    return {
+        "run": run.id,
+        "state": service.row(run.id).state,
+        "result": result,
+        "error": None,
+    }, DONE

@@ -19,6 +19,7 @@ from dreamlab.data.named import NAMED
 from dreamlab.data.named import Info as Info
 from dreamlab.settings import SynthesizeSpec, TrainSpec
 from dreamlab.store import Folders, Run
+from dreamlab.store.about import read_about
 from dreamlab.store.states import UNREADABLE
 
 
@@ -125,13 +126,14 @@ def import_stamp(folder: Path) -> Stamp:
     return stamp_of(folder / file for file in (CARD, "images.npy", "labels.npy"))
 
 
-def _stamped(name: str) -> tuple[Path, Stamp]:
-    """The folder of an imported set, and its stamp. The two are the key of the caches below."""
+def _stamped(name: str) -> tuple[Path, Stamp, str]:
+    """The folder of an imported set, its stamp, and the name that the user gave to it, or "". The
+    three are the key of the caches below."""
     folder = folder_of(name)
     found = import_stamp(folder)
     if found[0][1] < 0:
         raise DataError(f"The import {name} was deleted: restore it, or choose another data set.")
-    return folder, found
+    return folder, found, read_about(folder).name
 
 
 def card(name: str) -> dict[str, Any]:
@@ -155,14 +157,14 @@ def no_card(folder: Path, error: Exception) -> DataError:
 
 
 @functools.lru_cache(maxsize=256)
-def _imported(folder: Path, _: Stamp) -> tuple[Info, int | None]:
-    """The description in the card of an imported set, and the number of test images that are also
-    training images; None if the card does not have it."""
+def _imported(folder: Path, _: Stamp, given: str) -> tuple[Info, int | None]:
+    """The description in the card of an imported set, under the name `given` if there is one, and
+    the number of test images that are also training images; None if the card does not have it."""
     try:
         card = json.loads((folder / CARD).read_text())
         known = Info(
             folder.name,
-            str(card["title"]),
+            given or str(card["title"]),
             int(card["size"]),
             int(card["channels"]),
             tuple(map(str, card["classes"])),
@@ -229,8 +231,8 @@ def _overlap(data: DataSet) -> int:
 
 
 @functools.lru_cache(maxsize=8)
-def _load_imported(folder: Path, at: Stamp) -> DataSet:
-    known, overlapping = _imported(folder, at)
+def _load_imported(folder: Path, at: Stamp, given: str) -> DataSet:
+    known, overlapping = _imported(folder, at, given)
     try:
         images, labels = imageset.load(folder)
     except (OSError, ValueError, EOFError) as error:

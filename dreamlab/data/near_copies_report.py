@@ -82,19 +82,39 @@ def draw_data(folder: Path, found: Copies, data: DataSet) -> None:
     _draw(folder, [(test, data.train_images, found.training), (test, test, found.test)])
 
 
+def pair_sheets(found: Copies, data: DataSet) -> list[tuple[str, int, np.ndarray]]:
+    """The near-copies within a data set as sheets, at most SHOWN pairs each: (what they are, number
+    of pairs, sheet uint8 (H, W, C) with COLUMNS pairs per row or fewer). Sheets of nothing are left
+    out."""
+    test, made = data.test_images, []
+    for words, real, pairs in (
+        ("a test image and, on its right, the training image", data.train_images, found.training),
+        ("two test images", test, found.test),
+    ):
+        if tiles := _tiles(test, real, pairs):
+            made.append((words, len(pairs), _sheet(tiles)))
+    return made
+
+
 def _draw(folder: Path, listed: list[tuple[ImageSource, ImageSource, Pairs]]) -> None:
-    tiles: list[np.ndarray] = []
-    for images, real, pairs in listed:
-        side = real.shape[1]
-        between = np.full((side, max(1, side // 32), real.shape[3]), GREY, np.uint8)
-        for i, j in zip(pairs.image.tolist(), pairs.of.tolist(), strict=True):
-            if len(tiles) < SHOWN:
-                near = imageset.resized(images[i : i + 1], side)[0]
-                tiles.append(np.concatenate([near, between, real[j]], axis=1))
+    tiles = [tile for images, real, pairs in listed for tile in _tiles(images, real, pairs)]
     if not tiles:
         (folder / PICTURE).unlink(missing_ok=True)
         return
     (folder / PICTURE).parent.mkdir(exist_ok=True)
+    write_bytes(folder / PICTURE, imageset.png(_sheet(tiles[:SHOWN])))
+
+
+def _tiles(images: ImageSource, real: ImageSource, pairs: Pairs) -> list[np.ndarray]:
+    """The first SHOWN pairs, each of an image and, on its right, the real one."""
+    side, tiles = real.shape[1], []
+    between = np.full((side, max(1, side // 32), real.shape[3]), GREY, np.uint8)
+    for i, j in zip(pairs.image[:SHOWN].tolist(), pairs.of[:SHOWN].tolist(), strict=True):
+        near = imageset.resized(images[i : i + 1], side)[0]
+        tiles.append(np.concatenate([near, between, real[j]], axis=1))
+    return tiles
+
+
+def _sheet(tiles: list[np.ndarray]) -> np.ndarray:
     gap = max(2, tiles[0].shape[0] // 8)
-    sheet = imageset.sheet(np.stack(tiles), min(COLUMNS, len(tiles)), gap, GREY)
-    write_bytes(folder / PICTURE, imageset.png(sheet))
+    return imageset.sheet(np.stack(tiles), min(COLUMNS, len(tiles)), gap, GREY)

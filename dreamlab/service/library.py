@@ -17,7 +17,7 @@ from dreamlab.experiments.sweep.report import best_text
 from dreamlab.fidelity import metrics
 from dreamlab.settings import KINDS, ClassifySpec, Spec, SpecError
 from dreamlab.stats.generator_quality import far_fewer
-from dreamlab.store import Run, RunError, RunStatus, RunStore, StatusReader
+from dreamlab.store import Run, RunError, RunStatus, RunStore, StatusReader, about
 from dreamlab.store.machine import cores
 from dreamlab.store.run_files import kind_in
 from dreamlab.store.states import ACTIVE, UNREADABLE
@@ -193,10 +193,12 @@ class Library:
         return run_id in self._runs or (self.store.folder / run_id / "spec.json").exists()
 
     def version(self) -> int:
-        """A number that increases when any run was created, changed or deleted."""
+        """A number that increases when any run was created, changed, renamed or deleted."""
         with self._lock:
-            seen = [(r.id, self.status(r.id, lazy=True)) for r in self.all()]
-            fingerprint = hash(tuple((run_id, s.version, s.state) for run_id, s in seen))
+            seen = [(r, self.status(r.id, lazy=True)) for r in self.all()]
+            fingerprint = hash(
+                tuple((run.id, s.version, s.state, about.stamp(run.path)) for run, s in seen)
+            )
             if fingerprint != self._fingerprint:
                 self._fingerprint = fingerprint
                 self._version += 1

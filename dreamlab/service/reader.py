@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from dreamlab.service.looking import Looker
 from dreamlab.service.places import Places
 from dreamlab.service.refused import Refused, refusing
 from dreamlab.settings import RealData, SynthesizeSpec, TrainSpec, differences
-from dreamlab.store import Run, RunStatus, RunStore, machine
+from dreamlab.store import Run, RunError, RunStatus, RunStore, machine
 from dreamlab.store.states import ACTIVE
 from dreamlab.studies import Study
 
@@ -89,9 +90,18 @@ class Reader:
         """The results of an experiment so far, in the form of its final result."""
         run = self.get(run_id)
         if self.library.status(run.id).state == "done" and (result := run.result()):
-            return result
+            return self._renamed(result)
         with refusing("run"):
             return experiments.report(run, self.store, status=self.library.status)
+
+    def _renamed(self, result: dict[str, Any]) -> dict[str, Any]:
+        """A stored result with the names that its generators have now."""
+        for generator in result.get("generators") or []:
+            with contextlib.suppress(RunError):
+                if generator.get("run"):
+                    given = self.library.get(generator["run"]).about.name
+                    generator["name"] = given or generator["name"]
+        return result
 
     def available(self, data: RealData) -> list[int]:
         """Number of real images of each class that a run may use."""

@@ -25,9 +25,9 @@ from dreamlab.experiments.identity import Identities
 from dreamlab.service import demo, export
 from dreamlab.service.home import home_mix
 from dreamlab.service.library import LiveFrame
-from dreamlab.service.reader import Reader
 from dreamlab.service.refused import NoEngine, Refused, refusing
 from dreamlab.service.run_names import label
+from dreamlab.service.sets import Sets
 from dreamlab.settings import (
     EXPERIMENT_KINDS,
     KINDS,
@@ -57,7 +57,7 @@ class Submitted:
     reused: bool
 
 
-class Service(Reader):
+class Service(Sets):
     """The functions that the dashboard and the command line call. All its errors are Refused, with
     one sentence."""
 
@@ -233,7 +233,7 @@ class Service(Reader):
         record = Record(
             id=run_id or self.store.new_id(spec.kind, label(spec)),
             kind=spec.kind,
-            name=name or label(spec),
+            name=name or self.named(spec),
             created=datetime.datetime.now().isoformat(timespec="seconds"),
             hash=identity.hash,
             hash_version=HASH_VERSION,

@@ -49,6 +49,17 @@ class ImportSpec(Spec):
         run_kind="import",
         choices=DATASETS,
     )
+    extends: str = setting(
+        "",
+        "Imported set that these images are added to.",
+        detail="They make a new version of it: a set of its own with all images of both. Images"
+        " that it has already are left out, and its test images stay test images. Classes are"
+        " matched as those of synthetic images; size, colour, fit and mirroring are those of the"
+        " set.",
+        label="Added to",
+        run_kind="import",
+        added="",
+    )
     layout: LayoutName = setting(
         "auto",
         "How the images are labelled; auto recognises it.",
@@ -162,6 +173,12 @@ class ImportSpec(Spec):
                 "Classes of (--dataset): synthetic images need the data set whose classes they"
                 " belong to; name it, such as mnist5k.",
                 "dataset",
+            )
+        if self.extends and self.role == "synthetic":
+            raise SpecError(
+                f"Added to (--extends): {self.extends!r} cannot be used for synthetic images, which"
+                " do not become part of a real set; leave it empty, or give --role real.",
+                "extends",
             )
         if self.role == "real" and self.dataset:
             raise SpecError(

@@ -29,7 +29,8 @@ RunName = Annotated[str, StringConstraints(pattern=r"^\w[\w.-]*$")]
 
 
 class Record(BaseModel):
-    """The content of `spec.json`. It is written once, when the run is submitted."""
+    """The content of `spec.json`. It is written once, when the run is submitted. A name that is
+    given later is in a file of its own, see `dreamlab.store.about`."""
 
     model_config = ConfigDict(extra="ignore")
     schema_version: int = SCHEMA_VERSION

@@ -14,6 +14,7 @@ from typing import Any
 
 from dreamlab.paths import program
 from dreamlab.settings import EXPERIMENT_KINDS, Spec
+from dreamlab.store.about import About, read_about
 from dreamlab.store.files import disk_use, write_json
 from dreamlab.store.run_files import RECORD, Record, RunError, read_job, read_record, read_result
 from dreamlab.store.status import RunStatus, StatusReader, unreadable
@@ -64,9 +65,15 @@ class Run:
 
     @property
     def record(self) -> Record:
-        """The content of spec.json. Raises RunError if it is missing, damaged or of another
-        version."""
-        return self._contents()[0]
+        """The content of spec.json, with the name that the user gave to the run since. Raises
+        RunError if it is missing, damaged or of another version."""
+        written, given = self._contents()[0], self.about.name
+        return written.model_copy(update={"name": given}) if given else written
+
+    @property
+    def about(self) -> About:
+        """The name and description that the user gave to the run; empty without them."""
+        return read_about(self.path)
 
     @property
     def kind(self) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 from fastapi import FastAPI, HTTPException
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.background import BackgroundTask
 
@@ -17,6 +17,11 @@ from dreamlab.ui import shell, upload_routes
 from dreamlab.ui.theme import gradio_theme
 
 LOOK = ("app.js", "picker.js", "app.css", "tokens.css")
+KEPT = {
+    "cache-control": "private, max-age=31536000, immutable",
+    "x-content-type-options": "nosniff",
+}
+"""Headers of pictures whose address changes with them."""
 
 
 def web(service: Service) -> Any:
@@ -30,14 +35,16 @@ def web(service: Service) -> Any:
             file = service.media(run, path)
         except Refused as error:
             raise HTTPException(404, str(error)) from None
-        return FileResponse(
-            file,
-            media_type="image/png",
-            headers={
-                "cache-control": "private, max-age=31536000, immutable",
-                "x-content-type-options": "nosniff",
-            },
-        )
+        return FileResponse(file, media_type="image/png", headers=KEPT)
+
+    @api.get("/sets/{name}.png")
+    def small_picture(name: str) -> Response:
+        """The small picture of a data set; 404 with one sentence if there is none."""
+        try:
+            png = service.small_picture(name)
+        except Refused as error:
+            raise HTTPException(404, str(error)) from None
+        return Response(png, media_type="image/png", headers=KEPT)
 
     @api.get("/export/{run}")
     def export(run: str, format: str = "zip", arm: str = "", seed: int = 0) -> FileResponse:

@@ -62,7 +62,7 @@ def test_every_set_of_the_catalogue_can_be_looked_at(page: Any, runs: Path) -> N
     go(page, "data")
     for info in catalog.INFO.values():
         says(page, "#data-catalogue", rf"{info.classes and info.title.split('(')[0]}")
-    says(page, "#data-set", "Handwritten digits")
+    says(page, "#data-chosen", "Handwritten digits")
     page.click("#data-catalogue a[data-set=digits]")
     says(page, "#data-set", r"8 x 8 pixels, grey")
     source = page.get_attribute("#data-set dl-sheet.real img", "src")

@@ -110,6 +110,7 @@ def with_card(listing: Listing, card: bytes, files: Files | None = None) -> List
     channels = told.get("channels")
     return dataclasses.replace(
         listing,
+        exported=True,
         labelled_by=labelled_by(card),
         mirror=listing.mirror and told.get("mirror") is not False,
         labelled=listing.labelled and told.get("labelled") is not False,

@@ -99,6 +99,8 @@ class Listing:
     channels: int | None = None
     """The channels of an exported set, 1 or 3, even if all its images are grey; None if the source
     does not say it."""
+    exported: bool = False
+    """Whether it is a set that was exported by DreamLab, by its card."""
     labelled_by: dict[str, str] | None = None
     """The classifier that gave the labels, by the card of an exported set (see
     `dreamlab.data.importing.exported.labelled_by`)."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dreamlab.data import catalog
 from dreamlab.data.imageset import DataError
 from dreamlab.data.importing.listing import Listing, natural, some
 from dreamlab.data.named import Info
@@ -37,15 +38,21 @@ def as_setting(pairs: Mapping[str, str]) -> str:
     return out.getvalue().strip()
 
 
+def target_of(spec: ImportSpec) -> Info | None:
+    """The data set whose classes the images get: that of synthetic images, or the set that real
+    ones are added to; None if they bring their own. Raises DataError if it is not there."""
+    name = spec.dataset or spec.extends
+    return catalog.info(name) if name else None
+
+
 def class_numbers(
     listing: Listing, spec: ImportSpec, target: Info | None
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """(for each class of `listing`, its number or -1 if its images are left out, class names).
 
-    `target` is the data set of synthetic images. A map of classes (`--classes`, `--class-map`)
-    gives the class of every class that it names; several may become one. Other classes of real
-    images keep their names, and those of synthetic ones are left out unless the data set has them.
-    Raises DataError.
+    `target` is what `target_of` returns. A map of classes (`--classes`, `--class-map`) gives the
+    class of every class that it names; several may become one. Other classes keep their names, or
+    are left out if there is a target that does not have them. Raises DataError.
     """
     to = class_map(spec)
     if not to:

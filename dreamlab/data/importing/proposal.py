@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from dreamlab.data import catalog
 from dreamlab.data.importing.limits import Limits
 from dreamlab.data.importing.listing import Doubt, Listing
-from dreamlab.data.importing.matching import Unmatched, as_setting, class_numbers
+from dreamlab.data.importing.matching import Unmatched, as_setting, class_numbers, target_of
 from dreamlab.data.importing.opening import open_source
 from dreamlab.data.importing.rows import chosen_rows
 from dreamlab.data.importing.sampling import Sample, sample_of
@@ -47,7 +46,7 @@ def propose(
 
 def _proposed(source: Source, spec: ImportSpec, limits: Limits, pictures: bool) -> dict[str, Any]:
     listing, unmatched = source.listing, None
-    target = catalog.info(spec.dataset) if spec.role == "synthetic" else None
+    target = target_of(spec)
     try:
         labels, classes, rows = chosen_rows(source, spec, target)
     except Unmatched as error:

@@ -98,7 +98,8 @@ def sample_of(
     seconds = (time.monotonic() - began) / max(1, len(rows))
     shape = (0, size, size, prepare.channels)
     stacked = np.stack(images) if images else np.zeros(shape, np.uint8)
-    if target is None and spec.color == "auto" and not (stacked != stacked[..., :1]).any():
+    auto = target is None and spec.color == "auto" and source.listing.channels != 3
+    if auto and not (stacked != stacked[..., :1]).any():
         stacked = stacked[..., :1]
     return Sample(stacked, labels[kept], size, len(rows), dict(reasons.most_common()), seconds)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import functools
 from collections.abc import Callable
 
 from dreamlab.data.importing.files import Files
@@ -34,6 +35,14 @@ class Source(abc.ABC):
             return size_of(self.fetch(row)())
         except Unusable:
             return None
+
+    def named(self, name: str) -> Raw:
+        """The image with a name, also one that was left out. Raises Unusable if there is none."""
+        try:
+            row = self.listing.names.index(name)
+        except ValueError:
+            raise Unusable("not in the listing") from None
+        return self.fetch(row)()
 
     def close(self) -> None:
         """Closes open files."""
@@ -83,6 +92,20 @@ class FileSource(Source):
         found = super().size_of(row)
         self._files.unpacked = before  # the member will be read and counted again
         return found
+
+    def named(self, name: str) -> Raw:
+        """See `Source.named`."""
+        if name not in self._there:
+            raise Unusable("not a file of this source")
+        before = self._files.unpacked
+        try:
+            return self._files.read(name)
+        finally:
+            self._files.unpacked = before  # it may have been read and counted before
+
+    @functools.cached_property
+    def _there(self) -> set[str]:
+        return set(self._files.names)
 
     def close(self) -> None:
         """See `Source.close`."""

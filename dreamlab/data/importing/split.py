@@ -23,15 +23,20 @@ class Arranged:
 
 
 def arranged(
-    labels: np.ndarray, test: np.ndarray, digests: np.ndarray, share: float | None, seed: int
+    labels: np.ndarray,
+    test: np.ndarray,
+    digests: np.ndarray,
+    share: float | None,
+    seed: int,
+    least: int = 1,
 ) -> Arranged:
     """Splits N images, given labels (N,), test (N,) bool and digests (N,), which are equal for
     equal pixels.
 
     If `share` is None, `test` gives the split. Training images that are also test images, or that
     occur earlier among the training images, are left out. Otherwise duplicates are left out first,
-    and then the share `share` of each class, at least one image, is drawn for testing. A class may
-    be left without training or test images; the caller has to check that.
+    and then the share `share` of each class, at least `least` images, is drawn for testing. A class
+    may be left without training or test images; the caller has to check that.
     """
     here = np.arange(len(labels))
     held_out = here[test] if share is None else here[:0]
@@ -46,17 +51,17 @@ def arranged(
     left_out["duplicate of an earlier image of another class"] = pool[again[~alike]]
     pool = pool[np.sort(first)]
     if share is not None:
-        held_out = _drawn(pool, labels[pool], share, seed)
+        held_out = _drawn(pool, labels[pool], share, seed, least)
         pool = np.setdiff1d(pool, held_out)
     return Arranged(pool, held_out, left_out, len(again), int(seen.sum()))
 
 
-def _drawn(pool: np.ndarray, labels: np.ndarray, share: float, seed: int) -> np.ndarray:
-    """Draws the share `share` of each class: at least one image, but not all if there are two or
-    more."""
+def _drawn(pool: np.ndarray, labels: np.ndarray, share: float, seed: int, least: int) -> np.ndarray:
+    """Draws the share `share` of each class: at least `least` images, but not all if there are two
+    or more."""
     chosen = [pool[:0]]
     for c in np.unique(labels):
         members = pool[labels == c]
-        count = min(max(1, round(share * len(members))), max(len(members) - 1, 1))
+        count = min(max(least, round(share * len(members))), max(len(members) - 1, least))
         chosen.append(np.random.default_rng([seed, int(c)]).permutation(members)[:count])
     return np.sort(np.concatenate(chosen))

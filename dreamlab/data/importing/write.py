@@ -11,10 +11,8 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
-import hashlib
-import os
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -23,10 +21,14 @@ import numpy as np
 from dreamlab.data import catalog, imageset, near_copies, near_copies_report
 from dreamlab.data.exporting import LABELLED_BY
 from dreamlab.data.imageset import DataError
+from dreamlab.data.importing import left_out
+from dreamlab.data.importing import parts as arrays
 from dreamlab.data.importing.array_values import Scale, scale_of_depth
 from dreamlab.data.importing.decoding import decoded, highest_values
+from dreamlab.data.importing.extending import extended, prepared, versioned
 from dreamlab.data.importing.limits import Limits
 from dreamlab.data.importing.listing import Listing
+from dreamlab.data.importing.matching import target_of
 from dreamlab.data.importing.pictures import DEEPEST, RULES, Preparation
 from dreamlab.data.importing.rows import chosen_rows
 from dreamlab.data.importing.sizes import common_size
@@ -35,10 +37,8 @@ from dreamlab.data.importing.split import Arranged, arranged
 from dreamlab.settings import ImportSpec, command
 from dreamlab.store import write_bytes, write_json
 
-COPIED = 8 * 2**20
-"""Number of bytes that are copied at once."""
 GRID, GRID_ROWS, GRID_COLUMNS = "samples/grid.png", 20, 12
-SCRATCH = (".import-scratch.tmp", ".import-images.tmp")
+SCRATCH = (".import-scratch.tmp", arrays.SCRATCH)
 PSEUDO_LABELS = "By its card, a classifier gave the labels of these images (pseudo-labels)."
 LOOKED_AT = 64
 """Number of images among which one in grey of 16 bits is looked for."""
@@ -60,7 +60,8 @@ class Progress:
 
 def clean(folder: Path) -> None:
     """Removes the files of an import that did not finish."""
-    made = ("images.npy", "labels.npy", GRID, near_copies.FILE, near_copies_report.PICTURE)
+    drawn = (GRID, left_out.PICTURE, near_copies_report.PICTURE)
+    made = ("images.npy", "labels.npy", near_copies.FILE, *drawn)
     unfinished = () if (folder / catalog.CARD).exists() else made
     for name in (*SCRATCH, *unfinished):
         (folder / name).unlink(missing_ok=True)
@@ -93,18 +94,13 @@ class _Import:
     def __init__(
         self, source: Source, spec: ImportSpec, folder: Path, threads: int, limits: Limits
     ):
-        self.source, self.spec, self.folder, self.threads, self.limits = (
-            source,
-            spec,
-            folder,
-            threads,
-            limits,
-        )
+        self.source, self.folder, self.threads, self.limits = source, folder, threads, limits
+        self.spec = prepared(spec)
         self.left, self.listing, self.began = source.left_out, source.listing, time.monotonic()
         ask(self.listing)
         self.said: collections.Counter[str] = collections.Counter()
         self.deep: Scale | None = None
-        self.target = catalog.info(spec.dataset) if spec.role == "synthetic" else None
+        self.target, self.base = target_of(spec), extended(spec)
         self.labels, self.classes, self.rows = chosen_rows(source, spec, self.target)
         limits.check_classes(self.title, len(self.classes))
 
@@ -131,15 +127,19 @@ class _Import:
             raise DataError(f"{self.title} holds no image that can be used ({self.left}).")
         scratch_shape = (len(kept), size, size, prepare.channels)
         channels = 1 if color == "grey" or (color == "auto" and not colored) else 3
-        arranged = self._arranged(kept, digests)
-        train, test = arranged.train, arranged.test
-        order = np.concatenate([train, test])
-        labels = self.labels[kept[order]]
-        digest = yield from self._write(scratch_shape, order, labels, channels)
-        yield self._grid(labels, len(train))
-        card = self._card(size, channels, arranged, digest)
+        found = self._arranged(kept, digests)
+        labels, train = self.labels[kept], len(found.train)
+        labels = np.concatenate([labels[found.train], labels[found.test]])
+        if self.base:
+            labels = self.base.labels(labels[:train], labels[train:])
+            train += self.base.data.info.train
+        digest = yield from self._write(scratch_shape, found, labels, channels)
+        yield self._grid(labels, train)
+        small = dataclasses.replace(prepare, size=min(size, left_out.SIDE))
+        shown = left_out.draw(self.source, self.left.files, self.folder, small)
+        card = self._card(size, channels, found, (train, len(labels) - train), digest)
         write_json(self.folder / catalog.CARD, card)
-        return self._result(card, labels)
+        return self._result(card, labels) | ({"left_out_pictures": shown} if shown else {})
 
     def _common_size(self) -> Generator[Progress, None, int]:
         work = common_size(self.source, self.rows.tolist(), self.spec.fit)
@@ -189,48 +189,50 @@ class _Import:
         return np.array(kept, np.int64), np.array(digests, "S16"), colored
 
     def _write(
-        self, scratch_shape: tuple[int, ...], order: np.ndarray, labels: np.ndarray, channels: int
+        self, scratch_shape: tuple[int, ...], found: Arranged, labels: np.ndarray, channels: int
     ) -> Generator[Progress, None, str]:
-        """Writes images.npy and labels.npy from the scratch file, whose shape is `scratch_shape`.
-        Yields progress and returns the content hash, computed as in `store.cache.array_hash`."""
+        """Writes images.npy and labels.npy from the scratch file, whose shape is `scratch_shape`,
+        after the images of the set that is extended. Yields progress and returns the content
+        hash."""
+
+        def scratch() -> np.ndarray:
+            return np.memmap(self.folder / SCRATCH[0], np.uint8, "r", shape=scratch_shape)
+
+        parts: list[arrays.Part] = [(scratch, found.train), (scratch, found.test)]
+        if self.base:
+            parts = self.base.parts(scratch, found.train, found.test)
         shape = (*scratch_shape[1:3], channels)
-        digest = hashlib.sha256(f"{np.dtype(np.uint8).str}{(len(order), *shape)}".encode())
-        step = max(1, COPIED // int(np.prod(scratch_shape[1:])))
-
-        def chunks() -> Iterator[np.ndarray]:
-            for start in range(0, len(order), step):
-                # a new map for every chunk, because pages that were read count as memory of this
-                # process until the map is closed
-                images = np.memmap(self.folder / SCRATCH[0], np.uint8, "r", shape=scratch_shape)
-                chunk = np.ascontiguousarray(images[order[start : start + step]][..., :channels])
-                digest.update(chunk.data)
-                yield chunk
-
-        scratch = self.folder / SCRATCH[1]
-        with open(scratch, "wb") as out:
-            for done in imageset.write_rows(out, len(order), shape, chunks()):
-                yield Progress(done, len(order), "writing")
-            out.flush()
-            os.fsync(out.fileno())
-        digest.update(f"{labels.dtype.str}{labels.shape}".encode())
-        digest.update(np.ascontiguousarray(labels).data)
-        with open(self.folder / "labels.npy", "wb") as out:
-            np.save(out, labels, allow_pickle=False)
-        scratch.replace(self.folder / "images.npy")
-        return digest.hexdigest()[:16]
+        work = arrays.write_parts(self.folder, parts, shape, labels)
+        while True:
+            try:
+                yield Progress(next(work), len(labels), "writing")
+            except StopIteration as done:
+                return str(done.value)
 
     def _arranged(self, kept: np.ndarray, digests: np.ndarray) -> Arranged:
         """The training and test images as positions in `kept`. Duplicates are reported as left out.
         Raises DataError if a class has no training or no test images."""
         labels, test = self.labels[kept], self.listing.test[kept]
-        if self.target is not None:
+        if self.spec.role == "synthetic":
             here = np.arange(len(kept))
             return Arranged(here, here[:0], {}, len(kept) - len(np.unique(digests)), 0)
         share = None if self.listing.split else self.spec.test_share
-        found = arranged(labels, test, digests, share, self.spec.split_seed)
+
+        least = 0 if self.base else 1  # a set that is extended has test images of every class
+
+        def split(at: np.ndarray) -> Arranged:
+            return arranged(labels[at], test[at], digests[at], share, self.spec.split_seed, least)
+
+        found = (
+            self.base.arranged(digests, split, self.left)
+            if self.base
+            else split(np.arange(len(kept)))
+        )
         for reason, positions in found.left_out.items():
             for row in kept[positions].tolist():
                 self.left.add(self.listing.names[row], reason)
+        if self.base:  # its classes have images of both parts
+            return found
         for part, chosen in (("training", found.train), ("test", found.test)):
             counts = np.bincount(labels[chosen], minlength=len(self.classes))
             if not counts.all():
@@ -258,7 +260,9 @@ class _Import:
         write_bytes(self.folder / GRID, imageset.png(imageset.sheet(tiles, cols)))
         return Progress(len(labels), len(labels), "writing", (len(shown), cols))
 
-    def _card(self, size: int, channels: int, parts: Arranged, content: str) -> dict[str, Any]:
+    def _card(
+        self, size: int, channels: int, parts: Arranged, counts: tuple[int, int], content: str
+    ) -> dict[str, Any]:
         spec, mirror = (
             self.spec,
             self.target.mirror if self.target else self.spec.mirror and self.listing.mirror,
@@ -268,37 +272,45 @@ class _Import:
             or f"{spec.test_share:g} of every class, drawn with seed {spec.split_seed}"
         )
         by = self.listing.labelled_by if spec.role == "synthetic" else None
+        added = len(parts.train), len(parts.test)
         preprocessing = {
             "image_size": size,
             "fit": spec.fit,
             "color": "grey" if channels == 1 else "rgb",
             **RULES,
             **({"grey_of_16_bits": self.deep.said} if self.deep else {}),
-            "split": split if self.target is None else "none",
+            "split": split if spec.role == "real" else "none",
             "max_images": spec.max_images,
             "duplicates": parts.duplicates,
             "overlap_removed": parts.overlapping,
         }
         return {
-            "title": self.title,
+            "title": versioned(self.target.title) if self.base and self.target else self.title,
             "role": spec.role,
             "source": spec.source,
             "dataset": spec.dataset,
             "size": size,
             "channels": channels,
             "classes": list(self.classes),
-            "train": len(parts.train),
-            "test": len(parts.test),
+            "train": counts[0],
+            "test": counts[1],
             "mirror": mirror,
             "reading": self.listing.reading,
             "labelled": self.listing.labelled,
+            "exported": self.listing.exported,
             **({LABELLED_BY: by} if by else {}),
             "notes": [
+                *(
+                    self.base.notes(*added, self.deep.said if self.deep else "")
+                    if self.base
+                    else ()
+                ),
                 *self.listing.notes,
                 *([PSEUDO_LABELS] if by else []),
                 *(f"{n:,} images: {w}" for w, n in self.said.items()),
             ],
             "overlap": 0,  # overlapping images were removed from the training part
+            **(self.base.card(*added) if self.base else {}),
             "content_hash": content,
             "preprocessing": preprocessing,
         }
@@ -318,7 +330,7 @@ class _Import:
             "layout": self.listing.layout or "auto",
             "reading": card["reading"],
             "labelled": card["labelled"],
-            **{key: card[key] for key in (LABELLED_BY,) if key in card},
+            **{key: card[key] for key in (LABELLED_BY, "extends", "added") if key in card},
             "notes": card["notes"],
             "content_hash": card["content_hash"],
             "preprocessing": card["preprocessing"],

@@ -36,7 +36,8 @@ def create(pages: Pages, view: Any) -> tuple[spec_form.Form, Any]:
         pages.service, ImportSpec, "Import", "import", describe=describe, extra=proposal
     )
     _fill_source(pages, form)
-    spec_form.add_choices(pages, "data", form, "dataset", view)
+    for name in ("dataset", "extends"):
+        spec_form.add_choices(pages, "data", form, name, view)
     start(pages, form, view, "data", clears=("source",))
     return form, proposal
 

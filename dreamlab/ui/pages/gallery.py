@@ -277,7 +277,7 @@ def about_html(pages: Pages, row: RunRow | None) -> Markup:
     except Refused:
         origin = "made by a generator that was deleted"
     about = render.part(PAGE, "about", row, origin, run.record.command)
-    return about + copies_html(run.path, True) if row.state == "done" else about
+    return about + copies_html(run.path) if row.state == "done" else about
 
 
 def imported(row: RunRow, spec: Spec) -> Markup:

@@ -18,6 +18,8 @@ TEMPLATE = "import_report.html"
 
 FIRST = 25
 """Number of left-out files that are named."""
+SHARP = 40
+"""Largest side in pixels of a small picture that is enlarged pixel by pixel."""
 
 
 def running_html(row: RunRow) -> Markup:
@@ -41,11 +43,10 @@ def report_html(row: RunRow, run: Run) -> Markup:
         row,
         title=result.get("title", row.name),
         taken=taken(result),
-        left_out=left_out_html(result),
+        left_out=left_out_html(row.id, result),
         prepared=[*steps, ("Content hash", result.get("content_hash", ""))],
-        copies=copies_html(run.path, result.get("role") == "synthetic"),
+        copies=copies_html(run.path) if result.get("role") == "synthetic" else Markup(),
         command=run.record.command,
-        role=str(result.get("role", "real")),
     )
 
 
@@ -79,13 +80,36 @@ def taken(result: Mapping[str, Any]) -> str:
     )
 
 
-def left_out_html(result: Mapping[str, Any]) -> Markup:
-    """What was left out: reasons with counts, and the first files."""
+def left_out_html(run: str, result: Mapping[str, Any]) -> Markup:
+    """What was left out: reasons with counts, the first files, and small pictures of some."""
     counts = result.get("left_out_counts") or {}
     rows = sorted(counts.items(), key=lambda pair: -pair[1])
     named = (result.get("left_out") or [])[:FIRST]
     words = [(reason, number(files)) for reason, files in rows]
-    return part(TEMPLATE, "left_out", words, sum(counts.values()), named)
+    drawn = result.get("left_out_pictures")
+    pictures = _small(run, drawn) if isinstance(drawn, Mapping) else None
+    return part(TEMPLATE, "left_out", words, sum(counts.values()), named, pictures)
+
+
+def _small(run: str, drawn: Mapping[str, Any]) -> dict[str, Any]:
+    """What the template needs of the small pictures of files that were left out, see
+    `dreamlab.data.importing.left_out.draw`."""
+    columns = int(drawn["columns"])
+    rows = -(-len(drawn["files"]) // columns)
+    places = [
+        {
+            **file,
+            "x": 100 * (i % columns) / max(columns - 1, 1),
+            "y": 100 * (i // columns) / max(rows - 1, 1),
+        }
+        for i, file in enumerate(drawn["files"])
+    ]
+    return {
+        "src": f"/media/{run}/{drawn['path']}",
+        "zoom": (100 * columns, 100 * rows),
+        "fine": int(drawn["cell"]) > SHARP,
+        "files": places,
+    }
 
 
 def prepared(preprocessing: Any) -> list[tuple[str, str]]:

@@ -1,0 +1,157 @@
+"""The part of the service that is about data sets: their names and descriptions, small pictures of
+them, and which runs use which of their images."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Hashable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from dreamlab.data import catalog, imageset
+from dreamlab.data.importing.extending import versioned
+from dreamlab.experiments import uses
+from dreamlab.experiments.uses import TRAINED, Aside, Use
+from dreamlab.service.reader import Reader
+from dreamlab.service.refused import Refused, refusing
+from dreamlab.service.run_names import label
+from dreamlab.settings import ImportSpec, RealData, Spec, make
+from dreamlab.store import Run
+from dreamlab.store.about import LONGEST_NAME, LONGEST_TEXT, About, write_about
+
+SMALL, SMALL_SIDE = 8, 64
+"""Most images in the small picture of a set, and their largest side in pixels."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Roles:
+    """Which runs use which images of a data set with `train` and `test` images. `free` is the
+    number of training images that no generator, no classifier, and neither was trained on; `aside`
+    are settings that keep such images for validation."""
+
+    uses: list[Use]
+    train: int
+    test: int
+    free: dict[str, int]
+    unknown: int
+    """Number of generators whose training images are not known; they may be any."""
+    aside: Aside | None
+
+
+class Sets(Reader):
+    """Describes data sets. All its errors are Refused, with one sentence."""
+
+    def named(self, spec: Spec) -> str:
+        """The name of a new run of this spec. That of a new version of an imported set is the name
+        of the set with the number of the version."""
+        if isinstance(spec, ImportSpec) and spec.extends:
+            return versioned(self.get(spec.extends).record.name)
+        return label(spec)
+
+    def describe(self, run_id: str, name: str | None = None, text: str | None = None) -> About:
+        """Gives a run another name and another description. None keeps what there is; an empty name
+        brings the first one back. The content hash stays. Returns both. Raises Refused."""
+        run = self.get(run_id)
+        before = run.about
+        wanted = About(
+            before.name if name is None else " ".join(name.split()),
+            before.text if text is None else text.strip(),
+        )
+        if not before.name and wanted.name in self._first_names(run):
+            wanted = dataclasses.replace(wanted, name="")
+        for value, longest, field in (
+            (wanted.name, LONGEST_NAME, "name"),
+            (wanted.text, LONGEST_TEXT, "description"),
+        ):
+            if len(value) > longest:
+                raise Refused(
+                    f"The {field} has {len(value):,} characters; at most {longest:,} are possible.",
+                    field,
+                )
+        if not wanted.name.isprintable():
+            raise Refused("The name has characters that cannot be shown; leave them out.", "name")
+        try:
+            write_about(run.path, wanted)
+        except OSError as error:
+            raise Refused(
+                f"{run.id} cannot be described: its folder cannot be written ({error.strerror})."
+            ) from None
+        return wanted
+
+    def _first_names(self, run: Run) -> tuple[str, ...]:
+        """The names that a run without a given name is shown by."""
+        try:
+            return (run.record.name, catalog.info(run.id).title)
+        except catalog.DataError:
+            return (run.record.name,)
+
+    def small_picture(self, name: str, data_dir: str = "") -> bytes:
+        """A PNG of the first images of up to SMALL classes of a data set, by its name or by the id
+        of an import run, real or synthetic. Raises Refused if it has no images here."""
+        with refusing():
+            if name not in catalog.INFO:
+                run = self.get(name)
+                if run.kind != "import":
+                    raise Refused(f"{name} is no data set.", "run")
+                return _of_folder(run.path, catalog.import_stamp(run.path))
+            return _of_named(name, data_dir, catalog.stamp(name, data_dir))
+
+    def roles(self, dataset: str, data_dir: str = "") -> Roles:
+        """Which runs use which images of a data set. Raises Refused if its images cannot be
+        read."""
+        with refusing("data_dir"):
+            data = make(RealData, {"dataset": dataset, "data_dir": data_dir})
+            found = uses.uses(data, self.library.runs(), self.store)
+            train = len(catalog.load(dataset, data_dir).train_labels)
+            free = {
+                "generator": train - len(uses.seen(found, "generator")),
+                "classifier": train - len(uses.seen(found, "classifier")),
+                "either": train - len(uses.seen(found, *TRAINED)),
+            }
+            unknown = sum(u.count for u in found if u.images is None)
+            aside = uses.aside(found, data) if found and not unknown else None
+            return Roles(found, train, catalog.info(dataset).test, free, unknown, aside)
+
+    def roles_version(self) -> Hashable:
+        """A value that changes when runs come or go, or change their names. It can be called at
+        every tick."""
+        return tuple((run.id, run.about.name) for run in self.library.all())
+
+    def versions(self, run_id: str) -> tuple[list[Run], list[Run]]:
+        """The imported sets that this one was made from by adding images, the latest first, and
+        those that were made from it in this way."""
+        spec = self.get(run_id).spec
+        before: list[Run] = []
+        imports = {r.id: r for r in self.library.runs() if r.kind == "import"}
+        while isinstance(spec, ImportSpec) and spec.extends in imports and len(before) < 100:
+            before.append(imports[spec.extends])
+            spec = before[-1].spec
+        after = [r for r in imports.values() if getattr(r.spec, "extends", "") == run_id]
+        return before, after
+
+
+@functools.lru_cache(maxsize=256)
+def _of_folder(folder: Path, _: catalog.Stamp) -> bytes:
+    try:
+        return _small(*imageset.load(folder))
+    except (OSError, ValueError, EOFError):
+        raise Refused(f"{folder.name} has no images (yet).", "run") from None
+
+
+@functools.lru_cache(maxsize=32)
+def _of_named(name: str, data_dir: str, _: catalog.Stamp) -> bytes:
+    data = catalog.load(name, data_dir)
+    return _small(data.train_images, data.train_labels)
+
+
+def _small(images: np.ndarray, labels: Sequence[int] | np.ndarray) -> bytes:
+    """A row of images as PNG: the first one of each class, then the second ones, and so on."""
+    labels = np.asarray(labels[:100_000])
+    order, within = np.argsort(labels, kind="stable"), np.empty(len(labels), np.int64)
+    counts = np.bincount(labels)
+    within[order] = np.concatenate([np.arange(n) for n in counts])
+    chosen = np.lexsort((labels, within))[:SMALL]
+    tiles = imageset.resized(images[chosen], min(int(images.shape[1]), SMALL_SIDE))
+    return imageset.png(imageset.sheet(tiles, len(tiles)))
