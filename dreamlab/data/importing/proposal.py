@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 import numpy as np
@@ -60,8 +61,8 @@ def _proposed(source: Source, spec: ImportSpec, limits: Limits, pictures: bool) 
     if unmatched is not None:
         asked = _map_question(spec, unmatched, listing)
         questions.append(asked)
-        for answer in asked["answers"][:1]:
-            accepted = accepted.model_copy(update=answer["settings"])
+        if asked["answers"]:
+            accepted = accepted.model_copy(update=asked["answers"][0]["settings"])
     return {
         "layout": listing.layout or "auto",
         "reading": listing.reading,
@@ -101,11 +102,13 @@ def _mapping(listing: Listing, spec: ImportSpec, target: Info | None) -> list[di
 def _map_question(spec: ImportSpec, error: Unmatched, listing: Listing) -> dict[str, Any]:
     """The question which classes of the data set those of the source are. `map` has both sides and
     the most likely answer."""
-    answers = [
-        {"words": words, "settings": chosen, "command": command(spec.model_copy(update=chosen))}
-        for words, chosen in ((w, {"classes": as_setting(pairs)}) for w, pairs in error.answers)
-    ]
-    ways = "".join(f"; {a['command'].partition(' --classes ')[2]} ({a['words']})" for a in answers)
+    answers, ways = [], ""
+    for words, pairs in error.answers:
+        text = as_setting(pairs)
+        chosen = spec.model_copy(update={"classes": text})
+        settings = {"classes": text}
+        answers.append({"words": words, "settings": settings, "command": command(chosen)})
+        ways += f"; {shlex.quote(text)} ({words})"
     likely = error.answers[0][1] if error.answers else {}
     counts = np.bincount(listing.labels[listing.labels >= 0], minlength=len(listing.classes))
     rows = [

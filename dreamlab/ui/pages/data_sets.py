@@ -11,8 +11,9 @@ from markupsafe import Markup
 
 from dreamlab.data import catalog, imageset
 from dreamlab.service import Refused, RunRow
+from dreamlab.service.places import Places
 from dreamlab.settings import ImportSpec, RealData, make, settings_of
-from dreamlab.ui.forms import controls
+from dreamlab.ui.forms import controls, picker
 from dreamlab.ui.forms.spec_form import refused
 from dreamlab.ui.parts import class_tables, set_cards
 from dreamlab.ui.parts.import_report import report_html
@@ -43,6 +44,7 @@ class SetPanels:
     save: Any
     split: Any
     folder: Any
+    source: Any
     looked: Any
     roles: Any
     tail_panel: Any
@@ -64,7 +66,7 @@ def create(pages: Pages, view: Any) -> None:
             text = gr.Textbox("", label="Description", elem_id="data-text", lines=2, max_lines=6)
             save = gr.Button("Save", size="sm", elem_id="data-save", scale=0)
     with gr.Column(elem_classes="dl-panel"):
-        split, folder = _pickers()
+        split, folder, source = _pickers(pages.service.places)
         looked = gr.HTML("", elem_id="data-set")
     roles = gr.HTML("", elem_id="data-roles", visible=False)
     with gr.Column(elem_classes="dl-panel", visible=False) as tail_panel:
@@ -80,6 +82,7 @@ def create(pages: Pages, view: Any) -> None:
         save,
         split,
         folder,
+        source,
         looked,
         roles,
         tail_panel,
@@ -92,8 +95,9 @@ def create(pages: Pages, view: Any) -> None:
     _connect(pages, p, view)
 
 
-def _pickers() -> tuple[Any, Any]:
-    """The part of the images that is shown, and the folder of a set that is read from one."""
+def _pickers(places: Places) -> tuple[Any, Any, Any]:
+    """The part of the images that is shown, the folder of a set that is read from one, and the
+    column of the folder."""
     with gr.Row(elem_id="data-pickers"):
         split = gr.Dropdown(
             [("training images", "train"), ("test images", "test")],
@@ -104,14 +108,16 @@ def _pickers() -> tuple[Any, Any]:
             filterable=False,
             min_width=200,
         )
-        folder = gr.Textbox(
-            "",
-            label="Data folder",
-            info="A folder or .npz file that holds this set.",
-            elem_id="data-folder",
-            max_lines=1,
-        )
-    return split, folder
+        with gr.Column(visible=False) as source:
+            folder = gr.Textbox(
+                "",
+                label="Data folder",
+                info="A folder or .npz file that holds this set.",
+                elem_id="data-folder",
+                max_lines=1,
+            )
+            picker.connect(places, picker.create(places, "data-folder", large=False), folder)
+    return split, folder, source
 
 
 def _connect(pages: Pages, p: SetPanels, view: Any) -> None:
@@ -168,9 +174,9 @@ def _draw_set(pages: Pages, p: SetPanels) -> None:
     pages.add("data", p.text, about_of, lambda now: gr.Textbox(value=about_of(now)[2]))
     pages.add(
         "data",
-        p.folder,
+        p.source,
         lambda now: chosen(pages, now),
-        lambda now: gr.Textbox(visible=needs_folder(chosen(pages, now))),
+        lambda now: gr.Column(visible=needs_folder(chosen(pages, now))),
     )
     pages.add(
         "data",

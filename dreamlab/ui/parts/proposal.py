@@ -36,7 +36,7 @@ def proposal_html(spec: ImportSpec, look: Look) -> Markup:
         f"{reason} (of {found['sample']['images']:,} tried)": n
         for reason, n in found["sample"]["unusable"].items()
     }
-    left_out = left_out_html({**found, "left_out_counts": found["left_out_counts"] | unusable})
+    left_out = left_out_html("", {**found, "left_out_counts": found["left_out_counts"] | unusable})
     rows = sheet.get("classes", [])
     return part(
         TEMPLATE,
