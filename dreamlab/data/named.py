@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from dreamlab.data import readers
+from dreamlab.data import readers, shapes
 from dreamlab.data.readers import Arrays
 
 
@@ -129,6 +129,22 @@ NAMED: dict[str, NamedSet] = {
             ),
             readers.digits,
             lambda *_: [readers.package_file(*readers.DIGITS)],
+        ),
+        NamedSet(
+            Info(
+                "shapes",
+                "Coloured shapes (32x32, drawn, 6,000)",
+                shapes.SIDE,
+                3,
+                tuple(shapes.SHAPES),
+                5000,
+                1000,
+                True,
+                mirror=True,
+                noun="shapes",
+            ),
+            shapes.shapes,
+            lambda *_: [Path(shapes.__file__)],
         ),
         NamedSet(
             Info("mnist", "MNIST (70,000)", 28, 1, DIGITS, 60000, 10000, False, noun="digits"),
