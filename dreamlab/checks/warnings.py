@@ -7,8 +7,10 @@ from dreamlab.checks.known import Known
 from dreamlab.checks.noise_levels import schedule_warning
 from dreamlab.checks.sampling_warnings import cautions_of_experiment, cautions_of_set, models_of
 from dreamlab.data import catalog, near_copies, near_copies_report
+from dreamlab.data.importing.published import PUBLISHED, folder_of
 from dreamlab.settings import (
     ClassifySpec,
+    ImportSpec,
     MixSpec,
     Spec,
     StudySpec,
@@ -23,6 +25,8 @@ def warning(spec: Spec, known: Known) -> str:
     """The warnings about a spec, each once; empty if there is no problem. Raises RunError if a run
     that the spec names cannot be read, and SpecError and DataError."""
     said: list[str] = []
+    if isinstance(spec, ImportSpec):
+        said.append(download_warning(spec, known))
     if isinstance(spec, TrainSpec):
         said.append(schedule_warning(spec))
     if isinstance(spec, SynthesizeSpec):
@@ -34,6 +38,21 @@ def warning(spec: Spec, known: Known) -> str:
     if isinstance(spec, ClassifySpec | MixSpec):
         said.append(copies_warning(spec, known))
     return " ".join(dict.fromkeys(filter(None, said)))
+
+
+def download_warning(spec: ImportSpec, known: Known) -> str:
+    """What an import will download, and what to put where if there is no network; empty if it
+    downloads nothing."""
+    scheme, _, name = spec.source.partition(":")
+    if scheme != "torchvision":
+        return ""
+    published, folder = PUBLISHED[name], folder_of(name, known.store.folders.cache)
+    if not published.missing(folder):
+        return ""
+    return (
+        f"This downloads {published.megabytes} MB. Without a network, first"
+        f" {published.by_hand(folder)}."
+    )
 
 
 def copies_warning(spec: ClassifySpec | MixSpec, known: Known) -> str:

@@ -1,7 +1,9 @@
-"""Downloads data sets with torchvision or the package `datasets` into the cache, each once."""
+"""Downloads published data sets, or others with the package `datasets`, into the cache, each
+once."""
 
 from __future__ import annotations
 
+import http.client
 import os
 import re
 import threading
@@ -16,82 +18,77 @@ from dreamlab.data.imageset import DataError
 from dreamlab.data.importing.listing import LeftOut, Listing, natural
 from dreamlab.data.importing.official import open_official
 from dreamlab.data.importing.pictures import Unusable
+from dreamlab.data.importing.published import PUBLISHED, Published, folder_of
 from dreamlab.data.importing.source import ListedSource, Source
 from dreamlab.tasks.context import Stopped, TaskError
+from dreamlab.tasks.importing import fetching
 
 Event = dict[str, Any]
 Stopping = Callable[[], bool]
 
-# name -> (title, class in torchvision.datasets, bytes to download, names of the files, folder in
-# the cache, web address)
-TORCHVISION = {
-    "mnist": (
-        "MNIST",
-        "MNIST",
-        11_594_722,
-        "the four IDX files ({train,t10k}-{images-idx3,labels-idx1}-ubyte.gz)",
-        "MNIST/raw",
-        "https://ossci-datasets.s3.amazonaws.com/mnist/",
-    ),
-    "fashion_mnist": (
-        "Fashion-MNIST",
-        "FashionMNIST",
-        30_878_645,
-        "the four IDX files ({train,t10k}-{images-idx3,labels-idx1}-ubyte.gz)",
-        "FashionMNIST/raw",
-        "https://github.com/zalandoresearch/fashion-mnist",
-    ),
-    "cifar10": (
-        "CIFAR-10",
-        "CIFAR10",
-        170_498_071,
-        "cifar-10-python.tar.gz",
-        "",
-        "https://www.cs.toronto.edu/~kriz/cifar.html",
-    ),
-    "flowers102": (
-        "Oxford 102 Flowers",
-        "Flowers102",
-        344_878_000,
-        "102flowers.tgz, imagelabels.mat and setid.mat",
-        "flowers-102",
-        "https://www.robots.ox.ac.uk/~vgg/data/flowers/102/",
-    ),
-}
-ARCHIVES = ("*.gz", "*.tgz", "*.mat")
 LABELS = ("label", "labels", "class", "target", "species", "category")
 WAIT = 0.5
 """Seconds between two progress reports of a download."""
 
 
 def torchvision(name: str, cache: Path, stopping: Stopping) -> Generator[Event, None, Source]:
-    """A data set of TORCHVISION, downloaded unless it is in the cache. Raises TaskError that says
-    which files to put where by hand."""
-    title, class_name, size, files, inner, address = TORCHVISION[name]
-    folder = cache / name
-    held = _held(folder)
-    if held is not None:
-        return held
-    folder.mkdir(parents=True, exist_ok=True)
-    yield _message(f"Downloading {title} ({size / 1e6:,.0f} MB) into {folder}.")
+    """A data set of PUBLISHED, downloaded unless it is in its place in the cache. A stopped or cut
+    download goes on at the next call. Raises TaskError that says which files to put where by
+    hand."""
+    published, folder = PUBLISHED[name], folder_of(name, cache)
+    wrong = fetching.set_aside(published, folder)
+    for sentence in wrong:
+        yield {"type": "message", "level": "warning", "text": sentence}
+    if published.missing(folder):
+        yield _message(f"Downloading {published.title} ({published.megabytes} MB) into {folder}.")
+        try:
+            yield from _fetched(published, folder, stopping)
+        except fetching.WrongFile as error:
+            raise TaskError(f"{error} {_by_hand(published, folder)}") from None
+        except (OSError, http.client.HTTPException) as error:
+            why = f"{published.title} could not be downloaded ({_reason(error)})."
+            raise TaskError(" ".join([*wrong, why, _by_hand(published, folder)])) from None
+    yield _message(f"{published.title}: the files are the published ones.")
+    fetching.unpack(published, folder, stopping)
+    if stopping():
+        raise Stopped
+    for file in published.files:
+        if file.name.endswith("ubyte.gz"):  # an unpacked file beside it would be read first
+            (published.place(folder) / file.name).with_suffix("").unlink(missing_ok=True)
+    return open_official(folder) or _missing(folder)
 
-    def fetch() -> None:
-        import torchvision.datasets
 
-        getattr(torchvision.datasets, class_name)(str(folder), download=True)
+def _fetched(
+    published: Published, folder: Path, stopping: Stopping
+) -> Generator[Event, None, None]:
+    """Downloads what is missing, with the progress in MB."""
+    began = told = time.monotonic()
+    first: int | None = None
+    for done in fetching.fetch(published, folder):
+        if stopping():
+            raise Stopped
+        now, first = time.monotonic(), done if first is None else first
+        if now - told < WAIT:
+            continue
+        told, left = now, max(published.megabytes * 10**6 - done, 0)
+        yield {
+            "type": "progress",
+            "step": done // 10**6,
+            "total": max(published.megabytes, done // 10**6),
+            "unit": "MB",
+            "text": f"downloading {published.title}",
+            "eta_seconds": round(left / (done - first) * (now - began), 1)
+            if done > first
+            else None,
+        }
 
-    try:
-        yield from _in_background(
-            fetch, lambda: _downloaded(folder), size, f"downloading {title}", stopping
-        )
-        return open_official(folder) or _missing(folder)
-    except Stopped:
-        raise
-    except Exception as error:
-        raise TaskError(
-            f"{title} could not be downloaded ({_reason(error)}): put {files} from {address} into"
-            f" {folder / inner} and resume this run, or import a folder that holds it."
-        ) from None
+
+def _by_hand(published: Published, folder: Path) -> str:
+    sentence = published.by_hand(folder)
+    return (
+        f"Without a network, {sentence}, and resume this run, or import a folder that holds"
+        f" {published.title}."
+    )
 
 
 def huggingface(name: str, cache: Path, stopping: Stopping) -> Generator[Event, None, Source]:
@@ -110,7 +107,7 @@ def huggingface(name: str, cache: Path, stopping: Stopping) -> Generator[Event, 
     try:
         yield from _in_background(
             lambda: found.append(datasets.load_dataset(name, cache_dir=str(cache / "huggingface"))),
-            lambda: _downloaded(cache / "huggingface", "*"),
+            lambda: _downloaded(cache / "huggingface"),
             0,
             f"downloading {name}",
             stopping,
@@ -216,26 +213,17 @@ def _in_background(
         raise failed[0]
 
 
-def _held(folder: Path) -> Source | None:
-    """The data set in the cache; None if it is missing or incomplete."""
-    try:
-        return open_official(folder) if folder.is_dir() else None
-    except DataError:
-        return None
-
-
 def _missing(folder: Path) -> Source:
     raise DataError(f"the files did not arrive in {folder}")
 
 
-def _downloaded(folder: Path, *patterns: str) -> int:
+def _downloaded(folder: Path) -> int:
     total = 0
-    for pattern in patterns or ARCHIVES:
-        for file in folder.rglob(pattern):
-            try:
-                total += file.stat().st_size
-            except OSError:
-                continue  # the download may have renamed the file
+    for file in folder.rglob("*"):
+        try:
+            total += file.stat().st_size
+        except OSError:
+            continue  # the download may have renamed the file
     return total
 
 
