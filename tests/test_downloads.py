@@ -289,7 +289,7 @@ def test_files_that_were_put_by_hand_are_checked(fresh: RunStore, server: _Serve
         _events(fresh, "torchvision:mnist")
     said = str(error.value)
     assert f"{MNIST_FILES[2]}.gz in {place} is not the published file" in said
-    assert f"put {MNIST_FILES[2]}.gz from {server.address} into {place}, and resume" in said
+    assert f"put {MNIST_FILES[2]}.gz from {server.address} into {place}, or import" in said
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -305,7 +305,7 @@ def test_without_a_network_one_sentence_says_what_to_put_where(
     said = str(error.value)
     assert "could not be downloaded (no name resolution)" in said and "\n" not in said
     assert all(f.name in said for f in PUBLISHED[name].files)
-    assert f"into {_place(fresh, name)}, and resume this run" in said
+    assert f"into {_place(fresh, name)}, or import a folder" in said
     # the same is said before the first try
     spec = make(ImportSpec, {"source": f"torchvision:{name}"})
     before = warning(spec, Known(fresh))

@@ -29,6 +29,8 @@ class Info:
     """Whether a mirrored image keeps its class."""
     noun: str = "images"
     """What the images show, in the plural, for sentences."""
+    origin: str = "inside an installed package"
+    """Where the images of a bundled set come from."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,6 +144,7 @@ NAMED: dict[str, NamedSet] = {
                 True,
                 mirror=True,
                 noun="shapes",
+                origin="drawn by DreamLab's own code, under its MIT licence",
             ),
             shapes.shapes,
             lambda *_: [Path(shapes.__file__)],

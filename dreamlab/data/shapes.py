@@ -27,8 +27,8 @@ SIZE, ROAM = (8.0, 12.0), 3.0
 TURN = 0.2
 """Tangent of half the largest angle of a shape, which is 23 degrees."""
 HUE = 0.12
-"""Largest difference from the hue of a class, as a share of the colour circle. Classes have hues 0.1
-apart, so that a colour fits two or three of them and the shape decides."""
+"""Largest difference from the hue of a class, as a share of the colour circle. The hues of classes
+are 0.1 apart, so that a colour fits two or three of them and the shape decides."""
 PIECES = 2
 """Pieces of confetti per image, over or behind the shape."""
 AT_ONCE = 50

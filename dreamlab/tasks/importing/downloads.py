@@ -86,8 +86,8 @@ def _fetched(
 def _by_hand(published: Published, folder: Path) -> str:
     sentence = published.by_hand(folder)
     return (
-        f"Without a network, {sentence}, and resume this run, or import a folder that holds"
-        f" {published.title}."
+        f"Try again (resume this run); without a network, first {sentence}, or import a folder"
+        f" that holds {published.title}."
     )
 
 

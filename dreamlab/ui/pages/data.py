@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, get_args
+from typing import Any
 
 import gradio as gr
 import numpy as np
@@ -12,11 +12,10 @@ from markupsafe import Markup
 from dreamlab.data import catalog, imageset, near_copies
 from dreamlab.service import Refused, RunRow
 from dreamlab.settings import ImportSpec
-from dreamlab.settings.names import TorchvisionName
 from dreamlab.store.states import ACTIVE
 from dreamlab.ui.forms import spec_form
 from dreamlab.ui.forms.start import start
-from dreamlab.ui.parts import class_tables
+from dreamlab.ui.parts import class_tables, downloads
 from dreamlab.ui.parts.import_report import report_html, running_html
 from dreamlab.ui.parts.near_copies import within_text
 from dreamlab.ui.parts.panels import panel
@@ -29,8 +28,6 @@ ROWS = 12
 """Number of classes shown at once."""
 WIDTH = 900
 """Width in pixels of a row of images."""
-FETCH = {name: f"torchvision:{name}" for name in get_args(TorchvisionName)}
-"""Data sets that an import can download with torchvision -> source of that import."""
 ALSO = (
     "You can also import torchvision:flowers102 (Oxford Flowers, 345 MB), any"
     " huggingface:OWNER/NAME if the package datasets is installed, ImageNet from its folders, and a"
@@ -93,7 +90,6 @@ def create(pages: Pages, view: Any) -> None:
     folder.change(
         lambda now, path: now.with_pick("data-folder", path or ""), [view, folder], view, **QUIET
     )
-    _fill_source(pages, form)
     spec_form.add_choices(pages, "data", form, "dataset", view)
     start(pages, form, view, "data")
 
@@ -145,16 +141,6 @@ def _draw(pages: Pages, p: DataPanels) -> None:
     pages.add("data", p.report, looked_key, report_draw)
 
 
-def _fill_source(pages: Pages, form: spec_form.Form) -> None:
-    """Lets the download buttons of the catalogue fill in the source of the import form."""
-
-    def draw(now: View) -> Any:
-        asked = now.pick("import-source")
-        return gr.Textbox(value=asked) if asked else gr.skip()
-
-    pages.add("data", form.fields["source"], lambda now: now.pick("import-source"), draw)
-
-
 def chosen(pages: Pages, view: View) -> str:
     """The data set that is shown: a built-in one, or an import run."""
     asked = view.run("data")
@@ -185,7 +171,7 @@ def is_synthetic(pages: Pages, name: str) -> bool:
 
 def catalogue_html(pages: Pages, looked: str) -> Markup:
     """All data sets with their sizes and sources."""
-    entries = [_entry(known) for known in catalog.INFO.values()]
+    entries = [_entry(pages, known) for known in catalog.INFO.values()]
     refusals = []
     for run in pages.service.rows("import"):
         if run.state != "done":
@@ -196,12 +182,12 @@ def catalogue_html(pages: Pages, looked: str) -> Markup:
             refusals.append(str(error))
             continue
         spec = pages.service.get(run.id).spec
-        entries.append(_entry(known, run, spec if isinstance(spec, ImportSpec) else None))
+        entries.append(_entry(pages, known, run, spec if isinstance(spec, ImportSpec) else None))
     return part(TEMPLATE, "catalogue", entries, refusals, looked, ALSO)
 
 
 def _entry(
-    known: catalog.Info, run: RunRow | None = None, spec: ImportSpec | None = None
+    pages: Pages, known: catalog.Info, run: RunRow | None = None, spec: ImportSpec | None = None
 ) -> dict[str, Any]:
     """One line of the catalogue for the template."""
     return {
@@ -209,7 +195,7 @@ def _entry(
         "synthetic": spec is not None and spec.role == "synthetic",
         "source": None if run is None else spec.source if spec else "",
         "demo": run is not None and run.demo,
-        "fetch": FETCH.get(known.name),
+        "offer": downloads.offer(pages.service, known.name),
     }
 
 
@@ -231,7 +217,8 @@ def set_html(pages: Pages, view: View, name: str) -> Markup:
                 for part, words in (("train", "training"), ("test", "test"))
             ]
     except Refused as error:
-        return part(TEMPLATE, "unreadable", info.title, str(error))
+        offer = downloads.offer(pages.service, name)
+        return part(TEMPLATE, "unreadable", info.title, str(error), offer)
     page = max(1, int(view.pick("data-page", 1) or 1))
     listed = [
         (f"{words}: {len(held):,}", {kind: np.bincount(held, minlength=len(info.classes)).tolist()})
