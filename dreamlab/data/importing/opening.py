@@ -16,6 +16,7 @@ from dreamlab.data.importing.layouts import recognised
 from dreamlab.data.importing.limits import Limits
 from dreamlab.data.importing.official import open_official
 from dreamlab.data.importing.source import FileSource, Source
+from dreamlab.data.importing.svhn import is_svhn
 from dreamlab.data.importing.tars import TarFiles, is_tar
 from dreamlab.data.importing.zips import ZipFiles
 from dreamlab.settings import ImportSpec
@@ -85,7 +86,7 @@ def open_source(spec: ImportSpec, limits: Limits | None = None) -> Source:
     path, limits = _path(spec.source), limits or Limits()
     if path.is_dir() and (official := open_official(path)):
         return official
-    if path.suffix.lower() in OPENED:
+    if path.suffix.lower() in OPENED or is_svhn(path):
         return open_arrays(path, limits)
     if path.is_dir() and any(path.glob("*.npy")):
         return open_arrays(path, limits)
