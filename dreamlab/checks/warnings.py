@@ -3,11 +3,14 @@ the command line show them."""
 
 from __future__ import annotations
 
+import numpy as np
+
 from dreamlab.checks.known import Known
 from dreamlab.checks.noise_levels import schedule_warning
 from dreamlab.checks.sampling_warnings import cautions_of_experiment, cautions_of_set, models_of
-from dreamlab.data import catalog, near_copies, near_copies_report
+from dreamlab.data import catalog, near_copies, near_copies_report, small_sets
 from dreamlab.data.importing.published import PUBLISHED, folder_of
+from dreamlab.data.selection import available, classes_of
 from dreamlab.settings import (
     ClassifySpec,
     ImportSpec,
@@ -37,6 +40,8 @@ def warning(spec: Spec, known: Known) -> str:
         said += cautions_of_experiment(spec, known)
     if isinstance(spec, ClassifySpec | MixSpec):
         said.append(copies_warning(spec, known))
+    if isinstance(spec, TrainSpec | ClassifySpec | MixSpec):
+        said += small_set_warnings(spec)
     return " ".join(dict.fromkeys(filter(None, said)))
 
 
@@ -68,6 +73,16 @@ def copies_warning(spec: ClassifySpec | MixSpec, known: Known) -> str:
         if found is not None and found.repeats:
             said.append(f"{folder.name}: {near_copies_report.of_set(found, data.info.classes)}")
     return " ".join(said)
+
+
+def small_set_warnings(spec: TrainSpec | ClassifySpec | MixSpec) -> list[str]:
+    """What can be expected of few or uneven images. Raises SpecError and DataError."""
+    said = small_sets.about_training(available(spec), classes_of(spec))
+    if not isinstance(spec, TrainSpec):
+        data = catalog.load(spec.dataset, spec.data_dir)
+        counts = np.bincount(data.test_labels, minlength=len(data.info.classes))
+        said += small_sets.about_testing(counts.tolist())
+    return said
 
 
 def seeds_warning(spec: MixSpec) -> str:

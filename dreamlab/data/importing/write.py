@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from dreamlab.data import catalog, imageset, near_copies, near_copies_report
+from dreamlab.data import catalog, imageset, near_copies, near_copies_report, small_sets
 from dreamlab.data.exporting import LABELLED_BY
 from dreamlab.data.imageset import DataError
 from dreamlab.data.importing.array_values import Scale, scale_of_depth
@@ -139,6 +139,8 @@ class _Import:
         digest = yield from self._write(scratch_shape, order, labels, channels)
         yield self._grid(labels, len(train))
         card = self._card(size, channels, arranged, digest)
+        if self.target is None:
+            card["notes"] += self._expected(labels, len(train), size)
         write_json(self.folder / catalog.CARD, card)
         return self._result(card, labels)
 
@@ -288,12 +290,16 @@ class _Import:
                 c = int(np.argmin(counts))
                 usable = int((labels == c).sum())
                 raise DataError(
-                    f"Class {self.classes[c]} of {self.title} is left without {part} images:"
-                    f" {usable:,} of its files can be used, but a class needs at least one image"
-                    f" for training and one for testing ({self.left}); give it more images, or"
-                    " leave it out."
+                    small_sets.left_without(
+                        self.classes[c], part, self.title, usable, str(self.left)
+                    )
                 )
         return found
+
+    def _expected(self, labels: np.ndarray, train: int, size: int) -> list[str]:
+        """What can be expected of a real set, in sentences."""
+        counts = (np.bincount(p, minlength=len(self.classes)) for p in np.split(labels, [train]))
+        return small_sets.about_import(*counts, self.classes, size)
 
     def _grid(self, labels: np.ndarray, train: int) -> Progress:
         """Writes the preview grid, a PNG: the first training images of the first classes, one class
