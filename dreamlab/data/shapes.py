@@ -36,45 +36,53 @@ AT_ONCE = 50
 
 
 def _length(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return np.sqrt(x * x + y * y)
+    found: np.ndarray = np.sqrt(x * x + y * y)
+    return found
 
 
-def _circle(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return _length(x, y) - 0.8
+def _max(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    found: np.ndarray = np.maximum(a, b)
+    return found
+
+
+def _min(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    found: np.ndarray = np.minimum(a, b)
+    return found
 
 
 def _ring(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return np.abs(_length(x, y) - 0.62) - 0.22
+    off = _length(x, y) - 0.62
+    return _max(off, -off)
 
 
 def _crescent(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return np.maximum(_length(x, y) - 0.85, 0.68 - _length(x - 0.42, y))
+    return _max(_length(x, y) - 0.85, 0.68 - _length(x - 0.42, y))
 
 
 def _drop(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     # a circle, and a cone whose sides touch it
     sine, cosine = 0.44, 0.8979977728257461
-    cone = np.maximum(np.abs(x) * cosine + (y - 0.95) * sine, 0.55 * sine - 0.3 - y)
-    return np.minimum(cone, _length(x, y + 0.3) - 0.55)
+    cone = _max(np.abs(x) * cosine + (y - 0.95) * sine, 0.55 * sine - 0.3 - y)
+    return _min(cone, _length(x, y + 0.3) - 0.55)
 
 
 def _heart(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     # a square on its corner, and a circle on each of its upper sides
     a, b = np.abs(x), y + 0.1
     square = (a + np.abs(b) - 0.8) * 0.7071067811865476
-    return np.minimum(square, _length(a - 0.4, b - 0.4) - 0.565685424949238)
+    return _min(square, _length(a - 0.4, b - 0.4) - 0.565685424949238)
 
 
 def _leaf(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return _length(np.abs(x) + 0.6, y) - 1.1
+    return _length(np.abs(x) + 0.6, y)
 
 
 def _square(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return np.maximum(np.abs(x), np.abs(y)) - 0.68
+    return _max(np.abs(x), np.abs(y))
 
 
 def _triangle(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return np.maximum(np.abs(x) * 0.8660254037844386 + y * 0.5, -y) - 0.46
+    return _max(np.abs(x) * 0.8660254037844386 + y * 0.5, -y)
 
 
 def _star(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -85,32 +93,34 @@ def _star(x: np.ndarray, y: np.ndarray) -> np.ndarray:
         x * 0.5877852522924731,
         y * 0.8090169943749475,
     )
-    most, second = np.maximum(-y, x1 - y1), np.minimum(-y, x1 - y1)
+    most, second = _max(-y, x1 - y1), _min(-y, x1 - y1)
     for line in (-x1 - y1, x2 + y2, y2 - x2):
-        second = np.maximum(second, np.minimum(most, line))
-        most = np.maximum(most, line)
-    return second - 0.32
+        second = _max(second, _min(most, line))
+        most = _max(most, line)
+    return second
 
 
 def _cross(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     a, b = np.abs(x), np.abs(y)
-    return np.maximum(np.maximum(a, b) - 0.85, np.minimum(a, b) - 0.27)
+    return _max(_max(a, b) - 0.58, _min(a, b))
 
 
-SHAPES: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
-    "heart": _heart,
-    "star": _star,
-    "circle": _circle,
-    "leaf": _leaf,
-    "cross": _cross,
-    "drop": _drop,
-    "square": _square,
-    "crescent": _crescent,
-    "triangle": _triangle,
-    "ring": _ring,
+Shape = Callable[[np.ndarray, np.ndarray], np.ndarray]
+SHAPES: dict[str, tuple[Shape, float]] = {
+    "heart": (_heart, 0.0),
+    "star": (_star, 0.32),
+    "circle": (_length, 0.8),
+    "leaf": (_leaf, 1.1),
+    "cross": (_cross, 0.27),
+    "drop": (_drop, 0.0),
+    "square": (_square, 0.68),
+    "crescent": (_crescent, 0.0),
+    "triangle": (_triangle, 0.46),
+    "ring": (_ring, 0.22),
 }
-"""Class -> distance of points from the edge of a shape of about radius 1, negative inside. The hues
-of the classes go once around the colour circle, from red for the first."""
+"""Class -> (f, edge): f(x, y) is below `edge` inside a shape of about radius 1, and grows with the
+distance from it. The hues of the classes go once around the colour circle, from red for the
+first."""
 
 
 class _Random:
@@ -122,7 +132,8 @@ class _Random:
     def __call__(self, low: float, high: float) -> np.ndarray:
         """float64 (count, 1, 1), from `low` to below `high`."""
         raw = self._bits.random_raw(self._count) >> np.uint64(11)
-        return (low + (high - low) * (raw.astype(np.float64) * 2.0**-53))[:, None, None]
+        numbers: np.ndarray = low + (high - low) * (raw.astype(np.float64) * 2.0**-53)
+        return numbers[:, None, None]
 
     def turn(self, most: float) -> tuple[np.ndarray, np.ndarray]:
         """Cosine and sine of angles; `most` is the tangent of half the largest one."""
@@ -141,16 +152,18 @@ def _colour(hue: np.ndarray, saturation: np.ndarray, value: np.ndarray) -> np.nd
 
 def _inside(distance: np.ndarray, edge: float = 1.0) -> np.ndarray:
     """The share of a pixel that is inside, by the distance of its centre from the edge."""
-    return np.clip(0.5 - distance / edge, 0, 1)
+    share: np.ndarray = np.clip(0.5 - distance / edge, 0, 1)
+    return share
 
 
 def _over(below: np.ndarray, colour: np.ndarray, share: np.ndarray) -> np.ndarray:
-    return below + (colour - below) * share
+    mixed: np.ndarray = below + (colour - below) * share
+    return mixed
 
 
 def _drawn(number: int, seed: int) -> np.ndarray:
     """AT_ONCE images of the class `number`, uint8 (N, SIDE, SIDE, 3)."""
-    shape, random = list(SHAPES.values())[number], _Random(seed, AT_ONCE)
+    (shape, edge), random = list(SHAPES.values())[number], _Random(seed, AT_ONCE)
     at = np.arange(SIDE) + 0.5 - SIDE / 2
     x, y = at[None, None, :], -at[None, :, None]
     picture = _background(random, x, y)
@@ -160,7 +173,9 @@ def _drawn(number: int, seed: int) -> np.ndarray:
     c, s = random.turn(TURN)
 
     def distance(dx: np.ndarray, dy: np.ndarray) -> np.ndarray:
-        return shape((dx * c + dy * s) / size, (dy * c - dx * s) / size) * size
+        found = shape((dx * c + dy * s) / size, (dy * c - dx * s) / size)
+        pixels: np.ndarray = (found - edge) * size
+        return pixels
 
     shadow = _inside(distance(dx - 1.2, dy + 1.6), 3.0) * random(0.0, 0.4)
     picture = picture * (1 - shadow)
@@ -168,7 +183,7 @@ def _drawn(number: int, seed: int) -> np.ndarray:
     own = _colour(hue + 1, random(0.5, 0.95), random(0.7, 1.0))
     light = 1 + 0.25 * np.clip((dy - 0.5 * dx) / size, -1, 1)
     pieces = [_piece(random, x, y) for _ in range(PIECES)]
-    behind = random(0, 1)
+    behind = random(0, 1)  # how many of the pieces lie behind the shape
     for k, (colour, share) in enumerate(pieces):
         picture = _over(picture, colour, share * (behind < (k + 1) / PIECES))
     picture = _over(picture, np.minimum(own * light, 1), _inside(distance(dx, dy)))
@@ -192,7 +207,8 @@ def _background(random: _Random, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     wave = (x * c + y * s) / random(5, 12) + random(0, 1)
     wave = np.abs(wave - np.floor(wave) - 0.5) * 4 - 1
     strength = np.where(random(0, 1) < 0.5, random(0.04, 0.16), 0.0)
-    return picture * (1 + strength * wave)
+    striped: np.ndarray = picture * (1 + strength * wave)
+    return striped
 
 
 def _piece(random: _Random, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -209,7 +225,7 @@ def shapes(_: Path, markers: Sequence[str]) -> Arrays:
     """The data set, from the user's cache if it is there. Drawing it takes about two seconds."""
     key = f"shapes/{CONTENT}"
     found = user_cache().get(key) or user_cache().add(key, images=draw())
-    labels = np.arange(len(found["images"])) % len(SHAPES)
+    labels = np.arange(len(found["images"]), dtype=np.int64) % len(SHAPES)
     n = TRAIN_EACH * len(SHAPES)
     images = found["images"]
     return images[:n], labels[:n], images[n:], labels[n:]

@@ -53,7 +53,8 @@ def about_training(train: Sequence[int], classes: Sequence[str]) -> list[str]:
 
 def about_testing(test: Sequence[int]) -> list[str]:
     """The sentences about the numbers of test images of each class."""
-    said, total = [], sum(test)
+    said: list[str] = []
+    total = sum(test)
     if not total:
         return said
     if total < FEW_TEST:

@@ -298,8 +298,11 @@ class _Import:
 
     def _expected(self, labels: np.ndarray, train: int, size: int) -> list[str]:
         """What can be expected of a real set, in sentences."""
-        counts = (np.bincount(p, minlength=len(self.classes)) for p in np.split(labels, [train]))
-        return small_sets.about_import(*counts, self.classes, size)
+        of_train, of_test = (
+            np.bincount(part, minlength=len(self.classes))
+            for part in (labels[:train], labels[train:])
+        )
+        return small_sets.about_import(of_train, of_test, self.classes, size)
 
     def _grid(self, labels: np.ndarray, train: int) -> Progress:
         """Writes the preview grid, a PNG: the first training images of the first classes, one class
