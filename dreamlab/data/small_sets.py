@@ -69,10 +69,9 @@ def about_testing(test: Sequence[int]) -> list[str]:
         )
     few = sum(n < LEAST_IMAGES for n in test)
     if few and total >= LEAST_IMAGES:
-        where = "No class has" if few == len(test) else f"{few:,} of {len(test):,} classes lack"
         said.append(
-            f"{where} {LEAST_IMAGES} test images, without which a class has no comparison of its"
-            " own."
+            f"Classes with fewer than {LEAST_IMAGES} test images get no comparison of their own:"
+            f" {few:,} of {len(test):,}."
         )
     return said
 
