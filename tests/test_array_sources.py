@@ -145,13 +145,30 @@ def test_npy_files_and_folders_of_them_are_read(tmp_path: Path) -> None:
     assert (pixels(source) == X).all() and int(source.listing.test.sum()) == 10
 
 
-def test_svhns_matlab_file_is_read(tmp_path: Path) -> None:
+def _svhn(file: Path, part: slice) -> None:
     """Images are (H, W, C, N) there, and the digit 0 has the label 10."""
-    y = np.where(Y == 0, 10, Y)
-    scipy.io.savemat(tmp_path / "train_32x32.mat", {"X": X.transpose(1, 2, 3, 0), "y": y[:, None]})
-    source = opened(tmp_path / "train_32x32.mat")
-    assert (pixels(source) == X).all()
-    assert source.listing.classes == ("1", "2", "10") and source.listing.numbered
+    y = np.where(Y == 0, 10, Y).astype(np.uint8)
+    scipy.io.savemat(file, {"X": X[part].transpose(1, 2, 3, 0), "y": y[part, None]})
+
+
+def test_label_10_of_svhn_is_the_digit_0(tmp_path: Path) -> None:
+    for split, part in (("train", slice(20)), ("test", slice(20, 30)), ("extra", slice(5))):
+        _svhn(tmp_path / f"{split}_32x32.mat", part)
+    said = "SVHN stores the digit 0 as label 10: it was read as 0."
+    both, one = opened(tmp_path), opened(tmp_path / "train_32x32.mat")
+    assert (pixels(both) == X).all() and (pixels(one) == X[:20]).all()
+    assert both.listing.test.tolist() == [False] * 20 + [True] * 10 and not one.listing.split
+    for source, labels in ((both, Y), (one, Y[:20])):
+        found = source.listing
+        assert found.classes == ("0", "1", "2") and found.numbered and not found.mirror
+        assert (found.labels == labels).all() and said in found.notes
+    assert "The images of extra_32x32.mat were not read." in both.listing.notes
+    # in another file 10 is a class of its own
+    (tmp_path / "train_32x32.mat").rename(tmp_path / "digits.mat")
+    assert opened(tmp_path / "digits.mat").listing.classes == ("1", "2", "10")
+    scipy.io.savemat(tmp_path / "test_32x32.mat", {"images": X})
+    with pytest.raises(DataError, match="test_32x32.mat has no array X and no array y"):
+        opened(tmp_path / "test_32x32.mat")
 
 
 @pytest.mark.parametrize(

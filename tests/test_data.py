@@ -4,6 +4,7 @@ refused."""
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import pickle
 import struct
@@ -15,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dreamlab.data import catalog, imageset
+from dreamlab.data import catalog, imageset, shapes
 from dreamlab.data.importing.official import open_official
 from dreamlab.store import RunStore
 from tests.import_helpers import class_files, do_import, folder_of
@@ -43,6 +44,20 @@ def test_the_split_of_the_5000_digits_is_stratified_and_fixed() -> None:
     assert np.bincount(data.train_labels).tolist() == [300] * 10
     assert np.bincount(data.test_labels).tolist() == [200] * 10
     assert data.train_images.sum() == 78_484_723  # the very same images on every machine
+
+
+def test_the_drawn_shapes_are_the_same_pixels_everywhere() -> None:
+    drawn = shapes.draw()
+    assert hashlib.sha256(drawn.tobytes()).hexdigest().startswith(shapes.CONTENT)
+    assert len({image.tobytes() for image in drawn}) == len(drawn)
+    data = catalog.load("shapes")
+    for labels, each in ((data.train_labels, 500), (data.test_labels, 100)):
+        assert np.bincount(labels).tolist() == [each] * 10
+    # a class has one hue in ten: it helps, but colour alone does not decide
+    rows = data.train_images[data.train_labels == 0]
+    assert rows[:, 16, 16, 0].mean() > 1.5 * rows[:, 16, 16, 1].mean()  # hearts are red
+    kept = np.concatenate([data.train_images, data.test_images])
+    assert (kept == drawn).all()  # what the cache holds is what is drawn
 
 
 def _write_idx(path: Path, array: np.ndarray, packed: bool) -> None:

@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "settings": {"paths"},
     "noise": {"settings"},
     "store": {"paths", "settings"},
-    "data": {"settings", "store"},
+    "data": {"settings", "stats", "store"},
     "architecture": {"settings", "data"},
     "stats": set(),
     "studies": {"paths", "settings"},

@@ -15,6 +15,7 @@ from dreamlab import studies
 from dreamlab.classifiers import networks
 from dreamlab.classifiers import registry as classifiers
 from dreamlab.data import catalog, judge, named
+from dreamlab.data.importing import published
 from dreamlab.diffusion.forward_process import TARGETS
 from dreamlab.diffusion.losses import WEIGHTINGS
 from dreamlab.diffusion.optim import DECAYS, OPTIMIZERS
@@ -30,14 +31,13 @@ from dreamlab.studies import loader
 from dreamlab.tasks import TASKS, find_task
 from dreamlab.tasks.classify import training
 from dreamlab.tasks.context import TaskError
-from dreamlab.tasks.importing import downloads
 from dreamlab.tasks.train import fine_tuning
 from dreamlab.ui.forms.controls import FILLERS, WORDS
 
 STUDY_FILES = {p.stem for p in loader.STUDIES.glob("*.toml")} - {loader.SHARED}
 EQUAL: list[tuple[str, Any, Iterable[str]]] = [
     ("data sets", names.DatasetName, named.NAMED),
-    ("downloads", names.TorchvisionName, downloads.TORCHVISION),
+    ("downloads", names.TorchvisionName, published.PUBLISHED),
     ("parts of the network", names.PartName, fine_tuning.PARTS),
     ("samplers", names.SamplerName, SAMPLERS),
     ("generators of noise", names.NoiseName, NOISE_GENERATORS),

@@ -68,7 +68,7 @@ def test_an_upsampling_stage_counts_too(store: RunStore) -> None:
 
 def test_a_mix_says_each_caution_once(store: RunStore) -> None:
     one, two = (new_run(store, "train", {**COSINE, "seed": n}) for n in (0, 1))
-    mix = {"dataset": "digits", "images_per_class": 4, "arms": ("real", "real+1x")}
+    mix = {"dataset": "digits", "images_per_class": 10, "arms": ("real", "real+1x")}
     assert said_of(store, "mix", **mix) == ""
     said = said_of(store, "mix", **mix, sources=(one.id, two.id), sampler="ddpm", num_steps=5)
     assert said.count("too little") == 1 and "ddpm and 5 steps" in said

@@ -105,8 +105,11 @@ def test_the_hash_of_a_version_is_that_of_its_content(service: Service, tmp_path
 def test_what_cannot_be_added_is_refused_with_a_sentence(service: Service, tmp_path: Path) -> None:
     first = imported(service, folder_of(tmp_path / "pets", class_files(each=4)))
     birds = folder_of(tmp_path / "birds", class_files(("bird", "cat"), 3, "b/"))
+    asked = propose(make(ImportSpec, {"source": str(birds), "extends": first}))["questions"][0]
+    assert "only some are classes of pets (cat, dog): bird" in asked["question"]
+    assert asked["answers"][0]["settings"] == {"classes": "cat=cat"}
     with pytest.raises(Exception, match=r"only some are classes of pets \(cat, dog\): bird"):
-        propose(make(ImportSpec, {"source": str(birds), "extends": first}))
+        do_import(birds, tmp_path / "y", extends=first)
     with pytest.raises(Exception, match=r"All 8 images that can be used are in pets already"):
         do_import(tmp_path / "pets", tmp_path / "x", extends=first)
     assert not list((tmp_path / "x").glob("*.npy"))

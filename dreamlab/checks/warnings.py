@@ -3,12 +3,17 @@ the command line show them."""
 
 from __future__ import annotations
 
+import numpy as np
+
 from dreamlab.checks.known import Known
 from dreamlab.checks.noise_levels import schedule_warning
 from dreamlab.checks.sampling_warnings import cautions_of_experiment, cautions_of_set, models_of
-from dreamlab.data import catalog, near_copies, near_copies_report
+from dreamlab.data import catalog, near_copies, near_copies_report, small_sets
+from dreamlab.data.importing.published import PUBLISHED, folder_of
+from dreamlab.data.selection import available, classes_of
 from dreamlab.settings import (
     ClassifySpec,
+    ImportSpec,
     MixSpec,
     Spec,
     StudySpec,
@@ -23,6 +28,8 @@ def warning(spec: Spec, known: Known) -> str:
     """The warnings about a spec, each once; empty if there is no problem. Raises RunError if a run
     that the spec names cannot be read, and SpecError and DataError."""
     said: list[str] = []
+    if isinstance(spec, ImportSpec):
+        said.append(download_warning(spec, known))
     if isinstance(spec, TrainSpec):
         said.append(schedule_warning(spec))
     if isinstance(spec, SynthesizeSpec):
@@ -33,7 +40,24 @@ def warning(spec: Spec, known: Known) -> str:
         said += cautions_of_experiment(spec, known)
     if isinstance(spec, ClassifySpec | MixSpec):
         said.append(copies_warning(spec, known))
+    if isinstance(spec, TrainSpec | ClassifySpec | MixSpec):
+        said += small_set_warnings(spec)
     return " ".join(dict.fromkeys(filter(None, said)))
+
+
+def download_warning(spec: ImportSpec, known: Known) -> str:
+    """What an import will download, and what to put where if there is no network; empty if it
+    downloads nothing."""
+    scheme, _, name = spec.source.partition(":")
+    if scheme != "torchvision":
+        return ""
+    published, folder = PUBLISHED[name], folder_of(name, known.store.folders.cache)
+    if not published.missing(folder):
+        return ""
+    return (
+        f"This downloads {published.megabytes} MB. Without a network, first"
+        f" {published.by_hand(folder)}."
+    )
 
 
 def copies_warning(spec: ClassifySpec | MixSpec, known: Known) -> str:
@@ -49,6 +73,16 @@ def copies_warning(spec: ClassifySpec | MixSpec, known: Known) -> str:
         if found is not None and found.repeats:
             said.append(f"{folder.name}: {near_copies_report.of_set(found, data.info.classes)}")
     return " ".join(said)
+
+
+def small_set_warnings(spec: TrainSpec | ClassifySpec | MixSpec) -> list[str]:
+    """What can be expected of few or uneven images. Raises SpecError and DataError."""
+    said = small_sets.about_training(available(spec), classes_of(spec))
+    if not isinstance(spec, TrainSpec):
+        data = catalog.load(spec.dataset, spec.data_dir)
+        counts = np.bincount(data.test_labels, minlength=len(data.info.classes))
+        said += small_sets.about_testing(counts.tolist())
+    return said
 
 
 def seeds_warning(spec: MixSpec) -> str:

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from dreamlab.data import readers
+from dreamlab.data import readers, shapes
 from dreamlab.data.readers import Arrays
 
 
@@ -29,6 +29,8 @@ class Info:
     """Whether a mirrored image keeps its class."""
     noun: str = "images"
     """What the images show, in the plural, for sentences."""
+    origin: str = "inside an installed package"
+    """Where the images of a bundled set come from."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,6 +131,23 @@ NAMED: dict[str, NamedSet] = {
             ),
             readers.digits,
             lambda *_: [readers.package_file(*readers.DIGITS)],
+        ),
+        NamedSet(
+            Info(
+                "shapes",
+                "Coloured shapes (32x32, drawn, 6,000)",
+                shapes.SIDE,
+                3,
+                tuple(shapes.SHAPES),
+                5000,
+                1000,
+                True,
+                mirror=True,
+                noun="shapes",
+                origin="drawn by DreamLab's own code, under its MIT licence",
+            ),
+            shapes.shapes,
+            lambda *_: [Path(shapes.__file__)],
         ),
         NamedSet(
             Info("mnist", "MNIST (70,000)", 28, 1, DIGITS, 60000, 10000, False, noun="digits"),

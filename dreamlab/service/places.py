@@ -64,6 +64,12 @@ class Places:
         with _refusing():
             return str(self.uploads.end(name))
 
+    def said(self, source: str) -> str:
+        """A source of an import for people: that an upload is one, and its name."""
+        folder = f"{self.uploads.folder}{os.sep}"
+        inner = source.removeprefix(folder).partition(os.sep)[2]
+        return source if not source.startswith(folder) else f"an upload ({inner or 'files'})"
+
     def clean(self) -> None:
         """Removes old uploads that no run needs."""
         with contextlib.suppress(OSError):

@@ -19,8 +19,8 @@ from dreamlab.checks.warnings import warning
 from dreamlab.data.importing.opening import is_download
 from dreamlab.engine import client
 from dreamlab.estimates import estimate as costs
-from dreamlab.estimates.estimate import Estimate
 from dreamlab.estimates.measured import Prober
+from dreamlab.estimates.slow import slow
 from dreamlab.experiments.identity import Identities
 from dreamlab.service import demo, export
 from dreamlab.service.home import home_mix
@@ -124,7 +124,7 @@ class Service(Sets):
     def warning(self, spec: Spec) -> str:
         """Known problems of settings that are allowed, a sentence each; empty if there is none."""
         with refusing():
-            return warning(spec, self._known())
+            return f"{warning(spec, self._known())} {slow(spec, self._estimate)}".strip()
 
     def _known(self) -> Known:
         return Known(self.store, self.library.status)
@@ -137,7 +137,7 @@ class Service(Sets):
         self._checked = spec
         return spec
 
-    def estimate(self, spec: Spec) -> Estimate:
+    def estimate(self, spec: Spec) -> costs.Estimate:
         """The estimated cost of a run. If the dashboard is open, no run is active and the cost has
         not been measured, a measurement is started in the background. `estimate_version` increases
         when it is done."""
@@ -162,7 +162,7 @@ class Service(Sets):
             self.prober.measure(network, keep=self.store.folders.cache.exists())
         return self._estimate(spec).as_dict()
 
-    def _estimate(self, spec: Spec) -> Estimate:
+    def _estimate(self, spec: Spec) -> costs.Estimate:
         history = [
             r
             for r in self.library.runs()

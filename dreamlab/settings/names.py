@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-DatasetName = Literal["mnist5k", "digits", "mnist", "mnist32", "fashion_mnist", "cifar10"]
+DatasetName = Literal["mnist5k", "digits", "shapes", "mnist", "mnist32", "fashion_mnist", "cifar10"]
 TorchvisionName = Literal["mnist", "fashion_mnist", "cifar10", "flowers102"]
 """Data sets that an import can download with torchvision, written torchvision:NAME."""
 LayoutName = Literal["auto", "top", "joined", "leaf", "table", "unlabelled"]

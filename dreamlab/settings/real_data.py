@@ -28,8 +28,8 @@ class RealData(Spec):
     dataset: str = setting(
         "mnist5k",
         "Data set: a name, or an import run.",
-        detail="mnist5k and digits come with installed packages. The others are read from a"
-        " folder.",
+        detail="mnist5k and digits come with installed packages; DreamLab draws shapes. The others"
+        " are read from a folder.",
         label="Data",
         run_kind="import",
         choices=DATASETS,

@@ -14,6 +14,7 @@ from dreamlab.paths import ASSETS
 from dreamlab.service import RunRow, Service
 from dreamlab.store import disk_use
 from dreamlab.ui.forms.spec_form import refused
+from dreamlab.ui.parts import downloads
 from dreamlab.ui.render import part
 from dreamlab.ui.tabs import BY_NAME, BY_TITLE, TABS, of_kind
 from dreamlab.ui.view import QUIET, Pages, View, from_query
@@ -169,6 +170,9 @@ def act(pages: Pages, view: View, data: dict[str, Any]) -> View:
             return view.with_pick(
                 "compare", tuple(str(r) for r in list(data.get("runs") or [])[:8])
             )
+        if name == "download":
+            run = downloads.start(service, str(data.get("set", "")))
+            return dataclasses.replace(view, tab="data", notice="", undo="").at("data", run)
         if name == "card":
             submitted = service.submit(service.card())
             return dataclasses.replace(view, tab="mix", notice="").at("mix", submitted.run)

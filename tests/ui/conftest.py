@@ -20,6 +20,8 @@ import pytest
 from tests.conftest import ROOT
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+NOWHERE = "http://127.0.0.1:9"
+"""A proxy that answers nobody: no test downloads anything."""
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
@@ -39,6 +41,7 @@ def address(runs: Path) -> Iterator[str]:
         cwd=ROOT,
         stdout=log,
         stderr=log,
+        env=os.environ | dict.fromkeys(("http_proxy", "https_proxy"), NOWHERE),
     )
     url = f"http://127.0.0.1:{port}/"
     deadline = time.monotonic() + 90

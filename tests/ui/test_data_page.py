@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -75,11 +76,23 @@ def test_every_set_of_the_catalogue_can_be_looked_at(page: Any, runs: Path) -> N
     assert page.locator("#data-folder").is_visible()
 
 
-def test_download_fills_the_form(page: Any, runs: Path) -> None:
+def test_one_click_downloads_and_without_a_network_says_what_to_put_where(
+    page: Any, runs: Path
+) -> None:
     go(page, "data")
-    page.click("#data-catalogue button[data-value='torchvision:mnist']")
-    says(page, "#import-command", "--from torchvision:mnist")
-    assert page.input_value("#import-source textarea, #import-source input") == "torchvision:mnist"
+    page.click("#data-catalogue a[data-set=mnist]")
+    place = RunStore(runs).folders.cache / "downloads" / "mnist" / "MNIST" / "raw"
+    by_hand = rf"t10k-labels-idx1-ubyte.gz from https://\S+ into {re.escape(str(place))}"
+    says(page, "#data-set", rf"Without a network, first put .*{by_hand}")
+    page.click("#data-catalogue button[data-set=mnist]:has-text('Download 12 MB')")
+    says(page, "#data-set", rf"MNIST could not be downloaded .*{by_hand}", 60)
+    page.click("#data-resume")
+    says(page, "#notice", "Queued again")
+    says(page, "#data-set", "is failed: it has no images", 60)
+    page.click("#data-catalogue button[data-set=mnist]:has-text('Download')")
+    says(page, "#data-set", rf"MNIST could not be downloaded .*{by_hand}", 60)
+    (run,) = (r for r in RunStore(runs) if r.kind == "import")
+    assert run.status().attempt == 3
 
 
 def test_wrong_sources_are_refused_with_a_sentence(page: Any, runs: Path) -> None:

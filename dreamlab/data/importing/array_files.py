@@ -22,6 +22,11 @@ Header = tuple[tuple[int, ...], np.dtype]
 class ArrayFile(abc.ABC):
     """Named arrays. `keys` are their names, and `shown` names each of them in a message."""
 
+    notes: tuple[str, ...] = ()
+    """What was done to values, in words."""
+    mirror = True
+    """False if a mirrored image is known not to keep its class."""
+
     def __init__(self, title: str, name: str, keys: list[str]):
         self.title, self.name, self.keys = title, name, keys
 

@@ -18,6 +18,7 @@ from dreamlab.data.importing.exported import parts_of, with_card
 from dreamlab.data.importing.limits import Limits
 from dreamlab.data.importing.listing import LeftOut, Listing
 from dreamlab.data.importing.source import Fetch, Source
+from dreamlab.data.importing.svhn import SvhnFiles, is_svhn
 
 IMAGES = ("images", "image", "imgs", "x", "data", "arr_0", "pixels")
 LABELS = ("labels", "label", "y", "targets", "target", "arr_1")
@@ -38,7 +39,9 @@ OPENED: dict[str, Callable[[Path], ArrayFile]] = {
 def open_arrays(file: Path, limits: Limits) -> Source:
     """A source for a file of arrays. Class names come from an array `classes` if it has one. Raises
     DataError if its arrays cannot be used."""
-    reader = NpyFiles if file.is_dir() else OPENED[file.suffix.lower()]
+    reader: Callable[[Path], ArrayFile] = SvhnFiles
+    if not is_svhn(file):
+        reader = NpyFiles if file.is_dir() else OPENED[file.suffix.lower()]
     try:
         arrays = reader(file)
     except (OSError, zipfile.BadZipFile, EOFError, ValueError, NotImplementedError) as error:
@@ -106,7 +109,7 @@ class ArraySource(Source):
         total = sum(part.count for part in self._parts)
         limits.check_rows(file.name, total)
         self._scale = self._scaled()
-        left, notes = LeftOut(), {self._scale.said} - {""}
+        left, notes = LeftOut(), {self._scale.said, *file.notes} - {""}
         labels, names = [], None
         for (_, _, key), part in zip(pairs, self._parts, strict=True):
             if key:
@@ -131,6 +134,7 @@ class ArraySource(Source):
             test[order],
             classes if labels else ("images",),
             "its own arrays" if test.any() else "",
+            file.mirror,
             roles=self._roles(limits, total),
             numbered=names is None and bool(labels) and together.dtype.kind != "U",
             named=names is not None,

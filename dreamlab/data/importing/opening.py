@@ -18,6 +18,7 @@ from dreamlab.data.importing.limits import Limits
 from dreamlab.data.importing.official import open_official
 from dreamlab.data.importing.shards import INFO, SHARD
 from dreamlab.data.importing.source import FileSource, Source
+from dreamlab.data.importing.svhn import is_svhn
 from dreamlab.data.importing.tars import TarFiles, is_tar
 from dreamlab.data.importing.zips import ZipFiles
 from dreamlab.settings import ImportSpec
@@ -102,7 +103,7 @@ def open_source(spec: ImportSpec, limits: Limits | None = None) -> Source:
 def _opened(path: Path, spec: ImportSpec, limits: Limits) -> Source:
     if path.is_dir() and (official := open_official(path)):
         return official
-    if path.suffix.lower() in OPENED:
+    if path.suffix.lower() in OPENED or is_svhn(path):
         return open_arrays(path, limits)
     if path.is_dir() and any(path.glob("*.npy")):
         return open_arrays(path, limits)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from dreamlab.data import small_sets
+from dreamlab.data.imageset import DataError
 from dreamlab.data.importing.limits import Limits
 from dreamlab.data.importing.listing import Doubt, Listing
 from dreamlab.data.importing.matching import Unmatched, as_setting, class_numbers, target_of
@@ -14,6 +17,7 @@ from dreamlab.data.importing.opening import open_source
 from dreamlab.data.importing.rows import chosen_rows
 from dreamlab.data.importing.sampling import Sample, sample_of
 from dreamlab.data.importing.source import Source
+from dreamlab.data.importing.split import held_out
 from dreamlab.data.named import Info
 from dreamlab.settings import ImportSpec, command
 
@@ -54,6 +58,8 @@ def _proposed(source: Source, spec: ImportSpec, limits: Limits, pictures: bool) 
         unmatched, labels, classes = error, listing.labels, listing.classes
         rows = np.flatnonzero(labels >= 0)
     sample = sample_of(source, labels, rows, spec, target, limits)
+    own = spec.role == "real" and not spec.extends and unmatched is None
+    expected = _expected(spec, source, labels, classes, sample.size) if own else []
     doubts = (*listing.doubts, *_few_used(spec, source, listing, sample))
     test = int(listing.test[rows].sum())
     questions = [_question(spec, doubt) for doubt in doubts]
@@ -73,7 +79,7 @@ def _proposed(source: Source, spec: ImportSpec, limits: Limits, pictures: bool) 
         "mapping": [] if unmatched else _mapping(listing, spec, target),
         "left_out_counts": dict(source.left_out.counts.most_common()),
         "left_out": source.left_out.files[:NAMED],
-        "notes": list(listing.notes),
+        "notes": [*listing.notes, *expected],
         "image_size": sample.size,
         "bytes": len(rows) * sample.size**2 * sample.channels,
         "seconds": round(sample.seconds_each * len(rows), 1),
@@ -122,6 +128,29 @@ def _map_question(spec: ImportSpec, error: Unmatched, listing: Listing) -> dict[
         "answers": answers,
         "map": {"rows": rows, "to": list(error.target)},
     }
+
+
+def _expected(
+    spec: ImportSpec, source: Source, labels: np.ndarray, classes: Sequence[str], side: int
+) -> list[str]:
+    """What can be expected of a real set whose images have the classes `labels` (N,), -1 for those
+    that are left out, in sentences, if all can be used. Raises DataError if a class would be left
+    without training or test images."""
+    listing, k = source.listing, len(classes)
+    test = np.bincount(labels[(labels >= 0) & listing.test], minlength=k)
+    train = np.bincount(labels[(labels >= 0) & ~listing.test], minlength=k)
+    if not listing.split:
+        test = np.array([held_out(int(n), spec.test_share) for n in train])
+        train -= test
+    if not listing.doubts:
+        for part, counts in (("training", train), ("test", test)):
+            if (c := int(np.argmin(counts))) < k and counts[c] <= 0:
+                usable = int((labels == c).sum())
+                left = str(source.left_out)
+                raise DataError(
+                    small_sets.left_without(classes[c], part, listing.title, usable, left)
+                )
+    return small_sets.about_import(train, test, classes, side)
 
 
 def _few_used(

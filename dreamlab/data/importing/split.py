@@ -39,9 +39,9 @@ def arranged(
     may be left without training or test images; the caller has to check that.
     """
     here = np.arange(len(labels))
-    held_out = here[test] if share is None else here[:0]
+    tested = here[test] if share is None else here[:0]
     pool = here[~test] if share is None else here
-    seen = np.isin(digests[pool], digests[held_out])
+    seen = np.isin(digests[pool], digests[tested])
     left_out = {"also a test image: not used for training": pool[seen]}
     pool = pool[~seen]
     _, first, group = np.unique(digests[pool], return_index=True, return_inverse=True)
@@ -51,17 +51,22 @@ def arranged(
     left_out["duplicate of an earlier image of another class"] = pool[again[~alike]]
     pool = pool[np.sort(first)]
     if share is not None:
-        held_out = _drawn(pool, labels[pool], share, seed, least)
-        pool = np.setdiff1d(pool, held_out)
-    return Arranged(pool, held_out, left_out, len(again), int(seen.sum()))
+        tested = _drawn(pool, labels[pool], share, seed, least)
+        pool = np.setdiff1d(pool, tested)
+    return Arranged(pool, tested, left_out, len(again), int(seen.sum()))
+
+
+def held_out(count: int, share: float, least: int = 1) -> int:
+    """Number of images of a class of `count` that are kept for testing: the share `share`, at least
+    `least`, but not all if there are two or more."""
+    return min(max(least, round(share * count)), max(count - 1, least))
 
 
 def _drawn(pool: np.ndarray, labels: np.ndarray, share: float, seed: int, least: int) -> np.ndarray:
-    """Draws the share `share` of each class: at least `least` images, but not all if there are two
-    or more."""
+    """Draws the share `share` of each class, see `held_out`."""
     chosen = [pool[:0]]
     for c in np.unique(labels):
         members = pool[labels == c]
-        count = min(max(least, round(share * len(members))), max(len(members) - 1, least))
+        count = held_out(len(members), share, least)
         chosen.append(np.random.default_rng([seed, int(c)]).permutation(members)[:count])
     return np.sort(np.concatenate(chosen))

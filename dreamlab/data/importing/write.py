@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from dreamlab.data import catalog, imageset, near_copies, near_copies_report
+from dreamlab.data import catalog, imageset, near_copies, near_copies_report, small_sets
 from dreamlab.data.exporting import LABELLED_BY
 from dreamlab.data.imageset import DataError
 from dreamlab.data.importing import left_out
@@ -138,6 +138,8 @@ class _Import:
         small = dataclasses.replace(prepare, size=min(size, left_out.SIDE))
         shown = left_out.draw(self.source, self.left.files, self.folder, small)
         card = self._card(size, channels, found, (train, len(labels) - train), digest)
+        if self.spec.role == "real":
+            card["notes"] += self._expected(labels, train, size)
         write_json(self.folder / catalog.CARD, card)
         return self._result(card, labels) | ({"left_out_pictures": shown} if shown else {})
 
@@ -239,12 +241,19 @@ class _Import:
                 c = int(np.argmin(counts))
                 usable = int((labels == c).sum())
                 raise DataError(
-                    f"Class {self.classes[c]} of {self.title} is left without {part} images:"
-                    f" {usable:,} of its files can be used, but a class needs at least one image"
-                    f" for training and one for testing ({self.left}); give it more images, or"
-                    " leave it out."
+                    small_sets.left_without(
+                        self.classes[c], part, self.title, usable, str(self.left)
+                    )
                 )
         return found
+
+    def _expected(self, labels: np.ndarray, train: int, size: int) -> list[str]:
+        """What can be expected of a real set, in sentences."""
+        of_train, of_test = (
+            np.bincount(part, minlength=len(self.classes))
+            for part in (labels[:train], labels[train:])
+        )
+        return small_sets.about_import(of_train, of_test, self.classes, size)
 
     def _grid(self, labels: np.ndarray, train: int) -> Progress:
         """Writes the preview grid, a PNG: the first training images of the first classes, one class

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Mapping
+import threading
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,7 @@ from dreamlab.data.importing.shards import TableShard
 from dreamlab.data.importing.source import Source
 from dreamlab.settings import ImportSpec
 from dreamlab.tasks.context import Stopped, TaskError
-from dreamlab.tasks.importing.downloads import (
-    Event,
-    Stopping,
-    _downloaded,
-    _in_background,
-    _message,
-    _reason,
-)
+from dreamlab.tasks.importing.downloads import WAIT, Event, Stopping, message, reason
 
 
 def huggingface(
@@ -44,7 +38,7 @@ def huggingface(
     assert named is not None, "check_source has checked it"
     name, config, split = named["name"], named["config"] or None, named["split"] or None
     folder = cache / "huggingface"
-    yield _message(f"Downloading {name} from the Hugging Face hub into {cache}.")
+    yield message(f"Downloading {name} from the Hugging Face hub into {cache}.")
     found: list[Any] = []
 
     def fetch() -> None:
@@ -52,13 +46,13 @@ def huggingface(
 
     try:
         yield from _in_background(
-            fetch, lambda: _downloaded(folder, "*"), 0, f"downloading {name}", stopping
+            fetch, lambda: _downloaded(folder), f"downloading {name}", stopping
         )
     except Stopped:
         raise
     except Exception as error:
         raise TaskError(
-            f"{name} could not be downloaded from the Hugging Face hub ({_reason(error)}): check"
+            f"{name} could not be downloaded from the Hugging Face hub ({reason(error)}): check"
             " the network and huggingface:OWNER/NAME:CONFIG:SPLIT, or give a folder that holds the"
             " images."
         ) from None
@@ -74,3 +68,38 @@ def hub_source(name: str, splits: Mapping[str, Any], spec: ImportSpec) -> Source
     ]
     shards.sort(key=lambda shard: shard.part or TRAIN)
     return ColumnSource(name, shards, LeftOut(), spec, Limits(), follow=True)
+
+
+def _in_background(
+    work: Callable[[], None], done: Callable[[], int], text: str, stopping: Stopping
+) -> Generator[Event, None, None]:
+    """Calls `work` in a thread and yields the number of bytes downloaded so far. A stop does not
+    wait for the thread."""
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(WAIT)
+        if stopping():
+            raise Stopped
+        mb = done() // 10**6  # how much there is to download is not known
+        yield {"type": "progress", "step": mb, "total": mb, "unit": "MB", "text": text}
+    if failed:
+        raise failed[0]
+
+
+def _downloaded(folder: Path) -> int:
+    total = 0
+    for file in folder.rglob("*"):
+        try:
+            total += file.stat().st_size
+        except OSError:
+            continue  # the download may have renamed the file
+    return total

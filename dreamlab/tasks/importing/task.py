@@ -42,11 +42,7 @@ def _source(ctx: TaskContext, spec: ImportSpec) -> Generator[Event, None, Source
     check_source(spec.source)
     scheme, _, name = spec.source.partition(":")
     if scheme == "torchvision":
-        return (
-            yield from downloads.torchvision(
-                name, ctx.store.folders.cache / "downloads", ctx.stopping
-            )
-        )
+        return (yield from downloads.torchvision(name, ctx.store.folders.cache, ctx.stopping))
     if scheme == "huggingface":
         return (
             yield from hub.huggingface(spec, ctx.store.folders.cache / "downloads", ctx.stopping)

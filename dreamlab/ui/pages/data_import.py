@@ -16,7 +16,7 @@ from dreamlab.ui.forms.picker import LOCAL
 from dreamlab.ui.forms.start import start
 from dreamlab.ui.parts.proposal import proposal_html
 from dreamlab.ui.render import macro
-from dreamlab.ui.view import QUIET, Pages, View
+from dreamlab.ui.view import QUIET, Pages
 
 
 def create(pages: Pages, view: Any) -> tuple[spec_form.Form, Any]:
@@ -35,7 +35,6 @@ def create(pages: Pages, view: Any) -> tuple[spec_form.Form, Any]:
     form = spec_form.build(
         pages.service, ImportSpec, "Import", "import", describe=describe, extra=proposal
     )
-    _fill_source(pages, form)
     for name in ("dataset", "extends"):
         spec_form.add_choices(pages, "data", form, name, view)
     start(pages, form, view, "data", clears=("source",))
@@ -76,13 +75,3 @@ def _answer(event: gr.EventData) -> dict[str, str]:
 
 def _panelled(shown: Markup) -> Markup:
     return macro("panel", [shown]) if shown else Markup("")
-
-
-def _fill_source(pages: Pages, form: spec_form.Form) -> None:
-    """Lets the download buttons of the catalogue fill in the source of the import form."""
-
-    def draw(now: View) -> Any:
-        asked = now.pick("import-source")
-        return gr.Textbox(value=asked) if asked else gr.skip()
-
-    pages.add("data", form.fields["source"], lambda now: now.pick("import-source"), draw)

@@ -15,7 +15,7 @@ from dreamlab.service.places import Places
 from dreamlab.settings import ImportSpec, RealData, make, settings_of
 from dreamlab.ui.forms import controls, picker
 from dreamlab.ui.forms.spec_form import refused
-from dreamlab.ui.parts import class_tables, set_cards
+from dreamlab.ui.parts import class_tables, downloads, set_cards
 from dreamlab.ui.parts.import_report import report_html
 from dreamlab.ui.parts.near_copies import within_html
 from dreamlab.ui.parts.panels import panel
@@ -270,7 +270,7 @@ def head_html(pages: Pages, name: str) -> Markup:
     """Name, origin and description of the chosen set, its versions, and buttons to use it."""
     service = pages.service
     if row_of(pages, name) is None:
-        return part(TEMPLATE, "head", set_cards.named(name), [], [], 0)
+        return part(TEMPLATE, "head", set_cards.named(service, name), [], [], 0)
     card = set_cards.of_run(service, name)
     before, after = service.versions(name)
     users = sum(how == "made into" for how, _ in service.lineage(name))
@@ -299,7 +299,7 @@ def set_html(pages: Pages, view: View, name: str) -> Markup:
             ]
             near = within_html(service.near_copies(name, folder), catalog.load(name, folder))
     except (Refused, catalog.DataError) as error:
-        return part(TEMPLATE, "unreadable", str(error))
+        return part(TEMPLATE, "unreadable", str(error), downloads.offer(service, name))
     page = max(1, int(view.pick("data-page", 1) or 1))
     listed = [
         (f"{words}: {len(held):,}", {kind: np.bincount(held, minlength=len(info.classes)).tolist()})

@@ -6,26 +6,23 @@ import dataclasses
 import hashlib
 import urllib.parse
 from collections.abc import Hashable
-from typing import get_args
 
 from markupsafe import Markup
 
 from dreamlab.data import catalog
 from dreamlab.service import RunRow, Service
 from dreamlab.settings import ImportSpec
-from dreamlab.settings.names import TorchvisionName
 from dreamlab.store.states import ACTIVE
+from dreamlab.ui.parts import downloads
 from dreamlab.ui.render import part
 
 TEMPLATE = "sets.html"
 FEW = 8
 """Number of cards that are shown before one asks for all."""
-FETCH = {name: f"torchvision:{name}" for name in get_args(TorchvisionName)}
-"""Data sets that an import can download with torchvision -> source of that import."""
 ALSO = (
     "You can also import torchvision:flowers102 (Oxford Flowers, 345 MB), any"
-    " huggingface:OWNER/NAME if the package datasets is installed, ImageNet from its folders, and a"
-    " folder, a ZIP, a tar or arrays of your own."
+    " huggingface:OWNER/NAME with the extra hf, ImageNet from its folders, and a folder, a ZIP, a"
+    " tar, arrays or Parquet files of your own."
 )
 ORIGINS = ("built in", "imported", "demo", "exported by DreamLab")
 
@@ -45,7 +42,7 @@ class Card:
     refusal: str = ""
     source: str = ""
     text: str = ""
-    fetch: str = ""
+    offer: downloads.Offer | None = None
 
     @property
     def search(self) -> str:
@@ -67,18 +64,17 @@ class Card:
 def cards(service: Service) -> list[Card]:
     """The cards of all sets: imports, the newest first, then the built-in ones."""
     listed = [_imported(service, row) for row in service.rows("import")]
-    return [c for c in listed if c] + [named(name) for name in catalog.INFO]
+    return [c for c in listed if c] + [named(service, name) for name in catalog.INFO]
 
 
-def named(name: str) -> Card:
+def named(service: Service, name: str) -> Card:
     """The card of a built-in set."""
     info = catalog.INFO[name]
     picture = ""
     if info.bundled:
         picture = address(name, catalog.stamp(name))
-    return Card(
-        name, info.title, ORIGINS[0], False, info, picture=picture, fetch=FETCH.get(name, "")
-    )
+    offer = downloads.offer(service, name)
+    return Card(name, info.title, ORIGINS[0], False, info, picture=picture, offer=offer)
 
 
 def of_run(service: Service, run: str) -> Card | None:
@@ -92,7 +88,9 @@ def _imported(service: Service, row: RunRow) -> Card | None:
     if not isinstance(spec, ImportSpec):
         return None
     synthetic, origin = spec.role == "synthetic", ORIGINS[2] if row.demo else ORIGINS[1]
-    card = Card(row.id, row.name, origin, synthetic, None, row, source=spec.source)
+    card = Card(
+        row.id, row.name, origin, synthetic, None, row, source=service.places.said(spec.source)
+    )
     card = dataclasses.replace(card, text=run.about.text)
     if row.state != "done":
         return card
