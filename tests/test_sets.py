@@ -276,6 +276,25 @@ def test_a_generator_with_an_unknown_past_is_said(service: Service) -> None:
     assert (found.unknown, found.aside) == (1, None)
 
 
+def test_what_saw_a_version_saw_its_images_in_the_others(service: Service, tmp_path: Path) -> None:
+    first = imported(service, folder_of(tmp_path / "pets", class_files(each=10)))
+    more = [
+        folder_of(tmp_path / n, class_files(each=5, prefix=f"{n}/")) / n for n in ("one", "onetwo")
+    ]
+    second, other = (imported(service, folder, extends=first) for folder in more)
+    new_run(service.store, "train", {"dataset": first, "images_per_class": 3})
+    found = service.roles(second)
+    part = selected(make(RealData, {"dataset": first, "images_per_class": 3})).pool
+    assert [u.images.tolist() for u in found.uses if u.images is not None] == [part.tolist()]
+    assert found.free["generator"] == found.train - 6 == 18
+    new_run(service.store, "train", {"dataset": second})
+    assert service.roles(first).free["generator"] == 0
+    assert service.roles(other).free["generator"] == 24 - 16
+    service.store.trash(service.get(first))
+    found = service.roles(second)
+    assert (found.unknown, found.free["generator"], found.aside) == (1, 0, None)
+
+
 # ---- pictures
 
 

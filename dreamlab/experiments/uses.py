@@ -71,6 +71,15 @@ def uses(data: RealData, runs: Iterable[Run], store: RunStore) -> list[Use]:
     return list(merged.values())
 
 
+def among(use: Use, shared: catalog.Info) -> Use | None:
+    """The part of a use that is among the first images of a set, as many as `shared` has in the
+    same split; None if there is none."""
+    if use.images is None:
+        return use
+    images = use.images[use.images < (shared.test if use.test else shared.train)]
+    return dataclasses.replace(use, images=images) if len(images) else None
+
+
 def seen(found: Sequence[Use], *roles: Role) -> np.ndarray:
     """Sorted indices (n,) of the training images that any run of these roles uses."""
     known = [u.images for u in found if u.role in roles and not u.test and u.images is not None]

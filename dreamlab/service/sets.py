@@ -3,6 +3,7 @@ them, and which runs use which of their images."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 from collections.abc import Hashable, Sequence
@@ -23,6 +24,9 @@ from dreamlab.store.about import LONGEST_NAME, LONGEST_TEXT, About, write_about
 
 SMALL, SMALL_SIDE = 8, 64
 """Most images in the small picture of a set, and their largest side in pixels."""
+
+MOST_VERSIONS = 1000
+"""Longest line of versions that is followed."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,7 +107,8 @@ class Sets(Reader):
         read."""
         with refusing("data_dir"):
             data = make(RealData, {"dataset": dataset, "data_dir": data_dir})
-            found = uses.uses(data, self.library.runs(), self.store)
+            runs = self.library.runs()
+            found = uses.uses(data, runs, self.store) + self._uses_of_versions(dataset, runs)
             train = len(catalog.load(dataset, data_dir).train_labels)
             free = {
                 "generator": train - len(uses.seen(found, "generator")),
@@ -121,15 +126,46 @@ class Sets(Reader):
 
     def versions(self, run_id: str) -> tuple[list[Run], list[Run]]:
         """The imported sets that this one was made from by adding images, the latest first, and
-        those that were made from it in this way."""
-        spec = self.get(run_id).spec
-        before: list[Run] = []
+        those that were made from it in this way. Deleted ones are left out."""
         imports = {r.id: r for r in self.library.runs() if r.kind == "import"}
-        while isinstance(spec, ImportSpec) and spec.extends in imports and len(before) < 100:
-            before.append(imports[spec.extends])
-            spec = before[-1].spec
+        before = [imports[i] for i in _line(run_id, imports)[1:] if i in imports]
         after = [r for r in imports.values() if getattr(r.spec, "extends", "") == run_id]
         return before, after
+
+    def _uses_of_versions(self, dataset: str, runs: list[Run]) -> list[Use]:
+        """The uses of the images that an imported set shares with its other versions: the first
+        ones of both splits, those of the latest version that both were made from."""
+        imports = {r.id: r for r in runs if r.kind == "import"}
+        own, found = _line(dataset, imports), []
+        for name in {i for r in imports for i in _line(r, imports)} - {dataset}:
+            line = _line(name, imports)
+            common = next((i for i in own if i in line), None)
+            if common in imports:
+                data = make(RealData, {"dataset": name})
+                with contextlib.suppress(catalog.DataError):
+                    shared = catalog.info(common)
+                    used = uses.uses(data, runs, self.store)
+                    found += [u for u in (uses.among(u, shared) for u in used) if u is not None]
+                    continue
+            if common is not None:  # it was deleted, and with it what its runs selected
+                found += [
+                    Use("generator", r.record.group or r.id, 1, False, None)
+                    for r in runs
+                    if r.kind == "train" and getattr(r.spec, "dataset", "") == name
+                ]
+        return found
+
+
+def _line(run_id: str, imports: dict[str, Run]) -> list[str]:
+    """An imported set and those that it was made from by adding images, the latest first. The last
+    one may be deleted."""
+    found = [run_id]
+    while run_id in imports and len(found) < MOST_VERSIONS:
+        run_id = getattr(imports[run_id].spec, "extends", "")
+        if not run_id or run_id in found:
+            break
+        found.append(run_id)
+    return found
 
 
 @functools.lru_cache(maxsize=256)

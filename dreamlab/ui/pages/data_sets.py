@@ -19,7 +19,7 @@ from dreamlab.ui.parts import class_tables, downloads, set_cards
 from dreamlab.ui.parts.import_report import report_html
 from dreamlab.ui.parts.near_copies import within_html
 from dreamlab.ui.parts.panels import panel
-from dreamlab.ui.parts.set_roles import options, roles_html
+from dreamlab.ui.parts.set_roles import options, roles_html, users_html
 from dreamlab.ui.render import data_uri, part
 from dreamlab.ui.view import QUIET, Pages, View
 
@@ -201,9 +201,10 @@ def _draw_more(pages: Pages, p: SetPanels) -> None:
         return (known, tuple(now.pick(f"data-{what}") for what in ("split", "page")), near)
 
     def roles_draw(now: View) -> Any:
-        name = chosen(pages, now)
-        real = not is_synthetic(pages, name)
-        return panel([roles_html(service, name, now.pick("data-folder"))] if real else [])
+        name, folder = chosen(pages, now), now.pick("data-folder")
+        if is_synthetic(pages, name):
+            return panel([users_html(service, name)])
+        return panel([roles_html(service, name, folder)])
 
     def tail_shown(now: View) -> bool:
         name = chosen(pages, now)

@@ -46,6 +46,15 @@ def roles_html(service: Service, dataset: str, data_dir: str) -> Markup:
     return part(TEMPLATE, "roles", free_text(found), unknown, rows, more, offer)
 
 
+def users_html(service: Service, run: str) -> Markup:
+    """The runs that use an imported synthetic set, the newest first."""
+    listed = [row for how, row in service.lineage(run) if how == "made into"]
+    links = [
+        (row.kind, macro("run_link", row.id, row.name, tabs.of_kind(row.kind))) for row in listed
+    ]
+    return part(TEMPLATE, "users", links[:MOST_ROWS], max(0, len(links) - MOST_ROWS))
+
+
 def free_text(found: Roles) -> str:
     """How many training images no run was trained on, in a sentence or two."""
     trained = [u for u in found.uses if u.role in ("generator", "classifier")]
