@@ -193,7 +193,9 @@ def test_a_look_is_made_once_and_again_after_a_change(tmp_path: Path) -> None:
     assert looked.proposal["sample"]["sheet"]["classes"] == ["cat", "dog"]
     assert service.looker.look(spec) is looked and service.looker.version == 1
     service.looker.settled(spec)
-    folder_of(source, {"bird/1.png": next(iter(class_files(("bird",)).values()))})
+    folder_of(source, class_files(("bird",), 3, "new/"))
+    (source / "new" / "bird").rename(source / "bird")
+    (source / "new").rmdir()
     again = service.looker.look(spec)
     assert again is not looked
     wait(again)
