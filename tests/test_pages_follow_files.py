@@ -25,7 +25,7 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Service:
 
 
 @pytest.mark.parametrize(
-    ("tab", "module", "shown"), [("gallery", gallery, 2), ("train", train, 1), ("data", data, 2)]
+    ("tab", "module", "shown"), [("gallery", gallery, 2), ("train", train, 1), ("data", data, 3)]
 )
 def test_a_page_shows_new_pixels(
     service: Service, tmp_path: Path, tab: str, module: Any, shown: int
@@ -69,7 +69,7 @@ def test_the_data_page_says_what_is_known_of_near_copies(
         data.create(pages, gr.State(View()))
     view = View(tab="data").at("data", "digits")
     drawn, seen = pages.refresh(view, {})
-    assert any("have not been looked for" in str(html) for html in drawn.values())
+    assert any("Not looked for yet" in str(html) for html in drawn.values())
     digits, few = catalog.load("digits"), np.arange(60)
     limit = near_copies.Limit(8, 0.3, 0.005, 0.005, 0.005)
     pairs, nothing = near_copies.Pairs(few, few + 60), near_copies.Pairs(few[:0], few[:0])

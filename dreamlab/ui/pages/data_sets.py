@@ -217,14 +217,19 @@ def _draw_more(pages: Pages, p: SetPanels) -> None:
 
     pages.add("data", p.looked, looked_key, lambda now: set_html(pages, now, chosen(pages, now)))
     pages.add("data", p.roles, lambda now: (files(now), service.roles_version()), roles_draw)
-    pages.add("data", p.tail_panel, files, lambda now: gr.Column(visible=tail_shown(now)))
+    pages.add("data", p.tail_panel, tail_shown, lambda now: gr.Column(visible=tail_shown(now)))
     pages.add(
         "data",
         p.tail,
         lambda now: (files(now), now.pick("data-tail")),
         lambda now: tail_html(pages, now),
     )
-    pages.add("data", p.report, files, report_draw)
+    pages.add(
+        "data",
+        p.report,
+        lambda now: pages.version_of(row_of(pages, chosen(pages, now))),
+        report_draw,
+    )
 
 
 def chosen(pages: Pages, view: View) -> str:
