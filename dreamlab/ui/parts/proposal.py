@@ -57,12 +57,13 @@ def proposal_html(spec: ImportSpec, look: Look) -> Markup:
 def taken(found: dict[str, Any]) -> str:
     """What would be imported, in sentences."""
     parts = ", ".join(f"{count:,} for {part}" for part, count in found["splits"].items())
-    side, seconds = found["image_size"], duration(max(1, round(found["seconds"])))
+    side = found["image_size"]
+    seconds = "a few seconds" if found["seconds"] < 10 else f"about {duration(found['seconds'])}"
     return (
         f"Read by {found['reading']}. {sum(found['per_class']):,} images in"
         f" {len(found['classes']):,} class{'' if len(found['classes']) == 1 else 'es'}"
         f"{f' ({parts})' if parts else ''} of {side} x {side} pixels: {size(found['bytes'])},"
-        f" about {seconds} to read, and then a search for near-copies."
+        f" {seconds} to read, and then a search for near-copies."
     )
 
 
