@@ -183,9 +183,10 @@ def test_folders_of_the_server_are_listed_and_chosen(page: Any, runs: Path) -> N
     go(page, "data")
     page.click("#import-source-files [data-local=browse]")
     says(page, "#import-source-shelf", str(Path.cwd()))
-    page.click(f"#import-source-shelf a[data-path='{Path.cwd()}']")
+    page.click(f"#import-source-shelf a[data-at='{Path.cwd()}']")
     says(page, "#import-source-shelf", "dreamlab/")
     page.click("#import-source-shelf a:has-text('tests/')")
+    says(page, "#import-source-shelf code", "/tests$")
     page.click("#import-source-shelf [data-local=choose].main")
     page.wait_for_function(
         "() => document.querySelector('#import-source textarea, #import-source input')"

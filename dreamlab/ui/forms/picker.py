@@ -52,14 +52,15 @@ def connect(places: Places, place: Place, field: Any) -> None:
             return {shelf: macro("refusal", str(error))}
 
     def answer(data: dict[str, str]) -> dict[Any, Any]:
-        """`data` comes from a browser and may contain anything."""
+        """`data` comes from a browser and may contain anything. The folder is not called `path`,
+        which Gradio takes for one of its own files."""
         asked = data.get("local", "")
         if asked == "sent":
             return {field: places.end(data.get("name", "")), shelf: ""}
         if asked == "browse":
-            return {shelf: part(TEMPLATE, "shelf", places.shelf(data.get("path", "")))}
+            return {shelf: part(TEMPLATE, "shelf", places.shelf(data.get("at", "")))}
         if asked == "choose":
-            return {field: data.get("path", ""), shelf: ""}
+            return {field: data.get("at", ""), shelf: ""}
         return {shelf: ""}
 
     for component in (place.buttons, shelf):
