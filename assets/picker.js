@@ -15,6 +15,7 @@
       if (!hit || !element.contains(hit)) return;
       event.preventDefault();
       const chosen = [...(hit.closest(".question")?.querySelectorAll("select[data-from]") || [])].map((box) => [box.dataset.from, box.value]);
+      if (hit.dataset.local === "browse") setTimeout(() => [...document.querySelectorAll(".shelf")].find((e) => e.offsetParent)?.scrollIntoView({ block: "center", behavior: "smooth" }), 500);
       trigger("click", { ...hit.dataset, ...(hit.dataset.local === "map" ? { pairs: JSON.stringify(chosen) } : {}) });
     });
     element.addEventListener("dl-sent", (event) => {

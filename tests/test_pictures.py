@@ -13,6 +13,8 @@ from PIL import Image
 from dreamlab.data import imageset
 from dreamlab.data.importing import pictures
 from dreamlab.data.importing.pictures import FIRST_FRAME, NO_HEIC
+from dreamlab.data.importing.proposal import propose
+from dreamlab.settings import ImportSpec, make
 from tests.import_helpers import class_files, do_import, encoded, folder_of, picture
 
 
@@ -32,7 +34,10 @@ def test_grey_of_16_bits_is_scaled_by_the_bits_that_hold_all_values(
     tmp_path: Path, top: int, bits: int
 ) -> None:
     files = {f"{c}/{i}.png": deep(top, 10 * i + (c == "b")) for c in "ab" for i in range(6)}
-    result, _ = do_import(folder_of(tmp_path / "s", files), tmp_path / "run")
+    source = folder_of(tmp_path / "s", files)
+    notes = propose(make(ImportSpec, {"source": str(source)}))["notes"]
+    assert f"values are of {bits} bits" in notes[0], "said before the import, too"
+    result, _ = do_import(source, tmp_path / "run")
     assert f"values are of {bits} bits" in result["preprocessing"]["grey_of_16_bits"]
     assert brightest(tmp_path / "run") == pytest.approx(top * 255 / (2**bits - 1), abs=2)
 

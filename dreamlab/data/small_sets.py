@@ -90,10 +90,11 @@ def about_size(side: int) -> list[str]:
 def about_import(
     train: np.ndarray, test: np.ndarray, classes: Sequence[str], side: int
 ) -> list[str]:
-    """The sentences about an imported set, from the numbers of images of each class."""
+    """The sentences about an imported set, from the numbers of images of each class. A set of one
+    class has no accuracy."""
     return [
         *about_training(train.tolist(), classes),
-        *about_testing(test.tolist()),
+        *(about_testing(test.tolist()) if len(classes) > 1 else []),
         *about_size(side),
     ]
 

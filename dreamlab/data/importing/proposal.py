@@ -79,7 +79,7 @@ def _proposed(source: Source, spec: ImportSpec, limits: Limits, pictures: bool) 
         "mapping": [] if unmatched else _mapping(listing, spec, target),
         "left_out_counts": dict(source.left_out.counts.most_common()),
         "left_out": source.left_out.files[:NAMED],
-        "notes": [*listing.notes, *expected],
+        "notes": [*listing.notes, *_depth(sample), *expected],
         "image_size": sample.size,
         "bytes": len(rows) * sample.size**2 * sample.channels,
         "seconds": round(sample.seconds_each * len(rows), 1),
@@ -88,6 +88,11 @@ def _proposed(source: Source, spec: ImportSpec, limits: Limits, pictures: bool) 
         "questions": questions,
         "command": command(accepted),
     }
+
+
+def _depth(sample: Sample) -> list[str]:
+    said = sample.deep.said if sample.deep else ""
+    return [f"Grey of 16 bits, by a sample: {said}."] if said else []
 
 
 def _mapping(listing: Listing, spec: ImportSpec, target: Info | None) -> list[dict[str, Any]]:

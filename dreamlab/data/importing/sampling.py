@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from dreamlab.data import imageset
-from dreamlab.data.importing.array_values import scale_of_depth
+from dreamlab.data.importing.array_values import Scale, scale_of_depth
 from dreamlab.data.importing.decoding import highest_values
 from dreamlab.data.importing.limits import Limits
 from dreamlab.data.importing.pictures import DEEPEST, Preparation, Unusable
@@ -23,6 +23,8 @@ from dreamlab.settings import ImportSpec
 
 SAMPLE, EACH = 200, 10
 """Most images that are decoded, and how many of a class are shown."""
+EMPTY = 128
+"""Grey of the places in a sheet that have no image, in light and dark themes."""
 SHEET_PIXELS = 1_500_000
 """Most pixels of a sheet; larger images are shown smaller."""
 
@@ -39,6 +41,8 @@ class Sample:
     tried: int
     unusable: dict[str, int]
     seconds_each: float
+    deep: Scale | None
+    """How grey of 16 bits is scaled, by the images of the sample; None if there is none."""
 
     @property
     def channels(self) -> int:
@@ -56,7 +60,7 @@ class Sample:
             return {}
         cell = min(self.size, int((SHEET_PIXELS / (len(shown) * EACH)) ** 0.5))
         cols = min(EACH, max(int((self.labels == c).sum()) for c in shown))
-        cells = np.full((len(shown) * cols, cell, cell, self.channels), 255, np.uint8)
+        cells = np.full((len(shown) * cols, cell, cell, self.channels), EMPTY, np.uint8)
         for i, c in enumerate(shown):
             members = self.images[self.labels == c][:cols]
             cells[i * cols : i * cols + len(members)] = imageset.resized(members, cell)
@@ -86,7 +90,8 @@ def sample_of(
         (n for _, found in highest_values(source, rows, limits, 1) for n in found), default=0
     )
     grey = (target.channels == 1) if target else spec.color == "grey"
-    prepare = Preparation(size, spec.fit, grey, limits, scale_of_depth(deep) if deep else DEEPEST)
+    scale = scale_of_depth(deep) if deep else None
+    prepare = Preparation(size, spec.fit, grey, limits, scale or DEEPEST)
     reasons, images, kept = collections.Counter[str](), [], []
     began = time.monotonic()
     for row in rows:
@@ -101,7 +106,9 @@ def sample_of(
     auto = target is None and spec.color == "auto" and source.listing.channels != 3
     if auto and not (stacked != stacked[..., :1]).any():
         stacked = stacked[..., :1]
-    return Sample(stacked, labels[kept], size, len(rows), dict(reasons.most_common()), seconds)
+    return Sample(
+        stacked, labels[kept], size, len(rows), dict(reasons.most_common()), seconds, scale
+    )
 
 
 def _size(source: Source, rows: np.ndarray, fit: str) -> int:
