@@ -142,16 +142,16 @@
       let name = "", sent = 0, done = 0;
       try {
         this.say(`Sending ${count(files.length, "file")}, ${size(bytes)}`);
-        ({ name } = await asked("/upload", { method: "POST", signal, body: JSON.stringify({ bytes, files: files.length }), headers: { "content-type": "application/json" } }));
+        ({ name } = await asked("upload", { method: "POST", signal, body: JSON.stringify({ bytes, files: files.length }), headers: { "content-type": "application/json" } }));
         for (const part of parts(files)) {
-          await withPatience(`/upload/${name}`, { method: "POST", signal, body: new Blob([JSON.stringify(part.list), "\n", ...part.blobs]) });
+          await withPatience(`upload/${name}`, { method: "POST", signal, body: new Blob([JSON.stringify(part.list), "\n", ...part.blobs]) });
           sent += part.bytes;
           done += part.list.length;
           this.say(`${size(sent)} of ${size(bytes)}${files.length > 1 ? `, ${Math.min(done, files.length).toLocaleString("en")} of ${count(files.length, "file")}` : ""}`, bytes ? sent / bytes : 1);
         }
         this.dispatchEvent(new CustomEvent("dl-sent", { bubbles: true, detail: name }));
       } catch (error) {
-        if (name) fetch(`/upload/${name}`, { method: "DELETE" }).catch(() => {});
+        if (name) fetch(`upload/${name}`, { method: "DELETE" }).catch(() => {});
         const words = error instanceof Refused ? error.message : `The files cannot be read or sent (${error.message || error.name}).`;
         this.refuse(error.name === "AbortError" ? "Nothing was kept: the sending was cancelled." : words);
       } finally {

@@ -28,7 +28,7 @@ def proposal_html(spec: ImportSpec, look: Look) -> Markup:
         return Markup("")
     sheet = found["sample"].get("sheet") or {}
     picture = {**sheet, "src": f"data:image/png;base64,{sheet['png']}"} if sheet else None
-    counts = {"synthetic" if spec.role == "synthetic" else "real": found["per_class"]}
+    counts: dict[str, list[int]] = {spec.role: found["per_class"]}
     histograms = class_tables.histograms(
         tuple(found["classes"]), [(f"{sum(found['per_class']):,} images", counts)], "broad"
     )
@@ -42,6 +42,7 @@ def proposal_html(spec: ImportSpec, look: Look) -> Markup:
         TEMPLATE,
         "proposal",
         found,
+        spec.role,
         taken=taken(found),
         picture=picture,
         rows=rows,
