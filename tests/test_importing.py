@@ -341,7 +341,8 @@ def test_the_task_reports_writes_and_can_be_used_by_others(store: RunStore, tmp_
 def test_an_import_that_is_stopped_leaves_nothing_behind(
     store: RunStore, tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dreamlab.data.importing.write.REPORT_EVERY", 0.0)
+    for module in ("write", "sizes"):
+        monkeypatch.setattr(f"dreamlab.data.importing.{module}.REPORT_EVERY", 0.0)
     ctx = context(store, "import", source=str(folder_of(tmp_path / "pets", class_files(each=80))))
     stop_after(ctx, find_task("import"), lambda e: e["type"] == "progress" and e["text"] == text)
     assert {p.name for p in ctx.run.path.rglob("*") if p.is_file()} == {"spec.json", "stop"}

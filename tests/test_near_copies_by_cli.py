@@ -152,7 +152,8 @@ def test_a_set_that_could_not_be_searched_is_searched_before_any_classifier(
 def test_the_sentence_of_a_failed_import_is_printed_once(runs: Path, tmp_path: Path) -> None:
     for c in ("bee", "cat"):
         (tmp_path / c).mkdir()
-        (tmp_path / c / "1.png").write_bytes(b"no image")
+        for name in ("1.png", "2.png"):
+            (tmp_path / c / name).write_bytes(b"no image")
     words = ("import", "--from", str(tmp_path), "--layout", "top")
     line = [sys.executable, "-m", "dreamlab", *words, "--runs", str(runs)]
     done = subprocess.run(line, capture_output=True, text=True, cwd=ROOT, timeout=300)

@@ -132,14 +132,11 @@ def test_the_head_of_a_section_counts(title: str, differing: int, words: str) ->
     assert controls.header(title, 3, differing) == words
 
 
-def test_every_advanced_setting_is_in_one_section() -> None:
-    class Empty:
-        def choices(self, kind: str) -> list[tuple[str, str]]:
-            return []
-
+def test_every_advanced_setting_is_in_one_section(tmp_path: Path) -> None:
+    service = Service(tmp_path / "runs")
     for cls in (TrainSpec, SynthesizeSpec, MixSpec):
         with gr.Blocks(analytics_enabled=False):
-            fields, sections = controls.folded(Empty(), settings_of(cls), "x")  # type: ignore[arg-type]
+            fields, sections = controls.folded(service, settings_of(cls), "x")
         advanced = [k.name for k in settings_of(cls) if k.advanced]
         assert sorted(fields) == sorted(advanced)
         assert sorted(name for s in sections for name in s.names) == sorted(advanced)

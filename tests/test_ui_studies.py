@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from dreamlab import studies
+from dreamlab.data.catalog import Info
 from dreamlab.studies import AmountStep
 from dreamlab.ui import render
 from dreamlab.ui.charts import study_chart
 from dreamlab.ui.pages.studies import head_html
-from dreamlab.ui.parts import import_report, study_tables
+from dreamlab.ui.parts import import_report, set_cards, study_tables
 from dreamlab.ui.render import part
 from dreamlab.ui.theme import palette
 from tests.html_helpers import bold, looks, parsed, rows, text, texts
@@ -277,16 +278,18 @@ def test_an_import_says_what_was_taken_and_how_it_was_prepared() -> None:
 
 
 def test_an_import_says_what_was_left_out_the_most_frequent_reason_first() -> None:
-    made = import_report.left_out_html(RESULT)
+    made = import_report.left_out_html("", RESULT)
     assert rows(made)[:3] == [["Why", "files"], ["not an image", "38"], ["truncated", "3"]]
     assert rows(made)[3:] == [["File", "why"], *[[NASTY, "truncated"]] * 25]
     assert "41 files" in text(made) and "and 16 more" in text(made)
-    assert "<img" not in made and text(import_report.left_out_html({})) == "Left out Nothing."
+    assert "<img" not in made and text(import_report.left_out_html("", {})) == "Left out Nothing."
 
 
 def test_an_import_leads_on_to_what_can_be_done_with_it() -> None:
+    info = Info(NASTY, NASTY, 8, 1, ("a", "b"), 8, 2, True)
     real, synthetic = (
-        part(import_report.TEMPLATE, "actions", NASTY, role) for role in ("real", "synthetic")
+        part(set_cards.TEMPLATE, "head", card, [], [], 0)
+        for card in (set_cards.Card(NASTY, NASTY, "imported", made, info) for made in (False, True))
     )
     leads = [
         [(b.text, b.attributes["data-tab"]) for b in parsed(made).all("button")]
