@@ -104,12 +104,17 @@
         if (hit) this.querySelector(`input[data-kind=${hit.dataset.choose}]`).click();
         if (event.target.closest("[data-cancel]")) this.stop?.abort();
       });
+      addEventListener("pagehide", () => this.giveUp());
       this.addEventListener("change", (event) => {
         if (event.target.type !== "file" || !event.target.files.length) return;
         const files = listed(event.target.files);
         event.target.value = ""; // so that the same files can be chosen again
         this.send(files);
       });
+    }
+    giveUp() { // also when the page is left: what was sent so far is of no use
+      if (this.name) fetch(`upload/${this.name}`, { method: "DELETE", keepalive: true }).catch(() => {});
+      this.name = "";
     }
     say(words, share = null) {
       this.querySelector(".drop-words").textContent = words;
@@ -139,19 +144,20 @@
       if (!files.length) return;
       this.stop = new AbortController();
       const signal = this.stop.signal, bytes = files.reduce((sum, { file }) => sum + file.size, 0);
-      let name = "", sent = 0, done = 0;
+      let sent = 0, done = 0;
       try {
         this.say(`Sending ${count(files.length, "file")}, ${size(bytes)}`);
-        ({ name } = await asked("upload", { method: "POST", signal, body: JSON.stringify({ bytes, files: files.length }), headers: { "content-type": "application/json" } }));
+        ({ name: this.name } = await asked("upload", { method: "POST", signal, body: JSON.stringify({ bytes, files: files.length }), headers: { "content-type": "application/json" } }));
         for (const part of parts(files)) {
-          await withPatience(`upload/${name}`, { method: "POST", signal, body: new Blob([JSON.stringify(part.list), "\n", ...part.blobs]) });
+          await withPatience(`upload/${this.name}`, { method: "POST", signal, body: new Blob([JSON.stringify(part.list), "\n", ...part.blobs]) });
           sent += part.bytes;
           done += part.list.length;
           this.say(`${size(sent)} of ${size(bytes)}${files.length > 1 ? `, ${Math.min(done, files.length).toLocaleString("en")} of ${count(files.length, "file")}` : ""}`, bytes ? sent / bytes : 1);
         }
-        this.dispatchEvent(new CustomEvent("dl-sent", { bubbles: true, detail: name }));
+        this.dispatchEvent(new CustomEvent("dl-sent", { bubbles: true, detail: this.name }));
+        this.name = "";
       } catch (error) {
-        if (name) fetch(`upload/${name}`, { method: "DELETE" }).catch(() => {});
+        this.giveUp();
         const words = error instanceof Refused ? error.message : `The files cannot be read or sent (${error.message || error.name}).`;
         this.refuse(error.name === "AbortError" ? "Nothing was kept: the sending was cancelled." : words);
       } finally {

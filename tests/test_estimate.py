@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -194,7 +195,7 @@ def test_what_cannot_be_probed_falls_back_to_arithmetic(
 ) -> None:
     service = Service(tmp_path / "runs")
     service.store.prepare()
-    monkeypatch.setattr(measured.sys, "executable", "/bin/false")
+    monkeypatch.setattr(sys, "executable", "/bin/false")
     assert service.dry_run(service.check("train", DIGITS))["source"] == "arithmetic"
 
 

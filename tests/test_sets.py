@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,11 @@ def test_a_single_new_image_goes_to_training_and_the_fit_is_that_of_the_set(
     }
     first = imported(service, folder_of(tmp_path / "wide", wide), fit="stretch", image_size=16)
     one = {"a/new.png": encoded(picture(999, (16, 24)))}
+    asked = {"source": str(folder_of(tmp_path / "one", one)), "extends": first}
+    sheet = propose(make(ImportSpec, asked), pictures=True)["sample"]["sheet"]
+    shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(sheet["png"]))))
+    stretched = Image.fromarray(picture(999, (16, 24))).resize((16, 16), Image.Resampling.BICUBIC)
+    assert (shown == np.asarray(stretched)).all(), "as it will be, and not cropped"
     second = imported(service, folder_of(tmp_path / "one", one), extends=first)
     assert (service.get(second).result() or {})["added"] == {"train": 1, "test": 0}
     assert catalog.card(second)["preprocessing"]["fit"] == "stretch"

@@ -98,6 +98,36 @@ def environment() -> dict[str, str]:
     return {**ALLOCATOR, **THREADING, **os.environ, "PYTHONPATH": python_path()}
 
 
+def exchange(
+    module: str,
+    request: dict[str, Any],
+    patience: float,
+    started: Callable[[subprocess.Popen[str]], None],
+    variables: dict[str, str] | None = None,
+) -> Any:
+    """Runs `python -m module` with a JSON object on its stdin, and returns the JSON value in the
+    last line of its stdout. None if there is none, as after `patience` seconds, or if the process
+    was killed. `started` gets the process; `variables` are its environment."""
+    with subprocess.Popen(
+        [sys.executable, "-P", "-m", module],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=variables or environment(),
+        start_new_session=True,
+    ) as process:
+        started(process)
+        try:
+            out, _ = process.communicate(json.dumps(request), timeout=patience)
+            return json.loads(out.splitlines()[-1])
+        except (subprocess.TimeoutExpired, OSError, IndexError, ValueError):
+            return None
+        finally:
+            if process.poll() is None:
+                process.kill()
+
+
 class ForkLauncher:
     """Starts workers by `python -m dreamlab.processes.forkserver`, with which it exchanges JSON
     lines. A thread reads the answers. `wake` is called when there is a notice."""

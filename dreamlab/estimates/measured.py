@@ -8,7 +8,6 @@ import hashlib
 import json
 import platform
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from collections.abc import Callable
 import numpy as np
 
 from dreamlab.architecture.network import network_of
-from dreamlab.engine.launcher import environment
+from dreamlab.engine.launcher import environment, exchange
 from dreamlab.settings import TrainSpec
 from dreamlab.store import ArtefactCache, RunStore
 from dreamlab.store.machine import cores
@@ -110,32 +109,21 @@ class Prober:
             return self._probe(spec, {**environment(), "DREAMLAB_CACHE": cache})
 
     def _probe(self, spec: TrainSpec, variables: dict[str, str]) -> Measurement | None:
-        with subprocess.Popen(
-            [sys.executable, "-P", "-m", "dreamlab.processes.probe"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env=variables,
-            start_new_session=True,
-        ) as process:
+        begun: list[subprocess.Popen[str]] = []
+
+        def started(process: subprocess.Popen[str]) -> None:
+            begun.append(process)
             self._process, self.under_way = process, key(spec)
-            request = {"spec": spec.model_dump(mode="json"), "runs": str(self._store.folder)}
-            try:
-                out, _ = process.communicate(json.dumps(request), timeout=PATIENCE)
-            except subprocess.TimeoutExpired:
-                out = ""
-            finally:
-                self.under_way = ""
-                if process.poll() is None:
-                    process.kill()
+
+        request = {"spec": spec.model_dump(mode="json"), "runs": str(self._store.folder)}
         try:
-            answer = json.loads(out.splitlines()[-1])
+            answer = exchange("dreamlab.processes.probe", request, PATIENCE, started, variables)
+        finally:
+            self.under_way = ""
+        try:
             measurement = Measurement(**answer)
-        except (IndexError, ValueError, TypeError):
-            if (
-                process.returncode is not None and process.returncode >= 0
-            ):  # a negative status means that it was cancelled
+        except TypeError:  # no answer, or another one
+            if (begun[0].returncode or 0) >= 0:  # a negative status means that it was cancelled
                 self._failed.add(key(spec))
             return None
         self._measured[key(spec)] = measurement

@@ -5,14 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from dreamlab.data.importing.opening import is_download
-from dreamlab.engine.launcher import environment
+from dreamlab.engine.launcher import exchange
 from dreamlab.service.refused import Refused
 from dreamlab.settings import ImportSpec, Spec
 from dreamlab.store import RunStore
@@ -39,28 +38,13 @@ def look(
         "runs": str(store.folder),
         "pictures": pictures,
     }
-    with subprocess.Popen(
-        [sys.executable, "-P", "-m", "dreamlab.processes.look"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env=environment(),
-        start_new_session=True,
-    ) as process:
-        started(process)
-        try:
-            out, _ = process.communicate(json.dumps(request), timeout=PATIENCE)
-            answer = json.loads(out.splitlines()[-1])
-        except (subprocess.TimeoutExpired, OSError, IndexError, ValueError):
-            raise Refused(
-                f"From (--from): {spec.source} could not be looked at: it takes too long, or needs"
-                " too much memory; give a smaller part of it.",
-                "source",
-            ) from None
-        finally:
-            if process.poll() is None:
-                process.kill()
+    answer = exchange("dreamlab.processes.look", request, PATIENCE, started)
+    if answer is None:
+        raise Refused(
+            f"From (--from): {spec.source} could not be looked at: it takes too long, or needs too"
+            " much memory; give a smaller part of it.",
+            "source",
+        )
     if "error" in answer:
         raise Refused(str(answer["error"]), "source")
     found: dict[str, Any] = answer["proposal"]

@@ -78,7 +78,7 @@ class Run:
     @property
     def kind(self) -> str:
         """The kind of run, such as "train". Raises RunError."""
-        return self.record.kind
+        return self._contents()[0].kind  # `record` looks for a name each time
 
     @property
     def spec(self) -> Spec:
@@ -88,7 +88,7 @@ class Run:
     @property
     def is_group(self) -> bool:
         """Whether this is an experiment. Raises RunError."""
-        return self.record.kind in EXPERIMENT_KINDS
+        return self.kind in EXPERIMENT_KINDS
 
     def problem(self) -> str:
         """Why spec.json cannot be read and what can be done, in one sentence; "" if it can be

@@ -80,8 +80,10 @@ def test_a_set_is_renamed_deleted_and_brought_back(page: Any, runs: Path, pets: 
     page.click("#data-delete:has-text('Really delete')")
     says(page, "#notice", f"Deleted {pets}")
     says(page, "#data-chosen", "MNIST")
+    assert not (runs / pets).exists()
     page.click("#undo")
     says(page, "#data-chosen", "Cats & <b>dogs</b>")
+    assert (runs / pets).exists() and page.locator("#data-chosen b b").count() == 0
     Service(runs).describe(pets, "", "")
     says(page, "#data-chosen", "pets")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import io
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -192,6 +193,7 @@ def test_folders_of_the_server_are_listed_and_chosen(page: Any, runs: Path) -> N
         "() => document.querySelector('#import-source textarea, #import-source input')"
         ".value.endsWith('/tests')"
     )
+    assert page.locator("#import-source-shelf .shelf").count() == 0, "the list is closed"
 
 
 def test_what_cannot_be_imported_says_why_and_the_next_drop_works(
@@ -203,5 +205,24 @@ def test_what_cannot_be_imported_says_why_and_the_next_drop_works(
     (tmp_path / "cut.zip").write_bytes(b"PK\3\4 not a whole one")
     drop(page, tmp_path / "cut.zip")
     says(page, "#import-refusal", "neither a folder nor a complete ZIP", 60)
+    before = RunStore(runs).ids()
     drop(page, medmnist(tmp_path))
     says(page, "#import-proposal", "38 images", 60)
+    assert page.inner_text("#import-refusal") == "" and RunStore(runs).ids() == before
+
+
+def test_a_page_that_is_left_gives_its_upload_up(page: Any, runs: Path, tmp_path: Path) -> None:
+    (tmp_path / "big.zip").write_bytes(bytes(40 * 2**20))
+    go(page, "data")
+    kept = RunStore(runs).folders.uploads
+    before = {p.name for p in kept.iterdir()} if kept.exists() else set()
+    page.route("**/upload/*", lambda route: page.wait_for_timeout(200) or route.continue_())
+    drop(page, tmp_path / "big.zip")
+    says(page, "#import-source-files .drop-words", r"of 41\.9 MB")
+    assert {p.name for p in kept.iterdir()} > before
+    page.reload()
+    page.wait_for_selector("dl-drop.large")
+    until = time.monotonic() + 30
+    while {p.name for p in kept.iterdir()} != before and time.monotonic() < until:
+        page.wait_for_timeout(100)
+    assert {p.name for p in kept.iterdir()} == before

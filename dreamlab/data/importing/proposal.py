@@ -10,6 +10,7 @@ import numpy as np
 
 from dreamlab.data import small_sets
 from dreamlab.data.imageset import DataError
+from dreamlab.data.importing.extending import prepared
 from dreamlab.data.importing.limits import Limits
 from dreamlab.data.importing.listing import Doubt, Listing
 from dreamlab.data.importing.matching import Unmatched, as_setting, class_numbers, target_of
@@ -57,7 +58,7 @@ def _proposed(source: Source, spec: ImportSpec, limits: Limits, pictures: bool) 
     except Unmatched as error:
         unmatched, labels, classes = error, listing.labels, listing.classes
         rows = np.flatnonzero(labels >= 0)
-    sample = sample_of(source, labels, rows, spec, target, limits)
+    sample = sample_of(source, labels, rows, prepared(spec), target, limits)
     own = spec.role == "real" and not spec.extends and unmatched is None
     expected = _expected(spec, source, labels, classes, sample.size) if own else []
     doubts = (*listing.doubts, *_few_used(spec, source, listing, sample))

@@ -16,7 +16,7 @@ from dreamlab.data.importing.array_values import Scale, scale_of_depth
 from dreamlab.data.importing.decoding import highest_values
 from dreamlab.data.importing.limits import Limits
 from dreamlab.data.importing.pictures import DEEPEST, Preparation, Unusable
-from dreamlab.data.importing.sizes import common_size
+from dreamlab.data.importing.sizes import colour_of, side_of
 from dreamlab.data.importing.source import Source
 from dreamlab.data.named import Info
 from dreamlab.settings import ImportSpec
@@ -84,14 +84,13 @@ def sample_of(
 ) -> Sample:
     """Decodes a sample of the images of the rows `taken`; `labels` (N,) are the classes of all
     rows. The size is that of the import, from the headers of all these images."""
-    size = spec.image_size or (target.size if target else _size(source, taken, spec.fit))
+    size, color = _side(spec, source, taken, target), colour_of(spec, source, target)
     rows = _rows(labels, taken)
     deep = max(
         (n for _, found in highest_values(source, rows, limits, 1) for n in found), default=0
     )
-    grey = (target.channels == 1) if target else spec.color == "grey"
     scale = scale_of_depth(deep) if deep else None
-    prepare = Preparation(size, spec.fit, grey, limits, scale or DEEPEST)
+    prepare = Preparation(size, spec.fit, color == "grey", limits, scale or DEEPEST)
     reasons, images, kept = collections.Counter[str](), [], []
     began = time.monotonic()
     for row in rows:
@@ -103,16 +102,15 @@ def sample_of(
     seconds = (time.monotonic() - began) / max(1, len(rows))
     shape = (0, size, size, prepare.channels)
     stacked = np.stack(images) if images else np.zeros(shape, np.uint8)
-    auto = target is None and spec.color == "auto" and source.listing.channels != 3
-    if auto and not (stacked != stacked[..., :1]).any():
+    if color == "auto" and not (stacked != stacked[..., :1]).any():
         stacked = stacked[..., :1]
     return Sample(
         stacked, labels[kept], size, len(rows), dict(reasons.most_common()), seconds, scale
     )
 
 
-def _size(source: Source, rows: np.ndarray, fit: str) -> int:
-    work = common_size(source, rows.tolist(), fit)
+def _side(spec: ImportSpec, source: Source, rows: np.ndarray, target: Info | None) -> int:
+    work = side_of(spec, source, rows.tolist(), target)
     try:
         while True:
             next(work)

@@ -31,7 +31,7 @@ from dreamlab.data.importing.listing import Listing
 from dreamlab.data.importing.matching import target_of
 from dreamlab.data.importing.pictures import DEEPEST, RULES, Preparation
 from dreamlab.data.importing.rows import chosen_rows
-from dreamlab.data.importing.sizes import common_size
+from dreamlab.data.importing.sizes import colour_of, side_of
 from dreamlab.data.importing.source import Source
 from dreamlab.data.importing.split import Arranged, arranged
 from dreamlab.settings import ImportSpec, command
@@ -112,12 +112,8 @@ class _Import:
     def run(self) -> Generator[Progress, None, dict[str, Any]]:
         """Decodes, removes duplicates, splits and writes. Yields progress and returns the result.
         Raises DataError."""
-        size = self.spec.image_size or (
-            self.target.size if self.target else (yield from self._common_size())
-        )
-        color = {1: "grey", 3: "rgb"}[self.target.channels] if self.target else self.spec.color
-        if color == "auto" and self.listing.channels == 3:
-            color = "rgb"
+        size = yield from self._side()
+        color = colour_of(self.spec, self.source, self.target)
         self.deep = yield from self._depth()
         grey = color == "grey"
         prepare = Preparation(size, self.spec.fit, grey, self.limits, self.deep or DEEPEST)
@@ -143,8 +139,8 @@ class _Import:
         write_json(self.folder / catalog.CARD, card)
         return self._result(card, labels) | ({"left_out_pictures": shown} if shown else {})
 
-    def _common_size(self) -> Generator[Progress, None, int]:
-        work = common_size(self.source, self.rows.tolist(), self.spec.fit)
+    def _side(self) -> Generator[Progress, None, int]:
+        work = side_of(self.spec, self.source, self.rows.tolist(), self.target)
         try:
             while True:
                 yield Progress(next(work), len(self.rows), "reading sizes")

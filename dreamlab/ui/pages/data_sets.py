@@ -154,8 +154,7 @@ def _draw_set(pages: Pages, p: SetPanels) -> None:
 
     def about_of(now: View) -> tuple[str, str, str]:
         row = row_of(pages, chosen(pages, now))
-        card = set_cards.of_run(service, row.id) if row else None
-        return (card.name, card.title, card.text) if card else ("", "", "")
+        return set_cards.about(service, row) if row else ("", "", "")
 
     pages.add(
         "data",

@@ -82,6 +82,15 @@ def of_run(service: Service, run: str) -> Card | None:
     return _imported(service, service.row(run, disk=False))
 
 
+def about(service: Service, row: RunRow) -> tuple[str, str, str]:
+    """Id, name and description of an import. It can be called at every tick."""
+    try:
+        title = catalog.info(row.id).title if row.state == "done" else row.name
+    except catalog.DataError:
+        title = row.name
+    return row.id, title, service.get(row.id).about.text
+
+
 def _imported(service: Service, row: RunRow) -> Card | None:
     run = service.get(row.id)
     spec = run.spec
