@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dreamlab import studies
-from dreamlab.estimates.estimate import duration
+from dreamlab.estimates.cost import duration
 from dreamlab.service.tables import number, published
 from dreamlab.stats import generator_quality
 from dreamlab.store import Run, RunStore

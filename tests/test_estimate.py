@@ -15,8 +15,11 @@ from dreamlab.architecture.network import network_of
 from dreamlab.architecture.preview_size import PREVIEW_SHARE, PREVIEW_STEPS, preview_columns
 from dreamlab.checks import machine
 from dreamlab.data import catalog, contents, judge
-from dreamlab.estimates import estimate, measured
-from dreamlab.estimates.measured import Measurement
+from dreamlab.estimates import generators, judges, work
+from dreamlab.estimates import machine as machines
+from dreamlab.estimates.estimate import estimate, nothing
+from dreamlab.estimates.knowledge import START_SECONDS, Knowledge
+from dreamlab.estimates.work import C, TrainingCost, Work
 from dreamlab.service import Service
 from dreamlab.settings import MixSpec, SpecError, StudySpec, SynthesizeSpec, TrainSpec, make
 from dreamlab.settings.names import OPTIMIZER_NUMBERS
@@ -26,13 +29,18 @@ from tests.study_helpers import EMPTY, pretend
 from tests.test_checkpoints import finished
 
 DIGITS = {"dataset": "digits", "preset": "tiny"}
-MEASURED = Measurement(
+MEASURED = TrainingCost(
     images=32,
     seconds_per_step=0.5,
     seconds_per_call=0.001,
     peak_memory_bytes=10**9,
     precision="fp32",
 )
+
+
+def trained(work: Work[C]) -> C | None:
+    """Knows the cost of every training, and of nothing else."""
+    return MEASURED if work.kind == "train" else None
 
 
 @pytest.fixture
@@ -42,10 +50,10 @@ def store(tmp_path: Path) -> RunStore:
 
 def test_a_measurement_decides_and_scales_with_the_batch(store: RunStore) -> None:
     spec = make(TrainSpec, {**DIGITS, "steps": 10, "batch_size": 64, "preview_every": 3600})
-    guess = estimate.estimate(spec, store)
-    probed = estimate.estimate(spec, store, known=lambda _: MEASURED)
+    guess = estimate(spec, store)
+    probed = estimate(spec, store, known=trained)
     assert (guess.source, probed.source) == ("arithmetic", "probe")
-    assert probed.seconds == pytest.approx(10 * 1.0 + estimate.START_SECONDS, rel=0.01)
+    assert probed.seconds == pytest.approx(10 * 1.0 + START_SECONDS, rel=0.01)
     assert probed.memory_bytes > 10**9, "64 images at once hold more than the 32 that were measured"
     assert (probed.steps, probed.images_seen, probed.parameters) == (10, 640, guess.parameters)
 
@@ -54,29 +62,21 @@ def test_a_time_budget_says_how_many_steps_fit_and_epochs_how_long_they_take(
     store: RunStore,
 ) -> None:
     timed = make(TrainSpec, {**DIGITS, "seconds": 60, "batch_size": 32, "preview_every": 3600})
-    found = estimate.estimate(timed, store, known=lambda _: MEASURED)
+    found = estimate(timed, store, known=trained)
     assert found.steps == pytest.approx(120, abs=2) and found.seconds == pytest.approx(
-        60 + estimate.START_SECONDS
+        60 + START_SECONDS
     )
-    epochs = estimate.estimate(
-        timed.model_copy(update={"epochs": 2.0}), store, known=lambda _: MEASURED
-    )
+    epochs = estimate(timed.model_copy(update={"epochs": 2.0}), store, known=trained)
     assert epochs.steps == 75, "2 x 1,200 images in batches of 32"
 
 
 def test_previews_take_time_and_snapshots_take_disk(store: RunStore) -> None:
     spec = make(TrainSpec, {**DIGITS, "seconds": 60, "batch_size": 32})
-    often = estimate.estimate(
-        spec.model_copy(update={"preview_every": 1.0}), store, known=lambda _: MEASURED
-    )
-    seldom = estimate.estimate(
-        spec.model_copy(update={"preview_every": 3600.0}), store, known=lambda _: MEASURED
-    )
+    often = estimate(spec.model_copy(update={"preview_every": 1.0}), store, known=trained)
+    seldom = estimate(spec.model_copy(update={"preview_every": 3600.0}), store, known=trained)
     assert often.steps < seldom.steps
-    kept = estimate.estimate(
-        spec.model_copy(update={"preview_every": 3600.0, "snapshots": 10}),
-        store,
-        known=lambda _: MEASURED,
+    kept = estimate(
+        spec.model_copy(update={"preview_every": 3600.0, "snapshots": 10}), store, known=trained
     )
     assert kept.disk_bytes - seldom.disk_bytes == pytest.approx(10 * 4 * seldom.parameters, abs=10)
 
@@ -97,7 +97,7 @@ def test_calls_of_the_network_are_counted(
     asked: dict, trained: dict, stage: int, calls: int
 ) -> None:
     spec = make(SynthesizeSpec, {"source": "a", **asked})
-    assert estimate.calls(spec, make(TrainSpec, {**DIGITS, **trained}), stage) == calls
+    assert generators.calls(spec, make(TrainSpec, {**DIGITS, **trained}), stage) == calls
 
 
 def test_a_large_network_is_estimated_with_the_previews_that_it_shows(store: RunStore) -> None:
@@ -111,7 +111,7 @@ def test_a_large_network_is_estimated_with_the_previews_that_it_shows(store: Run
             "device": "cpu",
         },
     )
-    found = estimate.estimate(spec, store, known=lambda _: MEASURED)
+    found = estimate(spec, store, known=trained)
     network = network_of(spec)
     shown = (
         0.001 * PREVIEW_STEPS * preview_columns(network, on_cpu=True)
@@ -127,15 +127,12 @@ def test_a_set_costs_its_calls_and_every_stage_of_its_cascade(tmp_path: Path) ->
     service.store.prepare()
     base, up = finished(service), finished(service, image_size=16, low_size=8)
     spec = make(SynthesizeSpec, {"source": base.id, "per_class": 2, "guidance_weight": 0})
-    alone = estimate.estimate(spec, service.store, known=lambda _: MEASURED)
+    alone = estimate(spec, service.store, known=trained)
     assert (
-        alone.seconds == pytest.approx(20 * 20 * 0.001 + estimate.START_SECONDS)
-        and alone.images_seen == 20
+        alone.seconds == pytest.approx(20 * 20 * 0.001 + START_SECONDS) and alone.images_seen == 20
     )
-    both = estimate.estimate(
-        spec.model_copy(update={"upsample": (up.id,)}), service.store, known=lambda _: MEASURED
-    )
-    assert both.seconds == pytest.approx(2 * 20 * 20 * 0.001 + estimate.START_SECONDS)
+    both = estimate(spec.model_copy(update={"upsample": (up.id,)}), service.store, known=trained)
+    assert both.seconds == pytest.approx(2 * 20 * 20 * 0.001 + START_SECONDS)
 
 
 def test_a_measurement_belongs_to_its_network_and_batch() -> None:
@@ -155,9 +152,9 @@ def test_a_measurement_belongs_to_its_network_and_batch() -> None:
         {"precision": "fp32"},
     )
     for change in same:
-        assert measured.key(spec.model_copy(update=change)) == measured.key(spec), change
+        assert work.training(spec.model_copy(update=change)).key == work.training(spec).key, change
     for change in other:
-        assert measured.key(spec.model_copy(update=change)) != measured.key(spec), change
+        assert work.training(spec.model_copy(update=change)).key != work.training(spec).key, change
 
 
 def test_a_set_labelled_by_a_classifier_has_every_class(tmp_path: Path) -> None:
@@ -166,8 +163,8 @@ def test_a_set_labelled_by_a_classifier_has_every_class(tmp_path: Path) -> None:
     plain = finished(service, conditional=False, label_dropout=0.0)
     values = {"source": plain.id, "per_class": 2, "guidance_weight": 0}
     labelled = make(SynthesizeSpec, {**values, "labeller": "own"})
-    assert estimate.estimate(labelled, service.store).images_seen == 20
-    assert estimate.estimate(make(SynthesizeSpec, values), service.store).images_seen == 2
+    assert estimate(labelled, service.store).images_seen == 20
+    assert estimate(make(SynthesizeSpec, values), service.store).images_seen == 2
 
 
 def test_a_probe_measures_once_and_starts_no_run(tmp_path: Path) -> None:
@@ -175,8 +172,8 @@ def test_a_probe_measures_once_and_starts_no_run(tmp_path: Path) -> None:
     service.store.prepare()
     spec = service.check("train", {**DIGITS, "batch_size": 8, "precision": "fp32", "base_width": 8})
     first = service.dry_run(spec)
-    assert first["source"] == "probe" and first["seconds"] and first["peak_memory_bytes"] > 10**8
-    assert set(first) == {
+    assert first.source == "probe" and first.seconds and first.memory_bytes > 10**8
+    assert set(first.as_dict()) == {
         "parameters",
         "steps",
         "images_seen",
@@ -184,6 +181,8 @@ def test_a_probe_measures_once_and_starts_no_run(tmp_path: Path) -> None:
         "images_per_second",
         "peak_memory_bytes",
         "disk_bytes",
+        "gpu_hours",
+        "seconds_of_one_more_seed",
         "source",
     }
     assert service.dry_run(spec) == first, "the second answer comes from the cache"
@@ -196,7 +195,7 @@ def test_what_cannot_be_probed_falls_back_to_arithmetic(
     service = Service(tmp_path / "runs")
     service.store.prepare()
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    assert service.dry_run(service.check("train", DIGITS))["source"] == "arithmetic"
+    assert service.dry_run(service.check("train", DIGITS)).source == "arithmetic"
 
 
 def probes() -> list[psutil.Process]:
@@ -212,17 +211,20 @@ def probes() -> list[psutil.Process]:
 def test_a_new_wish_ends_the_probe_that_nobody_waits_for(tmp_path: Path) -> None:
     service = Service(tmp_path / "runs")
     service.store.prepare()
-    prober, spec = service.prober, make(TrainSpec, {**DIGITS, "precision": "fp32"})
-    large = make(TrainSpec, {"preset": "s0"})
-    prober.wish(large, lambda: True)
-    until(lambda: prober.under_way == measured.key(large))
+    prober = service.prober
+    spec = work.training(make(TrainSpec, {**DIGITS, "precision": "fp32"}))
+    large = work.training(make(TrainSpec, {"preset": "s0"}))
+    prober.wish([large], lambda: True)
+    until(lambda: prober.under_way == (large.key,))
     (first,) = probes()
-    prober.wish(spec, lambda: True)
+    until(lambda: first.children(), seconds=60)  # the work is measured in a fork
+    (fork,) = first.children()
+    prober.wish([spec], lambda: True)
     until(lambda: prober.version == 1, seconds=60)
-    assert not first.is_running() and not probes()
+    assert not first.is_running() and not fork.is_running() and not probes()
     assert prober.known(spec) is not None and prober.known(large) is None
-    prober.wish(large, lambda: True)  # one that was ended is not counted as one that failed
-    until(lambda: prober.under_way == measured.key(large))
+    prober.wish([large], lambda: True)  # one that was ended is not counted as one that failed
+    until(lambda: prober.under_way == (large.key,))
     prober.cancel()
     until(lambda: not prober.under_way and not probes())
 
@@ -231,11 +233,11 @@ def test_a_guess_of_disk_space_warns_and_refuses_nothing(
     store: RunStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec = make(TrainSpec, {"preset": "s2", "dataset": "mnist5k", "steps": 500_000})
-    guess = estimate.estimate(spec, store)
+    guess = estimate(spec, store)
     checkpoints = 4 * guess.parameters * (1 + 2 + OPTIMIZER_NUMBERS["adam"])
     assert guess.source == "arithmetic" and guess.text.endswith("; not measured here")
     assert guess.sure_bytes == checkpoints < guess.disk_bytes
-    probed = estimate.estimate(spec, store, known=lambda _: MEASURED)
+    probed = estimate(spec, store, known=trained)
     assert probed.sure_bytes == probed.disk_bytes and "not measured" not in probed.text
 
     def free(count: int) -> None:
@@ -260,7 +262,7 @@ def test_a_corrected_study_is_not_refused_for_previews_that_nobody_would_write(
 ) -> None:
     pretend(monkeypatch)
     spec = make(StudySpec, {"study": "s1-cas", "scale": "corrected", "data_dir": EMPTY})
-    found = estimate.estimate(spec, store)
+    found = estimate(spec, store)
     assert 1e9 < found.sure_bytes < 2e9, "a generator of 60 M weights and 50,000 images"
     assert found.disk_bytes < 10e9
 
@@ -268,11 +270,13 @@ def test_a_corrected_study_is_not_refused_for_previews_that_nobody_would_write(
 def test_a_slow_preview_keeps_its_share_of_the_time_and_of_the_disk(store: RunStore) -> None:
     spec = make(TrainSpec, {**DIGITS, "steps": 100, "preview_every": 1})
     slow = dataclasses.replace(MEASURED, seconds_per_call=1.0)
-    found = estimate.estimate(spec, store, known=lambda _: slow)
+    found = estimate(spec, store, known=lambda _: slow)
     alone = 100 * slow.seconds_per_step * spec.batch_size / slow.images
-    assert found.seconds == pytest.approx(
-        alone / (1 - 1 / (1 + 1 / PREVIEW_SHARE)) + estimate.START_SECONDS
-    )
+    assert found.seconds == pytest.approx(alone / (1 - 1 / (1 + 1 / PREVIEW_SHARE)) + START_SECONDS)
+
+
+def knowing(store: RunStore) -> Knowledge:
+    return Knowledge(store, nothing, [], machines.here())
 
 
 @pytest.mark.parametrize(("dataset", "steps", "size"), [("digits", 600, 8), ("cifar10", 4000, 32)])
@@ -281,29 +285,30 @@ def test_the_training_of_the_judge_is_counted_until_it_is_kept(
 ) -> None:
     pretend(monkeypatch)
     monkeypatch.setattr(contents, "images_of", lambda name, folder="": name)
-    monkeypatch.setattr(estimate, "_judge_key", estimate._judge_key.__wrapped__)
-    monkeypatch.setattr(estimate, "shipped", lambda key: None)
+    monkeypatch.setattr(judges, "_judge_key", judges._judge_key.__wrapped__)
+    monkeypatch.setattr(judges, "shipped", lambda key: None)
     mix = make(MixSpec, {"dataset": dataset, "data_dir": EMPTY, "images_per_class": 10})
-    before = estimate.estimate(mix, store)
+    before = estimate(mix, store)
     assert before.text.endswith("not measured here")
     info = catalog.info(dataset)
     images = steps * 64 + info.test / 3
-    per_image = 2.1 * (size / 28) ** 2 * estimate.CLASSIFY_SECONDS_PER_IMAGE
+    per_image = 2.1 * (size / 28) ** 2 * judges.CLASSIFY_SECONDS_PER_IMAGE
     wanted = images * per_image
     key = judge.cache_key(catalog.load(dataset, EMPTY), EMPTY)
     with contextlib.closing(ArtefactCache(store.folders.cache)) as cache:
         cache.put(key, accuracy=np.array(0.9))
-    after = estimate.estimate(mix, store)
+    after = estimate(mix, store)
     assert before.seconds - after.seconds == pytest.approx(wanted)
-    assert estimate.judging(dataset, EMPTY, store) == 0
+    assert judges.judging(dataset, EMPTY, "cpu", knowing(store)) == (0, "probe")
 
 
 def test_a_judge_that_comes_with_the_demo_costs_nothing(
     store: RunStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert estimate.judging("mnist5k", "", store) == 0
-    monkeypatch.setattr(estimate, "shipped", lambda key: None)
-    assert 20 < estimate.judging("mnist5k", "", store) < 40
+    assert judges.judging("mnist5k", "", "cpu", knowing(store)) == (0, "probe")
+    monkeypatch.setattr(judges, "shipped", lambda key: None)
+    seconds, source = judges.judging("mnist5k", "", "cpu", knowing(store))
+    assert 20 < seconds < 40 and source == "arithmetic"
     assert not store.folders.cache.exists()
 
 
@@ -314,11 +319,11 @@ def test_a_study_counts_the_judge_only_if_it_judges_sets(
     spec = make(StudySpec, {"study": study})
     asked: list[str] = []
 
-    def judging(dataset: str, data_dir: str, store: RunStore) -> float:
+    def judging(dataset: str, *_: object) -> tuple[float, str]:
         asked.append(dataset)
-        return 1000.0
+        return 1000.0, "arithmetic"
 
-    plain = estimate.estimate(spec, store).seconds
-    monkeypatch.setattr(estimate, "judging", judging)
-    assert (estimate.estimate(spec, store).seconds > plain + 500) is counted
+    plain = estimate(spec, store).seconds
+    monkeypatch.setattr(judges, "judging", judging)
+    assert (estimate(spec, store).seconds > plain + 500) is counted
     assert bool(asked) is counted

@@ -13,7 +13,7 @@ from dreamlab.checks.warnings import warning
 from dreamlab.data import catalog, small_sets
 from dreamlab.data.imageset import DataError
 from dreamlab.data.importing.proposal import propose
-from dreamlab.estimates.estimate import Estimate
+from dreamlab.estimates.cost import Estimate
 from dreamlab.estimates.slow import slow
 from dreamlab.settings import ClassifySpec, ImportSpec, TrainSpec, make
 from dreamlab.stats.components import paired_difference

@@ -29,9 +29,15 @@ class Known:
     then checked by the same functions as a run that names a finished run.
     """
 
-    def __init__(self, store: RunStore, status: Callable[[str], RunStatus] | None = None):
-        """`status` returns the status of a run by its id; by default its events are read."""
-        self.store, self._status = store, status
+    def __init__(
+        self,
+        store: RunStore,
+        status: Callable[[str], RunStatus] | None = None,
+        devices: list[Device] | None = None,
+    ):
+        """`status` returns the status of a run by its id; by default its events are read. `devices`
+        are those of the machine; by default of this one."""
+        self.store, self._status, self._devices = store, status, devices
         self._runs: dict[str, Run] = {}
         self._states: dict[str, str] = {}
         self._planned: dict[str, Spec] = {}
@@ -72,5 +78,5 @@ class Known:
 
     @functools.cached_property
     def devices(self) -> list[Device]:
-        """The CUDA devices of this machine, followed by its CPU."""
-        return find_devices()
+        """The CUDA devices of the machine, followed by its CPU."""
+        return self._devices or find_devices()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dreamlab.cli import demo
-from dreamlab.cli.options import DONE, Answer
+from dreamlab.cli.options import AS_IF, DONE, Answer
 from dreamlab.service import Refused, Service
 
 
@@ -50,6 +50,17 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
     verb = verbs.add_parser(
         "studies", parents=[common], help=text, description=text, allow_abbrev=False
     )
+    verb.add_argument(
+        "--costs", action="store_true", help="also print what each costs at each scale"
+    )
+    verb.add_argument(
+        "--data-dir",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="with --costs: a folder or file that holds a data set; may be given several times",
+    )
+    verb.add_argument("--as-if", default="", metavar="MACHINE", help=f"with --costs: {AS_IF}")
     verb.set_defaults(call=_studies)
 
 
@@ -88,7 +99,26 @@ def _studies(service: Service, arguments: argparse.Namespace) -> Answer:
         }
         for s in service.studies()
     ]
+    if not arguments.costs and (arguments.as_if or arguments.data_dir):
+        raise Refused("--as-if and --data-dir say what a study costs: add --costs.", "costs")
     if not arguments.json:
         for s in found:
             print(f"{s['id']:<16} {', '.join(s['scales']):<34} {s['question']}")
-    return {"run": None, "state": "done", "result": {"studies": found}, "error": None}, DONE
+    result: dict[str, Any] = {"studies": found}
+    if arguments.costs:
+        result["costs"] = _costs(service, arguments)
+    return {"run": None, "state": "done", "result": result, "error": None}, DONE
+
+
+def _costs(service: Service, arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """Prints and returns the cost of every study at every scale."""
+    listed = []
+    for cost in service.study_costs(arguments.data_dir, service.described(arguments.as_if)):
+        if not arguments.json:
+            said = cost.estimate.text if cost.estimate else cost.reason
+            print(f"{cost.study:<16} {cost.scale:<10} {said}")
+        estimate = cost.estimate.as_dict() if cost.estimate else None
+        listed.append(
+            {"study": cost.study, "scale": cost.scale, "estimate": estimate, "lacks": cost.reason}
+        )
+    return listed

@@ -6,10 +6,12 @@ from __future__ import annotations
 import argparse
 from typing import Any, NoReturn
 
+from dreamlab.estimates.machine import EXAMPLE
 from dreamlab.service import Refused
 from dreamlab.settings import NONE, Setting, exact
 
 DONE, FAILED, REFUSED = 0, 1, 2
+AS_IF = f"the estimate for another machine, such as {EXAMPLE}"
 Answer = tuple[dict[str, Any], int]
 """The result of a verb: the JSON object and the exit status."""
 

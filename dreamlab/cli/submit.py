@@ -10,8 +10,8 @@ from typing import Any, TextIO
 
 from dreamlab.checks.machine import disk_warning
 from dreamlab.cli import demo
-from dreamlab.cli.options import DONE, FAILED, REFUSED, Answer, Parser, add_option
-from dreamlab.estimates.estimate import duration
+from dreamlab.cli.options import AS_IF, DONE, FAILED, REFUSED, Answer, Parser, add_option
+from dreamlab.estimates.cost import duration
 from dreamlab.paths import program
 from dreamlab.service import NoEngine, Refused, RunRow, Service, looking
 from dreamlab.settings import EXPERIMENT_KINDS, Spec, command, settings_of
@@ -45,6 +45,7 @@ def add_verb(verbs: Any, common: argparse.ArgumentParser, kind: str, cls: type[S
     group.add_argument(
         "--dry-run", action="store_true", help="print the estimated cost and start nothing"
     )
+    group.add_argument("--as-if", default="", metavar="MACHINE", help=f"with --dry-run: {AS_IF}")
     group.add_argument("--follow", action="store_true", help="print every event as it comes")
     group.add_argument(
         "--detach", action="store_true", help="return at once; the run continues in the background"
@@ -64,7 +65,7 @@ def _submit(service: Service, arguments: argparse.Namespace) -> Answer:
             spec = _checked(there, arguments, values)
             if arguments.dry_run:
                 shown = demo.as_given(spec, of_demo)
-                return _dry_run(there, spec, shown, arguments.json), DONE
+                return _dry_run(there, spec, shown, arguments), DONE
         service.install_demo()
     else:
         spec = _checked(service, arguments, values)
@@ -72,13 +73,19 @@ def _submit(service: Service, arguments: argparse.Namespace) -> Answer:
         if arguments.dry_run:
             if found and not arguments.json:
                 print(looking.as_text(found))
-            answer = _dry_run(service, spec, command(spec), arguments.json)
+            answer = _dry_run(service, spec, command(spec), arguments, found)
             return (answer | {"proposal": found} if found else answer), DONE
     return _start(service, spec, arguments)
 
 
 def _checked(service: Service, arguments: argparse.Namespace, values: dict[str, Any]) -> Spec:
-    spec = service.check(arguments.cls.kind, values)
+    if arguments.as_if and not arguments.dry_run:
+        raise Refused(
+            "Machine (--as-if): it can be used with --dry-run alone; a run is computed on this"
+            " machine.",
+            "as_if",
+        )
+    spec = service.check(arguments.cls.kind, values, service.described(arguments.as_if))
     if sentence := service.warning(spec):
         print(sentence, file=sys.stderr)
     return spec
@@ -113,15 +120,27 @@ def _start(service: Service, spec: Spec, arguments: argparse.Namespace) -> Answe
     )
 
 
-def _dry_run(service: Service, spec: Spec, shown: str, as_json: bool) -> dict[str, Any]:
+def _dry_run(
+    service: Service,
+    spec: Spec,
+    shown: str,
+    arguments: argparse.Namespace,
+    proposal: dict[str, Any] | None = None,
+) -> dict[str, Any]:
     """Prints and returns the settings and the estimated cost of a run. Nothing is left behind."""
-    found = service.dry_run(spec)
+    machine = service.described(arguments.as_if)
+    estimated = service.dry_run(spec, machine, proposal, arguments.fresh)
+    found = estimated.as_dict()
     result = {"estimate": found, "command": shown, "spec": spec.model_dump(mode="json")}
-    _warn_of_disk(service, found["disk_bytes"])
-    if not as_json:
+    if not arguments.as_if:
+        _warn_of_disk(service, found["disk_bytes"])
+    if sentence := machine.memory_warning(estimated.memory_bytes or 0):
+        print(sentence, file=sys.stderr)
+    if not arguments.json:
         print(f"{result['command']}\n")
         for name, value in found.items():
-            if value is not None:
+            value = estimated.origin if name == "source" else value
+            if value is not None and name != "machine":
                 print(f"  {name.replace('_', ' '):<20} {_amount(name, value)}")
         print("\nNothing was started.", file=sys.stderr)
     return {"run": None, "state": "dry-run", "result": result, "error": None}
@@ -133,12 +152,12 @@ def _warn_of_disk(service: Service, needed: int | None) -> None:
 
 
 def _amount(name: str, value: Any) -> str:
-    if name == "seconds":
+    if name.startswith("seconds"):
         return duration(value)
     if name.endswith("_bytes"):
         return f"{value / 1e6:,.0f} MB"
-    if value == "arithmetic":
-        return "arithmetic, not measured here"
+    if name == "gpu_hours":
+        return f"{value:.2g}"
     return f"{value:,.0f}" if isinstance(value, (int, float)) else str(value)
 
 

@@ -15,18 +15,11 @@ from pathlib import Path
 
 from dreamlab.engine import dependencies, transitions
 from dreamlab.engine.entry import Entry, final_state
-from dreamlab.engine.launcher import (
-    ForkLauncher,
-    Launcher,
-    Notice,
-    Request,
-    SpawnLauncher,
-    can_fork,
-)
+from dreamlab.engine.launcher import ForkLauncher, Launcher, Notice, Request, SpawnLauncher
 from dreamlab.engine.live_process import LiveKeeper
 from dreamlab.engine.slots import Slots, slots_needed, threads_for
 from dreamlab.store import Run, RunError, RunStore
-from dreamlab.store.machine import Device, find_devices
+from dreamlab.store.machine import Device, can_fork, find_devices
 from dreamlab.store.process_ids import alive, host, kill_group, kill_leftovers, started
 from dreamlab.store.states import UNREADABLE
 

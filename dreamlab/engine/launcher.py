@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import queue
+import signal
 import subprocess
 import sys
 import threading
@@ -87,11 +88,6 @@ class Launcher(Protocol):
         """Releases resources. Workers continue."""
 
 
-def can_fork() -> bool:
-    """Whether forking after imports is safe: yes on Linux, no on macOS."""
-    return sys.platform == "linux"
-
-
 def environment() -> dict[str, str]:
     """The environment for a child process: it can import this package from any folder, and has the
     settings for memory and threads above."""
@@ -124,8 +120,15 @@ def exchange(
         except (subprocess.TimeoutExpired, OSError, IndexError, ValueError):
             return None
         finally:
-            if process.poll() is None:
-                process.kill()
+            kill_exchange(process)
+
+
+def kill_exchange(process: subprocess.Popen[str]) -> None:
+    """Kills a process that `exchange` has started, with the processes that it has forked. Does
+    nothing if it has ended."""
+    if process.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 class ForkLauncher:

@@ -17,10 +17,11 @@ def slots_needed(kind: str, device: Device) -> int:
     return device.slots if kind in WHOLE_DEVICE else 1
 
 
-def threads_for(kind: str, device: Device) -> int:
-    """Number of CPU threads of a worker for a run of this kind."""
+def threads_for(kind: str, device: Device, of: int = 0) -> int:
+    """Number of CPU threads of a worker for a run of this kind on a machine with `of` cores; 0 is
+    this machine."""
     share = slots_needed(kind, device) / device.slots
-    return max(1, min(MOST_THREADS, int(cores() * share)))
+    return max(1, min(MOST_THREADS, int((of or cores()) * share)))
 
 
 class Slots:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dreamlab.architecture.cost import multiply_adds
 from dreamlab.architecture.network import network_of
 from dreamlab.data.small_sets import USUAL_SIDE
-from dreamlab.estimates.estimate import Estimate, duration
+from dreamlab.estimates.cost import Estimate, duration
 from dreamlab.settings import Spec, TrainSpec
 
 SLOW = 60.0

@@ -3,22 +3,22 @@ writes nothing."""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import datetime
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dreamlab.data.imageset import DataError
-from dreamlab.estimates import estimate
+from dreamlab.estimates.cost import Estimate
+from dreamlab.estimates.estimate import estimate
+from dreamlab.estimates.remaining import Remaining
 from dreamlab.experiments.sweep.report import best_text
 from dreamlab.fidelity import metrics
-from dreamlab.settings import KINDS, ClassifySpec, Spec, SpecError
+from dreamlab.settings import KINDS, ClassifySpec, Spec
 from dreamlab.stats.generator_quality import far_fewer
-from dreamlab.store import Run, RunError, RunStatus, RunStore, StatusReader, about
-from dreamlab.store.machine import cores
+from dreamlab.store import Run, RunStatus, RunStore, StatusReader, about
 from dreamlab.store.run_files import kind_in
 from dreamlab.store.states import ACTIVE, UNREADABLE
 from dreamlab.store.status import group_state, unreadable
@@ -82,6 +82,9 @@ class Library:
         self._disk: dict[str, tuple[float, int]] = {}
         self._lock = threading.RLock()
         self._version, self._fingerprint = 0, 0
+        self.estimated: Callable[[Spec], Estimate] = lambda spec: estimate(spec, self.store)
+        """The estimate of a run; a service replaces it by one that knows measured costs."""
+        self._left = Remaining(lambda spec: self.estimated(spec))
 
     def runs(self) -> list[Run]:
         """All runs whose spec.json can be read, newest first."""
@@ -156,38 +159,18 @@ class Library:
         starts = [c.started for c in children if c.started]
         status.started = min(starts) if starts else own.started
         status.version = own.version + sum(c.version for c in children)
-        status.eta_seconds = self._group_eta(run, status.state)
+        status.eta_seconds = None
+        if status.state in ACTIVE:
+            status.eta_seconds = self._left.seconds([(r, self.status(r.id)) for r in runs])
         return status
 
-    def _group_eta(self, run: Run, state: str) -> float | None:
-        """Estimated seconds left of an experiment: those of its running child, estimates for
-        waiting children, and the average time per seed of its classifiers."""
-        if state not in ACTIVE:
-            return None
-        waiting, cells, pace = 0.0, 0, []
-        for child_run in self.parts(run):
-            spec, child = child_run.spec, self.status(child_run.id)
-            if isinstance(spec, ClassifySpec):
-                pace += [m["seconds"] for m in child.metrics if "seconds" in m]
-                cells += (spec.seeds - len(child.metrics)) if child.state != "done" else 0
-            elif child.state in ("running", "stopping") and child.eta_seconds is not None:
-                waiting += child.eta_seconds
-            elif child.state in ACTIVE:
-                waiting += self._guess(spec)
-        guess = [
-            self._guess(s) / s.seeds
-            for c in self.parts(run)
-            if isinstance(s := c.spec, ClassifySpec)
+    def finished(self) -> list[Run]:
+        """The finished runs that are no experiments and do not come with the demo, newest first."""
+        return [
+            r
+            for r in self.runs()
+            if not r.is_group and not r.record.demo and self.status(r.id, lazy=True).state == "done"
         ]
-        each = sum(pace) / len(pace) if pace else sum(guess) / len(guess) if guess else 0.0
-        return waiting + cells * each / cores()
-
-    def _guess(self, spec: Spec) -> float:
-        """Seconds that a run will take; 0 where that is not known, since a run or a data set that
-        it names is gone or cannot be read. What waits for such a run fails on its own."""
-        with contextlib.suppress(SpecError, RunError, DataError):
-            return estimate.estimate(spec, self.store).seconds or 0.0
-        return 0.0
 
     def _exists(self, run_id: str) -> bool:
         return run_id in self._runs or (self.store.folder / run_id / "spec.json").exists()

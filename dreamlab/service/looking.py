@@ -99,6 +99,12 @@ class Looker:
                 threading.Thread(target=self._work, args=(spec, known), daemon=True).start()
         return known
 
+    def remembered(self, spec: ImportSpec) -> dict[str, Any] | None:
+        """The proposal of an earlier look at a source; None if there is none. It starts nothing."""
+        with self._lock:
+            known = self._looks.get(_key(spec))
+        return known.proposal if known else None
+
     def _work(self, spec: ImportSpec, asked: Look) -> None:
         found: dict[str, Any] | Refused | None
         try:

@@ -18,16 +18,14 @@ from dreamlab.checks.references import inherited, resolved
 from dreamlab.checks.warnings import warning
 from dreamlab.data.importing.opening import is_download
 from dreamlab.engine import client
-from dreamlab.estimates import estimate as costs
-from dreamlab.estimates.measured import Prober
+from dreamlab.estimates.machine import Machine
 from dreamlab.estimates.slow import slow
-from dreamlab.experiments.identity import Identities
 from dreamlab.service import demo, export
+from dreamlab.service.costs import Costs
 from dreamlab.service.home import home_mix
 from dreamlab.service.library import LiveFrame
 from dreamlab.service.refused import NoEngine, Refused, refusing
 from dreamlab.service.run_names import label
-from dreamlab.service.sets import Sets
 from dreamlab.settings import (
     EXPERIMENT_KINDS,
     KINDS,
@@ -35,7 +33,6 @@ from dreamlab.settings import (
     MixSpec,
     Spec,
     SpecError,
-    SynthesizeSpec,
     TrainSpec,
     command,
     make,
@@ -57,19 +54,16 @@ class Submitted:
     reused: bool
 
 
-class Service(Sets):
+class Service(Costs):
     """The functions that the dashboard and the command line call. All its errors are Refused, with
     one sentence."""
 
     def __init__(self, runs: str | Path = "runs"):
         super().__init__(RunStore(runs))
-        self.prober = Prober(self.store)
-        self._identities = Identities(self.library, self.library.status)
         self._submitting = threading.Lock()
         self._checked: Spec | None = None
         """The last spec that `check` returned. If it is submitted next, it is not checked again."""
         self._engine_looked = 0.0
-        self._registered = False
 
     # ---- start and end
 
@@ -110,14 +104,14 @@ class Service(Sets):
 
     # ---- submitting
 
-    def check(self, kind: str, values: dict[str, Any]) -> Spec:
-        """Validates settings and checks that such a run is possible. Returns the spec. Raises
-        Refused."""
+    def check(self, kind: str, values: dict[str, Any], on: Machine | None = None) -> Spec:
+        """Validates settings and checks that such a run is possible on a machine, by default this
+        one. Returns the spec. Raises Refused."""
         if kind not in KINDS:
             raise Refused(
                 f"There is no kind of run {kind!r}; there are {', '.join(KINDS)}.", "kind"
             )
-        known = self._known()
+        known = Known(self.store, self.library.status, list(on.devices) if on else None)
         with refusing():
             return self._check(make(KINDS[kind], inherited(values, known)), known)
 
@@ -136,45 +130,6 @@ class Service(Sets):
         check(spec, known)
         self._checked = spec
         return spec
-
-    def estimate(self, spec: Spec) -> costs.Estimate:
-        """The estimated cost of a run. If the dashboard is open, no run is active and the cost has
-        not been measured, a measurement is started in the background. `estimate_version` increases
-        when it is done."""
-        found = self._estimate(spec)
-        if (
-            self._registered
-            and found.source != "probe"
-            and (network := self._to_probe(spec)) is not None
-        ):
-            self.prober.wish(network, lambda: not self.active())
-        return found
-
-    def estimate_version(self) -> int:
-        """A number that increases when a background measurement is done."""
-        return self.prober.version
-
-    def dry_run(self, spec: Spec) -> dict[str, Any]:
-        """The estimated cost of a run, as a dict. If the cost has not been measured, it is measured
-        now, which takes seconds. It creates no files in an unused runs folder."""
-        network = self._to_probe(spec)
-        if network is not None and not self.active():
-            self.prober.measure(network, keep=self.store.folders.cache.exists())
-        return self._estimate(spec).as_dict()
-
-    def _estimate(self, spec: Spec) -> costs.Estimate:
-        history = [
-            r
-            for r in self.library.runs()
-            if not r.record.demo and self.library.status(r.id).state == "done"
-        ]
-        return costs.estimate(spec, self.store, history, self.prober.known)
-
-    def _to_probe(self, spec: Spec) -> TrainSpec | None:
-        """The training whose network takes most of the time of a run of this spec; None if there is
-        none."""
-        source = self.get(spec.source).spec if isinstance(spec, SynthesizeSpec) else spec
-        return source if isinstance(source, TrainSpec) else None
 
     def submit(self, spec: Spec, *, name: str = "", fresh: bool = False) -> Submitted:
         """Creates a run and queues it, or finds the run with the same content hash. With `fresh`,
@@ -199,24 +154,6 @@ class Service(Sets):
             )
         self.keep_engine()
         return Submitted(run.id, False)
-
-    def hash_of(self, spec: Spec) -> str:
-        """The content hash of a run of this spec. It decides whether the same run exists
-        already."""
-        with refusing("data_dir"):
-            return self._identities.of(spec).hash
-
-    def _same(self, spec: Spec) -> Run | None:
-        wanted = self.hash_of(spec)
-        for run in self.library.runs():
-            if (
-                run.kind == spec.kind
-                and not run.record.demo
-                and self._identities.hash_of(run) == wanted
-                and self.library.status(run.id).state in ACTIVE | {"done"}
-            ):
-                return run
-        return None
 
     def _create(
         self,

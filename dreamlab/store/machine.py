@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import psutil
@@ -28,6 +29,11 @@ def cores() -> int:
     except (OSError, ValueError):
         return count
     return count if quota == "max" else max(1, min(count, math.ceil(int(quota) / int(period))))
+
+
+def can_fork() -> bool:
+    """Whether forking after imports is safe: yes on Linux, no on macOS."""
+    return sys.platform == "linux"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,11 +20,6 @@ from dreamlab.ui.render import macro, part
 from dreamlab.ui.view import QUIET, Pages, View, report_error
 
 TEMPLATE = "forms.html"
-SOURCES = {
-    "probe": "from a few steps measured on this machine",
-    "history": "from a similar finished run on this machine",
-    "arithmetic": "from the size of the network; not measured on this machine yet",
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,7 +107,10 @@ def cost_note(service: Service, spec: Spec) -> Markup:
     enough for it."""
     found = service.estimate(spec)
     full = disk_warning(service.store, found.disk_bytes or 0)
-    return part(TEMPLATE, "cost", found, SOURCES[found.source], full)
+    full = " ".join(
+        filter(None, (full, service.described().memory_warning(found.memory_bytes or 0)))
+    )
+    return part(TEMPLATE, "cost", found, found.origin, full)
 
 
 def terminal(spec: Spec) -> Markup:
