@@ -1,24 +1,57 @@
 """Writes docs/studies/*.md from finished runs: `python -m tests.make_studies RUNS`, one page per
-study, its scales below each other."""
+study, its scales below each other.
+
+A scale that has no finished run in RUNS keeps its section of the page and its line of the list as
+they are. Scales on other data than the laptop's get a picture of their images.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from dreamlab import studies
+from dreamlab.data import catalog
 from dreamlab.estimates.cost import duration
 from dreamlab.service.tables import number, published
 from dreamlab.stats import generator_quality
 from dreamlab.store import Run, RunStore
+from tests import study_pictures
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ROOT / "docs" / "studies"
+INTRODUCTION = (
+    "Made by `python -m tests.make_studies RUNS` on two CPU cores without AMX, other work beside it"
+    " (at the laptop scale, s2-mlp was paused for nine minutes, s2-epochs for about forty). Every"
+    " section of a page names its commit and the command that gave it; every cell has its seeds and"
+    " interval. A laptop scale asks the question of the study on digits with small networks, a"
+    " middle scale on a real data set with small networks: their numbers stand beside the published"
+    " ones, they do not replace them. [What to make of them](reading.md)."
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Section:
+    """The section of one finished run of a study: its result, the commit that computed it, and the
+    caption and file name of its picture, empty if it has none."""
+
+    run: Run
+    result: dict[str, Any]
+    commit: str
+    caption: str = ""
+    picture: str = ""
+    names: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Id of an imported set that the command names -> what stands for it, such as FLOWERS."""
+
+    def named(self, datasets: str) -> str:
+        """The data sets of the command, without the ids of imports."""
+        return ",".join(self.names.get(name, name) for name in datasets.split(","))
 
 
 def finished(store: RunStore) -> dict[str, dict[str, tuple[Run, dict[str, Any]]]]:
@@ -31,8 +64,9 @@ def finished(store: RunStore) -> dict[str, dict[str, tuple[Run, dict[str, Any]]]
     return found
 
 
-def page(name: str, runs: dict[str, tuple[Run, dict[str, Any]]], commit: str) -> str:
-    """One study: what was published, and our tables."""
+def page(name: str, runs: Mapping[str, Section], before: str = "") -> str:
+    """One study: what was published, and our tables. `runs`: scale -> its section; `before`: the
+    page as it is, whose sections of other scales are kept."""
     study = studies.load(name)
     lines = [
         f"# {study.id}: {study.title}",
@@ -46,16 +80,32 @@ def page(name: str, runs: dict[str, tuple[Run, dict[str, Any]]], commit: str) ->
     ]
     lines += _table(("setting", "value"), list(study.settings.items()))
     lines += ["", "What to know about it:", "", *(f"- {note}" for note in study.notes)]
+    kept = {scale: kept for scale in study.scales if (kept := _kept(before, scale))}
     for scale in study.scales:
         if scale in runs:
-            lines += ["", *_scale(*runs[scale], commit)]
+            lines += ["", *_scale(runs[scale])]
+        elif scale in kept:
+            lines += ["", *kept[scale]]
     return "\n".join(lines) + "\n"
 
 
-def _scale(run: Run, result: dict[str, Any], commit: str) -> list[str]:
+def _heading(scale: str) -> str:
+    return f"## {scale.capitalize()} scale"
+
+
+def _kept(text: str, scale: str) -> list[str]:
+    """The lines of the section of a scale in a page; empty if it has none."""
+    _, found, rest = text.partition(f"\n{_heading(scale)}\n")
+    own = rest.split("\n## ")[0]
+    return [_heading(scale), *own.rstrip().split("\n")] if found else []
+
+
+def _scale(section: Section) -> list[str]:
+    run, result = section.run, section.result
     command = re.sub(r"--data-dir \S+", "--data-dir FOLDER", run.record.command)
+    command = re.sub(r"--dataset (\S+)", lambda m: f"--dataset {section.named(m[1])}", command)
     lines = [
-        f"## {result['scale'].capitalize()} scale",
+        _heading(result["scale"]),
         "",
         result["summary"],
         "",
@@ -64,13 +114,16 @@ def _scale(run: Run, result: dict[str, Any], commit: str) -> list[str]:
     ]
     lines += [
         (
-            f"Commit {commit}, {result['seconds']:,.0f} s of computing by all parts: `{command}"
+            f"Commit {section.commit}, {result['seconds']:,.0f} s of computing by all parts:"
+            f" `{command}"
             " --json`"
         ),
         "",
     ]
     if result["verdict"]:
         lines += [f"> {result['verdict']['text']}", ""]
+    if section.caption:
+        lines += [f"![{section.caption}]({section.picture})", "", section.caption, ""]
     rows = [
         (
             row["arm"],
@@ -121,38 +174,28 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return [f"| {' | '.join(line)} |" for line in (made[0], ["---"] * len(kept), *made[1:])]
 
 
-def index(found: dict[str, dict[str, tuple[Run, dict[str, Any]]]], commit: str) -> str:
-    """The list of what was run here, with the answer of each in its own words."""
+def index(found: Mapping[str, Mapping[str, Section]], before: str = "") -> str:
+    """The list of what was run here, with the answer of each in its own words. `before`: the list
+    as it is, whose other lines are kept."""
+    old = {
+        (m[1], m[2]): m[0]
+        for m in re.finditer(r"^\| \[([\w-]+)\]\([^)]*\) \| (\w+) \|.*$", before, re.MULTILINE)
+    }
     rows = []
     for name in studies.names():
-        for scale, (run, result) in found.get(name, {}).items():
+        for scale in studies.load(name).scales:
+            section = found.get(name, {}).get(scale)
+            if section is None:
+                rows += [old[name, scale]] if (name, scale) in old else []
+                continue
+            result = section.result
             said = _answer(result) if result["verdict"] else "measured, nothing is judged"
             # parts that an earlier study had computed already are not counted
-            began = datetime.datetime.fromisoformat(run.record.created).timestamp()
-            rows.append(
-                (
-                    f"[{name}]({name}.md)",
-                    scale,
-                    said,
-                    duration((run.status().ended or began) - began),
-                )
-            )
-    return "\n".join(
-        [
-            "# The five studies, run here",
-            "",
-            (
-                f"Made by `python -m tests.make_studies RUNS` at commit {commit} on two CPU cores"
-                " without AMX, other work beside it; every cell of the pages has its seeds and"
-                " interval, and the command that gave it. A laptop scale asks the question of the"
-                " study on digits with small networks: its numbers stand beside the published"
-                " ones, they do not replace them. [What to make of them](reading.md)."
-            ),
-            "",
-            *_table(("study", "scale", "answer", "time"), rows),
-            "",
-        ]
-    )
+            began = datetime.datetime.fromisoformat(section.run.record.created).timestamp()
+            took = duration((section.run.status().ended or began) - began)
+            rows.append(f"| [{name}]({name}.md) | {scale} | {said} | {took} |")
+    header = ["| study | scale | answer | time |", "| --- | --- | --- | --- |"]
+    return "\n".join(["# The five studies, run here", "", INTRODUCTION, "", *header, *rows, ""])
 
 
 def _answer(result: dict[str, Any]) -> str:
@@ -161,21 +204,43 @@ def _answer(result: dict[str, Any]) -> str:
     return first + re.split(r"[;.] ", result["verdict"]["text"].removeprefix(first))[0]
 
 
+def commit_of(run: Run) -> str:
+    """The newest commit from before a run was submitted."""
+    asked = ["git", "rev-list", "-1", "--abbrev-commit", f"--before={run.record.created}", "HEAD"]
+    return subprocess.run(
+        asked, capture_output=True, text=True, cwd=ROOT, check=True
+    ).stdout.strip()
+
+
+def section_of(run: Run, result: dict[str, Any], store: RunStore) -> Section:
+    """The section of a finished run; its picture is written too."""
+    named = {
+        name: store.get(name).record.name.upper().replace(" ", "-")
+        for name in run.spec.references()
+    }
+    scale = result["scale"]
+    if scale == "laptop":
+        return Section(run, result, commit_of(run), names=named)
+    picture = f"{result['study']}-{scale}.webp"
+    caption = study_pictures.write(run, store, PAGES / picture)
+    return Section(run, result, commit_of(run), caption, picture, named)
+
+
 def main() -> None:
     if len(sys.argv) != 2:
         raise SystemExit("python -m tests.make_studies RUNS: the folder of the runs")
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        check=True,
-    )
     PAGES.mkdir(parents=True, exist_ok=True)
-    found = finished(RunStore(Path(sys.argv[1])))
-    for name, runs in found.items():
-        (PAGES / f"{name}.md").write_text(page(name, runs, commit.stdout.strip()))
-    (PAGES / "README.md").write_text(index(found, commit.stdout.strip()))
+    store = RunStore(Path(sys.argv[1]))
+    catalog.add_runs_folder(store.folder)
+    sections = {
+        name: {scale: section_of(*of, store) for scale, of in runs.items()}
+        for name, runs in finished(store).items()
+    }
+    for name, runs in sections.items():
+        file = PAGES / f"{name}.md"
+        file.write_text(page(name, runs, file.read_text() if file.exists() else ""))
+    listed = PAGES / "README.md"
+    listed.write_text(index(sections, listed.read_text() if listed.exists() else ""))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from dreamlab.tasks.context import TaskContext
 from dreamlab.tasks.experiment import study as study_task
 from dreamlab.ui.parts.verdicts import verdict_html
 from tests.evidence_helpers import context, finish, new_store
-from tests.make_studies import index
+from tests.make_studies import Section, index
 from tests.study_helpers import create
 from tests.test_generator_quality import cache as cache
 from tests.test_generator_quality import held, scribbles, stored
@@ -58,7 +58,7 @@ def test_the_verdict_of_a_study_says_first_that_its_generator_is_under_trained(
     weak = table[table["generator_state"] == "under-trained"]
     assert len(weak) and set(weak["recognised_percent"]) == {21.0}
     finish(group, found)
-    listed = index({name: {found["scale"]: (group, found)}}, "abc1234")
+    listed = index({name: {found["scale"]: Section(group, found, "abc1234")}})
     assert SAID in listed and "synthetic" in listed.split(SAID)[1]
 
 

@@ -15,7 +15,7 @@ from dreamlab.service.tables import as_csv, as_latex
 from dreamlab.stats import components
 from dreamlab.store import EventWriter, Run, RunStore
 from tests.evidence_helpers import finish, new_store
-from tests.make_studies import page
+from tests.make_studies import Section, page
 from tests.study_helpers import classified, create, imported, measured
 
 
@@ -274,7 +274,7 @@ def test_a_report_can_be_taken_out_as_csv_latex_and_page(store: RunStore) -> Non
     found = report(group, store)
     assert as_csv(found).count("\n") == 1 + len(found["rows"])
     assert r"2 \% replaced & accuracy & \% & 77.37 & " in as_latex(found)
-    text = page("s3-replacement", {"laptop": (group, found)}, "abc1234")
+    text = page("s3-replacement", {"laptop": Section(group, found, "abc1234")})
     assert (
         "# s3-replacement: Replacing 2 to 12 %" in text
         and "Commit abc1234" in text

@@ -13,7 +13,7 @@ import hashlib
 from dreamlab import studies
 from dreamlab.data import catalog, contents
 from dreamlab.experiments.children import Runs, Status
-from dreamlab.experiments.study.plan import dataset_of
+from dreamlab.experiments.study.plan import datasets_of
 from dreamlab.settings import (
     FidelitySpec,
     ImportSpec,
@@ -96,12 +96,12 @@ class Identities:
 
 
 def data_of(spec: Spec, runs: Runs) -> tuple[str, str] | None:
-    """The data set that a run of this spec reads, and its folder; None if it reads none. Raises
-    RunError or SpecError."""
+    """The data set that a run of this spec reads, and its folder; None if it reads none, and the
+    first one of a study that reads several. Raises RunError or SpecError."""
     if isinstance(spec, RealData):
         return spec.dataset, spec.data_dir
     if isinstance(spec, StudySpec):
-        return dataset_of(spec), spec.data_dir
+        return datasets_of(spec)[0], spec.data_dir
     if isinstance(spec, FidelitySpec):
         made = runs.get(spec.images).spec
         if isinstance(made, ImportSpec):
@@ -125,8 +125,11 @@ def contents_of(spec: Spec, runs: Runs) -> dict[str, str]:
     """Hashes of the content of the files that a run of this spec reads: `images` of its data set
     and `weights` of its extractor. Raises DataError, RunError or SpecError."""
     found = {}
-    if (read := data_of(spec, runs)) is not None:
-        found["images"] = contents.images_of(*read)
+    if isinstance(spec, StudySpec):
+        read = [contents.images_of(name, spec.data_dir) for name in datasets_of(spec)]
+        found["images"] = " ".join(read)
+    elif (data := data_of(spec, runs)) is not None:
+        found["images"] = contents.images_of(*data)
     if isinstance(spec, (FidelitySpec, SweepSpec)) and spec.extractor == "inception":
         found["weights"] = contents.file_of(spec.inception_weights)
     return found

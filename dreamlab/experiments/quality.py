@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from dreamlab.data import catalog
 from dreamlab.experiments.identity import images_read
-from dreamlab.experiments.study.plan import dataset_of
+from dreamlab.experiments.study.plan import datasets_of
 from dreamlab.settings import RealData, StudySpec
 from dreamlab.stats import generator_quality
 from dreamlab.store import Run, RunStore, read_json
@@ -23,7 +23,10 @@ def recognition(run_id: str, group: Run, store: RunStore) -> Values | None:
     """What was measured on a set, by itself or by this mix or study, on the images that this mix or
     study reads; None if nothing was. Paths do not count."""
     spec = group.spec
-    dataset = dataset_of(spec) if isinstance(spec, StudySpec) else cast(RealData, spec).dataset
+    if isinstance(spec, StudySpec):
+        dataset = datasets_of(spec)[0]  # a study that compares classifiers has one data set
+    else:
+        dataset = cast(RealData, spec).dataset
     fixed = dataset not in catalog.INFO or catalog.INFO[dataset].bundled
     read = images_read(group, dataset)
     found = (Run(store.folder / run_id).result() or {}).get("recognition")

@@ -32,10 +32,11 @@ class StudySpec(Spec):
         " about an hour. corrected: at the study's size and without its mistakes. paper: as"
         " published.",
     )
-    dataset: str = setting(
-        "",
+    dataset: tuple[str, ...] = setting(
+        (),
         "Data set that replaces the one of the scale.",
-        detail="A name, or an import run.",
+        detail="A name, or an import run. A study of several data sets (s4-tsweep) takes several,"
+        " one for each column of its table.",
         label="Data",
         run_kind="import",
         choices=DATASETS,

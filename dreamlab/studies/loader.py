@@ -28,6 +28,7 @@ from dreamlab.settings.names import ScaleName, StudyName
 from dreamlab.studies.model import (
     AmountStep,
     Check,
+    Column,
     Comparison,
     Measure,
     PublishedCell,
@@ -221,7 +222,8 @@ def _extended(raw: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def _scale(name: str, raw: dict[str, Any], cells: Mapping[str, PublishedCell]) -> Scale:
-    lists, columns = raw["lists"], raw.get("columns", {})
+    lists = raw["lists"]
+    columns = {key: Column(**value) for key, value in raw.get("columns", {}).items()}
     parts = [
         _part(e, raw.get("defaults", {})) for entry in raw["parts"] for e in _repeated(entry, lists)
     ]
@@ -242,6 +244,9 @@ def _scale(name: str, raw: dict[str, Any], cells: Mapping[str, PublishedCell]) -
     read |= {role for c in comparisons for role in (c.control, *c.treatments, *c.controls)}
     if absent := read - set(roles):
         raise ValueError(f"scale {name} reads parts that it lacks: {sorted(absent)}")
+    if columns and any(p.kind == "classify" for p in parts):
+        # their test images would be of several data sets
+        raise ValueError(f"scale {name} trains classifiers and has columns; it cannot have both")
     return Scale(
         name,
         raw["summary"],
@@ -275,7 +280,7 @@ def _measure(
     entry: dict[str, Any],
     cells: Mapping[str, PublishedCell],
     stand_in: str,
-    columns: Mapping[str, str],
+    columns: Mapping[str, Column],
 ) -> Measure:
     """A row for a published cell. With `arm`, `metric` and `unit` it is a row for a result that the
     study did not publish."""

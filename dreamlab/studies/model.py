@@ -70,6 +70,15 @@ class Measure:
 
 
 @dataclasses.dataclass(frozen=True)
+class Column:
+    """A column of a published table that is about one data set: a `word` in the title of that data
+    set, and how the study names it (`name`)."""
+
+    word: str
+    name: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Comparison:
     """Classifiers that are compared with the classifier `control`, paired by test image. `controls`
     are arms that are not mixes and could explain a gain."""
@@ -93,9 +102,9 @@ class Scale:
     parts: tuple[StudyPart, ...]
     measures: tuple[Measure, ...]
     comparisons: tuple[Comparison, ...]
-    columns: Mapping[str, str]
-    """Column of the published table -> a word in the title of the data set that the column is
-    about. Empty for a table with one column."""
+    columns: Mapping[str, Column]
+    """Key of a column of the published table -> the data set that the column is about. Empty for a
+    table with one column. A study may run on several data sets at once if it has columns."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,6 +150,25 @@ class Study:
     @property
     def steps(self) -> dict[str, AmountStep]:
         """Cell id -> position on a curve, for all cells that have one, including those that are
-        only measured here."""
+        only measured here, and those of each column if several data sets are measured."""
         measured = [m.cell for scale in self.scales.values() for m in scale.measures]
-        return {c.id: c.step for c in (*measured, *self.cells) if c.step is not None}
+        each = [
+            in_column(m.cell, key, column)
+            for scale in self.scales.values()
+            for m in scale.measures
+            if m.cell.arm
+            for key, column in scale.columns.items()
+        ]
+        return {c.id: c.step for c in (*measured, *each, *self.cells) if c.step is not None}
+
+
+def in_column(cell: PublishedCell, key: str, column: Column) -> PublishedCell:
+    """A cell that is only measured here, as a cell of one column: its id, arm and line name the
+    data set of the column."""
+    step = cell.step
+    if step is not None:
+        series = f"{step.series}, {column.name}".removeprefix(", ")
+        step = dataclasses.replace(step, series=series)
+    return dataclasses.replace(
+        cell, id=f"{cell.id}-{key}", arm=f"{cell.arm}, {column.name}", step=step
+    )

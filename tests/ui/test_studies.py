@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from dreamlab import studies
+from dreamlab.data.catalog import INFO
 from dreamlab.store import RunStore
 from dreamlab.ui.parts.study_tables import published_rows
 from tests.evidence_helpers import finish, new_run
@@ -121,3 +122,15 @@ def test_a_finished_study_sets_its_verdict_on_top_and_its_numbers_beside(
     says(page, "#studies-head", "Not run here yet")
     page.click(f"nav.studies a[data-value={STUDY}]")
     page.wait_for_selector("#studies-head .verdict[data-kind=hurts]")
+
+
+def test_several_data_sets_can_be_chosen(page: Any, runs: Path) -> None:
+    go(page, "studies")
+    page.click("nav.studies a[data-value=s4-tsweep]")
+    says(page, "#study-command", "study s4-tsweep")
+    pick(page, "study-dataset", INFO["digits"].title)
+    says(page, "#study-command", "study s4-tsweep --dataset digits\n")
+    pick(page, "study-dataset", INFO["mnist5k"].title)
+    says(page, "#study-refusal", "is for no column of s4-tsweep")
+    page.click("nav.studies a[data-value=s0-mnist]")
+    says(page, "#study-refusal", "s0-mnist at the laptop scale takes one data set")

@@ -9,13 +9,15 @@ from dreamlab import studies
 from dreamlab.data import mixing
 from dreamlab.data.selection import arm_counts
 from dreamlab.experiments.children import Child
+from dreamlab.experiments.study.columns import assigned, repeated
 from dreamlab.settings import ClassifySpec, SpecError, StudySpec, make
 from dreamlab.studies.model import NEEDED, Scale, Study, StudyPart
 
 
 def chosen(spec: StudySpec) -> tuple[Study, Scale]:
-    """The study and the scale that a spec names. Raises SpecError if the study does not have this
-    scale."""
+    """The study and the scale that a spec names; if it names several data sets, with the parts and
+    rows of each. Raises SpecError if the study does not have this scale, or not on these data
+    sets."""
     study = studies.load(spec.study)
     if spec.scale not in study.scales:
         raise SpecError(
@@ -23,19 +25,22 @@ def chosen(spec: StudySpec) -> tuple[Study, Scale]:
             f" {', '.join(study.scales)}.",
             "scale",
         )
-    return study, study.scales[spec.scale]
+    scale = study.scales[spec.scale]
+    if len(spec.dataset) > 1:
+        scale = repeated(scale, study.cells, assigned(spec, scale))
+    return study, scale
 
 
-def dataset_of(spec: StudySpec) -> str:
-    """The data set that a study uses. Raises SpecError if the scale has none and the user has to
-    name one."""
+def datasets_of(spec: StudySpec) -> tuple[str, ...]:
+    """The data sets that a study uses, at least one. Raises SpecError if the scale has none and the
+    user has to name one."""
     _, scale = chosen(spec)
     if not (spec.dataset or scale.dataset):
         raise SpecError(
             f"Data (--dataset): {spec.study} at the {spec.scale} scale has none. {scale.data}",
             "dataset",
         )
-    return spec.dataset or scale.dataset
+    return spec.dataset or (scale.dataset,)
 
 
 def plan(spec: StudySpec) -> list[Child]:
@@ -48,7 +53,8 @@ def plan(spec: StudySpec) -> list[Child]:
             " least 2, better 5.",
             "seeds",
         )
-    values = {part.role: _values(part, spec, dataset_of(spec)) for part in scale.parts}
+    dataset = datasets_of(spec)[0]
+    values = {part.role: _values(part, spec, dataset) for part in scale.parts}
     for part in scale.parts:
         if part.values.get("per_class") == NEEDED:
             values[part.role] |= _needed(part.role, scale.parts, values)
@@ -56,10 +62,11 @@ def plan(spec: StudySpec) -> list[Child]:
 
 
 def _values(part: StudyPart, spec: StudySpec, dataset: str) -> dict[str, Any]:
-    """The settings of a part, with the data set, seeds and device that the user gave."""
+    """The settings of a part, with the data set, seeds and device that the user gave. `dataset` is
+    for parts that are not of one of several."""
     values = {**part.values, "device": spec.device}
     if part.kind in ("train", "classify"):
-        values |= {"dataset": dataset, "data_dir": spec.data_dir}
+        values = {"dataset": dataset, **values, "data_dir": spec.data_dir}
     if part.kind == "classify" and spec.seeds:
         values["seeds"] = spec.seeds
     return values

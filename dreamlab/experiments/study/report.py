@@ -10,6 +10,7 @@ from typing import Any, cast
 import numpy as np
 
 from dreamlab.experiments.children import Children, Status
+from dreamlab.experiments.study.columns import COLUMN, column_of
 from dreamlab.experiments.study.judge import Judged, judge_study
 from dreamlab.experiments.study.plan import chosen
 from dreamlab.experiments.study.results import StudyResults
@@ -100,18 +101,15 @@ def _published_row(cell: PublishedCell) -> Values:
 def _cell_id(measure: Measure, scale: Scale, title: str) -> str:
     """The id of the cell that a measure is about. If the published table has one column per data
     set, it is the cell in the column of this data set."""
-    fitting = [c for c, word in scale.columns.items() if word in title.lower()] or list(
-        scale.columns
-    )[:1]
-    return measure.cell.id.replace("{column}", fitting[0] if fitting else "")
+    first = next(iter(scale.columns), "")
+    return measure.cell.id.replace(COLUMN, column_of(scale, title) or first)
 
 
 def _data(scale: Scale, spec: StudySpec, title: str) -> str:
-    return (
-        scale.data
-        if spec.dataset in ("", scale.dataset)
-        else f"{title} instead of the data set of this scale."
-    )
+    if spec.dataset in ((), (scale.dataset,)):
+        return scale.data
+    instead = " instead of the data set of this scale" if scale.dataset else ""
+    return f"{title}{instead}."
 
 
 def _row(

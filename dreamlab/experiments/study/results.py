@@ -7,21 +7,22 @@ import numpy as np
 from dreamlab.data import catalog
 from dreamlab.experiments.children import Children
 from dreamlab.experiments.predictions import predictions
-from dreamlab.experiments.study.plan import dataset_of
+from dreamlab.experiments.study.columns import title_of
+from dreamlab.experiments.study.plan import datasets_of
 from dreamlab.settings import SpecError, StudySpec
 
 
 class StudyResults:
-    """The children of a study and the test labels of its data set, read when they are needed.
-    Raises SpecError if the data set is missing."""
+    """The children of a study and the test labels of its data set, read when they are needed. A
+    study of several data sets has no classifiers: `labels` and `info` are those of the first.
+    Raises SpecError if a data set is missing."""
 
     def __init__(self, children: Children, spec: StudySpec):
-        self.children, self.spec, self.dataset = children, spec, dataset_of(spec)
-        try:
-            self.info = catalog.info(self.dataset)
-        except catalog.DataError as error:
-            raise SpecError(str(error), "dataset") from None
-        self.title = self.info.title
+        self.children, self.spec = children, spec
+        datasets = datasets_of(spec)
+        self.title = ", ".join(title_of(name) for name in datasets)
+        self.dataset = datasets[0]
+        self.info = catalog.info(self.dataset)
         self._labels: np.ndarray | None = None
         self._predicted: dict[tuple[str, str], np.ndarray | None] = {}
 
