@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dreamlab import studies
 from dreamlab.data import catalog
 from dreamlab.experiments import plan
 from dreamlab.settings import StudySpec, make
@@ -69,6 +70,21 @@ def imported(
     )
     catalog.add_runs_folder(folder)
     return name
+
+
+def standing_in(name: str, scale: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> StudySpec:
+    """A study at one scale, on stand-ins for data sets that are not here."""
+    pretend(monkeypatch)
+    values: dict[str, Any] = {"study": name, "scale": scale}
+    dataset = studies.load(name).scales[scale].dataset
+    if dataset not in ("digits", "mnist5k"):
+        values["data_dir"] = EMPTY
+    if not dataset:
+        size, classes, per_class = (128, 2, 160) if name.startswith("s4") else (64, 12, 20)
+        values["dataset"] = imported(
+            folder, f"{name}-{scale}", "Oxford flowers", size, classes, per_class, 4
+        )
+    return make(StudySpec, values)
 
 
 def create(store: RunStore, values: dict[str, Any]) -> tuple[Run, dict[str, Run]]:

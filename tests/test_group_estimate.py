@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from dreamlab import studies
+from dreamlab.data import contents
 from dreamlab.estimates import groups, knowledge, work
 from dreamlab.estimates.cost import Estimate, duration, weakest
 from dreamlab.estimates.estimate import estimate
@@ -20,7 +22,9 @@ from dreamlab.settings import MixSpec, SpecError, StudySpec, SweepSpec, make
 from dreamlab.store import RunStatus, RunStore
 from dreamlab.store.machine import Device
 from tests.conftest import dreamlab
+from tests.study_helpers import standing_in
 
+SCALES = [(name, scale) for name in studies.names() for scale in studies.load(name).scales]
 CPU = [Device("cpu", 2)]
 GPUS = [Device("cuda:0", 4), Device("cuda:1", 4), Device("cpu", 8)]
 COSTS = {
@@ -170,6 +174,13 @@ def test_a_gpu_is_named_by_its_model(said: str, name: str) -> None:
     assert gpu_name(said).startswith(name)
 
 
+def test_too_little_memory_is_said() -> None:
+    small = described("cores=2,memory=4,gpu=p40")
+    assert small.memory_warning(4 * 10**9, "cpu") == ""
+    assert "5 GB of memory, but this machine has 4 GB" in small.memory_warning(5 * 10**9, "cpu")
+    assert small.memory_warning(5 * 10**9, "auto") == "", "a training is split until it fits"
+
+
 def test_a_gpu_without_measurements_has_no_time_but_memory_and_disk(store: RunStore) -> None:
     spec = make(StudySpec, {"study": "s0-mnist"})
     found = estimate(spec, store, on=described("cores=16,memory=128,gpu=h100"))
@@ -182,6 +193,24 @@ def test_a_gpu_with_measurements_has_gpu_hours(store: RunStore) -> None:
     spec = make(StudySpec, {"study": "s0-mnist"})
     found = estimate(spec, store, known=known, on=described("cores=16,memory=128,gpu=h100"))
     assert found.seconds and 0 < found.gpu_seconds <= found.seconds and "GPU-hours" in found.text
+
+
+@pytest.mark.parametrize(("name", "scale"), SCALES)
+def test_every_scale_fits_a_machine_that_can_bear_it(
+    name: str, scale: str, store: RunStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = standing_in(name, scale, tmp_path / "sets", monkeypatch)
+    large = described("cores=16,memory=128,gpu=h100")
+    monkeypatch.setattr(contents, "images_of", lambda name, folder="": name)
+    plain = estimate(spec, store, on=large)
+    found = estimate(spec, store, known=known, on=large)
+    assert plain.seconds is None and "not measured" in str(plain.doubt or "not measured here")
+    assert found.seconds and found.source == "probe" and found.gpu_seconds
+    assert large.memory_warning(found.memory_bytes, "auto") == ""
+    assert found.disk_bytes < 200e9
+    assert (found.seed_seconds is None) == all(
+        part.kind != "classify" for part in studies.load(name).scales[scale].parts
+    )
 
 
 def test_stored_measurements_are_of_work_that_exists() -> None:

@@ -33,7 +33,7 @@ from dreamlab.settings.names import ScaleName
 from dreamlab.store import RunStore
 from dreamlab.studies import loader
 from tests.evidence_helpers import new_store
-from tests.study_helpers import EMPTY, imported, pretend
+from tests.study_helpers import imported, standing_in
 
 SCALES = [(name, scale) for name in studies.names() for scale in studies.load(name).scales]
 LAPTOP = [name for name, scale in SCALES if scale == "laptop"]
@@ -48,16 +48,7 @@ def planned(
     name: str, scale: str, store: RunStore, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> list[Child]:
     """The children of a scale, on stand-ins for data sets that are not here."""
-    pretend(monkeypatch)
-    values: dict[str, Any] = {"study": name, "scale": scale}
-    if studies.load(name).scales[scale].dataset not in ("digits", "mnist5k"):
-        values["data_dir"] = EMPTY
-    if not studies.load(name).scales[scale].dataset:
-        size, classes, per_class = (128, 2, 160) if name.startswith("s4") else (64, 12, 20)
-        values["dataset"] = imported(
-            folder, f"{name}-{scale}", "Oxford flowers", size, classes, per_class, 4
-        )
-    return plan(make(StudySpec, values), store)
+    return plan(standing_in(name, scale, folder, monkeypatch), store)
 
 
 def specs(children: list[Child]) -> dict[str, Any]:

@@ -128,13 +128,13 @@ def _dry_run(
     proposal: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Prints and returns the settings and the estimated cost of a run. Nothing is left behind."""
-    machine = service.described(arguments.as_if)
+    machine, device = service.described(arguments.as_if), getattr(spec, "device", "auto")
     estimated = service.dry_run(spec, machine, proposal, arguments.fresh)
     found = estimated.as_dict()
     result = {"estimate": found, "command": shown, "spec": spec.model_dump(mode="json")}
     if not arguments.as_if:
         _warn_of_disk(service, found["disk_bytes"])
-    if sentence := machine.memory_warning(estimated.memory_bytes or 0):
+    if sentence := machine.memory_warning(estimated.memory_bytes or 0, device):
         print(sentence, file=sys.stderr)
     if not arguments.json:
         print(f"{result['command']}\n")

@@ -41,9 +41,11 @@ class Machine:
         part = self.gpu if self.uses_cuda(device) else f"{self.cores} cores"
         return part if self.name else f"{platform.node()}, {part}"
 
-    def memory_warning(self, needed: int) -> str:
-        """The warning that a run needs more memory than there is; empty if there is enough."""
-        if needed <= self.memory_bytes:
+    def memory_warning(self, needed: int, device: str) -> str:
+        """The warning that a run with this setting of `device` needs more memory than there is;
+        empty if there is enough. On a GPU, a training whose batch does not fit is split until it
+        does, so nothing is said."""
+        if needed <= self.memory_bytes or self.uses_cuda(device):
             return ""
         there = f"{self.memory_bytes / 1e9:,.0f} GB"
         return f"This needs about {needed / 1e9:,.0f} GB of memory, but this machine has {there}."

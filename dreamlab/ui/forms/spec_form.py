@@ -107,9 +107,9 @@ def cost_note(service: Service, spec: Spec) -> Markup:
     enough for it."""
     found = service.estimate(spec)
     full = disk_warning(service.store, found.disk_bytes or 0)
-    full = " ".join(
-        filter(None, (full, service.described().memory_warning(found.memory_bytes or 0)))
-    )
+    device = getattr(spec, "device", "auto")
+    large = service.described().memory_warning(found.memory_bytes or 0, device)
+    full = " ".join(filter(None, (full, large)))
     return part(TEMPLATE, "cost", found, found.origin, full)
 
 
