@@ -20,6 +20,9 @@ from dreamlab.settings import ImportSpec, Spec, SpecError, StudySpec, make
 from dreamlab.store import Run, RunError, RunStore
 from dreamlab.store.states import ACTIVE
 
+MOST_FOLDERS = 8
+"""Most data folders of earlier runs that are tried for a study."""
+
 
 @dataclasses.dataclass(frozen=True)
 class ScaleCost:
@@ -84,13 +87,19 @@ class Costs(Sets):
         return found
 
     def study_costs(
-        self, folders: Sequence[str] = (), on: Machine | None = None
+        self, folders: Sequence[str] = (), on: Machine | None = None, name: str = ""
     ) -> Iterator[ScaleCost]:
         """The estimated cost of every study at every scale, as far as it is known; nothing is
-        measured. Of `folders`, each scale takes the first that holds its data set."""
+        measured. Of `folders`, each scale takes the first that holds its data set. With `name`,
+        only this study."""
         for study in self.studies():
-            for scale in study.scales:
+            for scale in study.scales if name in ("", study.id) else ():
                 yield self._scale_cost(study.id, scale, folders, on)
+
+    def data_folders(self) -> list[str]:
+        """The data folders that earlier runs named, the newest first, each once."""
+        named = (getattr(run.spec, "data_dir", "") for run in self.library.runs())
+        return [folder for folder in dict.fromkeys(named) if folder][:MOST_FOLDERS]
 
     def _scale_cost(
         self, study: str, scale: str, folders: Sequence[str], on: Machine | None

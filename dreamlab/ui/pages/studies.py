@@ -19,6 +19,7 @@ from dreamlab.ui.forms import spec_form
 from dreamlab.ui.forms.start import start
 from dreamlab.ui.parts.study_tables import (
     about_html,
+    costs_html,
     list_html,
     published_rows,
     scale_html,
@@ -41,6 +42,7 @@ class StudyPanels:
     head: Any
     chart: Any
     table: Any
+    costs: Any
     about: Any
     files: Any
 
@@ -64,9 +66,11 @@ def create(pages: Pages, view: Any) -> None:
                 chart = gr.Plot(show_label=False, elem_id="studies-chart")
             with gr.Column(elem_classes="dl-panel"):
                 table = gr.HTML("", elem_id="studies-table")
+            with gr.Column(elem_classes="dl-panel"):
+                costs = gr.HTML("", elem_id="studies-costs")
             about = gr.HTML("", elem_id="studies-about")
             files = gr.HTML("", elem_id="studies-command")
-    _draw(pages, StudyPanels(listed, head, chart, table, about, files))
+    _draw(pages, StudyPanels(listed, head, chart, table, costs, about, files))
     _follow(pages, form, view)
     start(pages, form, view, "studies")
     pages.openers["studies"] = lambda now, run: opened(pages, now, run)
@@ -158,6 +162,15 @@ def _draw(pages: Pages, panels: StudyPanels) -> None:
         ),
     )
     pages.add("studies", panels.table, key, lambda now: table_html(rows(now), shown(pages, now)))
+    pages.add(
+        "studies",
+        panels.costs,
+        lambda now: (key(now), service.estimate_version()),
+        lambda now: costs_html(
+            service.study_costs(service.data_folders(), name=chosen(pages, now).id),
+            pages.report(shown(pages, now)).get("scale", ""),
+        ),
+    )
     pages.add(
         "studies",
         panels.about,

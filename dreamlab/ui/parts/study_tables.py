@@ -6,12 +6,13 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
 
 from dreamlab.service import RunRow
+from dreamlab.service.costs import ScaleCost
 from dreamlab.service.tables import DERIVED
 from dreamlab.store.states import ACTIVE
 from dreamlab.studies import Study
@@ -78,6 +79,12 @@ def list_html(studies: Sequence[Study], chosen: str, states: Mapping[str, str]) 
 def scale_html(study: Study, name: str) -> Markup:
     """What a scale does and which data it uses."""
     return render.part(PAGE, "scale", study.scales.get(name))
+
+
+def costs_html(costs: Iterable[ScaleCost], chosen: str) -> Markup:
+    """What a study costs at each of its scales, or what it lacks; `chosen` is the scale that is
+    shown as the current one."""
+    return render.part(PAGE, "costs", list(costs), chosen)
 
 
 def number(value: float, low: float | None = None, high: float | None = None) -> str:
