@@ -53,8 +53,8 @@ def estimate(
         found = [store.get(name).spec for name in (spec.source, *spec.upsample)]
         return synthesize(spec, [s for s in found if isinstance(s, TrainSpec)], about)
     if isinstance(spec, FidelitySpec):
-        dataset, images = fidelity_of_run(spec, about)
-        return fidelity(spec, images, dataset, about)
+        real, images = fidelity_of_run(spec, about)
+        return fidelity(spec, images, real, about)
     if isinstance(spec, ClassifySpec):
         return classify(spec, about)
     if isinstance(spec, ImportSpec):

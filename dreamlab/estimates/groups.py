@@ -189,34 +189,35 @@ class _View:
 
     def _fidelity(self, spec: FidelitySpec) -> Estimate:
         of, images = self._images(spec)
-        judged = spec.extractor == "classifier" and self._is_judged(of)
-        reference = (of, spec.reference, spec.extractor)
+        judged = spec.extractor == "classifier" and self._is_judged(of[0])
+        reference = (of[0], spec.reference, spec.extractor)
         before = reference in self._references or None
         self._references.add(reference)
         return judges.fidelity(spec, images, of, self.known, judged=judged, before=before)
 
-    def _images(self, spec: FidelitySpec) -> tuple[str, int]:
-        """The data set that a set is compared with, and the number of its images."""
+    def _images(self, spec: FidelitySpec) -> tuple[tuple[str, str], int]:
+        """The data set that a set is compared with, with its folder, and the number of its
+        images."""
         made = self._spec_of(spec.images)
         if isinstance(made, SynthesizeSpec):
             stages = self.stages(made)
             classes = made.classes or catalog.set_classes(made, stages[0])
-            return stages[0].dataset, made.per_class * len(classes)
+            return (stages[0].dataset, stages[0].data_dir), made.per_class * len(classes)
         return fidelity_of_run(spec, self.known)
 
 
-def fidelity_of_run(spec: FidelitySpec, known: Knowledge) -> tuple[str, int]:
-    """The data set that the set of a fidelity run is compared with, and the number of its images.
-    Raises RunError and DataError."""
+def fidelity_of_run(spec: FidelitySpec, known: Knowledge) -> tuple[tuple[str, str], int]:
+    """The data set that the set of a fidelity run is compared with, with its folder, and the number
+    of its images. Raises RunError and DataError."""
     run = known.store.get(spec.images)
-    dataset = (data_of(spec, known.store) or ("", ""))[0]
+    read = data_of(spec, known.store) or ("", "")
     result: dict[str, Any] = run.result() or {}
     images = int(result.get("images") or 0)
     if not images and isinstance(made := run.spec, SynthesizeSpec):
         generator = known.store.get(made.source).spec
         assert isinstance(generator, TrainSpec)
         images = made.per_class * len(made.classes or catalog.set_classes(made, generator))
-    return dataset, images
+    return read, images
 
 
 def _last(spec: Spec, known: Knowledge) -> tuple[float | None, Source]:

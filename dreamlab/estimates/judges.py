@@ -122,15 +122,17 @@ def _judge_key(dataset: str, data_dir: str, _: catalog.Stamp) -> str:
 def fidelity(
     spec: FidelitySpec,
     images: int,
-    dataset: str,
+    real: tuple[str, str],
     known: Knowledge,
     *,
     judged: bool = False,
     before: bool | None = None,
 ) -> Estimate:
-    """The cost of measuring a set of this many images against a data set. `judged` says that its
+    """The cost of measuring a set of this many images against the data set `real`, given by its
+    name and its folder. `judged` says that its
     judge will be there, and `before` that the features of the reference will be; None looks for a
     finished run that has computed them. Raises DataError."""
+    dataset, data_dir = real
     info = catalog.info(dataset)
     reference, other = (
         (info.test, info.train) if spec.reference == "test" else (info.train, info.test)
@@ -141,7 +143,7 @@ def fidelity(
     count = images + floor + (0 if before else reference)
     memory, parts = PROCESS_BYTES + EXTRACTOR_BYTES, list[tuple[float | None, Source]]()
     if spec.extractor == "classifier" and not judged:
-        parts.append(judging(dataset, spec.data_dir, spec.device, known))
+        parts.append(judging(dataset, data_dir, spec.device, known))
     measured = known.find(extracting(dataset, spec.extractor, spec.inception_weights, spec.device))
     if measured is not None:
         compared = 2 * measured.seconds_per_comparison
