@@ -99,7 +99,7 @@ IDENTITIES = {
     "s3-targeted": "f78684e2c12a397e",
     "s3-replacement": "79a9589edc75577e",
     "s3-background": "87b9da80caa9a039",
-    "s4-tsweep": "8b8bd65e9213174b",
+    "s4-tsweep": "6e90bc11209604d6",
     "s4-classify": "16fad018ba54cc82",
 }
 """Hash of what is read from each study file. A finished study is found again as long as it stays;
