@@ -75,7 +75,7 @@ def test_every_name_has_a_file_with_all_scales_and_no_file_is_left_over() -> Non
 
 
 IDENTITIES = {
-    "s0-mnist": "500d66c581067a3e",
+    "s0-mnist": "cb52df9474ebb162",
     "s0-cifar": "d982768cbb03ca77",
     "s0-guidance": "85a8ce3fe071b207",
     "s1-cas": "9532e64a3dbb510c",
@@ -85,13 +85,13 @@ IDENTITIES = {
     "s2-mlp": "b12ccdedd778e7db",
     "s2-cnn": "7f82519b733eba18",
     "s2-schedules": "71899ae56d9f5e56",
-    "s2-epochs": "ba7cd0edd67ec4c7",
+    "s2-epochs": "24564caba5bf37ca",
     "s3-tail": "37521358275a09a6",
     "s3-targeted": "f78684e2c12a397e",
     "s3-replacement": "79a9589edc75577e",
     "s3-background": "87b9da80caa9a039",
-    "s4-tsweep": "8b8bd65e9213174b",
-    "s4-classify": "16fad018ba54cc82",
+    "s4-tsweep": "2457b01103d67c8c",
+    "s4-classify": "6f5abfd09768d0d4",
 }
 """Hash of what is read from each study file. A finished study is found again as long as it stays;
 where a file changes, its own hash changes. Version 0.1 did not pin fp32 and had other ones."""

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from dreamlab.cli import main
+from dreamlab.data import catalog
 from dreamlab.experiments import plan
 from dreamlab.experiments.identity import contents_of
 from dreamlab.experiments.study.columns import column_of
@@ -25,6 +26,7 @@ from dreamlab.settings import (
     make,
 )
 from dreamlab.store import RunStore
+from dreamlab.store.about import About, write_about
 from dreamlab.studies import load, loader
 from dreamlab.ui.charts import study_chart
 from tests.evidence_helpers import new_store
@@ -127,6 +129,17 @@ def test_one_set_alone_works_as_before(store: RunStore, sets: dict[str, str]) ->
     assert command(old).endswith("study s0-mnist --dataset digits")
 
 
+def test_a_name_that_is_given_later_takes_no_set_out_of_its_column(
+    store: RunStore, sets: dict[str, str]
+) -> None:
+    spec = spec_of(sets["flower"], sets["anime"])
+    before = chosen(spec)
+    write_about(catalog.folder_of(sets["flower"]), About("my garden"))
+    assert catalog.info(sets["flower"]).title == "my garden" and chosen(spec) == before
+    write_about(catalog.folder_of(sets["anime"]), About("butterflies"))
+    assert {p.role.partition(":")[0] for p in chosen(spec)[1].parts} == {"flower", "butterfly"}
+
+
 def test_every_scale_of_the_study_takes_several_sets(store: RunStore, sets: dict[str, str]) -> None:
     for scale in load("s4-tsweep").scales:
         two = spec_of(sets["flower"], sets["butterfly"], scale=scale)
@@ -154,7 +167,7 @@ def test_what_does_not_fit_is_refused_in_one_sentence(
         ),
         (
             spec_of(sets["flower"], fruits),
-            r"fruits \(fruits\) is for no column of s4-tsweep; .*: flower, butterfl, face\.",
+            r"fruits \(fruits\) is for no column of s4-tsweep; .* butterfl, face; `runs rename",
         ),
         (spec_of("digits", "digits"), r"8x8.*\) is for no column"),
         (spec_of("missing", sets["flower"]), "missing"),

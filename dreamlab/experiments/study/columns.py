@@ -32,12 +32,14 @@ def assigned(spec: StudySpec, scale: Scale) -> dict[str, str]:
     found: dict[str, str] = {}
     for name in spec.dataset:
         title = title_of(name)
-        key = column_of(scale, title)
+        key = column_of(scale, title) or column_of(scale, _first_title(name))
         if not key:
             wanted = ", ".join(c.word for c in scale.columns.values())
+            rename = f"; `runs rename {name} --to NAME` gives it another name"
             raise SpecError(
                 f"{words}: {name} ({title}) is for no column of {spec.study}; with several data"
-                f" sets, the title of each must contain one of these words: {wanted}.",
+                f" sets, the name of each must contain one of these words: {wanted}"
+                f"{'' if name in catalog.INFO else rename}.",
                 "dataset",
             )
         if key in found:
@@ -56,6 +58,12 @@ def title_of(dataset: str) -> str:
         return catalog.info(dataset).title
     except catalog.DataError as error:
         raise SpecError(str(error), "dataset") from None
+
+
+def _first_title(dataset: str) -> str:
+    """The title of an imported set before the user gave it a name, which may come after the study;
+    empty for other data sets."""
+    return "" if dataset in catalog.INFO else str(catalog.card(dataset).get("title", ""))
 
 
 def repeated(scale: Scale, cells: Iterable[PublishedCell], sets: Mapping[str, str]) -> Scale:
