@@ -105,8 +105,8 @@ IDENTITIES = {
     "s3-targeted": "6a919ccab41ef796",
     "s3-replacement": "f9637590955d187b",
     "s3-background": "5d6c0ce2df90fef8",
-    "s4-tsweep": "dff2fb79f8fc7edb",
-    "s4-classify": "042266962710596b",
+    "s4-tsweep": "ec2e426db3d8aa0e",
+    "s4-classify": "6019007ab66b34b4",
 }
 """Hash of what is read from each study file. A finished study is found again as long as it stays;
 where a file changes, its own hash changes. Version 0.1 did not pin fp32 and had other ones."""

@@ -32,7 +32,7 @@ from dreamlab.settings import (
     TrainSpec,
     make,
 )
-from dreamlab.settings.budget import classifier_steps, training_steps
+from dreamlab.settings.budget import classifier_steps, kept_checkpoints, training_steps
 from dreamlab.settings.names import OPTIMIZER_NUMBERS
 from dreamlab.settings.synthesize import guidance_weight
 from dreamlab.store import ArtefactCache, Run, RunError, RunStore
@@ -286,7 +286,7 @@ def _train(spec: TrainSpec, past: Past) -> Estimate:
     steps = steps or max(1, int(spec.seconds * busy / step))
     pixels = preview_images * network.image_size**2 * network.channels
     previews = (min(seconds / apart, steps) + 2) * pixels
-    checkpoints = 4 * parameters * (1 + spec.snapshots) + int(
+    checkpoints = 4 * parameters * (1 + kept_checkpoints(spec, train_images(spec))) + int(
         4 * parameters * (2 + OPTIMIZER_NUMBERS[spec.optimizer])
     )
     return Estimate(
