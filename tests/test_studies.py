@@ -94,7 +94,7 @@ IDENTITIES = {
     "s0-cifar": "ad64fd485cb82925",
     "s0-guidance": "fcbd4d9263400a80",
     "s1-cas": "70c063abf0679404",
-    "s1-models": "2b9446644396a6e3",
+    "s1-models": "8a783c8ae6e8b412",
     "s1-scaling": "da1b88ed1cca4cb2",
     "s1-fid": "776d4f1447fa0a90",
     "s2-mlp": "ff6a219f30e6b66e",
