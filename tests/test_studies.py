@@ -96,7 +96,7 @@ IDENTITIES = {
     "s1-cas": "70c063abf0679404",
     "s1-models": "8a783c8ae6e8b412",
     "s1-scaling": "da1b88ed1cca4cb2",
-    "s1-fid": "776d4f1447fa0a90",
+    "s1-fid": "52afbb7d246ec05a",
     "s2-mlp": "ff6a219f30e6b66e",
     "s2-cnn": "be80ac7be28933eb",
     "s2-schedules": "b5af0b2bd4e37e8e",

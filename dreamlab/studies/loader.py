@@ -9,6 +9,8 @@ file.
   named by `like`, which are in `shared.toml`.
 - `extends` names another scale, of this file or of another one (`s0-mnist/paper`), which provides
   everything that the scale does not set.
+- `grid` in a row for a result that the study did not publish is its place on a grid of settings:
+  { axis = value, ... } with two or three axes. All rows with a place have the same axes.
 - "{column}" in a row is replaced according to the data set; see `Scale.columns`.
 """
 
@@ -179,7 +181,7 @@ def _cells(
                 block["setting"],
                 flags.get(cell, ""),
                 _step({**block, "amount": amount, "series": after.removeprefix(", ")}),
-                derived.get(cell, ""),
+                derived=derived.get(cell, ""),
             )
 
 
@@ -233,6 +235,8 @@ def _scale(name: str, raw: dict[str, Any], cells: Mapping[str, PublishedCell]) -
         )
     rows = [e for entry in raw["rows"] for e in _repeated(entry, lists)]
     measures = [_measure(e, cells, raw.get("stand_in", ""), columns) for e in rows]
+    if len({tuple(m.cell.place) for m in measures if m.cell.place}) > 1:
+        raise ValueError(f"scale {name} has places on grids with different axes")
     compared = [e for entry in raw.get("compare", []) for e in _repeated(entry, lists)]
     comparisons = [
         Comparison(c["control"], _listed(c["treatments"]), _listed(c.get("controls", [])))
@@ -291,6 +295,7 @@ def _measure(
         entry.get("metric", ""),
         entry.get("unit", ""),
         step=_step(entry),
+        place=_place(entry),
     )
     return Measure(
         cell,
@@ -299,6 +304,16 @@ def _measure(
         entry.get("minus", ""),
         entry.get("stand_in", stand_in),
     )
+
+
+def _place(entry: Mapping[str, Any]) -> Mapping[str, float] | None:
+    """The place on a grid of settings that a row defines; None if it has none."""
+    place = entry.get("grid")
+    if place is None:
+        return None
+    if not 2 <= len(place) <= 3:
+        raise ValueError(f"row {entry['cell']} has a grid of {len(place)} axes, not of 2 or 3")
+    return {axis: float(value) for axis, value in place.items()}
 
 
 def _repeated(entry: Mapping[str, Any], lists: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -319,6 +334,8 @@ def _repeated(entry: Mapping[str, Any], lists: Mapping[str, Any]) -> list[dict[s
 def _filled(value: Any, names: Mapping[str, Any]) -> Any:
     if isinstance(value, list):
         return [_filled(v, names) for v in value]
+    if isinstance(value, dict):
+        return {k: _filled(v, names) for k, v in value.items()}
     if not isinstance(value, str):
         return value
     whole = NAME.fullmatch(value)

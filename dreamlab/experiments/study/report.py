@@ -10,6 +10,7 @@ from typing import Any, cast
 import numpy as np
 
 from dreamlab.experiments.children import Children, Status
+from dreamlab.experiments.study.grid import judge_grid
 from dreamlab.experiments.study.judge import Judged, judge_study
 from dreamlab.experiments.study.plan import chosen
 from dreamlab.experiments.study.results import StudyResults
@@ -47,6 +48,7 @@ def report(run: Run, store: RunStore, status: Status | None = None) -> Values:
         for part in scale.parts
         if (r := work.children.result(part.role)) and "seconds" in r
     ]
+    rows = [_row(cell, measures.get(name), work, judged) for name, cell in cells.items()]
     return {
         "study": study.id,
         "scale": scale.name,
@@ -59,9 +61,9 @@ def report(run: Run, store: RunStore, status: Status | None = None) -> Values:
         "assumptions": list(scale.assumptions),
         "notes": list(study.notes),
         "complete": complete,
-        "rows": [_row(cell, measures.get(name), work, judged) for name, cell in cells.items()],
+        "rows": rows,
         "verdict": judged.verdict,
-        "remarks": judged.notes,
+        "remarks": [*judge_grid(rows, study.places), *judged.notes],
         "generators": judged.generators,
         "anomalies": published_anomalies(study),
         "seconds": round(sum(seconds), 3),
@@ -137,6 +139,7 @@ def _row(
         "stand_in": "",
         "difference": None,
         "generator": "",
+        "standing": "",
         "state": PUBLISHED_ONLY,
         "child": "",
     }
