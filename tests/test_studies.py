@@ -101,7 +101,7 @@ IDENTITIES = {
     "s2-cnn": "be80ac7be28933eb",
     "s2-schedules": "b5af0b2bd4e37e8e",
     "s2-epochs": "71f842c483625f0c",
-    "s3-tail": "2384814c2f24af3c",
+    "s3-tail": "942b875bfa6d0b23",
     "s3-targeted": "6a919ccab41ef796",
     "s3-replacement": "f9637590955d187b",
     "s3-background": "5d6c0ce2df90fef8",

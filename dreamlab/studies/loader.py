@@ -11,6 +11,10 @@ file.
   everything that the scale does not set.
 - `grid` in a row for a result that the study did not publish is its place on a grid of settings:
   { axis = value, ... } with two or three axes. All rows with a place have the same axes.
+- `synthetic` names the synthetic set of a scale that a set of the user's own may replace;
+  `generator_assumptions` are then those that fall away with it. A scale with `assumptions` of its
+  own does not take them over from the scale that it extends.
+- "@name" as a value of `settings` is the map of classes with this name, in words.
 - "{column}" in a row is replaced according to the data set; see `Scale.columns`.
 """
 
@@ -25,7 +29,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dreamlab.paths import STUDIES
-from dreamlab.settings import exact
+from dreamlab.settings import exact, label_maps
 from dreamlab.settings.names import ScaleName, StudyName
 from dreamlab.studies.model import (
     AmountStep,
@@ -59,6 +63,8 @@ SCALE_KEYS = {
     "data",
     "dataset",
     "assumptions",
+    "generator_assumptions",
+    "synthetic",
     "lists",
     "stand_in",
     "defaults",
@@ -134,12 +140,18 @@ def _study(name: str, raw: dict[str, Any]) -> Study:
         raw["title"],
         raw["question"],
         raw["source"],
-        raw["settings"],
+        {name: _words(value) for name, value in raw["settings"].items()},
         tuple(raw["notes"]),
         tuple(cells.values()),
         tuple(checks),
         scales,
     )
+
+
+def _words(value: str) -> str:
+    """A value of `settings`; "@name" is a map of classes. Raises KeyError if there is no such
+    map."""
+    return label_maps.text(value[1:]) if value.startswith("@") else value
 
 
 def _check(entry: Mapping[str, Any]) -> Check:
@@ -217,6 +229,8 @@ def _extended(raw: Mapping[str, Any], name: str) -> dict[str, Any]:
         kind: {**base.get("defaults", {}).get(kind, {}), **v}
         for kind, v in own.get("defaults", {}).items()
     }
+    if "assumptions" in own:  # these go with the assumptions of the scale that has them
+        base = {k: v for k, v in base.items() if k not in ("synthetic", "generator_assumptions")}
     # a list of the extended scale overrides a list of this file with the same name
     lists = {**raw.get("lists", {}), **base["lists"], **raw["scale"][name].get("lists", {})}
     return {**base, **own, "defaults": {**base.get("defaults", {}), **defaults}, "lists": lists}
@@ -244,6 +258,7 @@ def _scale(name: str, raw: dict[str, Any], cells: Mapping[str, PublishedCell]) -
     ]
     read = {m.child for m in measures} | {m.minus for m in measures if m.minus}
     read |= {role for c in comparisons for role in (c.control, *c.treatments, *c.controls)}
+    read |= {raw["synthetic"]} if raw.get("synthetic") else set()
     if absent := read - set(roles):
         raise ValueError(f"scale {name} reads parts that it lacks: {sorted(absent)}")
     return Scale(
@@ -251,11 +266,13 @@ def _scale(name: str, raw: dict[str, Any], cells: Mapping[str, PublishedCell]) -
         raw["summary"],
         raw["data"],
         raw.get("dataset", ""),
-        tuple(raw.get("assumptions", [])),
+        (*raw.get("generator_assumptions", []), *raw.get("assumptions", [])),
         tuple(parts),
         tuple(measures),
         tuple(comparisons),
         columns,
+        raw.get("synthetic", ""),
+        tuple(raw.get("generator_assumptions", [])),
     )
 
 

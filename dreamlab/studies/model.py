@@ -99,6 +99,13 @@ class Scale:
     columns: Mapping[str, str]
     """Column of the published table -> a word in the title of the data set that the column is
     about. Empty for a table with one column."""
+    synthetic: str = dataclasses.field(default="", repr=False)
+    """Role of the synthetic set that a set of the user's own may replace; empty if none may be.
+    This and the next are left out of the text from which the hash of a study is computed: the
+    former matters only with such a set, which is in the hash, and the latter are among
+    `assumptions`."""
+    of_generator: tuple[str, ...] = dataclasses.field(default=(), repr=False)
+    """The assumptions on the generator of that set."""
 
 
 @dataclasses.dataclass(frozen=True)

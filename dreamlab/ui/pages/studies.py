@@ -288,7 +288,8 @@ def _follow(pages: Pages, form: spec_form.Form, view: Any) -> None:
         lambda now: gr.Dropdown(value=chosen(pages, now).id),
     )
     pages.add("studies", form.fields["scale"], lambda now: chosen(pages, now).id, scales)
-    spec_form.add_choices(pages, "studies", form, "dataset", view)
+    for name in ("dataset", "synthetic"):
+        spec_form.add_choices(pages, "studies", form, name, view)
 
 
 def run_states(pages: Pages) -> dict[str, str]:
