@@ -79,6 +79,15 @@ def test_previews_take_time_and_snapshots_take_disk(store: RunStore) -> None:
         spec.model_copy(update={"preview_every": 3600.0, "snapshots": 10}), store, known=trained
     )
     assert kept.disk_bytes - seldom.disk_bytes == pytest.approx(10 * 4 * seldom.parameters, abs=10)
+    plain, every = (
+        estimate(
+            make(TrainSpec, {**DIGITS, "epochs": 10, "snapshot_epochs": n, "preview_every": 3600}),
+            store,
+            known=trained,
+        )
+        for n in (0, 2)
+    )
+    assert every.disk_bytes - plain.disk_bytes == 4 * 4 * plain.parameters
 
 
 @pytest.mark.parametrize(

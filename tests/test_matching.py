@@ -9,7 +9,8 @@ import pytest
 
 from dreamlab.data.imageset import DataError
 from dreamlab.data.importing.listing import Listing
-from dreamlab.data.importing.matching import matched
+from dreamlab.data.importing.matching import class_numbers, matched, target_of
+from dreamlab.settings import ImportSpec, label_maps, make
 from tests.import_helpers import class_files, do_import, folder_of
 
 DIGITS = tuple(map(str, range(10)))
@@ -177,3 +178,33 @@ def test_a_class_map_that_is_none_is_refused(tmp_path: Path, text: str | None, s
         table.write_text(text)
     with pytest.raises(DataError, match=says):
         do_import(source, tmp_path / "run", class_map=str(table))
+
+
+IMAGENET = ("510", "555", "fire_engine", "Pickup", "n04461696", "pirate, pirate ship", "goldfish")
+
+
+def test_the_map_of_study_s3_takes_names_and_numbers_of_imagenet() -> None:
+    none = np.zeros(0, np.int64)
+    listing = Listing("mine", [], none, none.astype(bool), IMAGENET, "")
+    spec = make(
+        ImportSpec, {"source": "x", "role": "synthetic", "dataset": "cifar10", "class_map": "s3"}
+    )
+    found, classes = class_numbers(listing, spec, target_of(spec))
+    assert classes[8:] == ("ship", "truck")
+    assert found.tolist() == [8, 9, 9, 9, 9, 8, -1]
+    assert [(row.id, row.to) for row in label_maps.load("s3")] == [
+        *((number, "truck") for number in ("555", "569", "717", "864", "867")),
+        *((number, "ship") for number in ("510", "724")),
+    ]
+    more = spec.model_copy(update={"classes": "goldfish=frog,Pickup=automobile"})
+    assert class_numbers(listing, more, target_of(more))[0].tolist() == [8, 9, 9, 1, 9, 8, 6]
+
+
+def test_a_set_without_any_class_of_a_map_is_refused(tmp_path: Path) -> None:
+    source = _pictures(tmp_path / "s", ("goldfish", "8"))
+    with pytest.raises(
+        DataError, match="none of the classes of s .* map s3; it has fire engine or"
+    ):
+        do_import(source, tmp_path / "run", class_map="s3")
+    result, _ = do_import(_pictures(tmp_path / "t", TRUCKS), tmp_path / "other", class_map="s3")
+    assert result["classes"] == ["goldfish", "liner", "truck"], "real images keep other names"

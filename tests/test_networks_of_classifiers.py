@@ -13,7 +13,7 @@ from dreamlab.classifiers.registry import CLASSIFIERS
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-LARGE = {"resnet101", "resnet152", "vit_b"}
+LARGE = {"resnet101", "resnet152", "vit_b", "vit_l"}
 """Networks whose smaller relatives are made of the same parts."""
 SIZES = [(1, 8), (1, 28), (3, 32), (3, 64), (3, 128)]
 PUBLISHED = {
@@ -24,6 +24,7 @@ PUBLISHED = {
     "vgg16": 138.4,
     "vit_s": 22.05,
     "vit_b": 86.57,
+    "vit_l": 304.33,
     "swin_t": 28.29,
 }
 """Millions of parameters at 224 pixels and 1,000 classes: the tables of torchvision, and of Touvron

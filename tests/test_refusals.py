@@ -106,6 +106,12 @@ def refused(service: Service, kind: str, values: dict[str, Any]) -> Refused:
         ("mix", {"arms": "real,60/60"}, "arms", "cannot be used"),
         ("mix", {"arms": "real,real+0x"}, "arms", "cannot be used"),
         ("train", {"dataset": "mnist"}, "", "--data-dir"),
+        (
+            "train",
+            {"dataset": "digits", "epochs": 50, "snapshot_epochs": 0.1},
+            "snapshot_epochs",
+            "would keep 499 checkpoints; at most 100",
+        ),
         ("import", {"source": "x", "role": "synthetic"}, "dataset", "need the data set"),
         ("import", {"source": "x", "dataset": "mnist5k"}, "dataset", "real images"),
     ],

@@ -28,6 +28,7 @@ from dreamlab.settings import (
     make,
     settings_of,
 )
+from dreamlab.settings.budget import kept_checkpoints
 from dreamlab.settings.presets import PRESETS
 from dreamlab.settings.setting import setting
 from dreamlab.store import RunStore
@@ -208,6 +209,31 @@ def test_a_budget_is_in_steps_unless_a_time_is_asked_for(cls, steps, seconds) ->
 def test_epochs_alone_are_meant_and_epochs_of_zero_are_not() -> None:
     assert make(TrainSpec, {"epochs": "1.5"}).steps == 0
     assert make(TrainSpec, {"epochs": "0"}).steps == make(TrainSpec, {"epochs": 0}).steps == 2000
+
+
+def test_checkpoints_every_so_many_epochs_are_counted_in_any_budget() -> None:
+    def kept(**values: object) -> int:
+        return kept_checkpoints(make(TrainSpec, {"batch_size": 16, **values}), 1000)
+
+    assert kept(snapshots=7) == 7 and kept() == 0
+    assert kept(epochs=50, snapshot_epochs=5) == 9, "the last one is kept anyway"
+    assert kept(epochs=51, snapshot_epochs=5) == 10
+    assert kept(steps=3125, snapshot_epochs=5) == 9, "50 epochs of 62.5 steps"
+    assert kept(epochs=3, snapshot_epochs=10) == 0
+    assert kept(epochs=0.7, snapshot_epochs=0.1) == 6
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"snapshots": 3, "epochs": 9}, "2 epochs cannot be used beside 3 snapshots"),
+        ({"seconds": 60}, "2 epochs cannot be used with a budget in seconds; give --steps or"),
+    ],
+)
+def test_checkpoints_every_so_many_epochs_need_a_budget_in_steps(values, words) -> None:
+    with pytest.raises(SpecError, match=rf"Snapshot every \(--snapshot-epochs\): {words}") as said:
+        make(TrainSpec, {**values, "snapshot_epochs": 2})
+    assert said.value.field == "snapshot_epochs"
 
 
 def test_a_preset_fills_what_is_not_given() -> None:

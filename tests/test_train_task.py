@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from dreamlab.settings.budget import kept_checkpoints
 from dreamlab.store import RunStore, checkpoints
 from dreamlab.store.checkpoints import STATE
 from dreamlab.tasks.context import Stopped, TaskContext, TaskError
@@ -204,6 +205,18 @@ def test_checkpoints_are_kept_at_even_shares_of_the_run(store: RunStore) -> None
     assert checkpoints.kept(ctx.run.path) == ["step-000009", "step-000006", "step-000003"]
     kept = [t for t in texts(events, "info") if t.startswith("Kept")]
     assert kept == [f"Kept checkpoint step-00000{n}." for n in (3, 6, 9)]
+
+
+def test_checkpoints_are_kept_every_so_many_epochs(store: RunStore) -> None:
+    # 1,200 digits in batches of 400: an epoch is 3 steps, one and a half are due after the fifth
+    values = {**TINY, "steps": 12, "batch_size": 400}
+    ctx = context(store, "train", **values, snapshot_epochs=1.5)
+    events = stop_after(ctx, train, lambda e: "step-000005" in e.get("text", ""))
+    assert checkpoints.kept(ctx.run.path) == ["step-000005"]
+    events += list(train(again(ctx)))
+    assert checkpoints.kept(ctx.run.path) == ["step-000009", "step-000005"]
+    assert kept_checkpoints(ctx.run.spec, 1200) == 2, "the last one is kept as always"
+    assert result_of(events)["steps"] == 12
 
 
 def test_too_little_memory_is_said_and_the_run_goes_on(

@@ -8,13 +8,15 @@ from dreamlab.checks.known import Known
 from dreamlab.checks.machine import check_devices
 from dreamlab.checks.network import check_fine_tuning, check_network
 from dreamlab.data.selection import selected
-from dreamlab.settings import TrainSpec
+from dreamlab.settings import SpecError, TrainSpec
+from dreamlab.settings.budget import MOST_KEPT, kept_checkpoints
 
 
 def check_train(spec: TrainSpec, known: Known) -> None:
-    """Raises SpecError if the data set has too few images, the network does not fit them, or the
-    run to start from does not fit; DataError if the data set cannot be read."""
-    selected(spec)
+    """Raises SpecError if the data set has too few images, too many checkpoints would be kept, the
+    network does not fit the images, or the run to start from does not fit; DataError if the data
+    set cannot be read."""
+    _check_kept(spec, len(selected(spec).pool))
     network = network_of(spec)
     check_network(network)
     if spec.init_from:
@@ -22,3 +24,14 @@ def check_train(spec: TrainSpec, known: Known) -> None:
         check_fine_tuning(spec, source.spec, network, network_of(source.spec))
         check_checkpoint(source, "init_from")
     check_devices(spec, known)
+
+
+def _check_kept(spec: TrainSpec, images: int) -> None:
+    """Raises SpecError if a training on `images` images would keep too many checkpoints."""
+    kept = kept_checkpoints(spec, images)
+    if kept > MOST_KEPT:
+        raise SpecError(
+            f"Snapshot every (--snapshot-epochs): {spec.snapshot_epochs:g} epochs would keep"
+            f" {kept:,} checkpoints; at most {MOST_KEPT} may be kept, so give more epochs.",
+            "snapshot_epochs",
+        )

@@ -116,14 +116,16 @@ class VGG16(Classifier):
 
 
 class ViT(Classifier):
-    """A vision transformer (Dosovitskiy et al. 2021) with 12 layers. Its patches have 16 pixels a
-    side; for images below 64 pixels 4, and below 16 pixels 2.
+    """A vision transformer (Dosovitskiy et al. 2021). Its patches have 16 pixels a side; for images
+    below 64 pixels 4, and below 16 pixels 2.
 
     If the side of the image is not a multiple of the patch, the image is padded at the right and at
     the bottom by repeating its edge.
     """
 
-    def __init__(self, channels: int, size: int, classes: int, width: int, heads: int):
+    def __init__(
+        self, channels: int, size: int, classes: int, width: int, heads: int, layers: int = 12
+    ):
         super().__init__()
         from torchvision.models import VisionTransformer
 
@@ -132,7 +134,7 @@ class ViT(Classifier):
         body = VisionTransformer(
             image_size=size + self.missing,
             patch_size=patch,
-            num_layers=12,
+            num_layers=layers,
             num_heads=heads,
             hidden_dim=width,
             mlp_dim=4 * width,
@@ -157,13 +159,21 @@ class ViT(Classifier):
 
 
 def vit_s(channels: int, size: int, classes: int) -> Classifier:
-    """ViT-S: width 384, 6 heads, 22 M parameters at 224 pixels and 1,000 classes."""
+    """ViT-S: width 384, 6 heads, 12 layers, 22 M parameters at 224 pixels and 1,000 classes. DeiT-S
+    is the same network; its distilled variant has one token more (Touvron et al. 2021)."""
     return ViT(channels, size, classes, 384, 6)
 
 
 def vit_b(channels: int, size: int, classes: int) -> Classifier:
-    """ViT-B: width 768, 12 heads, 86 M parameters at 224 pixels and 1,000 classes."""
+    """ViT-B: width 768, 12 heads, 12 layers, 87 M parameters at 224 pixels and 1,000 classes.
+    DeiT-B is the same network; its distilled variant has one token more (Touvron et al. 2021)."""
     return ViT(channels, size, classes, 768, 12)
+
+
+def vit_l(channels: int, size: int, classes: int) -> Classifier:
+    """ViT-L: width 1024, 16 heads, 24 layers, 304 M parameters at 224 pixels and 1,000 classes.
+    The DeiT-L of DeiT III has these sizes too (Touvron, Cord & Jegou 2022)."""
+    return ViT(channels, size, classes, 1024, 16, 24)
 
 
 class SwinT(Published):

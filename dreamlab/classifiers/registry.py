@@ -52,6 +52,7 @@ CLASSIFIERS: dict[str, KnownClassifier] = {
         KnownClassifier("vgg16", "VGG-16", 63.0, "dreamlab.classifiers.published:VGG16"),
         KnownClassifier("vit_s", "ViT-S", 255.0, "dreamlab.classifiers.published:vit_s"),
         KnownClassifier("vit_b", "ViT-B", 1033.0, "dreamlab.classifiers.published:vit_b"),
+        KnownClassifier("vit_l", "ViT-L", 2789.0, "dreamlab.classifiers.published:vit_l"),
         KnownClassifier("swin_t", "Swin-T", 112.0, "dreamlab.classifiers.published:SwinT"),
     )
 }

@@ -16,7 +16,7 @@ from dreamlab.estimates.cost import Estimate, Source, weakest
 from dreamlab.estimates.knowledge import PROCESS_BYTES, START_SECONDS, Knowledge, added
 from dreamlab.noise import schedules, timesteps
 from dreamlab.settings import ImportSpec, SynthesizeSpec, TrainSpec
-from dreamlab.settings.budget import training_steps
+from dreamlab.settings.budget import kept_checkpoints, training_steps
 from dreamlab.settings.names import OPTIMIZER_NUMBERS
 from dreamlab.settings.synthesize import guidance_weight
 from dreamlab.store.cache import user_cache
@@ -49,7 +49,7 @@ def train(spec: TrainSpec, known: Knowledge) -> Estimate:
         steps = max(1, int(spec.seconds * busy / step))
     pixels = preview_images * network.image_size**2 * network.channels
     written = min((seconds or 0.0) / apart, steps or 1) + 2
-    checkpoints = 4 * parameters * (1 + spec.snapshots) + int(
+    checkpoints = 4 * parameters * (1 + kept_checkpoints(spec, train_images(spec))) + int(
         4 * parameters * (2 + OPTIMIZER_NUMBERS[spec.optimizer])
     )
     previews = int(0.5 * written * pixels)

@@ -8,6 +8,7 @@ from typing import Any
 from dreamlab.experiments.children import Child, Runs, Status, finished_sets
 from dreamlab.experiments.mix.plan import plan as plan_mix
 from dreamlab.experiments.mix.report import report as report_mix
+from dreamlab.experiments.study.by_class import by_class
 from dreamlab.experiments.study.plan import plan as plan_study
 from dreamlab.experiments.study.report import report as report_study
 from dreamlab.experiments.sweep.plan import plan as plan_sweep
@@ -15,7 +16,7 @@ from dreamlab.experiments.sweep.report import report as report_sweep
 from dreamlab.settings import MixSpec, Spec, StudySpec, SweepSpec
 from dreamlab.store import Run, RunError, RunStore
 
-__all__ = ["Child", "Runs", "Status", "finished_sets", "plan", "report"]
+__all__ = ["Child", "Runs", "Status", "by_class", "finished_sets", "plan", "report"]
 
 
 def plan(spec: Spec, runs: Runs) -> list[Child]:

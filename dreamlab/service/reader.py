@@ -94,6 +94,12 @@ class Reader:
         with refusing("run"):
             return experiments.report(run, self.store, status=self.library.status)
 
+    def by_class(self, run_id: str) -> list[dict[str, Any]]:
+        """The finished classifiers of a study class by class, with the control that they are
+        compared with; see `dreamlab.experiments.study.by_class`."""
+        with refusing("run"):
+            return experiments.by_class(self.get(run_id), self.store, self.library.status)
+
     def _renamed(self, result: dict[str, Any]) -> dict[str, Any]:
         """A stored result with the names that its generators have now."""
         for generator in result.get("generators") or []:

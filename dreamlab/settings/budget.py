@@ -1,4 +1,5 @@
-"""Number of optimiser steps for a budget that is given in steps or in epochs."""
+"""Numbers that follow from a budget: optimiser steps in steps or in epochs, and kept
+checkpoints."""
 
 from __future__ import annotations
 
@@ -7,12 +8,30 @@ import math
 from dreamlab.settings.classify import ClassifySpec
 from dreamlab.settings.train import TrainSpec
 
+MOST_KEPT = 100
+"""Most checkpoints that one training may keep."""
+
 
 def training_steps(spec: TrainSpec, images: int) -> int:
     """Number of optimiser steps of a training on `images` images: `steps` if that is given, else
     the steps of `epochs` passes, where a part of a batch counts as one. 0 means that the time
     budget decides."""
     return spec.steps or math.ceil(spec.epochs * images / spec.batch_size)
+
+
+def kept_checkpoints(spec: TrainSpec, images: int) -> int:
+    """Number of checkpoints that a training on `images` images keeps on its way, without the last
+    one and those that are asked for while it runs."""
+    if not spec.snapshot_epochs:
+        return spec.snapshots
+    return epochs_kept(spec, images, training_steps(spec, images) - 1)
+
+
+def epochs_kept(spec: TrainSpec, images: int, step: int) -> int:
+    """How many of the checkpoints every `snapshot_epochs` epochs, which must be above 0, are due
+    after `step` steps on `images` images."""
+    # an epoch of 7 times 0.1 is not to be missed for the last digit of a float
+    return int(step * spec.batch_size / (spec.snapshot_epochs * images) + 1e-9)
 
 
 def classifier_steps(spec: ClassifySpec, images: int) -> int:

@@ -104,7 +104,8 @@ class ImportSpec(Spec):
     class_map: str = setting(
         "",
         "The same as a CSV file with the columns from and to.",
-        detail="Synthetic images of classes that it does not name are left out.",
+        detail="Synthetic images of classes that it does not name are left out. s3 is the map of"
+        " study S3, from ImageNet's names and numbers to truck and ship.",
         section=READ,
         added="",
         path=True,

@@ -44,6 +44,7 @@ ClassifierName = Literal[
     "vgg16",
     "vit_s",
     "vit_b",
+    "vit_l",
     "swin_t",
 ]
 RecipeName = Literal["fast", "strong", "s0", "s2", "s3", "s4"]

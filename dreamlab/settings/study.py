@@ -49,6 +49,17 @@ class StudySpec(Spec):
         affects_result=False,
         path=True,
     )
+    synthetic: str = setting(
+        "",
+        "Synthetic set that replaces one of the study's own.",
+        detail="An imported or sampled set, in place of the images of a generator of the study."
+        " Only scales that name the part that it replaces take one: those of s3-tail and"
+        " s3-targeted.",
+        label="Synthetic set",
+        run_kind="synthesize|import",
+        advanced=True,
+        added="",
+    )
     seeds: int = setting(0, "Classifiers per arm; 0: the number of the scale.", ge=0, le=100)
     device: DeviceName = setting(
         "auto", DEVICE_HELP, detail=DEVICE_DETAIL, advanced=True, affects_result=False

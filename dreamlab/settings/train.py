@@ -265,6 +265,19 @@ class TrainSpec(DiffusionModel):
         section=MACHINE,
         affects_result=False,
     )
+    snapshot_epochs: float = setting(
+        0.0,
+        "Epochs between two checkpoints that are kept; 0: none.",
+        detail="It needs a budget in steps or epochs, and at most 100 checkpoints may be kept. With"
+        " 5 and 50 epochs, nine are kept, and the last weights as always.",
+        label="Snapshot every",
+        unit="epochs",
+        ge=0,
+        le=1_000_000,
+        log=True,
+        section=MACHINE,
+        affects_result=False,
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -285,6 +298,19 @@ class TrainSpec(DiffusionModel):
                 f"Epochs (--epochs): {self.epochs:g} cannot be used beside {self.steps} steps; set"
                 " one of the two to 0.",
                 "epochs",
+            )
+        if self.snapshot_epochs and self.snapshots:
+            raise SpecError(
+                f"Snapshot every (--snapshot-epochs): {self.snapshot_epochs:g} epochs cannot be"
+                f" used beside {self.snapshots} snapshots; set one of the two to 0.",
+                "snapshot_epochs",
+            )
+        if self.snapshot_epochs and not (self.steps or self.epochs):
+            raise SpecError(
+                f"Snapshot every (--snapshot-epochs): {self.snapshot_epochs:g} epochs cannot be"
+                " used with a budget in seconds; give --steps or --epochs, or keep a number of"
+                " checkpoints with --snapshots.",
+                "snapshot_epochs",
             )
         if self.zero_terminal_snr and self.target == "eps":
             raise SpecError(

@@ -9,6 +9,12 @@ file.
   named by `like`, which are in `shared.toml`.
 - `extends` names another scale, of this file or of another one (`s0-mnist/paper`), which provides
   everything that the scale does not set.
+- `grid` in a row for a result that the study did not publish is its place on a grid of settings:
+  { axis = value, ... } with two or three axes. All rows with a place have the same axes.
+- `synthetic` names the synthetic set of a scale that a set of the user's own may replace;
+  `generator_assumptions` are then those that fall away with it. A scale with `assumptions` of its
+  own does not take them over from the scale that it extends.
+- "@name" as a value of `settings` is the map of classes with this name, in words.
 - "{column}" in a row is replaced according to the data set; see `Scale.columns`.
 """
 
@@ -23,7 +29,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dreamlab.paths import STUDIES
-from dreamlab.settings import exact
+from dreamlab.settings import exact, label_maps
 from dreamlab.settings.names import ScaleName, StudyName
 from dreamlab.studies.model import (
     AmountStep,
@@ -58,6 +64,8 @@ SCALE_KEYS = {
     "data",
     "dataset",
     "assumptions",
+    "generator_assumptions",
+    "synthetic",
     "lists",
     "stand_in",
     "defaults",
@@ -133,12 +141,18 @@ def _study(name: str, raw: dict[str, Any]) -> Study:
         raw["title"],
         raw["question"],
         raw["source"],
-        raw["settings"],
+        {name: _words(value) for name, value in raw["settings"].items()},
         tuple(raw["notes"]),
         tuple(cells.values()),
         tuple(checks),
         scales,
     )
+
+
+def _words(value: str) -> str:
+    """A value of `settings`; "@name" is a map of classes. Raises KeyError if there is no such
+    map."""
+    return label_maps.text(value[1:]) if value.startswith("@") else value
 
 
 def _check(entry: Mapping[str, Any]) -> Check:
@@ -180,7 +194,7 @@ def _cells(
                 block["setting"],
                 flags.get(cell, ""),
                 _step({**block, "amount": amount, "series": after.removeprefix(", ")}),
-                derived.get(cell, ""),
+                derived=derived.get(cell, ""),
             )
 
 
@@ -216,6 +230,8 @@ def _extended(raw: Mapping[str, Any], name: str) -> dict[str, Any]:
         kind: {**base.get("defaults", {}).get(kind, {}), **v}
         for kind, v in own.get("defaults", {}).items()
     }
+    if "assumptions" in own:  # these go with the assumptions of the scale that has them
+        base = {k: v for k, v in base.items() if k not in ("synthetic", "generator_assumptions")}
     # a list of the extended scale overrides a list of this file with the same name
     lists = {**raw.get("lists", {}), **base["lists"], **raw["scale"][name].get("lists", {})}
     return {**base, **own, "defaults": {**base.get("defaults", {}), **defaults}, "lists": lists}
@@ -235,6 +251,8 @@ def _scale(name: str, raw: dict[str, Any], cells: Mapping[str, PublishedCell]) -
         )
     rows = [e for entry in raw["rows"] for e in _repeated(entry, lists)]
     measures = [_measure(e, cells, raw.get("stand_in", ""), columns) for e in rows]
+    if len({tuple(m.cell.place) for m in measures if m.cell.place}) > 1:
+        raise ValueError(f"scale {name} has places on grids with different axes")
     compared = [e for entry in raw.get("compare", []) for e in _repeated(entry, lists)]
     comparisons = [
         Comparison(c["control"], _listed(c["treatments"]), _listed(c.get("controls", [])))
@@ -242,6 +260,7 @@ def _scale(name: str, raw: dict[str, Any], cells: Mapping[str, PublishedCell]) -
     ]
     read = {m.child for m in measures} | {m.minus for m in measures if m.minus}
     read |= {role for c in comparisons for role in (c.control, *c.treatments, *c.controls)}
+    read |= {raw["synthetic"]} if raw.get("synthetic") else set()
     if absent := read - set(roles):
         raise ValueError(f"scale {name} reads parts that it lacks: {sorted(absent)}")
     if columns and any(p.kind == "classify" for p in parts):
@@ -252,11 +271,13 @@ def _scale(name: str, raw: dict[str, Any], cells: Mapping[str, PublishedCell]) -
         raw["summary"],
         raw["data"],
         raw.get("dataset", ""),
-        tuple(raw.get("assumptions", [])),
+        (*raw.get("generator_assumptions", []), *raw.get("assumptions", [])),
         tuple(parts),
         tuple(measures),
         tuple(comparisons),
         columns,
+        raw.get("synthetic", ""),
+        tuple(raw.get("generator_assumptions", [])),
     )
 
 
@@ -296,6 +317,7 @@ def _measure(
         entry.get("metric", ""),
         entry.get("unit", ""),
         step=_step(entry),
+        place=_place(entry),
     )
     return Measure(
         cell,
@@ -304,6 +326,16 @@ def _measure(
         entry.get("minus", ""),
         entry.get("stand_in", stand_in),
     )
+
+
+def _place(entry: Mapping[str, Any]) -> Mapping[str, float] | None:
+    """The place on a grid of settings that a row defines; None if it has none."""
+    place = entry.get("grid")
+    if place is None:
+        return None
+    if not 2 <= len(place) <= 3:
+        raise ValueError(f"row {entry['cell']} has a grid of {len(place)} axes, not of 2 or 3")
+    return {axis: float(value) for axis, value in place.items()}
 
 
 def _repeated(entry: Mapping[str, Any], lists: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -324,6 +356,8 @@ def _repeated(entry: Mapping[str, Any], lists: Mapping[str, Any]) -> list[dict[s
 def _filled(value: Any, names: Mapping[str, Any]) -> Any:
     if isinstance(value, list):
         return [_filled(v, names) for v in value]
+    if isinstance(value, dict):
+        return {k: _filled(v, names) for k, v in value.items()}
     if not isinstance(value, str):
         return value
     whole = NAME.fullmatch(value)

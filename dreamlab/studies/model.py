@@ -41,6 +41,9 @@ class PublishedCell:
     step: AmountStep | None = dataclasses.field(default=None, repr=False)
     """Its position on a curve, or None. It only affects how the cell is drawn, so it is left out of
     the text from which the hash of a study is computed."""
+    place: Mapping[str, float] | None = dataclasses.field(default=None, repr=False)
+    """Its place on a grid of settings, {name of an axis: value} with two or three axes, or None.
+    It is left out of that text too."""
     derived: str = dataclasses.field(default="", repr=False)
     """One sentence on how the number follows from printed ones; empty if the paper prints it. It is
     left out of that text as well."""
@@ -105,6 +108,13 @@ class Scale:
     columns: Mapping[str, Column]
     """Key of a column of the published table -> the data set that the column is about. Empty for a
     table with one column. A study may run on several data sets at once if it has columns."""
+    synthetic: str = dataclasses.field(default="", repr=False)
+    """Role of the synthetic set that a set of the user's own may replace; empty if none may be.
+    This and the next are left out of the text from which the hash of a study is computed: the
+    former matters only with such a set, which is in the hash, and the latter are among
+    `assumptions`."""
+    of_generator: tuple[str, ...] = dataclasses.field(default=(), repr=False)
+    """The assumptions on the generator of that set."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,6 +156,12 @@ class Study:
         are written as they were in version 0.1, so that the hashes of finished studies stay
         valid."""
         return repr(self).replace("PublishedCell(", "Cell(").replace("StudyPart(", "Part(")
+
+    @property
+    def places(self) -> dict[str, Mapping[str, float]]:
+        """Cell id -> place on a grid of settings, for all cells that have one."""
+        measured = [m.cell for scale in self.scales.values() for m in scale.measures]
+        return {c.id: c.place for c in measured if c.place is not None}
 
     @property
     def steps(self) -> dict[str, AmountStep]:

@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from dreamlab import studies
-from dreamlab.data.catalog import INFO
+from dreamlab.data import catalog
+from dreamlab.experiments import report
 from dreamlab.store import RunStore
 from dreamlab.ui.parts.study_tables import published_rows
 from tests.evidence_helpers import finish, new_run
+from tests.study_helpers import classified, create, measured
 from tests.ui.test_story import go, pick, says
 
 pytestmark = pytest.mark.ui
@@ -128,9 +130,63 @@ def test_several_data_sets_can_be_chosen(page: Any, runs: Path) -> None:
     go(page, "studies")
     page.click("nav.studies a[data-value=s4-tsweep]")
     says(page, "#study-command", "study s4-tsweep")
-    pick(page, "study-dataset", INFO["digits"].title)
+    pick(page, "study-dataset", catalog.INFO["digits"].title)
     says(page, "#study-command", "study s4-tsweep --dataset digits\n")
-    pick(page, "study-dataset", INFO["mnist5k"].title)
+    pick(page, "study-dataset", catalog.INFO["mnist5k"].title)
     says(page, "#study-refusal", "is for no column of s4-tsweep")
     page.click("nav.studies a[data-value=s0-mnist]")
     says(page, "#study-refusal", "s0-mnist at the laptop scale takes one data set")
+
+
+def complete(runs: Path, name: str, accuracy: dict[str, float]) -> str:
+    """A finished run of a study with hand-made results of all its parts; gives its id. It is made
+    elsewhere and moved, because the engine of the page would start what is not finished."""
+    store = RunStore(runs.parent / "made")
+    store.prepare()
+    group, children = create(store, {"study": name})
+    for i, (role, run) in enumerate(children.items()):
+        if run.kind == "classify":
+            labels = catalog.load(run.spec.dataset).test_labels
+            classified(run, labels, accuracy.get(role, 0.9))
+        elif run.kind == "fidelity":
+            measured(run, 3.0 + i)
+        else:
+            speed = {"images_per_second": 100.0, "peak_memory_bytes": 10**8}
+            finish(run, {"seconds": 1.0, "images": 200, **speed})
+    finish(group, report(group, store))
+    for run in (*children.values(), group):
+        run.path.rename(runs / run.id)
+    return group.id
+
+
+def points(page: Any, chart: str, count: int) -> None:
+    page.wait_for_function(
+        "([chart, count]) => document.querySelectorAll("
+        "`${chart} .plotly .scatterlayer .point`).length === count",
+        arg=[chart, count],
+    )
+
+
+def test_two_classifiers_are_compared_class_by_class(page: Any, runs: Path) -> None:
+    run = complete(runs, "s2-mlp", {"real": 0.7, "epochs": 0.8})
+    page.goto(f"/?tab=studies&run={run}")
+    says(page, "#studies-confusion", r"steps:real\); rows: truth(.|\n)*same steps; rows: truth")
+    points(page, "#studies-scatter", 10)
+    pick(page, "studies-pair", "same epochs against")
+    says(page, "#studies-confusion", r"Real only; rows: truth(.|\n)*same epochs; rows: truth")
+    assert page.locator("#studies-confusion table.matrix").count() == 3
+    assert "Difference from Real only, points" in page.locator("#studies-confusion").inner_text()
+    assert not page.locator("#studies-grid").is_visible()
+    page.click("nav.studies a[data-value=s3-background]")
+    says(page, "#studies-head", "Not run here yet")
+    page.wait_for_selector("#studies-scatter", state="hidden")
+
+
+def test_a_grid_of_sampling_settings_is_shown_as_maps(page: Any, runs: Path) -> None:
+    run = complete(runs, "s1-fid", {})
+    page.goto(f"/?tab=studies&run={run}")
+    says(page, "#studies-head", "Lowest fd_classifier of 18 settings: w = 0, v = 0, 20 steps")
+    says(page, "#studies-grid", r"lowest(.|\n)*as low(.|\n)*sampler steps = 50")
+    assert page.locator("#studies-grid .heatmaplayer image, #studies-grid .hm").count() >= 2
+    assert not page.locator("#studies-scatter").is_visible()
+    says(page, "#studies-table", r"w = 0.25, v = 0.1, 50 steps")

@@ -14,7 +14,7 @@ from dreamlab.data import catalog
 from dreamlab.data.imageset import DataError
 from dreamlab.data.importing.listing import Listing, natural, some
 from dreamlab.data.named import Info
-from dreamlab.settings import ImportSpec
+from dreamlab.settings import ImportSpec, label_maps
 
 MOST_BYTES = 2**22
 """Most bytes of a file of a class map."""
@@ -54,7 +54,7 @@ def class_numbers(
     class of every class that it names; several may become one. Other classes keep their names, or
     are left out if there is a target that does not have them. Raises DataError.
     """
-    to = class_map(spec)
+    to = {**_shipped(listing, spec), **class_map(spec)}
     if not to:
         if target is None:
             return np.arange(len(listing.classes)), listing.classes
@@ -84,7 +84,7 @@ def class_numbers(
 
 def class_map(spec: ImportSpec) -> Mapping[str, str]:
     """Class of the source -> class that it becomes, by `classes` and the file `class_map`; empty
-    without a map. Raises DataError."""
+    without these. Raises DataError."""
     found: dict[str, str] = {}
     pairs = next(csv.reader([spec.classes], skipinitialspace=True), [])
     for pair in filter(None, map(str.strip, pairs)):
@@ -92,9 +92,29 @@ def class_map(spec: ImportSpec) -> Mapping[str, str]:
         if not equal or not name or not new:
             raise DataError(f"Classes (--classes): {pair!r} is not of the form FROM=TO.")
         _add(found, name.strip(), new.strip(), "Classes (--classes)")
-    if spec.class_map:
+    if spec.class_map and spec.class_map not in label_maps.names():
         for name, new in _rows(spec.class_map):
             _add(found, name, new, "Class map (--class-map)")
+    return found
+
+
+def _shipped(listing: Listing, spec: ImportSpec) -> Mapping[str, str]:
+    """Class of the source -> class that it becomes, by the map of a study that `class_map` names;
+    empty if it names none. A class may have any of the names of the map, or these as the first of
+    several with commas; the map may name more classes than there are. Raises DataError if there is
+    none of them."""
+    if spec.class_map not in label_maps.names():
+        return {}
+    rows = label_maps.load(spec.class_map)
+    known = {_plain(name): row.to for row in rows for name in row.names}
+    plain = {name: _plain(name.split(",")[0]) for name in listing.classes}
+    found = {name: known[word] for name, word in plain.items() if word in known}
+    if not found:
+        raise DataError(
+            f"Class map (--class-map): none of the classes of {listing.title}"
+            f" ({some(listing.classes)}) is in the map {spec.class_map}; it has"
+            f" {some([f'{row.name} or {row.id}' for row in rows])}."
+        )
     return found
 
 

@@ -228,11 +228,8 @@ def _several(
                 "p": pair.p,
                 "p_holm": adjusted,
             }
-    named = {
-        role: cast(ClassifySpec, part_of(work, role).spec).classifier
-        for c in comparisons
-        for role in c.treatments
-    }
+    # one network may stand for two of the table, so a network is named by its role
+    named = {role: role.partition(":")[0] for c in comparisons for role in c.treatments}
     answer.verdict = _summary({named[role]: answer.differences[role] for role in named})
     seeds, images = next(iter(right.values())).shape
     answer.notes = [

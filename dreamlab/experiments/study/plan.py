@@ -10,6 +10,7 @@ from dreamlab.data import mixing
 from dreamlab.data.selection import arm_counts
 from dreamlab.experiments.children import Child
 from dreamlab.experiments.study.columns import assigned, repeated
+from dreamlab.experiments.study.given_set import parts_of
 from dreamlab.settings import ClassifySpec, SpecError, StudySpec, make
 from dreamlab.studies.model import NEEDED, Scale, Study, StudyPart
 
@@ -53,12 +54,12 @@ def plan(spec: StudySpec) -> list[Child]:
             " least 2, better 5.",
             "seeds",
         )
-    dataset = datasets_of(spec)[0]
-    values = {part.role: _values(part, spec, dataset) for part in scale.parts}
-    for part in scale.parts:
+    parts, dataset = parts_of(spec, scale), datasets_of(spec)[0]
+    values = {part.role: _values(part, spec, dataset) for part in parts}
+    for part in parts:
         if part.values.get("per_class") == NEEDED:
-            values[part.role] |= _needed(part.role, scale.parts, values)
-    return [Child(part.role, part.kind, values[part.role]) for part in scale.parts]
+            values[part.role] |= _needed(part.role, parts, values)
+    return [Child(part.role, part.kind, values[part.role]) for part in parts]
 
 
 def _values(part: StudyPart, spec: StudySpec, dataset: str) -> dict[str, Any]:

@@ -10,7 +10,9 @@ from typing import Any, cast
 import numpy as np
 
 from dreamlab.experiments.children import Children, Status
+from dreamlab.experiments.study import given_set
 from dreamlab.experiments.study.columns import COLUMN, column_of
+from dreamlab.experiments.study.grid import judge_grid
 from dreamlab.experiments.study.judge import Judged, judge_study
 from dreamlab.experiments.study.plan import chosen
 from dreamlab.experiments.study.results import StudyResults
@@ -41,13 +43,14 @@ def report(run: Run, store: RunStore, status: Status | None = None) -> Values:
         for name, m in measures.items()
         if name not in cells
     }
-    complete = all(work.children.result(part.role) is not None for part in scale.parts)
+    parts = given_set.parts_of(spec, scale)
+    complete = all(work.children.result(part.role) is not None for part in parts)
     judged = judge_study(scale, work, run) if complete else Judged()
     seconds = [
-        r["seconds"]
-        for part in scale.parts
-        if (r := work.children.result(part.role)) and "seconds" in r
+        r["seconds"] for part in parts if (r := work.children.result(part.role)) and "seconds" in r
     ]
+    rows = [_row(cell, measures.get(name), work, judged) for name, cell in cells.items()]
+    given_set.mark(rows, work.children.ids, spec, store)
     return {
         "study": study.id,
         "scale": scale.name,
@@ -57,12 +60,16 @@ def report(run: Run, store: RunStore, status: Status | None = None) -> Values:
         "settings": dict(study.settings),
         "summary": scale.summary,
         "data": _data(scale, spec, work.title),
-        "assumptions": list(scale.assumptions),
+        "assumptions": given_set.assumptions_of(spec, scale),
         "notes": list(study.notes),
         "complete": complete,
-        "rows": [_row(cell, measures.get(name), work, judged) for name, cell in cells.items()],
+        "rows": rows,
         "verdict": judged.verdict,
-        "remarks": judged.notes,
+        "remarks": [
+            *given_set.said_of(spec, store),
+            *judge_grid(rows, study.places),
+            *judged.notes,
+        ],
         "generators": judged.generators,
         "anomalies": published_anomalies(study),
         "seconds": round(sum(seconds), 3),
@@ -135,6 +142,7 @@ def _row(
         "stand_in": "",
         "difference": None,
         "generator": "",
+        "standing": "",
         "state": PUBLISHED_ONLY,
         "child": "",
     }

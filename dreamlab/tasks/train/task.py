@@ -16,7 +16,7 @@ from dreamlab.checks.network import check_network
 from dreamlab.data import catalog
 from dreamlab.data.catalog import DataError
 from dreamlab.settings import SpecError, TrainSpec
-from dreamlab.settings.budget import training_steps
+from dreamlab.settings.budget import epochs_kept, kept_checkpoints, training_steps
 from dreamlab.stats.generator_quality import far_fewer
 from dreamlab.store import RunError, checkpoints
 from dreamlab.tasks.context import STAT_EVERY, Stopped, TaskContext, TaskError
@@ -114,7 +114,9 @@ class _TrainingLoop:
         self.loss = math.nan
         self.reported_step = trainer.step_count
         self.before = trainer.elapsed  # seconds of earlier attempts
-        self.kept = self._share_done()
+        self.snapshots = kept_checkpoints(spec, trainer.images.count)
+        """Number of checkpoints to keep on the way."""
+        self.kept = self._due()
         self.looked = -math.inf
 
     def choose_precision(self) -> None:
@@ -176,8 +178,8 @@ class _TrainingLoop:
                 )
                 shown = time.perf_counter()
                 show_after = max(spec.preview_every, (shown - before) / PREVIEW_SHARE)
-            if keep or (self.progress() < 1 and self._share_done() > self.kept):
-                self.kept = self._share_done()
+            if keep or (self.progress() < 1 and self._due() > self.kept):
+                self.kept = self._due()
                 yield self.keep()
             if now - saved >= save_after:
                 self.save()
@@ -212,10 +214,15 @@ class _TrainingLoop:
         path.unlink(missing_ok=True)
         return True
 
-    def _share_done(self) -> int:
-        """How many of the checkpoints that are spread evenly over the training should exist by
-        now."""
-        return min(int(self.progress() * (self.spec.snapshots + 1)), self.spec.snapshots)
+    def _due(self) -> int:
+        """How many of the checkpoints that are kept should exist by now: those of every
+        `snapshot_epochs` epochs, or those that are spread evenly over the training."""
+        t = self.trainer
+        if self.spec.snapshot_epochs:
+            due = epochs_kept(self.spec, t.images.count, t.step_count)
+        else:
+            due = int(self.progress() * (self.snapshots + 1))
+        return min(due, self.snapshots)
 
     def report(self) -> Iterator[dict[str, Any]]:
         """Yields metric and progress events. Empties the list of losses."""

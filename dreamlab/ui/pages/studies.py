@@ -9,14 +9,15 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from dreamlab.service import RunRow
+from dreamlab.service import Refused, RunRow
 from dreamlab.settings import Spec, StudySpec
 from dreamlab.store.states import ACTIVE
 from dreamlab.studies import Study
 from dreamlab.ui import render, words
-from dreamlab.ui.charts import study_chart
+from dreamlab.ui.charts import class_scatter, grid_chart, study_chart
 from dreamlab.ui.forms import spec_form
 from dreamlab.ui.forms.start import start
+from dreamlab.ui.parts import study_classes
 from dreamlab.ui.parts.study_tables import (
     about_html,
     costs_html,
@@ -26,7 +27,7 @@ from dreamlab.ui.parts.study_tables import (
     table_html,
 )
 from dreamlab.ui.parts.verdicts import files_html, progress_html, verdict_html
-from dreamlab.ui.view import Pages, View
+from dreamlab.ui.view import QUIET, Pages, View
 
 KEYS = (
     "open diamonds: published (with a dot: computed from printed numbers); filled: measured here,"
@@ -34,14 +35,25 @@ KEYS = (
 )
 
 
+GRID_KEYS = (
+    "the stronger the colour, the lower the distance; as low: not told apart from the lowest"
+)
+CLASS_KEYS = "one point for each class, lines: 95 % intervals; above the diagonal: right more often"
+
+
 @dataclasses.dataclass(frozen=True)
 class StudyPanels:
     """The components that show the chosen study."""
 
-    listed: Any
     head: Any
     chart: Any
+    grid_panel: Any
+    grid: Any
     table: Any
+    class_panel: Any
+    pair: Any
+    scatter: Any
+    confusion: Any
     costs: Any
     about: Any
     files: Any
@@ -60,20 +72,42 @@ def create(pages: Pages, view: Any) -> None:
                 describe=lambda spec: describe(pages, spec),
             )
         with gr.Column(elem_classes="maincol"):
-            head = gr.HTML("", elem_id="studies-head")
-            with gr.Column(elem_classes="dl-panel"):
-                gr.HTML(render.macro("panel_head", "Published beside ours", KEYS))
-                chart = gr.Plot(show_label=False, elem_id="studies-chart")
-            with gr.Column(elem_classes="dl-panel"):
-                table = gr.HTML("", elem_id="studies-table")
-            with gr.Column(elem_classes="dl-panel"):
-                costs = gr.HTML("", elem_id="studies-costs")
-            about = gr.HTML("", elem_id="studies-about")
-            files = gr.HTML("", elem_id="studies-command")
-    _draw(pages, StudyPanels(listed, head, chart, table, costs, about, files))
+            panels = _panels()
+    _draw(pages, listed, panels)
+    _draw_charts(pages, panels)
+    _draw_classes(pages, panels)
+    panels.pair.input(
+        lambda now, key: now.with_pick("study-pair", key or ""), [view, panels.pair], view, **QUIET
+    )
     _follow(pages, form, view)
     start(pages, form, view, "studies")
     pages.openers["studies"] = lambda now, run: opened(pages, now, run)
+
+
+def _panels() -> StudyPanels:
+    """The panels of the chosen study, from the question to the files."""
+    head = gr.HTML("", elem_id="studies-head")
+    with gr.Column(elem_classes="dl-panel"):
+        gr.HTML(render.macro("panel_head", "Published beside ours", KEYS))
+        chart = gr.Plot(show_label=False, elem_id="studies-chart")
+    with gr.Column(elem_classes="dl-panel", visible=False) as grid_panel:
+        gr.HTML(render.macro("panel_head", "Sampling settings on a grid", GRID_KEYS))
+        grid = gr.Plot(show_label=False, elem_id="studies-grid")
+    with gr.Column(elem_classes="dl-panel"):
+        table = gr.HTML("", elem_id="studies-table")
+    with gr.Column(elem_classes="dl-panel", visible=False) as class_panel:
+        gr.HTML(render.macro("panel_head", "Class by class", CLASS_KEYS))
+        pair = gr.Dropdown(
+            [], label="Classifiers", elem_id="studies-pair", filterable=False, elem_classes="short"
+        )
+        scatter = gr.Plot(show_label=False, elem_id="studies-scatter")
+        confusion = gr.HTML("", elem_id="studies-confusion")
+    with gr.Column(elem_classes="dl-panel"):
+        costs = gr.HTML("", elem_id="studies-costs")
+    about = gr.HTML("", elem_id="studies-about")
+    files = gr.HTML("", elem_id="studies-command")
+    classes = (class_panel, pair, scatter, confusion)
+    return StudyPanels(head, chart, grid_panel, grid, table, *classes, costs, about, files)
 
 
 def describe(pages: Pages, spec: Spec) -> Markup:
@@ -120,64 +154,133 @@ def shown(pages: Pages, view: View) -> RunRow | None:
     return next(iter(asked or rows), None)
 
 
-def _draw(pages: Pages, panels: StudyPanels) -> None:
-    """Connects the panels with the chosen study and its run."""
+def key_of(pages: Pages, now: View) -> Any:
+    """Changes with the chosen study and its run."""
+    return (chosen(pages, now).id, pages.version_of(shown(pages, now)))
+
+
+def rows_of(pages: Pages, now: View) -> list[dict[str, Any]]:
+    """The rows of the run that is shown, or those that were published."""
+    found: list[dict[str, Any]] = pages.report(shown(pages, now)).get("rows") or []
+    return found or published_rows(chosen(pages, now))
+
+
+def revision_of(pages: Pages, now: View) -> str:
+    """A zoom of a chart is kept as long as this stays the same."""
+    row = shown(pages, now)
+    return f"{chosen(pages, now).id} {row.id if row else ''}"
+
+
+def _draw(pages: Pages, listed: Any, panels: StudyPanels) -> None:
+    """Connects the list and the panels with the chosen study and its run."""
     service = pages.service
 
     def key(now: View) -> Any:
-        row = shown(pages, now)
-        return (chosen(pages, now).id, pages.version_of(row))
-
-    def rows(now: View) -> list[dict[str, Any]]:
-        found = pages.report(shown(pages, now)).get("rows")
-        return found or published_rows(chosen(pages, now))
-
-    def revision(now: View) -> str:
-        row = shown(pages, now)
-        return f"{chosen(pages, now).id} {row.id if row else ''}"
+        return key_of(pages, now)
 
     def states(now: View) -> Any:
         return tuple((r.id, r.state) for r in service.rows("study"))
 
-    pages.add(
-        "studies",
-        panels.listed,
-        lambda now: (chosen(pages, now).id, states(now)),
+    def add(component: Any, draw: Any, by: Any = key) -> None:
+        pages.add("studies", component, by, draw)
+
+    add(
+        listed,
         lambda now: list_html(service.studies(), chosen(pages, now).id, run_states(pages)),
+        lambda now: (chosen(pages, now).id, states(now)),
     )
-    pages.add(
-        "studies",
+    add(
         panels.head,
-        key,
         lambda now: head_html(
             chosen(pages, now), shown(pages, now), pages.report(shown(pages, now))
         ),
     )
-    pages.add(
-        "studies",
-        panels.chart,
-        lambda now: (key(now), now.theme),
-        lambda now: study_chart.study(
-            rows(now), chosen(pages, now).steps, now.theme, revision(now)
-        ),
-    )
-    pages.add("studies", panels.table, key, lambda now: table_html(rows(now), shown(pages, now)))
+    add(panels.table, lambda now: table_html(rows_of(pages, now), shown(pages, now)))
     pages.add(
         "studies",
         panels.costs,
-        lambda now: (key(now), service.estimate_version()),
+        lambda now: (key_of(pages, now), service.estimate_version()),
         lambda now: costs_html(
             service.study_costs(service.data_folders(), name=chosen(pages, now).id),
             pages.report(shown(pages, now)).get("scale", ""),
         ),
     )
-    pages.add(
-        "studies",
-        panels.about,
-        key,
-        lambda now: about_html(chosen(pages, now), pages.report(shown(pages, now))),
-    )
-    pages.add("studies", panels.files, key, lambda now: files_html(service, shown(pages, now)))
+    add(panels.about, lambda now: about_html(chosen(pages, now), pages.report(shown(pages, now))))
+    add(panels.files, lambda now: files_html(service, shown(pages, now)))
+
+
+def _draw_charts(pages: Pages, panels: StudyPanels) -> None:
+    """Connects the chart of all arms and that of a grid of settings with the chosen study."""
+
+    def drawn(now: View) -> Any:
+        return (key_of(pages, now), now.theme)
+
+    def arms(now: View) -> Any:
+        study = chosen(pages, now)
+        listed = [r for r in rows_of(pages, now) if r["id"] not in study.places]
+        return study_chart.study(listed, study.steps, now.theme, revision_of(pages, now))
+
+    def grid(now: View) -> Any:
+        places = chosen(pages, now).places
+        return grid_chart.grid(rows_of(pages, now), places, now.theme, revision_of(pages, now))
+
+    def seen(now: View) -> Any:
+        found = grid_chart.on_grid(rows_of(pages, now), chosen(pages, now).places)
+        return gr.Column(visible=bool(found))
+
+    pages.add("studies", panels.chart, drawn, arms)
+    pages.add("studies", panels.grid_panel, lambda now: key_of(pages, now), seen)
+    pages.add("studies", panels.grid, drawn, grid)
+
+
+def _draw_classes(pages: Pages, panels: StudyPanels) -> None:
+    """Connects the results class by class with the chosen study and its finished classifiers."""
+    held: dict[str, tuple[Any, list[study_classes.Group]]] = {}
+
+    def key(now: View) -> Any:
+        return key_of(pages, now)
+
+    def groups(now: View) -> list[study_classes.Group]:
+        # read once for all parts that show it
+        wanted, found = key(now), held.get("last")
+        if found is None or found[0] != wanted:
+            found = held["last"] = (wanted, classes_of(pages, shown(pages, now)))
+        return found[1]
+
+    def asked(now: View) -> str:
+        return str(now.pick("study-pair") or "")
+
+    def pair(now: View) -> Any:
+        choices = study_classes.pairs(groups(now))
+        values = [value for _, value in choices]
+        first = asked(now) if asked(now) in values else values[0] if values else None
+        return gr.Dropdown(choices=choices, value=first)
+
+    def scatter(now: View) -> Any:
+        found = study_classes.chosen(groups(now), asked(now))
+        group, arm = found or ({"classes": [], "arms": [None]}, None)
+        revision = f"{revision_of(pages, now)} {asked(now)}"
+        return class_scatter.scatter(group["classes"], group["arms"][0], arm, now.theme, revision)
+
+    def confusion(now: View) -> Markup:
+        return study_classes.confusion_html(groups(now), asked(now))
+
+    def picked(now: View) -> Any:
+        return (key(now), asked(now))
+
+    add = pages.add
+    add("studies", panels.class_panel, key, lambda now: gr.Column(visible=bool(groups(now))))
+    add("studies", panels.pair, picked, pair)
+    add("studies", panels.scatter, lambda now: (picked(now), now.theme), scatter)
+    add("studies", panels.confusion, picked, confusion)
+
+
+def classes_of(pages: Pages, row: RunRow | None) -> list[study_classes.Group]:
+    """The finished classifiers of a run class by class; none if its data cannot be read."""
+    try:
+        return pages.service.by_class(row.id) if row is not None else []
+    except Refused:
+        return []
 
 
 def _follow(pages: Pages, form: spec_form.Form, view: Any) -> None:
@@ -197,7 +300,8 @@ def _follow(pages: Pages, form: spec_form.Form, view: Any) -> None:
         lambda now: gr.Dropdown(value=chosen(pages, now).id),
     )
     pages.add("studies", form.fields["scale"], lambda now: chosen(pages, now).id, scales)
-    spec_form.add_choices(pages, "studies", form, "dataset", view)
+    for name in ("dataset", "synthetic"):
+        spec_form.add_choices(pages, "studies", form, name, view)
 
 
 def run_states(pages: Pages) -> dict[str, str]:

@@ -115,24 +115,35 @@ def gains_html(report: dict[str, Any], arm: dict[str, Any] | None) -> Markup:
     return render.part(PAGE, "gains", note, names, points, arm["synthetic_fraction"], rows)
 
 
-def confusion_html(report: dict[str, Any], arm: dict[str, Any] | None) -> Markup:
+def confusion_html(
+    report: dict[str, Any], arm: dict[str, Any] | None, *, both: bool = False
+) -> Markup:
     """Confusion matrix of an arm in percent of each true class, and its difference to the arm
-    `real` in points. Empty if it is not in the report."""
+    `real` in points; with `both`, the matrix of that arm comes first. Empty if it is not in the
+    report."""
     if arm is None or not arm.get("confusion"):
         return Markup()
     mine = shares(arm["confusion"])
     names = class_names(report, len(mine))
     draw = matrix if len(names) <= LISTED else mistakes
-    control, change = mix_report.reference(report), Markup()
+    control, before, change = mix_report.reference(report), Markup(), Markup()
     other = control is not None and mix_report.key(control) != mix_report.key(arm)
     if control and other and control.get("confusion"):
-        before = shares(control["confusion"])
+        theirs = shares(control["confusion"])
         differences = [
-            [a - b for a, b in zip(x, y, strict=True)] for x, y in zip(mine, before, strict=True)
+            [a - b for a, b in zip(x, y, strict=True)] for x, y in zip(mine, theirs, strict=True)
         ]
+        before = draw(names, theirs, difference=False) if both else before
         change = draw(names, differences, difference=True)
-    note = f"{arm['label']}; rows: truth"
-    return render.part(PAGE, "confusion", note, draw(names, mine, difference=False), change)
+    return render.part(
+        PAGE,
+        "confusion",
+        arm["label"],
+        draw(names, mine, difference=False),
+        change,
+        control["label"] if control else "",
+        before,
+    )
 
 
 def shares(confusion: Sequence[Sequence[float]]) -> list[list[float]]:
