@@ -8,6 +8,7 @@ of its cost, or `error`.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -17,6 +18,9 @@ from typing import Any
 from dreamlab.data import catalog
 from dreamlab.processes.errors import explain
 from dreamlab.store.machine import can_fork
+
+GIVE_WAY = 10
+"""Niceness of the process."""
 
 
 def answered(request: dict[str, Any], runs: Path) -> dict[str, Any]:
@@ -49,8 +53,17 @@ def apart(request: dict[str, Any], runs: Path) -> dict[str, Any]:
     return answer
 
 
+def give_way() -> None:
+    """Lets other processes have the cores first, as the dashboard. Linux may share them among
+    sessions before it looks at the niceness of a process; the session then gets it as well."""
+    os.nice(GIVE_WAY)
+    with contextlib.suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(GIVE_WAY))
+
+
 def main() -> int:
     """Answers one request. The exit status is 0 even if the answer holds errors."""
+    give_way()
     request = json.load(sys.stdin)
     output = os.dup(1)
     os.dup2(2, 1)  # output of libraries goes to stderr

@@ -25,7 +25,7 @@ from dreamlab.tasks.classify.training import Fit, Recipe
 from dreamlab.tasks.torch_device import prepare, synchronise
 from dreamlab.tasks.torch_memory import peak_memory_bytes
 
-LONGEST = 3.0
+LONGEST = 2.0
 """Seconds of measured steps."""
 WARM_UP, FEWEST = 1, 3
 """Number of steps that do not count, and that are measured at least."""
