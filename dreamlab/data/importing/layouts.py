@@ -14,6 +14,7 @@ from dreamlab.data.importing.exported import card_of, with_card
 from dreamlab.data.importing.files import Files
 from dreamlab.data.importing.listing import PICTURE, Doubt, LeftOut, Listing
 from dreamlab.data.importing.matching import as_setting, plain
+from dreamlab.data.importing.table_rows import Tables, read_tables
 from dreamlab.settings import ImportSpec
 
 
@@ -74,23 +75,23 @@ def _found(files: Files, left: LeftOut, spec: ImportSpec) -> Listing | None:
             raise DataError(f"{files.title} holds no class folders.")
         left.merge(in_folders)
         return folders
-    tried = tables.read_tables(files)
+    tried = read_tables(files)
     table = tables.listed(files, in_table, tables=tried)
     if folders is None or _only_splits(folders):
         if table is not None:
             left.merge(in_table)
             return table
         if folders is None:
-            return _asking(_unlabelled(files, left), tried)
+            loose = _unlabelled(files, left)
+            return loose and _asking(loose, tried)
         folders = _asking(folders, tried)
     left.merge(in_folders)
     return _with_split(folders, tried) if table is None else _both(folders, table, tried)
 
 
-def _asking(found: Listing | None, tried: tables.Tables) -> Listing | None:
-    """The images as one class, with a doubt if a table may hold their labels."""
-    if found is None:
-        return None
+def _asking(found: Listing, tried: Tables) -> Listing:
+    """The listing with a doubt if a table may hold other labels. Images of one class have a note on
+    a table that names them without labels."""
     one = found.layout == "unlabelled"
     words = "the images have no labels" if one else "the folders are the classes"
     doubts = tables.of_unused(tried, found.layout, words)
@@ -98,15 +99,13 @@ def _asking(found: Listing | None, tried: tables.Tables) -> Listing | None:
     return dataclasses.replace(found, doubts=(*doubts, *found.doubts), notes=(*found.notes, *notes))
 
 
-def _with_split(folders: Listing | None, tried: tables.Tables) -> Listing | None:
+def _with_split(folders: Listing, tried: Tables) -> Listing:
     """The class folders, split by the tables if folders do not split them; with a doubt if a table
     names several of them."""
-    if folders is None:
-        return None
     clear = [d for n in tried.unclear for d in folders.doubts if d.question.startswith(n)]
     if tried.unclear and not clear:
         folders = _asking(folders, tried)
-    if folders is None or folders.split:
+    if folders.split:
         return folders
     test, said = tables.splits_of(tried, folders.names)
     if not said:
@@ -126,7 +125,7 @@ def _only_splits(folders: Listing) -> bool:
     return len(folders.classes) < 2 or all(split_of(c) is not None for c in folders.classes)
 
 
-def _both(folders: Listing, table: Listing, tried: tables.Tables) -> Listing | None:
+def _both(folders: Listing, table: Listing, tried: Tables) -> Listing:
     """The class folders, with a doubt if a table gives their images other classes."""
     by_folder = dict(zip(folders.names, folders.labels.tolist(), strict=True))
     pairs = {

@@ -74,7 +74,8 @@ class _Found:
     split), and `told_of`, the images that are in the report already."""
 
     def __init__(self, left: LeftOut):
-        self.left, self.reading, self.doubts, self.notes = left, list[str](), list[Doubt](), set()
+        self.left, self.reading, self.doubts = left, list[str](), list[Doubt]()
+        self.notes: set[str] = set()
         self.classes: dict[str, str] = {}
         self.parts: dict[str, int | None] = {}
         self.told_of: set[str] = set()
