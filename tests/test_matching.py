@@ -170,7 +170,12 @@ def test_a_class_map_leads_to_classes_of_the_data_set(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"), [("a,b\n1,2\n", "has the columns a, b"), (None, "cannot be read")]
+    ("text", "says"),
+    [
+        ("a,b\n1,2\n", "has the columns a, b"),
+        ("from,to\ncar\n", "the row of car has not both"),
+        (None, "cannot be read"),
+    ],
 )
 def test_a_class_map_that_is_none_is_refused(tmp_path: Path, text: str | None, says: str) -> None:
     source, table = _pictures(tmp_path / "s", TRUCKS), tmp_path / "map.csv"

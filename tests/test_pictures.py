@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import struct
 import sys
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ import pytest
 from PIL import Image
 
 from dreamlab.data import imageset
+from dreamlab.data.imageset import DataError
 from dreamlab.data.importing import pictures
 from dreamlab.data.importing.pictures import FIRST_FRAME, NO_HEIC
 from dreamlab.data.importing.proposal import propose
@@ -93,3 +97,52 @@ def test_photos_of_phones_are_named_where_the_package_is_missing(
     files = {**class_files(), "cat/IMG_1.HEIC": heic}
     result, _ = do_import(folder_of(tmp_path / "s", files), tmp_path / "run")
     assert result["left_out"] == [{"file": "cat/IMG_1.HEIC", "reason": NO_HEIC}]
+
+
+def test_deep_grey_after_many_other_images_gets_the_scale_of_all(tmp_path: Path) -> None:
+    files = {f"a/{i:03d}.png": encoded(picture(i, channels=1)) for i in range(200)}
+    files |= {f"b/{i}.png": deep(4000, i) for i in range(6)}
+    files["a/999.png"] = b"no picture"
+    result, _ = do_import(folder_of(tmp_path / "s", files), tmp_path / "run")
+    assert "12 bits" in result["preprocessing"]["grey_of_16_bits"]
+    assert result["left_out_counts"] == {"not an image": 1}, "counted once"
+    images, labels = imageset.load(tmp_path / "run")
+    assert len(images) == 206 and np.asarray(images)[np.asarray(labels) == 1].max() > 200
+
+
+@pytest.mark.parametrize(("factor", "read"), [(257, 10), (16, 0)])
+def test_colour_of_16_bits_is_read_unless_fewer_are_used(
+    tmp_path: Path, factor: int, read: int
+) -> None:
+    files = {}
+    for name, data in class_files().items():
+        image = np.asarray(Image.open(io.BytesIO(data)))
+        files[name] = png_of_16_bits(image.astype(">u2") * factor)
+    source = folder_of(tmp_path / "s", files)
+    if read:
+        assert do_import(source, tmp_path / "run")[0]["images"] == read
+    else:
+        with pytest.raises(DataError, match="save it with 8 bits a channel"):
+            do_import(source, tmp_path / "run")
+
+
+def png_of_16_bits(image: np.ndarray) -> bytes:
+    """A PNG of (height, width, 3) in 16 bits, which Pillow does not write."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        check = struct.pack(">I", zlib.crc32(kind + data))
+        return struct.pack(">I", len(data)) + kind + data + check
+
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in image)
+    head = struct.pack(">IIBBBBB", image.shape[1], image.shape[0], 16, 2, 0, 0, 0)
+    parts = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + parts
+
+
+@pytest.mark.parametrize(("ending", "form"), [("jfif", "JPEG"), ("avif", "AVIF")])
+def test_loose_pictures_with_rarer_endings_are_found(
+    tmp_path: Path, ending: str, form: str
+) -> None:
+    files = {f"{i}.{ending}": encoded(picture(i), form) for i in range(8)}
+    result, _ = do_import(folder_of(tmp_path / "s", files), tmp_path / "run")
+    assert result["images"] == 8 and result["layout"] == "unlabelled"

@@ -74,7 +74,7 @@ class ImportSpec(Spec):
         "",
         "Table and column of the labels, as FILE:COLUMN.",
         detail="Such as train.csv:species. Empty: usual names decide. :COLUMN is a column of"
-        " Parquet or Arrow files or of a data set of the hub.",
+        " Parquet or Arrow files or of a data set of the hub, or an array of an .npz.",
         section=READ,
         added="",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -162,7 +162,8 @@ class MatFile(ArrayFile):
                 " be saved with -v7."
             ) from None
         arrays = {k: v for k, v in values.items() if isinstance(v, np.ndarray) and k[:2] != "__"}
-        self._arrays = {k: _images_first(v) for k, v in arrays.items()}
+        counts = {v.size for v in arrays.values() if v.ndim == 2 and 1 in v.shape}
+        self._arrays = {k: _images_first(f"{file.name}: {k}", v, counts) for k, v in arrays.items()}
         super().__init__(file.stem, file.name, list(arrays))
 
     def header(self, key: str) -> Header:
@@ -179,7 +180,16 @@ class MatFile(ArrayFile):
         return self._arrays[key]
 
 
-def _images_first(array: np.ndarray) -> np.ndarray:
+def _images_first(name: str, array: np.ndarray, counts: Collection[int]) -> np.ndarray:
+    """An array with its images along the first axis. `counts` are the lengths of possible arrays of
+    labels, which tell (H, W, N) from (N, H, W). Raises DataError if both are possible."""
+    if array.ndim == 3 and array.shape[2] in counts:
+        if array.shape[0] in counts:
+            raise DataError(
+                f"{name} has shape {array.shape}: it is not known whether images are (H, W, N) or"
+                " (N, H, W); save it as an .npz with (N, H, W)."
+            )
+        return np.moveaxis(array, 2, 0)
     if array.ndim == 4 and array.shape[2] in (1, 3, 4) and array.shape[3] not in (1, 3, 4):
         return np.moveaxis(array, 3, 0)
     return array.reshape(-1) if array.ndim == 2 and 1 in array.shape else array

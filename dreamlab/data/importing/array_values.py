@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import unicodedata
 from collections.abc import Iterable
 
 import numpy as np
@@ -9,6 +11,8 @@ import numpy as np
 from dreamlab.data.imageset import DataError
 from dreamlab.data.importing.listing import LeftOut, natural
 
+LOOKED_AT = 64
+"""Number of images of uint8 by which it is decided whether all are looked at."""
 DEPTHS = (8, 10, 12, 14, 16)
 """Bits of grey or colour of a pixel in usual files."""
 
@@ -30,10 +34,15 @@ class Scale:
 
 def scale_of(name: str, dtype: np.dtype, rows: Iterable[np.ndarray]) -> Scale:
     """The scale of an array of images. For other types than uint8 all values are looked at: floats
-    from 0 to 1 or -1 to 1, whole numbers of 8 to 16 bits. Raises DataError for other ranges, and
-    for values that are no numbers."""
+    from 0 to 1 or -1 to 1, whole numbers of 8 to 16 bits, or of 0 and 1 alone. Of uint8 all are, if
+    the first LOOKED_AT images hold 0 and 1 alone. Raises DataError for other ranges, and for values
+    that are no numbers."""
+    rows = iter(rows)
     if dtype == np.uint8:
-        return Scale()
+        first = list(itertools.islice(rows, LOOKED_AT))
+        if any(row.max(initial=0) > 1 for row in first):
+            return Scale()
+        rows = itertools.chain(first, rows)
     if dtype.kind not in "fiub":
         raise DataError(f"{name} is {dtype}; images are numbers.")
     low, high, whole = np.inf, -np.inf, True
@@ -46,7 +55,7 @@ def scale_of(name: str, dtype: np.dtype, rows: Iterable[np.ndarray]) -> Scale:
         return Scale(0.0, 255.0, "values from 0 to 1 were multiplied by 255")
     if dtype.kind == "f" and -1 <= low and high <= 1:
         return Scale(1.0, 127.5, "values from -1 to 1 were brought to 0 to 255")
-    if dtype.kind == "b":
+    if dtype.kind == "b" or (dtype.kind in "iu" and low >= 0 and high == 1):
         return Scale(0.0, 255.0, "values are 0 or 1; 1 became 255")
     if whole and low >= 0 and high < 2 ** DEPTHS[-1]:
         return scale_of_depth(int(high)) if high >= 2 ** DEPTHS[0] else Scale()
@@ -87,30 +96,32 @@ def labels_of(name: str, y: np.ndarray, count: int) -> tuple[np.ndarray, str]:
         )
     if y.dtype.kind == "S":
         try:
-            return np.char.decode(y, "utf-8"), ""
+            y = np.char.decode(y, "utf-8")
         except UnicodeDecodeError:
             raise DataError(f"{name} holds bytes that are no UTF-8 text.") from None
+    if y.dtype.kind == "U":
+        return np.array([unicodedata.normalize("NFC", text) for text in y.tolist()], str), ""
     if y.dtype.kind == "f":
         if not (np.isfinite(y).all() and (y == np.rint(y)).all()):
             raise DataError(f"{name} holds {y.dtype} that are no whole numbers; labels must be.")
         return y.astype(np.int64), "labels were stored as floats"
-    if y.dtype.kind not in "iubU":
+    if y.dtype.kind not in "iub":
         raise DataError(f"{name} is {y.dtype}; labels are whole numbers or names.")
     return (y.astype(np.int64) if y.dtype.kind == "b" else y), ""
 
 
 def numbered(
-    y: np.ndarray, names: np.ndarray | None, left: LeftOut
+    y: np.ndarray, names: np.ndarray | None, left: LeftOut, below: bool = False
 ) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
     """(rows that have a class, their class numbers, class names). Labels are numbers or names. Rows
-    with a label out of range go to `left`."""
+    with a label out of range go to `left`; labels below 0 are unless `below`."""
     if y.dtype.kind == "U":
         values, found = np.unique(y, return_inverse=True)
         order = np.array(
             sorted(range(len(values)), key=lambda i: natural(str(values[i]))), np.int64
         )
         return np.arange(len(y)), np.argsort(order)[found], tuple(str(values[i]) for i in order)
-    good = (y >= 0) if names is None else (y >= 0) & (y < len(names))
+    good = (y >= 0) | below if names is None else (y >= 0) & (y < len(names))
     for row in np.flatnonzero(~good):
         left.add(f"image {row}", "label out of range")
     rows = np.flatnonzero(good)

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -29,8 +29,17 @@ PARTS = {
     "holdout": TEST,
 }
 """Plain name of a folder of a split -> split."""
-AROUND = re.compile(r"^(seg|my|data|dataset)_|_(set|data|dataset|split|images|imgs|folder)$")
-"""What people add to these names, such as in seg_train and training_set."""
+AROUND = re.compile(
+    r"^(\d+|seg|my|data|dataset|images?|imgs?|ilsvrc\d*_img|public|private|x)_"
+    r"|(_?(set|data|dataset)|_(split|images?|imgs|folder))$"
+)
+"""What people add to these names, such as in seg_train, training_set, trainset and PublicTest."""
+COUNTED = re.compile(r"_?\d+$")
+"""The year or number of a split, such as in train2017 and test1."""
+BESIDE = re.compile(r"\.(csv|tsv|jsonl|ndjson|json|xml|parquet)$", re.IGNORECASE)
+"""Files of annotations, whose folder is no class."""
+MASKS = ("mask", "masks", "annotations", "labels", "segmentation", "segmentations", "trimaps")
+"""Names of folders of what belongs to images, but is no class of them."""
 NO_CLASS, NO_SPLIT = "not in a class folder", "not in the training or test part"
 CARD, TABLE = "card.json", "labels.csv"
 Folders = tuple[str, ...]
@@ -45,7 +54,8 @@ NAMING: dict[str, tuple[str, Naming]] = {
 
 def split_of(name: str) -> int | None:
     """TRAIN, VALIDATION or TEST if a folder is named like a split, else None."""
-    low = re.sub(r"[\s-]+", "_", name.casefold())
+    apart = re.sub(r"[\s-]+|(?<=[a-z])(?=[A-Z])", "_", name)
+    low = COUNTED.sub("", apart.casefold())
     return PARTS.get(low, PARTS.get(AROUND.sub("", low)))
 
 
@@ -65,12 +75,7 @@ def listed(files: Files, left: LeftOut, layout: str = "auto") -> Listing | None:
     folders = {i: tuple(n.split("/")[:-1]) for i, n in inner.items() if n not in side}
     own = _named_by(side.get(CARD))[0]
     exported = bool(own) and all(path[0] in own for path in folders.values() if path)
-    parts = {i: None if exported else part_of(path) for i, path in folders.items()}
-    with_classes = {part for i, part in parts.items() if _class_of(folders[i], True)}
-    # a test folder without class folders is one of a competition: its images have no labels
-    split = TRAIN in with_classes and len(set(parts.values()) - {None}) > 1
-    found = {i: _class_of(path, split) for i, path in folders.items()}
-    found = {i: path for i, path in found.items() if path and not (split and parts[i] is None)}
+    parts, split, found = _divided(folders, exported)
     wrap = _wrap(found.values())
     found = _of_images({i: path[wrap:] for i, path in found.items()}, names)
     if not found:
@@ -80,11 +85,12 @@ def listed(files: Files, left: LeftOut, layout: str = "auto") -> Listing | None:
         if i not in found and inner.get(i) not in side:
             left.add(name, _why(i in inner, split, parts.get(i), folders.get(i, ())))
     sure = exported or layout != "auto"
-    doubts = () if sure else _nested(set(found.values()))
-    naming = NAMING["joined" if doubts else "top" if layout == "auto" else layout][1]
+    doubts = nested = () if sure else _nested(set(found.values()))
+    naming = NAMING["joined" if nested else "top" if layout == "auto" else layout][1]
     classes = {i: naming(path) for i, path in found.items()}
     depth = wrap + min(map(len, found.values()))
-    for folder in (empty := sorted(_empty(files.folders, top, split, depth, used))):
+    beside = {n.rpartition("/")[0] for n in names if BESIDE.search(n)}
+    for folder in (empty := sorted(_empty(files.folders, top, split, depth, used | beside))):
         left.add(f"{top}{folder}/", "class without images")
     marks, said = _table_split(side.get(TABLE, b""), [inner[i] for i in classes])
     if is_split({parts[i] for i in classes}):
@@ -95,7 +101,7 @@ def listed(files: Files, left: LeftOut, layout: str = "auto") -> Listing | None:
     by_class = np.lexsort((chosen, labels, marks))
     kept = [names[chosen[i]] for i in by_class]
     if not sure:
-        doubts += _like_splits(shown) + _without_images(empty)
+        doubts += _like_splits(shown) + _like_masks(shown) + _without_images(empty)
     return Listing(
         files.title,
         kept,
@@ -105,9 +111,55 @@ def listed(files: Files, left: LeftOut, layout: str = "auto") -> Listing | None:
         said,
         named=exported,
         reading="class folders",
-        layout=layout if layout != "auto" else "joined" if doubts else "top",
+        layout=layout if layout != "auto" else "joined" if nested else "top",
+        notes=about_validation([parts[i] for i in classes]) if said else (),
         doubts=doubts,
     )
+
+
+def _divided(
+    folders: Mapping[int, Folders], exported: bool
+) -> tuple[dict[int, int | None], bool, dict[int, Folders]]:
+    """(file -> split, whether there are splits, file -> folders of its class) of files in these
+    folders. Files without a class, and those in no split if there are splits, are not in the
+    last."""
+    depth = None if exported else _split_depth(folders.values())
+    if depth is None:
+        parts = {i: None if exported else part_of(path) for i, path in folders.items()}
+        inner = {i: _class_of(path, True) for i, path in folders.items()}
+    else:
+        parts = {i: split_of(path[depth]) if path else None for i, path in folders.items()}
+        inner = _below(folders, depth)
+    with_classes = {part for i, part in parts.items() if inner[i]}
+    # a test folder without class folders is one of a competition: its images have no labels
+    split = TRAIN in with_classes and len(set(parts.values()) - {None}) > 1
+    found = inner if split else dict(folders)
+    used = {i: path for i, path in found.items() if path and not (split and parts[i] is None)}
+    return parts, split, used
+
+
+def _split_depth(paths: Iterable[Folders]) -> int | None:
+    """The depth at which every folder is named like a split, some for training and some for
+    others; None if there is none."""
+    every = {path for path in paths if path}
+    for depth in range(min(map(len, every), default=0)):
+        parts = {split_of(path[depth]) for path in every}
+        if None not in parts and is_split(parts):
+            return depth
+    return None
+
+
+def _below(folders: Mapping[int, Folders], depth: int) -> dict[int, Folders]:
+    """The folders of the class of each file, if those at `depth` are the splits. The folder of a
+    split may be there twice (train/train/cat); a class may be called like a split, if it is in
+    another split as well (train/bus, train/train, test/bus, test/train)."""
+    rest = {i: path[:depth] + path[depth + 1 :] for i, path in folders.items()}
+    found = {
+        i: tuple(f for f in path if split_of(f) != split_of(folders[i][depth]))
+        for i, path in rest.items()
+    }
+    others = {path for path in found.values() if path}
+    return {i: found[i] or (rest[i] if rest[i] in others else ()) for i in folders}
 
 
 def _wrap(found: Collection[Folders]) -> int:
@@ -156,6 +208,16 @@ def test_mask(parts: Sequence[int | None]) -> np.ndarray:
     return np.array([part == last for part in parts], bool)
 
 
+def about_validation(parts: Sequence[int | None]) -> tuple[str, ...]:
+    """What `test_mask` does with validation images, if there are test images as well."""
+    count = sum(part == VALIDATION for part in parts)
+    if not count or TEST not in parts:
+        return ()
+    return (
+        f"{count:,} validation images belong to the training part: each run sets its own aside.",
+    )
+
+
 def _nested(paths: set[Folders]) -> tuple[Doubt, ...]:
     """The doubt on folders inside class folders, unless all names give the same classes."""
     if len(paths) == len({path[0] for path in paths}):
@@ -186,10 +248,30 @@ def _like_splits(classes: Sequence[str]) -> tuple[Doubt, ...]:
             f" {'classes' if len(alike) > 1 else 'a class'}, but"
             f" {'are' if len(alike) > 1 else 'is'} called like"
             f" {'parts' if len(alike) > 1 else 'a part'} of a data set.",
-            (
-                ("the images have no labels", {"layout": "unlabelled"}),
-                ("these are classes", {"layout": "top"}),
-            ),
+            _unlabelled_or(len(alike) < len(classes)),
+        ),
+    )
+
+
+def _unlabelled_or(classes_first: bool) -> tuple[tuple[str, dict[str, str]], ...]:
+    """The answers to whether folders are classes."""
+    answers: tuple[tuple[str, dict[str, str]], ...] = (
+        ("the images have no labels", {"layout": "unlabelled"}),
+        ("these are classes", {"layout": "top"}),
+    )
+    return answers[::-1] if classes_first else answers
+
+
+def _like_masks(classes: Sequence[str]) -> tuple[Doubt, ...]:
+    """The doubt on classes that are called like what belongs to images."""
+    alike = [c for c in classes if c.casefold() in MASKS]
+    if not alike:
+        return ()
+    return (
+        Doubt(
+            f"The folder {alike[0]} would become a class, but is called like what belongs to"
+            " images; if it does, leave it out.",
+            (("it is a class", {"layout": "top"}),),
         ),
     )
 
@@ -244,7 +326,8 @@ def _common_folder(names: Sequence[str]) -> str:
 def _table_split(table: bytes, files: list[str]) -> tuple[np.ndarray, str]:
     """(test mask, description) from a labels.csv with the columns `file` and `split` (or a name
     that ends in _split). The description is empty if the table has no usable split."""
-    rows = csv.DictReader(io.StringIO(table.decode("utf-8", "replace")))
+    text = table.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
+    rows = csv.DictReader(io.StringIO(text))
     column = next((c for c in rows.fieldnames or () if c == "split" or c.endswith("_split")), "")
     none = np.zeros(len(files), bool)
     if not column or "file" not in (rows.fieldnames or ()):

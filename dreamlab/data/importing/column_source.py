@@ -27,7 +27,8 @@ from dreamlab.data.importing.listing import PICTURE, Doubt, LeftOut, Listing, so
 from dreamlab.data.importing.pictures import Raw, Unusable
 from dreamlab.data.importing.shards import SHARD, Batches, Shard, shards_of
 from dreamlab.data.importing.source import Fetch, Source
-from dreamlab.data.importing.tables import WITHOUT, many_labels, no_labels
+from dreamlab.data.importing.table_columns import no_labels
+from dreamlab.data.importing.tables import WITHOUT, many_labels
 from dreamlab.settings import ImportSpec
 
 BY_FOLDER = ("top", "joined", "leaf")

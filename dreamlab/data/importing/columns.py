@@ -14,7 +14,7 @@ from dreamlab.data.importing.class_folders import split_of
 from dreamlab.data.importing.listing import Doubt, natural, some
 from dreamlab.data.importing.pictures import size_of
 from dreamlab.data.importing.shards import Shard, pyarrow
-from dreamlab.data.importing.tables import (
+from dreamlab.data.importing.table_columns import (
     LABEL_NAMES,
     called_split,
     no_labels,

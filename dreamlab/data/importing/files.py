@@ -11,6 +11,9 @@ from dreamlab.data.importing.limits import Limits
 from dreamlab.data.importing.listing import ARCHIVE, SYSTEM, LeftOut
 from dreamlab.data.importing.pictures import Unusable
 
+DRIVE = re.compile(r"[A-Za-z]:([/\\]|$)")
+"""The start of a path on a drive of Windows."""
+
 
 class Files(abc.ABC):
     """The files of a source. One thread calls `read`, unless `parallel` is True.
@@ -58,7 +61,7 @@ def plain(name: str) -> str:
 def refused_member(name: str, link: bool) -> str:
     """Why a member of an archive is not read, or ""."""
     parts = re.split(r"[/\\]", name)
-    if name.startswith("/") or ":" in parts[0] or ".." in parts or "\0" in name:
+    if name.startswith("/") or DRIVE.match(name) or ".." in parts or "\0" in name:
         return "path outside the folder"
     if link:
         return "symbolic link"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 
 import numpy as np
@@ -12,6 +13,8 @@ from dreamlab.data.importing.class_folders import is_split, part_of, split_of, t
 from dreamlab.data.importing.exported import card_of, with_card
 from dreamlab.data.importing.files import Files
 from dreamlab.data.importing.listing import PICTURE, Doubt, LeftOut, Listing
+from dreamlab.data.importing.matching import as_setting, plain
+from dreamlab.data.importing.table_rows import Tables, read_tables
 from dreamlab.settings import ImportSpec
 
 
@@ -24,11 +27,34 @@ def recognised(files: Files, spec: ImportSpec) -> Listing:
     found = _found(files, left, spec)
     if found is None or not len(found.names):
         raise DataError(
-            f"{files.title} holds no images that can be read; put the images of each class into a"
-            " folder of its own, such as cat/1.png and dog/1.png, or a table of labels beside them."
+            f"{files.title} holds no images that can be read ({files.left}); put the images of each"
+            " class into a folder of its own, such as cat/1.png and dog/1.png, or a table of labels"
+            " beside them."
         )
     files.left.merge(left)
+    if spec.role == "real" and spec.layout == "auto" and not (spec.classes or spec.class_map):
+        found = dataclasses.replace(found, doubts=(*found.doubts, *_alike(found)))
     return with_card(found, card_of(files), files)
+
+
+def _alike(found: Listing) -> tuple[Doubt, ...]:
+    """The doubt on classes that differ only in case, spaces, - or _."""
+    same: dict[str, list[str]] = collections.defaultdict(list)
+    for name in found.classes:
+        same[plain(name)].append(name)
+    alike = [names for names in same.values() if len(names) > 1]
+    if found.named and found.layout != "table" or not alike:
+        return ()
+    joined = {name: names[0] for names in alike for name in names[1:]}
+    return (
+        Doubt(
+            f"The classes {' and '.join(alike[0])} differ only in case, spaces, - or _.",
+            (
+                ("join them", {"classes": as_setting(joined)}),
+                ("they are different", {"layout": found.layout}),
+            ),
+        ),
+    )
 
 
 def _found(files: Files, left: LeftOut, spec: ImportSpec) -> Listing | None:
@@ -49,13 +75,49 @@ def _found(files: Files, left: LeftOut, spec: ImportSpec) -> Listing | None:
             raise DataError(f"{files.title} holds no class folders.")
         left.merge(in_folders)
         return folders
-    table = tables.listed(files, in_table)
+    tried = read_tables(files)
+    table = tables.listed(files, in_table, tables=tried)
     if folders is None or _only_splits(folders):
-        if table is not None or folders is None:
+        if table is not None:
             left.merge(in_table)
-            return table or _unlabelled(files, left)
+            return table
+        if folders is None:
+            loose = _unlabelled(files, left)
+            return loose and _asking(loose, tried)
+        folders = _asking(folders, tried)
     left.merge(in_folders)
-    return folders if table is None else _both(folders, table)
+    return _with_split(folders, tried) if table is None else _both(folders, table, tried)
+
+
+def _asking(found: Listing, tried: Tables) -> Listing:
+    """The listing with a doubt if a table may hold other labels. Images of one class have a note on
+    a table that names them without labels."""
+    one = found.layout == "unlabelled"
+    words = "the images have no labels" if one else "the folders are the classes"
+    doubts = tables.of_unused(tried, found.layout, words)
+    notes = tables.about_unlabelled(tried) if len(found.classes) == 1 else ()
+    return dataclasses.replace(found, doubts=(*doubts, *found.doubts), notes=(*found.notes, *notes))
+
+
+def _with_split(folders: Listing, tried: Tables) -> Listing:
+    """The class folders, split by the tables if folders do not split them; with a doubt if a table
+    names several of them."""
+    clear = [d for n in tried.unclear for d in folders.doubts if d.question.startswith(n)]
+    if tried.unclear and not clear:
+        folders = _asking(folders, tried)
+    if folders.split:
+        return folders
+    test, said = tables.splits_of(tried, folders.names)
+    if not said:
+        return folders
+    order = np.lexsort((np.arange(len(test)), folders.labels, test))
+    return dataclasses.replace(
+        folders,
+        names=[folders.names[i] for i in order],
+        labels=folders.labels[order],
+        test=test[order],
+        split=said,
+    )
 
 
 def _only_splits(folders: Listing) -> bool:
@@ -63,7 +125,7 @@ def _only_splits(folders: Listing) -> bool:
     return len(folders.classes) < 2 or all(split_of(c) is not None for c in folders.classes)
 
 
-def _both(folders: Listing, table: Listing) -> Listing:
+def _both(folders: Listing, table: Listing, tried: Tables) -> Listing:
     """The class folders, with a doubt if a table gives their images other classes."""
     by_folder = dict(zip(folders.names, folders.labels.tolist(), strict=True))
     pairs = {
@@ -72,7 +134,7 @@ def _both(folders: Listing, table: Listing) -> Listing:
         if name in by_folder
     }
     if len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs}):
-        return folders
+        return _with_split(folders, tried)
     doubt = Doubt(
         "Folders and a table give the images different classes.",
         (

@@ -13,7 +13,9 @@ import numpy as np
 
 SYSTEM = re.compile(r"(^|/)(\.|__MACOSX(/|$)|Thumbs\.db$|desktop\.ini$)", re.IGNORECASE)
 """Hidden files, and files that operating systems create."""
-PICTURE = re.compile(r"\.(png|jpe?g|gif|bmp|webp|tiff?|p[bgpn]m)$", re.IGNORECASE)
+PICTURE = re.compile(
+    r"\.(a?png|jpe?g|jpe|jfif|gif|bmp|webp|avif|hei[cf]|tiff?|p[bgpn]m)$", re.IGNORECASE
+)
 ARCHIVE = re.compile(r"\.(zip|tar|tgz|gz|bz2|xz|7z|rar|npz)$", re.IGNORECASE)
 UNLISTED = "unlisted"
 """The role of an image that the table of its exported set does not name."""
@@ -110,9 +112,12 @@ class Listing:
     """What an import must ask before it begins."""
 
 
-def natural(name: str) -> tuple[int, int, str]:
-    """Sort key for names: numbers by their value, then other names without regard to case."""
-    return (0, int(name), name) if name.isascii() and name.isdigit() else (1, 0, name.casefold())
+def natural(name: str) -> tuple[int, int, str, str]:
+    """Sort key for names: numbers by their value, then other names without regard to case. No two
+    names have the same."""
+    if name.isascii() and name.isdigit():
+        return 0, int(name), name, name
+    return 1, 0, name.casefold(), name
 
 
 def some(names: Sequence[str]) -> str:

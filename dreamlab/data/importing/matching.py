@@ -94,6 +94,11 @@ def class_map(spec: ImportSpec) -> Mapping[str, str]:
         _add(found, name.strip(), new.strip(), "Classes (--classes)")
     if spec.class_map and spec.class_map not in label_maps.names():
         for name, new in _rows(spec.class_map):
+            if not name or not new:
+                raise DataError(
+                    f"Class map (--class-map): the row of {name or new or 'nothing'} has not both a"
+                    " class in from and one in to; leave the row out to leave the class out."
+                )
             _add(found, name, new, "Class map (--class-map)")
     return found
 
@@ -219,7 +224,7 @@ def _named(name: str, classes: Sequence[str], wanted: str) -> int:
     case, spaces, - or _. Raises DataError if several differ from it in these alone."""
     if name in classes:
         return classes.index(name)
-    alike = [i for i, c in enumerate(classes) if _plain(c) == _plain(name)]
+    alike = [i for i, c in enumerate(classes) if plain(c) == plain(name)]
     if len(alike) > 1:
         raise DataError(
             f"Class {name} may be {' or '.join(classes[i] for i in alike)} of {wanted}, which"
@@ -251,5 +256,6 @@ def _numbered(
     return numbers
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
+    """A name of a class without regard to case, spaces, - and _."""
     return " ".join(name.replace("_", " ").replace("-", " ").casefold().split())

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import get_args
 
 from dreamlab.data.imageset import DataError
-from dreamlab.data.importing.arrays import OPENED, open_arrays
+from dreamlab.data.importing.arrays import OPENED, holds_images, open_arrays
 from dreamlab.data.importing.column_source import ColumnSource, open_columns
 from dreamlab.data.importing.files import Files
 from dreamlab.data.importing.folders import FolderFiles, LoneFile
@@ -104,9 +104,9 @@ def _opened(path: Path, spec: ImportSpec, limits: Limits) -> Source:
     if path.is_dir() and (official := open_official(path)):
         return official
     if path.suffix.lower() in OPENED or is_svhn(path):
-        return open_arrays(path, limits)
-    if path.is_dir() and any(path.glob("*.npy")):
-        return open_arrays(path, limits)
+        return open_arrays(path, limits, spec)
+    if path.is_dir() and holds_images(path):
+        return open_arrays(path, limits, spec)
     files = _files(path, limits)
     try:
         return open_columns(files, spec, limits) or FileSource(recognised(files, spec), files)

@@ -7,7 +7,8 @@ import contextlib
 import dataclasses
 import functools
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import cast
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -26,6 +27,9 @@ thumbnail that phones store.)"""
 HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 """Kinds of the photos of phones, in the bytes 8 to 11 of a file after "ftyp"."""
 NO_HEIC = "HEIC photo: install pillow-heif (pip install 'dreamlab[heic]') to read it"
+DARK = 64
+"""Values of 16 bits of which no upper half is this large are of 12 bits or fewer."""
+TOO_DARK = "16 bits a channel, of which fewer are used: save it with 8 bits a channel"
 FIRST_FRAME = "the first of several frames or pages"
 DEEP_GREY = {"I", "I;16", "I;16L", "I;16B", "I;16N"}
 DEEPEST = scale_of_depth(65_535)
@@ -38,6 +42,10 @@ RULES = {
 """What is done to every image; it is written to the card."""
 
 
+class UnexpectedDepth(Exception):
+    """An image in grey of 16 bits where none is expected."""
+
+
 class Unusable(ValueError):
     """An image that is left out. The text is the reason. Reports count equal texts together."""
 
@@ -45,13 +53,13 @@ class Unusable(ValueError):
 @dataclasses.dataclass(frozen=True)
 class Preparation:
     """How images are brought into one form: `size` pixels a side; `fit` crop, pad or stretch; grey
-    or colour; `deep` is the scale of grey of 16 bits."""
+    or colour; `deep` is the scale of grey of 16 bits, None if there should be none."""
 
     size: int
     fit: str
     grey: bool
     limits: Limits = Limits()
-    deep: Scale = DEEPEST
+    deep: Scale | None = DEEPEST
 
     @property
     def channels(self) -> int:
@@ -60,7 +68,7 @@ class Preparation:
 
     def __call__(self, raw: Raw) -> tuple[np.ndarray, str]:
         """(the image as uint8 (size, size, channels), what must be said of it or ""). Raises
-        Unusable, and no other error, for any input."""
+        Unusable for any input that cannot be used, and UnexpectedDepth."""
         if isinstance(raw, np.ndarray) and raw.shape == (self.size, self.size, self.channels):
             return raw, ""
         with _reasons():
@@ -69,7 +77,10 @@ class Preparation:
     def _made(self, raw: Raw) -> tuple[np.ndarray, str]:
         picture = _opened(raw, self.limits, 2 * self.size)
         said = FIRST_FRAME if _frames(picture) > 1 else ""
+        coloured = _of_16_bits(raw)
         picture.load()
+        if coloured and max(high for _, high in _extrema(picture)) < DARK:
+            raise Unusable(TOO_DARK)
         picture = _eight_bits(ImageOps.exif_transpose(picture), self.deep)
         picture = picture.convert("L" if self.grey else "RGB")
         picture = _square(picture, self.size, self.fit)
@@ -93,7 +104,7 @@ def _reasons() -> Iterator[None]:
     """Turns every error of a decoder into Unusable."""
     try:
         yield
-    except Unusable:
+    except (Unusable, UnexpectedDepth):
         raise
     except Exception as error:  # decoders raise many kinds of errors for damaged data
         if isinstance(error, MemoryError):
@@ -157,13 +168,29 @@ def _no_image(data: bytes) -> str:
     return "a video" if data[4:8] in (b"ftyp", b"moov", b"mdat") else "not an image"
 
 
-def _eight_bits(picture: Image.Image, deep: Scale) -> Image.Image:
+def _of_16_bits(raw: Raw) -> bool:
+    """Whether a file is a PNG in colour or with transparency of 16 bits, by its header. Pillow
+    keeps their upper 8 bits."""
+    if not isinstance(raw, bytes) or raw[:8] != b"\x89PNG\r\n\x1a\n":
+        return False
+    return raw[24:25] == b"\x10" and raw[25:26] != b"\0"
+
+
+def _extrema(picture: Image.Image) -> Sequence[tuple[int, int]]:
+    """(least, largest) value of each channel but that of transparency."""
+    colours = picture.convert("RGB").getextrema()
+    return cast("Sequence[tuple[int, int]]", colours)
+
+
+def _eight_bits(picture: Image.Image, deep: Scale | None) -> Image.Image:
     """The image in 8 bits per channel, without transparency or palette. Raises Unusable for pixel
     formats that cannot be converted without guessing."""
     if picture.mode in DEEP_GREY:
         values = np.asarray(picture)
         if values.min() < 0 or values.max() > 65535:
             raise Unusable("wrong mode: more than 16 bits of grey")
+        if deep is None:
+            raise UnexpectedDepth
         return Image.fromarray(deep(values))
     if picture.mode == "F":
         raise Unusable("wrong mode: pixels that are not whole numbers")

@@ -45,12 +45,26 @@ def propose(
     limits = limits or Limits()
     source = open_source(spec, limits)
     try:
-        return _proposed(source, spec, limits, pictures)
+        doubts = source.listing.doubts
+        first = _accepted(spec, doubts)
+        if first != spec:  # what is shown is the reading that `command` accepts
+            source.close()
+            source = open_source(first, limits)
+        return _proposed(source, spec, first, doubts, limits, pictures)
     finally:
         source.close()
 
 
-def _proposed(source: Source, spec: ImportSpec, limits: Limits, pictures: bool) -> dict[str, Any]:
+def _proposed(
+    source: Source,
+    given: ImportSpec,
+    spec: ImportSpec,
+    asked: tuple[Doubt, ...],
+    limits: Limits,
+    pictures: bool,
+) -> dict[str, Any]:
+    """The proposal for the settings `given`: the source is read by `spec`, which answers the doubts
+    `asked`."""
     listing, unmatched = source.listing, None
     target = target_of(spec)
     try:
@@ -60,16 +74,16 @@ def _proposed(source: Source, spec: ImportSpec, limits: Limits, pictures: bool) 
         rows = np.flatnonzero(labels >= 0)
     sample = sample_of(source, labels, rows, prepared(spec), target, limits)
     own = spec.role == "real" and not spec.extends and unmatched is None
-    expected = _expected(spec, source, labels, classes, sample.size) if own else []
-    doubts = (*listing.doubts, *_few_used(spec, source, listing, sample))
+    expected = _expected(spec, source, labels, classes, sample.size, not asked) if own else []
+    doubts = (*asked, *_few_used(given, source, listing, sample))
     test = int(listing.test[rows].sum())
-    questions = [_question(spec, doubt) for doubt in doubts]
-    accepted = _accepted(spec, doubts)
+    questions = [_question(given, doubt) for doubt in doubts]
+    accepted = _accepted(given, doubts)
     if unmatched is not None:
-        asked = _map_question(spec, unmatched, listing)
-        questions.append(asked)
-        if asked["answers"]:
-            accepted = accepted.model_copy(update=asked["answers"][0]["settings"])
+        question = _map_question(given, unmatched, listing)
+        questions.append(question)
+        if question["answers"]:
+            accepted = accepted.model_copy(update=question["answers"][0]["settings"])
     return {
         "layout": listing.layout or "auto",
         "reading": listing.reading,
@@ -137,18 +151,23 @@ def _map_question(spec: ImportSpec, error: Unmatched, listing: Listing) -> dict[
 
 
 def _expected(
-    spec: ImportSpec, source: Source, labels: np.ndarray, classes: Sequence[str], side: int
+    spec: ImportSpec,
+    source: Source,
+    labels: np.ndarray,
+    classes: Sequence[str],
+    side: int,
+    sure: bool,
 ) -> list[str]:
     """What can be expected of a real set whose images have the classes `labels` (N,), -1 for those
-    that are left out, in sentences, if all can be used. Raises DataError if a class would be left
-    without training or test images."""
+    that are left out, in sentences, if all can be used. If the reading is `sure`, raises DataError
+    if a class would be left without training or test images."""
     listing, k = source.listing, len(classes)
     test = np.bincount(labels[(labels >= 0) & listing.test], minlength=k)
     train = np.bincount(labels[(labels >= 0) & ~listing.test], minlength=k)
     if not listing.split:
         test = np.array([held_out(int(n), spec.test_share) for n in train])
         train -= test
-    if not listing.doubts:
+    if sure:
         for part, counts in (("training", train), ("test", test)):
             if (c := int(np.argmin(counts))) < k and counts[c] <= 0:
                 usable = int((labels == c).sum())
@@ -171,6 +190,8 @@ def _few_used(
     if kept >= (1 - MOST_LEFT_OUT) * files:
         return ()
     reasons = ", ".join([*left, *sample.unusable])
+    if round(kept) < 1:
+        raise DataError(f"{listing.title} holds no image that can be used: {reasons}.")
     words = f"take about {kept:,.0f} images, read by {listing.reading}"
     answer = {"layout": listing.layout} if listing.layout else {}
     return (

@@ -19,9 +19,9 @@ SPLITS = ("train", "test")
 
 
 def is_svhn(path: Path) -> bool:
-    """Whether a path is a file of SVHN, or a folder with its training images."""
+    """Whether a path is a file of SVHN, or a folder with its training or test images."""
     if path.is_dir():
-        return (path / "train_32x32.mat").is_file()
+        return any((path / f"{split}_32x32.mat").is_file() for split in SPLITS)
     return bool(NAME.fullmatch(path.name))
 
 

@@ -76,6 +76,19 @@ class TarFiles(Files):
                 self.folders.append(name.rstrip("/"))
             else:
                 self._members[name] = info
+        self._check_end()
+
+    def _check_end(self) -> None:
+        """Raises DataError if the file ends before a header that marks the end, as one that was cut
+        off does; reading its members alone would not notice."""
+        file = self._file
+        assert file is not None
+        file.seek(self._tar.offset)
+        if len(file.read(tarfile.BLOCKSIZE)) < tarfile.BLOCKSIZE:
+            raise DataError(
+                f"{self.title} ends without the end mark of a tar, so files may be missing: copy or"
+                " create it again."
+            )
 
     def read(self, name: str) -> bytes:
         """See `Files.read`."""

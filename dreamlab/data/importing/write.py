@@ -29,7 +29,7 @@ from dreamlab.data.importing.extending import extended, prepared, versioned
 from dreamlab.data.importing.limits import Limits
 from dreamlab.data.importing.listing import Listing
 from dreamlab.data.importing.matching import target_of
-from dreamlab.data.importing.pictures import DEEPEST, RULES, Preparation
+from dreamlab.data.importing.pictures import DEEPEST, RULES, Preparation, UnexpectedDepth
 from dreamlab.data.importing.rows import chosen_rows
 from dreamlab.data.importing.sizes import colour_of, side_of
 from dreamlab.data.importing.source import Source
@@ -115,10 +115,8 @@ class _Import:
         size = yield from self._side()
         color = colour_of(self.spec, self.source, self.target)
         self.deep = yield from self._depth()
-        grey = color == "grey"
-        prepare = Preparation(size, self.spec.fit, grey, self.limits, self.deep or DEEPEST)
-        with open(self.folder / SCRATCH[0], "wb") as scratch:
-            kept, digests, colored = yield from self._decode(prepare, scratch)
+        prepare = Preparation(size, self.spec.fit, color == "grey", self.limits, self.deep)
+        kept, digests, colored = yield from self._all_decoded(prepare)
         if not len(kept):
             raise DataError(f"{self.title} holds no image that can be used ({self.left}).")
         scratch_shape = (len(kept), size, size, prepare.channels)
@@ -131,7 +129,8 @@ class _Import:
             train += self.base.data.info.train
         digest = yield from self._write(scratch_shape, found, labels, channels)
         yield self._grid(labels, train)
-        small = dataclasses.replace(prepare, size=min(size, left_out.SIDE))
+        side = min(size, left_out.SIDE)
+        small = dataclasses.replace(prepare, size=side, deep=self.deep or DEEPEST)
         shown = left_out.draw(self.source, self.left.files, self.folder, small)
         card = self._card(size, channels, found, (train, len(labels) - train), digest)
         if self.spec.role == "real":
@@ -147,19 +146,36 @@ class _Import:
         except StopIteration as done:
             return int(done.value)
 
-    def _depth(self) -> Generator[Progress, None, Scale | None]:
+    def _depth(self, to_the_end: bool = False) -> Generator[Progress, None, Scale | None]:
         """The scale of images in grey of 16 bits, by the largest value of all; None if there are
-        none among the first."""
+        none among the first, or among all if it looks `to_the_end`."""
         highest, tried = 0, 0
         work = highest_values(self.source, self.rows.tolist(), self.limits, self.threads)
         with contextlib.closing(work):  # type: ignore[type-var]
             for rows, found in work:
                 tried, highest = tried + len(rows), max(highest, *found)
-                if not highest and tried >= LOOKED_AT:
+                if not highest and tried >= LOOKED_AT and not to_the_end:
                     return None
                 if highest:
                     yield Progress(tried, len(self.rows), "looking for the largest value")
         return scale_of_depth(highest) if highest else None
+
+    def _all_decoded(
+        self, prepare: Preparation
+    ) -> Generator[Progress, None, tuple[np.ndarray, np.ndarray, bool]]:
+        """See `_decode`. If the first images have 8 bits and a later one has 16, it looks for the
+        largest value of all and begins again, so that all get one scale."""
+        counts, files = self.left.counts.copy(), list(self.left.files)
+        try:
+            with open(self.folder / SCRATCH[0], "wb") as scratch:
+                return (yield from self._decode(prepare, scratch))
+        except UnexpectedDepth:
+            self.deep = yield from self._depth(to_the_end=True)
+        self.left.counts, self.left.files = counts, files
+        self.said.clear()
+        prepare = dataclasses.replace(prepare, deep=self.deep or DEEPEST)
+        with open(self.folder / SCRATCH[0], "wb") as scratch:
+            return (yield from self._decode(prepare, scratch))
 
     def _decode(
         self, prepare: Preparation, scratch: BinaryIO

@@ -42,7 +42,7 @@ class ZipFiles(Files):
     def _list(self) -> None:
         infos = self._zip.infolist()
         self.limits.check_zip(len(infos))
-        slashes = any("/" in info.filename for info in infos)
+        slashes = any("/" in (n := info.filename) and "\\" not in n for info in infos)
         for info in infos:
             name = _name(info, slashes)
             folder = name.endswith("/") or info.is_dir()
@@ -85,7 +85,8 @@ class ZipFiles(Files):
 
 def _name(info: zipfile.ZipInfo, slashes: bool) -> str:
     """The name of a member. macOS and Linux write UTF-8, often without the flag that says so;
-    Windows may write backslashes. `slashes`: whether any name of the ZIP has a "/"."""
+    Windows may write backslashes. `slashes`: whether any name of the ZIP has a "/" and no
+    backslash."""
     name = info.filename
     if not info.flag_bits & UTF_8:
         # zipfile reads such names as cp437; those that are no UTF-8 are cp437, as old Windows wrote
@@ -93,4 +94,4 @@ def _name(info: zipfile.ZipInfo, slashes: bool) -> str:
             name = name.encode("cp437").decode("utf-8")
     if "\\" in name and (info.create_system in WINDOWS or not slashes):
         name = name.replace("\\", "/")
-    return plain(name)
+    return plain(name.removeprefix("./"))
