@@ -111,8 +111,8 @@ def _shipped(listing: Listing, spec: ImportSpec) -> Mapping[str, str]:
     if spec.class_map not in label_maps.names():
         return {}
     rows = label_maps.load(spec.class_map)
-    known = {_plain(name): row.to for row in rows for name in row.names}
-    plain = {name: _plain(name.split(",")[0]) for name in listing.classes}
+    known = {plain(name): row.to for row in rows for name in row.names}
+    plain = {name: plain(name.split(",")[0]) for name in listing.classes}
     found = {name: known[word] for name, word in plain.items() if word in known}
     if not found:
         raise DataError(
