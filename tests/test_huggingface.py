@@ -260,6 +260,31 @@ def several(folder: Path) -> Path:
     return parquet(folder / "a.parquet", pa.table(columns))
 
 
+def test_labels_below_zero_are_asked_about(tmp_path: Path) -> None:
+    made = {"image": images(range(8)), "label": pa.array([-1, 1] * 4)}
+    file = parquet(tmp_path / "two.parquet", table(made))
+    source = opened(file)
+    (doubt,) = source.listing.doubts
+    assert doubt.sentence.startswith("4 of 8 images have labels below 0 (-1)")
+    (kept, classes), (_, none) = doubt.answers
+    assert kept == "they are classes" and none == {"layout": "table"}
+    named = opened(file, **classes)
+    assert named.listing.classes == ("-1", "1") and not named.listing.doubts
+    assert pixels(named) == expected(range(8))
+    left_out = opened(file, layout="table")
+    assert left_out.listing.classes == ("1",) and len(left_out.listing.labels) == 4
+
+
+def test_the_only_column_of_numbers_is_asked_about(tmp_path: Path) -> None:
+    made = {"image": images(range(8)), "width": pa.array([16, 32] * 4)}
+    file = parquet(tmp_path / "wide.parquet", table(made))
+    (doubt,) = opened(file).listing.doubts
+    assert "width, holds numbers" in doubt.sentence
+    (_, classes), (_, none) = doubt.answers
+    assert opened(file, **classes).listing.classes == ("16", "32")
+    assert opened(file, **none).listing.classes == ("images",)
+
+
 def test_columns_that_the_file_does_not_decide_are_asked_about(tmp_path: Path) -> None:
     source = several(tmp_path)
     image, label = propose(make(ImportSpec, {"source": str(source)}))["questions"]

@@ -12,7 +12,7 @@ from dreamlab.data.importing.array_files import ArrayFile
 from dreamlab.data.importing.array_values import labels_of, numbered
 from dreamlab.data.importing.limits import Limits
 from dreamlab.data.importing.listing import Doubt, LeftOut, some
-from dreamlab.data.importing.matching import as_setting, class_map
+from dreamlab.data.importing.matching import as_setting, below_zero, class_map
 from dreamlab.data.importing.table_columns import no_labels
 from dreamlab.settings import ImportSpec
 
@@ -66,7 +66,7 @@ def labels_in(
             names = None
     elif names is None and y.min() < 0:
         below = any(str(v) in mapped for v in np.unique(y[y < 0]))
-        doubts = (_below_zero(y),) if asked else ()
+        doubts = (below_zero(list(map(str, y))),) if asked else ()
     rows, codes, classes = numbered(y, names, left, below)
     numbers = names is None and y.dtype.kind != "U"
     found = Labels(rows, codes, classes, numbers, names is not None, frozenset(notes), doubts)
@@ -118,17 +118,3 @@ def _from_one(names: np.ndarray) -> Doubt:
 
 def _from(names: Sequence[str], start: int) -> list[tuple[str, str]]:
     return [(str(i), name) for i, name in enumerate(names, start)]
-
-
-def _below_zero(y: np.ndarray) -> Doubt:
-    """The doubt on labels below 0, which are often no labels."""
-    low = [str(v) for v in np.unique(y[y < 0])]
-    # the option of the command line must not begin with -
-    kept = [*(str(v) for v in np.unique(y[y >= 0])[:1]), *low[:100]]
-    classes = ("they are classes", {"classes": as_setting({v: v for v in kept})})
-    none = ("images with them have no label", {"layout": "table"})
-    usual = low == ["-1"] and len(np.unique(y[y >= 0])) > 1
-    return Doubt(
-        f"{int((y < 0).sum()):,} of {len(y):,} images have labels below 0 ({some(low)}).",
-        (none, classes) if usual else (classes, none),
-    )

@@ -20,6 +20,7 @@ from dreamlab.data.importing.columns import (
     is_text,
     label_column,
     split_column,
+    without_negative,
 )
 from dreamlab.data.importing.files import Files
 from dreamlab.data.importing.limits import Limits
@@ -171,8 +172,10 @@ def _labels(
         return "", None, ()
     wanted = "" if SHARD.search(spec.labels) else spec.labels.rpartition(":")[2]
     label, column, doubts = label_column(shards, others, wanted, title)
-    if column is not None and (column.codes >= 0).any():
-        return label, column, doubts
+    if column is not None:
+        column, more = without_negative(column, spec)
+        if (column.codes >= 0).any():
+            return label, column, (*doubts, *more)
     if wanted:
         raise DataError(no_labels(title, shards[0].schema.names, wanted))
     return "", None, ()

@@ -12,6 +12,7 @@ import numpy as np
 from dreamlab.data.imageset import DataError
 from dreamlab.data.importing.class_folders import split_of
 from dreamlab.data.importing.listing import Doubt, natural, some
+from dreamlab.data.importing.matching import below_zero, class_map
 from dreamlab.data.importing.pictures import size_of
 from dreamlab.data.importing.shards import Shard, pyarrow
 from dreamlab.data.importing.table_columns import (
@@ -19,6 +20,7 @@ from dreamlab.data.importing.table_columns import (
     called_split,
     no_labels,
     no_split,
+    only_numbers,
     plain,
     several_labels,
 )
@@ -175,7 +177,26 @@ def label_column(
     chosen = next(iter(found))
     counts = {c: len(column.texts) for c, column in found.items()}
     doubts = () if len(found) == 1 else (several_labels(title, counts, ""),)
+    if not declared and not usual and len(found) == 1 and found[chosen].numbers:
+        doubts = (only_numbers(title, chosen, counts[chosen], ""),)
     return chosen, found[chosen], doubts
+
+
+def without_negative(column: Column, spec: ImportSpec) -> tuple[Column, tuple[Doubt, ...]]:
+    """The column in which numbers below 0 are no labels, unless a class map names them; and the
+    doubt on them, unless there is a class map or no other label."""
+    low = [i for i, text in enumerate(column.texts) if column.numbers and text.startswith("-")]
+    mapped = class_map(spec)
+    if not low or any(column.texts[i] in mapped for i in low):
+        return column, ()
+    rest = [i for i in range(len(column.texts)) if i not in low]
+    to = np.full(len(column.texts) + 2, UNKNOWN, np.int32)
+    to[rest], to[OUT_OF_RANGE] = np.arange(len(rest)), OUT_OF_RANGE
+    doubts: tuple[Doubt, ...] = ()
+    if rest and spec.role == "real" and not mapped:
+        doubts = (below_zero([column.texts[code] for code in column.codes if code >= 0]),)
+    texts = tuple(column.texts[i] for i in rest)
+    return dataclasses.replace(column, codes=to[column.codes], texts=texts), doubts
 
 
 def _may_be_labels(shard: Shard, column: str) -> bool:
@@ -214,9 +235,11 @@ def column_of(shards: Sequence[Shard], name: str, most: int = 0) -> Column | Non
 def _ordered(
     codes: np.ndarray, numbers: dict[str, int], names: tuple[str, ...] | None, words: bool
 ) -> Column:
-    """The column with its texts in the order of the declared names, else that of `natural`."""
+    """The column with its texts in the order of the declared names, else that of the numbers or of
+    `natural`."""
     texts = tuple(text for text in names or () if text in numbers)
-    texts += tuple(sorted(set(numbers) - set(texts), key=natural))
+    order: Callable[[str], Any] = natural if words or names is not None else float
+    texts += tuple(sorted(set(numbers) - set(texts), key=order))
     place = {numbers[text]: i for i, text in enumerate(texts)}
     to = np.array([place[i] for i in range(len(texts))] + [OUT_OF_RANGE, UNKNOWN], np.int32)
     return Column(to[codes], texts, names, names is None and not words)
@@ -235,7 +258,7 @@ def _texts(names: list[Any] | None) -> Callable[[Any], str | int]:
     def text(value: Any) -> str | int:
         if isinstance(value, str):
             return value.strip() or UNKNOWN
-        if value is None or value != value or value < 0:
+        if value is None or value != value or names is not None and value < 0:
             return UNKNOWN
         if isinstance(value, float) and not value.is_integer():
             return f"{value:g}"

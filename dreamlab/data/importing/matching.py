@@ -12,7 +12,7 @@ import numpy as np
 
 from dreamlab.data import catalog
 from dreamlab.data.imageset import DataError
-from dreamlab.data.importing.listing import Listing, natural, some
+from dreamlab.data.importing.listing import Doubt, Listing, natural, some
 from dreamlab.data.named import Info
 from dreamlab.settings import ImportSpec, label_maps
 
@@ -29,6 +29,23 @@ class Unmatched(DataError):
     def __init__(self, message: str, target: Sequence[str], answers: Sequence[Answer] = ()):
         super().__init__(message)
         self.target, self.answers = tuple(target), tuple(answers)
+
+
+def below_zero(labels: Sequence[str]) -> Doubt:
+    """The doubt on labels of which some are numbers below 0, which are often no labels."""
+    counts = collections.Counter(labels)
+    low = sorted((v for v in counts if v.startswith("-")), key=natural)
+    rest = sorted((v for v in counts if not v.startswith("-")), key=natural)
+    # the option of the command line must not begin with -
+    kept = [*rest[:1], *low[:100]]
+    classes = ("they are classes", {"classes": as_setting({v: v for v in kept})})
+    none = ("images with them have no label", {"layout": "table"})
+    usual = low == ["-1"] and len(rest) > 1
+    return Doubt(
+        f"{sum(counts[v] for v in low):,} of {len(labels):,} images have labels below 0"
+        f" ({some(low)}).",
+        (none, classes) if usual else (classes, none),
+    )
 
 
 def as_setting(pairs: Mapping[str, str]) -> str:

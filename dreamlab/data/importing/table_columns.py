@@ -84,17 +84,19 @@ def label_columns(
         usual = [c for c in columns if not called_split(c) and 2 <= counts[c] <= most]
         usual = [c for c in usual if not _is_split(c, rows)]
         if len(usual) == 1 and not UNNAMED.fullmatch(usual[0]) and _numbers(usual[0], rows):
-            return (usual[0],), (_only_numbers(name, usual[0], counts[usual[0]]),)
+            return (usual[0],), (only_numbers(name, usual[0], counts[usual[0]], name),)
     if len(usual) <= 1:
         return tuple(usual), ()
     return (usual[0],), (several_labels(name, {c: counts[c] for c in usual}, name),)
 
 
-def _only_numbers(name: str, column: str, count: int) -> Doubt:
+def only_numbers(title: str, column: str, count: int, file: str) -> Doubt:
+    """The doubt on the only column that may be the labels, with `count` different numbers. `file`
+    is that of the column; empty if it needs none."""
     return Doubt(
-        f"The only column of {name} that may be the labels, {column}, holds numbers.",
+        f"The only column of {title} that may be the labels, {column}, holds numbers.",
         (
-            (f"they are {count:,} classes", {"labels": f"{name}:{column}"}),
+            (f"they are {count:,} classes", {"labels": f"{file}:{column}"}),
             ("the images have no labels", {"layout": "unlabelled"}),
         ),
     )
