@@ -257,3 +257,31 @@ def test_the_folder_of_a_table_is_no_class(tmp_path: Path) -> None:
     files = {**class_files(), "annotations/boxes.xml": b"<a/>"}
     found = read(folder_of(tmp_path / "s", files))
     assert found.doubts == () and found.classes == ("cat", "dog")
+
+
+@pytest.mark.parametrize(
+    ("column", "values"), [("is_train", "10"), ("Is_Test", "01"), ("is_validation", ["no", "yes"])]
+)
+def test_a_column_that_says_yes_or_no_is_the_split(
+    tmp_path: Path, column: str, values: Any
+) -> None:
+    head = f"file,label,{column}"
+    lines = (f"{i}.png,{kind(i)},{values[i % 4 == 3]}" for i in TWELVE)
+    found = read(folder_of(tmp_path / "s", {**loose(12), "x.csv": rows(head, *lines)}))
+    right(found)
+    test = {int(Path(n).stem) for n, t in zip(found.names, found.test, strict=True) if t}
+    assert test == {3, 7, 11} and f"split by column {column}" in found.reading
+
+
+def test_categories_of_one_name_stay_apart() -> None:
+    coco = {
+        "images": [{"id": i, "file_name": f"{i}.png"} for i in range(3)],
+        "annotations": [{"image_id": i, "category_id": i} for i in range(3)],
+        "categories": [
+            {"id": 0, "name": "bank"},
+            {"id": 1, "name": "bank"},
+            {"id": 2, "name": "x"},
+        ],
+    }
+    found = rows_of("labels.json", json.dumps(coco).encode(), 3)
+    assert [row["category"] for row in found] == ["bank (0)", "bank (1)", "x"]

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from dreamlab.data.imageset import DataError
-from dreamlab.data.importing.class_folders import split_of
 from dreamlab.data.importing.listing import Doubt, natural, some
 from dreamlab.data.importing.matching import below_zero, class_map
 from dreamlab.data.importing.pictures import size_of
@@ -21,6 +20,7 @@ from dreamlab.data.importing.table_columns import (
     no_labels,
     no_split,
     only_numbers,
+    part_in,
     plain,
     several_labels,
 )
@@ -136,7 +136,7 @@ def split_column(shards: Sequence[Shard], image: str, wanted: str) -> tuple[str,
     for name in [wanted] if wanted else usual:
         possible = _may_be_labels(shards[0], name)
         column = column_of(shards, name, MOST_SPLITS) if possible else None
-        parts = [split_of(text) for text in column.texts] if column else [None]
+        parts = [part_in(name, text) for text in column.texts] if column else [None]
         if column and None not in parts and (column.codes >= 0).all():
             return name, np.array(parts, np.int64)[column.codes]
         if wanted:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from dreamlab.data.imageset import DataError
-from dreamlab.data.importing.class_folders import TRAIN, split_of
+from dreamlab.data.importing.class_folders import TEST, TRAIN, VALIDATION, split_of
 from dreamlab.data.importing.listing import Doubt, some
 from dreamlab.data.importing.table_files import Row
 
@@ -46,6 +46,23 @@ LABEL_NAMES = (
 COORDINATE = "y"
 """The name that counts only without any other, because it may be a coordinate."""
 SPLIT_NAMES = ("split", "set", "subset", "partition", "data_set", "dataset", "usage")
+FLAGS = {
+    f"{word}_{name}": part
+    for word in ("is", "in")
+    for name, part in (
+        ("train", TRAIN),
+        ("training", TRAIN),
+        ("training_image", TRAIN),
+        ("val", VALIDATION),
+        ("valid", VALIDATION),
+        ("validation", VALIDATION),
+        ("test", TEST),
+        ("testing", TEST),
+        ("holdout", TEST),
+    )
+}
+"""Usual names of a column that says with yes or no whether an image is in a split."""
+YES, NO = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no")
 NO_VALUE = ("", "nan")
 """What stands for a label that is not given."""
 UNNAMED = re.compile(r"column \d+")
@@ -54,7 +71,20 @@ UNNAMED = re.compile(r"column \d+")
 
 def called_split(column: str) -> bool:
     """Whether a column has a usual name of a column of splits."""
-    return plain(column) in SPLIT_NAMES or plain(column).endswith("_split")
+    name = plain(column)
+    return name in SPLIT_NAMES or name in FLAGS or name.endswith("_split")
+
+
+def part_in(column: str, value: str) -> int | None:
+    """TRAIN, VALIDATION or TEST by the value of a column of splits; None if it names none. In a
+    column of FLAGS, an image that is not in the split is a training image, or a test image where
+    the split is that of training."""
+    flag, said = FLAGS.get(plain(column)), value.strip().casefold()
+    if flag is not None and said in YES:
+        return flag
+    if flag is not None and said in NO:
+        return TEST if flag == TRAIN else TRAIN
+    return split_of(value)
 
 
 def plain(column: str) -> str:
@@ -180,12 +210,12 @@ def split_column_of(
     has values that are no splits."""
     if wanted:
         values = {row.get(wanted, "") for row in rows} if wanted in columns else None
-        if values is None or any(split_of(value) is None for value in values):
+        if values is None or any(part_in(wanted, value) is None for value in values):
             raise no_split(wanted, name, values)
         return wanted, ""
     usual = [c for c in columns if called_split(c)]
     for column in usual:
-        if _parts({row.get(column, "") for row in rows}):
+        if _parts(column, {row.get(column, "") for row in rows}):
             return column, ""
     for column in columns:
         if _is_split(column, rows):
@@ -203,12 +233,13 @@ def _is_split(column: str, rows: Sequence[Row]) -> bool:
         values.add(row.get(column, ""))
         if len(values) > 10:
             return False
-    return all(split_of(value) is not None for value in values) and _parts(values)
+    named = all(part_in(column, value) is not None for value in values)
+    return named and _parts(column, values)
 
 
-def _parts(values: Iterable[str]) -> bool:
-    """Whether there are names of the training part and of another."""
-    parts = {split_of(value) for value in values} - {None}
+def _parts(column: str, values: Iterable[str]) -> bool:
+    """Whether the values of a column name the training part and another."""
+    parts = {part_in(column, value) for value in values} - {None}
     return TRAIN in parts and len(parts) > 1
 
 

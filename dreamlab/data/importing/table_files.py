@@ -117,8 +117,10 @@ def _records(value: Any) -> list[Row]:
 
 def _coco(value: Mapping[str, Any]) -> list[Row]:
     """A row for each image; its category is empty unless its annotations are of one category.
-    Numbers may be written as texts."""
+    Numbers may be written as texts. Categories of one name stay apart, by their numbers."""
     names = {str(c["id"]): str(c.get("name", c["id"])) for c in value.get("categories") or ()}
+    often = collections.Counter(names.values())
+    names = {key: f"{name} ({key})" if often[name] > 1 else name for key, name in names.items()}
     found: dict[str, set[str]] = collections.defaultdict(set)
     for mark in value["annotations"]:
         kind = str(mark.get("category_id"))

@@ -13,7 +13,7 @@ from dreamlab.data.importing.files import Files
 from dreamlab.data.importing.image_names import Finder
 from dreamlab.data.importing.listing import PICTURE
 from dreamlab.data.importing.pictures import Unusable
-from dreamlab.data.importing.table_columns import FILE_NAMES, called_split, plain
+from dreamlab.data.importing.table_columns import FILE_NAMES, called_split, part_in, plain
 from dreamlab.data.importing.table_files import TABLE, Row, UnusableTable, rows_of, without_head
 
 FORM = re.compile(r"submission", re.IGNORECASE)
@@ -105,7 +105,7 @@ def _table(files: Files, name: str, pictures: Sequence[str]) -> Table:
 
 
 def _row_part(row: Row, split: str) -> int | None:
-    return split_of(row.get(split, "")) if split else None
+    return part_in(split, row.get(split, "")) if split else None
 
 
 def _check(

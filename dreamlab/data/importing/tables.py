@@ -9,19 +9,14 @@ from typing import Any
 import numpy as np
 
 from dreamlab.data.imageset import DataError
-from dreamlab.data.importing.class_folders import (
-    NO_SPLIT,
-    about_validation,
-    is_split,
-    split_of,
-    test_mask,
-)
+from dreamlab.data.importing.class_folders import NO_SPLIT, about_validation, is_split, test_mask
 from dreamlab.data.importing.files import Files
 from dreamlab.data.importing.listing import PICTURE, Doubt, LeftOut, Listing, natural, some
 from dreamlab.data.importing.table_columns import (
     label_columns,
     label_of,
     no_labels,
+    part_in,
     same_classes,
     split_column_of,
 )
@@ -105,7 +100,7 @@ class _Found:
         self._tables.append((table.name, answer, own))
         for image, row in table.rows:
             self.parts[image] = (
-                split_of(row.get(split, "")) if split else part_beside(image, table.name)
+                part_in(split, row.get(split, "")) if split else part_beside(image, table.name)
             )
             if split and self.parts[image] is None and image not in self.told_of:
                 self.told_of.add(image)
@@ -180,7 +175,7 @@ def splits_of(tables: Tables, images: Sequence[str]) -> tuple[np.ndarray, str]:
             continue
         used.append(f"column {split} of {table.name}" if split else table.name)
         for image, row in table.rows:
-            found[image].add(split_of(row.get(split, "")) if split else own)
+            found[image].add(part_in(split, row.get(split, "")) if split else own)
     parts = [next(iter(p)) if len(p := found.get(image, set())) == 1 else None for image in images]
     if None in parts or not is_split(set(parts)):
         return np.zeros(len(images), bool), ""
