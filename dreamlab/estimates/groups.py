@@ -168,14 +168,14 @@ class _View:
         found = synthesize(spec, stages, self.known)
         if not isinstance(self.group, MixSpec):
             return found
-        of = stages[0]
+        judged = self._is_judged(self.group.dataset)
         seconds, source = judges.recognising(
             found.images_seen or 0,
-            of.dataset,
-            of.data_dir,
+            self.group.dataset,
+            self.group.data_dir,
             spec.device,
             self.known,
-            self._is_judged(of.dataset),
+            judged,
         )
         both: list[tuple[float | None, Source]] = [(found.seconds, found.source), (seconds, source)]
         return dataclasses.replace(

@@ -129,8 +129,8 @@ def _shipped(listing: Listing, spec: ImportSpec) -> Mapping[str, str]:
         return {}
     rows = label_maps.load(spec.class_map)
     known = {plain(name): row.to for row in rows for name in row.names}
-    plain = {name: plain(name.split(",")[0]) for name in listing.classes}
-    found = {name: known[word] for name, word in plain.items() if word in known}
+    words = {name: plain(name.split(",")[0]) for name in listing.classes}
+    found = {name: known[word] for name, word in words.items() if word in known}
     if not found:
         raise DataError(
             f"Class map (--class-map): none of the classes of {listing.title}"
