@@ -148,7 +148,7 @@ def test_network_calls_are_those_that_are_made(values: dict[str, Any], calls: in
     pipeline.images([0, 4, 2], [0, 0, 0])
     assert counted.images == 3 * pipeline.network_calls
     assert 10 <= pipeline.network_calls <= 40 and calls in (None, pipeline.network_calls)
-    assert calls(pipeline.spec, generator.spec) == pipeline.network_calls, (
+    assert generators.calls(pipeline.spec, generator.spec) == pipeline.network_calls, (
         "what is said before is what is done"
     )
 

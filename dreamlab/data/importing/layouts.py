@@ -29,8 +29,8 @@ def recognised(files: Files, spec: ImportSpec) -> Listing:
         why = f" ({files.left})" if files.left.counts.total() else ""
         raise DataError(
             f"{files.title} holds no images that can be read{why}; put the images of each class"
-            " into a folder of its own, such as cat/1.png and dog/1.png, or a table of labels beside"
-            " them."
+            " into a folder of its own, such as cat/1.png and dog/1.png, or a table of labels"
+            " beside them."
         )
     files.left.merge(left)
     if spec.role == "real" and spec.layout == "auto" and not (spec.classes or spec.class_map):
