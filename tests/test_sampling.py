@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from dreamlab.estimates import generators
 from dreamlab.noise.timesteps import SAMPLERS
 from dreamlab.settings import SynthesizeSpec, make
 from dreamlab.store import RunStore, checkpoints
