@@ -81,7 +81,7 @@ IDENTITIES = {
     "s1-cas": "9532e64a3dbb510c",
     "s1-models": "90cc8248651c48fa",
     "s1-scaling": "6848580f976ff28c",
-    "s1-fid": "876edfb4d1547b38",
+    "s1-fid": "b8ea81f45d940afa",
     "s2-mlp": "b12ccdedd778e7db",
     "s2-cnn": "7f82519b733eba18",
     "s2-schedules": "71899ae56d9f5e56",
