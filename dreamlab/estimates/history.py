@@ -14,6 +14,8 @@ from dreamlab.estimates import work
 from dreamlab.settings import ClassifySpec, FidelitySpec, SpecError, SynthesizeSpec, TrainSpec
 from dreamlab.store import Run, RunError, RunStore
 
+TEST_IMAGE = 1 / 3
+"""Time of a test image of a classifier relative to that of an image in training."""
 Calls = Callable[[SynthesizeSpec, TrainSpec], int]
 
 
@@ -92,7 +94,7 @@ def _classified(path: Path, wanted: str, threads: int) -> Pace | None:
     seeds, cached = len(result["seeds"]), int(result.get("cached_seeds") or 0)
     if cached or not seeds or not result.get("train_seconds"):
         return None
-    images = result["steps"] * spec.batch_size + result["test_images"] / 3
+    images = result["steps"] * spec.batch_size + TEST_IMAGE * result["test_images"]
     return Pace(result["train_seconds"] / seeds / images, int(result.get("peak_memory_bytes") or 0))
 
 
@@ -102,9 +104,9 @@ def _read(path: Path, cls: type[Any]) -> tuple[Any, dict[str, Any]] | None:
     run = Run(path)
     try:
         spec, result = run.spec, run.result()
-        if isinstance(spec, cls) and result:
-            catalog.info(spec.dataset)
-            return spec, result
+        if not isinstance(spec, cls) or not result:
+            return None
+        catalog.info(spec.dataset)
     except (RunError, SpecError, DataError):
-        pass
-    return None
+        return None
+    return spec, result

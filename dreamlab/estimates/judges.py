@@ -26,8 +26,6 @@ FEATURE_SECONDS_PER_IMAGE = {"classifier": 3e-4, "inception": 0.08}
 """The same for the features of an image of 28x28 pixels. Inception-v3 enlarges every image."""
 DISTANCE_SECONDS = 2.0
 """The same for the distances between two sets of features."""
-TEST_IMAGE = 1 / 3
-"""Time of a test image relative to that of an image in training."""
 PREDICTED_BYTES = 8
 """Bytes of the prediction for one test image."""
 CLASSIFIER_BYTES, EXTRACTOR_BYTES = 150 * 2**20, 350 * 2**20
@@ -43,7 +41,7 @@ def classify(spec: ClassifySpec, known: Knowledge) -> Estimate:
     if fit.source == "arithmetic":
         before = history.classified(spec, threads, known.history)
         if before is not None:
-            seconds = before.seconds * (steps * spec.batch_size + TEST_IMAGE * info.test)
+            seconds = before.seconds * (steps * spec.batch_size + history.TEST_IMAGE * info.test)
             fit = dataclasses.replace(fit, seconds=seconds, source="history")
     disk = RESULT_BYTES + PREDICTED_BYTES * spec.seeds * info.test
     whole = None if fit.seconds is None else spec.seeds * fit.seconds
@@ -75,7 +73,7 @@ def fitting(
         return Fitting(seconds, measured.peak_memory_bytes, "probe")
     size, cost = unit.request["shape"][0], classifiers.find(unit.request["classifier"]).cost
     each = cost * (size / 28) ** 2 * CLASSIFY_SECONDS_PER_IMAGE
-    images = steps * batch_size + TEST_IMAGE * test
+    images = steps * batch_size + history.TEST_IMAGE * test
     return Fitting(
         known.guess(images * each, unit.device), PROCESS_BYTES + CLASSIFIER_BYTES, "arithmetic"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -20,6 +21,8 @@ from dreamlab.settings import ImportSpec, Spec, SpecError, StudySpec, make
 from dreamlab.store import Run, RunError, RunStore
 from dreamlab.store.states import ACTIVE
 
+KEPT = 1.0
+"""Seconds for which the list of finished runs is kept."""
 MOST_FOLDERS = 8
 """Most data folders of earlier runs that are tried for a study."""
 
@@ -46,6 +49,7 @@ class Costs(Sets):
         self._registered = False
         """Whether this is a dashboard, which may measure in the background."""
         self._hashes: dict[str, str] = {}
+        self._finished: tuple[float, list[Run], dict[str, str]] = (float("-inf"), [], {})
         self.library.estimated = self._estimate
 
     def estimate(self, spec: Spec) -> Estimate:
@@ -155,11 +159,15 @@ class Costs(Sets):
     def _done_runs(self) -> tuple[list[Run], dict[str, str]]:
         """The finished runs that are no experiments, newest first, without those of the demo; and
         content hash -> id of the newest of them."""
-        runs = self.library.finished()
-        for run in runs:
-            if run.id not in self._hashes:
-                self._hashes[run.id] = self._identities.hash_of(run)
-        return runs, {self._hashes[run.id]: run.id for run in reversed(runs)}
+        # asked for each part of an experiment and at every key press
+        if time.monotonic() - self._finished[0] > KEPT:
+            runs = self.library.finished()
+            for run in runs:
+                if run.id not in self._hashes:
+                    self._hashes[run.id] = self._identities.hash_of(run)
+            known = {self._hashes[run.id]: run.id for run in reversed(runs)}
+            self._finished = (time.monotonic(), runs, known)
+        return self._finished[1:]
 
     def hash_of(self, spec: Spec) -> str:
         """The content hash of a run of this spec. It decides whether the same run exists

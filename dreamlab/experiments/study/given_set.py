@@ -59,12 +59,10 @@ def said_of(spec: StudySpec, store: RunStore) -> list[str]:
     in a sentence; none without such a set."""
     if not spec.synthetic:
         return []
-    known, name = "what its generator was trained on is not known", _name(spec, store)
-    try:
-        if not isinstance(store.get(spec.synthetic).spec, ImportSpec):
-            known = "they were sampled here"
-    except (RunError, SpecError):
-        pass
+    name = _name(spec, store)
+    known = "what its generator was trained on is not known"
+    if _sampled_here(spec.synthetic, store):
+        known = "they were sampled here"
     return [
         f"The synthetic images are those of {name} ({spec.synthetic}), in place of the images of"
         f" the study's generator; {known}."
@@ -94,3 +92,11 @@ def _name(spec: StudySpec, store: RunStore) -> str:
         return store.get(spec.synthetic).record.name
     except (RunError, SpecError):
         return f"{spec.synthetic} (deleted)"
+
+
+def _sampled_here(run_id: str, store: RunStore) -> bool:
+    """Whether a set was sampled by a run; not if the run is gone."""
+    try:
+        return not isinstance(store.get(run_id).spec, ImportSpec)
+    except (RunError, SpecError):
+        return False
