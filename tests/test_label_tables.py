@@ -19,12 +19,10 @@ from tests.test_layouts import ANIMALS, Files, by_name, kind, loose, read, rows
 TWELVE = range(12)
 
 
-def right(found: Listing) -> None:
-    """Images 0 to 11 have the classes of `kind`, and nothing is asked."""
-    assert found.doubts == ()
-    assert {int(Path(n).stem.split("_")[-1]): c for n, c in by_name(found).items()} == {
-        i: kind(i) for i in TWELVE
-    }
+def right(found: Listing) -> bool:
+    """Whether images 0 to 11 have the classes of `kind`, and nothing is asked."""
+    classes = {int(Path(n).stem.split("_")[-1]): c for n, c in by_name(found).items()}
+    return found.doubts == () and classes == {i: kind(i) for i in TWELVE}
 
 
 def labelled(head: str = "file,label", form: str = "{}.png") -> bytes:
@@ -95,7 +93,7 @@ READ: dict[str, Files] = {
 
 @pytest.mark.parametrize("case", READ)
 def test_a_table_is_read(tmp_path: Path, case: str) -> None:
-    right(read(folder_of(tmp_path / "s", READ[case])))
+    assert right(read(folder_of(tmp_path / "s", READ[case])))
 
 
 SPLIT: dict[str, Files] = {
@@ -133,7 +131,7 @@ SPLIT: dict[str, Files] = {
 @pytest.mark.parametrize("case", SPLIT)
 def test_the_split_of_a_table_is_kept(tmp_path: Path, case: str) -> None:
     found = read(folder_of(tmp_path / "s", SPLIT[case]))
-    right(found)
+    assert right(found)
     held = {
         int(Path(n).stem.split("_")[-1]) for n, t in zip(found.names, found.test, strict=True) if t
     }
@@ -215,7 +213,7 @@ def test_what_a_table_does_not_say_is_asked(tmp_path: Path, case: str) -> None:
 def test_two_tables_with_the_same_classes_are_one(tmp_path: Path) -> None:
     numbers = rows("file,label", *(f"{i}.png,{i % 3}" for i in TWELVE))
     found = read(folder_of(tmp_path / "s", {**loose(12), "a.csv": labelled(), "b.csv": numbers}))
-    right(found)
+    assert right(found)
     assert found.notes == ("b.csv gives the same classes as a.csv under other names.",)
 
 
@@ -244,7 +242,7 @@ def test_what_has_no_label_or_is_not_there_is_counted(tmp_path: Path) -> None:
 def test_a_column_that_is_no_split_is_said(tmp_path: Path) -> None:
     table = rows("file,label,split", *(f"{i}.png,{kind(i)},{'ab'[i % 2]}" for i in TWELVE))
     found = read(folder_of(tmp_path / "s", {**loose(12), "x.csv": table}))
-    right(found)
+    assert right(found)
     assert found.notes == ("Column split of x.csv is no split: it holds a, b.",)
 
 
@@ -268,7 +266,7 @@ def test_a_column_that_says_yes_or_no_is_the_split(
     head = f"file,label,{column}"
     lines = (f"{i}.png,{kind(i)},{values[i % 4 == 3]}" for i in TWELVE)
     found = read(folder_of(tmp_path / "s", {**loose(12), "x.csv": rows(head, *lines)}))
-    right(found)
+    assert right(found)
     test = {int(Path(n).stem) for n, t in zip(found.names, found.test, strict=True) if t}
     assert test == {3, 7, 11} and f"split by column {column}" in found.reading
 

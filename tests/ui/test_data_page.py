@@ -99,6 +99,7 @@ def test_one_click_downloads_and_without_a_network_says_what_to_put_where(
     failed(2)
     page.click("#data-catalogue button[data-set=mnist]:has-text('Download')")
     failed(3)
+    assert len(imports()) == 1, "every try is an attempt of the same run"
 
 
 def test_wrong_sources_are_refused_with_a_sentence(page: Any, runs: Path) -> None:

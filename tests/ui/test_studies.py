@@ -135,7 +135,8 @@ def test_several_data_sets_can_be_chosen(page: Any, runs: Path) -> None:
     pick(page, "study-dataset", catalog.INFO["mnist5k"].title)
     says(page, "#study-refusal", "is for no column of s4-tsweep")
     page.click("nav.studies a[data-value=s0-mnist]")
-    says(page, "#study-refusal", "s0-mnist at the laptop scale takes one data set")
+    said = says(page, "#study-refusal", "s0-mnist at the laptop scale takes one data set")
+    assert "digits, mnist5k cannot be used together" in said
 
 
 def complete(runs: Path, name: str, accuracy: dict[str, float]) -> str:
