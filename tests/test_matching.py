@@ -9,7 +9,14 @@ import pytest
 
 from dreamlab.data.imageset import DataError
 from dreamlab.data.importing.listing import Listing
-from dreamlab.data.importing.matching import class_numbers, matched, target_of
+from dreamlab.data.importing.matching import (
+    Unmatched,
+    as_setting,
+    class_numbers,
+    matched,
+    target_of,
+)
+from dreamlab.data.importing.proposal import propose
 from dreamlab.settings import ImportSpec, label_maps, make
 from tests.import_helpers import class_files, do_import, folder_of
 
@@ -101,7 +108,10 @@ def test_labels_of_an_array_without_names_count_all_classes(tmp_path: Path) -> N
         np.savez(tmp_path / f"{name}.npz", images=images, labels=labels, **extra)
     result, _ = do_import(tmp_path / "all.npz", tmp_path / "1", **values)
     assert result["per_class"] == [2] * 10
-    result, _ = do_import(tmp_path / "named.npz", tmp_path / "2", **values)
+    with pytest.raises(Unmatched, match="2 of the 10 classes") as asked:
+        do_import(tmp_path / "named.npz", tmp_path / "2", **values)
+    classes = as_setting(asked.value.answers[0][1])
+    result, _ = do_import(tmp_path / "named.npz", tmp_path / "2", classes=classes, **values)
     assert result["per_class"] == [0, 0, 0, 0, 0, 10, 0, 0, 10, 0]
     for name, says in (("some", "the 2 numbers 0 to 1, but"), ("one", "as if counted from 1")):
         with pytest.raises(DataError, match=says):
@@ -116,7 +126,8 @@ def test_labels_from_1_to_9_of_digits_need_names(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="may be these or count other classes from 0 or 1"):
         do_import(tmp_path / "bare.npz", tmp_path / "1", **values)
     np.savez(tmp_path / "named.npz", images=images, labels=labels, classes=np.array(DIGITS))
-    result, _ = do_import(tmp_path / "named.npz", tmp_path / "2", **values)
+    classes = ",".join(f"{name}={name}" for name in DIGITS[1:])
+    result, _ = do_import(tmp_path / "named.npz", tmp_path / "2", classes=classes, **values)
     assert result["per_class"] == [0, *[2] * 9]
 
 
@@ -127,11 +138,23 @@ def test_folders_that_match_partly_are_refused_before_any_image_is_read(tmp_path
             folder_of(tmp_path / "s", files), tmp_path / "run", role="synthetic", dataset="digits"
         )
     assert not (tmp_path / "run" / "images.npy").exists()
-    files = class_files(("7", "3"), 2)
-    result, _ = do_import(
-        folder_of(tmp_path / "t", files), tmp_path / "run", role="synthetic", dataset="digits"
-    )
-    assert result["images"] == 4
+
+
+@pytest.mark.parametrize("names", [("Ankle_Boot", "T-Shirt"), ("9", "0")])
+def test_a_synthetic_set_without_some_classes_is_asked_about(
+    tmp_path: Path, names: tuple[str, str]
+) -> None:
+    source = folder_of(tmp_path / "s", class_files(names, 2))
+    values = {"role": "synthetic", "dataset": "fashion_mnist"}
+    with pytest.raises(Unmatched, match="2 of the 10 classes.*none of trouser, pullover") as asked:
+        do_import(source, tmp_path / "run", **values)
+    assert not (tmp_path / "run" / "images.npy").exists()
+    question = propose(make(ImportSpec, {"source": str(source), **values}))["questions"][0]
+    assert [answer["settings"] for answer in question["answers"]] == [
+        {"classes": as_setting(asked.value.answers[0][1])}
+    ]
+    result, _ = do_import(source, tmp_path / "run", **question["answers"][0]["settings"], **values)
+    assert result["per_class"] == [2, 0, 0, 0, 0, 0, 0, 0, 0, 2]
 
 
 TRUCKS = ("fire engine", "garbage truck", "liner", "goldfish")

@@ -99,17 +99,34 @@ def _files(
     return [find(folder, name) for name in names]
 
 
-def _idx(path: Path) -> np.ndarray:
-    """Reads an IDX file, plain or gzipped: two zero bytes, type 8 (uint8), number of axes,
-    big-endian sizes, data."""
+IDX_TYPES = {8: "u1", 9: "i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
+"""Type in the head of an IDX file -> type of numpy."""
+
+
+def idx_array(path: Path) -> np.ndarray:
+    """The array of an IDX file, plain or gzipped: two zero bytes, the type, the number of axes,
+    big-endian sizes, data. Raises DataError if it is another file, or was cut off."""
     data = path.read_bytes()
-    if path.suffix == ".gz":
+    if data[:2] == b"\x1f\x8b":
         data = gzip.decompress(data)
-    if data[:3] != b"\x00\x00\x08":
-        raise DataError(f"{path.name} is not an IDX file of bytes.")
-    axes = data[3]
+    if data[:2] != b"\0\0" or data[2:3] not in [bytes([kind]) for kind in IDX_TYPES]:
+        raise DataError(f"{path.name} is not an IDX file.")
+    axes, dtype = data[3], np.dtype(IDX_TYPES[data[2]])
     sizes = np.frombuffer(data, ">i4", axes, 4)
-    return np.frombuffer(data, np.uint8, offset=4 + 4 * axes).reshape(sizes).copy()
+    held = np.frombuffer(data, dtype, offset=4 + 4 * axes)
+    if len(held) != int(np.prod(sizes, dtype=np.int64)):
+        raise DataError(
+            f"{path.name} is damaged: it holds {len(held):,} values, not those of"
+            f" {'x'.join(map(str, sizes))}."
+        )
+    return held.reshape(sizes).copy()
+
+
+def _idx_bytes(path: Path) -> np.ndarray:
+    found = idx_array(path)
+    if found.dtype != np.uint8:
+        raise DataError(f"{path.name} holds {found.dtype}; MNIST is of bytes.")
+    return found
 
 
 def _folder(path: Path, markers: Sequence[str]) -> Path:
@@ -126,7 +143,7 @@ def mnist(path: Path, markers: Sequence[str]) -> Arrays:
     if path.is_file():
         train_x, train_y, test_x, test_y = npz_arrays(path)
         return train_x.reshape(-1, 28, 28, 1), train_y, test_x.reshape(-1, 28, 28, 1), test_y
-    a, b, c, d = map(_idx, idx_files(path, markers))
+    a, b, c, d = map(_idx_bytes, idx_files(path, markers))
     return a[..., None], b.astype(np.int64), c[..., None], d.astype(np.int64)
 
 
@@ -155,8 +172,8 @@ def npz_arrays(path: Path) -> Arrays:
 
 
 class _ArraysOnly(pickle.Unpickler):
-    """Loads the files of CIFAR-10, which are pickles. Only functions that construct numpy arrays
-    may be called, so that a file cannot run other code."""
+    """Loads the files of CIFAR-10 and CIFAR-100, which are pickles. Only functions that construct
+    numpy arrays may be called, so that a file cannot run other code."""
 
     def find_class(self, module: str, name: str) -> Any:
         """Returns an allowed class or function. Raises UnpicklingError for any other."""
@@ -170,8 +187,29 @@ class _ArraysOnly(pickle.Unpickler):
         if (module, name) == ("_codecs", "encode"):
             return super().find_class(module, name)
         raise pickle.UnpicklingError(
-            f"a CIFAR-10 file names {module}.{name}, which is not part of the data set"
+            f"a file of CIFAR names {module}.{name}, which is not part of the data set"
         )
+
+
+def load_pickle(path: Path) -> Any:
+    """The content of a pickle of CIFAR, with keys and texts as bytes. Raises UnpicklingError if it
+    holds anything but plain values and arrays."""
+    return _ArraysOnly(io.BytesIO(path.read_bytes()), encoding="bytes").load()
+
+
+def cifar_images(rows: np.ndarray) -> np.ndarray:
+    """Images uint8 (N, 32, 32, 3) from rows (N, 3072) with red, green and blue one after the
+    other."""
+    return rows.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1).copy()
+
+
+def cifar_batch(file: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Images and labels of one file of CIFAR-10, a pickle or, with the ending .bin, a binary."""
+    if file.suffix == ".bin":
+        rows = np.frombuffer(file.read_bytes(), np.uint8).reshape(-1, 3073)
+        return cifar_images(rows[:, 1:]), rows[:, 0].astype(np.int64)
+    values = load_pickle(file)
+    return cifar_images(values[b"data"]), np.asarray(values[b"labels"], np.int64)
 
 
 def cifar10(path: Path, markers: Sequence[str]) -> Arrays:
@@ -179,17 +217,7 @@ def cifar10(path: Path, markers: Sequence[str]) -> Arrays:
     colour."""
     if path.is_file():
         return npz_arrays(path)
-
-    def batch(file: Path) -> tuple[np.ndarray, np.ndarray]:
-        if file.suffix == ".bin":
-            rows = np.frombuffer(file.read_bytes(), np.uint8).reshape(-1, 3073)
-            data, labels = rows[:, 1:], rows[:, 0]
-        else:
-            values = _ArraysOnly(io.BytesIO(file.read_bytes()), encoding="bytes").load()
-            data, labels = values[b"data"], np.asarray(values[b"labels"])
-        return data.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1).copy(), labels.astype(np.int64)
-
-    *parts, (test_x, test_y) = map(batch, cifar_files(path, markers))
+    *parts, (test_x, test_y) = map(cifar_batch, cifar_files(path, markers))
     return (
         np.concatenate([x for x, _ in parts]),
         np.concatenate([y for _, y in parts]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import tempfile
 import zipfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from dreamlab.data.exporting import CARD
 from dreamlab.data.imageset import DataError
 from dreamlab.data.importing.exported import LARGEST_CARD
 from dreamlab.data.importing.limits import Limits
+from dreamlab.data.importing.listing import Doubt
 
 Header = tuple[tuple[int, ...], np.dtype]
 """Shape and type of an array."""
@@ -24,6 +26,10 @@ class ArrayFile(abc.ABC):
 
     notes: tuple[str, ...] = ()
     """What was done to values, in words."""
+    doubts: tuple[Doubt, ...] = ()
+    """What an import must ask."""
+    held: tempfile.TemporaryDirectory[str] | None = None
+    """A folder for copies of its files."""
     mirror = True
     """False if a mirrored image is known not to keep its class."""
 
@@ -57,8 +63,9 @@ class ArrayFile(abc.ABC):
         return b""
 
     def close(self) -> None:
-        """Closes the file."""
-        return None
+        """Closes the file, and removes its copies."""
+        if self.held is not None:
+            self.held.cleanup()
 
 
 class NpzFile(ArrayFile):
@@ -112,6 +119,7 @@ class NpzFile(ArrayFile):
     def close(self) -> None:
         """See `ArrayFile.close`."""
         self._zip.close()
+        super().close()
 
 
 class NpyFiles(ArrayFile):

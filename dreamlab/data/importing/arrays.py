@@ -57,15 +57,25 @@ def open_arrays(file: Path, limits: Limits, spec: ImportSpec) -> Source:
     """A source for a file of arrays. Class names come from an array `classes` if it has one. The
     setting `labels` names the array of labels as :KEY. Raises DataError if its arrays cannot be
     used."""
+    return array_source(open_file(file), limits, spec)
+
+
+def open_file(file: Path) -> ArrayFile:
+    """The arrays of a file, or of a folder of .npy files or of SVHN. Raises DataError."""
     reader: Callable[[Path], ArrayFile] = SvhnFiles
     if not is_svhn(file):
         reader = NpyFiles if file.is_dir() else OPENED[file.suffix.lower()]
     try:
-        arrays = reader(file)
+        return reader(file)
     except DataError:
         raise
     except (OSError, zipfile.BadZipFile, EOFError, ValueError, NotImplementedError) as error:
         raise DataError(f"{file.name} cannot be read: {error}.") from None
+
+
+def array_source(arrays: ArrayFile, limits: Limits, spec: ImportSpec) -> Source:
+    """A source for arrays that are open; they are closed if they cannot be used. Raises
+    DataError."""
     try:
         return ArraySource(arrays, limits, spec)
     except DataError:
@@ -80,7 +90,7 @@ def open_arrays(file: Path, limits: Limits, spec: ImportSpec) -> Source:
         RuntimeError,
     ) as error:
         arrays.close()
-        raise DataError(f"{file.name} cannot be read: {error}.") from None
+        raise DataError(f"{arrays.name} cannot be read: {error}.") from None
 
 
 class _Part:
@@ -172,7 +182,7 @@ class ArraySource(Source):
                 *sorted(every.notes | {self._scale.said, *file.notes, *notes} - {""}),
                 *(about_validation(of.tolist()) if split else ()),
             ),
-            doubts=(*every.doubts, *doubts),
+            doubts=(*file.doubts, *every.doubts, *doubts),
         )
         super().__init__(with_card(listing, file.card()), left)
 

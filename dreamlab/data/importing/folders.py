@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 from dreamlab.data.imageset import DataError
 from dreamlab.data.importing.files import Files, plain
@@ -69,6 +70,10 @@ class FolderFiles(Files):
     def place(self, name: str) -> Path:
         """See `Files.place`."""
         return self.folder / self._there[name]
+
+    def stream(self, name: str) -> IO[bytes]:
+        """See `Files.stream`."""
+        return open(self.place(name), "rb")
 
     def read(self, name: str) -> bytes:
         """See `Files.read`."""

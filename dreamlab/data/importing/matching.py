@@ -71,11 +71,15 @@ def class_numbers(
     class of every class that it names; several may become one. Other classes keep their names, or
     are left out if there is a target that does not have them. Raises DataError.
     """
-    to = {**_shipped(listing, spec), **class_map(spec)}
+    given = class_map(spec, listing.classes, target.classes if target else ())
+    to = {**_shipped(listing, spec), **given}
     if not to:
         if target is None:
             return np.arange(len(listing.classes)), listing.classes
-        return matched(listing, target.title, target.classes), target.classes
+        numbered = matched(listing, target.title, target.classes)
+        if spec.role == "synthetic" and not listing.exported:
+            _check_every(listing, numbered, target)
+        return numbered, target.classes
     if unknown := [name for name in to if name not in listing.classes]:
         raise DataError(
             f"The class map names {some(unknown)}, but the classes of {listing.title} are"
@@ -99,16 +103,27 @@ def class_numbers(
     return np.array(found, np.int64), target.classes
 
 
-def class_map(spec: ImportSpec) -> Mapping[str, str]:
+def class_map(
+    spec: ImportSpec, names: Sequence[str] = (), targets: Sequence[str] = ()
+) -> Mapping[str, str]:
     """Class of the source -> class that it becomes, by `classes` and the file `class_map`; empty
-    without these. Raises DataError."""
+    without these. Names may have spaces around them, as some of `names` and `targets` do, and a
+    pair with several = is divided behind one of `names`. Raises DataError."""
     found: dict[str, str] = {}
+    of, to = ({name.strip(): name for name in known} for known in (names, targets))
+
+    def add(name: str, new: str, where: str) -> None:
+        _add(found, of.get(name, name), to.get(new, new), where)
+
     pairs = next(csv.reader([spec.classes], skipinitialspace=True), [])
     for pair in filter(None, map(str.strip, pairs)):
         name, equal, new = pair.rpartition("=")
+        for at in (i for i, character in enumerate(pair) if character == "="):
+            if pair[:at].strip() in of:
+                name, new = pair[:at], pair[at + 1 :]
         if not equal or not name or not new:
             raise DataError(f"Classes (--classes): {pair!r} is not of the form FROM=TO.")
-        _add(found, name.strip(), new.strip(), "Classes (--classes)")
+        add(name.strip(), new.strip(), "Classes (--classes)")
     if spec.class_map and spec.class_map not in label_maps.names():
         for name, new in _rows(spec.class_map):
             if not name or not new:
@@ -116,7 +131,7 @@ def class_map(spec: ImportSpec) -> Mapping[str, str]:
                     f"Class map (--class-map): the row of {name or new or 'nothing'} has not both a"
                     " class in from and one in to; leave the row out to leave the class out."
                 )
-            _add(found, name, new, "Class map (--class-map)")
+            add(name, new, "Class map (--class-map)")
     return found
 
 
@@ -214,6 +229,20 @@ def matched(listing: Listing, wanted: str, classes: Sequence[str]) -> np.ndarray
             )
     _check_once(listing, found, wanted, classes)
     return np.array(found, np.int64)
+
+
+def _check_every(listing: Listing, found: np.ndarray, target: Info) -> None:
+    """Raises Unmatched if classes of the data set have no images in a synthetic set."""
+    without = [name for i, name in enumerate(target.classes) if i not in set(found.tolist())]
+    if without:
+        kept = dict(zip(listing.classes, _at(found.tolist(), target.classes), strict=True))
+        raise Unmatched(
+            f"{listing.title} has images of {len(kept)} of the {len(target.classes)} classes of"
+            f" {target.title} ({some(listing.classes)}), and none of {some(without)}; add these, or"
+            " name the classes that it has.",
+            target.classes,
+            [("it has no images of the others", kept)],
+        )
 
 
 def _at(numbers: Sequence[int], classes: Sequence[str]) -> list[str]:

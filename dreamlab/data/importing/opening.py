@@ -20,6 +20,7 @@ from dreamlab.data.importing.shards import INFO, SHARD
 from dreamlab.data.importing.source import FileSource, Source
 from dreamlab.data.importing.svhn import is_svhn
 from dreamlab.data.importing.tars import TarFiles, is_tar
+from dreamlab.data.importing.within import open_within
 from dreamlab.data.importing.zips import ZipFiles
 from dreamlab.settings import ImportSpec
 from dreamlab.settings.names import TorchvisionName
@@ -109,7 +110,11 @@ def _opened(path: Path, spec: ImportSpec, limits: Limits) -> Source:
         return open_arrays(path, limits, spec)
     files = _files(path, limits)
     try:
-        return open_columns(files, spec, limits) or FileSource(recognised(files, spec), files)
+        return (
+            open_within(files, spec, limits)
+            or open_columns(files, spec, limits)
+            or FileSource(recognised(files, spec), files)
+        )
     except BaseException:
         files.close()
         raise

@@ -1,10 +1,11 @@
-"""Reads the rows of a table: CSV, TSV, a list of paths, JSON lines, and JSON of records or in the
-form of COCO. Every value is a text."""
+"""Reads the rows of a table: CSV, TSV, a list of paths, JSON lines, JSON of records or in the form
+of COCO, and Parquet without images. Every value is a text."""
 
 from __future__ import annotations
 
 import collections
 import csv
+import importlib
 import io
 import itertools
 import json
@@ -14,8 +15,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from dreamlab.data.importing.listing import PICTURE
+from dreamlab.data.importing.shards import features_of, pyarrow
 
-TABLE = re.compile(r"\.(csv|tsv|txt|lst|list|jsonl|ndjson|json)$", re.IGNORECASE)
+TABLE = re.compile(r"\.(csv|tsv|txt|lst|list|jsonl|ndjson|json|parquet)$", re.IGNORECASE)
 SEPARATORS = ",;\t|"
 FEWEST_ROWS, ROWS_EACH = 10_000, 20
 """A table may have this many rows, and this many for each image of its source."""
@@ -31,20 +33,57 @@ def rows_of(name: str, data: bytes, images: int) -> list[Row]:
     Unicode's form NFC. Raises UnusableTable."""
     low, most = name.lower(), max(FEWEST_ROWS, ROWS_EACH * images)
     try:
-        text = unicodedata.normalize("NFC", _text(data))
-        if low.endswith(".json"):
-            found: Iterator[Row] = iter(_records(json.loads(text)))
-        elif low.endswith((".jsonl", ".ndjson")):
-            lines = filter(str.strip, text.splitlines())
-            found = (_flat(v) for v in map(json.loads, lines) if isinstance(v, dict))
-        else:
-            found = _cells(text)
+        found = _parquet_rows(data) if low.endswith(".parquet") else _text_rows(low, data)
         rows = list(itertools.islice(found, most + 1))
-    except (ValueError, csv.Error, RecursionError, KeyError, TypeError, AttributeError):
+    except ImportError:
+        raise UnusableTable(
+            "it needs the package pyarrow: run `pip install 'dreamlab[hf]'`"
+        ) from None
+    except (MemoryError, KeyboardInterrupt):
+        raise
+    except Exception:  # each form raises errors of its own for damaged data
         raise UnusableTable("it is damaged, or of another form") from None
     if len(rows) > most:
         raise UnusableTable(f"it has more than {most:,} rows for {images:,} images")
     return rows
+
+
+def _text_rows(low: str, data: bytes) -> Iterator[Row]:
+    text = unicodedata.normalize("NFC", _text(data))
+    if low.endswith(".json"):
+        yield from _records(json.loads(text))
+    elif low.endswith((".jsonl", ".ndjson")):
+        lines = filter(str.strip, text.splitlines())
+        yield from (_flat(v) for v in map(json.loads, lines) if isinstance(v, dict))
+    else:
+        yield from _cells(text)
+
+
+def _parquet_rows(data: bytes) -> Iterator[Row]:
+    """The rows of a Parquet file without its columns of bytes, lists and records. A number of a
+    column of classes (ClassLabel) becomes its name."""
+    pa, pq = pyarrow(), importlib.import_module("pyarrow.parquet")
+    with pq.ParquetFile(pa.BufferReader(data)) as file:
+        schema = file.schema_arrow
+        kinds = features_of(schema)
+        columns = [
+            f.name for f in schema if not (_binary(pa, f.type) or pa.types.is_nested(f.type))
+        ]
+        for batch in file.iter_batches(columns=columns, use_threads=False):
+            cells = [_texts(batch.column(c).to_pylist(), kinds.get(c, {})) for c in columns]
+            for row in zip(*cells, strict=True):
+                yield dict(zip(columns, row, strict=True))
+
+
+def _binary(pa: Any, kind: Any) -> bool:
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def _texts(values: Sequence[Any], kind: Mapping[str, Any]) -> list[str]:
+    """The values of a column as texts in form NFC, empty for those that are missing."""
+    names = dict(enumerate(kind.get("names") or ()))
+    texts = ("" if v is None or v != v else str(names.get(v, v)) for v in values)
+    return [unicodedata.normalize("NFC", text) for text in texts]
 
 
 def _text(data: bytes) -> str:

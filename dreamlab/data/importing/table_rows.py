@@ -18,7 +18,7 @@ from dreamlab.data.importing.table_files import TABLE, Row, UnusableTable, rows_
 
 FORM = re.compile(r"submission", re.IGNORECASE)
 """Part of the names of tables whose labels are placeholders, such as sample_submission.csv."""
-ALWAYS_A_TABLE = re.compile(r"\.(csv|tsv|jsonl|ndjson)$", re.IGNORECASE)
+ALWAYS_A_TABLE = re.compile(r"\.(csv|tsv|jsonl|ndjson|parquet)$", re.IGNORECASE)
 MOST_TABLES = 50
 LEAST_NAMED = 10
 """One row in this many must name an image; half of the images must be named by bare numbers in a

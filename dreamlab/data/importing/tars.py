@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import IO, cast
 
 from dreamlab.data.imageset import DataError
-from dreamlab.data.importing.files import Files, plain, refused_member
+from dreamlab.data.importing.files import CHUNK, IN_ARCHIVE, Files, plain, refused_member
 from dreamlab.data.importing.limits import Limits
 from dreamlab.data.importing.pictures import Unusable
 
 ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
-CHUNK = 2**20
 
 
 def is_tar(file: Path) -> bool:
@@ -35,6 +34,7 @@ class TarFiles(Files):
         super().__init__(name[: len(name) - len(ending)], limits)
         self._members: dict[str, tarfile.TarInfo] = {}
         self._file: IO[bytes] | None = None
+        self.size = file.stat().st_size
         try:
             self._file = self._plain(file)
             self._tar = tarfile.open(fileobj=self._file, mode="r:")
@@ -45,7 +45,8 @@ class TarFiles(Files):
         except (OSError, EOFError, ValueError, tarfile.TarError) as error:
             self.close()
             raise DataError(f"{name} cannot be read as a tar: {error}; create it again.") from None
-        self.names = list(self._members)
+        packed = set(self.packed)
+        self.names = [name for name in self._members if name not in packed]
 
     def _plain(self, file: Path) -> IO[bytes]:
         """The uncompressed tar."""
@@ -70,6 +71,9 @@ class TarFiles(Files):
                 reason = "no regular file"
             if not reason and name in self._members:
                 reason = "name given twice"
+            if reason == IN_ARCHIVE:
+                self.packed.append(name)
+                self._members[name] = info
             if reason:
                 self.left.add(name, reason)
             elif info.isdir():
@@ -89,6 +93,12 @@ class TarFiles(Files):
                 f"{self.title} ends without the end mark of a tar, so files may be missing: copy or"
                 " create it again."
             )
+
+    def stream(self, name: str) -> IO[bytes]:
+        """See `Files.stream`."""
+        member = self._tar.extractfile(self._members[name])
+        assert member is not None  # only regular files are members
+        return member
 
     def read(self, name: str) -> bytes:
         """See `Files.read`."""

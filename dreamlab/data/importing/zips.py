@@ -6,9 +6,10 @@ import contextlib
 import stat
 import zipfile
 from pathlib import Path
+from typing import IO
 
 from dreamlab.data.imageset import DataError
-from dreamlab.data.importing.files import Files, plain, refused_member
+from dreamlab.data.importing.files import IN_ARCHIVE, Files, plain, refused_member
 from dreamlab.data.importing.limits import Limits
 from dreamlab.data.importing.pictures import Unusable
 
@@ -24,7 +25,7 @@ class ZipFiles(Files):
 
     def __init__(self, file: Path, limits: Limits):
         super().__init__(file.stem, limits)
-        self.bytes = file.stat().st_size
+        self.size = file.stat().st_size
         try:
             self._zip = zipfile.ZipFile(file)
         except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
@@ -37,7 +38,8 @@ class ZipFiles(Files):
         except BaseException:
             self._zip.close()
             raise
-        self.names = list(self._members)
+        packed = set(self.packed)
+        self.names = [name for name in self._members if name not in packed]
 
     def _list(self) -> None:
         infos = self._zip.infolist()
@@ -51,6 +53,9 @@ class ZipFiles(Files):
                 reason = "name given twice"
             if not reason and info.flag_bits & 1:
                 reason = "encrypted"
+            if reason == IN_ARCHIVE:
+                self.packed.append(name)
+                self._members[name] = info
             if reason:
                 self.left.add(name, reason)
             elif folder:
@@ -63,6 +68,10 @@ class ZipFiles(Files):
                 " password."
             )
 
+    def stream(self, name: str) -> IO[bytes]:
+        """See `Files.stream`."""
+        return self._zip.open(self._members[name])
+
     def read(self, name: str) -> bytes:
         """See `Files.read`."""
         try:
@@ -73,7 +82,7 @@ class ZipFiles(Files):
         except Exception:  # an unknown compression method, or damaged data
             raise Unusable("unreadable") from None
         self.unpacked += len(data)
-        self.limits.check_unpacked(self.unpacked, self.bytes)
+        self.limits.check_unpacked(self.unpacked, self.size)
         if reason := self.limits.refused_file(data):
             raise Unusable(reason)
         return data
