@@ -10,6 +10,7 @@ from dreamlab.architecture.cost import activation_bytes, multiply_adds, paramete
 from dreamlab.architecture.network import Network, network_of
 from dreamlab.architecture.preview_size import PREVIEW_SHARE, PREVIEW_STEPS, preview_columns
 from dreamlab.data import catalog, near_copies
+from dreamlab.data.importing.split import held_out
 from dreamlab.data.selection import available
 from dreamlab.estimates import history, work
 from dreamlab.estimates.cost import Estimate, Source, weakest
@@ -24,7 +25,7 @@ from dreamlab.store.cache import user_cache
 RATE = 7e10
 """Multiply-adds per second of two CPU cores. It is used only for a CPU, and only if there is
 neither a measurement nor an alike finished run."""
-RESULT_BYTES = 2**18
+RESULT_BYTES = 2**16
 """Bytes of the small files of a run: settings, events and result."""
 IMPORT_BYTES = 150 * 2**20
 """Memory of an import beyond that of any worker."""
@@ -113,7 +114,7 @@ def synthesize(spec: SynthesizeSpec, stages: Sequence[TrainSpec], known: Knowled
         memory += _forward_bytes(stage, min(images, spec.batch_size))
     parts.append(searching(images, stages[0].dataset, stages[0].data_dir, known))
     network = network_of(stages[-1])
-    disk = images * (network.image_size**2 * network.channels + 8) + 2**17
+    disk = images * (network.image_size**2 * network.channels + 8) + RESULT_BYTES
     return Estimate(
         added(START_SECONDS, *(seconds for seconds, _ in parts)),
         memory,
@@ -199,15 +200,17 @@ def importing(spec: ImportSpec, proposal: Mapping[str, Any] | None, known: Knowl
     if proposal is None:
         return Estimate(None, PROCESS_BYTES, RESULT_BYTES, sure_bytes=RESULT_BYTES)
     seconds, disk = START_SECONDS + proposal["seconds"], RESULT_BYTES + proposal["bytes"]
-    test = proposal["splits"].get("test", 0)
-    train = sum(proposal["splits"].values()) - test
+    test, images = proposal["splits"].get("test", 0), sum(proposal["per_class"])
+    if not proposal["splits"]:  # the import will draw them
+        test = sum(held_out(n, spec.test_share) for n in proposal["per_class"] if n)
+    train = images - test
     if spec.role == "real" and test and train:
-        pixels = proposal["image_size"] ** 2 * (train + test)
+        pixels = proposal["image_size"] ** 2 * images
         channels = max(1, round(proposal["bytes"] / max(1, pixels)))
         measured = known.find(work.search(proposal["image_size"], channels, train))
         if measured is not None:
             seconds += calibrating(measured, train, test) + _searched(measured, test, train, test)
     memory = PROCESS_BYTES + IMPORT_BYTES
     return Estimate(
-        seconds, memory, disk, images_seen=train + test, source="probe", sure_bytes=RESULT_BYTES
+        seconds, memory, disk, images_seen=images, source="probe", sure_bytes=RESULT_BYTES
     )

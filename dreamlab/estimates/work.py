@@ -16,7 +16,7 @@ from dreamlab.settings import ClassifySpec, TrainSpec
 from dreamlab.settings.names import ExtractorName
 
 Kind = Literal["train", "classify", "features", "search"]
-FORMAT = 2
+FORMAT = 3
 """Part of every key. Increase it when a measurement means something else."""
 
 

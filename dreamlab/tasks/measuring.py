@@ -29,6 +29,9 @@ LONGEST = 2.0
 """Seconds of measured steps."""
 WARM_UP, FEWEST = 1, 3
 """Number of steps that do not count, and that are measured at least."""
+MOST_AT_ONCE = 256
+"""Most images of a measured network evaluation. Sampling has such batches, and takes less time for
+an image in them than in those of a training."""
 IMAGES = 256
 """Images of a measurement of features or of a search."""
 MOST_NEIGHBOURS = 7
@@ -69,24 +72,27 @@ def _training(spec: dict[str, Any]) -> dict[str, Any]:
         "images": at_once,
         "seconds_per_step": _timed(step),
         "precision": precision,
-        "seconds_per_call": _forward(trainer, at_once, precision),
+        "seconds_per_call": _forward(trainer, precision),
         "peak_memory_bytes": peak_memory_bytes(device),
     }
 
 
-def _forward(trainer: Any, images: int, precision: str) -> float:
-    """Seconds per image of one network evaluation without gradients."""
+def _forward(trainer: Any, precision: str) -> float:
+    """Seconds per image of one network evaluation without gradients: of as many images as take a
+    quarter of LONGEST, at most MOST_AT_ONCE."""
     g, n = trainer.generator, trainer.generator.network.network
     g.precision = precision
-    x = torch.randn(images, n.in_channels, n.image_size, n.image_size, device=trainer.device)
-    t = torch.full((images,), n.num_train_timesteps // 2, device=trainer.device)
-    labels = torch.zeros(images, dtype=torch.int64, device=trainer.device)
 
-    def call() -> None:
+    def call(images: int) -> None:
+        x = torch.randn(images, n.in_channels, n.image_size, n.image_size, device=trainer.device)
+        t = torch.full((images,), n.num_train_timesteps // 2, device=trainer.device)
+        labels = torch.zeros(images, dtype=torch.int64, device=trainer.device)
         g.predict(x, t, labels, t if n.low_size else None)
         synchronise(trainer.device)
 
-    return _timed(call, longest=LONGEST / 3) / images
+    one = _timed(lambda: call(1), longest=0.0)
+    images = max(1, min(MOST_AT_ONCE, int(LONGEST / 4 / one)))
+    return _timed(lambda: call(images), longest=LONGEST / 3) / images
 
 
 def _classifier(

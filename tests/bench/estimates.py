@@ -135,4 +135,7 @@ def _sizes(runs: Path) -> int:
 def _pair(estimated: float | None, real: float | None, unit: float = 1.0) -> str:
     if not estimated or not real:
         return "–"
-    return f"{estimated / unit:,.3g} / {real / unit:,.3g} ({estimated / real:.2f}x)"
+    said = f"{estimated / unit:,.3g} / {real / unit:,.3g}"
+    return (
+        said if unit == 1e6 and max(estimated, real) < unit else f"{said} ({estimated / real:.2f}x)"
+    )
