@@ -109,8 +109,9 @@ def parts_of(spec: MixSpec | SweepSpec | StudySpec, known: Knowledge) -> list[Pa
     view, ids, found = _View(spec, known), dict[str, str](), list[Part]()
     for child in plan(spec, known.store):
         if (run := _done(child, ids, known)) is not None:
-            ids[child.role] = run
-            found.append(Part(child.role, known.store.get(run).spec, None))
+            ids[child.role], there = run, known.store.get(run).spec
+            view.planned[f"@{child.role}"] = there  # later parts name it by its role
+            found.append(Part(child.role, there, None))
             continue
         made = make(KINDS[child.kind], child.values)
         view.planned[f"@{child.role}"] = made
