@@ -203,12 +203,17 @@ def test_the_task_measures_good_and_bad_images_with_a_classifier_trained_once(
         good["reference"] == {"dataset": "digits", "split": "test", "images": 597}
         and good["images"] == 400
     )
+    shares = ["precision", "recall", "density", "coverage"]
     assert (
         [m["name"] for m in good["metrics"]]
-        == ["fd_classifier", "kid_classifier"]
+        == ["fd_classifier", "kid_classifier", *shares, "vendi"]
         == [m["name"] for m in good["real_floor"]]
     )
     assert all(m["low"] < m["value"] < m["high"] for m in good["metrics"])
+    first = good["metrics"][0]
+    assert first["n"] == 400 and first["level"] == 0.95 and first["direction"] == "lower"
+    assert (first["reference"], first["role"]) == ("digits", "test")
+    assert (first["extractor"], first["weights"]) == ("classifier", good["extractor"]["id"])
     noise = np.random.default_rng(0).integers(0, 256, (100, 8, 8, 1), np.uint8)
     events = measure(lab, noise, np.repeat(np.arange(10), 10))
     bad = events[-1]["values"]

@@ -30,7 +30,7 @@ GPUS = [Device("cuda:0", 4), Device("cuda:1", 4), Device("cpu", 8)]
 COSTS = {
     "train": TrainingCost(64, 0.1, 0.001, 10**9, "fp32"),
     "classify": ClassifierCost(0.01, 0.0001, 6 * 10**8),
-    "features": FeatureCost(0.5, 0.0002, 0.2, 0.0005, 7 * 10**8),
+    "features": FeatureCost(0.5, 0.0002, 0.2, 0.0005, 1e-7, 7 * 10**8),
     "search": SearchCost(0.1, 0.001, 5 * 10**8),
 }
 
@@ -116,7 +116,12 @@ def test_a_finished_part_costs_nothing(store: RunStore, monkeypatch: pytest.Monk
         """The finished run of the first part."""
 
     Done.spec = groups.plan(spec, store)[0].made({})
-    monkeypatch.setattr(RunStore, "get", lambda self, name: Done)
+
+    def get(self: RunStore, name: str) -> type[Done]:
+        assert name == "kept", f"there is no run {name}"
+        return Done
+
+    monkeypatch.setattr(RunStore, "get", get)
     found = estimate(
         spec, store, known=known, done=lambda part: "kept" if part.kind == "train" else None
     )

@@ -25,6 +25,7 @@ from dreamlab.ui.charts import curves
 from tests.evidence_helpers import context, finish, new_group, new_run, new_store
 
 CALLS: list[int] = []
+DISTANCES = ("fd", "kid")
 
 
 def share_inside(x: np.ndarray, y: np.ndarray, kept: metrics.Kept, labels: Labels) -> Interval:
@@ -35,7 +36,9 @@ def share_inside(x: np.ndarray, y: np.ndarray, kept: metrics.Kept, labels: Label
     return Interval(share, share - 1, share + 1)
 
 
-INSIDE = Metric("inside", "classifier", f"{__name__}:share_inside", lower_is_better=False, unit="%")
+INSIDE = Metric(
+    "inside", "fd", "classifier", f"{__name__}:share_inside", lower_is_better=False, unit="%"
+)
 
 
 @pytest.fixture
@@ -66,7 +69,7 @@ def test_a_new_metric_is_measured_beside_what_was_kept_and_anew_with_a_new_versi
     ctx = context(store, new_run(store, "fidelity", {"images": "any"}))
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(60, 4)), rng.normal(size=(80, 4))
-    before = measured(ctx, Extractor(), x, y)
+    before = measured(ctx, Extractor(), DISTANCES, x, y)
     assert [m["name"] for m in before] == ["fd_classifier", "kid_classifier"]
     assert [m["value"] for m in before] == [frechet_interval(x, y).mean, kid(x, y).mean]
     key = f"distances/{cache_key(Extractor())}/{array_hash(x, y)}"
@@ -75,13 +78,13 @@ def test_a_new_metric_is_measured_beside_what_was_kept_and_anew_with_a_new_versi
     ctx.cache.put(key, values=entry["values"] + 1.0, keys=entry["keys"])
     CALLS.clear()
     monkeypatch.setitem(METRICS, "inside", INSIDE)
-    found = measured(ctx, Extractor(), x, y)
+    found = measured(ctx, Extractor(), DISTANCES, x, y)
     assert [m["value"] for m in found[:2]] == [m["value"] + 1.0 for m in before]
     assert found[2]["name"] == "inside" and found[2]["unit"] == "%" and found[2]["value"] > 50
     assert CALLS == [60] and any(k.startswith("extremes/") for k in ctx.cache.keys())
-    assert measured(ctx, Extractor(), x, y) == found and CALLS == [60]
+    assert measured(ctx, Extractor(), DISTANCES, x, y) == found and CALLS == [60]
     monkeypatch.setitem(METRICS, "inside", dataclasses.replace(INSIDE, version=2))
-    assert measured(ctx, Extractor(), x, y) == found and CALLS == [60, 60]
+    assert measured(ctx, Extractor(), DISTANCES, x, y) == found and CALLS == [60, 60]
 
 
 def test_where_higher_is_better_the_highest_point_is_the_best(
@@ -126,7 +129,7 @@ def test_an_unknown_metric_and_one_without_its_function_are_refused() -> None:
     with pytest.raises(UnknownMetric, match="There is no metric 'psnr'; there are fd_classifier"):
         metrics.find("psnr")
     with pytest.raises(UnknownMetric, match="no metric on the features of 'clip'"):
-        metrics.measured_on("clip")
+        metrics.measured_on("clip", ["fd"])
     for place in ("dreamlab.fidelity.kid:gone", "dreamlab.fidelity.gone:measure"):
         with pytest.raises(UnknownMetric, match=f"has no function {place}"):
-            Metric("x", "classifier", place).load()
+            Metric("x", "fd", "classifier", place).load()

@@ -51,7 +51,8 @@ EQUAL: list[tuple[str, Any, Iterable[str]]] = [
     ("presets", names.PresetName, PRESETS),
     ("recipes", names.RecipeName, RECIPES),
     ("classifiers", names.ClassifierName, classifiers.CLASSIFIERS),
-    ("extractors", names.ExtractorName, {m.extractor for m in METRICS.values()}),
+    ("extractors", names.ExtractorName, {m.extractor for m in METRICS.values()} - {""}),
+    ("measures", names.MeasureName, {m.measure for m in METRICS.values()}),
     ("studies", names.StudyName, STUDY_FILES),
     ("kinds of run", typing.Literal[tuple(KINDS)], TASKS),
 ]

@@ -278,7 +278,11 @@ def test_every_list_may_be_given_as_none(cls: type[Spec], k: Setting) -> None:
     needed = {s.name: s.choices[0] if s.choices else "r" for s in settings_of(cls) if s.required}
     for text in ("none", " None ", ""):
         values = {**needed, k.name: text}
-        if k.name in ("multipliers", "arms"):  # read as an empty list too, which these may not be
+        if k.name in (
+            "multipliers",
+            "arms",
+            "metrics",
+        ):  # read as an empty list too, which these may not be
             with pytest.raises(SpecError, match=rf"\({k.flag}\): \(\) cannot be used.*at least"):
                 make(cls, values)
         else:

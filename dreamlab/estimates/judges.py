@@ -146,6 +146,9 @@ def fidelity(
     if measured is not None:
         compared = 2 * measured.seconds_per_comparison
         compared += measured.seconds_per_compared * (images + floor + 2 * reference)
+        if "prdc" in spec.metrics:
+            pairs = sum(n * n + n * reference + reference**2 for n in (images, floor) if n)
+            compared += pairs * measured.seconds_per_pair
         seconds = measured.seconds_to_load + count * measured.seconds_per_image + compared
         parts.append((seconds, "probe"))
         memory = measured.peak_memory_bytes + count * info.size**2 * info.channels

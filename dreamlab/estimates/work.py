@@ -16,7 +16,7 @@ from dreamlab.settings import ClassifySpec, TrainSpec
 from dreamlab.settings.names import ExtractorName
 
 Kind = Literal["train", "classify", "features", "search"]
-FORMAT = 3
+FORMAT = 4
 """Part of every key. Increase it when a measurement means something else."""
 
 
@@ -47,12 +47,14 @@ class ClassifierCost:
 class FeatureCost:
     """An extractor takes `seconds_to_load` once and `seconds_per_image`. The distances between two
     sets of features take `seconds_per_comparison` and, for each image of both,
-    `seconds_per_compared`."""
+    `seconds_per_compared`; precision and recall take `seconds_per_pair` for each pair of images of
+    either set or of both."""
 
     seconds_to_load: float
     seconds_per_image: float
     seconds_per_comparison: float
     seconds_per_compared: float
+    seconds_per_pair: float
     peak_memory_bytes: int
 
 

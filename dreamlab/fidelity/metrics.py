@@ -9,15 +9,17 @@ from __future__ import annotations
 import dataclasses
 import importlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol, cast
+from typing import Any, Literal, Protocol, cast
 
 import numpy as np
 
 from dreamlab.fidelity.strata import Labels
-from dreamlab.settings.names import ExtractorName
+from dreamlab.settings.names import ExtractorName, MeasureName
 from dreamlab.stats.intervals import Interval
 
 NamedArrays = Mapping[str, np.ndarray]
+LEVEL = 0.95
+"""Level of the intervals of metrics."""
 
 
 class Kept(Protocol):
@@ -30,9 +32,12 @@ class Kept(Protocol):
     def __call__(self, name: str, make: Callable[[], NamedArrays]) -> NamedArrays: ...
 
 
-MetricFunction = Callable[[np.ndarray, np.ndarray, Kept, Labels], Interval]
+Found = Interval | Mapping[str, Interval]
+"""A value with its interval, or several by the names of their metrics."""
+MetricFunction = Callable[[np.ndarray, np.ndarray, Kept, Labels], Found]
 """(features of the set (n, d), features of the reference (m, d), kept, classes of both) -> value
-and interval. The ends of the interval are NaN where there are too few images for one."""
+and interval; one function may compute several metrics at once. The ends of an interval are NaN
+where there are too few images for one."""
 
 
 class UnknownMetric(ValueError):
@@ -45,11 +50,15 @@ class Metric:
 
     name: str
     """Its key in result.json."""
-    extractor: ExtractorName
-    """The extractor of the features that it uses."""
+    measure: MeasureName
+    """What a user chooses to get it."""
+    extractor: ExtractorName | Literal[""]
+    """The extractor of the features that it uses; empty if it uses those of any."""
     function: str
     """"module:function" of a `MetricFunction`."""
     lower_is_better: bool = True
+    better: str = "closer"
+    """What a better value means: "closer" to the real images, or another word."""
     unit: str = ""
     """Shown after a value: "%" or empty."""
     version: int = 1
@@ -59,6 +68,8 @@ class Metric:
     """Whether the true value cannot be negative, and is 0 where the distributions do not differ."""
     biased: bool = False
     """Whether the value is too large for few images, which its interval does not hold."""
+    by_number: bool = False
+    """Whether the value depends on the numbers of images, so that only equal numbers compare."""
 
     @property
     def key(self) -> str:
@@ -86,6 +97,7 @@ METRICS: dict[str, Metric] = {
     for m in (
         Metric(
             "fd_classifier",
+            "fd",
             "classifier",
             "dreamlab.fidelity.frechet:measure",
             version=2,
@@ -93,13 +105,38 @@ METRICS: dict[str, Metric] = {
         ),
         Metric(
             "kid_classifier",
+            "kid",
             "classifier",
             "dreamlab.fidelity.kid:measure",
             version=2,
             is_distance=True,
         ),
-        Metric("fid", "inception", "dreamlab.fidelity.frechet:measure", version=2, biased=True),
-        Metric("kid", "inception", "dreamlab.fidelity.kid:measure", version=2, is_distance=True),
+        Metric(
+            "fid", "fd", "inception", "dreamlab.fidelity.frechet:measure", version=2, biased=True
+        ),
+        Metric(
+            "kid", "kid", "inception", "dreamlab.fidelity.kid:measure", version=2, is_distance=True
+        ),
+        *(
+            Metric(
+                name,
+                "prdc",
+                "",
+                "dreamlab.fidelity.manifold:measure",
+                lower_is_better=False,
+                by_number=True,
+            )
+            for name in ("precision", "recall", "density", "coverage")
+        ),
+        Metric(
+            "vendi",
+            "vendi",
+            "",
+            "dreamlab.fidelity.vendi:measure",
+            lower_is_better=False,
+            better="more varied",
+            by_number=True,
+        ),
     )
 }
 """Name -> metric, in the order in which tables list them. A curve shows the first metric of an
@@ -113,12 +150,27 @@ def find(name: str) -> Metric:
     return METRICS[name]
 
 
-def measured_on(extractor: str) -> list[Metric]:
-    """The metrics that are computed from the features of an extractor. Raises UnknownMetric if
-    there are none."""
-    found = [m for m in METRICS.values() if m.extractor == extractor]
+def measured_on(extractor: str, measures: Sequence[str]) -> list[Metric]:
+    """The metrics of these measures that are computed from the features of an extractor. Raises
+    UnknownMetric if there are none."""
+    found = [
+        m for m in METRICS.values() if m.extractor in ("", extractor) and m.measure in measures
+    ]
     if not found:
         raise UnknownMetric(f"There is no metric on the features of {extractor!r}.")
+    return found
+
+
+def compute(
+    wanted: Sequence[Metric], x: np.ndarray, y: np.ndarray, kept: Kept, labels: Labels
+) -> dict[str, Interval]:
+    """Name -> value of these metrics of features x (n, d) against y (m, d). A function that
+    computes several of them is called once. Raises UnknownMetric."""
+    found: dict[str, Interval] = {}
+    for metric in wanted:
+        if metric.name not in found:
+            answer = metric.load()(x, y, kept, labels)
+            found |= {metric.name: answer} if isinstance(answer, Interval) else answer
     return found
 
 
@@ -139,12 +191,12 @@ def best_word(name: str) -> str:
     return "best" if known is None else "lowest" if known.lower_is_better else "highest"
 
 
-def direction(names: Iterable[str], word: str = "closer") -> str:
-    """ "lower is closer" or "higher is closer" if all these metrics have the same direction, else
-    "". `word` replaces "closer"."""
-    found = {METRICS[n].direction if n in METRICS else "" for n in names}
-    only = found.pop() if len(found) == 1 else ""
-    return f"{only} is {word}" if only else ""
+def direction(names: Iterable[str], word: str = "") -> str:
+    """Such as "lower is closer", if it holds for all these metrics, else "". `word` replaces
+    "closer" or what else is better."""
+    known = [METRICS.get(n) for n in names]
+    found = {f"{m.direction} is {word or m.better}" if m else "" for m in known}
+    return found.pop() if len(found) == 1 else ""
 
 
 def summary() -> str:
@@ -208,7 +260,17 @@ def about_intervals(rows: Sequence[Mapping[str, Any]]) -> list[str]:
                 f"The interval of {name} does not hold its bias: with few images the value is too"
                 " large, so compare only equal numbers of images."
             )
+    named = [r["name"] for r in rows if r["name"] in METRICS and METRICS[r["name"]].by_number]
+    if named:
+        said.append(
+            f"{_listed(named).capitalize()} depend{'s' if len(named) == 1 else ''} on the numbers"
+            " of images: compare with the same for real images."
+        )
     return said
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def comparable(result: Mapping[str, Any]) -> bool:

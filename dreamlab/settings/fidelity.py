@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from dreamlab.settings.base import Spec
-from dreamlab.settings.names import DeviceName, ExtractorName
+from dreamlab.settings.names import DeviceName, ExtractorName, MeasureName
 from dreamlab.settings.real_data import DATA_DIR_DETAIL, DATA_DIR_HELP, DEVICE_DETAIL, DEVICE_HELP
 from dreamlab.settings.setting import setting
 
@@ -13,13 +13,23 @@ FEWEST = 10
 """Smallest number of images for a distance."""
 
 
+def metrics_setting(default: tuple[MeasureName, ...]) -> Any:
+    """The setting `metrics` with this default."""
+    return setting(
+        default,
+        "What is measured.",
+        detail="fd: Frechet distance (the FID, with Inception-v3). kid: kernel distance. prdc:"
+        " precision, recall, density and coverage. vendi: variety of the set.",
+        min_length=1,
+        added=("fd", "kid"),
+    )
+
+
 class FidelitySpec(Spec):
     """Settings of a fidelity run."""
 
     kind: ClassVar[str] = "fidelity"
-    summary: ClassVar[str] = (
-        "Measure Frechet distance and KID of a synthetic set against real images."
-    )
+    summary: ClassVar[str] = "Measure how close a synthetic set is to real images, and how varied."
 
     images: str = setting(
         ...,
@@ -43,6 +53,7 @@ class FidelitySpec(Spec):
         affects_result=False,
         path=True,
     )
+    metrics: tuple[MeasureName, ...] = metrics_setting(("fd", "kid", "prdc", "vendi"))
     reference: Literal["test", "train", "validation"] = setting(
         "test",
         "Real images to compare with.",

@@ -7,7 +7,8 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from dreamlab.settings.base import Spec
-from dreamlab.settings.names import DeviceName, ExtractorName, SamplerName
+from dreamlab.settings.fidelity import metrics_setting
+from dreamlab.settings.names import DeviceName, ExtractorName, MeasureName, SamplerName
 from dreamlab.settings.real_data import DEVICE_DETAIL, DEVICE_HELP
 from dreamlab.settings.sampling import guidance_weight_setting, num_steps_setting
 from dreamlab.settings.setting import setting
@@ -76,6 +77,7 @@ class SweepSpec(Spec):
         affects_result=False,
         path=True,
     )
+    metrics: tuple[MeasureName, ...] = metrics_setting(("fd", "kid"))
     reference: Literal["validation", "test", "train"] = setting(
         "validation",
         "Real images to compare with.",

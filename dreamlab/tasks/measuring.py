@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from dreamlab.classifiers.networks import build, outputs
 from dreamlab.data import catalog, near_copies
 from dreamlab.data.nearest import neighbours
 from dreamlab.fidelity.extractors import ClassifierExtractor, Extractor, InceptionExtractor
-from dreamlab.fidelity.metrics import measured_on
+from dreamlab.fidelity.metrics import compute, measured_on
 from dreamlab.fidelity.strata import Labels
 from dreamlab.settings import TrainSpec, make
 from dreamlab.store.machine import can_fork, cores
@@ -38,6 +38,8 @@ MOST_NEIGHBOURS = 7
 """Most other processes that keep cores busy while a classifier is measured."""
 MOST_REFERENCES = 20_000
 """Most images among which a search is measured. The time for more grows with their number."""
+SUMS = ("fd", "kid", "vendi")
+"""Measures whose time grows with the number of images; that of the others grows with its square."""
 COMPARED = (500, 1000)
 """Images in each of two sets whose distances are measured."""
 
@@ -179,26 +181,29 @@ def _features(
             pass
 
     each = _timed(extract) / count
-    few, many = (_distances(extractor, n, network.dimensions, classes) for n in COMPARED)
+    few, many = (_compared(extractor, SUMS, n, network.dimensions, classes) for n in COMPARED)
+    pairs = _compared(extractor, ("prdc",), COMPARED[1], network.dimensions, classes)
     slope = max(0.0, (many - few) / (2 * (COMPARED[1] - COMPARED[0])))
     return {
         "seconds_to_load": loaded,
         "seconds_per_image": each,
         "seconds_per_comparison": max(0.0, few - slope * 2 * COMPARED[0]),
         "seconds_per_compared": slope,
+        "seconds_per_pair": pairs / (3 * COMPARED[1] ** 2),
         "peak_memory_bytes": peak_memory_bytes(on),
     }
 
 
-def _distances(extractor: Any, images: int, dimensions: int, classes: int) -> float:
-    """Seconds of all distances between two sets of `images` features."""
+def _compared(
+    extractor: str, measures: Sequence[str], images: int, dimensions: int, classes: int
+) -> float:
+    """Seconds of these measures of two sets of `images` features."""
     rng = np.random.default_rng(0)
     x, y = (rng.normal(size=(images, dimensions)).astype(np.float32) for _ in range(2))
     labels = Labels(*(rng.integers(0, classes, images) for _ in range(2)))
     began = time.perf_counter()
     with threadpool_limits(cores()):
-        for metric in measured_on(extractor):
-            metric.load()(x, y, lambda name, make: make(), labels)
+        compute(measured_on(extractor, measures), x, y, lambda name, make: make(), labels)
     return time.perf_counter() - began
 
 

@@ -14,6 +14,9 @@ from dreamlab.experiments.study.given_set import parts_of
 from dreamlab.settings import ClassifySpec, SpecError, StudySpec, make
 from dreamlab.studies.model import NEEDED, Scale, Study, StudyPart
 
+DISTANCES = ("fd", "kid")
+"""What a study measures of a set, unless its part names more."""
+
 
 def chosen(spec: StudySpec) -> tuple[Study, Scale]:
     """The study and the scale that a spec names; if it names several data sets, with the parts and
@@ -68,6 +71,8 @@ def _values(part: StudyPart, spec: StudySpec, dataset: str) -> dict[str, Any]:
     values = {**part.values, "device": spec.device}
     if part.kind in ("train", "classify"):
         values = {"dataset": dataset, **values, "data_dir": spec.data_dir}
+    if part.kind == "fidelity":
+        values.setdefault("metrics", DISTANCES)
     if part.kind == "classify" and spec.seeds:
         values["seeds"] = spec.seeds
     return values

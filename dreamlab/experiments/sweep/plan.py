@@ -50,6 +50,7 @@ def plan(spec: SweepSpec, runs: Runs) -> list[Child]:
                 {
                     "images": f"@set:{exact(x)}",
                     "extractor": spec.extractor,
+                    "metrics": spec.metrics,
                     "inception_weights": spec.inception_weights,
                     "reference": reference_of(spec, trained),
                     "device": spec.device,

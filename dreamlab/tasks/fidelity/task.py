@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -24,7 +24,7 @@ from dreamlab.fidelity.extractors import (
     InceptionExtractor,
     cache_key,
 )
-from dreamlab.fidelity.metrics import OTHER_IMAGES, NamedArrays, measured_on
+from dreamlab.fidelity.metrics import LEVEL, OTHER_IMAGES, NamedArrays, compute, measured_on
 from dreamlab.fidelity.strata import UNKNOWN, Labels
 from dreamlab.settings import FidelitySpec
 from dreamlab.store.cache import array_hash
@@ -82,7 +82,10 @@ def fidelity(ctx: TaskContext) -> Iterator[Event]:
     reference = yield from features(ctx, extractor, sets.reference, "the reference")
     yield _progress(1, 2, "comparing", "distances")
     labels = Labels(sets.labels if sets.labelled else None, sets.reference_labels)
-    metrics = measured(ctx, extractor, synthetic, reference, labels)
+    metrics = [
+        m | {"n": len(sets.images), "reference": sets.data.info.name, "role": spec.reference}
+        for m in measured(ctx, extractor, spec.metrics, synthetic, reference, labels)
+    ]
     for metric in metrics:
         yield {
             "type": "metric",
@@ -91,7 +94,7 @@ def fidelity(ctx: TaskContext) -> Iterator[Event]:
         }
     if ctx.stopping():
         raise Stopped
-    real_floor = yield from _floor(ctx, extractor, sets, reference)
+    real_floor = yield from _floor(ctx, extractor, spec.metrics, sets, reference)
     recognised = None
     if isinstance(extractor, ClassifierExtractor) and sets.labelled and not sets.pseudo:
         recognised = float((extractor.predict(synthetic) == sets.labels).mean())
@@ -167,15 +170,18 @@ def compared_sets(ctx: TaskContext, spec: FidelitySpec) -> Sets:
 
 
 def _floor(
-    ctx: TaskContext, extractor: Extractor, sets: Sets, reference: np.ndarray
+    ctx: TaskContext,
+    extractor: Extractor,
+    measures: Sequence[str],
+    sets: Sets,
+    reference: np.ndarray,
 ) -> Generator[Event, None, list[dict[str, Any]]]:
     """The metrics of the other real images; none without such images."""
     if not len(sets.floor):
         return []
     other = yield from features(ctx, extractor, sets.floor, "other real images")
-    return measured(
-        ctx, extractor, other, reference, Labels(sets.floor_labels, sets.reference_labels)
-    )
+    both = Labels(sets.floor_labels, sets.reference_labels)
+    return measured(ctx, extractor, measures, other, reference, both)
 
 
 def _lacks(sets: Sets) -> dict[str, Any] | None:
@@ -287,13 +293,19 @@ def appearance(images: np.ndarray) -> dict[str, dict[str, float]]:
 
 
 def measured(
-    ctx: TaskContext, extractor: Extractor, x: np.ndarray, y: np.ndarray, labels: Labels = UNKNOWN
+    ctx: TaskContext,
+    extractor: Extractor,
+    measures: Sequence[str],
+    x: np.ndarray,
+    y: np.ndarray,
+    labels: Labels = UNKNOWN,
 ) -> list[dict[str, Any]]:
-    """Every metric of this extractor between features x (n, dimensions) of synthetic and y (m,
-    dimensions) of real images with these classes: its name, unit, value, and the low and high end
-    of its interval, None if there are too few images for one. What was measured before on the same
+    """The metrics of these measures between features x (n, dimensions) of synthetic and y (m,
+    dimensions) of real images with these classes: name, value, the low and high end of the
+    interval, None if there are too few images for one, its level, unit, direction, and extractor
+    with its weights. What was measured before on the same
     two sets comes from the cache."""
-    wanted, on = measured_on(extractor.name), cache_key(extractor)
+    wanted, on = measured_on(extractor.name, measures), cache_key(extractor)
     content = array_hash(x, y, *(part for part in labels if part is not None))
     key = f"distances/{on}/{content}"
     known = _measured_before(ctx, key)
@@ -304,9 +316,10 @@ def measured(
 
         # numpy would otherwise use all cores, also those of other workers
         with threadpool_limits(ctx.threads):
-            for metric in missing:
-                found = metric.load()(x, y, kept, labels)
-                known[metric.key] = [found.mean, found.low, found.high]
+            found = compute(missing, x, y, kept, labels)
+        for metric in missing:
+            value = found[metric.name]
+            known[metric.key] = [value.mean, value.low, value.high]
         ctx.cache.put(key, values=np.array(list(known.values())), keys=np.array(list(known)))
     names = ("value", "low", "high")
     return [
@@ -314,6 +327,10 @@ def measured(
             "name": m.name,
             **{k: v if np.isfinite(v) else None for k, v in zip(names, known[m.key], strict=True)},
             "unit": m.unit,
+            "level": LEVEL,
+            "direction": m.direction,
+            "extractor": extractor.name,
+            "weights": extractor.id,
         }
         for m in wanted
     ]
