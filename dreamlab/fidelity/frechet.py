@@ -8,13 +8,12 @@ features of the standard Inception weights.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 
 import numpy as np
-from scipy import special
 
+from dreamlab.fidelity import jackknife
 from dreamlab.fidelity.metrics import Kept
-from dreamlab.fidelity.strata import UNKNOWN, Labels, designs
+from dreamlab.fidelity.strata import UNKNOWN, Labels
 from dreamlab.stats.intervals import Interval
 
 SMALL = 512
@@ -73,33 +72,25 @@ def frechet_interval(
     of_y: Statistics | None = None,
     labels: Labels = UNKNOWN,
 ) -> Interval:
-    """The squared Frechet distance between features (n, d) and (m, d), with a two-sample grouped
-    jackknife interval (Efron & Stein 1981; delete-a-group: Kott 2001).
+    """The squared Frechet distance between features (n, d) and (m, d), with an interval for the
+    choice of the images (`jackknife`).
 
-    Each set is divided into random groups; a set that was drawn class by class
-    (`strata.drawn_by_class`) is divided class by class, so that the class shares hardly vary.
-    Leaving out one group at a time gives the variance that each set contributes. The value is that
-    of all images; like every such estimate it is biased upwards for few images, and the interval
-    does not hold this bias. `groups` 0 chooses 10 or 20; `of_y` are the statistics of y, if they
+    The value is that of all images; like every such estimate it is biased upwards for few images,
+    and the interval does not hold this bias. `groups` 0 chooses 10 or 20; `of_y` are the statistics of y, if they
     are known. Raises ValueError for fewer than 4 images in a set.
     """
-    count = min(groups or (20 if x.shape[1] <= SMALL else 10), len(x) // 2, len(y) // 2)
+    wanted = groups or (20 if x.shape[1] <= SMALL else 10)
+    in_x, in_y, count = jackknife.groups((len(x), len(y)), wanted, labels, seed)
     sx, sy = statistics(x), of_y or statistics(y)
     value = distance(sx, sy)
     if count < 2:
         raise ValueError(
             f"an interval needs at least 4 images in each set, there are {len(x)} and {len(y)}"
         )
-    rng = np.random.default_rng(seed)
-    parts_x, parts_y = (
-        _left_out(features, stratum, count, rng)
-        for features, (stratum, _) in zip((x, y), designs(len(x), len(y), labels), strict=True)
-    )
-    left_x = [distance(statistics(part, keep=False), sy) for part in parts_x]
-    left_y = [distance(sx, statistics(part, keep=False)) for part in parts_y]
-    error = np.sqrt((count - 1) * (np.var(left_x) + np.var(left_y)))
-    half = float(special.stdtrit(count - 1, 0.5 + level / 2) * error)
-    return Interval(value, max(value - half, 0.0), value + half, level)
+    left = range(count)
+    left_x = [distance(statistics(x[in_x != g], keep=False), sy) for g in left]
+    left_y = [distance(sx, statistics(y[in_y != g], keep=False)) for g in left]
+    return jackknife.interval(value, np.array(left_x), np.array(left_y), level)
 
 
 def measure(x: np.ndarray, y: np.ndarray, kept: Kept, labels: Labels) -> Interval:
@@ -108,15 +99,6 @@ def measure(x: np.ndarray, y: np.ndarray, kept: Kept, labels: Labels) -> Interva
     found = kept("statistics", lambda: dataclasses.asdict(statistics(y)))
     known = Statistics(found["mean"], float(found["trace"]), found["root"])
     return frechet_interval(x, y, of_y=known, labels=labels)
-
-
-def _left_out(
-    x: np.ndarray, stratum: np.ndarray, groups: int, rng: np.random.Generator
-) -> Iterator[np.ndarray]:
-    group = np.empty(len(x), dtype=np.intp)
-    # in random order, but stratum by stratum
-    group[np.lexsort((rng.permutation(len(x)), stratum))] = np.arange(len(x)) % groups
-    return (x[group != g] for g in range(groups))
 
 
 def _root(covariance: np.ndarray) -> np.ndarray:
