@@ -76,8 +76,8 @@ def frechet_interval(
     choice of the images (`jackknife`).
 
     The value is that of all images; like every such estimate it is biased upwards for few images,
-    and the interval does not hold this bias. `groups` 0 chooses 10 or 20; `of_y` are the statistics of y, if they
-    are known. Raises ValueError for fewer than 4 images in a set.
+    and the interval does not hold this bias. `groups` 0 chooses 10 or 20; `of_y` are the statistics
+    of y, if they are known. Raises ValueError for fewer than 4 images in a set.
     """
     wanted = groups or (20 if x.shape[1] <= SMALL else 10)
     in_x, in_y, count = jackknife.groups((len(x), len(y)), wanted, labels, seed)
