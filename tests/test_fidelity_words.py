@@ -143,3 +143,27 @@ def test_a_sweep_of_an_earlier_version_keeps_its_reference_and_its_hash() -> Non
     assert added_later(SweepSpec)["reference"] == "test"
     old = make(SweepSpec, {**before, "reference": "test"})
     assert old.content_hash() != make(SweepSpec, before).content_hash()
+
+
+@pytest.mark.parametrize(
+    ("name", "extractor", "dimensions", "images", "needed"),
+    [
+        ("fid", "inception", 2048, 2047, 2048),
+        ("fid", "inception", 2048, 2048, 0),
+        ("fd_classifier", "classifier", 128, 100, 128),
+        ("fd_classifier", "classifier", 128, 128, 0),
+        ("kid", "inception", 2048, 50, 0),
+        ("precision", "inception", 2048, 50, 0),
+    ],
+)
+def test_a_distance_of_too_few_images_is_grey_and_last(
+    name: str, extractor: str, dimensions: int, images: int, needed: int
+) -> None:
+    rows = [row(name, 0.1), row("vendi", 0.1)]
+    about_it = {"name": extractor, "dimensions": dimensions}
+    result = {"metrics": rows, "images": images, "extractor": about_it}
+    assert metrics.too_few(rows[0], result) == needed
+    first = metrics.reliable_first(rows, result)[0]["name"]
+    assert first == ("vendi" if needed else name)
+    said = about(result)
+    assert (f"at least {needed:,} images" in said) == bool(needed)

@@ -273,6 +273,41 @@ def _listed(names: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
+FEWEST_FOR_FID = 2048
+"""Fewest images for a Frechet distance of Inception features: its covariance has so many
+dimensions (Heusel et al. 2017 ask for 10,000)."""
+
+
+def too_few(row: Mapping[str, Any], result: Mapping[str, Any]) -> int:
+    """The number of images that a Frechet distance needs if a measured set has fewer; 0 if it has
+    enough, and for other metrics. With fewer images than features the covariance of the set is
+    singular, and the distance is mostly its bias."""
+    known = METRICS.get(row["name"])
+    if known is None or known.measure != "fd":
+        return 0
+    dimensions = (result.get("extractor") or {}).get("dimensions") or 0
+    needed = max(int(dimensions), FEWEST_FOR_FID if known.extractor == "inception" else 0)
+    return needed if int(result.get("images") or 0) < needed else 0
+
+
+def reliable_first(
+    rows: Sequence[Mapping[str, Any]], result: Mapping[str, Any]
+) -> list[Mapping[str, Any]]:
+    """The rows of a result, those with too few images for their metric last."""
+    return sorted(rows, key=lambda row: too_few(row, result) > 0)
+
+
+def about_too_few(result: Mapping[str, Any]) -> list[str]:
+    """A sentence for each metric that the set has too few images for."""
+    images = result.get("images") or 0
+    return [
+        f"{row['name']} is grey: it needs at least {needed:,} images, one for each feature, and the"
+        f" set has {images:,}. The kernel distance does not have this bias."
+        for row in result.get("metrics") or []
+        if (needed := too_few(row, result))
+    ]
+
+
 def comparable(result: Mapping[str, Any]) -> bool:
     """Whether the real images of `real_floor` are as many as the synthetic ones, and of the same
     classes. Otherwise their distances have another bias and are not shown beside each other."""

@@ -23,6 +23,8 @@ from dreamlab.store.run_files import kind_in
 from dreamlab.store.states import ACTIVE, UNREADABLE
 from dreamlab.store.status import group_state, unreadable
 
+MOST_METRICS = 2
+"""Metrics in the headline of a fidelity run; its page shows all."""
 GROUP_UNITS = {"mix": "cells", "sweep": "points", "study": "cells"}
 FINAL_RECHECK = 2.0
 """Seconds between two checks of a run that has ended, whose state only changes if it is resumed."""
@@ -288,9 +290,11 @@ def headline(kind: str, result: dict[str, Any] | None) -> str:
             f" {result['num_steps']} steps"
         )
     if kind == "fidelity":
+        rows = metrics.reliable_first(result["metrics"], result)[:MOST_METRICS]
         return (
-            ", ".join(f"{m['name']} {metrics.number(m)}" for m in result["metrics"])
+            ", ".join(f"{m['name']} {metrics.number(m)}" for m in rows)
             + f" on {result['images']:,} images"
+            + (": too few" if metrics.too_few(rows[0], result) else "")
         )
     if kind == "classify":
         i, seeds = result["interval"], len(result["seeds"])

@@ -147,15 +147,17 @@ def numbers_html(pages: Pages, row: RunRow | None) -> Markup:
         return render.part(PAGE, "one_set", row, waiting, active)
     floor = result["real_floor"] if metrics.comparable(result) else []
     real = {m["name"]: metric_cell(m) for m in floor}
-    title, names = metrics.column_titles([m["name"] for m in result["metrics"]])
+    found = metrics.reliable_first(result["metrics"], result)
+    title, names = metrics.column_titles([m["name"] for m in found])
     rows = [
         {
             "name": name,
             "cell": metric_cell(m),
             "images": result["images"],
+            "few": metrics.too_few(m, result),
             "real": real.get(m["name"]),
         }
-        for name, m in zip(names, result["metrics"], strict=True)
+        for name, m in zip(names, found, strict=True)
     ]
     return render.part(
         PAGE,
@@ -213,6 +215,7 @@ def about(result: dict[str, Any], pseudo: bool = False) -> str:
     elif result.get("recognised") is not None:
         share = f"{100 * result['recognised']:.1f} %"
         said.append(f"{share} of the synthetic images are recognised as their class.")
+    said += metrics.about_too_few(result)
     said += [*metrics.about_intervals(result.get("metrics") or []), metrics.about_floor(result)]
     return " ".join(said)
 
