@@ -32,6 +32,7 @@ from dreamlab.tasks.context import Stopped, TaskError
 from dreamlab.tasks.fidelity import reference_classifier
 from dreamlab.tasks.fidelity.reference_classifier import spread_over
 from dreamlab.tasks.fidelity.task import appearance, bounded, fidelity, like
+from dreamlab.ui.pages.fidelity import by_class
 from tests.arm_helpers import colour_digits, new_import
 from tests.evidence_helpers import context, new_run, new_set, new_store
 
@@ -385,3 +386,25 @@ def test_the_reference_classifier_is_one_for_the_same_images_and_another_for_a_p
     assert key("digits", np.arange(50)) != key("digits") != key("mnist5k")
     # under this name the extractor of the demo run is kept: it changes with VERSION alone
     assert key("mnist5k") == "reference/46b172e67afc000bff14211722c1f2ff"
+
+
+def test_every_class_is_measured_by_itself_where_it_has_enough_images(lab: RunStore) -> None:
+    data = catalog.load("digits")
+    labels = data.train_labels
+    few = np.flatnonzero(labels == 3)[:15]  # of the other classes, all but the 7 stay as they are
+    rows = np.concatenate([few, *(np.flatnonzero(labels == c)[:60] for c in (0, 1, 2, 7))])
+    images = data.train_images[rows].copy()
+    images[labels[rows] == 7] = 255 - images[labels[rows] == 7]
+    found = measure(lab, images, labels[rows], per_class=True)[-1]["values"]
+    told = {m["name"]: {c["class"]: c for c in m["per_class"]} for m in found["metrics"]}
+    kid = told["kid_classifier"]
+    assert list(kid) == [str(c) for c in range(10)]
+    assert kid["3"]["value"] is None and kid["3"]["n"] == 15 and kid["4"]["n"] == 0
+    assert kid["7"]["low"] > max(kid[c]["high"] for c in "012")
+    assert told["coverage"]["7"]["value"] < 0.1 < 0.6 < told["coverage"]["1"]["value"]
+    # 60 images are fewer than the 128 features
+    assert all(c["value"] is None for c in told["fd_classifier"].values())
+    table = by_class(found["metrics"])
+    assert table is not None and "fd_classifier" not in table["names"]
+    assert [line["name"] for line in table["lines"]] == list(kid)
+    assert by_class(measure(lab, images, labels[rows])[-1]["values"]["metrics"]) is None

@@ -19,12 +19,18 @@ from dreamlab.settings.fidelity import FEWEST
 def check_fidelity(spec: FidelitySpec, known: Known) -> None:
     """Raises SpecError if the run holds no synthetic images, too few, or images with another number
     of channels than its data set, if the extractor is Inception-v3 and its weight file cannot be
-    used, or if the real images are not those of its generator although they are said to be. A set
+    used, if classes are wanted of images without any, or if the real images are not those of its
+    generator although they are said to be. A set
     that is still to be made is not looked into. Raises DataError if the real images cannot be
     read."""
     if spec.extractor == "inception":
         check_weights(spec.inception_weights)
-    dataset, _ = set_dataset(known, spec.images, "images")
+    dataset, labelled = set_dataset(known, spec.images, "images")
+    if spec.per_class and not labelled:
+        raise SpecError(
+            f"Each class (--per-class): the images of {spec.images} have no classes; leave it out.",
+            "per_class",
+        )
     if spec.extractor == "classifier":
         check_classes(dataset, "extractor", "the extractor, a classifier,")
     folder, others = real_folder(spec, known)

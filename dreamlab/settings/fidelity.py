@@ -54,6 +54,14 @@ class FidelitySpec(Spec):
         path=True,
     )
     metrics: tuple[MeasureName, ...] = metrics_setting(("fd", "kid", "prdc", "vendi"))
+    per_class: bool = setting(
+        False,
+        "Also measure every class by itself.",
+        detail="A class needs 20 images of either kind, and for a Frechet distance one for each"
+        " feature.",
+        label="Each class",
+        added=False,
+    )
     reference: Literal["test", "train", "validation"] = setting(
         "test",
         "Real images to compare with.",

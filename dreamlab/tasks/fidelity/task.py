@@ -30,6 +30,7 @@ from dreamlab.settings import FidelitySpec
 from dreamlab.store.cache import array_hash
 from dreamlab.tasks.classify.training_set import set_images
 from dreamlab.tasks.context import Stopped, TaskContext, TaskError, resize_message
+from dreamlab.tasks.fidelity.per_class import per_class
 from dreamlab.tasks.fidelity.reference_classifier import reference_classifier, spread_over
 
 Event = dict[str, Any]
@@ -92,6 +93,12 @@ def fidelity(ctx: TaskContext) -> Iterator[Event]:
             "step": len(sets.images),
             "values": {metric["name"]: metric["value"]},
         }
+    if spec.per_class and sets.labelled:
+        yield _progress(1, 2, "comparing", "classes")
+        wanted = measured_on(extractor.name, spec.metrics)
+        both = sets.labels, sets.reference_labels
+        classes = per_class(ctx, wanted, synthetic, reference, both, sets.data.info.classes)
+        metrics = [m | {"per_class": classes[m["name"]]} for m in metrics]
     if ctx.stopping():
         raise Stopped
     real_floor = yield from _floor(ctx, extractor, spec.metrics, sets, reference)

@@ -3,6 +3,7 @@ guidance weight, sampler steps or T."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gradio as gr
@@ -168,7 +169,26 @@ def numbers_html(pages: Pages, row: RunRow | None) -> Markup:
         metrics=rows,
         about=about(result, pseudo_labelled(pages, row)),
         command=run.record.command,
+        classes=by_class(found),
     )
+
+
+def by_class(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """The table of the metrics class by class: `names` of the metrics that some class has enough
+    images for, and for each class its name, its number of images and a cell of each metric. None if
+    classes were not measured."""
+    measured = [m for m in rows if any(c["value"] is not None for c in m.get("per_class") or [])]
+    if not measured:
+        return None
+    lines = [
+        {
+            "name": of_class[0]["class"],
+            "images": of_class[0]["n"],
+            "cells": [None if c["value"] is None else metric_cell(c) for c in of_class],
+        }
+        for of_class in zip(*(m["per_class"] for m in measured), strict=True)
+    ]
+    return {"names": [m["name"] for m in measured], "lines": lines}
 
 
 def sources(pages: Pages, row: RunRow) -> list[tuple[str, str, str]]:
