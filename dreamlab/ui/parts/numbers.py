@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from dreamlab.fidelity import metrics
@@ -63,7 +64,7 @@ def points(difference: dict[str, Any] | None) -> NumberCell:
     return NumberCell(words.signed(mean), interval, look)
 
 
-def metric(found: dict[str, Any] | None) -> NumberCell:
+def metric(found: Mapping[str, Any] | None) -> NumberCell:
     """A metric of fidelity with its unit and 95 % interval, three digits each.
 
     found: {"value", "low", "high"}, of which low and high may be None; None if not measured yet.
@@ -73,7 +74,7 @@ def metric(found: dict[str, Any] | None) -> NumberCell:
     return NumberCell(metrics.number(found), metric_interval(found))
 
 
-def metric_interval(found: dict[str, Any]) -> str:
+def metric_interval(found: Mapping[str, Any]) -> str:
     """The interval of a metric in words; empty if it has none."""
     if found.get("low") is None or found.get("high") is None:
         return ""
