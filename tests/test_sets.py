@@ -17,7 +17,7 @@ from dreamlab.data.importing.extending import KNOWN, versioned
 from dreamlab.data.importing.proposal import propose
 from dreamlab.data.selection import real_data, selected
 from dreamlab.service import Refused, Service
-from dreamlab.settings import ImportSpec, RealData, make
+from dreamlab.settings import ImportSpec, RealData, SpecError, make
 from dreamlab.store import RunStore
 from tests.conftest import dreamlab
 from tests.evidence_helpers import finish, new_group, new_run, new_store
@@ -272,6 +272,35 @@ def test_the_settings_that_are_offered_set_aside_only_images_that_nothing_saw(
     assert len(made.validation) == offered.images and not np.isin(made.validation, saw).any()
     new_run(service.store, "train", digits)
     assert service.roles("digits").aside is None and service.roles("digits").free["generator"] == 0
+
+
+def test_the_settings_that_are_offered_train_on_what_no_generator_saw(service: Service) -> None:
+    digits = {"dataset": "digits"}
+    assert service.roles("digits").unseen is None
+    new_run(service.store, "train", {**digits, "images_per_class": 60, "subset_seed": 3})
+    new_run(service.store, "train", {**digits, "images_per_class": 20, "subset_seed": 3})
+    offered = service.roles("digits").unseen
+    assert offered is not None and (offered.skip_per_class, offered.subset_seed) == (60, 3)
+    values = {**digits, "subset_seed": 3, "skip_per_class": 60}
+    rest = selected(make(RealData, values)).pool
+    saw = selected(make(RealData, {**digits, "subset_seed": 3, "images_per_class": 60})).pool
+    assert len(rest) == offered.images == 1200 - 600 and not np.isin(rest, saw).any()
+    few = selected(make(RealData, {**values, "images_per_class": 10})).pool
+    assert len(few) == 100 and np.isin(few, rest).all()
+    # a generator with another seed has seen images anywhere: another skip, or nothing is left
+    new_run(service.store, "train", {**digits, "images_per_class": 60})
+    offered = service.roles("digits").unseen
+    if offered is not None:
+        at = {"skip_per_class": offered.skip_per_class, "subset_seed": offered.subset_seed}
+        rest = selected(make(RealData, {**digits, **at})).pool
+        other = selected(make(RealData, {**digits, "images_per_class": 60})).pool
+        assert len(rest) == offered.images and not np.isin(rest, np.union1d(saw, other)).any()
+    new_run(service.store, "train", digits)
+    assert service.roles("digits").unseen is None
+    with pytest.raises(
+        SpecError, match=r"--skip-per-class\): 500 cannot be used; class 0 has"
+    ):
+        selected(make(RealData, {**digits, "skip_per_class": 500}))
 
 
 def test_a_generator_with_an_unknown_past_is_said(service: Service) -> None:

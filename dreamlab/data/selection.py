@@ -65,14 +65,20 @@ def select(labels: np.ndarray, data: RealData, classes: int) -> Selected:
             raise SplitError(
                 f"class {c} has no training images; leave it out of the data set", "dataset"
             )
-        if data.images_per_class or data.share < 1 or data.long_tail or data.validation or replaced:
-            members = np.random.default_rng([data.subset_seed, c]).permutation(members)
+        if _draws(data) or replaced:
+            members = _permuted(members, data.subset_seed, c)
         aside = min(round(data.validation * len(members)), len(members) - 1)
         validation.append(members[len(members) - aside :])
         members = members[: len(members) - aside]
+        if data.skip_per_class >= len(members):
+            raise SplitError(
+                f"class {c} has only {len(members)} images to train on", "skip_per_class"
+            )
+        members = members[data.skip_per_class :]
         wanted = data.images_per_class or len(members)
         if wanted > len(members):
             left = f" after {aside} were set aside for validation" if aside else ""
+            left += f" and {data.skip_per_class} skipped" if data.skip_per_class else ""
             raise SplitError(
                 f"class {c} has {len(members)} images{left}, fewer than the {wanted} asked for",
                 "images_per_class",
@@ -95,6 +101,27 @@ def select(labels: np.ndarray, data: RealData, classes: int) -> Selected:
     return Selected(
         np.sort(np.concatenate(chosen)), np.sort(np.concatenate(validation)), tuple(whole)
     )
+
+
+def _draws(data: RealData) -> bool:
+    """Whether not all images are used in their order."""
+    chosen = data.images_per_class or data.skip_per_class or data.long_tail or data.validation
+    return bool(chosen) or data.share < 1
+
+
+def _permuted(members: np.ndarray, seed: int, c: int) -> np.ndarray:
+    found: np.ndarray = np.random.default_rng([seed, c]).permutation(members)
+    return found
+
+
+def places(labels: np.ndarray, seed: int) -> np.ndarray:
+    """For each image of labels (N,), its place among those of its class in the order in which a
+    selection with the seed `seed` draws them."""
+    found = np.zeros(len(labels), np.int64)
+    for c in np.unique(labels).tolist():
+        members = _permuted(np.flatnonzero(labels == c), seed, c)
+        found[members] = np.arange(len(members))
+    return found
 
 
 def train_labels(data: RealData) -> np.ndarray:

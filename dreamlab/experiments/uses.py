@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from dreamlab.data import catalog, contents
-from dreamlab.data.selection import arm_counts, real_data, real_part, selected
+from dreamlab.data.selection import arm_counts, places, real_data, real_part, selected, train_labels
 from dreamlab.experiments import identity
 from dreamlab.experiments.provenance import behind
 from dreamlab.settings import (
@@ -49,6 +49,15 @@ class Aside:
     """Settings with which a run sets aside `images` that no run was trained on."""
 
     validation: float
+    subset_seed: int
+    images: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Unseen:
+    """Settings with which a run is trained on `images` that no generator was trained on."""
+
+    skip_per_class: int
     subset_seed: int
     images: int
 
@@ -101,6 +110,20 @@ def aside(found: Sequence[Use], data: RealData) -> Aside | None:
             if len(held) and not np.isin(held, taken).any():
                 best = Aside(share, seed, len(held))
                 break
+    return best
+
+
+def unseen(found: Sequence[Use], data: RealData) -> Unseen | None:
+    """The settings with which a new run is trained on the most images that no generator was trained
+    on, with a seed of these generators; None if there are none, or if some class has none."""
+    taken, best = seen(found, "generator"), None
+    labels = train_labels(data)
+    classes = np.bincount(labels)
+    for seed in list(dict.fromkeys(u.seed for u in found if u.role == "generator"))[:MOST_SEEDS]:
+        skip = int(places(labels, seed)[taken].max()) + 1 if len(taken) else 0
+        images = int((classes - skip).sum())
+        if skip and classes.min() > skip and (best is None or images > best.images):
+            best = Unseen(skip, seed, images)
     return best
 
 

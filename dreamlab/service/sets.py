@@ -14,7 +14,7 @@ import numpy as np
 from dreamlab.data import catalog, imageset
 from dreamlab.data.importing.extending import versioned
 from dreamlab.experiments import uses
-from dreamlab.experiments.uses import TRAINED, Aside, Use
+from dreamlab.experiments.uses import TRAINED, Aside, Unseen, Use
 from dreamlab.service.reader import Reader
 from dreamlab.service.refused import Refused, refusing
 from dreamlab.service.run_names import label
@@ -33,7 +33,8 @@ MOST_VERSIONS = 1000
 class Roles:
     """Which runs use which images of a data set with `train` and `test` images. `free` is the
     number of training images that no generator, no classifier, and neither was trained on; `aside`
-    are settings that keep such images for validation."""
+    are settings that keep such images for validation, and `unseen` those that train on images which
+    no generator was trained on."""
 
     uses: list[Use]
     train: int
@@ -42,6 +43,7 @@ class Roles:
     unknown: int
     """Number of generators whose training images are not known; they may be any."""
     aside: Aside | None
+    unseen: Unseen | None
 
 
 class Sets(Reader):
@@ -116,8 +118,16 @@ class Sets(Reader):
                 "either": train - len(uses.seen(found, *TRAINED)),
             }
             unknown = sum(u.count for u in found if u.images is None)
-            aside = uses.aside(found, data) if found and not unknown else None
-            return Roles(found, train, catalog.info(dataset).test, free, unknown, aside)
+            known = bool(found) and not unknown
+            return Roles(
+                found,
+                train,
+                catalog.info(dataset).test,
+                free,
+                unknown,
+                uses.aside(found, data) if known else None,
+                uses.unseen(found, data) if known else None,
+            )
 
     def roles_version(self) -> Hashable:
         """A value that changes when runs come or go, or change their names. It can be called at

@@ -19,9 +19,10 @@ DATA = "Data"
 class RealData(Spec):
     """A selection from the training split of a data set.
 
-    It is made class by class, in this order: `validation` images are set aside;
-    `images_per_class` are drawn from the rest; `long_tail` removes some; `share` keeps a part.
-    With the same `subset_seed`, a smaller selection is a subset of a larger one.
+    It is made class by class, in this order: `validation` images are set aside; `skip_per_class`
+    are left to other runs; `images_per_class` are drawn from the rest; `long_tail` removes some;
+    `share` keeps a part. With the same `subset_seed`, a smaller selection is a subset of a larger
+    one, and the images that one run skips are those that another draws.
     `dreamlab.data.selection.select` turns the settings into indices.
     """
 
@@ -61,6 +62,17 @@ class RealData(Spec):
         le=2**31 - 1,
         log=True,
         section=DATA,
+    )
+    skip_per_class: int = setting(
+        0,
+        "Real images of every class that are left to other runs.",
+        detail="With the same subset seed, they are those that a run with as many images per class"
+        " draws: a classifier can be trained on what its generator has not seen.",
+        ge=0,
+        le=100_000,
+        log=True,
+        section=DATA,
+        added=0,
     )
     long_tail: float = setting(
         0.0,

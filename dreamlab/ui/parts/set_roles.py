@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from markupsafe import Markup
@@ -25,7 +26,7 @@ MOST_ROWS = 24
 
 
 def roles_html(service: Service, dataset: str, data_dir: str) -> Markup:
-    """The table of uses, what no run was trained on, and settings that keep such images."""
+    """The table of uses, what no run was trained on, and settings that keep or use such images."""
     try:
         found = service.roles(dataset, data_dir)
     except Refused:  # the images above say why
@@ -42,8 +43,8 @@ def roles_html(service: Service, dataset: str, data_dir: str) -> Markup:
         else []
     )
     more = max(0, len(listed) - MOST_ROWS)
-    offer = _offer(found, dataset, data_dir)
-    return part(TEMPLATE, "roles", free_text(found), unknown, rows, more, offer)
+    offers = list(_offers(found, options(dataset, data_dir)))
+    return part(TEMPLATE, "roles", free_text(found), unknown, rows, more, offers)
 
 
 def users_html(service: Service, run: str) -> Markup:
@@ -69,18 +70,20 @@ def free_text(found: Roles) -> str:
     )
 
 
-def _offer(found: Roles, dataset: str, data_dir: str) -> tuple[str, str] | None:
-    aside = found.aside
-    if aside is None:
-        return None
-    sentence = (
-        f"These settings of a new run set {aside.images:,} images aside that no generator and no"
-        " classifier was trained on:"
-    )
-    return sentence, (
-        f"{options(dataset, data_dir)} --validation {aside.validation:g}"
-        f" --subset-seed {aside.subset_seed}"
-    )
+def _offers(found: Roles, data: str) -> Iterator[tuple[str, str]]:
+    """(sentence, options of a new run that follow those of the data set)."""
+    if (unseen := found.unseen) is not None:
+        yield (
+            f"These settings train a classifier on {unseen.images:,} images that no generator was"
+            " trained on:",
+            f"{data} --skip-per-class {unseen.skip_per_class} --subset-seed {unseen.subset_seed}",
+        )
+    if (aside := found.aside) is not None:
+        yield (
+            f"These settings of a new run set {aside.images:,} images aside that no generator and"
+            " no classifier was trained on:",
+            f"{data} --validation {aside.validation:g} --subset-seed {aside.subset_seed}",
+        )
 
 
 def options(dataset: str, data_dir: str) -> str:
