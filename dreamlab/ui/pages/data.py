@@ -38,7 +38,7 @@ def create(pages: Pages, view: Any) -> None:
         lambda now: tuple(pages.version_of(r) for r in active(pages)),
         lambda now: panel([running_html(r) for r in active(pages)]),
     )
-    data_import.connect(pages, form, proposal)
+    data_import.connect(pages, form, proposal, view)
 
 
 def active(pages: Pages) -> list[RunRow]:

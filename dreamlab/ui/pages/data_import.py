@@ -9,14 +9,14 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from dreamlab.data.importing.matching import as_setting
+from dreamlab.data.importing.matching import as_setting, target_of
 from dreamlab.settings import ImportSpec, Spec, settings_of
 from dreamlab.ui.forms import spec_form
 from dreamlab.ui.forms.picker import LOCAL
 from dreamlab.ui.forms.start import start
 from dreamlab.ui.parts.proposal import proposal_html
 from dreamlab.ui.render import macro
-from dreamlab.ui.view import QUIET, Pages
+from dreamlab.ui.view import QUIET, Pages, View
 
 
 def create(pages: Pages, view: Any) -> tuple[spec_form.Form, Any]:
@@ -29,7 +29,10 @@ def create(pages: Pages, view: Any) -> tuple[spec_form.Form, Any]:
     def describe(spec: Spec) -> Markup:
         if not isinstance(spec, ImportSpec):
             return Markup("")
-        return _panelled(proposal_html(spec, pages.service.looker.look(spec)))
+        look = pages.service.looker.look(spec)
+        target = target_of(spec)
+        classes = target.classes if target else ()
+        return _panelled(proposal_html(spec, look, pages.service.places.said, classes))
 
     gr.HTML(macro("panel_head", "Import images"))
     form = spec_form.build(
@@ -37,13 +40,16 @@ def create(pages: Pages, view: Any) -> tuple[spec_form.Form, Any]:
     )
     for name in ("dataset", "extends"):
         spec_form.add_choices(pages, "data", form, name, view)
-    start(pages, form, view, "data", clears=("source",))
+    start(pages, form, view, "data", clears=("source", "extends"))
     return form, proposal
 
 
-def connect(pages: Pages, form: spec_form.Form, proposal: Any) -> None:
+def connect(pages: Pages, form: spec_form.Form, proposal: Any, view: Any) -> None:
     """Connects the proposal, after it was rendered: it is drawn again when the look at the files is
-    done, and the answer to a question fills in the form."""
+    done, and the answer to a question fills in the form. An answer holds for one source: the next
+    one is asked about again."""
+    source = form.fields["source"]
+    answered = gr.State(("", ()))
 
     def look(data: dict[Any, Any]) -> dict[Any, Any]:
         return form.look(pages.service, data)
@@ -52,10 +58,26 @@ def connect(pages: Pages, form: spec_form.Form, proposal: Any) -> None:
         pages, "data", [proposal], form.inputs, look, lambda: pages.service.looker.version
     )
 
-    def on_answer(event: gr.EventData) -> dict[Any, Any]:
-        return form.filled(_answer(event))
+    def on_answer(
+        path: str, known: tuple[str, tuple[str, ...]], now: View, event: gr.EventData
+    ) -> dict[Any, Any]:
+        given = _answer(event)
+        names = tuple({*given, *(known[1] if known[0] == path else ())})
+        if "extends" in given:  # the choice that the button of a set made
+            now = now.with_pick("import-extends", given["extends"])
+        return {answered: (path, names), view: now, **form.filled(given)}
 
-    proposal.click(on_answer, None, list(form.fields.values()), **QUIET)
+    def on_source(path: str, known: tuple[str, tuple[str, ...]]) -> dict[Any, Any]:
+        if known[0] == path:
+            return {answered: known}
+        usual = {k.name: k.default for k in settings_of(ImportSpec) if k.name in known[1]}
+        return {answered: ("", ()), **form.filled(usual)}
+
+    fields = list(form.fields.values())
+    proposal.click(on_answer, [source, answered, view], [answered, view, *fields], **QUIET)
+    source.change(
+        on_source, [source, answered], [answered, *fields], trigger_mode="always_last", **QUIET
+    )
 
 
 def _answer(event: gr.EventData) -> dict[str, str]:
@@ -65,7 +87,8 @@ def _answer(event: gr.EventData) -> dict[str, str]:
     try:
         given = json.loads(str(data.get("settings") or data.get("pairs") or ""))
         if data.get("local") == "map":
-            return {"classes": as_setting({str(a): str(b) for a, b in given if b})}
+            pairs = as_setting({str(a): str(b) for a, b in given})
+            return {"classes": pairs, "class_map": ""}
     except (ValueError, TypeError):
         return {}
     texts = {k.name for k in settings_of(ImportSpec) if k.type == "str"}
