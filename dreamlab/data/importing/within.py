@@ -24,8 +24,8 @@ from dreamlab.settings import ImportSpec
 
 def open_within(files: Files, spec: ImportSpec, limits: Limits) -> Source | None:
     """A source for the arrays inside `files`; None if they hold pictures or Parquet files, or no
-    arrays. `files` are closed if there is one. Raises DataError if the arrays cannot be used, or if there are
-    several."""
+    arrays. `files` are closed if there is one. Raises DataError if the arrays cannot be used, or
+    if there are several."""
     names = [*files.names, *files.packed]
     if any(PICTURE.search(name) or SHARD.search(name) for name in names):
         return None
