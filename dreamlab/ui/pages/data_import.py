@@ -19,9 +19,10 @@ from dreamlab.ui.render import macro
 from dreamlab.ui.view import QUIET, Pages, View
 
 
-def create(pages: Pages, view: Any) -> tuple[spec_form.Form, Any]:
-    """Creates the form in the current column. Returns it, and the component for the proposal, which
-    is rendered elsewhere."""
+def create(pages: Pages, view: Any) -> tuple[spec_form.Form, Any, Any]:
+    """Creates the form in the current column. Returns it, the component for the proposal, which is
+    rendered elsewhere, and the state that holds for which source which settings were answers."""
+    answered = gr.State(("", ()))
     proposal = gr.HTML(
         "", elem_id="import-proposal", elem_classes="if-filled", js_on_load=LOCAL, render=False
     )
@@ -36,20 +37,35 @@ def create(pages: Pages, view: Any) -> tuple[spec_form.Form, Any]:
 
     gr.HTML(macro("panel_head", "Import images"))
     form = spec_form.build(
-        pages.service, ImportSpec, "Import", "import", describe=describe, extra=proposal
+        pages.service,
+        ImportSpec,
+        "Import",
+        "import",
+        describe=describe,
+        extra=proposal,
+        state=answered,
+        corrected=lambda form, data: _asked_again(form, data, answered),
     )
     for name in ("dataset", "extends"):
         spec_form.add_choices(pages, "data", form, name, view)
     start(pages, form, view, "data", clears=("source", "extends"))
-    return form, proposal
+    return form, proposal, answered
 
 
-def connect(pages: Pages, form: spec_form.Form, proposal: Any, view: Any) -> None:
+def _asked_again(form: spec_form.Form, data: dict[Any, Any], answered: Any) -> dict[Any, Any]:
+    """The usual values of the settings that answered questions about an earlier source: a new one
+    is asked about again."""
+    source, names = data[answered]
+    if not names or source == data[form.fields["source"]]:
+        return {}
+    usual = {k.name: k.default for k in settings_of(ImportSpec) if k.name in names}
+    return {answered: ("", ()), **form.filled(usual)}
+
+
+def connect(pages: Pages, form: spec_form.Form, proposal: Any, answered: Any, view: Any) -> None:
     """Connects the proposal, after it was rendered: it is drawn again when the look at the files is
-    done, and the answer to a question fills in the form. An answer holds for one source: the next
-    one is asked about again."""
+    done, and the answer to a question fills in the form."""
     source = form.fields["source"]
-    answered = gr.State(("", ()))
 
     def look(data: dict[Any, Any]) -> dict[Any, Any]:
         return form.look(pages.service, data)
@@ -67,17 +83,8 @@ def connect(pages: Pages, form: spec_form.Form, proposal: Any, view: Any) -> Non
             now = now.with_pick("import-extends", given["extends"])
         return {answered: (path, names), view: now, **form.filled(given)}
 
-    def on_source(path: str, known: tuple[str, tuple[str, ...]]) -> dict[Any, Any]:
-        if known[0] == path:
-            return {answered: known}
-        usual = {k.name: k.default for k in settings_of(ImportSpec) if k.name in known[1]}
-        return {answered: ("", ()), **form.filled(usual)}
-
     fields = list(form.fields.values())
     proposal.click(on_answer, [source, answered, view], [answered, view, *fields], **QUIET)
-    source.change(
-        on_source, [source, answered], [answered, *fields], trigger_mode="always_last", **QUIET
-    )
 
 
 def _answer(event: gr.EventData) -> dict[str, str]:
