@@ -36,15 +36,33 @@
     try { localStorage.setItem(THEME, root.dataset.theme); } catch (e) { console.info("The theme cannot be remembered here."); }
     send({ act: "theme", theme: root.dataset.theme });
   };
+
+  /* ---- the first seconds: until the server knows this page, it would answer a press with another page.
+     Presses of tabs and buttons wait until then. */
+  let wanted = null, booted = false; // wanted: the last tab that was pressed while it starts
   dreamlab.boot = () => JSON.stringify({ theme: root.dataset.theme, search: location.search });
+  dreamlab.booted = () => {
+    booted = true;
+    flush();
+    if (wanted) requestAnimationFrame(() => requestAnimationFrame(() => document.getElementById(wanted)?.click()));
+  };
+  document.addEventListener("click", (event) => {
+    const tab = event.target.closest("#tabs > .tab-wrapper [role=tab]");
+    if (booted || !tab) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    wanted = tab.id;
+  }, true);
 
   /* ---- actions */
-  const send = (data) => (dreamlab.bridge ? dreamlab.bridge(data) : dreamlab.waiting.push(data));
+  const send = (data) => { dreamlab.waiting.push(data); flush(); };
+  const flush = () => { if (booted && dreamlab.bridge) dreamlab.waiting.splice(0).forEach(dreamlab.bridge); };
   dreamlab.connect = (trigger) => {
     dreamlab.bridge = trigger;
-    dreamlab.waiting.splice(0).forEach(trigger);
+    flush();
   };
   dreamlab.locate = (query) => {
+    if (query === "?") return send({ act: "boot", page: dreamlab.boot() }); // another server, which does not know this page
     if (query && query !== location.search) history.replaceState(history.state, "", location.pathname + query);
   };
   document.addEventListener("click", (event) => {

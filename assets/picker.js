@@ -4,6 +4,7 @@
 (() => {
   const PART_BYTES = 8 * 2 ** 20, PART_FILES = 400, TRIES = 4;
   const NO_SCREEN = new Set([".DS_Store", "Thumbs.db", "desktop.ini"]);
+  const CANCELLED = "Nothing was kept: the sending was cancelled.";
   const count = (n, word) => `${n.toLocaleString("en")} ${word}${n === 1 ? "" : "s"}`;
   const size = (n) => (n >= 1e9 ? `${(n / 1e9).toFixed(1)} GB` : `${(n / 1e6).toFixed(1)} MB`);
   const pause = (seconds) => new Promise((then) => setTimeout(then, 1000 * seconds));
@@ -14,7 +15,13 @@
       const hit = event.target.closest("[data-local]");
       if (!hit || !element.contains(hit)) return;
       event.preventDefault();
-      const chosen = [...(hit.closest(".question")?.querySelectorAll("select[data-from]") || [])].map((box) => [box.dataset.from, box.value]);
+      const choice = hit.closest(".class-choice"), boxes = [...(choice?.querySelectorAll("select[data-from]") || [])];
+      const kept = ({ value, options, dataset: { from } }) => value || [...options].some((o) => o.value === from); // a class with a known name would stay
+      const chosen = boxes.filter(kept).map((box) => [box.dataset.from, box.value]);
+      if (choice) {
+        choice.querySelector(".refusal").hidden = boxes.some((box) => box.value);
+        if (!boxes.some((box) => box.value)) return;
+      }
       if (hit.dataset.local === "browse") setTimeout(() => [...document.querySelectorAll(".shelf")].find((e) => e.offsetParent)?.scrollIntoView({ block: "center", behavior: "smooth" }), 500);
       trigger("click", { ...hit.dataset, ...(hit.dataset.local === "map" ? { pairs: JSON.stringify(chosen) } : {}) });
     });
@@ -39,6 +46,7 @@
   const entriesOf = (reader) => new Promise((then, fail) => reader.readEntries(then, fail));
   const fileOf = (entry) => new Promise((then, fail) => entry.file(then, fail));
   const walk = async (entry, into, told) => {
+    told(into.length);
     if (entry.isFile) {
       if (!NO_SCREEN.has(entry.name)) into.push({ path: entry.fullPath.replace(/^\//, ""), file: await fileOf(entry) });
       told(into.length);
@@ -84,11 +92,15 @@
     if (!reply.ok) throw new Refused(answer.error || "The server refuses these files.");
     return answer;
   };
-  const withPatience = async (address, options) => {
+  const changed = async (blobs) => { // a browser does not read a file that is not what was chosen
+    try { await Promise.all(blobs.map((blob) => blob.slice(0, 1).arrayBuffer())); return false; } catch (error) { return true; }
+  };
+  const withPatience = async (address, options, blobs = []) => {
     for (let i = 1; ; i++) {
       try { return await asked(address, options); } catch (error) {
         if (error instanceof Refused || error.name === "AbortError") throw error;
         if (i === TRIES) throw new Refused("The connection to the server was lost: send the files again.");
+        if (await changed(blobs)) throw new Refused("A file was changed or removed while it was sent: send the files again.");
         await pause(i);
       }
     }
@@ -127,29 +139,46 @@
       place.textContent = sentence;
       place.hidden = !sentence;
     }
+    begin() { // false while files are on their way
+      this.refuse(this.stop ? "Files are being sent: wait until they are there, or cancel that first." : "");
+      if (this.stop) return false;
+      this.stop = new AbortController();
+      return true;
+    }
+    end(sentence) {
+      this.stop = null;
+      this.say("");
+      this.refuse(sentence);
+    }
     async take(transfer) {
-      if (this.stop) return;
-      this.refuse("");
+      if (!this.begin()) return;
+      const signal = this.stop.signal;
+      let files;
       try {
-        const files = await dropped(transfer, (n) => n % 100 || this.say(`Listing: ${count(n, "file")}`));
-        await this.send(files);
+        files = await dropped(transfer, (n) => {
+          signal.throwIfAborted();
+          if (n % 100 === 0) this.say(`Listing: ${count(n, "file")}`);
+        });
       } catch (error) {
-        this.say("");
-        this.refuse(`The files cannot be read by the browser (${error.message || error.name}).`);
+        this.end(error.name === "AbortError" ? CANCELLED : `The files cannot be read by the browser (${error.message || error.name}).`);
+        return;
       }
+      await this.deliver(files);
     }
     async send(files) {
-      if (this.stop) return;
-      this.refuse(files.length ? "" : "There are no files in what was given.");
-      if (!files.length) return;
-      this.stop = new AbortController();
+      if (this.begin()) await this.deliver(files);
+    }
+    async deliver(files) {
+      const known = new Set(), twice = files.find(({ path }) => known.size === known.add(path).size);
+      if (!files.length) return this.end("There are no files in what was given.");
+      if (twice) return this.end(`Two of the files are called ${twice.path}: put them into folders of different names.`);
       const signal = this.stop.signal, bytes = files.reduce((sum, { file }) => sum + file.size, 0);
-      let sent = 0, done = 0;
+      let sent = 0, done = 0, sentence = "";
       try {
         this.say(`Sending ${count(files.length, "file")}, ${size(bytes)}`);
-        ({ name: this.name } = await asked("upload", { method: "POST", signal, body: JSON.stringify({ bytes, files: files.length }), headers: { "content-type": "application/json" } }));
+        ({ name: this.name } = await withPatience("upload", { method: "POST", signal, body: JSON.stringify({ bytes, files: files.length }), headers: { "content-type": "application/json" } }));
         for (const part of parts(files)) {
-          await withPatience(`upload/${this.name}`, { method: "POST", signal, body: new Blob([JSON.stringify(part.list), "\n", ...part.blobs]) });
+          await withPatience(`upload/${this.name}`, { method: "POST", signal, body: new Blob([JSON.stringify(part.list), "\n", ...part.blobs]) }, part.blobs);
           sent += part.bytes;
           done += part.list.length;
           this.say(`${size(sent)} of ${size(bytes)}${files.length > 1 ? `, ${Math.min(done, files.length).toLocaleString("en")} of ${count(files.length, "file")}` : ""}`, bytes ? sent / bytes : 1);
@@ -159,11 +188,9 @@
       } catch (error) {
         this.giveUp();
         const words = error instanceof Refused ? error.message : `The files cannot be read or sent (${error.message || error.name}).`;
-        this.refuse(error.name === "AbortError" ? "Nothing was kept: the sending was cancelled." : words);
-      } finally {
-        this.stop = null;
-        this.say("");
+        sentence = error.name === "AbortError" ? CANCELLED : words;
       }
+      this.end(sentence);
     }
   });
 

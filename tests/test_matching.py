@@ -192,6 +192,23 @@ def test_a_class_map_leads_to_classes_of_the_data_set(tmp_path: Path) -> None:
             do_import(source, tmp_path / "no", classes=wrong, **values)
 
 
+@pytest.mark.parametrize("role", ["real", "synthetic"])
+def test_a_class_map_leaves_a_class_out_by_name(tmp_path: Path, role: str) -> None:
+    """Also one that has the name of a class of the data set."""
+    source = folder_of(tmp_path / "s", class_files(("0", "3", "odd"), 3))
+    own = {"role": role, "dataset": "digits"} if role == "synthetic" else {}
+    spec = make(ImportSpec, {"source": str(source), "classes": "3=,odd=1", **own})
+    found = propose(spec)
+    assert sum(found["per_class"]) == 6
+    assert [(row["from"], row["to"]) for row in found["mapping"]] == [
+        ("0", "0"),
+        ("3", ""),
+        ("odd", "1"),
+    ]
+    with pytest.raises(DataError, match="leaves out every class"):
+        propose(make(ImportSpec, {**spec.model_dump(), "classes": "0=,3=,odd="}))
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

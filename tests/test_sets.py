@@ -109,6 +109,7 @@ def test_what_cannot_be_added_is_refused_with_a_sentence(service: Service, tmp_p
     asked = propose(make(ImportSpec, {"source": str(birds), "extends": first}))["questions"][0]
     assert "only some are classes of pets (cat, dog): bird" in asked["question"]
     assert asked["answers"][0]["settings"] == {"classes": "cat=cat"}
+    assert asked["answers"][-1]["settings"] == {"extends": ""}, "or a set of their own"
     with pytest.raises(Exception, match=r"only some are classes of pets \(cat, dog\): bird"):
         do_import(birds, tmp_path / "y", extends=first)
     with pytest.raises(Exception, match=r"All 8 images that can be used are in pets already"):
@@ -123,6 +124,26 @@ def test_what_cannot_be_added_is_refused_with_a_sentence(service: Service, tmp_p
     ):
         with pytest.raises(Refused, match=said):
             service.check("import", values | change)
+
+
+def test_what_is_added_to_a_set_is_said_before(service: Service, tmp_path: Path) -> None:
+    files = class_files(each=4)
+    first = imported(service, folder_of(tmp_path / "pets", files))
+
+    def said(name: str, more: dict[str, bytes]) -> str:
+        source = folder_of(tmp_path / name, more)
+        found = propose(make(ImportSpec, {"source": str(source), "extends": first}))
+        return " ".join(found["notes"])
+
+    again = {"cat/0.png": files["cat/0.png"], "cat/n.png": encoded(picture(7, (20, 30)))}
+    notes = said("again", again)
+    assert "added to pets, which has 8 images and stays as it is: a new version has 10." in notes
+    assert "1 of 2 images tried are in it already, and are left out" in notes
+    assert "1 of 2 images tried have another size than 16 x 16 pixels" in notes
+    grey = said("grey", {"dog/n.png": encoded(picture(3, channels=1))})
+    assert "They are grey, and pets is in colour" in grey and "another size" not in grey
+    with pytest.raises(Exception, match="All 8 images are in pets already"):
+        said("same", files)
 
 
 def test_a_single_new_image_goes_to_training_and_the_fit_is_that_of_the_set(

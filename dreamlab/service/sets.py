@@ -93,6 +93,13 @@ class Sets(Reader):
         except catalog.DataError:
             return (run.record.name,)
 
+    def deleted_sets(self) -> list[tuple[str, str]]:
+        """(id, name) of the imported sets in the trash, the newest first."""
+        trash = self.store.folders.trash
+        kept = [Run(folder) for folder in trash.iterdir()] if trash.is_dir() else []
+        sets = [run for run in kept if not run.problem() and run.kind == ImportSpec.kind]
+        return sorted(((r.id, r.about.name or r.record.name) for r in sets), reverse=True)
+
     def small_picture(self, name: str, data_dir: str = "") -> bytes:
         """A PNG of the first images of up to SMALL classes of a data set, by its name or by the id
         of an import run, real or synthetic. Raises Refused if it has no images here."""

@@ -97,7 +97,8 @@ class ImportSpec(Spec):
         "",
         "Classes with another name here, as FROM=TO, ...",
         detail="TO is a new name; for synthetic images a class of the data set or its number."
-        " Several classes may become one. Such as fire engine=truck,tow truck=truck.",
+        " Several classes may become one, and FROM= leaves a class out. Such as"
+        " fire engine=truck,tow truck=truck.",
         section=READ,
         added="",
     )

@@ -1,5 +1,5 @@
 """Files that a browser sends. Each upload has a folder of its own beside the runs folder, and all
-of them together have a limit."""
+of them together have a limit. The folder of an upload that is not complete ends in `.part`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import os
 import re
 import secrets
 import shutil
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,12 +19,17 @@ from dreamlab.store.files import disk_use
 
 KEPT_SECONDS = 24 * 3600.0
 """An upload that no run needs is removed after this time."""
+SILENT_SECONDS = 900.0
+"""An upload that is not complete is removed if nothing has come for this time, as after a crash of
+the browser or of the server."""
+PART = ".part"
 MOST_FILES, DEEPEST, LONGEST = 2_000_000, 32, 255
 """Most files of an upload, folders within each other, and bytes of a name."""
 HEADER_BYTES = 2**20
 SPARE_BYTES = 2**30
 """Bytes that stay free on the disk."""
 NAME = re.compile(r"[0-9a-f]{16}")
+GIVEN_UP = "This upload is not known (any more): send the files again."
 
 
 class UploadError(ValueError):
@@ -32,10 +38,13 @@ class UploadError(ValueError):
 
 @dataclasses.dataclass
 class _Open:
-    """An upload that is being received: bytes that were announced and that have come."""
+    """An upload that is being received: bytes that were announced and that have come. `gone`: it
+    was given up. The lock is held while files are written or removed."""
 
     bytes: int
     received: int = 0
+    gone: bool = False
+    lock: threading.Lock = dataclasses.field(default_factory=threading.Lock)
 
 
 class Uploads:
@@ -69,15 +78,20 @@ class Uploads:
                 f" server, of which {_gb(SPARE_BYTES)} must stay free."
             )
         name = secrets.token_hex(8)
-        (self.folder / name).mkdir(mode=0o700)
+        self._part(name).mkdir(mode=0o700)
         self._open[name] = _Open(size)
         return name
 
+    def _part(self, name: str) -> Path:
+        return self.folder / f"{name}{PART}"
+
     def receive(self, name: str) -> Receiver:
         """A receiver for the next part of an upload. Raises UploadError if it is not open."""
-        if name not in self._open or not (self.folder / name).is_dir():
-            raise UploadError("This upload is not known (any more): send the files again.")
-        return Receiver(self.folder / name, self._open[name])
+        held = self._open.get(name)
+        if held is None or not self._part(name).is_dir():
+            raise UploadError(GIVEN_UP)
+        os.utime(self._part(name))
+        return Receiver(self._part(name), held)
 
     def end(self, name: str) -> Path:
         """The path of a complete upload: its only file or folder, or the folder that holds all its
@@ -86,25 +100,33 @@ class Uploads:
         if held is None or held.received < held.bytes:
             raise UploadError("The upload is not complete: send the files again.")
         del self._open[name]
-        inside = list((self.folder / name).iterdir())
-        return inside[0] if len(inside) == 1 else self.folder / name
+        folder = self._part(name).rename(self.folder / name)
+        inside = list(folder.iterdir())
+        return inside[0] if len(inside) == 1 else folder
 
     def remove(self, name: str) -> None:
-        """Removes an upload, also one that is not complete."""
-        self._open.pop(name, None)
-        if NAME.fullmatch(name):
-            shutil.rmtree(self.folder / name, ignore_errors=True)
+        """Removes an upload that is not complete. A part that is being received ends with an
+        error."""
+        if not NAME.fullmatch(name):
+            return
+        held = self._open.pop(name, None) or _Open(0)
+        with held.lock:
+            held.gone = True
+            shutil.rmtree(self._part(name), ignore_errors=True)
 
     def clean(self, needed: Callable[[Path], bool], age: float = KEPT_SECONDS) -> None:
         """Removes the uploads that are older than `age` seconds and not `needed`, a function of the
-        path of the folder of an upload."""
+        path of the folder of an upload, and those that nobody completes."""
         for folder in list(self.folder.iterdir()) if self.folder.is_dir() else []:
             try:
-                young = time.time() - folder.stat().st_mtime < age
+                since = time.time() - folder.stat().st_mtime
             except OSError:
                 continue  # it was removed meanwhile
-            if not young and not needed(folder):
-                self.remove(folder.name)
+            if folder.suffix == PART:
+                if since > SILENT_SECONDS:
+                    self.remove(folder.stem)
+            elif since > age and NAME.fullmatch(folder.name) and not needed(folder):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 class Receiver:
@@ -119,8 +141,14 @@ class Receiver:
         self._file: Any = None
 
     def feed(self, data: bytes) -> None:
-        """Takes the next bytes of the part. Raises UploadError if they are not as announced, and
-        OSError if they cannot be written."""
+        """Takes the next bytes of the part. Raises UploadError if they are not as announced or the
+        upload was given up, and OSError if they cannot be written."""
+        with self._upload.lock:
+            if self._upload.gone:
+                raise UploadError(GIVEN_UP)
+            self._feed(data)
+
+    def _feed(self, data: bytes) -> None:
         if self._files is None:
             self._head += data
             line, found, data = bytes(self._head).partition(b"\n")
@@ -171,13 +199,21 @@ class Receiver:
         """Where a file goes. Raises UploadError for a path that would lead elsewhere."""
         parts = path.split("/")
         good = 0 < len(parts) <= DEEPEST and all(
-            part not in ("", ".", "..")
-            and len(part.encode("utf-8", "replace")) <= LONGEST
-            and not set(part) & {"\0", os.sep, os.altsep or os.sep}
+            part not in ("", ".", "..") and not set(part) & {"\0", os.sep, os.altsep or os.sep}
             for part in parts
         )
         if not good or (os.name == "nt" and ":" in path):
             raise UploadError(f"A file cannot have the name {path[:200]!r}.")
+        for name in parts:
+            try:
+                size = len(name.encode())
+            except UnicodeEncodeError:
+                raise UploadError(f"A file cannot have the name {path[:200]!r}.") from None
+            if size > LONGEST:
+                raise UploadError(
+                    f"The name {name[:40]}... is longer than {LONGEST} bytes; shorten it, or send"
+                    " the files in a ZIP."
+                )
         return self._folder.joinpath(*parts)
 
     def _open_next(self) -> None:

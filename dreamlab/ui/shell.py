@@ -28,6 +28,7 @@ ASKED = {
     "snapshot": "Requested: the checkpoint of the next step is kept; Sample lists it under Stages.",
 }
 """Requests to a running training -> the notice that confirms them."""
+AGAIN = "This page is connected again."
 READY = (
     "const ready = (then) => (window.dreamlab ? then(window.dreamlab) : setTimeout(ready, 20,"
     " then)); "
@@ -40,6 +41,10 @@ BOOT = (
     + READY
     + "return [await new Promise((then) => ready((d) => then(d.boot())))]; }"
 )
+BOOTED = "() => { " + READY + "ready((d) => d.booted()); }"
+UNKNOWN = "?"
+"""The address that a page gets whose view is not known, as after a restart of the server: it says
+again what it shows (assets/app.js)."""
 
 
 def head() -> str:
@@ -83,13 +88,20 @@ def build(service: Service) -> gr.Blocks:
         locate = gr.HTML("", elem_id="address", elem_classes="bridge", js_on_load=LOCATE)
         pages.add("", locate, lambda v: v.query(), lambda v: escape(v.query()))
         bridge = gr.HTML("", elem_id="bridge", elem_classes="bridge", js_on_load=CONNECT)
-        _wire(demo, pages, tabs, view, seen, boot, bridge)
+        _wire(demo, pages, tabs, view, seen, boot, bridge, locate)
     demo.queue(default_concurrency_limit=16, api_open=False)
     return demo
 
 
 def _wire(
-    demo: gr.Blocks, pages: Pages, tabs: Any, view: Any, seen: Any, boot: Any, bridge: Any
+    demo: gr.Blocks,
+    pages: Pages,
+    tabs: Any,
+    view: Any,
+    seen: Any,
+    boot: Any,
+    bridge: Any,
+    locate: Any,
 ) -> None:
     everything = [view, seen, tabs, *pages.outputs]
 
@@ -98,11 +110,12 @@ def _wire(
         return {view: now, seen: known, **updates, **also}
 
     def on_load(asked: str) -> dict[Any, Any]:
-        page = json.loads(asked or "{}")
-        now = from_query(str(page.get("search", "")), str(page.get("theme", "")))
-        return {**redraw(now, {}), tabs: gr.Tabs(selected=now.tab)}
+        now = first_view(asked)
+        return {**redraw(now, {}), tabs: gr.Tabs(selected=now.tab), timer: gr.Timer(active=True)}
 
     def on_tick(now: View, known: dict[Any, Any]) -> Any:
+        if not now.known:
+            return {locate: UNKNOWN}
         updates, fresh = pages.refresh(now, known)
         if not updates:
             return gr.skip()
@@ -118,11 +131,26 @@ def _wire(
         moved = {tabs: gr.Tabs(selected=after.tab)} if after.tab != now.tab else {}
         return {**redraw(after, known), **moved}
 
-    demo.load(on_load, boot, everything, js=BOOT, **QUIET)
-    gr.Timer(TICK).tick(on_tick, [view, seen], [seen, *pages.outputs], **QUIET)
+    # no tick comes before the page has said what it shows: it would be answered with Home
+    timer = gr.Timer(TICK, active=False)
+    loaded = demo.load(on_load, boot, [*everything, timer], js=BOOT, **QUIET)
+    loaded.then(None, None, None, js=BOOTED, **QUIET)
+    timer.tick(on_tick, [view, seen], [seen, *pages.outputs], **QUIET)
     tabs.select(on_tab, [view, seen], everything, **QUIET)
     # "multiple": a press is handled even while an earlier one is still being answered
     bridge.click(on_action, [view, seen], everything, trigger_mode="multiple", **QUIET)
+
+
+def first_view(page: str) -> View:
+    """The view of a page that says what it shows, as JSON: `search` is the query string of its
+    address. It comes from a browser and may be anything."""
+    try:
+        said = json.loads(page or "{}")
+    except ValueError:
+        said = {}
+    said = said if isinstance(said, dict) else {}
+    now = from_query(str(said.get("search", "")), str(said.get("theme", "")))
+    return dataclasses.replace(now, known=True)
 
 
 def act(pages: Pages, view: View, data: dict[str, Any]) -> View:
@@ -134,6 +162,8 @@ def act(pages: Pages, view: View, data: dict[str, Any]) -> View:
             return dataclasses.replace(
                 view, theme="dark" if data.get("theme") == "dark" else "light"
             )
+        if name == "boot":
+            return dataclasses.replace(first_view(str(data.get("page", ""))), notice=AGAIN)
         if name == "open":
             return open_run(pages, view, run, str(data.get("tab", "")))
         if name in ("stop", "stop-now"):
@@ -155,6 +185,7 @@ def act(pages: Pages, view: View, data: dict[str, Any]) -> View:
             return view.saying(f"Deleted {run}{more}.", undo=run)
         if name == "restore":
             service.restore(run)
+            view = view.at("data", run) if view.tab == "data" else view
             return view.saying(f"{run} is restored.")
         if name == "dismiss":
             return view.saying("")

@@ -33,6 +33,8 @@ class View:
     picks: tuple[tuple[str, Any], ...] = ()
     notice: str = ""
     undo: str = ""
+    known: bool = False
+    """Whether the page has said what it shows."""
 
     def run(self, tab: str) -> str:
         """The run chosen in a tab; empty if there is none."""

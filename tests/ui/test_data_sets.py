@@ -88,6 +88,52 @@ def test_a_set_is_renamed_deleted_and_brought_back(page: Any, runs: Path, pets: 
     says(page, "#data-chosen", "pets")
 
 
+def test_names_that_are_empty_long_or_taken(page: Any, runs: Path, pets: str) -> None:
+    page.goto(f"/?tab=data&run={pets}")
+    says(page, "#data-chosen", "pets")
+    page.click("#data-about button")
+    page.fill("#data-name input, #data-name textarea", "W" * 80)
+    page.fill("#data-text textarea", "V" * 500)
+    page.click("#data-save")
+    says(page, "#data-chosen", "W{80}")
+    assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+    page.fill("#data-name input, #data-name textarea", "  ")
+    page.fill("#data-text textarea", "")
+    page.click("#data-save")
+    says(page, "#data-chosen", "pets")
+    name = page.locator("#data-name").locator("input, textarea")
+    page.wait_for_function("(box) => box.value === 'pets'", arg=name.element_handle())
+    copy = runs / "20261126-232900-import-copy-00aa"
+    shutil.copytree(runs / pets, copy)
+    record = json.loads((copy / "spec.json").read_text())
+    (copy / "spec.json").write_text(json.dumps({**record, "id": copy.name}))
+    Service(runs).describe(copy.name, "Twins", "")
+    page.fill("#data-name input, #data-name textarea", "Twins")
+    page.click("#data-save")
+    says(page, "#notice", f"Saved.*{copy.name} has this name too")
+    Service(runs).describe(pets, "", "")
+    shutil.rmtree(copy)
+
+
+def test_a_deletion_is_undone_twice_and_after_a_reload(page: Any, runs: Path, pets: str) -> None:
+    page.goto(f"/?tab=data&run={pets}")
+    for again in (False, True):
+        says(page, "#data-chosen", "pets")
+        page.click("#data-delete")
+        page.click("#data-delete:has-text('Really delete')")
+        says(page, "#notice", f"Deleted {pets}")
+        if again:
+            page.reload()
+            page.click("#data-deleted summary")
+            page.click(f"#data-deleted button[data-run='{pets}']")
+        else:
+            page.evaluate("() => [1, 2].forEach(() => document.querySelector('#undo').click())")
+        says(page, "#notice", f"{pets} is restored")
+        page.wait_for_timeout(1000)
+        says(page, "#notice", f"{pets} is restored")
+    assert (runs / pets).exists() and page.locator("#data-deleted").count() == 0
+
+
 def test_images_are_added_to_a_set_as_a_new_version(
     page: Any, runs: Path, pets: str, tmp_path: Path
 ) -> None:
@@ -103,11 +149,13 @@ def test_images_are_added_to_a_set_as_a_new_version(
     page.click("#data-extend")
     fill(page, import__source=folder_of(tmp_path, more) / "more")
     says(page, "#import-command", f"--extends {pets}")
+    says(page, "#import-proposal", "added to pets, which has 16 images and stays as it is", 60)
     page.click("#import-start")
     says(page, "#data-chosen", r"pets \(version 2\)[\s\S]*Made from real pets", 90)
     says(page, "#data-report", r"were added to pets")
     says(page, "#data-report", r"in the set already\s+1")
     assert page.locator("#data-report .left-out-pictures li").count() == 1
+    assert page.input_value("#import-extends input") == "none", "the next one is a set of its own"
     page.click("#data-chosen a.run")
     says(page, "#data-chosen", r"Newer: real pets \(version 2\)")
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 from dreamlab.store import RunStore
 from tests.import_helpers import encoded, folder_of, zip_of
-from tests.ui.test_story import fill, go, says
+from tests.ui.test_story import fill, go, pick, says
 
 pytestmark = pytest.mark.ui
 CLICKS = 6
@@ -226,3 +226,71 @@ def test_a_page_that_is_left_gives_its_upload_up(page: Any, runs: Path, tmp_path
     while {p.name for p in kept.iterdir()} != before and time.monotonic() < until:
         page.wait_for_timeout(100)
     assert {p.name for p in kept.iterdir()} == before
+
+
+def test_a_second_drop_waits_and_two_files_of_one_name_are_refused(
+    page: Any, runs: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "big.zip").write_bytes(bytes(40 * 2**20))
+    go(page, "data")
+    page.route("**/upload/*", lambda route: page.wait_for_timeout(300) or route.continue_())
+    drop(page, tmp_path / "big.zip")
+    says(page, "#import-source-files .drop-words", r"of 41\.9 MB")
+    drop(page, medmnist(tmp_path))
+    says(page, "#import-source-files .refusal", "being sent: wait until they are there, or cancel")
+    page.click("#import-source-files [data-cancel]")
+    says(page, "#import-source-files .refusal", "Nothing was kept")
+    page.evaluate(
+        "() => document.querySelector('dl-drop.large').send([1, 2].map("
+        "() => ({ path: 'a.png', file: new File(['x'], 'a.png') })))"
+    )
+    says(page, "#import-source-files .refusal", "Two of the files are called a.png")
+    uploads, end = RunStore(runs).folders.uploads, time.monotonic() + 30
+    while list(uploads.glob("*.part")) and time.monotonic() < end:
+        page.wait_for_timeout(100)
+    assert not list(uploads.glob("*.part"))
+
+
+def test_an_answer_holds_for_one_source(page: Any, runs: Path, tmp_path: Path) -> None:
+    """The class of the next pictures is not guessed from what was said of others."""
+    for place, name in ((tmp_path / "pets", "dogs/poodle"), (tmp_path / "more", "dogs/beagle")):
+        files = {f"{c}/{i}.png": encoded(bar(0, i)) for c in (name, "cats/tabby") for i in range(6)}
+        folder_of(place, files | {f"dogs/husky/{i}.png": encoded(bar(1, i)) for i in range(6)})
+    go(page, "data")
+    drop(page, tmp_path / "pets")
+    says(page, "#import-proposal", "which are the classes", 60)
+    page.click(".question .btn:has-text('outer')")
+    says(page, "#import-command", "--layout top", 60)
+    drop(page, tmp_path / "more")
+    says(page, "#import-command", r"more\s+Copy", 60)
+    says(page, "#import-proposal", "which are the classes", 60)
+    assert "--layout" not in page.inner_text("#import-command")
+
+
+def test_classes_of_a_synthetic_set_are_chosen_and_changed(
+    page: Any, runs: Path, tmp_path: Path
+) -> None:
+    files = {
+        f"{name}/{i}.png": encoded(bar(c, i, (8, 8))[..., 0])
+        for c, name in enumerate(("three", "3", "odd"))
+        for i in range(4)
+    }
+    go(page, "data")
+    pick(page, "import-role", "synthetic")
+    pick(page, "import-dataset", "8x8")
+    fill(page, import__source=folder_of(tmp_path / "made", files))
+    says(page, "#import-proposal", "only some are classes of Handwritten digits", 60)
+
+    def become(**names: str) -> None:
+        for name, new in names.items():
+            page.select_option(f".class-map select[data-from='{name.strip('_')}']", new)
+        page.click("[data-local=map]")
+
+    become(_3="", three="", odd="")
+    says(page, ".class-choice .refusal", "Every class would be left out")
+    become(three="3", odd="5")
+    says(page, "#import-proposal", "Import 8 images", 60)
+    assert page.input_value(".class-map select[data-from='3']") == ""
+    become(odd="3")
+    says(page, "#import-command", "--classes 3=,odd=3,three=3", 60)
+    says(page, "#import-proposal", "Import 8 images", 60)

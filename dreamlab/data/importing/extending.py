@@ -22,6 +22,8 @@ from dreamlab.settings import ImportSpec
 
 KNOWN = "in the set already"
 """Why an image is left out that the extended set has."""
+MOST_COMPARED = 2**28
+"""Bytes of a set up to which images are looked for in it before they are added."""
 NUMBERED = re.compile(r"(.*) \(version (\d+)\)")
 
 
@@ -108,6 +110,42 @@ class Extended:
             # an added image that the set has is left out, so no further ones overlap
             "overlap": catalog.overlap(self.data),
         }
+
+
+def about_adding(spec: ImportSpec, images: np.ndarray, count: int, resized: int) -> list[str]:
+    """What is said before `count` images are added to a set, in sentences. `images` are a sample of
+    them as they will be, `resized` of which have another size. Raises DataError if the set has all
+    of them."""
+    known = catalog.info(spec.extends)
+    before = known.train + known.test
+    said = [
+        f"They are added to {known.title}, which has {before:,} images and stays as it is: a new"
+        f" version has {before + count:,}."
+    ]
+    side = f"{known.size} x {known.size} pixels"
+    if resized:
+        said.append(f"{resized:,} of {len(images):,} images tried have another size than {side}.")
+    if known.channels == 1:
+        said.append(f"{known.title} is grey: colour that they have is lost.")
+    elif len(images) and not (images != images[..., :1]).any():
+        said.append(f"They are grey, and {known.title} is in colour: its channels will be equal.")
+    if before * known.size**2 * known.channels <= MOST_COMPARED:
+        again = int(np.isin(imageset.digests(images), _digests(spec)).sum())
+        if again == count:
+            raise DataError(
+                f"All {count:,} images are in {known.title} already; give images that it does not"
+                " have."
+            )
+        if again:
+            said.append(
+                f"{again:,} of {len(images):,} images tried are in it already, and are left out."
+            )
+    return said
+
+
+def _digests(spec: ImportSpec) -> np.ndarray:
+    found = extended(spec)
+    return found.digests if found else np.zeros(0)
 
 
 def extended(spec: ImportSpec) -> Extended | None:

@@ -69,7 +69,8 @@ def class_numbers(
 
     `target` is what `target_of` returns. A map of classes (`--classes`, `--class-map`) gives the
     class of every class that it names; several may become one. Other classes keep their names, or
-    are left out if there is a target that does not have them. Raises DataError.
+    are left out if there is a target that does not have them, or if the map leads them to nothing.
+    Raises DataError.
     """
     given = class_map(spec, listing.classes, target.classes if target else ())
     to = {**_shipped(listing, spec), **given}
@@ -87,10 +88,14 @@ def class_numbers(
         )
     wanted = [to.get(name, name) for name in listing.classes]
     if target is None:
-        names = tuple(sorted(set(wanted), key=natural))
-        return np.array([names.index(name) for name in wanted], np.int64), names
+        names = tuple(sorted(set(wanted) - {""}, key=natural))
+        if not names:
+            raise DataError(f"The class map leaves out every class of {listing.title}; name one.")
+        kept = [names.index(name) if name else -1 for name in wanted]
+        return np.array(kept, np.int64), names
     numbers = {name: i for i, name in enumerate(target.classes)}
     numbers |= {str(i): i for i in range(len(target.classes)) if str(i) not in numbers}
+    numbers[""] = -1
     if wrong := [name for name in dict.fromkeys(to.values()) if name not in numbers]:
         raise DataError(
             f"The class map leads to {some(wrong)}, which {target.title} does not have; its classes"
@@ -100,15 +105,17 @@ def class_numbers(
         numbers[new] if name in to or name in target.classes else -1
         for name, new in zip(listing.classes, (to.get(n, n) for n in listing.classes), strict=True)
     ]
+    if max(found) < 0:
+        raise DataError(f"The class map leaves out every class of {listing.title}; name one.")
     return np.array(found, np.int64), target.classes
 
 
 def class_map(
     spec: ImportSpec, names: Sequence[str] = (), targets: Sequence[str] = ()
 ) -> Mapping[str, str]:
-    """Class of the source -> class that it becomes, by `classes` and the file `class_map`; empty
-    without these. Names may have spaces around them, as some of `names` and `targets` do, and a
-    pair with several = is divided behind one of `names`. Raises DataError."""
+    """Class of the source -> class that it becomes, "" if it is left out, by `classes` and the file
+    `class_map`; empty without these. Names may have spaces around them, as some of `names` and
+    `targets` do, and a pair with several = is divided behind one of `names`. Raises DataError."""
     found: dict[str, str] = {}
     of, to = ({name.strip(): name for name in known} for known in (names, targets))
 
@@ -121,7 +128,7 @@ def class_map(
         for at in (i for i, character in enumerate(pair) if character == "="):
             if pair[:at].strip() in of:
                 name, new = pair[:at], pair[at + 1 :]
-        if not equal or not name or not new:
+        if not equal or not name:
             raise DataError(f"Classes (--classes): {pair!r} is not of the form FROM=TO.")
         add(name.strip(), new.strip(), "Classes (--classes)")
     if spec.class_map and spec.class_map not in label_maps.names():

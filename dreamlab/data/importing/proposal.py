@@ -10,7 +10,7 @@ import numpy as np
 
 from dreamlab.data import small_sets
 from dreamlab.data.imageset import DataError
-from dreamlab.data.importing.extending import prepared
+from dreamlab.data.importing.extending import about_adding, prepared
 from dreamlab.data.importing.limits import Limits
 from dreamlab.data.importing.listing import Doubt, Listing
 from dreamlab.data.importing.matching import Unmatched, as_setting, class_numbers, target_of
@@ -75,6 +75,8 @@ def _proposed(
     sample = sample_of(source, labels, rows, prepared(spec), target, limits)
     own = spec.role == "real" and not spec.extends and unmatched is None
     expected = _expected(spec, source, labels, classes, sample.size, not asked) if own else []
+    if spec.extends and unmatched is None:
+        expected = about_adding(spec, sample.images, len(rows), sample.resized)
     doubts = (*asked, *_few_used(given, source, listing, sample))
     test = int(listing.test[rows].sum())
     questions = [_question(given, doubt) for doubt in doubts]
@@ -127,7 +129,8 @@ def _mapping(listing: Listing, spec: ImportSpec, target: Info | None) -> list[di
 
 def _map_question(spec: ImportSpec, error: Unmatched, listing: Listing) -> dict[str, Any]:
     """The question which classes of the data set those of the source are. `map` has both sides and
-    the most likely answer."""
+    the most likely answer. The last answer for images that are added to a set is a set of their
+    own."""
     answers, ways = [], ""
     for words, pairs in error.answers:
         text = as_setting(pairs)
@@ -135,6 +138,11 @@ def _map_question(spec: ImportSpec, error: Unmatched, listing: Listing) -> dict[
         settings = {"classes": text}
         answers.append({"words": words, "settings": settings, "command": command(chosen)})
         ways += f"; {shlex.quote(text)} ({words})"
+    if spec.extends:
+        own = {"extends": ""}
+        chosen = spec.model_copy(update=own)
+        words = "they are a set of their own"
+        answers.append({"words": words, "settings": own, "command": command(chosen)})
     likely = error.answers[0][1] if error.answers else {}
     counts = np.bincount(listing.labels[listing.labels >= 0], minlength=len(listing.classes))
     rows = [

@@ -43,6 +43,8 @@ class Sample:
     seconds_each: float
     deep: Scale | None
     """How grey of 16 bits is scaled, by the images of the sample; None if there is none."""
+    resized: int
+    """How many images have another size in the source."""
 
     @property
     def channels(self) -> int:
@@ -91,12 +93,13 @@ def sample_of(
     )
     scale = scale_of_depth(deep) if deep else None
     prepare = Preparation(size, spec.fit, color == "grey", limits, scale or DEEPEST)
-    reasons, images, kept = collections.Counter[str](), [], []
+    reasons, images, kept, resized = collections.Counter[str](), [], [], 0
     began = time.monotonic()
     for row in rows:
         try:
             images.append(prepare(source.fetch(row)())[0])
             kept.append(row)
+            resized += source.size_of(row) not in (None, (size, size))
         except Unusable as error:
             reasons[str(error)] += 1
     seconds = (time.monotonic() - began) / max(1, len(rows))
@@ -104,9 +107,8 @@ def sample_of(
     stacked = np.stack(images) if images else np.zeros(shape, np.uint8)
     if color == "auto" and not (stacked != stacked[..., :1]).any():
         stacked = stacked[..., :1]
-    return Sample(
-        stacked, labels[kept], size, len(rows), dict(reasons.most_common()), seconds, scale
-    )
+    unusable = dict(reasons.most_common())
+    return Sample(stacked, labels[kept], size, len(rows), unusable, seconds, scale, resized)
 
 
 def _side(spec: ImportSpec, source: Source, rows: np.ndarray, target: Info | None) -> int:

@@ -137,10 +137,14 @@ def build(
     describe: Callable[[Spec], str] = lambda spec: "",
     after: str = "",
     extra: Any = None,
+    state: Any = None,
+    corrected: Callable[[Form, dict[Any, Any]], dict[Any, Any]] = lambda form, data: {},
 ) -> Form:
     """Creates the form in the current column. The ids of its components are `prefix-field`. The
     result of `describe` is shown after the field `after`, by default after the last field that is
-    not advanced; or in the component `extra`, which the caller renders elsewhere."""
+    not advanced; or in the component `extra`, which the caller renders elsewhere. `corrected` gives
+    values that replace those of fields, or of `state`, after a change. It is no listener of its
+    own, because a field has only one for its changes."""
     shown = settings_of(cls)
     fields: dict[str, Any] = {}
     plain = [k for k in shown if not k.advanced]
@@ -166,13 +170,17 @@ def build(
     form = Form(cls, fields | more, sections, fresh, start, cost, refused, line, extra, describe)
 
     def look(data: dict[Any, Any]) -> dict[Any, Any]:
-        return form.look(service, data)
+        new = corrected(form, data)
+        return {**form.look(service, {**data, **new}), **new}
 
     for filler in controls.fillers(cls):
         _fill(form, filler)
     _first_look(form, service)
     changes = [c.change for c in form.fields.values()]
-    gr.on(changes, look, form.inputs, form.replies, trigger_mode="always_last", **QUIET)
+    inputs, outputs = form.inputs, form.replies
+    if state is not None:
+        inputs, outputs = inputs | {state}, [*outputs, state, *form.fields.values()]
+    gr.on(changes, look, inputs, outputs, trigger_mode="always_last", **QUIET)
     return form
 
 

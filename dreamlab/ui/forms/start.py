@@ -14,8 +14,8 @@ def start(
     pages: Pages, form: spec_form.Form, view: Any, tab: str, clears: tuple[str, ...] = ()
 ) -> None:
     """Connects the main button of a form. It submits the form and shows the run in this tab, or
-    shows why that is not possible. `view` is the component that holds the View. The text fields
-    `clears` are emptied when the run has started."""
+    shows why that is not possible. `view` is the component that holds the View. The fields `clears`
+    are emptied when the run has started, so that they do not act on the next one."""
     emptied = [form.fields[name] for name in clears]
 
     def on_start(data: dict[Any, Any]) -> dict[Any, Any]:
@@ -24,6 +24,8 @@ def start(
             run, reused = form.submit(pages.service, data)
         except Exception as error:  # any error must be shown as a sentence
             return {form.refusal: spec_form.refusal(spec_form.refused(error))}
+        for name in clears:  # a choice that a button made, see `spec_form.add_choices`
+            now = now.with_pick(f"{form.cls.kind}-{name}", "")
         return {
             view: now.at(tab, run).saying(REUSED if reused else ""),
             form.refusal: "",

@@ -27,7 +27,7 @@ def create(pages: Pages, view: Any) -> None:
     )
     with gr.Row(elem_classes="columns"):
         with gr.Column(elem_classes="formcol"), gr.Column(elem_classes="dl-panel"):
-            form, proposal = data_import.create(pages, view)
+            form, proposal, answered = data_import.create(pages, view)
         with gr.Column(elem_classes="maincol"):
             proposal.render()
             running = gr.HTML("", elem_id="data-running", visible=False)
@@ -38,7 +38,7 @@ def create(pages: Pages, view: Any) -> None:
         lambda now: tuple(pages.version_of(r) for r in active(pages)),
         lambda now: panel([running_html(r) for r in active(pages)]),
     )
-    data_import.connect(pages, form, proposal)
+    data_import.connect(pages, form, proposal, answered, view)
 
 
 def active(pages: Pages) -> list[RunRow]:

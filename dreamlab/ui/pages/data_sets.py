@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Any
 
 import gradio as gr
@@ -135,14 +136,35 @@ def _connect(pages: Pages, p: SetPanels, view: Any) -> None:
 
     p.share.input(on_share, [view, p.share], [view, p.tail], trigger_mode="always_last", **QUIET)
 
-    def on_save(now: View, name: str, text: str) -> View:
+    def on_save(now: View, name: str, text: str) -> dict[Any, Any]:
         try:
             pages.service.describe(chosen(pages, now), name or "", text or "")
         except Exception as error:  # any error must be shown as a sentence
-            return now.saying(refused(error))
-        return now.saying("Saved. The images and all results stay as they are.")
+            return {view: now.saying(refused(error))}
+        return {view: now.saying(saved(pages, chosen(pages, now))), **about_shown(pages, p, now)}
 
-    p.save.click(on_save, [view, p.name, p.text], view, **QUIET)
+    p.save.click(on_save, [view, p.name, p.text], [view, p.name, p.text], **QUIET)
+
+
+def about_of(pages: Pages, view: View) -> tuple[str, str, str]:
+    """Id, name and description of the chosen set; all empty for one that has no run."""
+    row = row_of(pages, chosen(pages, view))
+    return set_cards.about(pages.service, row) if row else ("", "", "")
+
+
+def about_shown(pages: Pages, p: SetPanels, view: View) -> dict[Any, Any]:
+    """Updates of the boxes for name and description to what is kept: an empty name became the
+    first one, spaces are gone."""
+    _, name, text = about_of(pages, view)
+    return {p.name: gr.Textbox(value=name), p.text: gr.Textbox(value=text)}
+
+
+def saved(pages: Pages, run: str) -> str:
+    """What is said after a name was saved."""
+    names = {row.id: row.name for row in pages.service.rows("import")}
+    others = [row for row, name in names.items() if row != run and name == names.get(run)]
+    also = f" {others[0]} has this name too." if others else ""
+    return f"Saved. The images and all results stay as they are.{also}"
 
 
 def _draw_set(pages: Pages, p: SetPanels) -> None:
@@ -152,10 +174,7 @@ def _draw_set(pages: Pages, p: SetPanels) -> None:
     def head_key(now: View) -> Any:
         return (chosen(pages, now), service.roles_version(), set_cards.version(service))
 
-    def about_of(now: View) -> tuple[str, str, str]:
-        row = row_of(pages, chosen(pages, now))
-        return set_cards.about(service, row) if row else ("", "", "")
-
+    about = functools.partial(about_of, pages)
     pages.add(
         "data",
         p.cards,
@@ -166,11 +185,11 @@ def _draw_set(pages: Pages, p: SetPanels) -> None:
     pages.add(
         "data",
         p.about,
-        lambda now: bool(about_of(now)[0]),
-        lambda now: gr.Accordion(visible=bool(about_of(now)[0])),
+        lambda now: bool(about(now)[0]),
+        lambda now: gr.Accordion(visible=bool(about(now)[0])),
     )
-    pages.add("data", p.name, about_of, lambda now: gr.Textbox(value=about_of(now)[1]))
-    pages.add("data", p.text, about_of, lambda now: gr.Textbox(value=about_of(now)[2]))
+    pages.add("data", p.name, about, lambda now: gr.Textbox(value=about(now)[1]))
+    pages.add("data", p.text, about, lambda now: gr.Textbox(value=about(now)[2]))
     pages.add(
         "data",
         p.source,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from markupsafe import Markup
@@ -16,11 +17,14 @@ from dreamlab.ui.words import duration, size
 TEMPLATE = "proposal.html"
 
 
-def proposal_html(spec: ImportSpec, look: Look) -> Markup:
+def proposal_html(
+    spec: ImportSpec, look: Look, named: Callable[[str], str] = str, targets: Sequence[str] = ()
+) -> Markup:
     """The proposal for a source, the reason why it cannot be imported, or that it is being looked
-    at."""
+    at. `named` gives a source a name for people; `targets` are the classes of the data set to which
+    the images belong, if any."""
     if not look.done.is_set():
-        return part(TEMPLATE, "working", spec.source)
+        return part(TEMPLATE, "working", named(spec.source))
     if look.refusal:
         return part(TEMPLATE, "refused", look.refusal)
     found = look.proposal
@@ -50,6 +54,7 @@ def proposal_html(spec: ImportSpec, look: Look) -> Markup:
         pairs=[
             (row["from"], f"{row['images']:,}", row["to"] or "left out") for row in found["mapping"]
         ],
+        targets=targets,
         histograms=histograms,
         left_out=left_out,
     )
@@ -71,5 +76,6 @@ def taken(found: dict[str, Any]) -> str:
 def shown(found: dict[str, Any], rows: int) -> str:
     """Which images of the sample are shown."""
     cell, side = found["sample"].get("sheet", {}).get("cell", 0), found["image_size"]
-    classes = f"a sample of {'each class' if rows == len(found['classes']) else f'{rows} classes'}"
+    some = f"{rows} class{'' if rows == 1 else 'es'}"
+    classes = f"a sample of {'each class' if rows == len(found['classes']) else some}"
     return f"{classes}; {side} x {side} pixels{'' if cell == side else ', shown smaller'}"

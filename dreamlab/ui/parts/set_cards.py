@@ -132,4 +132,5 @@ def version(service: Service) -> Hashable:
 
 def cards_html(service: Service, looked: str) -> Markup:
     """All sets as cards with a filter. `looked` is the one that is shown below."""
-    return part(TEMPLATE, "cards", cards(service), looked, FEW, ORIGINS, ALSO)
+    deleted = service.deleted_sets()
+    return part(TEMPLATE, "cards", cards(service), looked, FEW, ORIGINS, ALSO, deleted)
