@@ -318,9 +318,7 @@ def test_the_settings_that_are_offered_train_on_what_no_generator_saw(service: S
         assert len(rest) == offered.images and not np.isin(rest, np.union1d(saw, other)).any()
     new_run(service.store, "train", digits)
     assert service.roles("digits").unseen is None
-    with pytest.raises(
-        SpecError, match=r"--skip-per-class\): 500 cannot be used; class 0 has"
-    ):
+    with pytest.raises(SpecError, match=r"--skip-per-class\): 500 cannot be used; class 0 has"):
         selected(make(RealData, {**digits, "skip_per_class": 500}))
 
 
