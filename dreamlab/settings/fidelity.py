@@ -56,7 +56,7 @@ class FidelitySpec(Spec):
     metrics: tuple[MeasureName, ...] = metrics_setting(("fd", "kid", "prdc", "vendi"))
     per_class: bool = setting(
         False,
-        "Also measure every class by itself.",
+        "Measure every class by itself as well.",
         detail="A class needs 20 images of either kind, and for a Frechet distance one for each"
         " feature.",
         label="Each class",

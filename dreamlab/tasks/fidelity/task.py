@@ -83,21 +83,15 @@ def fidelity(ctx: TaskContext) -> Iterator[Event]:
     reference = yield from features(ctx, extractor, sets.reference, "the reference")
     yield _progress(1, 2, "comparing", "distances")
     labels = Labels(sets.labels if sets.labelled else None, sets.reference_labels)
-    metrics = [
-        m | {"n": len(sets.images), "reference": sets.data.info.name, "role": spec.reference}
-        for m in measured(ctx, extractor, spec.metrics, synthetic, reference, labels)
-    ]
+    found = measured(ctx, extractor, spec.metrics, synthetic, reference, labels)
+    about = {"n": len(sets.images), "reference": sets.data.info.name, "role": spec.reference}
+    metrics = [m | about for m in found]
     for metric in metrics:
-        yield {
-            "type": "metric",
-            "step": len(sets.images),
-            "values": {metric["name"]: metric["value"]},
-        }
+        values = {metric["name"]: metric["value"]}
+        yield {"type": "metric", "step": len(sets.images), "values": values}
     if spec.per_class and sets.labelled:
         yield _progress(1, 2, "comparing", "classes")
-        wanted = measured_on(extractor.name, spec.metrics)
-        both = sets.labels, sets.reference_labels
-        classes = per_class(ctx, wanted, synthetic, reference, both, sets.data.info.classes)
+        classes = _each_class(ctx, spec, extractor.name, sets, synthetic, reference)
         metrics = [m | {"per_class": classes[m["name"]]} for m in metrics]
     if ctx.stopping():
         raise Stopped
@@ -134,6 +128,19 @@ def fidelity(ctx: TaskContext) -> Iterator[Event]:
             "seconds": round(time.monotonic() - began, 3),
         },
     }
+
+
+def _each_class(
+    ctx: TaskContext,
+    spec: FidelitySpec,
+    extractor: str,
+    sets: Sets,
+    synthetic: np.ndarray,
+    reference: np.ndarray,
+) -> dict[str, list[dict[str, Any]]]:
+    """Metric -> its values for each class, see `per_class`."""
+    wanted, both = measured_on(extractor, spec.metrics), (sets.labels, sets.reference_labels)
+    return per_class(ctx, wanted, synthetic, reference, both, sets.data.info.classes)
 
 
 def compared_sets(ctx: TaskContext, spec: FidelitySpec) -> Sets:
