@@ -71,7 +71,8 @@ def test_fidelity_names_what_it_measured_with(runs: Path, images: str) -> None:
     status, answer, err = dreamlab(runs, "fidelity", "--images", images)
     assert status == 0, err
     result = answer["result"]
-    assert [m["name"] for m in result["metrics"]] == ["fd_classifier", "kid_classifier"]
+    names = [m["name"] for m in result["metrics"]]
+    assert names[:3] == ["fd_classifier", "kid_classifier", "precision"] and names[-1] == "vendi"
     assert all(m["low"] <= m["value"] <= m["high"] for m in result["metrics"])
     assert (
         result["images"] == 120

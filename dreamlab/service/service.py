@@ -284,14 +284,12 @@ class Service(Costs):
         ]
         return child.record.group == group_id and not others
 
-    def _is_here(self, run_id: str) -> bool:
+    def is_here(self, run_id: str) -> bool:
+        """Whether there is a run of this id that is not deleted."""
         return any(run.id == run_id for run in self.library.all())
 
     def restore(self, run_id: str) -> None:
-        """Restores a deleted run, and the children of an experiment. Does nothing if the run is
-        there, as after a second press of Undo. Raises Refused."""
-        if self._is_here(run_id):
-            return
+        """Restores a deleted run, and the children of an experiment. Raises Refused."""
         try:
             run = self.store.restore(run_id)
             for child in [] if run.problem() else run.record.children:

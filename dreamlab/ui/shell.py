@@ -184,7 +184,8 @@ def act(pages: Pages, view: View, data: dict[str, Any]) -> View:
             more = f" with {len(gone) - 1} runs that were made for it" if len(gone) > 1 else ""
             return view.saying(f"Deleted {run}{more}.", undo=run)
         if name == "restore":
-            service.restore(run)
+            if not service.is_here(run):  # it is after a second press of Undo
+                service.restore(run)
             view = view.at("data", run) if view.tab == "data" else view
             return view.saying(f"{run} is restored.")
         if name == "dismiss":

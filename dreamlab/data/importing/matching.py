@@ -78,7 +78,8 @@ def class_numbers(
         if target is None:
             return np.arange(len(listing.classes)), listing.classes
         numbered = matched(listing, target.title, target.classes)
-        if spec.role == "synthetic" and not listing.exported:
+        made_here = listing.exported or listing.roles is not None
+        if spec.role == "synthetic" and not made_here:
             _check_every(listing, numbered, target)
         return numbered, target.classes
     if unknown := [name for name in to if name not in listing.classes]:
