@@ -17,6 +17,7 @@ import torch
 from dreamlab.classifiers.networks import build
 from dreamlab.data import catalog, imageset
 from dreamlab.data.judge import cache_key, recipe_of
+from dreamlab.fidelity.appearance import appearance
 from dreamlab.fidelity.extractors import (
     INCEPTION_FILE,
     ClassifierExtractor,
@@ -31,7 +32,8 @@ from dreamlab.tasks.classify.augmentation import shift
 from dreamlab.tasks.context import Stopped, TaskError
 from dreamlab.tasks.fidelity import reference_classifier
 from dreamlab.tasks.fidelity.reference_classifier import spread_over
-from dreamlab.tasks.fidelity.task import appearance, bounded, fidelity, like
+from dreamlab.tasks.fidelity.sets import bounded, like
+from dreamlab.tasks.fidelity.task import fidelity
 from dreamlab.ui.pages.fidelity import by_class
 from tests.arm_helpers import colour_digits, new_import
 from tests.evidence_helpers import context, new_run, new_set, new_store

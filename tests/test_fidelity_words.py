@@ -13,11 +13,12 @@ from dreamlab.checks.fidelity import check_fidelity, validation_images
 from dreamlab.data import catalog, imageset
 from dreamlab.data.selection import selected
 from dreamlab.experiments import plan, report
-from dreamlab.fidelity import metrics
+from dreamlab.fidelity import wording
 from dreamlab.settings import FidelitySpec, Spec, SpecError, SweepSpec, make
 from dreamlab.settings.setting import added_later
 from dreamlab.store import RunStore
-from dreamlab.tasks.fidelity.task import compared_sets, fidelity
+from dreamlab.tasks.fidelity.sets import compared_sets
+from dreamlab.tasks.fidelity.task import fidelity
 from dreamlab.ui.pages.fidelity import about
 from tests.evidence_helpers import context, finish, new_group, new_run, new_store
 
@@ -36,14 +37,14 @@ def row(name: str, low: float | None, high: float | None = 1.0) -> dict[str, Any
 
 def test_what_an_interval_does_not_show_is_said() -> None:
     kid, fd = "kid_classifier", "fd_classifier"
-    assert metrics.about_intervals([row(kid, 0.1)]) == []
+    assert wording.about_intervals([row(kid, 0.1)]) == []
     for low, high in ((-0.1, 0.2), (-0.2, -0.1), (0.0, 0.1)):
-        (said,) = metrics.about_intervals([row(kid, low, high)])
+        (said,) = wording.about_intervals([row(kid, low, high)])
         assert said == f"{kid} shows no difference that this number of images can show."
-    assert "Too few images" in metrics.about_intervals([row(kid, None)])[0]
-    (said,) = metrics.about_intervals([row(fd, 2.0)])
+    assert "Too few images" in wording.about_intervals([row(kid, None)])[0]
+    (said,) = wording.about_intervals([row(fd, 2.0)])
     assert "does not hold its bias" in said
-    assert metrics.about_intervals([row("of another version", None)]) == []
+    assert wording.about_intervals([row("of another version", None)]) == []
 
 
 @pytest.mark.parametrize(
@@ -62,11 +63,11 @@ def test_the_floor_says_its_images(split: str, floor: str, trained_on: str) -> N
         "reference": {"split": split, "images": 100, "dataset": "digits"},
         "extractor": {"name": "classifier"},
     }
-    said = metrics.about_floor(result)
+    said = wording.about_floor(result)
     assert f"50 real images {floor}" in said and trained_on in said
-    assert "trained on" not in metrics.about_floor({**result, "extractor": {"name": "inception"}})
+    assert "trained on" not in wording.about_floor({**result, "extractor": {"name": "inception"}})
     few = {**result, "real_floor_images": 40}
-    assert not metrics.comparable(few) and "only 40 images" in metrics.about_floor(few)
+    assert not wording.comparable(few) and "only 40 images" in wording.about_floor(few)
     assert said in about({**result, "metrics": []})
 
 
@@ -76,7 +77,7 @@ def test_labels_that_a_classifier_gave_are_not_held_against_a_classifier(tmp_pat
     run = new_run(store, "fidelity", {"images": name})
     result = list(fidelity(context(store, run)))[-1]["values"]
     assert result["recognised"] is None and result["pseudo_labelled"]
-    assert metrics.CIRCULAR in about(result)
+    assert wording.CIRCULAR in about(result)
     # a result of an earlier version
     assert "recognised as their class is not given" in about({"recognised": 1.0}, pseudo=True)
     assert "100.0 % of the synthetic images" in about({"recognised": 1.0})
@@ -133,7 +134,7 @@ def test_a_sweep_does_not_choose_on_test_images(tmp_path: Path) -> None:
     finish(children["set:1"], {"seconds": 1.0})
     finish(children["fidelity:1"], result)
     found = report(group, store)
-    assert found["reference_note"] == metrics.NOT_ASIDE and found["best"] is not None
+    assert found["reference_note"] == wording.NOT_ASIDE and found["best"] is not None
     # 40 real images do not compare with 50 synthetic ones
     assert found["points"][0]["real_floor"] == []
 
@@ -162,8 +163,8 @@ def test_a_distance_of_too_few_images_is_grey_and_last(
     rows = [row(name, 0.1), row("vendi", 0.1)]
     about_it = {"name": extractor, "dimensions": dimensions}
     result = {"metrics": rows, "images": images, "extractor": about_it}
-    assert metrics.too_few(rows[0], result) == needed
-    first = metrics.reliable_first(rows, result)[0]["name"]
+    assert wording.too_few(rows[0], result) == needed
+    first = wording.reliable_first(rows, result)[0]["name"]
     assert first == ("vendi" if needed else name)
     said = about(result)
     assert (f"at least {needed:,} images" in said) == bool(needed)

@@ -22,7 +22,8 @@ from dreamlab.stats import generator_quality as rule
 from dreamlab.store import Run, RunStore, checkpoints, read_json
 from dreamlab.tasks.experiment import mix as mix_task
 from dreamlab.tasks.fidelity import recognition
-from dreamlab.tasks.fidelity.task import compared_sets, fidelity
+from dreamlab.tasks.fidelity.sets import compared_sets
+from dreamlab.tasks.fidelity.task import fidelity
 from tests.arm_helpers import new_import
 from tests.content_helpers import done, npz
 from tests.evidence_helpers import context, finish, finish_classifier, new_run, new_store

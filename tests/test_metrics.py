@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from dreamlab.experiments import report
-from dreamlab.fidelity import metrics
+from dreamlab.fidelity import metrics, wording
 from dreamlab.fidelity.extractors import cache_key
 from dreamlab.fidelity.frechet import frechet_interval
 from dreamlab.fidelity.kid import kid
@@ -20,7 +20,7 @@ from dreamlab.fidelity.strata import Labels
 from dreamlab.service.library import headline
 from dreamlab.stats.intervals import Interval
 from dreamlab.store.cache import array_hash
-from dreamlab.tasks.fidelity.task import measured
+from dreamlab.tasks.fidelity.measured import measured
 from dreamlab.ui.charts import curves
 from tests.evidence_helpers import context, finish, new_group, new_run, new_store
 
@@ -110,16 +110,16 @@ def test_where_higher_is_better_the_highest_point_is_the_best(
 
 
 def test_words_follow_the_direction_of_each_metric(inside: Metric) -> None:
-    assert metrics.axis_title("fid") == "fid, lower is better"
-    assert metrics.axis_title("inside") == "inside, %, higher is better"
-    assert metrics.axis_title("of another version") == "of another version"
-    assert metrics.column_titles(["fid", "kid"]) == ("Metric, lower is closer", ["fid", "kid"])
-    assert metrics.column_titles(["fid", "inside"]) == (
+    assert wording.axis_title("fid") == "fid, lower is better"
+    assert wording.axis_title("inside") == "inside, %, higher is better"
+    assert wording.axis_title("of another version") == "of another version"
+    assert wording.column_titles(["fid", "kid"]) == ("Metric, lower is closer", ["fid", "kid"])
+    assert wording.column_titles(["fid", "inside"]) == (
         "Metric",
         ["fid, lower is closer", "inside, higher is closer"],
     )
-    assert "lower is closer" not in metrics.summary()
-    assert metrics.number({"value": 12.345, "unit": "%"}) == "12.3 %"
+    assert "lower is closer" not in wording.summary()
+    assert wording.number({"value": 12.345, "unit": "%"}) == "12.3 %"
     point = {"x": 1.0, "value": 2.0, "low": None, "high": None, "floor": None}
     figure = curves.curve([point], "num_steps", "inside", "light", "r")
     assert figure.layout.yaxis.title.text == "inside, %, higher is better"

@@ -17,13 +17,14 @@ from dreamlab.checks import Known, check
 from dreamlab.checks.inception_weights import FEWEST_BYTES, NAMES, check_weights
 from dreamlab.data import catalog, imageset
 from dreamlab.experiments import report
-from dreamlab.fidelity import metrics
+from dreamlab.fidelity import wording
 from dreamlab.fidelity.extractors import ClassifierExtractor
 from dreamlab.service import Refused, Service
 from dreamlab.settings import FidelitySpec, SpecError, SweepSpec, make
 from dreamlab.store import RunStore
 from dreamlab.tasks.fidelity import task
-from dreamlab.tasks.fidelity.task import compared_sets, fidelity
+from dreamlab.tasks.fidelity.sets import Sets, compared_sets
+from dreamlab.tasks.fidelity.task import fidelity
 from dreamlab.ui.pages.fidelity import about
 from tests.content_helpers import npz
 from tests.evidence_helpers import context, finish, new_group, new_run
@@ -114,7 +115,7 @@ def test_a_measurement_against_other_test_images_says_it(
 ) -> None:
     data = npz(tmp_path / "x.npz")
     generator, made = lab(service, data)
-    monkeypatch.setattr(task, "_extractor", untrained)
+    monkeypatch.setattr(task, "extractor_of", untrained)
     run = new_run(service.store, "fidelity", {"images": made})
 
     def results() -> tuple[list[str], dict[str, Any]]:
@@ -123,19 +124,19 @@ def test_a_measurement_against_other_test_images_says_it(
 
     said, result = results()
     assert not said and "other_images" not in result["reference"]
-    assert metrics.OTHER_IMAGES not in about(result)
+    assert wording.OTHER_IMAGES not in about(result)
     changed(data)
     said, result = results()
-    assert said == [metrics.OTHER_IMAGES] and result["reference"]["other_images"] is True
-    assert metrics.OTHER_IMAGES in about(result)
+    assert said == [wording.OTHER_IMAGES] and result["reference"]["other_images"] is True
+    assert wording.OTHER_IMAGES in about(result)
     values = {"source": generator, "reference": "test", "values": (1.0,)}
     group, children = new_group(service.store, "sweep", values)
     finish(children["set:1"], {"seconds": 1.0})
     finish(children["fidelity:1"], result)
-    assert metrics.OTHER_IMAGES in report(group, service.store)["reference_note"]
+    assert wording.OTHER_IMAGES in report(group, service.store)["reference_note"]
 
 
-def untrained(ctx: Any, spec: FidelitySpec, sets: task.Sets) -> Any:
+def untrained(ctx: Any, spec: FidelitySpec, sets: Sets) -> Any:
     """A classifier that need not be trained."""
     from dreamlab.classifiers.networks import build
 
@@ -184,15 +185,15 @@ def one_sided(store: RunStore) -> str:
 def test_the_column_of_real_images_is_empty_where_their_classes_cannot_be_those_of_the_set(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(task, "_extractor", untrained)
+    monkeypatch.setattr(task, "extractor_of", untrained)
     run = new_run(service.store, "fidelity", {"images": one_sided(service.store)})
     result = list(fidelity(context(service.store, run)))[-1]["values"]
     held = int((catalog.load("digits").train_labels == 8).sum())
     assert held < 300 < len(catalog.load("digits").train_labels)
     assert result["real_floor"] == [] and result["real_floor_images"] == 0
     assert result["real_floor_lacks"] == {"class": "8", "synthetic": 300, "real": held}
-    assert not metrics.comparable(result)
-    said = metrics.about_floor(result)
+    assert not wording.comparable(result)
+    said = wording.about_floor(result)
     assert f"300 images of class 8, and the training split only {held}" in said
     assert said in about(result)
     json.dumps(result)

@@ -15,7 +15,7 @@ from dreamlab.estimates.cost import Estimate
 from dreamlab.estimates.estimate import estimate
 from dreamlab.estimates.remaining import Remaining
 from dreamlab.experiments.sweep.report import best_text
-from dreamlab.fidelity import metrics
+from dreamlab.fidelity import wording
 from dreamlab.settings import KINDS, ClassifySpec, Spec
 from dreamlab.stats.generator_quality import far_fewer
 from dreamlab.store import Run, RunStatus, RunStore, StatusReader, about
@@ -290,11 +290,11 @@ def headline(kind: str, result: dict[str, Any] | None) -> str:
             f" {result['num_steps']} steps"
         )
     if kind == "fidelity":
-        rows = metrics.reliable_first(result["metrics"], result)[:MOST_METRICS]
+        rows = wording.reliable_first(result["metrics"], result)[:MOST_METRICS]
         return (
-            ", ".join(f"{m['name']} {metrics.number(m)}" for m in rows)
+            ", ".join(f"{m['name']} {wording.number(m)}" for m in rows)
             + f" on {result['images']:,} images"
-            + (": too few" if metrics.too_few(rows[0], result) else "")
+            + (": too few" if wording.too_few(rows[0], result) else "")
         )
     if kind == "classify":
         i, seeds = result["interval"], len(result["seeds"])

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dreamlab.fidelity import metrics
+from dreamlab.fidelity import metrics, wording
 from dreamlab.stats.intervals import Interval
 from dreamlab.stats.settings_apart import as_good
 
@@ -33,7 +33,7 @@ def judge_grid(rows: Sequence[Row], places: Mapping[str, Mapping[str, float]]) -
     same = as_good(values, first)
     for i in same:
         mine[i]["standing"] = BEST if i == first else AS_GOOD
-    word, best = metrics.best_word(metric).capitalize(), mine[first]
+    word, best = wording.best_word(metric).capitalize(), mine[first]
     others = [mine[i]["arm"] for i in same if i != first]
     return [f"{word} {metric} of {len(mine)} settings: {best['arm']}{_rest(others, len(mine))}."]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from dreamlab.experiments.children import Children, Status
-from dreamlab.fidelity import metrics
+from dreamlab.fidelity import metrics, wording
 from dreamlab.settings import SweepSpec, exact
 from dreamlab.stats.intervals import Interval
 from dreamlab.stats.settings_apart import as_good, sentence
@@ -37,7 +37,7 @@ def report(run: Run, store: RunStore, status: Status | None = None) -> dict[str,
                 "state": state.state if state else "missing",
                 "error": state.error if state else "",
                 "metrics": result["metrics"] if result else [],
-                "real_floor": result["real_floor"] if result and metrics.comparable(result) else [],
+                "real_floor": result["real_floor"] if result and wording.comparable(result) else [],
                 "recognised": result["recognised"] if result else None,
                 "seconds": made["seconds"] if made else None,
                 "train_seconds": trained["seconds"] if trained else None,
@@ -76,7 +76,7 @@ def best_text(result: dict[str, Any], axis: str = "") -> str:
     xs = [x for x, _ in measured]
     best = xs.index(found["x"])
     others = [xs[i] for i in as_good(values, best) if i != best]
-    word = metrics.best_word(found["metric"])
+    word = wording.best_word(found["metric"])
     return sentence(word, found["metric"], axis or result["axis"], found["x"], others, len(xs))
 
 
@@ -84,7 +84,7 @@ def _note(spec: SweepSpec, reference: dict[str, Any] | None) -> str:
     fell_back = spec.reference == "validation" and reference and reference["split"] == "train"
     others = reference and reference.get("other_images")
     return " ".join(
-        ([metrics.NOT_ASIDE] if fell_back else []) + ([metrics.OTHER_IMAGES] if others else [])
+        ([wording.NOT_ASIDE] if fell_back else []) + ([wording.OTHER_IMAGES] if others else [])
     )
 
 

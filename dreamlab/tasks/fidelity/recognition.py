@@ -20,8 +20,9 @@ from dreamlab.stats.generator_quality import PSEUDO_LABELLED
 from dreamlab.store import Run
 from dreamlab.store.run_files import kind_in
 from dreamlab.tasks.context import TaskContext, TaskError
+from dreamlab.tasks.fidelity.features import features
 from dreamlab.tasks.fidelity.reference_classifier import reference_classifier, spread_over
-from dreamlab.tasks.fidelity.task import bounded, features
+from dreamlab.tasks.fidelity.sets import bounded
 
 Event = dict[str, Any]
 

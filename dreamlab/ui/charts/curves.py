@@ -10,7 +10,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from dreamlab.fidelity.metrics import axis_title
+from dreamlab.fidelity.wording import axis_title
 from dreamlab.ui.theme import faded, palette
 
 FONT = "Inter, ui-sans-serif, system-ui, sans-serif"

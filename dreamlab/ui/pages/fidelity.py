@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from dreamlab.experiments.provenance import labelled_by
 from dreamlab.experiments.sweep.report import best_text
-from dreamlab.fidelity import metrics
+from dreamlab.fidelity import wording
 from dreamlab.service import Refused, RunRow
 from dreamlab.settings import FidelitySpec, SweepSpec
 from dreamlab.store import RunError
@@ -35,7 +35,7 @@ def create(pages: Pages, view: Any) -> None:
         render.macro(
             "page_head",
             "How close to real?",
-            f"{metrics.summary()} Every number names its images,"
+            f"{wording.summary()} Every number names its images,"
             " its reference, its extractor and its interval.",
         )
     )
@@ -146,16 +146,16 @@ def numbers_html(pages: Pages, row: RunRow | None) -> Markup:
         coming = "The set is being measured; the extractor is trained once and then cached."
         waiting = row.error or row.text or (coming if active else "No numbers.")
         return render.part(PAGE, "one_set", row, waiting, active)
-    floor = result["real_floor"] if metrics.comparable(result) else []
+    floor = result["real_floor"] if wording.comparable(result) else []
     real = {m["name"]: metric_cell(m) for m in floor}
-    found = metrics.reliable_first(result["metrics"], result)
-    title, names = metrics.column_titles([m["name"] for m in found])
+    found = wording.reliable_first(result["metrics"], result)
+    title, names = wording.column_titles([m["name"] for m in found])
     rows = [
         {
             "name": name,
             "cell": metric_cell(m),
             "images": result["images"],
-            "few": metrics.too_few(m, result),
+            "few": wording.too_few(m, result),
             "real": real.get(m["name"]),
         }
         for name, m in zip(names, found, strict=True)
@@ -229,14 +229,14 @@ def about(result: dict[str, Any], pseudo: bool = False) -> str:
         f" dimensions{right}.",
     ]
     if reference.get("other_images"):
-        said.append(metrics.OTHER_IMAGES)
+        said.append(wording.OTHER_IMAGES)
     if pseudo or result.get("pseudo_labelled"):
-        said.append(metrics.CIRCULAR)
+        said.append(wording.CIRCULAR)
     elif result.get("recognised") is not None:
         share = f"{100 * result['recognised']:.1f} %"
         said.append(f"{share} of the synthetic images are recognised as their class.")
-    said += metrics.about_too_few(result)
-    said += [*metrics.about_intervals(result.get("metrics") or []), metrics.about_floor(result)]
+    said += wording.about_too_few(result)
+    said += [*wording.about_intervals(result.get("metrics") or []), wording.about_floor(result)]
     return " ".join(said)
 
 

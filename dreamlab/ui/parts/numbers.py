@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from dreamlab.fidelity import metrics
+from dreamlab.fidelity import wording
 from dreamlab.stats.wording import level_text
 from dreamlab.ui import words
 
@@ -71,7 +71,7 @@ def metric(found: Mapping[str, Any] | None) -> NumberCell:
     """
     if found is None:
         return TO_COME
-    return NumberCell(metrics.number(found), metric_interval(found))
+    return NumberCell(wording.number(found), metric_interval(found))
 
 
 def metric_interval(found: Mapping[str, Any]) -> str:

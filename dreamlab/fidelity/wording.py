@@ -1,0 +1,169 @@
+"""What pages, tables and the command line say of metrics and of their values. Without torch.
+
+Stored results may have metrics of another version of DreamLab; these are shown without a direction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from dreamlab.fidelity.metrics import METRICS
+
+
+def best_word(name: str) -> str:
+    """ "lowest" or "highest", whichever is best; "best" for an unknown metric."""
+    known = METRICS.get(name)
+    return "best" if known is None else "lowest" if known.lower_is_better else "highest"
+
+
+def direction(names: Iterable[str], word: str = "") -> str:
+    """Such as "lower is closer", if it holds for all these metrics, else "". `word` replaces
+    "closer" or what else is better."""
+    known = [METRICS.get(n) for n in names]
+    found = {f"{m.direction} is {word or m.better}" if m else "" for m in known}
+    return found.pop() if len(found) == 1 else ""
+
+
+def summary() -> str:
+    """One sentence about all metrics, for the top of the page."""
+    shared = direction(METRICS)
+    if not shared:
+        return "Measures of feature distributions; each says which direction is closer."
+    return f"Distances of feature distributions: {shared}."
+
+
+def axis_title(name: str) -> str:
+    """The title of an axis: name, unit and direction."""
+    known = METRICS.get(name)
+    words = (name, known.unit if known else "", direction([name], "better"))
+    return ", ".join(w for w in words if w)
+
+
+def column_titles(names: Sequence[str]) -> tuple[str, list[str]]:
+    """Title and cells of a table column of metric names. The direction is in the title if all
+    metrics have the same one, otherwise beside each name."""
+    if shared := direction(names):
+        return f"Metric, {shared}", list(names)
+    said = [(n, direction([n])) for n in names]
+    return "Metric", [f"{n}, {d}" if d else n for n, d in said]
+
+
+def number(metric: Mapping[str, Any]) -> str:
+    """A stored value with three digits and its unit. `metric` has the keys `value` and, if any,
+    `unit`."""
+    unit = f" {metric['unit']}" if metric.get("unit") else ""
+    return f"{metric['value']:.3g}{unit}"
+
+
+CIRCULAR = (
+    "How many images are recognised as their class is not given: a classifier gave these labels, so"
+    " that it would agree with itself."
+)
+OTHER_IMAGES = "The generator was trained on other images than its data folder holds now."
+NOT_ASIDE = (
+    "The generator set no images aside for validation (--validation), so the curve is measured"
+    " against the training split, of which it has seen images; no test image chooses a point."
+)
+
+
+def about_intervals(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Sentences about the intervals of stored metrics, each with the keys `name`, `value`, `low`
+    and `high`."""
+    said = []
+    for row in rows:
+        known, name, low = METRICS.get(row["name"]), row["name"], row.get("low")
+        if known is None:
+            continue
+        if low is None:
+            said.append(
+                f"Too few images for an interval of {name}: 20 are needed, and 4 of each class."
+            )
+        elif known.is_distance and low <= 0:
+            said.append(f"{name} shows no difference that this number of images can show.")
+        if known.biased:
+            said.append(
+                f"The interval of {name} does not hold its bias: with few images the value is too"
+                " large, so compare only equal numbers of images."
+            )
+    named = [r["name"] for r in rows if r["name"] in METRICS and METRICS[r["name"]].by_number]
+    if named:
+        said.append(
+            f"{_listed(named).capitalize()} depend{'s' if len(named) == 1 else ''} on the numbers"
+            " of images: compare with the same for real images."
+        )
+    return said
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+FEWEST_FOR_FID = 2048
+"""Fewest images for a Frechet distance of Inception features: its covariance has so many
+dimensions (Heusel et al. 2017 ask for 10,000)."""
+
+
+def too_few(row: Mapping[str, Any], result: Mapping[str, Any]) -> int:
+    """The number of images that a Frechet distance needs if a measured set has fewer; 0 if it has
+    enough, and for other metrics. With fewer images than features the covariance of the set is
+    singular, and the distance is mostly its bias."""
+    known = METRICS.get(row["name"])
+    if known is None or known.measure != "fd":
+        return 0
+    dimensions = (result.get("extractor") or {}).get("dimensions") or 0
+    needed = max(int(dimensions), FEWEST_FOR_FID if known.extractor == "inception" else 0)
+    return needed if int(result.get("images") or 0) < needed else 0
+
+
+def reliable_first(
+    rows: Sequence[Mapping[str, Any]], result: Mapping[str, Any]
+) -> list[Mapping[str, Any]]:
+    """The rows of a result, those with too few images for their metric last."""
+    return sorted(rows, key=lambda row: too_few(row, result) > 0)
+
+
+def about_too_few(result: Mapping[str, Any]) -> list[str]:
+    """A sentence for each metric that the set has too few images for."""
+    images = result.get("images") or 0
+    return [
+        f"{row['name']} is grey: it needs at least {needed:,} images, one for each feature, and the"
+        f" set has {images:,}. The kernel distance does not have this bias."
+        for row in result.get("metrics") or []
+        if (needed := too_few(row, result))
+    ]
+
+
+def comparable(result: Mapping[str, Any]) -> bool:
+    """Whether the real images of `real_floor` are as many as the synthetic ones, and of the same
+    classes. Otherwise their distances have another bias and are not shown beside each other."""
+    return bool(result.get("real_floor")) and result.get("real_floor_images") == result.get(
+        "images"
+    )
+
+
+def about_floor(result: Mapping[str, Any]) -> str:
+    """What the column of real images is computed from, or why it is empty."""
+    split = (result.get("reference") or {}).get("split", "")
+    other = "test" if split == "train" else "training"
+    count = result.get("real_floor_images") or 0
+    if not comparable(result):
+        if lacks := result.get("real_floor_lacks"):
+            return (
+                f"There is nothing to compare with: the set has {lacks['synthetic']:,} images of"
+                f" class {lacks['class']}, and the {other} split only {lacks['real']:,} that are"
+                " not in the reference; as many of each class are needed."
+            )
+        return (
+            f"There is nothing to compare with: the {other} split has only {count:,} images that"
+            f" are not in the reference, and a distance of {result.get('images', 0):,} images"
+            " compares only with one of as many."
+        )
+    said = (
+        f"The last column is the same measurement for {count:,} real images of the {other} split"
+        " against the same reference."
+    )
+    if (result.get("extractor") or {}).get("name") == "classifier":
+        which = {"train": "the reference", "test": "them"}.get(split, "these and on the reference")
+        said += f" The classifier was trained on {which}, not on the synthetic images."
+    return said
