@@ -72,7 +72,7 @@ def test_fidelity_names_what_it_measured_with(runs: Path, images: str) -> None:
     assert status == 0, err
     result = answer["result"]
     names = [m["name"] for m in result["metrics"]]
-    assert names[:3] == ["fd_classifier", "kid_classifier", "precision"] and names[-1] == "vendi"
+    assert names[:3] == ["fd_classifier", "kid_classifier", "precision"] and names[-1] == "spread"
     assert all(m["low"] <= m["value"] <= m["high"] for m in result["metrics"])
     assert (
         result["images"] == 120

@@ -17,7 +17,7 @@ import torch
 from dreamlab.classifiers.networks import build
 from dreamlab.data import catalog, imageset
 from dreamlab.data.judge import cache_key, recipe_of
-from dreamlab.fidelity.appearance import appearance
+from dreamlab.fidelity.appearance import appearance, look_of
 from dreamlab.fidelity.extractors import (
     INCEPTION_FILE,
     ClassifierExtractor,
@@ -209,7 +209,7 @@ def test_the_task_measures_good_and_bad_images_with_a_classifier_trained_once(
     shares = ["precision", "recall", "density", "coverage"]
     assert (
         [m["name"] for m in good["metrics"]]
-        == ["fd_classifier", "kid_classifier", *shares, "vendi"]
+        == ["fd_classifier", "kid_classifier", *shares, "vendi", "spread"]
         == [m["name"] for m in good["real_floor"]]
     )
     assert all(m["low"] < m["value"] < m["high"] for m in good["metrics"])
@@ -217,6 +217,7 @@ def test_the_task_measures_good_and_bad_images_with_a_classifier_trained_once(
     assert first["n"] == 400 and first["level"] == 0.95 and first["direction"] == "lower"
     assert (first["reference"], first["role"]) == ("digits", "test")
     assert (first["extractor"], first["weights"]) == ("classifier", good["extractor"]["id"])
+    assert good["fdr"]["low"] < 1 and good["gap"]["low"] > 0  # they are training images
     noise = np.random.default_rng(0).integers(0, 256, (100, 8, 8, 1), np.uint8)
     events = measure(lab, noise, np.repeat(np.arange(10), 10))
     bad = events[-1]["values"]
@@ -233,6 +234,8 @@ def test_the_task_measures_good_and_bad_images_with_a_classifier_trained_once(
         bad["real_floor_images"] == 100
         and bad["real_floor"][0]["value"] < bad["metrics"][0]["value"]
     )
+    assert bad["fdr"]["low"] > 1 and bad["fdr"]["name"] == "fd_classifier / real"
+    assert bad["appearance"]["difference"]["detail"]["low"] > 0
     again = measure(lab, noise, np.repeat(np.arange(10), 10))[-1]["values"]
     assert again["metrics"] == bad["metrics"]
 
@@ -330,7 +333,7 @@ def test_a_dark_background_shows_with_its_error(lab: RunStore) -> None:
     images = np.full((40, 6, 6, 3), 200, np.uint8)
     images[:, 1:-1, 1:-1] = (255, 0, 0)
     images[20:, 0] = 0
-    found = appearance(images)
+    found = appearance(look_of(images))
     whole = np.array([20 * 200 + 16 * 0.299 * 255, 14 * 200 + 16 * 0.299 * 255]) / 36 / 255
     assert found["brightness"]["mean"] == pytest.approx(whole.mean(), abs=1e-6)
     assert found["border"]["mean"] == pytest.approx((1 + 14 / 20) / 2 * 200 / 255, abs=1e-6)
@@ -341,7 +344,7 @@ def test_a_dark_background_shows_with_its_error(lab: RunStore) -> None:
     bright = np.maximum(data.train_images[:60], 100)
     both = measure(lab, bright, data.train_labels[:60])[-1]["values"]["appearance"]
     real, made = both["real"], both["synthetic"]
-    assert real["border"]["mean"] == pytest.approx(appearance(data.test_images)["border"]["mean"])
+    assert real["border"]["mean"] == pytest.approx(look_of(data.test_images)["border"].mean())
     assert made["border"]["mean"] - real["border"]["mean"] > 10 * made["border"]["error"] > 0
 
 
@@ -352,7 +355,7 @@ def test_large_sets_are_compared_by_a_part_of_every_class(monkeypatch: pytest.Mo
         part, np.unique(part)
     )
     assert np.array_equal(spread_over(labels, 1000), np.arange(1000))
-    monkeypatch.setattr("dreamlab.tasks.fidelity.task.MOST_IMAGES", 100)
+    monkeypatch.setattr("dreamlab.tasks.fidelity.sets.MOST_IMAGES", 100)
     images = np.arange(1000).astype(np.uint8).reshape(-1, 1, 1, 1)
     kept, classes = bounded(images, labels)
     assert np.array_equal(kept[:, 0, 0, 0], part.astype(np.uint8))

@@ -72,10 +72,10 @@ def test_a_new_metric_is_measured_beside_what_was_kept_and_anew_with_a_new_versi
     before = measured(ctx, Extractor(), DISTANCES, x, y)
     assert [m["name"] for m in before] == ["fd_classifier", "kid_classifier"]
     assert [m["value"] for m in before] == [frechet_interval(x, y).mean, kid(x, y).mean]
-    key = f"distances/{cache_key(Extractor())}/{array_hash(x, y)}"
+    key = f"values/{cache_key(Extractor())}/{array_hash(x, y)}"
     entry = ctx.cache.get(key)
     assert entry is not None
-    ctx.cache.put(key, values=entry["values"] + 1.0, keys=entry["keys"])
+    ctx.cache.put(key, **{**entry, "values": entry["values"] + 1.0})
     CALLS.clear()
     monkeypatch.setitem(METRICS, "inside", INSIDE)
     found = measured(ctx, Extractor(), DISTANCES, x, y)

@@ -48,7 +48,7 @@ def statistics(features: np.ndarray, keep: bool = True) -> Statistics:
     trace = float(np.square(centred).sum())
     d = x.shape[1]
     as_it_is = len(x) < d or (not keep and d > SMALL)
-    return Statistics(mean, trace, centred if as_it_is else _root(centred.T @ centred))
+    return Statistics(mean, trace, centred if as_it_is else root_of(centred.T @ centred))
 
 
 def distance(a: Statistics, b: Statistics) -> float:
@@ -101,7 +101,8 @@ def measure(x: np.ndarray, y: np.ndarray, kept: Kept, labels: Labels) -> Interva
     return frechet_interval(x, y, of_y=known, labels=labels)
 
 
-def _root(covariance: np.ndarray) -> np.ndarray:
+def root_of(covariance: np.ndarray) -> np.ndarray:
+    """A matrix R (d, d) with R'R = covariance (d, d)."""
     values, vectors = np.linalg.eigh(covariance)
     root: np.ndarray = np.sqrt(np.maximum(values, 0))[:, None] * vectors.T
     return root

@@ -9,9 +9,11 @@ import math
 import numpy as np
 from scipy import optimize, special
 
+from dreamlab.fidelity import jackknife
 from dreamlab.fidelity.metrics import Kept
 from dreamlab.fidelity.strata import UNKNOWN, Labels, designs
 from dreamlab.stats.intervals import Interval
+from dreamlab.stats.left_out import NOTHING, LeftOut
 
 MOST = 5000
 """Most images per set of which the kernel matrix is computed. Its memory grows with the square of
@@ -19,6 +21,8 @@ this number. Of a larger set, the same share of every stratum is used."""
 FEWEST, MOST_FEW = 20, 0.1
 """Fewest images of each set for an interval, and the largest share of a set drawn class by class
 that may be of classes with fewer than `strata.LEAST` images."""
+GROUPS = 20
+"""Groups of each set that are left out (`stats.left_out`), to compare the distances of two sets."""
 ROWS, PROBES, STEPS = 1000, 200, 200
 """Rows of a matrix that are computed at a time. A cube is computed of a matrix of at most 2 ROWS
 rows; of larger ones the trace of the cube is estimated with PROBES random vectors. Most steps
@@ -70,6 +74,47 @@ class _Pairs:
         within = np.bincount(self.stratum, other) / self.count
         whole = self.share @ self.across @ self.share
         self.value = float(whole + self.share**2 @ (within - self.across.diagonal()))
+
+    def without(self, group: np.ndarray, count: int) -> np.ndarray:
+        """The estimate without the images of each group 0 to count - 1 (count,). `group` (N,) is -1
+        for images that are always kept. NaN if fewer than two images of a stratum are left."""
+        c = len(self.count)
+        block = self.stratum * (count + 1) + group + 1
+        order = np.argsort(block, kind="stable")
+        blocks, starts = np.unique(block[order], return_index=True)
+        of, own = np.divmod(blocks, count + 1)
+        rows = np.empty((len(self.k), len(blocks)))
+        for i in range(0, len(self.k), ROWS):
+            rows[i : i + ROWS] = np.add.reduceat(self.k[i : i + ROWS][:, order], starts, axis=1)
+        sums = np.add.reduceat(rows[order], starts, axis=0)
+        diagonal = np.bincount(block, self.k.diagonal(), minlength=c * (count + 1))[blocks]
+        size = np.bincount(block, minlength=c * (count + 1))[blocks].astype(float)
+        sign, found = np.sign(self.share), np.full(count, np.nan)
+        into = (of[:, None] == np.arange(c)).astype(float)
+        side = np.where(sign[of] > 0, 0, 1)
+        for g in range(count):
+            kept = into[own != g + 1]
+            n = size[own != g + 1] @ kept
+            if n.min() < 2:
+                continue
+            total = kept.T @ sums[np.ix_(own != g + 1, own != g + 1)] @ kept
+            of_set = np.bincount(side[own != g + 1], size[own != g + 1])
+            share = sign * n / np.where(sign > 0, of_set[0], of_set[-1])
+            across = total / np.outer(n, n)
+            within = (total.diagonal() - diagonal[own != g + 1] @ kept) / (n * (n - 1))
+            found[g] = share @ across @ share + share**2 @ (within - across.diagonal())
+        return found
+
+    def left_out(self, images: int) -> LeftOut:
+        """The estimate without each group of the first set, of so many images, and of the second,
+        see `stats.left_out`; nothing where a stratum is too small."""
+        strata = self.stratum[:images], self.stratum[images:]
+        in_x, in_y, count = jackknife.divided(*strata, GROUPS)
+        left = (
+            self.without(np.concatenate([in_x, np.full(len(in_y), -1)]), count),
+            self.without(np.concatenate([np.full(len(in_x), -1), in_y]), count),
+        )
+        return left if all(np.isfinite(part).all() for part in left) else NOTHING
 
     def moments(self) -> Moments:
         """Variance and skewness of the estimate. Changes `k`.
@@ -197,22 +242,24 @@ def kid(x: np.ndarray, y: np.ndarray, labels: Labels = UNKNOWN, level: float = 0
         raise ValueError("KID needs at least 2 images in each set")
     (in_x, few_x), (in_y, few_y) = designs(len(x), len(y), labels)
     too_few = min(len(x), len(y)) < FEWEST or max(few_x, few_y) > MOST_FEW
-    (x, in_x), (y, in_y) = _thinned(x, in_x), _thinned(y, in_y)
+    (x, in_x), (y, in_y) = thinned(x, in_x), thinned(y, in_y)
     pairs = _Pairs(x, y, in_x, in_y)
     if too_few:
         return Interval(pairs.value, math.nan, math.nan, level)
+    left = pairs.left_out(len(x))
     found, tail = pairs.moments(), (1 - level) / 2
-    return Interval(pairs.value, found.low(pairs.value, tail), found.high(pairs.value, tail), level)
+    ends = found.low(pairs.value, tail), found.high(pairs.value, tail)
+    return jackknife.Resampled(pairs.value, *ends, level, left)
 
 
-def _thinned(x: np.ndarray, stratum: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """About MOST images, the same share of every stratum, at least two of each."""
-    if len(x) <= MOST:
+def thinned(x: np.ndarray, stratum: np.ndarray, most: int = MOST) -> tuple[np.ndarray, np.ndarray]:
+    """About `most` images, the same share of every stratum, at least two of each."""
+    if len(x) <= most:
         return x, stratum
     chosen = []
     for s in range(stratum.max() + 1):
         members = np.flatnonzero(stratum == s)
-        take = min(max(2, len(members) * MOST // len(x)), len(members))
+        take = min(max(2, len(members) * most // len(x)), len(members))
         chosen.append(members[np.arange(take) * len(members) // take])
     kept = np.sort(np.concatenate(chosen))
     return x[kept], stratum[kept]

@@ -156,7 +156,7 @@ def prdc(
             len(y),
         ),
     }
-    found = {
+    found: dict[str, Interval] = {
         name: jackknife.share_interval(float(value), of_x, of_y, images, level)
         for name, (value, of_x, of_y, images) in shares.items()
     }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, Protocol, cast
 
@@ -68,6 +69,9 @@ class Metric:
     """Whether the true value cannot be negative, and is 0 where the distributions do not differ."""
     biased: bool = False
     """Whether the value is too large for few images, which its interval does not hold."""
+    ideal: float | None = None
+    """The best value, if values above and below it are worse; `lower_is_better` then says
+    nothing."""
     by_number: bool = False
     """Whether the value depends on the numbers of images, so that only equal numbers compare."""
 
@@ -78,7 +82,9 @@ class Metric:
 
     @property
     def direction(self) -> str:
-        """ "lower" or "higher": the direction of better values."""
+        """ "lower" or "higher": the direction of better values; "1" for one with this ideal."""
+        if self.ideal is not None:
+            return f"{self.ideal:g}"
         return "lower" if self.lower_is_better else "higher"
 
     def load(self) -> MetricFunction:
@@ -92,31 +98,26 @@ class Metric:
             ) from None
 
 
+def _of_extractor(extractor: ExtractorName) -> tuple[Metric, ...]:
+    """The distances on the features of an extractor. Only those of Inception are called FID and
+    KID."""
+    inception = extractor == "inception"
+    fd, kid = ("fid", "kid") if inception else (f"fd_{extractor}", f"kid_{extractor}")
+    home = "dreamlab.fidelity"
+    return (
+        Metric(fd, "fd", extractor, f"{home}.frechet:measure", version=2, biased=True),
+        Metric(kid, "kid", extractor, f"{home}.kid:measure", version=2, is_distance=True),
+        Metric(
+            f"{fd}_infinite", "fd_infinite", extractor, f"{home}.infinite:measure", is_distance=True
+        ),
+    )
+
+
 METRICS: dict[str, Metric] = {
     m.name: m
     for m in (
-        Metric(
-            "fd_classifier",
-            "fd",
-            "classifier",
-            "dreamlab.fidelity.frechet:measure",
-            version=2,
-            biased=True,
-        ),
-        Metric(
-            "kid_classifier",
-            "kid",
-            "classifier",
-            "dreamlab.fidelity.kid:measure",
-            version=2,
-            is_distance=True,
-        ),
-        Metric(
-            "fid", "fd", "inception", "dreamlab.fidelity.frechet:measure", version=2, biased=True
-        ),
-        Metric(
-            "kid", "kid", "inception", "dreamlab.fidelity.kid:measure", version=2, is_distance=True
-        ),
+        *_of_extractor("classifier"),
+        *_of_extractor("inception"),
         *(
             Metric(
                 name,
@@ -137,10 +138,24 @@ METRICS: dict[str, Metric] = {
             better="more varied",
             by_number=True,
         ),
+        Metric(
+            "spread",
+            "spread",
+            "",
+            "dreamlab.fidelity.spread:measure",
+            ideal=1.0,
+            better="as varied",
+        ),
     )
 }
 """Name -> metric, in the order in which tables list them. A curve shows the first metric of an
 extractor."""
+
+
+def fewest_for_infinite(dimensions: int) -> int:
+    """Fewest images of each set for a Frechet distance at infinitely many images: half of them,
+    with one of 20 groups left out, are still more than features."""
+    return math.ceil(2.5 * (dimensions + 1))
 
 
 def find(name: str) -> Metric:
@@ -177,5 +192,11 @@ def compute(
 def best(name: str, values: Sequence[float]) -> int:
     """Index of the best value. Raises UnknownMetric for the name, and ValueError if there are no
     values."""
-    sign = 1 if find(name).lower_is_better else -1
-    return min(range(len(values)), key=lambda i: sign * values[i])
+    metric = find(name)
+
+    def off(i: int) -> float:
+        if metric.ideal is not None:
+            return abs(values[i] - metric.ideal)
+        return values[i] if metric.lower_is_better else -values[i]
+
+    return min(range(len(values)), key=off)

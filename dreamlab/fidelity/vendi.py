@@ -52,8 +52,7 @@ def vendi_interval(features: np.ndarray, labels: Labels = UNKNOWN, level: float 
     wanted = GROUPS if unit.shape[1] <= MANY else GROUPS_OF_MANY
     group, _, count = jackknife.groups((len(unit), len(unit)), wanted, Labels(labels.x))
     left = np.array([_score(unit[group != g]) for g in range(count)])
-    found = jackknife.interval(_score(unit), left, np.zeros(count), level)
-    return Interval(found.mean, max(found.low, 1.0), found.high, level)
+    return jackknife.interval(_score(unit), left, np.zeros(count), level, least=1.0)
 
 
 def measure(x: np.ndarray, y: np.ndarray, kept: Kept, labels: Labels) -> Interval:

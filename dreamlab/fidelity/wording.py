@@ -8,13 +8,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from dreamlab.fidelity.metrics import METRICS
+from dreamlab.fidelity.metrics import METRICS, fewest_for_infinite
+
+TOO_FEW = "too few images"
+"""In place of a value."""
 
 
 def best_word(name: str) -> str:
-    """ "lowest" or "highest", whichever is best; "best" for an unknown metric."""
+    """ "lowest" or "highest", whichever is best; "best" for an unknown metric, and for one whose
+    best value is neither."""
     known = METRICS.get(name)
-    return "best" if known is None else "lowest" if known.lower_is_better else "highest"
+    if known is None or known.ideal is not None:
+        return "best"
+    return "lowest" if known.lower_is_better else "highest"
 
 
 def direction(names: Iterable[str], word: str = "") -> str:
@@ -50,8 +56,10 @@ def column_titles(names: Sequence[str]) -> tuple[str, list[str]]:
 
 
 def number(metric: Mapping[str, Any]) -> str:
-    """A stored value with three digits and its unit. `metric` has the keys `value` and, if any,
-    `unit`."""
+    """A stored value with three digits and its unit. `metric` has the keys `value`, None where
+    there were too few images for one, and, if any, `unit`."""
+    if metric["value"] is None:
+        return TOO_FEW
     unit = f" {metric['unit']}" if metric.get("unit") else ""
     return f"{metric['value']:.3g}{unit}"
 
@@ -73,7 +81,7 @@ def about_intervals(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     said = []
     for row in rows:
         known, name, low = METRICS.get(row["name"]), row["name"], row.get("low")
-        if known is None:
+        if known is None or row.get("value") is None:
             continue
         if low is None:
             said.append(
@@ -95,8 +103,8 @@ def about_intervals(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     return said
 
 
-def _listed(names: Sequence[str]) -> str:
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+def _listed(names: Sequence[str], word: str = "and") -> str:
+    return f" {word} ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 FEWEST_FOR_FID = 2048
@@ -109,10 +117,14 @@ def too_few(row: Mapping[str, Any], result: Mapping[str, Any]) -> int:
     enough, and for other metrics. With fewer images than features the covariance of the set is
     singular, and the distance is mostly its bias."""
     known = METRICS.get(row["name"])
+    dimensions = int((result.get("extractor") or {}).get("dimensions") or 0)
+    if known is not None and known.measure == "fd_infinite":
+        needed = fewest_for_infinite(dimensions)
+        fewer = min(result.get("images") or 0, (result.get("reference") or {}).get("images") or 0)
+        return needed if fewer < needed else 0
     if known is None or known.measure != "fd":
         return 0
-    dimensions = (result.get("extractor") or {}).get("dimensions") or 0
-    needed = max(int(dimensions), FEWEST_FOR_FID if known.extractor == "inception" else 0)
+    needed = max(dimensions, FEWEST_FOR_FID if known.extractor == "inception" else 0)
     return needed if int(result.get("images") or 0) < needed else 0
 
 
@@ -125,13 +137,18 @@ def reliable_first(
 
 def about_too_few(result: Mapping[str, Any]) -> list[str]:
     """A sentence for each metric that the set has too few images for."""
-    images = result.get("images") or 0
-    return [
-        f"{row['name']} is grey: it needs at least {needed:,} images, one for each feature, and the"
-        f" set has {images:,}. The kernel distance does not have this bias."
-        for row in result.get("metrics") or []
-        if (needed := too_few(row, result))
-    ]
+    images, said = result.get("images") or 0, []
+    for row in result.get("metrics") or []:
+        if not (needed := too_few(row, result)):
+            continue
+        if row["value"] is None:
+            said.append(f"{row['name']} needs at least {needed:,} synthetic and real images.")
+        else:
+            said.append(
+                f"{row['name']} is grey: it needs at least {needed:,} images, one for each feature,"
+                f" and the set has {images:,}. The kernel distance does not have this bias."
+            )
+    return said
 
 
 def comparable(result: Mapping[str, Any]) -> bool:
@@ -167,3 +184,51 @@ def about_floor(result: Mapping[str, Any]) -> str:
         which = {"train": "the reference", "test": "them"}.get(split, "these and on the reference")
         said += f" The classifier was trained on {which}, not on the synthetic images."
     return said
+
+
+def about_gap(result: Mapping[str, Any]) -> str:
+    """What the gap between held-out and training images says of a stored result; empty without
+    one."""
+    found = result.get("gap")
+    if not found or found.get("low") is None:
+        return ""
+    value, low, high = (f"{found[key]:.2g}" for key in ("value", "low", "high"))
+    said = f"Kernel distance to held-out images minus that to training images: {value} ({low} to"
+    said += f" {high})"
+    if found["low"] > 0:
+        return f"{said}. The set lies closer to the training images: a sign of memory."
+    said += "; above 0 would be a sign of memory."
+    if (result.get("extractor") or {}).get("name") == "classifier":
+        said += " The classifier knows the training images, which can hide one."
+    return said
+
+
+LOOKS = {
+    "brightness": ("brightness", "the images are darker", "the images are brighter"),
+    "border": ("background", "the backgrounds are darker", "the backgrounds are brighter"),
+    "contrast": ("contrast", "contrast is lower", "contrast is higher"),
+    "colour": ("colour", "colours are paler", "colours are stronger"),
+    "detail": ("fine detail", "there is less fine detail", "there is more fine detail"),
+}
+"""Measure of appearance -> its name, and what a lower and a higher value than that of real images
+mean."""
+
+
+def about_looks(result: Mapping[str, Any]) -> str:
+    """How the images of a stored result look beside real ones; empty for results of before."""
+    found = (result.get("appearance") or {}).get("difference") or {}
+    known = {name: d for name, d in found.items() if name in LOOKS}
+    clear = {name: d for name, d in known.items() if d["low"] > 0 or d["high"] < 0}
+    if not known:
+        return ""
+    said = [f"{LOOKS[name][1 + (d['value'] > 0)]} by {_extent(d)}" for name, d in clear.items()]
+    alike = [LOOKS[name][0] for name in known if name not in clear]
+    return " ".join(
+        ([f"Beside real images, {'; '.join(said)} on a scale of 0 to 100."] if said else [])
+        + ([f"No difference in {_listed(alike, 'or')} can be shown."] if alike else [])
+    )
+
+
+def _extent(difference: Mapping[str, float]) -> str:
+    low, high = sorted(abs(difference[end]) for end in ("low", "high"))
+    return f"{100 * abs(difference['value']):.2g} ({100 * low:.2g} to {100 * high:.2g})"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
+
+from pydantic import field_validator
 
 from dreamlab.settings.base import Spec
 from dreamlab.settings.names import DeviceName, ExtractorName, MeasureName
@@ -18,11 +20,22 @@ def metrics_setting(default: tuple[MeasureName, ...]) -> Any:
     return setting(
         default,
         "What is measured.",
-        detail="fd: Frechet distance (the FID, with Inception-v3). kid: kernel distance. prdc:"
-        " precision, recall, density and coverage. vendi: variety of the set.",
+        detail="fd (or fid): Frechet distance, which is the FID with Inception-v3. kid: kernel"
+        " distance. prdc: precision, recall, density and coverage. vendi: variety of the set."
+        " spread: variance within the classes, 1 for real images. fd_infinite: Frechet distance"
+        " without the bias of few images. all: all of these.",
         min_length=1,
         added=("fd", "kid"),
     )
+
+
+def measures(value: Any) -> Any:
+    """The names that a user wrote for `metrics`, as measures: "all" for all, "fid" for fd."""
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, (list, tuple)) or not all(isinstance(part, str) for part in parts):
+        return value
+    names = [{"fid": "fd"}.get(part.strip(), part.strip()) for part in parts]
+    return get_args(MeasureName) if "all" in names else tuple(dict.fromkeys(filter(None, names)))
 
 
 class FidelitySpec(Spec):
@@ -53,7 +66,7 @@ class FidelitySpec(Spec):
         affects_result=False,
         path=True,
     )
-    metrics: tuple[MeasureName, ...] = metrics_setting(("fd", "kid", "prdc", "vendi"))
+    metrics: tuple[MeasureName, ...] = metrics_setting(("fd", "kid", "prdc", "vendi", "spread"))
     per_class: bool = setting(
         False,
         "Measure every class by itself as well.",
@@ -82,3 +95,5 @@ class FidelitySpec(Spec):
     device: DeviceName = setting(
         "auto", DEVICE_HELP, detail=DEVICE_DETAIL, advanced=True, affects_result=False
     )
+
+    _names = field_validator("metrics", mode="before")(measures)

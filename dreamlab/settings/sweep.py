@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from dreamlab.settings.base import Spec
-from dreamlab.settings.fidelity import metrics_setting
+from dreamlab.settings.fidelity import measures, metrics_setting
 from dreamlab.settings.names import DeviceName, ExtractorName, MeasureName, SamplerName
 from dreamlab.settings.real_data import DEVICE_DETAIL, DEVICE_HELP
 from dreamlab.settings.sampling import guidance_weight_setting, num_steps_setting
@@ -78,6 +78,7 @@ class SweepSpec(Spec):
         path=True,
     )
     metrics: tuple[MeasureName, ...] = metrics_setting(("fd", "kid"))
+    _names = field_validator("metrics", mode="before")(measures)
     reference: Literal["validation", "test", "train"] = setting(
         "validation",
         "Real images to compare with.",

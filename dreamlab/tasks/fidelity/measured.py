@@ -9,8 +9,11 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from dreamlab.fidelity.extractors import Extractor, cache_key
+from dreamlab.fidelity.jackknife import Resampled
 from dreamlab.fidelity.metrics import LEVEL, NamedArrays, compute, measured_on
 from dreamlab.fidelity.strata import UNKNOWN, Labels
+from dreamlab.stats import left_out
+from dreamlab.stats.left_out import NOTHING, LeftOut
 from dreamlab.store.cache import array_hash
 from dreamlab.tasks.context import TaskContext
 
@@ -25,12 +28,12 @@ def measured(
 ) -> list[dict[str, Any]]:
     """The metrics of these measures between features x (n, dimensions) of synthetic and y (m,
     dimensions) of real images with these classes: name, value, the low and high end of the
-    interval, None if there are too few images for one, its level, unit, direction, and extractor
-    with its weights. What was measured before on the same
-    two sets comes from the cache."""
+    interval, None if there are too few images for one, its level, unit, direction, its values
+    without groups of images (`stats.left_out`), and extractor with its weights. What was measured
+    before on the same two sets comes from the cache."""
     wanted, on = measured_on(extractor.name, measures), cache_key(extractor)
     content = array_hash(x, y, *(part for part in labels if part is not None))
-    key = f"distances/{on}/{content}"
+    key = f"values/{on}/{content}"
     known = _measured_before(ctx, key)
     if missing := [m for m in wanted if m.key not in known]:
 
@@ -42,13 +45,18 @@ def measured(
             found = compute(missing, x, y, kept, labels)
         for metric in missing:
             value = found[metric.name]
-            known[metric.key] = [value.mean, value.low, value.high]
-        ctx.cache.put(key, values=np.array(list(known.values())), keys=np.array(list(known)))
+            left = value.left if isinstance(value, Resampled) else NOTHING
+            known[metric.key] = np.array([value.mean, value.low, value.high]), left
+        ctx.cache.put(key, **_packed(known))
     names = ("value", "low", "high")
     return [
         {
             "name": m.name,
-            **{k: v if np.isfinite(v) else None for k, v in zip(names, known[m.key], strict=True)},
+            **{
+                k: float(v) if np.isfinite(v) else None
+                for k, v in zip(names, known[m.key][0], strict=True)
+            },
+            "left_out": left_out.stored(known[m.key][1]),
             "unit": m.unit,
             "level": LEVEL,
             "direction": m.direction,
@@ -59,12 +67,31 @@ def measured(
     ]
 
 
-def _measured_before(ctx: TaskContext, key: str) -> dict[str, list[float]]:
-    """Metric.key -> [value, low, high] from the cache entry of a pair of sets."""
+Known = dict[str, tuple[np.ndarray, LeftOut]]
+"""Metric.key -> value with the ends of its interval (3,), and its values without groups of images
+(`stats.left_out`)."""
+
+
+def _packed(known: Known) -> dict[str, np.ndarray]:
+    """As arrays for the cache; the values without groups are filled up with NaN."""
+    longest = max(len(left[0]) for _, left in known.values())
+    without = np.full((len(known), 2, longest), np.nan)
+    for i, (_, left) in enumerate(known.values()):
+        without[i, :, : len(left[0])] = left
+    values = np.array([value for value, _ in known.values()])
+    return {"keys": np.array(list(known)), "values": values, "left_out": without}
+
+
+def _measured_before(ctx: TaskContext, key: str) -> Known:
+    """What the cache holds of a pair of sets."""
     found = ctx.cache.get(key)
     if found is None:
         return {}
-    return dict(zip(found["keys"].tolist(), found["values"].tolist(), strict=True))
+    left = [without[:, np.isfinite(without[0])] for without in found["left_out"]]
+    return {
+        name: (value, (without[0], without[1]))
+        for name, value, without in zip(found["keys"].tolist(), found["values"], left, strict=True)
+    }
 
 
 def _kept(ctx: TaskContext, key: str, make: Callable[[], NamedArrays]) -> NamedArrays:

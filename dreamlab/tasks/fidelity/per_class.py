@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from dreamlab.fidelity.metrics import LEVEL, Metric, compute
+from dreamlab.fidelity.metrics import LEVEL, Metric, compute, fewest_for_infinite
 from dreamlab.fidelity.strata import UNKNOWN
 from dreamlab.tasks.context import Stopped, TaskContext
 
@@ -18,7 +18,8 @@ FEWEST = 20
 
 def needed(metric: Metric, dimensions: int) -> int:
     """Fewest images of a class for a metric: a Frechet distance needs one for each feature."""
-    return max(FEWEST, dimensions) if metric.measure == "fd" else FEWEST
+    of_features = {"fd": dimensions, "fd_infinite": fewest_for_infinite(dimensions)}
+    return max(FEWEST, of_features.get(metric.measure, 0))
 
 
 def per_class(
@@ -50,7 +51,7 @@ def per_class(
                     "class": name,
                     "n": len(own),
                     "reference_n": len(real),
-                    "value": value.mean if value else None,
+                    "value": _finite(value.mean) if value else None,
                     "low": _finite(value.low) if value else None,
                     "high": _finite(value.high) if value else None,
                     "level": LEVEL,

@@ -4,18 +4,18 @@ the same distances are computed for other real images."""
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from typing import Any, cast
 
 import numpy as np
 
-from dreamlab.fidelity.appearance import appearance
 from dreamlab.fidelity.extractors import ClassifierExtractor, Extractor
 from dreamlab.fidelity.metrics import measured_on
 from dreamlab.fidelity.strata import Labels
 from dreamlab.fidelity.wording import OTHER_IMAGES
 from dreamlab.settings import FidelitySpec
 from dreamlab.tasks.context import Stopped, TaskContext, resize_message
+from dreamlab.tasks.fidelity import beside_real
 from dreamlab.tasks.fidelity.features import extractor_of, features, progress
 from dreamlab.tasks.fidelity.measured import measured
 from dreamlab.tasks.fidelity.per_class import per_class
@@ -42,7 +42,7 @@ def fidelity(ctx: TaskContext) -> Iterator[Event]:
     found = measured(ctx, extractor, spec.metrics, synthetic, reference, labels)
     about = {"n": len(sets.images), "reference": sets.data.info.name, "role": spec.reference}
     metrics = [m | about for m in found]
-    for metric in metrics:
+    for metric in (m for m in metrics if m["value"] is not None):
         values = {metric["name"]: metric["value"]}
         yield {"type": "metric", "step": len(sets.images), "values": values}
     if spec.per_class and sets.labelled:
@@ -51,7 +51,12 @@ def fidelity(ctx: TaskContext) -> Iterator[Event]:
         metrics = [m | {"per_class": classes[m["name"]]} for m in metrics]
     if ctx.stopping():
         raise Stopped
-    real_floor = yield from _floor(ctx, extractor, spec.metrics, sets, reference)
+    floor = yield from _floor_features(ctx, extractor, sets)
+    both = Labels(sets.floor_labels, sets.reference_labels)
+    real_floor = (
+        measured(ctx, extractor, spec.metrics, floor, reference, both) if len(floor) else []
+    )
+    yield progress(1, 2, "comparing", "real images")
     recognised = None
     if isinstance(extractor, ClassifierExtractor) and sets.labelled and not sets.pseudo:
         recognised = float((extractor.predict(synthetic) == sets.labels).mean())
@@ -59,30 +64,38 @@ def fidelity(ctx: TaskContext) -> Iterator[Event]:
         "type": "result",
         "values": {
             "metrics": metrics,
-            "images": len(sets.images),
-            "reference": {
-                "dataset": sets.data.info.name,
-                "split": spec.reference,
-                "images": len(sets.reference),
-                **({"other_images": True} if sets.others else {}),
-            },
-            "extractor": {
-                "name": extractor.name,
-                "accuracy": accuracy,
-                "dimensions": extractor.dimensions,
-                "id": extractor.id,
-            },
-            "recognised": recognised,
-            "pseudo_labelled": sets.pseudo,
             "real_floor": real_floor,
-            "real_floor_images": len(sets.floor),
-            "real_floor_lacks": lacks(sets),
-            "appearance": {
-                "real": appearance(sets.reference),
-                "synthetic": appearance(sets.images),
-            },
+            "recognised": recognised,
+            **_about(spec, sets, extractor, accuracy),
+            "fdr": beside_real.fdr(metrics, real_floor),
+            "gap": beside_real.memory_gap(ctx, sets, spec.reference, synthetic, reference, floor),
+            "appearance": beside_real.looks(sets),
             "seconds": round(time.monotonic() - began, 3),
         },
+    }
+
+
+def _about(
+    spec: FidelitySpec, sets: Sets, extractor: Extractor, accuracy: float | None
+) -> dict[str, Any]:
+    """What the result says of the sets that were compared, and of the extractor."""
+    return {
+        "images": len(sets.images),
+        "reference": {
+            "dataset": sets.data.info.name,
+            "split": spec.reference,
+            "images": len(sets.reference),
+            **({"other_images": True} if sets.others else {}),
+        },
+        "extractor": {
+            "name": extractor.name,
+            "accuracy": accuracy,
+            "dimensions": extractor.dimensions,
+            "id": extractor.id,
+        },
+        "pseudo_labelled": sets.pseudo,
+        "real_floor_images": len(sets.floor),
+        "real_floor_lacks": lacks(sets),
     }
 
 
@@ -99,16 +112,10 @@ def _each_class(
     return per_class(ctx, wanted, synthetic, reference, both, sets.data.info.classes)
 
 
-def _floor(
-    ctx: TaskContext,
-    extractor: Extractor,
-    measures: Sequence[str],
-    sets: Sets,
-    reference: np.ndarray,
-) -> Generator[Event, None, list[dict[str, Any]]]:
-    """The metrics of the other real images; none without such images."""
+def _floor_features(
+    ctx: TaskContext, extractor: Extractor, sets: Sets
+) -> Generator[Event, None, np.ndarray]:
+    """Features of the other real images (k, dimensions); none without such images."""
     if not len(sets.floor):
-        return []
-    other = yield from features(ctx, extractor, sets.floor, "other real images")
-    both = Labels(sets.floor_labels, sets.reference_labels)
-    return measured(ctx, extractor, measures, other, reference, both)
+        return np.empty((0, extractor.dimensions), np.float32)
+    return (yield from features(ctx, extractor, sets.floor, "other real images"))

@@ -160,6 +160,8 @@ def numbers_html(pages: Pages, row: RunRow | None) -> Markup:
         }
         for name, m in zip(names, found, strict=True)
     ]
+    if result.get("fdr"):
+        rows.insert(1, ratio_line(result))
     return render.part(
         PAGE,
         "one_set",
@@ -171,6 +173,21 @@ def numbers_html(pages: Pages, row: RunRow | None) -> Markup:
         command=run.record.command,
         classes=by_class(found),
     )
+
+
+def ratio_line(result: Mapping[str, Any]) -> dict[str, Any]:
+    """The line of the table for the distance as a multiple of that of real images."""
+    found, few = result["fdr"], 0
+    for row in result["metrics"]:
+        if found["name"].startswith(f"{row['name']} "):
+            few = wording.too_few(row, result)
+    return {
+        "name": f"{found['name']}, 1 is as close as real images",
+        "cell": metric_cell(found),
+        "images": result["images"],
+        "few": few,
+        "real": None,
+    }
 
 
 def by_class(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
@@ -237,7 +254,8 @@ def about(result: dict[str, Any], pseudo: bool = False) -> str:
         said.append(f"{share} of the synthetic images are recognised as their class.")
     said += wording.about_too_few(result)
     said += [*wording.about_intervals(result.get("metrics") or []), wording.about_floor(result)]
-    return " ".join(said)
+    said += [wording.about_gap(result), wording.about_looks(result)]
+    return " ".join(filter(None, said))
 
 
 def metric_names(report: dict[str, Any]) -> list[str]:
