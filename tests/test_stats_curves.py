@@ -15,6 +15,7 @@ from dreamlab.stats.anomalies import (
     wrong_difference,
 )
 from dreamlab.stats.intervals import Interval
+from dreamlab.stats.left_out import NOTHING
 from dreamlab.stats.settings_apart import as_good, sentence
 from tests.stats_simulation import World, experiments, surface
 
@@ -201,6 +202,30 @@ def test_a_lowest_value_is_no_winner_where_intervals_overlap() -> None:
         best = min(range(20), key=lambda i: values[i].mean)
         kept += 0 in as_good(values, best)
     assert kept >= 190
+
+
+def test_settings_are_told_apart_by_their_paired_difference() -> None:
+    """Two settings that share the error of the reference, and three that differ by noise alone."""
+    rng = np.random.default_rng(1)
+    shared = rng.normal(0, 0.01, 20)
+    left = [(np.full(20, v) + rng.normal(0, 1e-4, 20), v + shared) for v in (1.0, 1.02, 1.0001)]
+    values = [Interval(v, v - 0.1, v + 0.1) for v in (1.0, 1.02, 1.0001)]
+    assert as_good(values, 0) == [0, 1, 2]
+    assert as_good(values, 0, left=left) == [0, 2]
+    assert as_good(values, 0, left=[left[0], NOTHING, left[2]]) == [0, 1, 2]
+    kept = 0
+    for _ in range(200):
+        samples = rng.standard_normal((20, 8)) + rng.standard_normal((20, 1))
+        means = samples.mean(0)
+        jackknifed = [
+            ((m * 20 - s) / 19, np.zeros(20)) for m, s in zip(means, samples.T, strict=True)
+        ]
+        found = [Interval(m, m - 0.9, m + 0.9) for m in means]
+        kept += 3 in as_good(found, int(np.argmin(means)), left=without)
+    assert kept >= 185
+
+
+def test_the_best_setting_is_said_with_those_that_are_as_good() -> None:
     assert sentence("lowest", "kid", "w", 3.0, [], 4) == "Lowest kid at w = 3."
     assert sentence("lowest", "kid", "w", 0.0, [1.0], 4) == (
         "Lowest kid at w = 0; it cannot be told apart from w = 1."

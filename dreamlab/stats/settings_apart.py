@@ -8,24 +8,32 @@ from collections.abc import Sequence
 from scipy import special
 
 from dreamlab.stats.intervals import Interval
+from dreamlab.stats.left_out import LeftOut, paired_error
 
 
-def as_good(values: Sequence[Interval | float], best: int, level: float = 0.95) -> list[int]:
+def as_good(
+    values: Sequence[Interval | float], best: int, level: float = 0.95, left: Sequence[LeftOut] = ()
+) -> list[int]:
     """Indices of the values that do not differ significantly from the value at `best`, which is
     among them.
 
-    The standard error of a value comes from its interval, whose level it carries. Each value is
-    compared with the best one by a one-sided z test at (1 - level) / (values - 1), as in `best`
-    (Hsu 1981). The errors are taken as independent, which is cautious where values share a
-    reference. A value without an interval (a number) cannot be told apart from any other.
+    Each value is compared with the best one by a one-sided test at (1 - level) / (values - 1), as
+    in `best` (Hsu 1981). `left` are the values without each group of images, in the order of
+    `values`: with them, the test is one of the difference, in which what both have in common, the
+    reference and the noise of the samples, cancels (a paired jackknife, t test). Otherwise the
+    errors come from the intervals and are taken as independent, which is cautious (z test). A value
+    without an interval (a number) cannot be told apart from any other.
     """
-    edge = float(special.ndtri(1 - (1 - level) / max(len(values) - 1, 1)))
-    top = values[best]
-    same = []
+    tail = (1 - level) / max(len(values) - 1, 1)
+    top, same = values[best], []
     for i, value in enumerate(values):
         if i != best and isinstance(value, Interval) and isinstance(top, Interval):
-            error = math.hypot(_error(value), _error(top))
-            if abs(value.mean - top.mean) > edge * error:
+            paired = paired_error(left[i], left[best]) if left else None
+            if paired is not None:
+                edge = float(special.stdtrit(len(left[best][0]) - 1, 1 - tail)) * paired
+            else:
+                edge = float(special.ndtri(1 - tail)) * math.hypot(_error(value), _error(top))
+            if abs(value.mean - top.mean) > edge:
                 continue
         same.append(i)
     return same

@@ -8,6 +8,7 @@ from typing import Any
 
 from dreamlab.fidelity import metrics, wording
 from dreamlab.stats.intervals import Interval
+from dreamlab.stats.left_out import loaded
 from dreamlab.stats.settings_apart import as_good
 
 Row = dict[str, Any]
@@ -30,7 +31,7 @@ def judge_grid(rows: Sequence[Row], places: Mapping[str, Mapping[str, float]]) -
     metric = mine[0]["our_metric"]
     values = [_value(row) for row in mine]
     first = metrics.best(metric, [row["ours"] for row in mine])
-    same = as_good(values, first)
+    same = as_good(values, first, left=[loaded(row.get("left_out")) for row in mine])
     for i in same:
         mine[i]["standing"] = BEST if i == first else AS_GOOD
     word, best = wording.best_word(metric).capitalize(), mine[first]

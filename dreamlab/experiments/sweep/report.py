@@ -8,6 +8,7 @@ from dreamlab.experiments.children import Children, Status
 from dreamlab.fidelity import metrics, wording
 from dreamlab.settings import SweepSpec, exact
 from dreamlab.stats.intervals import Interval
+from dreamlab.stats.left_out import loaded
 from dreamlab.stats.settings_apart import as_good, sentence
 from dreamlab.store import Run, RunStore
 
@@ -75,7 +76,8 @@ def best_text(result: dict[str, Any], axis: str = "") -> str:
     ]
     xs = [x for x, _ in measured]
     best = xs.index(found["x"])
-    others = [xs[i] for i in as_good(values, best) if i != best]
+    left = [loaded(m.get("left_out")) for _, m in measured]
+    others = [xs[i] for i in as_good(values, best, left=left) if i != best]
     word = wording.best_word(found["metric"])
     return sentence(word, found["metric"], axis or result["axis"], found["x"], others, len(xs))
 
@@ -94,5 +96,8 @@ def _best(points: list[dict[str, Any]]) -> dict[str, Any] | None:
     name = points[0]["metrics"][0]["name"]
     if name not in metrics.METRICS:
         return None
-    at = metrics.best(name, [p["metrics"][0]["value"] for p in points])
+    values = [p["metrics"][0]["value"] for p in points]
+    if any(value is None for value in values):
+        return None
+    at = metrics.best(name, values)
     return {"x": points[at]["x"], "metric": name}
