@@ -217,9 +217,7 @@ def test_settings_are_told_apart_by_their_paired_difference() -> None:
     for _ in range(200):
         samples = rng.standard_normal((20, 8)) + rng.standard_normal((20, 1))
         means = samples.mean(0)
-        jackknifed = [
-            ((m * 20 - s) / 19, np.zeros(20)) for m, s in zip(means, samples.T, strict=True)
-        ]
+        without = [((m * 20 - s) / 19, np.zeros(20)) for m, s in zip(means, samples.T, strict=True)]
         found = [Interval(m, m - 0.9, m + 0.9) for m in means]
         kept += 3 in as_good(found, int(np.argmin(means)), left=without)
     assert kept >= 185
