@@ -21,7 +21,7 @@ from dreamlab.service.library import headline
 from dreamlab.stats.intervals import Interval
 from dreamlab.store.cache import array_hash
 from dreamlab.tasks.fidelity.measured import measured
-from dreamlab.ui.charts import curves
+from dreamlab.ui.charts import sweep_chart
 from tests.evidence_helpers import context, finish, new_group, new_run, new_store
 
 CALLS: list[int] = []
@@ -121,7 +121,8 @@ def test_words_follow_the_direction_of_each_metric(inside: Metric) -> None:
     assert "lower is closer" not in wording.summary()
     assert wording.number({"value": 12.345, "unit": "%"}) == "12.3 %"
     point = {"x": 1.0, "value": 2.0, "low": None, "high": None, "floor": None}
-    figure = curves.curve([point], "num_steps", "inside", "light", "r")
+    line = sweep_chart.Line("", [point], "inside")
+    figure = sweep_chart.curve([line], "num_steps", "light", "r")
     assert figure.layout.yaxis.title.text == "inside, %, higher is better"
 
 

@@ -224,10 +224,10 @@ def test_settings_are_told_apart_by_their_paired_difference() -> None:
 
 
 def test_the_best_setting_is_said_with_those_that_are_as_good() -> None:
-    assert sentence("lowest", "kid", "w", 3.0, [], 4) == "Lowest kid at w = 3."
-    assert sentence("lowest", "kid", "w", 0.0, [1.0], 4) == (
+    assert sentence("lowest", "kid", "w = 3", [], 4) == "Lowest kid at w = 3."
+    assert sentence("lowest", "kid", "w = 0", ["w = 1"], 4) == (
         "Lowest kid at w = 0; it cannot be told apart from w = 1."
     )
-    assert sentence("highest", "is", "w", 0.0, [1.0, 2.0], 3) == (
+    assert sentence("highest", "is", "w = 0", ["w = 1", "w = 2"], 3) == (
         "Highest is at w = 0, but no setting can be told apart from it."
     )

@@ -9,7 +9,7 @@ import pytest
 from dreamlab.service import RunRow
 from dreamlab.settings import KINDS, TrainSpec, make, settings_of
 from dreamlab.ui import shell, words
-from dreamlab.ui.charts import curves
+from dreamlab.ui.charts import curves, sweep_chart
 from dreamlab.ui.forms import controls, spec_form
 from dreamlab.ui.pages import runs
 from dreamlab.ui.parts.verdicts import split, verdict_html
@@ -129,8 +129,9 @@ def test_curve_draws_only_points_that_are_there() -> None:
         {"x": 1.0, "value": 2.0, "low": 1.5, "high": 2.5, "floor": 0.5},
         {"x": 0.0, "value": None, "low": None, "high": None, "floor": None},
     ]
-    figure = curves.curve(points, "guidance_weight", "fd_classifier", "light", "r")
-    assert list(figure.data[0].x) == [1.0]
+    line = sweep_chart.Line("", points, "fd_classifier")
+    figure = sweep_chart.curve([line], "num_steps", "light", "r")
+    assert list(figure.data[-1].x) == [1.0]
     assert "fd_classifier" in figure.layout.yaxis.title.text
 
 

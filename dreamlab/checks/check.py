@@ -55,8 +55,11 @@ def _check_parts(spec: Spec, known: Known) -> None:
 def _about(spec: Spec, part: str, error: SpecError) -> SpecError:
     """Turns the refusal of a part into one of the experiment, about a setting that the experiment
     has."""
-    if isinstance(spec, SweepSpec) and spec.values and error.field == spec.axis:
-        return SpecError(f"Values (--values): a point cannot be used. {error}", "values")
+    if isinstance(spec, SweepSpec) and error.field in spec.axes:
+        field = "values" if error.field == spec.axis else "second_values"
+        if getattr(spec, field):
+            option = field.replace("_", "-")
+            return SpecError(f"Values (--{option}): a point cannot be used. {error}", field)
     if error.field in type(spec).model_fields:
         return error
     return SpecError(f"Its part {part}: {error}")

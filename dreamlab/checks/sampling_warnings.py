@@ -82,14 +82,14 @@ def cautions_of_experiment(spec: MixSpec | SweepSpec | StudySpec, known: Known) 
     made = _sets(spec, known)
     if isinstance(spec, StudySpec):
         return _spread_listed(made, "of its part") + _weights_of_parts(made)
-    if isinstance(spec, MixSpec) or spec.axis == "guidance_weight":
+    if isinstance(spec, MixSpec) or list(spec.axes) == ["guidance_weight"]:
         said = _spread(made)
     else:
-        said = _spread_listed(made, f"at {spec.axis}")
-    if isinstance(spec, SweepSpec) and spec.axis == "num_train_timesteps":
+        said = _spread_listed(made, f"at {' and '.join(spec.axes)}")
+    if isinstance(spec, SweepSpec) and "num_train_timesteps" in spec.axes:
         said += _schedules(made)
     large = [s for s in made if s.spec.guidance_weight > LARGE_WEIGHT]
-    if isinstance(spec, SweepSpec) and spec.axis == "guidance_weight":
+    if isinstance(spec, SweepSpec) and "guidance_weight" in spec.axes:
         if large:
             here = _listed([s.where for s in large])
             said.append(f"Values above {LARGE_WEIGHT:g} (here {here}) usually give {EFFECT}")

@@ -9,7 +9,7 @@ from pydantic import field_validator
 from dreamlab.settings.base import Spec
 from dreamlab.settings.names import DeviceName, ExtractorName, MeasureName
 from dreamlab.settings.real_data import DATA_DIR_DETAIL, DATA_DIR_HELP, DEVICE_DETAIL, DEVICE_HELP
-from dreamlab.settings.setting import setting
+from dreamlab.settings.setting import NONE, setting
 
 FEWEST = 10
 """Smallest number of images for a distance."""
@@ -34,6 +34,8 @@ def measures(value: Any) -> Any:
     parts = value.split(",") if isinstance(value, str) else value
     if not isinstance(parts, (list, tuple)) or not all(isinstance(part, str) for part in parts):
         return value
+    if [part.strip().lower() for part in parts] == [NONE]:
+        return ()
     names = [{"fid": "fd"}.get(part.strip(), part.strip()) for part in parts]
     return get_args(MeasureName) if "all" in names else tuple(dict.fromkeys(filter(None, names)))
 

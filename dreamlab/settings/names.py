@@ -70,6 +70,17 @@ StudyName = Literal[
 ]
 ScaleName = Literal["laptop", "middle", "corrected", "paper"]
 ExtractorName = Literal["classifier", "inception"]
+AxisName = Literal[
+    "guidance_weight",
+    "num_steps",
+    "num_train_timesteps",
+    "sampler",
+    "checkpoint",
+    "per_class",
+    "logvar_coefficient",
+    "eta",
+]
+"""Settings that a sweep varies."""
 MeasureName = Literal["fd", "kid", "prdc", "vendi", "spread", "fd_infinite"]
 DeviceName = Literal["auto", "cpu", "cuda"]
 PrecisionName = Literal["auto", "fp32", "bf16", "fp16"]

@@ -1,17 +1,20 @@
-"""Settings of a sweep: a curve of fidelity against guidance weight, sampler steps or T."""
+"""Settings of a sweep: a curve of fidelity against a setting, or a heat map of two."""
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, get_args
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from dreamlab.settings.base import Spec
+from dreamlab.settings.base import Spec, SpecError
 from dreamlab.settings.fidelity import measures, metrics_setting
-from dreamlab.settings.names import DeviceName, ExtractorName, MeasureName, SamplerName
+from dreamlab.settings.names import AxisName, DeviceName, ExtractorName, MeasureName, SamplerName
 from dreamlab.settings.real_data import DEVICE_DETAIL, DEVICE_HELP
 from dreamlab.settings.sampling import guidance_weight_setting, num_steps_setting
 from dreamlab.settings.setting import setting
+
+Value = float | SamplerName
+"""A value of an axis: a number, or the name of a sampler."""
 
 
 class SweepSpec(Spec):
@@ -19,7 +22,7 @@ class SweepSpec(Spec):
 
     kind: ClassVar[str] = "sweep"
     summary: ClassVar[str] = (
-        "Measure fidelity against guidance weight, sampler steps, or T (trains a generator per T)."
+        "Measure fidelity against one or two settings of sampling, or T (trains a generator per T)."
     )
 
     source: str = setting(
@@ -30,17 +33,34 @@ class SweepSpec(Spec):
         run_kind="train",
         min_length=1,
     )
-    axis: Literal["guidance_weight", "num_steps", "num_train_timesteps"] = setting(
+    axis: AxisName = setting(
         "guidance_weight",
         "Setting that is varied.",
-        detail="num_train_timesteps trains a new generator for every T.",
+        detail="num_train_timesteps trains a new generator for every T; num_steps with the sampler"
+        " ddpm is a T that is respaced from one model. checkpoint: training steps of kept"
+        " checkpoints. per_class: number of images. logvar_coefficient samples with ddpm, eta"
+        " with ddim.",
         label="Curve against",
     )
-    values: tuple[Annotated[float, Field(ge=0, le=4000)], ...] = setting(
+    values: tuple[Annotated[float, Field(ge=0)] | SamplerName, ...] = setting(
         (),
         "Values of the varied setting, as a list.",
         detail="If it is empty, a list of common values is used.",
         max_length=40,
+    )
+    second_axis: Literal["none"] | AxisName = setting(
+        "none",
+        "Second setting that is varied, for a heat map.",
+        detail="Every value of the one is measured with every value of the other.",
+        label="And against",
+        added="none",
+    )
+    second_values: tuple[Annotated[float, Field(ge=0)] | SamplerName, ...] = setting(
+        (),
+        "Values of the second setting, as a list.",
+        detail="If it is empty, a list of common values is used.",
+        max_length=40,
+        added=(),
     )
     per_class: int = setting(
         50,
@@ -92,10 +112,50 @@ class SweepSpec(Spec):
         "auto", DEVICE_HELP, detail=DEVICE_DETAIL, advanced=True, affects_result=False
     )
 
+    @property
+    def axes(self) -> dict[AxisName, tuple[Value, ...]]:
+        """The varied settings with their values; empty values mean common ones."""
+        first: dict[AxisName, tuple[Value, ...]] = {self.axis: self.values}
+        return (
+            first if self.second_axis == "none" else {**first, self.second_axis: self.second_values}
+        )
 
-DEFAULT_VALUES: dict[str, tuple[float, ...]] = {
+    @model_validator(mode="after")
+    def _axes_fit_together(self) -> SweepSpec:
+        if self.second_values and self.second_axis == "none":
+            raise SpecError(
+                "Values of the second setting (--second-values): there is no second setting; name"
+                " one with --second-axis.",
+                "second_values",
+            )
+        if self.second_axis == self.axis:
+            raise SpecError(
+                f"And against (--second-axis): {self.axis} is varied already; choose another"
+                " setting.",
+                "second_axis",
+            )
+        own = {"logvar_coefficient": "ddpm", "eta": "ddim"}
+        for name in self.axes:
+            others = [other for other in self.axes if other in ("sampler", *own) and other != name]
+            if name in own and others:
+                raise SpecError(
+                    f"And against (--second-axis): {name} is a setting of {own[name]} and cannot"
+                    f" be varied with {others[0]}.",
+                    "second_axis",
+                )
+        return self
+
+
+DEFAULT_VALUES: dict[AxisName, tuple[Value, ...]] = {
     "guidance_weight": (0.0, 0.25, 0.5, 1.0, 2.0, 4.0),
     "num_steps": (4.0, 6.0, 10.0, 20.0, 50.0),
     "num_train_timesteps": (50.0, 200.0, 1000.0),
+    "sampler": get_args(SamplerName),
+    "checkpoint": (),
+    "per_class": (20.0, 50.0, 100.0, 200.0),
+    "logvar_coefficient": (0.0, 0.25, 0.5, 0.75, 1.0),
+    "eta": (0.0, 0.25, 0.5, 0.75, 1.0),
 }
-"""Axis -> the values that are measured if none are given."""
+"""Axis -> the values that are measured if none are given; for checkpoints all that were kept."""
+WHOLE = ("num_steps", "num_train_timesteps", "checkpoint", "per_class")
+"""Axes with whole numbers."""

@@ -43,12 +43,20 @@ def _error(value: Interval) -> float:
     return (value.high - value.low) / 2 / float(special.ndtri((1 + value.level) / 2))
 
 
-def sentence(word: str, metric: str, axis: str, x: float, others: Sequence[float], of: int) -> str:
-    """For example `Lowest kid at w = 3; it cannot be told apart from w = 1, 2.` `others` are the
-    settings that are as good as `x`, of `of` settings in all."""
-    text = f"{word.capitalize()} {metric} at {axis} = {x:g}"
+def sentence(word: str, metric: str, best: str, others: Sequence[str], of: int) -> str:
+    """For example `Lowest kid at w = 3; it cannot be told apart from w = 1, 2.` `best` names the
+    best setting, and `others` those that are as good, of `of` settings in all."""
+    text = f"{word.capitalize()} {metric} at {best}"
     if not others:
         return f"{text}."
     if len(others) == of - 1:
         return f"{text}, but no setting can be told apart from it."
-    return f"{text}; it cannot be told apart from {axis} = {', '.join(f'{o:g}' for o in others)}."
+    return f"{text}; it cannot be told apart from {others_listed(best, others)}."
+
+
+def others_listed(best: str, others: Sequence[str]) -> str:
+    """The names of settings, with what they share with the best one, such as `w = `, once."""
+    axis, found, _ = best.partition(" = ")
+    if found and "," not in best and all(name.startswith(f"{axis} = ") for name in others):
+        return f"{axis} = {', '.join(name.removeprefix(f'{axis} = ') for name in others)}"
+    return "; ".join(others)

@@ -10,16 +10,10 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from dreamlab.fidelity.wording import axis_title
 from dreamlab.ui.theme import faded, palette
 
 FONT = "Inter, ui-sans-serif, system-ui, sans-serif"
 MOST_POINTS = 600
-AXIS_WORDS = {
-    "guidance_weight": "guidance weight w (scale 1 + w)",
-    "num_steps": "sampler steps",
-    "num_train_timesteps": "noise steps T (retrained)",
-}
 
 
 def base(theme: str, height: int, revision: str) -> go.Figure:
@@ -187,64 +181,9 @@ def bands(points: Sequence[dict[str, Any]], theme: str, revision: str) -> go.Fig
     return figure
 
 
-def curve(
-    points: Sequence[dict[str, Any]], axis: str, metric: str, theme: str, revision: str
-) -> go.Figure:
-    """A metric with its intervals along the axis, and a line for the value between two sets of real
-    images (the floor).
-
-    points: {"x", "value", "low", "high", "floor"}; all but x may be None.
-    """
-    if not any(p.get("value") is not None for p in points):
-        return empty(theme, 340, "The points of the curve are shown here as they are measured.")
-    figure = base(theme, 340, revision)
-    c = palette(theme)
-    done = sorted((p for p in points if p.get("value") is not None), key=lambda p: p["x"])
-    floors = [p["floor"] for p in done if p.get("floor") is not None]
-    if floors:
-        floor = sum(floors) / len(floors)
-        figure.add_hline(
-            y=floor,
-            line={"color": c["real"], "width": 1, "dash": "dot"},
-            annotation={
-                "text": "real images against real images",
-                "font": {"color": c["real"], "size": 12},
-                "xanchor": "right",
-                "yanchor": "bottom",
-            },
-        )
-    xs, ys = [p["x"] for p in done], [p["value"] for p in done]
-    up = [(p["high"] - p["value"]) if p.get("high") is not None else 0 for p in done]
-    down = [(p["value"] - p["low"]) if p.get("low") is not None else 0 for p in done]
-    figure.add_scatter(
-        x=xs,
-        y=ys,
-        mode="lines+markers+text",
-        line={"color": faded(c["synthetic"], 0.5), "width": 1.5},
-        marker={"color": c["synthetic"], "size": 9},
-        error_y={
-            "type": "data",
-            "array": up,
-            "arrayminus": down,
-            "symmetric": False,
-            "color": c["synthetic"],
-            "thickness": 1.5,
-            "width": 0,
-        },
-        text=[f" {y:.3g}" for y in ys],
-        textposition="middle right",
-        textfont={"color": c["ink"], "size": 12},
-        cliponaxis=False,
-        hovertemplate="%{x:g}: %{y:.4g}<extra></extra>",
-    )
-    figure.update_yaxes(title_text=axis_title(metric), rangemode="tozero", nticks=6)
-    figure.update_xaxes(
-        title_text=AXIS_WORDS.get(axis, axis), tickvals=xs, ticktext=[f"{x:g}" for x in xs]
-    )
-    if axis in ("num_steps", "num_train_timesteps") and xs:
-        figure.update_xaxes(type="log")
-    figure.update_layout(margin={"r": 48})
-    return figure
+def text_of(value: float | str) -> str:
+    """A value of an axis: a number, or a name."""
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 def plain(text: str) -> str:

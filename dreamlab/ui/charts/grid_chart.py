@@ -8,15 +8,17 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from dreamlab.ui.charts.curves import base, empty, plain
+from dreamlab.ui.charts.curves import base, empty, plain, text_of
 from dreamlab.ui.theme import faded, palette
 
 CELL, ROOM = 46, 86
 """Heights in pixels: of a row of cells, and of the space around one map."""
 WORDS = {"best": "lowest", "as good": "as low"}
-"""`standing` of a row -> word below its number. Distances are best where they are low."""
+UP = {"best": "best", "as good": "as good"}
+"""`standing` of a row -> word below its number, for distances, which are best where they are low,
+and for other metrics."""
 Row = Mapping[str, Any]
-Places = Mapping[str, Mapping[str, float]]
+Places = Mapping[str, Mapping[str, float | str]]
 """Id of a row -> its place, {axis: value}, as `Study.places` gives it."""
 
 
@@ -36,14 +38,14 @@ def grid(rows: Sequence[Row], places: Places, theme: str, revision: str) -> go.F
     if not any(r.get("ours") is not None for r in mine):
         return empty(theme, 60, "The grid is shown here as its settings are measured.")
     across, up, *third = next(iter(places.values()))
-    axes = {a: sorted({places[r["id"]][a] for r in mine}) for a in (across, up, *third)}
-    panels: list[float | None] = [*axes[third[0]]] if third else [None]
+    axes = {a: _sorted({places[r["id"]][a] for r in mine}) for a in (across, up, *third)}
+    panels: list[float | str | None] = [*axes[third[0]]] if third else [None]
     height = len(panels) * (CELL * len(axes[up]) + ROOM)
     figure = make_subplots(
         rows=len(panels),
         cols=1,
         vertical_spacing=ROOM / height if len(panels) > 1 else 0.0,
-        subplot_titles=[f"{third[0]} = {v:g}" for v in axes[third[0]]] if third else None,
+        subplot_titles=[f"{third[0]} = {text_of(v)}" for v in axes[third[0]]] if third else None,
     )
     figure.update_layout(base(theme, height, revision).layout)
     c = palette(theme)
@@ -56,8 +58,8 @@ def grid(rows: Sequence[Row], places: Places, theme: str, revision: str) -> go.F
         }
         cells = [[here.get((x, y)) for x in axes[across]] for y in axes[up]]
         figure.add_heatmap(
-            x=[f"{x:g}" for x in axes[across]],
-            y=[f"{y:g}" for y in axes[up]],
+            x=[text_of(x) for x in axes[across]],
+            y=[text_of(y) for y in axes[up]],
             z=[[r["ours"] if r else None for r in line] for line in cells],
             zmin=min(values),
             zmax=max(values),
@@ -76,6 +78,10 @@ def grid(rows: Sequence[Row], places: Places, theme: str, revision: str) -> go.F
         )
     _axes(figure, across, up, len(panels), c)
     return figure
+
+
+def _sorted(values: set[float | str]) -> list[float | str]:
+    return sorted(values, key=lambda v: (isinstance(v, str), v))
 
 
 def _axes(figure: go.Figure, across: str, up: str, panels: int, c: Mapping[str, str]) -> None:
@@ -98,7 +104,7 @@ def _text(row: Row | None) -> str:
     """The number of a cell and its standing; empty if it is not measured."""
     if row is None or row.get("ours") is None:
         return ""
-    word = WORDS.get(str(row.get("standing") or ""))
+    word = (WORDS if row.get("lowest", True) else UP).get(str(row.get("standing") or ""))
     number = f"{row['ours']:.3g}"
     return f"<b>{number}</b><br>{word}" if word else number
 

@@ -1,5 +1,5 @@
-"""The Fidelity tab: distances of a synthetic set from real images, and curves of them against
-guidance weight, sampler steps or T."""
+"""The Fidelity tab: distances of a synthetic set from real images, and curves of them against the
+settings of sampling and training."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ import gradio as gr
 from markupsafe import Markup
 
 from dreamlab.experiments.provenance import labelled_by
-from dreamlab.experiments.sweep.report import best_text
 from dreamlab.fidelity import wording
 from dreamlab.service import Refused, RunRow
 from dreamlab.settings import FidelitySpec, SweepSpec
 from dreamlab.store import RunError
 from dreamlab.store.states import ACTIVE
 from dreamlab.ui import render
-from dreamlab.ui.charts import curves
 from dreamlab.ui.forms import spec_form
 from dreamlab.ui.forms.start import start
+from dreamlab.ui.parts import sweep_curve
 from dreamlab.ui.parts.numbers import metric as metric_cell
 from dreamlab.ui.view import QUIET, Pages, View
 
@@ -58,10 +57,24 @@ def create(pages: Pages, view: Any) -> None:
                 numbers = gr.HTML("", elem_id="fidelity-result")
             with gr.Column(elem_classes="dl-panel"):
                 head = gr.HTML("", elem_id="sweep-head")
+                with gr.Row():
+                    metric = gr.Dropdown(
+                        [], label="Show", elem_id="sweep-metric", filterable=False, min_width=180
+                    )
+                    beside = gr.Dropdown(
+                        [],
+                        label="Beside it",
+                        elem_id="sweep-beside",
+                        multiselect=True,
+                        max_choices=3,
+                        min_width=240,
+                    )
                 chart = gr.Plot(show_label=False, elem_id="sweep-chart")
                 table = gr.HTML("", elem_id="sweep-table")
 
-    _draw(pages, numbers, head, chart, table)
+    _draw_numbers(pages, numbers)
+    _draw_curve(pages, head, chart, table)
+    _choose_lines(pages, view, metric, beside)
     pages.openers["fidelity"] = lambda now, run: opened(pages, now, run)
     spec_form.add_choices(pages, "fidelity", one, "images", view)
     spec_form.add_choices(pages, "fidelity", curve, "source", view)
@@ -70,38 +83,86 @@ def create(pages: Pages, view: Any) -> None:
     start(pages, curve, view, "fidelity")
 
 
-def _draw(pages: Pages, numbers: Any, head: Any, chart: Any, table: Any) -> None:
-    """Connects the panels with the chosen measurement and the chosen curve."""
-    service = pages.service
+def _draw_numbers(pages: Pages, numbers: Any) -> None:
+    """Connects the panel with the chosen measurement."""
 
-    def shown(now: View, kind: str) -> RunRow | None:
-        return pages.chosen(now, "fidelity", (kind,))
-
-    def key(kind: str) -> Any:
-        def of(now: View) -> Any:
-            row = shown(now, kind)
-            return (row.id, service.status(row.id).version, row.state) if row else None
-
-        return of
-
-    def points(now: View) -> tuple[RunRow | None, dict[str, Any]]:
-        row = shown(now, "sweep")
-        return row, service.report(row.id) if row else {}
+    def shown(now: View) -> RunRow | None:
+        return pages.chosen(now, "fidelity", ("fidelity",))
 
     pages.add(
         "fidelity",
         numbers,
-        key("fidelity"),
-        lambda now: numbers_html(pages, shown(now, "fidelity")),
+        lambda now: pages.version_of(shown(now)),
+        lambda now: numbers_html(pages, shown(now)),
     )
-    pages.add("fidelity", head, key("sweep"), lambda now: sweep_head(*points(now)))
-    pages.add(
-        "fidelity",
-        chart,
-        lambda now: (key("sweep")(now), now.theme),
-        lambda now: sweep_figure(*points(now), now.theme),
+
+
+def _sweep(pages: Pages, now: View) -> RunRow | None:
+    return pages.chosen(now, "fidelity", ("sweep",))
+
+
+def _draw_curve(pages: Pages, head: Any, chart: Any, table: Any) -> None:
+    """Connects the panels with the chosen curve."""
+
+    def key(now: View) -> Any:
+        return pages.version_of(_sweep(pages, now))
+
+    def beside(now: View) -> tuple[str, ...]:
+        return tuple(now.pick("sweep-beside", ()))
+
+    def look(now: View) -> Any:
+        rows = [r for r in pages.service.rows("sweep") if r.id in beside(now)]
+        others = tuple(pages.version_of(r) for r in rows)
+        return key(now), now.theme, now.pick("sweep-metric"), beside(now), others
+
+    def drawn(now: View) -> Any:
+        row = _sweep(pages, now)
+        return sweep_curve.figure(pages, row, now.pick("sweep-metric"), beside(now), now.theme)
+
+    def report(now: View) -> tuple[RunRow | None, dict[str, Any]]:
+        row = _sweep(pages, now)
+        return row, pages.report(row)
+
+    pages.add("fidelity", head, key, lambda now: sweep_curve.head(*report(now)))
+    pages.add("fidelity", chart, look, drawn)
+    pages.add("fidelity", table, key, lambda now: sweep_curve.table(pages, *report(now)))
+
+
+def _choose_lines(pages: Pages, view: Any, metric: Any, beside: Any) -> None:
+    """Fills the two choices above the curve, and stores what is chosen."""
+
+    def metrics_of(now: View) -> Any:
+        choices = sweep_curve.shown_choices(pages.report(_sweep(pages, now)))
+        values = [value for _, value in choices]
+        picked = now.pick("sweep-metric")
+        value = picked if picked in values else next(iter(values), None)
+        return gr.Dropdown(choices=choices, value=value, visible=len(values) > 1)
+
+    def others_of(now: View) -> Any:
+        choices = sweep_curve.beside_choices(pages, _sweep(pages, now))
+        values = [value for _, value in choices]
+        picked = [name for name in now.pick("sweep-beside", ()) if name in values]
+        return gr.Dropdown(choices=choices, value=picked, visible=bool(values))
+
+    def key(now: View) -> Any:
+        return pages.version_of(_sweep(pages, now)), now.pick("sweep-metric")
+
+    def others_key(now: View) -> Any:
+        row = _sweep(pages, now)
+        names = tuple((r.id, r.name) for r in pages.service.rows("sweep"))
+        return row.id if row else "", names, now.pick("sweep-beside", ())
+
+    pages.add("fidelity", metric, key, metrics_of)
+    pages.add("fidelity", beside, others_key, others_of)
+    metric.input(
+        lambda now, name: now.with_pick("sweep-metric", name or ""), [view, metric], view, **QUIET
     )
-    pages.add("fidelity", table, key("sweep"), lambda now: sweep_table(pages, *points(now)))
+    beside.input(
+        lambda now, names: now.with_pick("sweep-beside", tuple(names or ())),
+        [view, beside],
+        view,
+        **QUIET,
+    )
 
 
 def _switch(pages: Pages, view: Any, which: Any, one_column: Any, curve_column: Any) -> None:
@@ -256,89 +317,3 @@ def about(result: dict[str, Any], pseudo: bool = False) -> str:
     said += [*wording.about_intervals(result.get("metrics") or []), wording.about_floor(result)]
     said += [wording.about_gap(result), wording.about_looks(result)]
     return " ".join(filter(None, said))
-
-
-def metric_names(report: dict[str, Any]) -> list[str]:
-    """Names of the metrics of a sweep; empty before the first point is measured."""
-    return next(
-        ([m["name"] for m in p["metrics"]] for p in report.get("points", []) if p.get("metrics")),
-        [],
-    )
-
-
-def sweep_head(row: RunRow | None, report: dict[str, Any]) -> Markup:
-    """Title, progress and best point of a curve."""
-    if row is None:
-        return render.part(PAGE, "curve", None)
-    axis = curves.AXIS_WORDS.get(str(report.get("axis", "")), str(report.get("axis", "")))
-    points = report.get("points", [])
-    extractor = report.get("extractor")
-    features = extractor.get("name") if isinstance(extractor, dict) else extractor
-    said = [f"{sum(bool(p.get('metrics')) for p in points)} of {len(points)} points"]
-    if report.get("images"):
-        said.append(f"{report['images']:,} images each")
-    if features:
-        said.append(f"features: {features}")
-    if isinstance(reference := report.get("reference"), dict) and reference:
-        said.append(f"against {reference['images']:,} {reference['split']} images")
-    best = best_text(report, axis.split(" (")[0]) if row.state == "done" else ""
-    best = " ".join(w for w in (best, report.get("reference_note", "") if best else "") if w)
-    return render.part(PAGE, "curve", row, axis, ", ".join(said), best, row.state in ACTIVE)
-
-
-def sweep_figure(row: RunRow | None, report: dict[str, Any], theme: str) -> Any:
-    """The curve of the first metric of a sweep, with the distance between two sets of real images
-    for comparison."""
-    names = metric_names(report)
-    points = []
-    for p in report.get("points", []):
-        m = (
-            next((m for m in p.get("metrics") or [] if m["name"] == names[0]), None)
-            if names
-            else None
-        )
-        floor = (
-            next((f["value"] for f in p.get("real_floor") or [] if f["name"] == names[0]), None)
-            if names
-            else None
-        )
-        points.append(
-            {
-                "x": p["x"],
-                "value": m["value"] if m else None,
-                "low": m and m.get("low"),
-                "high": m and m.get("high"),
-                "floor": floor,
-            }
-        )
-    return curves.curve(
-        points,
-        str(report.get("axis", "")),
-        names[0] if names else "distance",
-        theme,
-        row.id if row else "none",
-    )
-
-
-def sweep_table(pages: Pages, row: RunRow | None, report: dict[str, Any]) -> Markup:
-    """One row per point with its metrics, its time and a link to its images; below it the
-    command."""
-    names = metric_names(report)
-    points = []
-    for p in report.get("points", []):
-        by_name = {m["name"]: m for m in p.get("metrics") or []}
-        share = p.get("recognised")
-        points.append(
-            {
-                "x": f"{p['x']:g}",
-                "cells": [metric_cell(by_name.get(name)) for name in names],
-                "recognised": f"{100 * share:.1f}" if share is not None else "",
-                "seconds": p.get("seconds"),
-                "run": p.get("synthesize") if by_name else "",
-            }
-        )
-    if not points or row is None:
-        return Markup()
-    axis = str(report.get("axis", "")).replace("_", " ")
-    command = pages.service.get(row.id).record.command
-    return render.part(PAGE, "points", axis, names, points, command)
