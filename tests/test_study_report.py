@@ -10,10 +10,13 @@ import numpy as np
 import pytest
 
 from dreamlab.data import catalog
+from dreamlab.experiments import plan
 from dreamlab.experiments.study.report import report
 from dreamlab.service.tables import as_csv, as_latex
+from dreamlab.settings import SpecError, StudySpec, make
 from dreamlab.stats import components
 from dreamlab.store import EventWriter, Run, RunStore
+from dreamlab.ui.charts.study_chart import _apart
 from tests.evidence_helpers import finish, new_store
 from tests.make_studies import Section, page
 from tests.study_helpers import classified, create, imported, measured
@@ -218,6 +221,29 @@ def test_several_networks_are_held_against_their_own_controls(store: RunStore) -
         and rows["resnet50-delta"]["published"] == 1.78
     )
     assert rows["deit-l-both"]["ours"] is None and rows["deit-l-both"]["state"] == "published"
+
+
+def test_a_fid_stands_in_the_line_of_the_published_fid(store: RunStore, tmp_path: Path) -> None:
+    weights = tmp_path / "weights.pth"
+    weights.write_bytes(b"weights")
+    values = {"extractor": "inception", "inception_weights": str(weights)}
+    group, children = create(store, {"study": "s4-tsweep", **values})
+    fids = [run for run in children.values() if run.kind == "fidelity"]
+    assert {run.spec.extractor for run in fids} == {"inception"}
+    assert {run.spec.inception_weights for run in fids} == {str(weights)}
+    finish_all(children, {})
+    for run in fids:
+        result = dict(run.result() or {})
+        finish(run, {**result, "metrics": [{**result["metrics"][0], "name": "fid"}]})
+    rows = by_id(report(group, store))
+    assert rows["100-flower"]["our_metric"] == rows["100-flower"]["metric"] == "FID"
+    assert len(_apart(rows["100-flower"])) == 1
+    assert "left_out" not in rows["100-flower"]
+
+
+def test_a_study_without_distances_takes_no_extractor(store: RunStore) -> None:
+    with pytest.raises(SpecError, match="s3-tail at the laptop scale measures no distances"):
+        plan(make(StudySpec, {"study": "s3-tail", "extractor": "inception"}), store)
 
 
 def test_distances_times_and_borders_come_from_their_runs(store: RunStore, tmp_path: Path) -> None:

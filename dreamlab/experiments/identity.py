@@ -130,7 +130,7 @@ def contents_of(spec: Spec, runs: Runs) -> dict[str, str]:
         found["images"] = " ".join(read)
     elif (data := data_of(spec, runs)) is not None:
         found["images"] = contents.images_of(*data)
-    if isinstance(spec, (FidelitySpec, SweepSpec)) and spec.extractor == "inception":
+    if isinstance(spec, (FidelitySpec, SweepSpec, StudySpec)) and spec.extractor == "inception":
         found["weights"] = contents.file_of(spec.inception_weights)
     return found
 

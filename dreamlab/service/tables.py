@@ -215,7 +215,8 @@ def published(row: Values) -> str:
 
 
 def _study_line(row: Values) -> Sequence[str]:
-    metric = f"{row['metric']} (ours: {row['our_metric']})" if row["our_metric"] else row["metric"]
+    own = row["our_metric"]
+    metric = f"{row['metric']} (ours: {own})" if own not in ("", row["metric"]) else row["metric"]
     seeds = "" if row["seeds"] is None else str(row["seeds"])
     ours = number(row["ours"], row["low"], row["high"])
     return row["arm"], metric, row["unit"], published({**row, "unit": ""}), ours, seeds

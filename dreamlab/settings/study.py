@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from dreamlab.settings.base import Spec
 from dreamlab.settings.names import DeviceName, ScaleName, StudyName
@@ -61,6 +61,23 @@ class StudySpec(Spec):
         added="",
     )
     seeds: int = setting(0, "Classifiers per arm; 0: the number of the scale.", ge=0, le=100)
+    extractor: Literal["classifier", "inception"] = setting(
+        "classifier",
+        "Network that computes the features of distances.",
+        detail="classifier: one trained here on the real data. inception: Inception-v3, so that"
+        " the distances are FIDs like the published ones.",
+        advanced=True,
+        added="classifier",
+    )
+    inception_weights: str = setting(
+        "",
+        "File with the standard weights of Inception-v3.",
+        detail="Needed for the inception extractor.",
+        advanced=True,
+        affects_result=False,
+        path=True,
+        added="",
+    )
     device: DeviceName = setting(
         "auto", DEVICE_HELP, detail=DEVICE_DETAIL, advanced=True, affects_result=False
     )

@@ -28,7 +28,7 @@ def judge_grid(rows: Sequence[Row], places: Mapping[str, Mapping[str, float]]) -
     mine = [row for row in rows if row["id"] in places and row["child"]]
     if not mine or any(row["ours"] is None for row in mine):
         return []
-    metric = mine[0]["our_metric"]
+    metric = mine[0]["our_metric"].lower()  # the FID of a paper is the metric fid
     values = [_value(row) for row in mine]
     first = metrics.best(metric, [row["ours"] for row in mine])
     same = as_good(values, first, left=[loaded(row.get("left_out")) for row in mine])

@@ -58,6 +58,12 @@ def plan(spec: StudySpec) -> list[Child]:
             "seeds",
         )
     parts, dataset = parts_of(spec, scale), datasets_of(spec)[0]
+    if spec.extractor != "classifier" and not any(part.kind == "fidelity" for part in parts):
+        raise SpecError(
+            f"Extractor (--extractor): {spec.extractor} cannot be used; {spec.study} at the"
+            f" {spec.scale} scale measures no distances.",
+            "extractor",
+        )
     values = {part.role: _values(part, spec, dataset) for part in parts}
     for part in parts:
         if part.values.get("per_class") == NEEDED:
@@ -73,6 +79,8 @@ def _values(part: StudyPart, spec: StudySpec, dataset: str) -> dict[str, Any]:
         values = {"dataset": dataset, **values, "data_dir": spec.data_dir}
     if part.kind == "fidelity":
         values.setdefault("metrics", DISTANCES)
+        if spec.extractor != "classifier":
+            values |= {"extractor": spec.extractor, "inception_weights": spec.inception_weights}
     if part.kind == "classify" and spec.seeds:
         values["seeds"] = spec.seeds
     return values

@@ -155,6 +155,8 @@ def _row(
     }
     if all(work.children.result(role) for role in (measure.child, measure.minus) if role):
         row |= _measured(measure, work, 100.0 if cell.unit in ("%", "points") else 1.0)
+        if row["our_metric"].lower() == cell.metric.lower():  # FID, which is fid here
+            row["our_metric"] = cell.metric
         if measure.value in ("accuracy", "macro_f1") and not measure.minus:
             row["difference"] = judged.differences.get(measure.child)
             row["generator"] = judged.sources.get(measure.child, "")
