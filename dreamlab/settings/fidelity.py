@@ -19,7 +19,8 @@ def metrics_setting(default: tuple[MeasureName, ...]) -> Any:
         default,
         "What is measured.",
         detail="fd: Frechet distance (the FID, with Inception-v3). kid: kernel distance. prdc:"
-        " precision, recall, density and coverage. vendi: variety of the set.",
+        " precision, recall, density and coverage. vendi: variety of the set. memory: how many"
+        " images are flagged as near-copies of training images.",
         min_length=1,
         added=("fd", "kid"),
     )

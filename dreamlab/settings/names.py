@@ -70,6 +70,6 @@ StudyName = Literal[
 ]
 ScaleName = Literal["laptop", "middle", "corrected", "paper"]
 ExtractorName = Literal["classifier", "inception"]
-MeasureName = Literal["fd", "kid", "prdc", "vendi"]
+MeasureName = Literal["fd", "kid", "prdc", "vendi", "memory"]
 DeviceName = Literal["auto", "cpu", "cuda"]
 PrecisionName = Literal["auto", "fp32", "bf16", "fp16"]

@@ -9,7 +9,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from dreamlab.fidelity.extractors import Extractor, cache_key
-from dreamlab.fidelity.metrics import LEVEL, NamedArrays, compute, measured_on
+from dreamlab.fidelity.metrics import LEVEL, Metric, NamedArrays, compute, measured_on
 from dreamlab.fidelity.strata import UNKNOWN, Labels
 from dreamlab.store.cache import array_hash
 from dreamlab.tasks.context import TaskContext
@@ -35,7 +35,7 @@ def measured(
     if missing := [m for m in wanted if m.key not in known]:
 
         def kept(name: str, make: Callable[[], NamedArrays]) -> NamedArrays:
-            return _kept(ctx, f"{name}/{on}/{array_hash(y)}", make)
+            return kept_arrays(ctx, f"{name}/{on}/{array_hash(y)}", make)
 
         # numpy would otherwise use all cores, also those of other workers
         with threadpool_limits(ctx.threads):
@@ -44,19 +44,21 @@ def measured(
             value = found[metric.name]
             known[metric.key] = [value.mean, value.low, value.high]
         ctx.cache.put(key, values=np.array(list(known.values())), keys=np.array(list(known)))
+    return [row(m, known[m.key], extractor.name, extractor.id) for m in wanted]
+
+
+def row(metric: Metric, value: Sequence[float], extractor: str, weights: str) -> dict[str, Any]:
+    """A metric in a result, with its value and the ends of its interval."""
     names = ("value", "low", "high")
-    return [
-        {
-            "name": m.name,
-            **{k: v if np.isfinite(v) else None for k, v in zip(names, known[m.key], strict=True)},
-            "unit": m.unit,
-            "level": LEVEL,
-            "direction": m.direction,
-            "extractor": extractor.name,
-            "weights": extractor.id,
-        }
-        for m in wanted
-    ]
+    return {
+        "name": metric.name,
+        **{k: v if np.isfinite(v) else None for k, v in zip(names, value, strict=True)},
+        "unit": metric.unit,
+        "level": LEVEL,
+        "direction": metric.direction,
+        "extractor": extractor,
+        "weights": weights,
+    }
 
 
 def _measured_before(ctx: TaskContext, key: str) -> dict[str, list[float]]:
@@ -67,7 +69,8 @@ def _measured_before(ctx: TaskContext, key: str) -> dict[str, list[float]]:
     return dict(zip(found["keys"].tolist(), found["values"].tolist(), strict=True))
 
 
-def _kept(ctx: TaskContext, key: str, make: Callable[[], NamedArrays]) -> NamedArrays:
+def kept_arrays(ctx: TaskContext, key: str, make: Callable[[], NamedArrays]) -> NamedArrays:
+    """The arrays that `make()` computes, from the cache if they are known."""
     found: NamedArrays | None = ctx.cache.get(key)
     if found is None:
         found = make()

@@ -18,6 +18,7 @@ from dreamlab.settings import FidelitySpec
 from dreamlab.tasks.context import Stopped, TaskContext, resize_message
 from dreamlab.tasks.fidelity.features import extractor_of, features, progress
 from dreamlab.tasks.fidelity.measured import measured
+from dreamlab.tasks.fidelity.memory import remembered
 from dreamlab.tasks.fidelity.per_class import per_class
 from dreamlab.tasks.fidelity.sets import Sets, compared_sets, lacks
 
@@ -49,6 +50,7 @@ def fidelity(ctx: TaskContext) -> Iterator[Event]:
         yield progress(1, 2, "comparing", "classes")
         classes = _each_class(ctx, spec, extractor.name, sets, synthetic, reference)
         metrics = [m | {"per_class": classes[m["name"]]} for m in metrics]
+    copied, memory = yield from remembered(ctx, spec, extractor, sets, synthetic)
     if ctx.stopping():
         raise Stopped
     real_floor = yield from _floor(ctx, extractor, spec.metrics, sets, reference)
@@ -58,14 +60,9 @@ def fidelity(ctx: TaskContext) -> Iterator[Event]:
     yield {
         "type": "result",
         "values": {
-            "metrics": metrics,
+            "metrics": metrics + copied,
             "images": len(sets.images),
-            "reference": {
-                "dataset": sets.data.info.name,
-                "split": spec.reference,
-                "images": len(sets.reference),
-                **({"other_images": True} if sets.others else {}),
-            },
+            "reference": _reference(spec, sets),
             "extractor": {
                 "name": extractor.name,
                 "accuracy": accuracy,
@@ -74,6 +71,7 @@ def fidelity(ctx: TaskContext) -> Iterator[Event]:
             },
             "recognised": recognised,
             "pseudo_labelled": sets.pseudo,
+            **memory,
             "real_floor": real_floor,
             "real_floor_images": len(sets.floor),
             "real_floor_lacks": lacks(sets),
@@ -83,6 +81,15 @@ def fidelity(ctx: TaskContext) -> Iterator[Event]:
             },
             "seconds": round(time.monotonic() - began, 3),
         },
+    }
+
+
+def _reference(spec: FidelitySpec, sets: Sets) -> dict[str, Any]:
+    return {
+        "dataset": sets.data.info.name,
+        "split": spec.reference,
+        "images": len(sets.reference),
+        **({"other_images": True} if sets.others else {}),
     }
 
 
