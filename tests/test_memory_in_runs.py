@@ -3,19 +3,33 @@ line, and left out of a mix."""
 
 from __future__ import annotations
 
+import contextlib
+import io
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from dreamlab.checks import Known
+from dreamlab.checks.classify import check_classify
+from dreamlab.cli import main
 from dreamlab.data import catalog, memory, memory_report
+from dreamlab.data.selection import selected
+from dreamlab.service import Refused, Service, Submitted, export
+from dreamlab.service import memory as memory_of
+from dreamlab.settings import KINDS, ClassifySpec, SpecError, TrainSpec, make
 from dreamlab.store import Run, RunStore
+from dreamlab.tasks.classify.task import classify
 from dreamlab.tasks.fidelity.task import fidelity
 from tests.evidence_helpers import context, finish, new_run, new_set, new_store
 
 PLANTED = 8
+DIGITS = catalog.load("digits")
+ON, OFF = {"without_near_copies": True}, {"without_near_copies": False}
 
 
 @pytest.fixture(autouse=True)
@@ -31,17 +45,12 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunStore]:
 @pytest.fixture(scope="module")
 def made(lab: RunStore) -> Run:
     """A set of images that its generator has not seen, and the first ones that it has."""
-    data = catalog.load("digits")
-    values = {"dataset": "digits", "images_per_class": 60}
-    generator = new_run(lab, "train", values)
+    generator = new_run(lab, "train", {"dataset": "digits", "images_per_class": 60})
     finish(generator, {"real_images": 600})
-    return new_set(lab, generator, *seen_and_unseen(data))
+    return new_set(lab, generator, *seen_and_unseen(DIGITS))
 
 
 def seen_and_unseen(data: catalog.DataSet) -> tuple[np.ndarray, np.ndarray]:
-    from dreamlab.data.selection import selected
-    from dreamlab.settings import TrainSpec, make
-
     pool = selected(make(TrainSpec, {"dataset": "digits", "images_per_class": 60})).pool
     others = np.setdiff1d(np.arange(len(data.train_labels)), pool)[:300]
     chosen = np.concatenate([pool[:PLANTED], others])
@@ -77,3 +86,104 @@ def test_a_fidelity_run_measures_memory_in_pixels_and_in_features(
     assert (run.path / memory_report.PICTURE).is_file()
     own = memory.load(made.path)
     assert own is not None and list(own.spaces) == ["pixels"]
+
+
+def classified(store: RunStore, made: Run, **values: Any) -> dict[str, Any]:
+    fixed = {"dataset": "digits", "images_per_class": 25, "steps": 3, "seeds": 1, "arm": "real+1x"}
+    run = new_run(store, "classify", {**fixed, "synthetic": made.id, **values})
+    result: dict[str, Any] = list(classify(context(store, run)))[-1]["values"]
+    finish(run, result)
+    return {**result, "run": run.id}
+
+
+def test_a_classifier_leaves_flagged_images_out_and_says_which(lab: RunStore, made: Run) -> None:
+    whole, without = (classified(lab, made, without_near_copies=w) for w in (False, True))
+    assert "left_out" not in whole
+    known = memory.load(made.path)
+    assert known is not None
+    assert without["left_out"] == {
+        "run": made.id,
+        "images": known.left_out().tolist(),
+        "of": PLANTED + 300,
+    }
+    assert set(range(PLANTED)) <= set(without["left_out"]["images"])
+    labels = np.delete(known.labels, known.left_out())
+    held = np.minimum(np.bincount(labels), 25).tolist()
+    assert without["counts_per_class"]["synthetic"] == held
+    reader = Service(lab.folder)
+    *_, all_of, _ = export._contents(reader, reader.get(whole["run"]), "", 0)
+    *_, rest, card = export._contents(reader, reader.get(without["run"]), "", 0)
+    left = {f"synthetic: {made.id} image {i}" for i in without["left_out"]["images"]}
+    assert not left & set(rest) and left & set(all_of)
+    # what is left out is replaced, the rest is drawn as before
+    assert set(all_of) - left <= set(rest)
+    assert card["left_out"] == {"run": made.id, "images": without["left_out"]["images"]}
+    with pytest.raises(SpecError, match="no synthetic images that could be left out"):
+        spec = make(ClassifySpec, {"dataset": "digits", "without_near_copies": True})
+        check_classify(spec, Known(lab))
+
+
+def test_a_mix_without_near_copies_computes_only_arms_with_synthetic_images(
+    lab: RunStore, made: Run
+) -> None:
+    service = Service(lab.folder)
+    finish(made, {"seconds": 1.0})
+    values = {"dataset": "digits", "images_per_class": 25, "arms": ("real", "real+1x")}
+    mix = service.submit(service.check("mix", {**values, "sets": (made.id,), "seeds": 3})).run
+    before = service.get(mix)
+    other = service.without_near_copies(mix)
+    after = service.get(other.run)
+    assert not other.reused and after.spec.without_near_copies  # type: ignore[attr-defined]
+    kept = {role for role, run in before.record.roles.items() if after.record.roles[role] == run}
+    assert kept == {"arm:real", "control:augmented", "control:duplicated+1x", "control:noise+1x"}
+    assert set(after.record.roles) - kept == {f"arm:{made.id}:real+1x", f"arm:{made.id}:synthetic"}
+    assert service.without_near_copies(mix) == Submitted(other.run, True)
+    assert [row.id for row in memory_of.mixes(service, made.id)] == []  # it is not done
+    assert memory_of.copied_sets(service, before).keys() == {made.id}
+    with pytest.raises(Refused, match="only a mix"):
+        service.without_near_copies(made.id)
+    hashed = make(KINDS["mix"], values)
+    assert hashed.content_hash() == make(KINDS["mix"], {**values, **OFF}).content_hash()
+    assert hashed.content_hash() != make(KINDS["mix"], {**values, **ON}).content_hash()
+
+
+def said(*words: str) -> tuple[int, str]:
+    """(exit status, stdout and stderr) of a command in this process."""
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+        status = main(list(words))
+    return status, out.getvalue()
+
+
+def test_the_command_line_names_the_neighbours_of_an_image(
+    lab: RunStore, made: Run, measured: tuple[Run, dict[str, Any]], tmp_path: Path
+) -> None:
+    run, _ = measured
+    common = ("--runs", str(lab.folder))
+    for name in (run.id, made.id):
+        status, text = said("neighbours", name, "--image", "3", "--json", *common)
+        found = json.loads(text.splitlines()[-1])["result"]
+        assert status == 0 and (found["set"], found["measured_by"]) == (made.id, run.id)
+        pixels, features = found["spaces"]
+        assert pixels["flagged"] and features["flagged"] and pixels["ratio"] == 0
+        assert pixels["training"]["image"] == features["training"]["image"]
+        assert pixels["training"]["class"] == found["class"] and found["known"]
+        assert pixels["training"]["distance"] < pixels["held_out"]["distance"]
+        assert 0 < pixels["limit"] < 1 and "no privacy guarantee" in found["note"]
+    file = tmp_path / "row.png"
+    status, text = said("neighbours", run.id, "--image", "100", "--to", str(file), *common)
+    assert status == 0 and "nearest held-out image" in text and "no privacy guarantee" in text
+    assert "Traceback" not in text and file.is_file()
+    other = new_set(lab, new_run(lab, "train", {"dataset": "digits"}), *seen_and_unseen(DIGITS))
+    for words, sentence in (
+        ((run.id, "--image", "308"), "has the images 0 to 307"),
+        ((run.id, "--image", "-1"), "must be a whole number"),
+        ((run.id, "--image", "one"), "must be a whole number"),
+        ((other.id, "--image", "0"), "--metrics memory` finds them"),
+        (("nothing", "--image", "0"), "nothing"),
+        ((made.record.spec["source"], "--image", "0"), "name a synthetic set"),
+        ((run.id, "--image", "0", "--to", str(file)), "exists already"),
+        ((run.id, "--image", "0", "--to", "a.jpg"), "must end in .png"),
+    ):
+        status, text = said("neighbours", *words, *common)
+        assert status == 2 and sentence in text and text.strip().count("\n") == 0, text

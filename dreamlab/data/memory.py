@@ -180,11 +180,12 @@ def summary(found: Memory) -> dict[str, Any]:
     """What the result of a run holds of it: for each space the number of flagged images, their
     share with an interval, the rate, and the same for each class, with the held-out images of the
     class for comparison. Shares are 0 to 1, and None where they cannot be said."""
-    return {
-        "references": found.references,
-        "known": found.known,
-        "spaces": [_summed(found, name, s) for name, s in found.spaces.items()],
-    }
+    return {**about(found), "spaces": [_summed(found, name, s) for name, s in found.spaces.items()]}
+
+
+def about(found: Memory) -> dict[str, Any]:
+    """What the images were compared with, for the result of a run."""
+    return {"references": found.references, "known": found.known}
 
 
 def _summed(found: Memory, name: str, s: Space) -> dict[str, Any]:

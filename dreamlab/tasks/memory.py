@@ -12,13 +12,13 @@ from filelock import FileLock
 
 from dreamlab.checks import Known
 from dreamlab.checks.synthetic_set import set_dataset
-from dreamlab.data import imageset, memory, near_copies
+from dreamlab.data import imageset, memory, mixing, near_copies
 from dreamlab.data.catalog import DataSet
 from dreamlab.data.memory import PIXELS, Memory
 from dreamlab.experiments.provenance import behind
-from dreamlab.settings import RealData, make
+from dreamlab.settings import ClassifySpec, RealData, make
 from dreamlab.store import Run
-from dreamlab.tasks.context import TaskContext
+from dreamlab.tasks.context import TaskContext, TaskError
 from dreamlab.tasks.near_copies import searched
 
 Event = dict[str, Any]
@@ -68,3 +68,18 @@ def in_set(
         with contextlib.suppress(OSError):  # a folder that cannot be written is searched again
             memory.save(made.path, found)
     return found
+
+
+def near_copies_of(
+    ctx: TaskContext, spec: ClassifySpec, data: DataSet
+) -> Generator[Event, None, np.ndarray]:
+    """Sorted indices (n,) of the synthetic images that a classifier leaves out. Raises Stopped, and
+    TaskError if the set cannot be read."""
+    if not spec.without_near_copies:
+        return mixing.NONE
+    made = ctx.store.get(spec.synthetic)
+    try:
+        found = yield from in_set(ctx, made, data, spec.data_dir)
+    except (OSError, ValueError) as error:
+        raise TaskError(f"The synthetic set {made.id} cannot be read: {error}.") from None
+    return found.left_out()
