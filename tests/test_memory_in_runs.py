@@ -25,7 +25,12 @@ from dreamlab.settings import KINDS, ClassifySpec, SpecError, TrainSpec, make
 from dreamlab.store import Run, RunStore
 from dreamlab.tasks.classify.task import classify
 from dreamlab.tasks.fidelity.task import fidelity
+from dreamlab.ui.pages.mix import answer
+from dreamlab.ui.parts.memory import memory_html
+from dreamlab.ui.shell import act
+from dreamlab.ui.view import Pages, View
 from tests.evidence_helpers import context, finish, new_run, new_set, new_store
+from tests.html_helpers import text
 
 PLANTED = 8
 DIGITS = catalog.load("digits")
@@ -88,6 +93,24 @@ def test_a_fidelity_run_measures_memory_in_pixels_and_in_features(
     assert own is not None and list(own.spaces) == ["pixels"]
 
 
+def test_the_page_shows_shares_a_picture_and_a_sentence_on_privacy(
+    lab: RunStore, measured: tuple[Run, dict[str, Any]]
+) -> None:
+    service, (run, result) = Service(lab.folder), measured
+    html = memory_html(service, service.row(run.id))
+    words = text(html)
+    pixels = result["memory"]["spaces"][0]
+    assert f"In pixels, {pixels['flagged']} of the 308 images" in words
+    assert "where 0.84 % are expected" in words and "Chance does not explain" in words
+    assert "the 600 training images of the generator" in words
+    assert "no privacy guarantee" in words and "data:image/png" in html
+    assert html.count("<tr><td>") == 10 and "0 of 5" in words
+    assert not memory_html(service, None)
+    other = new_run(lab, "fidelity", {"images": run.spec.images})  # type: ignore[attr-defined]
+    finish(other, {"metrics": [], "images": 1})
+    assert not memory_html(Service(lab.folder), Service(lab.folder).row(other.id))
+
+
 def classified(store: RunStore, made: Run, **values: Any) -> dict[str, Any]:
     fixed = {"dataset": "digits", "images_per_class": 25, "steps": 3, "seeds": 1, "arm": "real+1x"}
     run = new_run(store, "classify", {**fixed, "synthetic": made.id, **values})
@@ -124,7 +147,7 @@ def test_a_classifier_leaves_flagged_images_out_and_says_which(lab: RunStore, ma
 
 
 def test_a_mix_without_near_copies_computes_only_arms_with_synthetic_images(
-    lab: RunStore, made: Run
+    lab: RunStore, made: Run, measured: tuple[Run, dict[str, Any]]
 ) -> None:
     service = Service(lab.folder)
     finish(made, {"seconds": 1.0})
@@ -138,8 +161,23 @@ def test_a_mix_without_near_copies_computes_only_arms_with_synthetic_images(
     assert kept == {"arm:real", "control:augmented", "control:duplicated+1x", "control:noise+1x"}
     assert set(after.record.roles) - kept == {f"arm:{made.id}:real+1x", f"arm:{made.id}:synthetic"}
     assert service.without_near_copies(mix) == Submitted(other.run, True)
-    assert [row.id for row in memory_of.mixes(service, made.id)] == []  # it is not done
     assert memory_of.copied_sets(service, before).keys() == {made.id}
+    assert [row.id for row in memory_of.mixes(service, made.id)] == []  # it is not done
+    pages = Pages(service)
+    assert "Gain without" not in answer(pages, service.row(mix))
+    for part in {*before.record.children, *after.record.children} - {made.id}:
+        finish(lab.get(part), {})
+    for one in (before, after):
+        finish(one, {"verdict": None, "generators": [], "arms": []})
+    service = Service(lab.folder)
+    pages = Pages(service)
+    button = 'data-act="without-copies" data-run="'
+    assert f'{button}{mix}"' in answer(pages, service.row(mix))
+    assert button not in answer(pages, service.row(other.run))
+    html = memory_html(service, service.row(measured[0].id))
+    assert f'{button}{mix}"' in html and other.run not in html
+    view = act(pages, View(tab="fidelity"), {"act": "without-copies", "run": mix})
+    assert (view.tab, view.run("mix")) == ("mix", other.run)
     with pytest.raises(Refused, match="only a mix"):
         service.without_near_copies(made.id)
     hashed = make(KINDS["mix"], values)
@@ -161,8 +199,8 @@ def test_the_command_line_names_the_neighbours_of_an_image(
     run, _ = measured
     common = ("--runs", str(lab.folder))
     for name in (run.id, made.id):
-        status, text = said("neighbours", name, "--image", "3", "--json", *common)
-        found = json.loads(text.splitlines()[-1])["result"]
+        status, words = said("neighbours", name, "--image", "3", "--json", *common)
+        found = json.loads(words.splitlines()[-1])["result"]
         assert status == 0 and (found["set"], found["measured_by"]) == (made.id, run.id)
         pixels, features = found["spaces"]
         assert pixels["flagged"] and features["flagged"] and pixels["ratio"] == 0
@@ -171,11 +209,11 @@ def test_the_command_line_names_the_neighbours_of_an_image(
         assert pixels["training"]["distance"] < pixels["held_out"]["distance"]
         assert 0 < pixels["limit"] < 1 and "no privacy guarantee" in found["note"]
     file = tmp_path / "row.png"
-    status, text = said("neighbours", run.id, "--image", "100", "--to", str(file), *common)
-    assert status == 0 and "nearest held-out image" in text and "no privacy guarantee" in text
-    assert "Traceback" not in text and file.is_file()
+    status, words = said("neighbours", run.id, "--image", "100", "--to", str(file), *common)
+    assert status == 0 and "nearest held-out image" in words and "no privacy guarantee" in words
+    assert "Traceback" not in words and file.is_file()
     other = new_set(lab, new_run(lab, "train", {"dataset": "digits"}), *seen_and_unseen(DIGITS))
-    for words, sentence in (
+    for asked, sentence in (
         ((run.id, "--image", "308"), "has the images 0 to 307"),
         ((run.id, "--image", "-1"), "must be a whole number"),
         ((run.id, "--image", "one"), "must be a whole number"),
@@ -185,5 +223,5 @@ def test_the_command_line_names_the_neighbours_of_an_image(
         ((run.id, "--image", "0", "--to", str(file)), "exists already"),
         ((run.id, "--image", "0", "--to", "a.jpg"), "must end in .png"),
     ):
-        status, text = said("neighbours", *words, *common)
-        assert status == 2 and sentence in text and text.strip().count("\n") == 0, text
+        status, words = said("neighbours", *asked, *common)
+        assert status == 2 and sentence in words and words.strip().count("\n") == 0, words

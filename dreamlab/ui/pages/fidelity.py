@@ -20,7 +20,9 @@ from dreamlab.ui import render
 from dreamlab.ui.charts import curves
 from dreamlab.ui.forms import spec_form
 from dreamlab.ui.forms.start import start
+from dreamlab.ui.parts import memory
 from dreamlab.ui.parts.numbers import metric as metric_cell
+from dreamlab.ui.parts.panels import panel
 from dreamlab.ui.view import QUIET, Pages, View
 
 PAGE = "fidelity.html"
@@ -56,12 +58,13 @@ def create(pages: Pages, view: Any) -> None:
         with gr.Column(elem_classes="maincol"):
             with gr.Column(elem_classes="dl-panel"):
                 numbers = gr.HTML("", elem_id="fidelity-result")
+            copies = gr.HTML("", elem_id="fidelity-memory", visible=False)
             with gr.Column(elem_classes="dl-panel"):
                 head = gr.HTML("", elem_id="sweep-head")
                 chart = gr.Plot(show_label=False, elem_id="sweep-chart")
                 table = gr.HTML("", elem_id="sweep-table")
 
-    _draw(pages, numbers, head, chart, table)
+    _draw(pages, numbers, copies, head, chart, table)
     pages.openers["fidelity"] = lambda now, run: opened(pages, now, run)
     spec_form.add_choices(pages, "fidelity", one, "images", view)
     spec_form.add_choices(pages, "fidelity", curve, "source", view)
@@ -70,7 +73,7 @@ def create(pages: Pages, view: Any) -> None:
     start(pages, curve, view, "fidelity")
 
 
-def _draw(pages: Pages, numbers: Any, head: Any, chart: Any, table: Any) -> None:
+def _draw(pages: Pages, numbers: Any, copies: Any, head: Any, chart: Any, table: Any) -> None:
     """Connects the panels with the chosen measurement and the chosen curve."""
     service = pages.service
 
@@ -93,6 +96,12 @@ def _draw(pages: Pages, numbers: Any, head: Any, chart: Any, table: Any) -> None
         numbers,
         key("fidelity"),
         lambda now: numbers_html(pages, shown(now, "fidelity")),
+    )
+    pages.add(
+        "fidelity",
+        copies,
+        lambda now: (key("fidelity")(now), memory.key(service, shown(now, "fidelity"))),
+        lambda now: panel([memory.memory_html(service, shown(now, "fidelity"))]),
     )
     pages.add("fidelity", head, key("sweep"), lambda now: sweep_head(*points(now)))
     pages.add(
