@@ -14,8 +14,10 @@ from dreamlab.data import catalog, memory, memory_report
 from dreamlab.data.catalog import DataSet
 from dreamlab.data.memory import PIXELS, RATE, Memory, Space
 from dreamlab.data.nearest import Neighbours
+from dreamlab.fidelity import manifold
 from dreamlab.fidelity import memory as in_features
 from dreamlab.fidelity.manifold import distances, nearest
+from tests.bench import neighbours
 from tests.near_copy_helpers import drained, jpeg
 
 
@@ -203,3 +205,13 @@ def test_authenticity_is_that_of_its_definition() -> None:
     told = own.min(0)[between.argmin(0)] < between.min(0)
     found = in_features.authentic(made, real, in_features.own_distances(real))
     assert np.array_equal(found, told) and not found[:20].any() and found[20:].any()
+
+
+def test_memory_does_not_grow_with_the_pairs() -> None:
+    """Of 50,000 and 50,000 images all distances would be 20 GB; `python -m tests.bench neighbours`
+    measures that size. Here the pairs grow 16 times and the peak by the arrays of the images."""
+    few, many = (neighbours.alone(n, 8, threads=1)[1] for n in (1500, 6000))
+    whole = 6000**2 * 8 / 2**20
+    arrays = 6000 * (16 * 8 * 4 + 3 * 8 * 4) / 2**20  # neighbours, sorted ones, and features
+    block = manifold.ROWS * manifold.COLUMNS * 8 / 2**20
+    assert many - few < arrays + 6 * block < whole / 2 and many < 600
