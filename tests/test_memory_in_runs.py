@@ -21,7 +21,7 @@ from dreamlab.data import catalog, memory, memory_report
 from dreamlab.data.selection import selected
 from dreamlab.service import Refused, Service, Submitted, export
 from dreamlab.service import memory as memory_of
-from dreamlab.settings import KINDS, ClassifySpec, SpecError, TrainSpec, make
+from dreamlab.settings import KINDS, ClassifySpec, FidelitySpec, SpecError, TrainSpec, make
 from dreamlab.store import Run, RunStore
 from dreamlab.tasks.classify.task import classify
 from dreamlab.tasks.fidelity.task import fidelity
@@ -106,7 +106,13 @@ def test_the_page_shows_shares_a_picture_and_a_sentence_on_privacy(
     assert "no privacy guarantee" in words and "data:image/png" in html
     assert html.count("<tr><td>") == 10 and "0 of 5" in words
     assert not memory_html(service, None)
-    other = new_run(lab, "fidelity", {"images": run.spec.images})  # type: ignore[attr-defined]
+    images = run.spec.images  # type: ignore[attr-defined]
+    more, usual = (
+        service.estimate(make(FidelitySpec, {"images": images, "metrics": m})).seconds
+        for m in (("kid", "memory"), ("kid",))
+    )
+    assert more is not None and usual is not None and more > usual
+    other = new_run(lab, "fidelity", {"images": images})
     finish(other, {"metrics": [], "images": 1})
     assert not memory_html(Service(lab.folder), Service(lab.folder).row(other.id))
 
