@@ -25,12 +25,15 @@ from dreamlab.settings import KINDS, ClassifySpec, FidelitySpec, SpecError, Trai
 from dreamlab.store import Run, RunStore
 from dreamlab.tasks.classify.task import classify
 from dreamlab.tasks.fidelity.task import fidelity
+from dreamlab.tasks.memory import in_set
 from dreamlab.ui.pages.mix import answer
 from dreamlab.ui.parts.memory import memory_html
 from dreamlab.ui.shell import act
 from dreamlab.ui.view import Pages, View
+from tests.arm_helpers import new_import
 from tests.evidence_helpers import context, finish, new_run, new_set, new_store
 from tests.html_helpers import text
+from tests.near_copy_helpers import drained
 
 PLANTED = 8
 DIGITS = catalog.load("digits")
@@ -91,6 +94,21 @@ def test_a_fidelity_run_measures_memory_in_pixels_and_in_features(
     assert (run.path / memory_report.PICTURE).is_file()
     own = memory.load(made.path)
     assert own is not None and list(own.spaces) == ["pixels"]
+
+
+def test_a_set_of_an_unknown_generator_is_compared_with_all_training_images(lab: RunStore) -> None:
+    order = np.random.default_rng(0).permutation(1200)[:40]
+    images, labels = DIGITS.train_images[order], DIGITS.train_labels[order]
+    foreign = new_import(lab, images[:, :, ::-1].copy(), labels, 40, dataset="digits")
+    found = drained(in_set(context(lab, foreign), foreign, DIGITS, ""))
+    assert not found.known and found.references == 1200
+    assert found.left_out().tolist() == list(range(40))
+    assert np.array_equal(found.spaces["pixels"].training, order)
+    assert "which of them the generator was trained on is not known" in memory_report.compared(
+        memory.summary(found)
+    )
+    again = drained(in_set(context(lab, foreign), foreign, DIGITS, ""))
+    assert again is memory.load(foreign.path)
 
 
 def test_the_page_shows_shares_a_picture_and_a_sentence_on_privacy(

@@ -51,7 +51,8 @@ def _print(found: dict[str, Any]) -> None:
     of_class = f", class {found['class']}" if found["class"] is not None else ""
     print(f"Image {found['image']} of {found['set']}{of_class}\n")
     line = "{:<24} {:<26} {:<26} {:>7} {:>7}  {}"
-    print(line.format("", "nearest training image", "nearest held-out image", "ratio", "limit", ""))
+    head = ("", "nearest training image", "nearest held-out image", "ratio", "limit", "")
+    print(line.format(*head).rstrip())
     for space in found["spaces"]:
         real = [
             f"{near['image']} ({near['class']}), {near['distance']:.3g}"

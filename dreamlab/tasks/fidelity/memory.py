@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Generator
-from typing import Any
+from collections.abc import Callable, Generator, Mapping
+from typing import Any, cast
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -17,6 +17,7 @@ from dreamlab.fidelity import memory as in_features
 from dreamlab.fidelity.extractors import Extractor, cache_key
 from dreamlab.fidelity.metrics import measured_on
 from dreamlab.settings import FidelitySpec
+from dreamlab.stats.intervals import Interval
 from dreamlab.store.cache import array_hash
 from dreamlab.tasks.context import Stopped, TaskContext
 from dreamlab.tasks.fidelity.features import features, progress
@@ -26,6 +27,9 @@ from dreamlab.tasks.fidelity.sets import Sets
 from dreamlab.tasks.memory import in_set, seen_by
 
 Event = dict[str, Any]
+MemoryFunction = Callable[[Memory], Mapping[str, Interval]]
+"""The function of a metric against the training images: values by the names of metrics, without
+those that cannot be said."""
 
 
 def remembered(
@@ -44,13 +48,17 @@ def remembered(
     found = dataclasses.replace(pixels, spaces=spaces)
     memory.save(ctx.run.path, found)
     memory_report.draw(ctx.run.path, found, sets.images, sets.data)
-    return _rows(found, extractor), {"memory": memory.summary(found)}
+    return _rows(found, extractor, sets.data.info.name), {"memory": memory.summary(found)}
 
 
-def _rows(found: Memory, extractor: Extractor) -> list[dict[str, Any]]:
-    about = {"n": len(found.spaces[PIXELS].ratio), "role": "train"}
-    values, listed = in_features.measure(found), []
-    for metric in measured_on(extractor.name, ("memory",), "training"):
+def _rows(found: Memory, extractor: Extractor, data: str) -> list[dict[str, Any]]:
+    about = {"n": len(found.spaces[PIXELS].ratio), "reference": data, "role": "train"}
+    wanted = measured_on(extractor.name, ("memory",), "training")
+    values: dict[str, Interval] = {}
+    for function in dict.fromkeys(metric.load() for metric in wanted):
+        values |= cast(MemoryFunction, function)(found)
+    listed = []
+    for metric in wanted:
         if (value := values.get(metric.name)) is not None:
             pixels = metric.name == "memorised_pixels"
             of = (PIXELS, "") if pixels else (extractor.name, extractor.id)
