@@ -4,11 +4,12 @@ images are taken for one, and what the search costs.
 `python -m tests.make_near_copies found FOLDER` takes about five minutes on two free cores. FOLDER
 holds pictures in class folders (by default `../shared/data`) and may hold `cifar10.npz`; what is
 absent is left out. `python -m tests.make_near_copies cost` takes about ten minutes, and `features`
-half a minute.
+and `memory` half a minute each.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import resource
 import sys
 import tempfile
@@ -26,12 +27,14 @@ from threadpoolctl import threadpool_limits
 from dreamlab.classifiers.networks import build
 from dreamlab.data import catalog
 from dreamlab.data.judge import cache_key, recipe_of
+from dreamlab.data.memory import Space, held, in_pixels, space
 from dreamlab.data.near_copies import FLAGGED, Limit, calibrated
-from dreamlab.data.nearest import LARGEST, neighbours
+from dreamlab.data.nearest import LARGEST, Neighbours, neighbours
 from dreamlab.data.nearest import MOVED as MOVED_FROM
 from dreamlab.fidelity.extractors import ClassifierExtractor
+from dreamlab.fidelity.memory import neighbours as in_features
 from dreamlab.store.cache import shipped
-from tests.near_copy_helpers import BEYOND, KINDS, MOVED, drained
+from tests.near_copy_helpers import BEYOND, COPIED, KINDS, MOVED, drained
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "near-copies.md"
@@ -107,6 +110,62 @@ def found_table(shared: Path) -> str:
     return table(["images", *names], [[r, *(c[i] for c in columns)] for i, r in enumerate(rows)])
 
 
+def extractor_of(data: catalog.DataSet) -> ClassifierExtractor:
+    """The reference classifier of a data set, which the demo brings."""
+    weights = shipped(cache_key(data, "", None))
+    assert weights is not None, "the demo brings the classifier"
+    kind = recipe_of(data.info).classifier
+    network = build(kind, data.info.channels, data.info.size, len(data.info.classes))
+    network.load_state_dict({k: torch.from_numpy(v) for k, v in weights.items() if k != "accuracy"})
+    return ClassifierExtractor(network.eval(), "cpu")
+
+
+def halves(found: Space) -> list[Space]:
+    """Half of the held-out images as a set that the other half calibrates, drawn 100 times."""
+    made, ratio = [], found.calibration_ratio
+    for draw in range(100):
+        order = np.random.default_rng(draw).permutation(len(ratio))
+        one, other = order[: len(order) // 2], order[len(order) // 2 :]
+        fresh = dataclasses.replace(found, ratio=ratio[one], calibration_ratio=ratio[other])
+        made.append(fresh)
+    return made
+
+
+def memory_table() -> str:
+    """Shares of flagged images in pixels and in features of the reference classifier: copies of
+    half of the training images, calibrated on the test images; and half of the test images,
+    calibrated on the other half, the mean of 100 draws."""
+    changes = COPIED | {"shifted by a pixel": KINDS["shifted by a pixel"]}
+    names, columns = [], []
+    for name in ("digits", "mnist5k", "shapes"):
+        data = catalog.load(name)
+        order = np.random.default_rng(0).permutation(len(data.train_labels))
+        pool = np.sort(order[: len(order) // 2])
+        seen = data.train_images[pool]
+        sets = [f(seen[:: max(1, len(pool) // 200)][:200]) for f in changes.values()]
+        found = [drained(in_pixels(images, data, pool)) for images in sets]
+        names.append(f"{name}, pixels")
+        columns.append([100 * float(f.flagged.mean()) for f in (*found, *halves(found[0]))])
+        if name == "shapes":  # the demo brings no classifier of them
+            continue
+        extractor, some = extractor_of(data), held(len(data.test_labels))
+
+        def near(
+            images: np.ndarray, of: np.ndarray, by: ClassifierExtractor = extractor
+        ) -> Neighbours:
+            views = (images, np.ascontiguousarray(images[:, :, ::-1]), of)
+            return in_features(*(np.concatenate(list(by.batches(x))) for x in views))
+
+        among = near(data.test_images[some], seen)
+        spaces = [space(near(x, seen), near(x, data.test_images), some, among) for x in sets]
+        names.append(f"{name}, features")
+        columns.append([100 * float(s.flagged.mean()) for s in (*spaces, *halves(spaces[0]))])
+    rows = [*changes, "held-out images"]
+    means = [[*c[: len(changes)], float(np.mean(c[len(changes) :]))] for c in columns]
+    body = [[r, *(f"{c[i]:.1f}" for c in means)] for i, r in enumerate(rows)]
+    return table(["images", *names], body)
+
+
 def features_table() -> str:
     """Shares of planted copies that penultimate features of the reference classifier would find,
     by the same rule: the distance to the nearest image, divided by that to further ones."""
@@ -114,14 +173,7 @@ def features_table() -> str:
     columns = []
     for name in ("digits", "mnist5k"):
         data = catalog.load(name)
-        weights = shipped(cache_key(data, "", None))
-        assert weights is not None, "the demo brings the classifier"
-        kind = recipe_of(data.info).classifier
-        network = build(kind, data.info.channels, data.info.size, len(data.info.classes))
-        network.load_state_dict(
-            {k: torch.from_numpy(v) for k, v in weights.items() if k != "accuracy"}
-        )
-        extractor = ClassifierExtractor(network.eval(), "cpu")
+        extractor = extractor_of(data)
 
         def ratios(
             images: np.ndarray, of: np.ndarray, by: ClassifierExtractor = extractor
@@ -191,8 +243,8 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def main(part: str = "found", shared: str = str(ROOT.parent / "shared" / "data")) -> None:
-    if part == "features":
-        made = features_table()
+    if part in ("features", "memory"):
+        made = features_table() if part == "features" else memory_table()
     else:
         made = found_table(Path(shared)) if part == "found" else cost_table()
     before, _, rest = PAGE.read_text().partition(f"<!-- {part} -->\n")

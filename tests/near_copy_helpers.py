@@ -118,3 +118,18 @@ BEYOND: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "upside down": lambda x: np.ascontiguousarray(x[:, ::-1]),
 }
 """Changes that the search does not look for."""
+
+
+def gaussian(images: np.ndarray) -> np.ndarray:
+    """With Gaussian noise of 5 levels."""
+    noise = np.random.default_rng(3).normal(0, 5, images.shape)
+    return np.clip(np.rint(images + noise), 0, 255).astype(np.uint8)
+
+
+COPIED: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "exact": KINDS["the same"],
+    "mirrored": KINDS["mirrored"],
+    "noise of 5 levels": gaussian,
+    "JPEG, quality 75": KINDS["JPEG, quality 75"],
+}
+"""Copies of which at least 95 % are flagged."""

@@ -244,3 +244,26 @@ def test_copies_in_several_sets_are_counted_each_for_its_own_classifier() -> Non
     assert said == (
         "20 of the synthetic images are real training images, 7 of which the classifier may not use"
     )
+
+
+@pytest.mark.parametrize("nested", [True, False])
+def test_images_that_are_left_out_are_replaced_and_the_others_stay(nested: bool) -> None:
+    labels, synthetic = np.repeat([0, 1], 20), np.repeat([0, 1], 12)
+    out = np.array([0, 3, 7, 13])
+
+    def drawn(arm: str, left_out: np.ndarray) -> set[int]:
+        pool = np.arange(40)
+        held = mixing.contents(arm, labels, pool, synthetic, 2, 1, nested, left_out=left_out)
+        return set(held.synthetic.tolist())
+
+    whole, rest = drawn("50/50", mixing.NONE), drawn("50/50", out)
+    assert len(rest) == 9 + 10 and not rest & set(out.tolist())  # 9 of class 0 are left
+    assert not nested or whole - set(out.tolist()) <= rest
+    counts = mixing.without(mixing.counts("50/50", [20, 20]), synthetic, out)
+    assert [c.synthetic for c in counts] == [9, 10] and [c.real for c in counts] == [10, 10]
+    with pytest.raises(ValueError, match="all synthetic images of class 1"):
+        drawn("50/50", np.arange(12, 24))
+    targeted = mixing.contents(
+        "real+5@0", labels, np.arange(40), synthetic, 2, 1, left_out=np.arange(12, 24)
+    )
+    assert len(targeted.synthetic) == 5

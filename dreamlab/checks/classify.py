@@ -22,6 +22,12 @@ def check_classify(spec: ClassifySpec, known: Known) -> None:
             "needs a synthetic set (--synthetic RUN)" if arm.needs_set else "needs no synthetic set"
         )
         raise SpecError(f"Arm (--arm): {spec.arm} {what}.", "synthetic")
+    if spec.without_near_copies and not arm.needs_set:
+        raise SpecError(
+            f"Without near-copies (--without-near-copies): the arm {spec.arm} has no synthetic"
+            " images that could be left out; use it with another arm.",
+            "without_near_copies",
+        )
     try:
         counts = arm_counts(spec.arm, spec)
     except SpecError:

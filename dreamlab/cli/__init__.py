@@ -1,5 +1,5 @@
 """The command line: one verb per kind of run with an option per setting, `runs` to manage runs,
-`export`, `studies`, and `ui`, which opens the dashboard and is the default.
+`export`, `neighbours`, `studies`, and `ui`, which opens the dashboard and is the default.
 
 Exit status 0: done; 1: failed or stopped; 2: refused before any model was trained. With
 --json the last line on stdout is one JSON object with at least run, state, result and error.
@@ -14,7 +14,7 @@ import sys
 from typing import Any
 
 from dreamlab import __version__
-from dreamlab.cli import export, runs, submit, ui
+from dreamlab.cli import export, neighbours, runs, submit, ui
 from dreamlab.cli.options import FAILED, REFUSED, Parser
 from dreamlab.paths import program
 from dreamlab.service import NoEngine, Refused, Service
@@ -78,6 +78,7 @@ def parser() -> argparse.ArgumentParser:
     for kind, cls in KINDS.items():
         submit.add_verb(verbs, common, kind, cls)
     export.add_verbs(verbs, common)
+    neighbours.add_verb(verbs, common)
     runs.add_verbs(verbs, common)
     ui.add_verb(verbs)
     return made

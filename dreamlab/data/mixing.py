@@ -127,23 +127,50 @@ def label(arm: str, names: Sequence[str] = ()) -> str:
     return f"Real + {a.amount:g}x {'synthetic' if a.form == 'add' else a.form}"
 
 
+NONE = np.zeros(0, np.int64)
+"""Indices of no images."""
+
+
 def draw(
-    labels: np.ndarray, per_class: Sequence[int], seed: int, nested: bool = True
+    labels: np.ndarray,
+    per_class: Sequence[int],
+    seed: int,
+    nested: bool = True,
+    left_out: np.ndarray = NONE,
 ) -> np.ndarray:
-    """Sorted indices of `per_class[c]` images of each class c, drawn with this seed. If a class has
-    no more images than that, all of them. With `nested`, fewer images of a class are a subset of
-    more."""
+    """Sorted indices of `per_class[c]` images of each class c, drawn with this seed, without the
+    images `left_out` (n,). If a class has no more images than that, all of them. With `nested`,
+    fewer images of a class are a subset of more, and only others take the place of those that are
+    left out."""
     parts = []
     for c, wanted in enumerate(per_class):
         members = np.flatnonzero(labels == c)
-        if wanted < len(members):
+        kept = np.setdiff1d(members, left_out)
+        if wanted < len(kept):
             chance = np.random.default_rng([seed, c, 1])
             if nested:
-                members = chance.permutation(members)[:wanted]
+                order = chance.permutation(members)
+                kept = order[np.isin(order, kept)][:wanted]
             else:
-                members = chance.choice(members, wanted, replace=False)
-        parts.append(members)
-    return np.sort(np.concatenate(parts)) if parts else np.zeros(0, dtype=np.int64)
+                kept = chance.choice(kept, wanted, replace=False)
+        parts.append(kept)
+    return np.sort(np.concatenate(parts)) if parts else NONE
+
+
+def without(
+    wanted: Sequence[Counts], labels: np.ndarray, left_out: np.ndarray = NONE
+) -> list[Counts]:
+    """These counts, with no more synthetic images of a class than a set with `labels` (M,) has
+    beside the images `left_out` (n,). Raises ValueError if it has none of a class that needs
+    some."""
+    held = np.bincount(np.delete(labels, left_out), minlength=len(wanted))
+    for c, count in enumerate(wanted):
+        if count.synthetic and not held[c]:
+            raise ValueError(f"all synthetic images of class {c} are near-copies and left out")
+    return [
+        dataclasses.replace(count, synthetic=min(count.synthetic, int(held[c])))
+        for c, count in enumerate(wanted)
+    ]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,12 +197,14 @@ def contents(
     seed: int,
     nested: bool = True,
     whole: Sequence[int] = (),
+    left_out: np.ndarray = NONE,
 ) -> Contents:
     """Chooses the images of an arm. `labels` (N,) are those of the training split, `pool` the
     indices into it that may be used, and `synthetic_labels` (M,) those of the synthetic set. With
     `nested`, the images of an arm with fewer of them are among those of an arm with more. `whole`
     is the number of real images of each class that the arm is counted from, if the pool lacks those
-    that the arm replaces; all of the pool are then used.
+    that the arm replaces; all of the pool are then used. Of the synthetic images, those `left_out`
+    (n,) are not used; where no others are left, the arm has fewer.
 
     Raises ValueError if the arm is impossible or the synthetic set has too few images of a class.
     """
@@ -188,6 +217,7 @@ def contents(
                 f"arm {arm} needs {count.synthetic:,} synthetic images of class {c}, but the set"
                 f" has {held[c]:,}"
             )
+    wanted = without(wanted, synthetic_labels, left_out)
     form = parse(arm).form
     again = np.concatenate(
         [_repeated(pool[own == c], wanted[c].other, c, seed) for c in range(classes)]
@@ -195,7 +225,7 @@ def contents(
     other = np.repeat(np.arange(classes), [c.other for c in wanted])
     return Contents(
         real=pool[draw(own, [c.real for c in wanted], seed, nested)],
-        synthetic=draw(synthetic_labels, [c.synthetic for c in wanted], seed, nested),
+        synthetic=draw(synthetic_labels, [c.synthetic for c in wanted], seed, nested, left_out),
         duplicated=again if form == "duplicated" else again[:0],
         noise=other if form == "noise" else other[:0],
     )

@@ -19,7 +19,7 @@ from dreamlab.data import catalog, contents
 from dreamlab.data.catalog import DataSet
 from dreamlab.data.imageset import ImageSource
 from dreamlab.data.nearest import LARGEST as LARGEST
-from dreamlab.data.nearest import ROUNDING, Neighbours, common_side, neighbours
+from dreamlab.data.nearest import ROUNDING, Neighbours, Rows, common_side, neighbours
 from dreamlab.store import write_bytes
 from dreamlab.store.cache import user_cache
 
@@ -167,9 +167,9 @@ def calibrated(training: np.ndarray, test: np.ndarray, side: int) -> Search[Limi
     region of even density, for data in which copies are everywhere: there (distance of the nearest
     / distance of the k-th)^m has the distribution Beta(1, k - 1) in m dimensions.
     """
-    a, b = _some(len(training), AMONG, 0), _some(len(test), AMONG, 1)
-    train, tests = _Rows(training, a), _Rows(test, b)
-    few_a, few_b = _some(len(a), HELD, 2), _some(len(b), HELD, 3)
+    a, b = some(len(training), AMONG, 0), some(len(test), AMONG, 1)
+    train, tests = Rows(training, a), Rows(test, b)
+    few_a, few_b = some(len(a), HELD, 2), some(len(b), HELD, 3)
     held = [
         (yield from neighbours(tests, train, side, few_b)),
         (yield from neighbours(train, tests, side, few_a)),
@@ -332,18 +332,8 @@ def _pairs(found: Neighbours, limit: Limit) -> Pairs:
     return Pairs(near, found.index[near], int((found.ratio[near] <= 0).sum()))
 
 
-def _some(count: int, most: int, seed: int) -> np.ndarray:
+def some(count: int, most: int, seed: int) -> np.ndarray:
+    """Sorted indices of at most `most` of `count` images, drawn with this seed."""
     if count <= most:
         return np.arange(count)
     return np.sort(np.random.default_rng([seed, 9]).permutation(count)[:most])
-
-
-class _Rows:
-    """Some images of a source, read when they are needed."""
-
-    def __init__(self, source: ImageSource, rows: np.ndarray):
-        self._source, self._rows = source, rows
-        self.shape = (len(rows), *source.shape[1:])
-
-    def __getitem__(self, index: Any) -> np.ndarray:
-        return self._source[self._rows[index]]

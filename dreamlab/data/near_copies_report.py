@@ -92,7 +92,7 @@ def pair_sheets(found: Copies, data: DataSet) -> list[tuple[str, int, np.ndarray
         ("two test images", test, found.test),
     ):
         if tiles := _tiles(test, real, pairs):
-            made.append((words, len(pairs), _sheet(tiles)))
+            made.append((words, len(pairs), sheet_of(tiles)))
     return made
 
 
@@ -102,19 +102,26 @@ def _draw(folder: Path, listed: list[tuple[ImageSource, ImageSource, Pairs]]) ->
         (folder / PICTURE).unlink(missing_ok=True)
         return
     (folder / PICTURE).parent.mkdir(exist_ok=True)
-    write_bytes(folder / PICTURE, imageset.png(_sheet(tiles[:SHOWN])))
+    write_bytes(folder / PICTURE, imageset.png(sheet_of(tiles[:SHOWN])))
 
 
 def _tiles(images: ImageSource, real: ImageSource, pairs: Pairs) -> list[np.ndarray]:
     """The first SHOWN pairs, each of an image and, on its right, the real one."""
-    side, tiles = real.shape[1], []
-    between = np.full((side, max(1, side // 32), real.shape[3]), GREY, np.uint8)
-    for i, j in zip(pairs.image[:SHOWN].tolist(), pairs.of[:SHOWN].tolist(), strict=True):
-        near = imageset.resized(images[i : i + 1], side)[0]
-        tiles.append(np.concatenate([near, between, real[j]], axis=1))
-    return tiles
+    return [
+        beside([imageset.resized(images[i : i + 1], real.shape[1])[0], real[j]])
+        for i, j in zip(pairs.image[:SHOWN].tolist(), pairs.of[:SHOWN].tolist(), strict=True)
+    ]
 
 
-def _sheet(tiles: list[np.ndarray]) -> np.ndarray:
+def beside(images: Sequence[np.ndarray]) -> np.ndarray:
+    """Images uint8 (H, H, C) beside each other, with a line between them: uint8 (H, W, C)."""
+    side, _, channels = images[0].shape
+    between = np.full((side, max(1, side // 32), channels), GREY, np.uint8)
+    parts = [part for image in images for part in (between, image)]
+    return np.concatenate(parts[1:], axis=1)
+
+
+def sheet_of(tiles: Sequence[np.ndarray], columns: int = COLUMNS) -> np.ndarray:
+    """Tiles uint8 (H, W, C) of at least one, as a sheet with at most `columns` per row."""
     gap = max(2, tiles[0].shape[0] // 8)
-    return imageset.sheet(np.stack(tiles), min(COLUMNS, len(tiles)), gap, GREY)
+    return imageset.sheet(np.stack(tiles), min(columns, len(tiles)), gap, GREY)

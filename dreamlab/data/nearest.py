@@ -13,6 +13,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Generator, Iterable, Iterator
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -89,10 +90,26 @@ def neighbours(
             index[here] = found[some][np.arange(len(distances)), distances.argmin(1)]
             further[here] = np.sort(distances, 1)
         yield len(queries)
-    distance, far = further[:, 0], further[:, k // 2 :].mean(1)
-    same = distance <= ROUNDING
-    ratio = np.where(same, 0, distance / np.maximum(far, ROUNDING)).astype(np.float32)
-    return Neighbours(index, distance, ratio, further)
+    return Neighbours(index, further[:, 0], ratios(further, ROUNDING), further)
+
+
+def ratios(further: np.ndarray, rounding: float) -> np.ndarray:
+    """The distance of the nearest neighbour divided by the mean distance of the further half, (N,)
+    float32, of sorted distances (N, K); 0 where the nearest is not further than `rounding` > 0."""
+    distance, far = further[:, 0], further[:, further.shape[1] // 2 :].mean(1)
+    found = np.where(distance <= rounding, 0, distance / np.maximum(far, rounding))
+    return np.asarray(found, np.float32)
+
+
+class Rows:
+    """Some images of a source, read when they are needed."""
+
+    def __init__(self, source: ImageSource, rows: np.ndarray):
+        self._source, self._rows = source, rows
+        self.shape = (len(rows), *source.shape[1:])
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        return self._source[self._rows[index]]
 
 
 def common_side(images: ImageSource, of: ImageSource) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 from dreamlab.architecture.cost import activation_bytes, multiply_adds, parameter_count
 from dreamlab.architecture.network import Network, network_of
 from dreamlab.architecture.preview_size import PREVIEW_SHARE, PREVIEW_STEPS, preview_columns
-from dreamlab.data import catalog, near_copies
+from dreamlab.data import catalog, memory, near_copies
 from dreamlab.data.importing.split import held_out
 from dreamlab.data.selection import available
 from dreamlab.estimates import history, work
@@ -160,6 +160,17 @@ def _searched(measured: work.SearchCost, images: int, train: int, test: int) -> 
     """Seconds of comparing images with all training and all test images."""
     both = measured.seconds_per_image * (1 + test / max(1, train))
     return 2 * measured.seconds_to_begin + images * both
+
+
+def remembering(images: int, dataset: str, known: Knowledge) -> float:
+    """Seconds of finding the nearest training and test images of a set of this many images, and
+    those of held-out images, in pixels; 0 without a measurement. Raises DataError."""
+    info = catalog.info(dataset)
+    measured = known.find(work.search(info.size, info.channels, info.train))
+    if measured is None:
+        return 0.0
+    held = measured.seconds_to_begin + min(info.test, memory.HELD) * measured.seconds_per_image
+    return held + _searched(measured, images, info.train, info.test)
 
 
 def calibrating(measured: work.SearchCost, train: int, test: int) -> float:

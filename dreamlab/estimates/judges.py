@@ -8,10 +8,11 @@ import functools
 
 from dreamlab.classifiers import registry as classifiers
 from dreamlab.data import catalog, judge
+from dreamlab.data.memory import HELD
 from dreamlab.data.selection import arm_counts
 from dreamlab.estimates import history, work
 from dreamlab.estimates.cost import Estimate, Source, weakest
-from dreamlab.estimates.generators import RESULT_BYTES
+from dreamlab.estimates.generators import RESULT_BYTES, remembering
 from dreamlab.estimates.knowledge import PROCESS_BYTES, START_SECONDS, Knowledge, added
 from dreamlab.settings import ClassifySpec, FidelitySpec
 from dreamlab.settings.budget import classifier_steps
@@ -139,6 +140,9 @@ def fidelity(
     if before is None:
         before = history.measured_before(spec, dataset, known.history)
     count = images + floor + (0 if before else reference)
+    train, held = min(judge.MOST_IMAGES, info.train), min(HELD, info.test)
+    if "memory" in spec.metrics:
+        count += images + train + held
     memory, parts = PROCESS_BYTES + EXTRACTOR_BYTES, list[tuple[float | None, Source]]()
     if spec.extractor == "classifier" and not judged:
         parts.append(judging(dataset, data_dir, spec.device, known))
@@ -149,6 +153,10 @@ def fidelity(
         if "prdc" in spec.metrics:
             pairs = sum(n * n + n * reference + reference**2 for n in (images, floor) if n)
             compared += pairs * measured.seconds_per_pair
+        if "memory" in spec.metrics:
+            pairs = 2 * (images * (train + info.test) + held * train) + (images + train) * train
+            compared += pairs * measured.seconds_per_pair
+            compared += remembering(images, dataset, known)
         seconds = measured.seconds_to_load + count * measured.seconds_per_image + compared
         parts.append((seconds, "probe"))
         memory = measured.peak_memory_bytes + count * info.size**2 * info.channels

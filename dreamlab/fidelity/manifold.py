@@ -47,26 +47,43 @@ def _blocks(n: int, size: int) -> Iterator[slice]:
         yield slice(start, min(start + size, n))
 
 
-def nearest(x: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """(squared distances (n, count) in ascending order, indices (n, count)) of the nearest other
-    images of the same set; count is at most n - 1."""
-    count = min(count, len(x) - 1)
+def nearest(
+    x: np.ndarray, count: int, of: np.ndarray | None = None, mirrored: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """(squared distances (n, count) in ascending order, indices (n, count)) of the images of `of`
+    (m, d) that are nearest to each of x (n, d); by default of the nearest other images of x itself.
+
+    count is at most their number. With the features `mirrored` (n, d) of the mirrored images, the
+    smaller of the two distances counts. Memory holds the result and one block.
+    """
+    y = x if of is None else of
+    count = min(count, len(y) - (of is None))
     near = np.full((len(x), count), np.inf)
     index = np.zeros((len(x), count), np.intp)
     for rows in _blocks(len(x), ROWS):
-        for columns in _blocks(len(x), COLUMNS):
-            d = distances(x[rows], x[columns])
-            own = np.arange(rows.start, rows.stop)
-            inside = (own >= columns.start) & (own < columns.stop)
-            d[np.flatnonzero(inside), own[inside] - columns.start] = np.inf
-            both = np.concatenate([near[rows], d], axis=1)
-            at = np.broadcast_to(np.arange(columns.start, columns.stop), d.shape)
-            names = np.concatenate([index[rows], at], axis=1)
-            first = np.argpartition(both, count - 1, axis=1)[:, :count]
+        for columns in _blocks(len(y), COLUMNS):
+            d = distances(x[rows], y[columns])
+            if mirrored is not None:
+                np.minimum(d, distances(mirrored[rows], y[columns]), out=d)
+            if of is None:
+                own = np.arange(rows.start, rows.stop)
+                inside = (own >= columns.start) & (own < columns.stop)
+                d[np.flatnonzero(inside), own[inside] - columns.start] = np.inf
+            few = min(count, d.shape[1])
+            best = np.argpartition(d, few - 1, axis=1)[:, :few] if few > 1 else _first(d)
+            both = np.concatenate([near[rows], np.take_along_axis(d, best, 1)], axis=1)
+            names = np.concatenate([index[rows], best + columns.start], axis=1)
+            first = (
+                np.argpartition(both, count - 1, axis=1)[:, :count] if count > 1 else _first(both)
+            )
             near[rows] = np.take_along_axis(both, first, 1)
             index[rows] = np.take_along_axis(names, first, 1)
     order = np.argsort(near, axis=1, kind="stable")
     return np.take_along_axis(near, order, 1), np.take_along_axis(index, order, 1)
+
+
+def _first(d: np.ndarray) -> np.ndarray:
+    return np.asarray(d.argmin(1)[:, None])
 
 
 def radii(x: np.ndarray, group: np.ndarray, count: int, k: int = K) -> np.ndarray:

@@ -74,6 +74,9 @@ class Metric:
     nothing."""
     by_number: bool = False
     """Whether the value depends on the numbers of images, so that only equal numbers compare."""
+    against: Literal["reference", "training"] = "reference"
+    """The real images: the reference, or the training images. The function of the latter gets a
+    `dreamlab.data.memory.Memory` instead of features."""
 
     @property
     def key(self) -> str:
@@ -146,6 +149,19 @@ METRICS: dict[str, Metric] = {
             ideal=1.0,
             better="as varied",
         ),
+        *(
+            Metric(
+                name,
+                "memory",
+                "",
+                "dreamlab.fidelity.memory:measure",
+                lower_is_better=name != "authenticity",
+                better="less copied",
+                unit="%",
+                against="training",
+            )
+            for name in ("memorised_pixels", "memorised", "authenticity")
+        ),
     )
 }
 """Name -> metric, in the order in which tables list them. A curve shows the first metric of an
@@ -165,15 +181,17 @@ def find(name: str) -> Metric:
     return METRICS[name]
 
 
-def measured_on(extractor: str, measures: Sequence[str]) -> list[Metric]:
-    """The metrics of these measures that are computed from the features of an extractor. Raises
-    UnknownMetric if there are none."""
+def measured_on(
+    extractor: str, measures: Sequence[str], against: str = "reference"
+) -> list[Metric]:
+    """The metrics of these measures that are computed from the features of an extractor, against
+    the reference or the training images. Raises UnknownMetric if there are none against either."""
     found = [
         m for m in METRICS.values() if m.extractor in ("", extractor) and m.measure in measures
     ]
     if not found:
         raise UnknownMetric(f"There is no metric on the features of {extractor!r}.")
-    return found
+    return [m for m in found if m.against == against]
 
 
 def compute(

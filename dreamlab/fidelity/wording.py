@@ -160,7 +160,11 @@ def comparable(result: Mapping[str, Any]) -> bool:
 
 
 def about_floor(result: Mapping[str, Any]) -> str:
-    """What the column of real images is computed from, or why it is empty."""
+    """What the column of real images is computed from, or why it is empty. Nothing is said where
+    no metric compares with the reference."""
+    known = [METRICS.get(m["name"]) for m in result.get("metrics") or []]
+    if known and all(m is not None and m.against == "training" for m in known):
+        return ""
     split = (result.get("reference") or {}).get("split", "")
     other = "test" if split == "train" else "training"
     count = result.get("real_floor_images") or 0

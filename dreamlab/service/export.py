@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from dreamlab.data import catalog, exporting, imageset, mixing
+from dreamlab.data import catalog, exporting, imageset, memory, mixing
 from dreamlab.data.selection import selected
 from dreamlab.experiments.identity import check_unchanged
 from dreamlab.experiments.provenance import labelled_by
@@ -232,6 +232,7 @@ def _mixed(reader: Reader, run: Run, spec: ClassifySpec, seed: int) -> Exported:
             if spec.synthetic
             else (data.train_images[:0], data.train_labels[:0])
         )
+        left_out = _left_out(reader, run, spec, data)
         held = mixing.contents(
             spec.arm,
             data.train_labels,
@@ -241,6 +242,7 @@ def _mixed(reader: Reader, run: Run, spec: ClassifySpec, seed: int) -> Exported:
             seed,
             spec.nested,
             roles.whole,
+            left_out,
         )
     except (SpecError, ValueError) as error:
         raise Refused(str(error), getattr(error, "field", "")) from None
@@ -257,7 +259,26 @@ def _mixed(reader: Reader, run: Run, spec: ClassifySpec, seed: int) -> Exported:
     labels_of = _labels(reader.get(spec.synthetic)) if spec.synthetic else {}
     origin += [f"synthetic: {spec.synthetic} image {i}" for i in held.synthetic]
     card = {**_card(run), **labels_of, "arm": spec.arm, "seed": seed}
+    if spec.without_near_copies:
+        card["left_out"] = {"run": spec.synthetic, "images": left_out.tolist()}
     return images, labels, data.info.classes, origin, card
+
+
+def _left_out(reader: Reader, run: Run, spec: ClassifySpec, data: catalog.DataSet) -> np.ndarray:
+    """Indices (n,) of the synthetic images that a classifier left out, as its result says, or as
+    they are known before it is done. Raises Refused."""
+    if not spec.without_near_copies:
+        return mixing.NONE
+    if (said := (run.result() or {}).get("left_out")) is not None:
+        return np.array(said["images"], np.int64)
+    found = memory.known(reader.get(spec.synthetic).path, data)
+    if found is None:
+        raise Refused(
+            f"{run.id} cannot be exported yet: which near-copies it leaves out is found when it"
+            " runs.",
+            "run",
+        )
+    return found.left_out()
 
 
 def _qualities(report: dict[str, Any]) -> list[dict[str, Any]]:

@@ -294,7 +294,7 @@ def headline(kind: str, result: dict[str, Any] | None) -> str:
         return (
             ", ".join(f"{m['name']} {wording.number(m)}" for m in rows)
             + f" on {result['images']:,} images"
-            + (": too few" if wording.too_few(rows[0], result) else "")
+            + (": too few" if rows and wording.too_few(rows[0], result) else "")
         )
     if kind == "classify":
         i, seeds = result["interval"], len(result["seeds"])

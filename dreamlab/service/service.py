@@ -202,6 +202,18 @@ class Service(Costs):
             ids[child.role] = (found or self._create(child_spec, group=group_id, sets=sets)).id
         return self._create(spec, name, children=ids, run_id=group_id)
 
+    def without_near_copies(self, mix: str) -> Submitted:
+        """Starts the same mix without the flagged images of its sets. Classifiers without synthetic
+        images, generators and sets are found again. Raises Refused."""
+        run = self.get(mix)
+        if not isinstance(run.spec, MixSpec):
+            raise Refused(
+                f"{run.id} is a {run.kind} run; only a mix leaves near-copies out.", "run"
+            )
+        values = run.spec.model_dump() | {"without_near_copies": True}
+        name = f"{run.record.name} without near-copies"
+        return self.submit(self.check("mix", values), name=name)
+
     def card(self) -> MixSpec:
         """The mix that the button on the Home page starts."""
         return home_mix(self.library.runs())

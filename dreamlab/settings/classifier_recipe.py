@@ -129,6 +129,15 @@ class ClassifierRecipe(Spec):
         section=CLASSIFIER,
         added=False,
     )
+    without_near_copies: bool = setting(
+        False,
+        "Leave out synthetic images flagged as near-copies.",
+        detail="Those that lie closer to a training image of their generator than 99 % of held-out"
+        " real images do, in pixels. An arm has fewer images where a set has no others.",
+        label="Without near-copies",
+        section=CLASSIFIER,
+        added=False,
+    )
     augment: bool = setting(
         False,
         "Use classical data augmentation.",

@@ -23,7 +23,8 @@ def metrics_setting(default: tuple[MeasureName, ...]) -> Any:
         detail="fd (or fid): Frechet distance, which is the FID with Inception-v3. kid: kernel"
         " distance. prdc: precision, recall, density and coverage. vendi: variety of the set."
         " spread: variance within the classes, 1 for real images. fd_infinite: Frechet distance"
-        " without the bias of few images. all: all of these.",
+        " without the bias of few images. memory: how many images are flagged as near-copies of"
+        " training images. all: all of these.",
         min_length=1,
         added=("fd", "kid"),
     )

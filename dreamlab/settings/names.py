@@ -81,6 +81,6 @@ AxisName = Literal[
     "eta",
 ]
 """Settings that a sweep varies."""
-MeasureName = Literal["fd", "kid", "prdc", "vendi", "spread", "fd_infinite"]
+MeasureName = Literal["fd", "kid", "prdc", "vendi", "spread", "fd_infinite", "memory"]
 DeviceName = Literal["auto", "cpu", "cuda"]
 PrecisionName = Literal["auto", "fp32", "bf16", "fp16"]

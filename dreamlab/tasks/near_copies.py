@@ -56,7 +56,7 @@ def search_data(ctx: TaskContext, data: catalog.DataSet) -> Generator[Event, Non
         return near_copies.in_data(data, limit)
 
     images = (2 if len(data.test_images) > 1 else 1) * len(data.test_images)
-    found = yield from _searched(ctx, make, images, "looking for test images in the data")
+    found = yield from searched(ctx, make, images, "looking for test images in the data")
     user_cache().put(near_copies.cache_key(data), **near_copies.packed(found))
     return found
 
@@ -86,7 +86,7 @@ def _in_set(
             return found
         images, labels = imageset.load(folder)
         limit = yield from _limit(ctx, data, near_copies.side_of(images, data))
-        found = yield from _searched(
+        found = yield from searched(
             ctx,
             lambda: near_copies.in_set(images, data, limit, labels),
             2 * len(images),
@@ -104,7 +104,7 @@ def _limit(ctx: TaskContext, data: catalog.DataSet, side: int) -> Generator[Even
     known = cache.get(key)
     if known is not None:
         return near_copies.limit_of(known["limit"])
-    found = yield from _searched(
+    found = yield from searched(
         ctx,
         lambda: near_copies.calibrated(data.train_images, data.test_images, side),
         4 * near_copies.HELD,
@@ -114,10 +114,11 @@ def _limit(ctx: TaskContext, data: catalog.DataSet, side: int) -> Generator[Even
     return found
 
 
-def _searched(
+def searched(
     ctx: TaskContext, make: Callable[[], Search[T]], images: int, text: str
 ) -> Generator[Event, None, T]:
-    """Runs a search of about this number of images with the threads of the worker."""
+    """Runs a search of about this number of images with the threads of the worker. Raises
+    Stopped."""
     done, work = 0, make()
     while True:
         try:

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
 from markupsafe import Markup, escape
 
 from dreamlab.paths import ASSETS
-from dreamlab.service import RunRow, Service
+from dreamlab.service import RunRow, Service, Submitted
 from dreamlab.store import disk_use
 from dreamlab.ui.forms.spec_form import refused
 from dreamlab.ui.parts import downloads
@@ -28,6 +29,11 @@ ASKED = {
     "snapshot": "Requested: the checkpoint of the next step is kept; Sample lists it under Stages.",
 }
 """Requests to a running training -> the notice that confirms them."""
+MIXES: dict[str, Callable[[Service, str], Submitted]] = {
+    "card": lambda service, _: service.submit(service.card()),
+    "without-copies": lambda service, mix: service.without_near_copies(mix),
+}
+"""Buttons that start a mix."""
 AGAIN = "This page is connected again."
 READY = (
     "const ready = (then) => (window.dreamlab ? then(window.dreamlab) : setTimeout(ready, 20,"
@@ -205,9 +211,9 @@ def act(pages: Pages, view: View, data: dict[str, Any]) -> View:
         if name == "download":
             run = downloads.start(service, str(data.get("set", "")))
             return dataclasses.replace(view, tab="data", notice="", undo="").at("data", run)
-        if name == "card":
-            submitted = service.submit(service.card())
-            return dataclasses.replace(view, tab="mix", notice="").at("mix", submitted.run)
+        if name in MIXES:
+            mix = MIXES[name](service, run).run
+            return dataclasses.replace(view, tab="mix", notice="").at("mix", mix)
     except Exception as error:  # any error must be shown as a sentence
         return view.saying(refused(error))
     return view

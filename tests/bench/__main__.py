@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from tests.bench import classifiers, estimates, lab, optimisers, peers, recognised
+from tests.bench import classifiers, estimates, lab, neighbours, optimisers, peers, recognised
 
 BENCHES = {
     "start": lab.start,
@@ -17,6 +17,7 @@ BENCHES = {
     "cards": lab.cards,
     "classifiers": classifiers.main,
     "recognised": recognised.main,
+    "neighbours": neighbours.main,
     "peers": peers.main,
     "optimisers": optimisers.main,
     "estimates": estimates.main,

@@ -208,4 +208,6 @@ def _classify_values(spec: MixSpec, cell: MixArm) -> dict[str, Any]:
             if cell.key in spec.sets and cell.key not in spec.sources
             else f"@{set_role(cell)}"
         )
+    else:  # the same classifier as of a mix with all images
+        values["without_near_copies"] = False
     return values

@@ -59,7 +59,19 @@ def report(run: Run, store: RunStore, status: Status | None = None) -> Values:
     ]
     if all(done):
         judge_mix(answer, listed, origins, spec, children)
+        answer["notes"] += _left_out([*listed, *surface(spec)], children)
     return answer
+
+
+def _left_out(listed: list[MixArm], children: Children) -> list[str]:
+    """What was left out of each synthetic set as near-copies, a sentence each."""
+    found = [(children.result(cell.role) or {}).get("left_out") for cell in listed]
+    by_set = {f["run"]: f for f in found if f}
+    return [
+        f"{len(f['images']):,} of the {f['of']:,} images of {run} were left out as near-copies of"
+        " training images."
+        for run, f in by_set.items()
+    ]
 
 
 def _generator(o: Origin, spec: MixSpec) -> Values:

@@ -31,6 +31,7 @@ from dreamlab.tasks.classify.training import Fit, Recipe
 from dreamlab.tasks.classify.training_set import Drawn, TrainingSet, mixed
 from dreamlab.tasks.context import Stopped, TaskContext, TaskError, resize_message
 from dreamlab.tasks.image_sources import JoinedImages
+from dreamlab.tasks.memory import near_copies_of
 from dreamlab.tasks.near_copies import before_classifiers
 
 Event = dict[str, Any]
@@ -63,7 +64,8 @@ def classify(ctx: TaskContext) -> Iterator[Event]:
     try:
         data = catalog.load(spec.dataset, spec.data_dir)
         yield from before_classifiers(ctx, spec, data)
-        mix = mixed(ctx, spec, data)
+        copies = yield from near_copies_of(ctx, spec, data)
+        mix = mixed(ctx, spec, data, copies)
     except catalog.DataError as error:
         raise TaskError(str(error)) from None
     if mix.made_at:
@@ -178,6 +180,14 @@ def _predictions(network: Classifier, images: ImageSource, device: str) -> dict[
     return found
 
 
+def _left_out(spec: ClassifySpec, mix: TrainingSet) -> dict[str, Any]:
+    """Which images of the synthetic set were left out as near-copies, if that was asked for."""
+    if not spec.without_near_copies:
+        return {}
+    images = {"images": mix.left_out.tolist(), "of": len(mix.synthetic_labels)}
+    return {"left_out": {"run": spec.synthetic, **images}}
+
+
 def _result(
     work: PreparedArm, done: list[dict[str, Any]], cached: int, seconds: float
 ) -> dict[str, Any]:
@@ -194,6 +204,7 @@ def _result(
         "label": mixing.label(spec.arm, info.classes),
         "counts": {sort: sum(counts) for sort, counts in per_class.items()},
         "counts_per_class": per_class,
+        **_left_out(spec, mix),
         "seeds": list(range(len(done))),
         "accuracies": of_each["accuracy"],
         "macro_f1": of_each["macro_f1"],

@@ -35,8 +35,8 @@ class TrainingSet:
 
     `real` and `synthetic` are sources with labels (N,) int64. `roles.pool` are the real images that
     may be used. `made_at` is the original side of synthetic images that are resized to the size of
-    the real ones, or 0. `hashes` identify the content of the sources. `nested` is that of
-    `mixing.contents`.
+    the real ones, or 0. `hashes` identify the content of the sources. `nested` and `left_out`
+    are those of `mixing.contents`.
     """
 
     arm: mixing.Arm
@@ -49,6 +49,7 @@ class TrainingSet:
     hashes: tuple[str, ...]
     made_at: int = 0
     nested: bool = True
+    left_out: np.ndarray = dataclasses.field(default_factory=lambda: mixing.NONE)
 
     @property
     def size(self) -> int:
@@ -71,6 +72,7 @@ class TrainingSet:
             seed,
             self.nested,
             self.roles.whole,
+            self.left_out,
         )
         parts = [(self.real, held.real), (self.synthetic, held.synthetic)]
         if len(held.duplicated):
@@ -87,9 +89,12 @@ class TrainingSet:
         return Drawn(JoinedImages(parts), drawn, identity)
 
 
-def mixed(ctx: TaskContext, spec: ClassifySpec, data: catalog.DataSet) -> TrainingSet:
-    """The image sources and counts of an arm. Raises SpecError if `check_classify` refuses the run,
-    and TaskError if the synthetic set cannot be read."""
+def mixed(
+    ctx: TaskContext, spec: ClassifySpec, data: catalog.DataSet, left_out: np.ndarray = mixing.NONE
+) -> TrainingSet:
+    """The image sources and counts of an arm, without the synthetic images `left_out` (n,). Raises
+    SpecError if `check_classify` refuses the run, and TaskError if the synthetic set cannot be
+    read or nothing is left of a class."""
     check_classify(spec, Known(ctx.store))
     classes, arm = len(data.info.classes), mixing.parse(spec.arm)
     roles = selection.select(data.train_labels, spec, classes)
@@ -99,6 +104,10 @@ def mixed(ctx: TaskContext, spec: ClassifySpec, data: catalog.DataSet) -> Traini
     if arm.needs_set:
         run, synthetic, labels = set_images(ctx, spec.synthetic)
         hashes.append(set_hash(ctx, run))
+        try:
+            counts = mixing.without(counts, labels, left_out)
+        except ValueError as error:
+            raise TaskError(f"The arm {spec.arm} cannot be made: {error}.") from None
     made_at = 0 if synthetic.shape[1] == data.info.size else synthetic.shape[1]
     return TrainingSet(
         arm,
@@ -111,6 +120,7 @@ def mixed(ctx: TaskContext, spec: ClassifySpec, data: catalog.DataSet) -> Traini
         tuple(hashes),
         made_at,
         spec.nested,
+        left_out,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from dreamlab.fidelity.extractors import Extractor, cache_key
 from dreamlab.fidelity.jackknife import Resampled
-from dreamlab.fidelity.metrics import LEVEL, NamedArrays, compute, measured_on
+from dreamlab.fidelity.metrics import LEVEL, Metric, NamedArrays, compute, measured_on
 from dreamlab.fidelity.strata import UNKNOWN, Labels
 from dreamlab.stats import left_out
 from dreamlab.stats.left_out import NOTHING, LeftOut
@@ -38,7 +38,7 @@ def measured(
     if missing := [m for m in wanted if m.key not in known]:
 
         def kept(name: str, make: Callable[[], NamedArrays]) -> NamedArrays:
-            return _kept(ctx, f"{name}/{on}/{array_hash(y)}", make)
+            return kept_arrays(ctx, f"{name}/{on}/{array_hash(y)}", make)
 
         # numpy would otherwise use all cores, also those of other workers
         with threadpool_limits(ctx.threads):
@@ -48,23 +48,25 @@ def measured(
             left = value.left if isinstance(value, Resampled) else NOTHING
             known[metric.key] = np.array([value.mean, value.low, value.high]), left
         ctx.cache.put(key, **_packed(known))
+    return [row(m, known[m.key][0], known[m.key][1], extractor.name, extractor.id) for m in wanted]
+
+
+def row(
+    metric: Metric, value: Iterable[float], left: LeftOut, extractor: str, weights: str
+) -> dict[str, Any]:
+    """A metric in a result, with its value and the ends of its interval, and its values without
+    groups of images."""
     names = ("value", "low", "high")
-    return [
-        {
-            "name": m.name,
-            **{
-                k: float(v) if np.isfinite(v) else None
-                for k, v in zip(names, known[m.key][0], strict=True)
-            },
-            "left_out": left_out.stored(known[m.key][1]),
-            "unit": m.unit,
-            "level": LEVEL,
-            "direction": m.direction,
-            "extractor": extractor.name,
-            "weights": extractor.id,
-        }
-        for m in wanted
-    ]
+    return {
+        "name": metric.name,
+        **{k: float(v) if np.isfinite(v) else None for k, v in zip(names, value, strict=True)},
+        "left_out": left_out.stored(left),
+        "unit": metric.unit,
+        "level": LEVEL,
+        "direction": metric.direction,
+        "extractor": extractor,
+        "weights": weights,
+    }
 
 
 Known = dict[str, tuple[np.ndarray, LeftOut]]
@@ -94,7 +96,8 @@ def _measured_before(ctx: TaskContext, key: str) -> Known:
     }
 
 
-def _kept(ctx: TaskContext, key: str, make: Callable[[], NamedArrays]) -> NamedArrays:
+def kept_arrays(ctx: TaskContext, key: str, make: Callable[[], NamedArrays]) -> NamedArrays:
+    """The arrays that `make()` computes, from the cache if they are known."""
     found: NamedArrays | None = ctx.cache.get(key)
     if found is None:
         found = make()

@@ -18,6 +18,7 @@ from dreamlab.tasks.context import Stopped, TaskContext, resize_message
 from dreamlab.tasks.fidelity import beside_real
 from dreamlab.tasks.fidelity.features import extractor_of, features, progress
 from dreamlab.tasks.fidelity.measured import measured
+from dreamlab.tasks.fidelity.memory import remembered
 from dreamlab.tasks.fidelity.per_class import per_class
 from dreamlab.tasks.fidelity.sets import Sets, compared_sets, lacks
 
@@ -49,6 +50,7 @@ def fidelity(ctx: TaskContext) -> Iterator[Event]:
         yield progress(1, 2, "comparing", "classes")
         classes = _each_class(ctx, spec, extractor.name, sets, synthetic, reference)
         metrics = [m | {"per_class": classes[m["name"]]} for m in metrics]
+    copied, memory = yield from remembered(ctx, spec, extractor, sets, synthetic)
     if ctx.stopping():
         raise Stopped
     floor = yield from _floor_features(ctx, extractor, sets)
@@ -63,9 +65,10 @@ def fidelity(ctx: TaskContext) -> Iterator[Event]:
     yield {
         "type": "result",
         "values": {
-            "metrics": metrics,
+            "metrics": metrics + copied,
             "real_floor": real_floor,
             "recognised": recognised,
+            **memory,
             **_about(spec, sets, extractor, accuracy),
             "fdr": beside_real.fdr(metrics, real_floor),
             "gap": beside_real.memory_gap(ctx, sets, spec.reference, synthetic, reference, floor),

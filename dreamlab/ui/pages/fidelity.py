@@ -18,8 +18,9 @@ from dreamlab.store.states import ACTIVE
 from dreamlab.ui import render
 from dreamlab.ui.forms import spec_form
 from dreamlab.ui.forms.start import start
-from dreamlab.ui.parts import sweep_curve
+from dreamlab.ui.parts import memory, sweep_curve
 from dreamlab.ui.parts.numbers import metric as metric_cell
+from dreamlab.ui.parts.panels import panel
 from dreamlab.ui.view import QUIET, Pages, View
 
 PAGE = "fidelity.html"
@@ -55,6 +56,7 @@ def create(pages: Pages, view: Any) -> None:
         with gr.Column(elem_classes="maincol"):
             with gr.Column(elem_classes="dl-panel"):
                 numbers = gr.HTML("", elem_id="fidelity-result")
+            copies = gr.HTML("", elem_id="fidelity-memory", visible=False)
             with gr.Column(elem_classes="dl-panel"):
                 head = gr.HTML("", elem_id="sweep-head")
                 with gr.Row():
@@ -72,7 +74,7 @@ def create(pages: Pages, view: Any) -> None:
                 chart = gr.Plot(show_label=False, elem_id="sweep-chart")
                 table = gr.HTML("", elem_id="sweep-table")
 
-    _draw_numbers(pages, numbers)
+    _draw_numbers(pages, numbers, copies)
     _draw_curve(pages, head, chart, table)
     _choose_lines(pages, view, metric, beside)
     pages.openers["fidelity"] = lambda now, run: opened(pages, now, run)
@@ -83,7 +85,7 @@ def create(pages: Pages, view: Any) -> None:
     start(pages, curve, view, "fidelity")
 
 
-def _draw_numbers(pages: Pages, numbers: Any) -> None:
+def _draw_numbers(pages: Pages, numbers: Any, copies: Any) -> None:
     """Connects the panel with the chosen measurement."""
 
     def shown(now: View) -> RunRow | None:
@@ -94,6 +96,12 @@ def _draw_numbers(pages: Pages, numbers: Any) -> None:
         numbers,
         lambda now: pages.version_of(shown(now)),
         lambda now: numbers_html(pages, shown(now)),
+    )
+    pages.add(
+        "fidelity",
+        copies,
+        lambda now: (pages.version_of(shown(now)), memory.key(pages.service, shown(now))),
+        lambda now: panel([memory.memory_html(pages.service, shown(now))]),
     )
 
 

@@ -15,7 +15,7 @@ from dreamlab.ui import render
 from dreamlab.ui.charts import mix_chart
 from dreamlab.ui.forms import spec_form
 from dreamlab.ui.forms.start import start
-from dreamlab.ui.parts import arm_tables, class_tables, mix_answer, mix_report
+from dreamlab.ui.parts import arm_tables, class_tables, memory, mix_answer, mix_report
 from dreamlab.ui.parts.mix_pictures import contact_html
 from dreamlab.ui.parts.mix_plan import planned_html
 from dreamlab.ui.parts.panels import panel
@@ -130,7 +130,11 @@ def _draw(pages: Pages, p: MixPanels) -> None:
     def add(component: Any, draw: Any, by: Any = key) -> None:
         pages.add("mix", component, by, draw)
 
-    add(p.answer, lambda now: answer(pages, shown(now)))
+    add(
+        p.answer,
+        lambda now: answer(pages, shown(now)),
+        lambda now: (key(now), tuple(memory.copied(pages.service, shown(now)).items())),
+    )
     add(p.contact, lambda now: contact_panel(pages, shown(now)))
     add(p.best, lambda now: mix_answer.best_html(report(now)))
     add(p.table, lambda now: arm_tables.arms_html(report(now)))
@@ -152,8 +156,10 @@ def _draw(pages: Pages, p: MixPanels) -> None:
 
 
 def answer(pages: Pages, row: RunRow | None) -> Markup:
-    """The answer of a mix, or its progress."""
-    return mix_answer.answer_html(row, pages.report(row), mix_answer.spec_of(pages.service, row))
+    """The answer of a mix, or its progress, and whether it can be repeated without near-copies."""
+    service = pages.service
+    said = mix_answer.answer_html(row, pages.report(row), mix_answer.spec_of(service, row))
+    return said + memory.offer_html(service, row)
 
 
 def contact_panel(pages: Pages, row: RunRow | None) -> Any:

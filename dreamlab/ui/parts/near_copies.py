@@ -39,12 +39,12 @@ def copies_html(folder: Path) -> Markup:
         return Markup()
     pairs = len(found.test) + len(found.training)
     shown = min(pairs, near_copies_report.SHOWN)
-    picture = _picture(folder / near_copies_report.PICTURE, min(near_copies_report.COLUMNS, shown))
+    drawn = picture(folder / near_copies_report.PICTURE, min(near_copies_report.COLUMNS, shown))
     sentence = near_copies_report.of_set(found)
-    return part(TEMPLATE, "of_set", sentence, found.leaks, picture, shown, pairs)
+    return part(TEMPLATE, "of_set", sentence, found.leaks, drawn, shown, pairs)
 
 
-def _picture(file: Path, columns: int) -> dict[str, object] | None:
+def picture(file: Path, columns: int) -> dict[str, object] | None:
     """What the template needs of a picture with this number of pairs per row; None without one."""
     try:
         png = file.read_bytes()
