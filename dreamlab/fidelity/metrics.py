@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, Protocol, cast
+from typing import Literal, Protocol, cast, get_args
 
 import numpy as np
 
@@ -92,31 +92,23 @@ class Metric:
             ) from None
 
 
+def _distances(extractor: ExtractorName) -> tuple[Metric, Metric]:
+    """The Frechet distance and KID on the features of an extractor. Only those of the standard
+    Inception have their plain names."""
+    fd, kid = (
+        ("fid", "kid") if extractor == "inception" else (f"fd_{extractor}", f"kid_{extractor}")
+    )
+    room = "dreamlab.fidelity"
+    return (
+        Metric(fd, "fd", extractor, f"{room}.frechet:measure", version=2, biased=True),
+        Metric(kid, "kid", extractor, f"{room}.kid:measure", version=2, is_distance=True),
+    )
+
+
 METRICS: dict[str, Metric] = {
     m.name: m
     for m in (
-        Metric(
-            "fd_classifier",
-            "fd",
-            "classifier",
-            "dreamlab.fidelity.frechet:measure",
-            version=2,
-            biased=True,
-        ),
-        Metric(
-            "kid_classifier",
-            "kid",
-            "classifier",
-            "dreamlab.fidelity.kid:measure",
-            version=2,
-            is_distance=True,
-        ),
-        Metric(
-            "fid", "fd", "inception", "dreamlab.fidelity.frechet:measure", version=2, biased=True
-        ),
-        Metric(
-            "kid", "kid", "inception", "dreamlab.fidelity.kid:measure", version=2, is_distance=True
-        ),
+        *(m for extractor in get_args(ExtractorName) for m in _distances(extractor)),
         *(
             Metric(
                 name,

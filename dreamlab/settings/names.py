@@ -69,7 +69,7 @@ StudyName = Literal[
     "s4-classify",
 ]
 ScaleName = Literal["laptop", "middle", "corrected", "paper"]
-ExtractorName = Literal["classifier", "inception"]
+ExtractorName = Literal["classifier", "inception", "dinov2", "clip", "own"]
 MeasureName = Literal["fd", "kid", "prdc", "vendi"]
 DeviceName = Literal["auto", "cpu", "cuda"]
 PrecisionName = Literal["auto", "fp32", "bf16", "fp16"]

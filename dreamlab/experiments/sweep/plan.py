@@ -52,6 +52,8 @@ def plan(spec: SweepSpec, runs: Runs) -> list[Child]:
                     "extractor": spec.extractor,
                     "metrics": spec.metrics,
                     "inception_weights": spec.inception_weights,
+                    "extractor_dir": spec.extractor_dir,
+                    "classifier": spec.classifier,
                     "reference": reference_of(spec, trained),
                     "device": spec.device,
                 },

@@ -53,6 +53,7 @@ def fidelity(ctx: TaskContext) -> Iterator[Event]:
         raise Stopped
     real_floor = yield from _floor(ctx, extractor, spec.metrics, sets, reference)
     recognised = None
+    # the classifier of a user has the same classes, or check_fidelity has refused it
     if isinstance(extractor, ClassifierExtractor) and sets.labelled and not sets.pseudo:
         recognised = float((extractor.predict(synthetic) == sets.labels).mean())
     yield {
@@ -71,6 +72,8 @@ def fidelity(ctx: TaskContext) -> Iterator[Event]:
                 "accuracy": accuracy,
                 "dimensions": extractor.dimensions,
                 "id": extractor.id,
+                "resize": extractor.resize,
+                **({"run": spec.classifier} if spec.extractor == "own" else {}),
             },
             "recognised": recognised,
             "pseudo_labelled": sets.pseudo,
