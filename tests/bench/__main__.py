@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from tests.bench import classifiers, estimates, lab, optimisers, peers, recognised
+from tests.bench import classifiers, estimates, extractors, lab, optimisers, peers, recognised
 
 BENCHES = {
     "start": lab.start,
@@ -20,6 +20,7 @@ BENCHES = {
     "peers": peers.main,
     "optimisers": optimisers.main,
     "estimates": estimates.main,
+    "extractors": extractors.main,
 }
 
 

@@ -42,6 +42,19 @@ def extractor_of(
         raise TaskError(str(error)) from None
 
 
+def described(extractor: Extractor, spec: FidelitySpec, accuracy: float | None) -> dict[str, Any]:
+    """An extractor in a result. `resize` is empty where images keep their size; `run` is there for
+    a classifier of the user."""
+    return {
+        "name": extractor.name,
+        "accuracy": accuracy,
+        "dimensions": extractor.dimensions,
+        "id": extractor.id,
+        "resize": extractor.resize,
+        **({"run": spec.classifier} if spec.extractor == "own" else {}),
+    }
+
+
 def features(
     ctx: TaskContext, extractor: Extractor, images: np.ndarray, of: str
 ) -> Generator[Event, None, np.ndarray]:

@@ -16,7 +16,7 @@ from dreamlab.fidelity.strata import Labels
 from dreamlab.fidelity.wording import OTHER_IMAGES
 from dreamlab.settings import FidelitySpec
 from dreamlab.tasks.context import Stopped, TaskContext, resize_message
-from dreamlab.tasks.fidelity.features import extractor_of, features, progress
+from dreamlab.tasks.fidelity.features import described, extractor_of, features, progress
 from dreamlab.tasks.fidelity.measured import measured
 from dreamlab.tasks.fidelity.per_class import per_class
 from dreamlab.tasks.fidelity.sets import Sets, compared_sets, lacks
@@ -67,14 +67,7 @@ def fidelity(ctx: TaskContext) -> Iterator[Event]:
                 "images": len(sets.reference),
                 **({"other_images": True} if sets.others else {}),
             },
-            "extractor": {
-                "name": extractor.name,
-                "accuracy": accuracy,
-                "dimensions": extractor.dimensions,
-                "id": extractor.id,
-                "resize": extractor.resize,
-                **({"run": spec.classifier} if spec.extractor == "own" else {}),
-            },
+            "extractor": described(extractor, spec, accuracy),
             "recognised": recognised,
             "pseudo_labelled": sets.pseudo,
             "real_floor": real_floor,
