@@ -18,13 +18,9 @@ from dreamlab.classifiers.networks import build
 from dreamlab.data import catalog, imageset
 from dreamlab.data.judge import cache_key, recipe_of
 from dreamlab.fidelity.appearance import appearance, look_of
-from dreamlab.fidelity.extractors import (
-    INCEPTION_FILE,
-    ClassifierExtractor,
-    ExtractorError,
-    InceptionExtractor,
-)
+from dreamlab.fidelity.extractors import ClassifierExtractor, ExtractorError
 from dreamlab.fidelity.frechet import distance, frechet, frechet_interval, statistics
+from dreamlab.fidelity.inception import INCEPTION_FILE, InceptionExtractor
 from dreamlab.fidelity.kid import kid, mmd
 from dreamlab.settings import SpecError
 from dreamlab.store import RunStore

@@ -406,6 +406,7 @@ def test_a_memory_mapped_file_is_hashed_in_pieces(tmp_path: Path) -> None:
 
 class Fixed:
     name, version, id, dimensions, device = "classifier", 1, "abc", 2, "cpu"
+    resize = ""
 
 
 def test_features_are_kept_by_version_device_and_arithmetic(

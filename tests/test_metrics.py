@@ -56,6 +56,7 @@ class Extractor:
     version: int = 1
     id: str = "0123456789ab"
     device: str = "cpu"
+    resize: str = ""
     dimensions: int = 4
 
     def batches(self, images: np.ndarray) -> Iterator[np.ndarray]:

@@ -8,23 +8,26 @@ import numpy as np
 from dreamlab.checks.inception_weights import check_weights
 from dreamlab.checks.known import Known, Training
 from dreamlab.checks.one_class import check_classes
+from dreamlab.checks.own_classifier import check_own_classifier
+from dreamlab.checks.pretrained_folder import check_folder
 from dreamlab.checks.synthetic_set import check_channels, held_images, set_dataset
 from dreamlab.data import catalog, contents
 from dreamlab.data.selection import real_data, selected
-from dreamlab.experiments.identity import images_read
+from dreamlab.experiments.identity import PRETRAINED, images_read
 from dreamlab.settings import FidelitySpec, SpecError, SynthesizeSpec, TrainSpec
 from dreamlab.settings.fidelity import FEWEST
 
 
 def check_fidelity(spec: FidelitySpec, known: Known) -> None:
     """Raises SpecError if the run holds no synthetic images, too few, or images with another number
-    of channels than its data set, if the extractor is Inception-v3 and its weight file cannot be
-    used, if classes are wanted of images without any, or if the real images are not those of its
-    generator although they are said to be. A set
-    that is still to be made is not looked into. Raises DataError if the real images cannot be
-    read."""
+    of channels than its data set, if the weights of the extractor cannot be used, if classes are
+    wanted of images without any, or if the real images are not those of its generator although they
+    are said to be. A set that is still to be made is not looked into. Raises DataError if the real
+    images cannot be read."""
     if spec.extractor == "inception":
         check_weights(spec.inception_weights)
+    if spec.extractor in PRETRAINED:
+        check_folder(spec.extractor, spec.extractor_dir)
     dataset, labelled = set_dataset(known, spec.images, "images")
     if spec.per_class and not labelled:
         raise SpecError(
@@ -33,6 +36,7 @@ def check_fidelity(spec: FidelitySpec, known: Known) -> None:
         )
     if spec.extractor == "classifier":
         check_classes(dataset, "extractor", "the extractor, a classifier,")
+    check_own_classifier(spec, known, dataset)
     folder, others = real_folder(spec, known)
     if others:
         check_reference(spec.reference, folder or dataset, f"the generator of {spec.images}")

@@ -53,6 +53,7 @@ def resolved(spec: Spec, known: Known) -> Spec:
     paths = (
         "data_dir",
         "inception_weights",
+        "extractor_dir",
         *(("source",) if isinstance(spec, ImportSpec) else ()),
     )
     given = {name: getattr(spec, name, "") for name in paths}

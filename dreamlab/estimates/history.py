@@ -65,7 +65,8 @@ def measured_before(spec: FidelitySpec, dataset: str, runs: Iterable[Run]) -> bo
     for run in runs:
         old, result = run.spec, run.result()
         if isinstance(old, FidelitySpec) and result:
-            same = (old.extractor, old.reference) == (spec.extractor, spec.reference)
+            of = (spec.extractor, spec.classifier, spec.reference)
+            same = (old.extractor, old.classifier, old.reference) == of
             if same and (result.get("reference") or {}).get("dataset") == dataset:
                 return True
     return False

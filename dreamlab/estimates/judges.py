@@ -23,8 +23,15 @@ from dreamlab.store.cache import shipped
 CLASSIFY_SECONDS_PER_IMAGE = 3.3e-4
 """Training small_cnn on an image of 28x28 pixels with one thread of a CPU. It is used only for a
 CPU, and only if there is neither a measurement nor an alike finished run."""
-FEATURE_SECONDS_PER_IMAGE = {"classifier": 3e-4, "inception": 0.08}
-"""The same for the features of an image of 28x28 pixels. Inception-v3 enlarges every image."""
+FEATURE_SECONDS_PER_IMAGE = {
+    "classifier": 3e-4,
+    "inception": 0.08,
+    "dinov2": 0.3,
+    "clip": 0.08,
+    "own": 3e-4,
+}
+"""The same for the features of an image of 28x28 pixels. Networks that are read from files enlarge
+every image; those of DINOv2 and CLIP are of base size."""
 DISTANCE_SECONDS = 2.0
 """The same for the distances between two sets of features."""
 PREDICTED_BYTES = 8
@@ -146,7 +153,7 @@ def fidelity(
     memory, parts = PROCESS_BYTES + EXTRACTOR_BYTES, list[tuple[float | None, Source]]()
     if spec.extractor == "classifier" and not judged:
         parts.append(judging(dataset, data_dir, spec.device, known))
-    measured = known.find(extracting(dataset, spec.extractor, spec.inception_weights, spec.device))
+    measured = known.find(_extracting_for(spec, dataset, known))
     if measured is not None:
         compared = 2 * measured.seconds_per_comparison
         compared += measured.seconds_per_compared * (images + floor + 2 * reference)
@@ -162,7 +169,7 @@ def fidelity(
         memory = measured.peak_memory_bytes + count * info.size**2 * info.channels
     else:
         each = FEATURE_SECONDS_PER_IMAGE[spec.extractor]
-        each *= (info.size / 28) ** 2 if spec.extractor == "classifier" else 1
+        each *= (info.size / 28) ** 2 if spec.extractor in ("classifier", "own") else 1
         parts.append((known.guess(count * each + DISTANCE_SECONDS, spec.device), "arithmetic"))
     return Estimate(
         added(START_SECONDS, *(seconds for seconds, _ in parts)),
@@ -171,6 +178,17 @@ def fidelity(
         source=weakest(parts),
         sure_bytes=RESULT_BYTES,
     )
+
+
+def _extracting_for(
+    spec: FidelitySpec, dataset: str, known: Knowledge
+) -> work.Work[work.FeatureCost]:
+    weights = spec.inception_weights if spec.extractor == "inception" else spec.extractor_dir
+    if spec.extractor == "own":
+        of = known.store.get(spec.classifier).spec
+        if isinstance(of, ClassifySpec):
+            return work.features(of.dataset, of.classifier, "own", "", spec.device)
+    return extracting(dataset, spec.extractor, weights, spec.device)
 
 
 def extracting(

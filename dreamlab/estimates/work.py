@@ -152,16 +152,16 @@ def features(
     dataset: str, classifier_name: str, extractor: ExtractorName, weights: str, device: str
 ) -> Work[FeatureCost]:
     """The features and distances of an extractor on images of a data set. `classifier_name` is the
-    network of its reference classifier, and `weights` the file of Inception-v3. Raises DataError.
-    """
+    network of its classifier, and `weights` the file or folder of another extractor. Raises
+    DataError."""
     info = catalog.info(dataset)
-    network = classifier_name if extractor == "classifier" else ""
+    network = classifier_name if extractor in ("classifier", "own") else ""
     about = (extractor, network, info.size, info.channels, len(info.classes), device)
     request = {
         "extractor": extractor,
         "classifier": network,
         "shape": (info.size, info.channels, len(info.classes)),
-        "weights": weights if extractor == "inception" else "",
+        "weights": "" if network else weights,
         "device": device,
     }
     return Work("features", FeatureCost, about, request, device)

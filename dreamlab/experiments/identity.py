@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from pathlib import Path
 
 from dreamlab import studies
 from dreamlab.data import catalog, contents
@@ -28,6 +29,12 @@ from dreamlab.settings import (
 from dreamlab.settings.base import HASH_VERSION
 from dreamlab.store import Run, RunError, checkpoints
 from dreamlab.store.states import ACTIVE
+
+PRETRAINED = ("dinov2", "clip")
+PRETRAINED_FILES = ("config.json", "model.safetensors", "preprocessor_config.json")
+"""Extractors that are read from a folder, and the files of it that are read."""
+EXTRACTOR_DIR = "Extractor folder (--extractor-dir)"
+INCEPTION_WEIGHTS = "Inception weights (--inception-weights)"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,8 +137,13 @@ def contents_of(spec: Spec, runs: Runs) -> dict[str, str]:
         found["images"] = " ".join(read)
     elif (data := data_of(spec, runs)) is not None:
         found["images"] = contents.images_of(*data)
-    if isinstance(spec, (FidelitySpec, SweepSpec, StudySpec)) and spec.extractor == "inception":
-        found["weights"] = contents.file_of(spec.inception_weights)
+    if isinstance(spec, (FidelitySpec, SweepSpec, StudySpec)):
+        if spec.extractor == "inception":
+            found["weights"] = contents.file_of(spec.inception_weights)
+        elif not isinstance(spec, StudySpec) and spec.extractor in PRETRAINED:
+            folder = Path(spec.extractor_dir).expanduser()
+            files = [folder / name for name in PRETRAINED_FILES if (folder / name).exists()]
+            found["weights"] = " ".join(contents.file_of(str(file)) for file in files)
     return found
 
 
@@ -164,8 +176,9 @@ def check_unchanged(run: Run, runs: Runs) -> None:
             "data_dir",
         )
     if found != known:
+        pretrained = getattr(run.spec, "extractor", "") in PRETRAINED
         raise SpecError(
-            "Inception weights (--inception-weights): the file has changed since this run was"
-            " submitted; start it anew, or resume it with the former file.",
-            "inception_weights",
+            f"{EXTRACTOR_DIR if pretrained else INCEPTION_WEIGHTS}: what it names has changed since"
+            " this run was submitted; start it anew, or resume it with the former files.",
+            "extractor_dir" if pretrained else "inception_weights",
         )

@@ -1,12 +1,10 @@
-"""Networks that compute features: a classifier trained on the real data, or the Inception-v3 of
-FID."""
+"""What computes features of images, and the features of classifiers. `loading` makes the extractors
+whose weights are files."""
 
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -15,11 +13,10 @@ from torch import Tensor
 
 from dreamlab.classifiers.base import Classifier
 from dreamlab.classifiers.networks import outputs
+from dreamlab.data import imageset
 
-INCEPTION_FILE = "weights-inception-2015-12-05-6726825d.pth"
-PROBE_MEAN, PROBE_NORM = 0.17647, 18.638
-"""Mean and norm of the features that the standard weights give for the image in `_check_probe`.
-Rounding to fp16 changes them by 1e-4 of their value."""
+AT_ONCE = 500
+"""Images that are resized at once."""
 
 
 class ExtractorError(ValueError):
@@ -28,11 +25,13 @@ class ExtractorError(ValueError):
 
 class Extractor(Protocol):
     """Computes features of images. `id` identifies its weights, and `version` its code: increase it
-    when the same weights give other features than before."""
+    when the same weights give other features than before. `resize` says how it changes the size of
+    images, such as "bicubic to 224x224"; empty if it does not."""
 
     name: str
     version: int
     id: str
+    resize: str
     dimensions: int
     device: str
 
@@ -50,22 +49,54 @@ def weights_id(state: Mapping[str, np.ndarray]) -> str:
 
 
 def cache_key(extractor: Extractor) -> str:
-    """Everything that its features depend on, other than the images: name, version and weights of
-    the extractor, and sort of device and arithmetic."""
+    """Everything that its features depend on, other than the images: name, version, weights and
+    resize of the extractor, and sort of device and arithmetic."""
     kind = torch.device(extractor.device).type
     tf32 = kind == "cuda" and (
         torch.backends.cudnn.allow_tf32 or torch.backends.cuda.matmul.allow_tf32
     )
-    return (
-        f"{extractor.name}-{extractor.version}/{extractor.id}/{kind}-{'tf32' if tf32 else 'fp32'}"
-    )
+    weights = "/".join(filter(None, (extractor.id, extractor.resize.replace(" ", "-"))))
+    return f"{extractor.name}-{extractor.version}/{weights}/{kind}-{'tf32' if tf32 else 'fp32'}"
+
+
+class NetworkExtractor:
+    """The loop of an extractor that is a network: a subclass sets `device` and `batch_size`, and
+    computes `features`. It reads one batch of images at a time."""
+
+    device: str
+    batch_size: int
+
+    def features(self, images: Tensor) -> Tensor:
+        """Features (n, dimensions) float32 of uint8 images (n, C, H, W), both on the device."""
+        raise TypeError(f"{type(self).__name__} computes no features: a subclass does")
+
+    def batches(self, images: np.ndarray) -> Iterator[np.ndarray]:
+        """Yields features (n, dimensions) float32 of uint8 images (N, H, W, C), in order. On a GPU,
+        a batch is computed while the next one is read."""
+        waiting: Tensor | None = None
+        for start in range(0, len(images), self.batch_size):
+            part = torch.from_numpy(np.array(images[start : start + self.batch_size]))
+            if torch.device(self.device).type == "cuda":
+                part = part.pin_memory()
+            with torch.inference_mode():
+                found = self.features(part.to(self.device, non_blocking=True).permute(0, 3, 1, 2))
+            if waiting is not None:
+                yield waiting.cpu().numpy()
+            waiting = found
+        if waiting is not None:
+            yield waiting.cpu().numpy()
+
+
+def batch_for(device: str, cpu: int, gpu: int) -> int:
+    """The number of images of a batch: `cpu` or `gpu`, whichever the device is."""
+    return gpu if torch.device(device).type == "cuda" else cpu
 
 
 class ClassifierExtractor:
     """The penultimate features of a classifier. Their Frechet distance is called `fd_classifier`,
     never FID."""
 
-    name, version = "classifier", 1
+    name, version, resize = "classifier", 1, ""
 
     def __init__(self, network: Classifier, device: str):
         self.network, self.device, self.dimensions = network, device, network.dimensions
@@ -76,6 +107,12 @@ class ClassifierExtractor:
         for features, _ in outputs(self.network, images, self.device):
             yield features.numpy()
 
+    def probabilities(self, features: np.ndarray) -> np.ndarray:
+        """Class probabilities (n, classes) float32 by features (n, dimensions)."""
+        with torch.inference_mode():
+            logits: Tensor = self.network.head(torch.from_numpy(features).to(self.device))
+        return logits.float().softmax(1).cpu().numpy()
+
     def predict(self, features: np.ndarray) -> np.ndarray:
         """Classes (n,) predicted from features (n, dimensions)."""
         with torch.inference_mode():
@@ -83,86 +120,20 @@ class ClassifierExtractor:
         return logits.argmax(1).cpu().numpy()
 
 
-class InceptionExtractor:
-    """The 2048 pool features of torch-fidelity's Inception-v3, which resizes its input itself.
+class OwnExtractor(ClassifierExtractor):
+    """The penultimate features of a classifier of the user, for images of `size` pixels a side;
+    others are resized. Their Frechet distance is called `fd_own`."""
 
-    `path` is the weight file of the user. It is loaded with `weights_only`, so that no code in it
-    can run. Raises ExtractorError if it is missing or holds other weights.
-    """
+    name = "own"
 
-    name, version = "inception", 1
-    dimensions = 2048
-
-    def __init__(self, path: str, device: str, batch_size: int = 50):
-        from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
-
-        state = _read(path)
-        self.device, self.batch_size = device, batch_size
-        self.id = weights_id({k: v.numpy() for k, v in state.items()})
-        # torch-fidelity would unpickle the file, so it gets a copy that holds only the tensors
-        safe = io.BytesIO()
-        torch.save(state, safe)
-        safe.seek(0)
-        try:
-            network = FeatureExtractorInceptionV3(
-                "inception", ["2048"], feature_extractor_weights_path=safe
-            )
-        except (RuntimeError, KeyError) as error:
-            raise ExtractorError(
-                f"{path} holds the weights of another network, not {INCEPTION_FILE}:"
-                f" {str(error)[:120]}"
-            ) from None
-        self.network = network.to(device, memory_format=torch.channels_last)
-        self._check_probe(path)
+    def __init__(self, network: Classifier, device: str, size: int, images_size: int):
+        super().__init__(network, device)
+        self.size = size
+        if size != images_size:
+            self.resize = f"bicubic to {size}x{size}"
 
     def batches(self, images: np.ndarray) -> Iterator[np.ndarray]:
-        """Yields features (n, 2048) float32 of uint8 images (N, H, W, C), in order. Grey images are
-        repeated in three channels."""
-        for start in range(0, len(images), self.batch_size):
-            yield self._features(images[start : start + self.batch_size])
-
-    def _features(self, images: np.ndarray) -> np.ndarray:
-        x = torch.from_numpy(images.copy()).to(self.device).permute(0, 3, 1, 2)
-        if x.shape[1] == 1:
-            x = x.expand(-1, 3, -1, -1)
-        with torch.inference_mode():
-            features: Tensor = self.network(x.contiguous(memory_format=torch.channels_last))[0]
-        return features.float().cpu().numpy()
-
-    def _check_probe(self, path: str) -> None:
-        """Raises ExtractorError unless the features of a fixed image are those of the standard
-        weights. Other weights of the same shapes can be loaded too."""
-        ramp = np.add.outer(np.arange(32) * 5, np.arange(32) * 3).astype(np.uint8)
-        features = self._features(np.stack([ramp, ramp.T, 255 - ramp], axis=-1)[None])[0]
-        found = float(features.mean()), float(np.linalg.norm(features))
-        if (
-            abs(found[0] - PROBE_MEAN) > 0.02 * PROBE_MEAN
-            or abs(found[1] - PROBE_NORM) > 0.02 * PROBE_NORM
-        ):
-            raise ExtractorError(
-                f"{path} fits Inception-v3 but is not {INCEPTION_FILE}: its features of a test"
-                " image differ."
-            )
-
-
-def _read(path: str) -> dict[str, Tensor]:
-    file = Path(path).expanduser()
-    if not path or not file.is_file():
-        raise ExtractorError(
-            f"Inception weights (--inception-weights): {path!r} is not a file; give the path of"
-            f" {INCEPTION_FILE}."
-        )
-    try:
-        state = torch.load(file, map_location="cpu", weights_only=True)
-    except (
-        Exception
-    ) as error:  # torch raises several types of errors for a file that does not hold tensors
-        raise ExtractorError(
-            f"{path} cannot be read as plain tensors ({type(error).__name__}); give"
-            f" {INCEPTION_FILE}."
-        ) from None
-    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise ExtractorError(
-            f"{path} does not hold the weights of a network; give {INCEPTION_FILE}."
-        )
-    return dict(state)
+        """Yields features (n, dimensions) float32 of uint8 images (N, H, W, C), in order."""
+        for start in range(0, len(images), AT_ONCE):
+            part = imageset.resized(images[start : start + AT_ONCE], self.size)
+            yield from super().batches(part)

@@ -10,7 +10,7 @@ import dataclasses
 import importlib
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, Protocol, cast
+from typing import Literal, Protocol, cast, get_args
 
 import numpy as np
 
@@ -119,8 +119,7 @@ def _of_extractor(extractor: ExtractorName) -> tuple[Metric, ...]:
 METRICS: dict[str, Metric] = {
     m.name: m
     for m in (
-        *_of_extractor("classifier"),
-        *_of_extractor("inception"),
+        *(m for extractor in get_args(ExtractorName) for m in _of_extractor(extractor)),
         *(
             Metric(
                 name,

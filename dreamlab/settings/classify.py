@@ -8,7 +8,7 @@ from pydantic import model_validator
 
 from dreamlab.settings.arm_names import ARM, ARM_FORMS, ArmName
 from dreamlab.settings.base import SpecError
-from dreamlab.settings.classifier_recipe import ClassifierRecipe
+from dreamlab.settings.classifier_recipe import CLASSIFIER, ClassifierRecipe
 from dreamlab.settings.real_data import RealPart
 from dreamlab.settings.setting import setting
 
@@ -30,6 +30,15 @@ class ClassifySpec(ClassifierRecipe, RealPart):
         detail="Sampled here, or imported.",
         label="Synthetic set",
         run_kind="synthesize|import",
+    )
+
+    keep_weights: bool = setting(
+        False,
+        "Keep the weights of the first seed.",
+        detail="They are written to classifier.safetensors in the folder of the run; fidelity then"
+        " measures with --extractor own.",
+        section=CLASSIFIER,
+        added=False,
     )
 
     @model_validator(mode="after")

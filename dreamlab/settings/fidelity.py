@@ -41,6 +41,34 @@ def measures(value: Any) -> Any:
     return get_args(MeasureName) if "all" in names else tuple(dict.fromkeys(filter(None, names)))
 
 
+def extractor_dir_setting() -> Any:
+    """The setting `extractor_dir`."""
+    return setting(
+        "",
+        "Folder with the files of DINOv2 or CLIP.",
+        detail="config.json, model.safetensors and, if there is one, preprocessor_config.json, as"
+        " of facebook/dinov2-base (Apache-2.0, 350 MB) or openai/clip-vit-base-patch32 (MIT, 605"
+        " MB) on huggingface.co. Nothing is downloaded. Needs the extra features.",
+        label="Extractor folder",
+        advanced=True,
+        affects_result=False,
+        path=True,
+    )
+
+
+def own_classifier_setting() -> Any:
+    """The setting `classifier`: the run whose features the extractor `own` takes."""
+    return setting(
+        "",
+        "Classify run whose network computes the features.",
+        detail="A run with --keep-weights; for the extractor own. Its first seed is used.",
+        label="Own classifier",
+        run_kind="classify",
+        advanced=True,
+        added="",
+    )
+
+
 class FidelitySpec(Spec):
     """Settings of a fidelity run."""
 
@@ -59,7 +87,8 @@ class FidelitySpec(Spec):
         "classifier",
         "Network that computes the features.",
         detail="classifier: one trained here on the real data; the distance is called"
-        " fd_classifier. inception: Inception-v3; the distance is the FID.",
+        " fd_classifier. inception: Inception-v3; the distance is the FID. dinov2, clip: from a"
+        " folder of yours; fd_dinov2, fd_clip. own: a classify run that kept its weights; fd_own.",
     )
     inception_weights: str = setting(
         "",
@@ -69,6 +98,8 @@ class FidelitySpec(Spec):
         affects_result=False,
         path=True,
     )
+    extractor_dir: str = extractor_dir_setting()
+    classifier: str = own_classifier_setting()
     metrics: tuple[MeasureName, ...] = metrics_setting(("fd", "kid", "prdc", "vendi", "spread"))
     per_class: bool = setting(
         False,

@@ -69,7 +69,7 @@ StudyName = Literal[
     "s4-classify",
 ]
 ScaleName = Literal["laptop", "middle", "corrected", "paper"]
-ExtractorName = Literal["classifier", "inception"]
+ExtractorName = Literal["classifier", "inception", "dinov2", "clip", "own"]
 AxisName = Literal[
     "guidance_weight",
     "num_steps",

@@ -7,7 +7,12 @@ from typing import Annotated, ClassVar, Literal, get_args
 from pydantic import Field, field_validator, model_validator
 
 from dreamlab.settings.base import Spec, SpecError
-from dreamlab.settings.fidelity import measures, metrics_setting
+from dreamlab.settings.fidelity import (
+    extractor_dir_setting,
+    measures,
+    metrics_setting,
+    own_classifier_setting,
+)
 from dreamlab.settings.names import AxisName, DeviceName, ExtractorName, MeasureName, SamplerName
 from dreamlab.settings.real_data import DEVICE_DETAIL, DEVICE_HELP
 from dreamlab.settings.sampling import guidance_weight_setting, num_steps_setting
@@ -86,7 +91,8 @@ class SweepSpec(Spec):
     extractor: ExtractorName = setting(
         "classifier",
         "Network that computes the features.",
-        detail="classifier: one trained here on the real data. inception: Inception-v3.",
+        detail="classifier: one trained here on the real data. inception: Inception-v3."
+        " dinov2, clip: from a folder of yours. own: a classify run that kept its weights.",
         advanced=True,
     )
     inception_weights: str = setting(
@@ -97,6 +103,8 @@ class SweepSpec(Spec):
         affects_result=False,
         path=True,
     )
+    extractor_dir: str = extractor_dir_setting()
+    classifier: str = own_classifier_setting()
     metrics: tuple[MeasureName, ...] = metrics_setting(("fd", "kid"))
     _names = field_validator("metrics", mode="before")(measures)
     reference: Literal["validation", "test", "train"] = setting(

@@ -92,6 +92,10 @@ class ArtefactCache:
         value = self._cache.get(key)
         return _unpacked(value) if isinstance(value, bytes) else None
 
+    def remove(self, key: str) -> None:
+        """Removes the entry of a key, if there is one."""
+        self._cache.delete(key)
+
     def keys(self) -> list[str]:
         """All keys."""
         return [str(key) for key in self._cache.iterkeys()]

@@ -18,6 +18,8 @@ from dreamlab.settings.base import SCHEMA_VERSION
 from dreamlab.settings.setting import added_later
 
 RECORD, JOB, RESULT = "spec.json", "job.json", "result.json"
+WEIGHTS = "classifier.safetensors"
+"""Weights of the first seed of a classify run with `keep_weights`."""
 
 
 class RunError(ValueError):

@@ -16,7 +16,8 @@ from dreamlab.architecture.network import network_of
 from dreamlab.classifiers.networks import build, outputs
 from dreamlab.data import catalog, near_copies
 from dreamlab.data.nearest import neighbours
-from dreamlab.fidelity.extractors import ClassifierExtractor, Extractor, InceptionExtractor
+from dreamlab.fidelity.extractors import ClassifierExtractor, Extractor
+from dreamlab.fidelity.loading import FROM_FILES
 from dreamlab.fidelity.metrics import compute, measured_on
 from dreamlab.fidelity.strata import Labels
 from dreamlab.settings import TrainSpec, make
@@ -169,8 +170,8 @@ def _features(
     images, _ = _images(IMAGES, size, channels, classes)
     began = time.perf_counter()
     network: Extractor
-    if extractor == "inception":
-        network, count = InceptionExtractor(weights, str(on)), 32
+    if extractor in FROM_FILES:
+        network, count = FROM_FILES[extractor](weights, str(on)), 32
     else:
         made = build(classifier, channels, size, classes).to(on)
         network, count = ClassifierExtractor(made.eval(), str(on)), IMAGES

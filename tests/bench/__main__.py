@@ -8,7 +8,16 @@ from __future__ import annotations
 
 import sys
 
-from tests.bench import classifiers, estimates, lab, neighbours, optimisers, peers, recognised
+from tests.bench import (
+    classifiers,
+    estimates,
+    extractors,
+    lab,
+    neighbours,
+    optimisers,
+    peers,
+    recognised,
+)
 
 BENCHES = {
     "start": lab.start,
@@ -21,6 +30,7 @@ BENCHES = {
     "peers": peers.main,
     "optimisers": optimisers.main,
     "estimates": estimates.main,
+    "extractors": extractors.main,
 }
 
 

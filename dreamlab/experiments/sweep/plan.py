@@ -70,6 +70,8 @@ def _measured(spec: SweepSpec, trained: TrainSpec, point: Point) -> Child:
             "extractor": spec.extractor,
             "metrics": spec.metrics,
             "inception_weights": spec.inception_weights,
+            "extractor_dir": spec.extractor_dir,
+            "classifier": spec.classifier,
             "reference": reference_of(spec, trained),
             "device": spec.device,
         },

@@ -27,6 +27,7 @@ from dreamlab.settings import ClassifySpec
 from dreamlab.stats import cell, correct, macro_f1
 from dreamlab.store import write_bytes
 from dreamlab.store.cache import array_hash
+from dreamlab.tasks.classify.kept import keep, kept_file
 from dreamlab.tasks.classify.training import Fit, Recipe
 from dreamlab.tasks.classify.training_set import Drawn, TrainingSet, mixed
 from dreamlab.tasks.context import Stopped, TaskContext, TaskError, resize_message
@@ -78,6 +79,9 @@ def classify(ctx: TaskContext) -> Iterator[Event]:
         drawn = mix.draw(seed)
         key = seed_key(work, seed, drawn)
         found = ctx.cache.get(key)
+        # the weights are not cached, so a seed whose weights are wanted is trained for them
+        if seed == 0 and spec.keep_weights and not kept_file(ctx.run).exists():
+            found = None
         cached += found is not None
         if found is None:
             found = yield from _fit(ctx, work, seed, drawn)
@@ -152,6 +156,8 @@ def _fit(
                 "eta_seconds": round(left * (now - began) / step, 1),
                 "text": f"seed {seed + 1} of {seeds}",
             }
+    if seed == 0 and work.spec.keep_weights:
+        keep(ctx.run, fit.network, work.spec, work.data.info)
     found = _predictions(fit.network, work.data.test_images, ctx.device)
     aside = work.mix.roles.validation
     if len(aside):

@@ -16,7 +16,7 @@ from dreamlab.fidelity.wording import OTHER_IMAGES
 from dreamlab.settings import FidelitySpec
 from dreamlab.tasks.context import Stopped, TaskContext, resize_message
 from dreamlab.tasks.fidelity import beside_real
-from dreamlab.tasks.fidelity.features import extractor_of, features, progress
+from dreamlab.tasks.fidelity.features import described, extractor_of, features, progress
 from dreamlab.tasks.fidelity.measured import measured
 from dreamlab.tasks.fidelity.memory import remembered
 from dreamlab.tasks.fidelity.per_class import per_class
@@ -60,6 +60,7 @@ def fidelity(ctx: TaskContext) -> Iterator[Event]:
     )
     yield progress(1, 2, "comparing", "real images")
     recognised = None
+    # the classifier of a user has the same classes, or check_fidelity has refused it
     if isinstance(extractor, ClassifierExtractor) and sets.labelled and not sets.pseudo:
         recognised = float((extractor.predict(synthetic) == sets.labels).mean())
     yield {
@@ -90,12 +91,7 @@ def _about(
             "images": len(sets.reference),
             **({"other_images": True} if sets.others else {}),
         },
-        "extractor": {
-            "name": extractor.name,
-            "accuracy": accuracy,
-            "dimensions": extractor.dimensions,
-            "id": extractor.id,
-        },
+        "extractor": described(extractor, spec, accuracy),
         "pseudo_labelled": sets.pseudo,
         "real_floor_images": len(sets.floor),
         "real_floor_lacks": lacks(sets),
