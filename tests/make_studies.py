@@ -36,6 +36,9 @@ INTRODUCTION = (
 )
 
 
+NAMED = "--commit"
+
+
 @dataclasses.dataclass(frozen=True)
 class Section:
     """The section of one finished run of a study: its result, the commit that computed it, and the
@@ -205,7 +208,10 @@ def _answer(result: dict[str, Any]) -> str:
 
 
 def commit_of(run: Run) -> str:
-    """The newest commit from before a run was submitted."""
+    """The commit whose code made a run: the one that the command names, else the newest one from
+    before it was submitted, which holds only for runs of this folder's own code."""
+    if NAMED in sys.argv:
+        return sys.argv[sys.argv.index(NAMED) + 1]
     asked = ["git", "rev-list", "-1", "--abbrev-commit", f"--before={run.record.created}", "HEAD"]
     return subprocess.run(
         asked, capture_output=True, text=True, cwd=ROOT, check=True
@@ -227,8 +233,11 @@ def section_of(run: Run, result: dict[str, Any], store: RunStore) -> Section:
 
 
 def main() -> None:
-    if len(sys.argv) != 2:
-        raise SystemExit("python -m tests.make_studies RUNS: the folder of the runs")
+    if len(sys.argv) not in (2, 4) or (len(sys.argv) == 4 and sys.argv[2] != NAMED):
+        raise SystemExit(
+            f"python -m tests.make_studies RUNS [{NAMED} ID]: the folder of the runs, and the"
+            " commit whose code made them, if it was that of another folder"
+        )
     PAGES.mkdir(parents=True, exist_ok=True)
     store = RunStore(Path(sys.argv[1]))
     catalog.add_runs_folder(store.folder)
