@@ -348,7 +348,7 @@ def test_large_sets_are_compared_by_a_part_of_every_class(monkeypatch: pytest.Mo
         part, np.unique(part)
     )
     assert np.array_equal(spread_over(labels, 1000), np.arange(1000))
-    monkeypatch.setattr("dreamlab.tasks.fidelity.task.MOST_IMAGES", 100)
+    monkeypatch.setattr("dreamlab.tasks.fidelity.sets.MOST_IMAGES", 100)
     images = np.arange(1000).astype(np.uint8).reshape(-1, 1, 1, 1)
     kept, classes = bounded(images, labels)
     assert np.array_equal(kept[:, 0, 0, 0], part.astype(np.uint8))
