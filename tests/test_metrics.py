@@ -130,8 +130,8 @@ def test_words_follow_the_direction_of_each_metric(inside: Metric) -> None:
 def test_an_unknown_metric_and_one_without_its_function_are_refused() -> None:
     with pytest.raises(UnknownMetric, match="There is no metric 'psnr'; there are fd_classifier"):
         metrics.find("psnr")
-    with pytest.raises(UnknownMetric, match="no metric on the features of 'clip'"):
-        metrics.measured_on("clip", ["fd"])
+    with pytest.raises(UnknownMetric, match="no metric on the features of 'lpips'"):
+        metrics.measured_on("lpips", ["fd"])
     for place in ("dreamlab.fidelity.kid:gone", "dreamlab.fidelity.gone:measure"):
         with pytest.raises(UnknownMetric, match=f"has no function {place}"):
             Metric("x", "fd", "classifier", place).load()

@@ -21,8 +21,8 @@ Event = dict[str, Any]
 
 
 BLOCK = 1024
-"""Images whose features are stored at once, so that a stopped extraction goes on from there. A
-multiple of every batch size."""
+"""Images whose features are stored at once, so that a stopped extraction goes on from there.
+Batches end with a block, stopped or not, so that both give the same features."""
 
 
 def extractor_of(
