@@ -3,7 +3,6 @@ own."""
 
 from __future__ import annotations
 
-import resource
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -14,6 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from dreamlab.data.nearest import NEIGHBOURS
 from dreamlab.fidelity.manifold import nearest
+from tests.import_helpers import peak_mb
 
 SIZES = ((5_000, 128), (20_000, 128), (50_000, 128))
 """Numbers of images on both sides, and dimensions."""
@@ -28,8 +28,7 @@ def in_features(images: int, dimensions: int, threads: int = 2) -> tuple[float, 
     with threadpool_limits(threads):
         _, index = nearest(x, NEIGHBOURS, y, mirrored)
     assert index.shape == (images, NEIGHBOURS)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return time.monotonic() - began, peak
+    return time.monotonic() - began, peak_mb()
 
 
 def alone(images: int, dimensions: int, threads: int = 2) -> tuple[float, float]:
