@@ -8,7 +8,8 @@ import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -19,6 +20,9 @@ from dreamlab.checks.classify import check_classify
 from dreamlab.cli import main
 from dreamlab.data import catalog, memory, memory_report
 from dreamlab.data.selection import selected
+from dreamlab.experiments.children import Children
+from dreamlab.experiments.mix import report as mix_report
+from dreamlab.experiments.mix.plan import MixArm
 from dreamlab.service import Refused, Service, Submitted, export
 from dreamlab.service import memory as memory_of
 from dreamlab.settings import KINDS, ClassifySpec, FidelitySpec, SpecError, TrainSpec, make
@@ -207,6 +211,14 @@ def test_a_mix_without_near_copies_computes_only_arms_with_synthetic_images(
     hashed = make(KINDS["mix"], values)
     assert hashed.content_hash() == make(KINDS["mix"], {**values, **OFF}).content_hash()
     assert hashed.content_hash() != make(KINDS["mix"], {**values, **ON}).content_hash()
+
+
+def test_the_report_of_a_mix_says_what_was_left_out_of_each_set_once() -> None:
+    held = {"left_out": {"run": "SET", "images": [3, 5], "of": 1000}}
+    of_arms = cast(Children, SimpleNamespace(result=lambda role: held if role else None))
+    arms = [MixArm(role, "real+1x", "SET", True, {}) for role in ("one", "two", "")]
+    text_of = "Left out as near-copies of training images: 2 of the 1,000 images of SET."
+    assert mix_report._left_out(arms, of_arms) == [text_of]
 
 
 def said(*words: str) -> tuple[int, str]:

@@ -250,7 +250,7 @@ def load(folder: Path) -> Memory | None:
     return _load(file, catalog.stamp_of([file]))  # pages ask again and again
 
 
-@functools.lru_cache(maxsize=16)
+@functools.lru_cache(maxsize=64)
 def _load(file: Path, _: catalog.Stamp) -> Memory | None:
     try:
         with np.load(file, allow_pickle=False) as arrays:

@@ -15,6 +15,7 @@ from dreamlab.service.reader import Reader
 from dreamlab.service.refused import Refused, refusing
 from dreamlab.settings import FidelitySpec, ImportSpec, MixSpec, SynthesizeSpec, make
 from dreamlab.store import Run, write_bytes
+from dreamlab.store.run_files import kind_in
 
 
 def neighbours(reader: Reader, run_id: str, image: int, picture: Path | None = None) -> Any:
@@ -127,23 +128,20 @@ def mixes(reader: Reader, made: str) -> list[RunRow]:
     rows = []
     for run in reader.library.runs():
         spec = None if run.kind != "mix" or run.problem() or run.record.demo else run.spec
-        if isinstance(spec, MixSpec) and not spec.without_near_copies and uses(run, made):
+        if not isinstance(spec, MixSpec) or spec.without_near_copies:
+            continue
+        if made in (*run.record.parents, *run.record.children):
             rows.append(reader.row(run.id, disk=False))
     return [row for row in rows if row.state == "done"]
-
-
-def uses(mix: Run, made: str) -> bool:
-    """Whether a mix uses a synthetic set, made for it or named."""
-    return made in (*mix.record.parents, *mix.record.children)
 
 
 def copied_sets(reader: Reader, mix: Run) -> dict[str, int]:
     """Id -> number of images that are flagged in pixels, of the sets of a mix whose memory was
     measured and that have some."""
     found = {}
-    for run in reader.library.runs():
-        if run.kind in ("synthesize", "import") and uses(mix, run.id):
-            known = memory.load(run.path)
+    for name in dict.fromkeys((*mix.record.parents, *mix.record.children)):
+        if kind_in(name) in ("synthesize", "import"):
+            known = memory.load(reader.store.folder / name)
             if known is not None and len(left_out := known.left_out()):
-                found[run.id] = len(left_out)
+                found[name] = len(left_out)
     return found

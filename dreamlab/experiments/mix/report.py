@@ -68,8 +68,8 @@ def _left_out(listed: list[MixArm], children: Children) -> list[str]:
     found = [(children.result(cell.role) or {}).get("left_out") for cell in listed]
     by_set = {f["run"]: f for f in found if f}
     return [
-        f"{len(f['images']):,} of the {f['of']:,} images of {run} were left out as near-copies of"
-        " training images."
+        f"Left out as near-copies of training images: {len(f['images']):,} of the {f['of']:,}"
+        f" images of {run}."
         for run, f in by_set.items()
     ]
 
