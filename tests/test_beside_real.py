@@ -16,11 +16,11 @@ from dreamlab.fidelity.infinite import extrapolated
 from dreamlab.fidelity.jackknife import Resampled, groups
 from dreamlab.fidelity.kid import kid, mmd
 from dreamlab.fidelity.metrics import METRICS, best, fewest_for_infinite
-from dreamlab.fidelity.ratio import mean, ratio
+from dreamlab.fidelity.ratio import ratio
 from dreamlab.fidelity.spread import spread
 from dreamlab.fidelity.strata import Labels
 from dreamlab.stats import left_out
-from dreamlab.stats.intervals import Interval
+from dreamlab.stats.intervals import Interval, geometric_mean
 
 
 def normal(n: int, d: int = 8, scale: float = 1.0, seed: int = 0) -> np.ndarray:
@@ -134,33 +134,56 @@ def test_the_ratio_to_real_images_is_one_for_real_images() -> None:
     found = ratio(far.mean, far.left, real.mean, real.left)
     assert found.mean == pytest.approx(far.mean / real.mean) and found.low > 3
     assert math.isnan(ratio(0.0, far.left, 1.0, real.left).mean)
-    both = mean([Interval(2.0, 1.0, 4.0), Interval(8.0, 4.0, 16.0)])
+    both = geometric_mean([Interval(2.0, 1.0, 4.0), Interval(8.0, 4.0, 16.0)])
     assert (both.mean, both.low, both.high) == pytest.approx((4.0, 2.0, 8.0))
     with pytest.raises(ValueError, match="needs a ratio"):
-        mean([])
+        geometric_mean([])
+
+
+def gap_of(x: np.ndarray, held_out: np.ndarray, training: np.ndarray) -> Interval:
+    """The gap of sets without classes."""
+    return gap(
+        x, held_out, training, (None, *(np.zeros(len(z), int) for z in (held_out, training)))
+    )
 
 
 def test_a_set_that_repeats_training_images_has_a_gap() -> None:
     training, held_out = normal(150, seed=1), normal(150, seed=2)
-    none = np.zeros(150, int)
-    copies = gap(training + normal(150, scale=0.05, seed=3), held_out, training, (None, none, none))
+    copies = gap_of(training + normal(150, scale=0.05, seed=3), held_out, training)
     assert copies.low > 0
-    fresh = gap(normal(150, seed=4), held_out, training, (None, none, none))
+    fresh = gap_of(normal(150, seed=4), held_out, training)
     assert fresh.low < 0 < fresh.high
-    back = gap(normal(150, seed=4), training, held_out, (None, none, none))
+    back = gap_of(normal(150, seed=4), training, held_out)
     assert back.mean == pytest.approx(-fresh.mean)
-    few = gap(normal(3), normal(3, seed=1), normal(3, seed=2), (None, none[:3], none[:3]))
+    few = gap_of(normal(3), normal(3, seed=1), normal(3, seed=2))
     assert math.isfinite(few.mean) and math.isnan(few.low)
+
+
+def test_the_interval_of_the_gap_covers_it() -> None:
+    """Training images are shifted; the true gap follows from the moments of the kernel."""
+    shift, d, hits = 0.4, 4, 0
+
+    def kernel(a: float, b: float) -> float:  # mean of (x'y / d + 1)^3 for N(a, 1) and N(b, 1)
+        m, v = a * b, (d + d * a * a + d * b * b) / d**2
+        return 1 + 3 * m + 3 * (v + m * m) + 6 * a * b / d**2 + 3 * v * m + m**3
+
+    truth = kernel(0, 0) - kernel(shift, shift) - 2 * (kernel(0, 0) - kernel(0, shift))
+    for seed in range(0, 300, 3):
+        x, held_out, training = (normal(100, d, seed=seed + i) for i in range(3))
+        found = gap_of(x, held_out, training + shift)
+        hits += found.low <= truth <= found.high
+    assert hits >= 90
 
 
 def test_the_gap_is_not_moved_by_the_shares_of_classes() -> None:
     """Held-out images were drawn at random, and training images class by class."""
     rng, found = np.random.default_rng(5), []
+    own = np.repeat(np.arange(4), 20)
     for _ in range(60):
-        classes = [rng.integers(0, 4, 80), np.repeat(np.arange(4), 20)]
+        classes = [rng.integers(0, 4, 80), own]
         sets = [3.0 * np.eye(4)[c] + rng.normal(size=(80, 4)) for c in classes]
-        x = 3.0 * np.eye(4)[np.repeat(np.arange(4), 20)] + rng.normal(size=(80, 4))
-        found.append(gap(x, *sets, (np.repeat(np.arange(4), 20), *classes)).mean)
+        x = 3.0 * np.eye(4)[own] + rng.normal(size=(80, 4))
+        found.append(gap(x, *sets, (own, *classes)).mean)
     assert abs(np.mean(found)) < 3 * np.std(found) / math.sqrt(60)
 
 

@@ -30,7 +30,7 @@ from dreamlab.tasks.fidelity import reference_classifier
 from dreamlab.tasks.fidelity.reference_classifier import spread_over
 from dreamlab.tasks.fidelity.sets import bounded, like
 from dreamlab.tasks.fidelity.task import fidelity
-from dreamlab.ui.pages.fidelity import by_class
+from dreamlab.ui.parts.fidelity_numbers import by_class
 from tests.arm_helpers import colour_digits, new_import
 from tests.evidence_helpers import context, new_run, new_set, new_store
 

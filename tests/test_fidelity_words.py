@@ -19,7 +19,7 @@ from dreamlab.settings.setting import added_later
 from dreamlab.store import RunStore
 from dreamlab.tasks.fidelity.sets import compared_sets
 from dreamlab.tasks.fidelity.task import fidelity
-from dreamlab.ui.pages.fidelity import about
+from dreamlab.ui.parts.fidelity_numbers import about, reading
 from tests.evidence_helpers import context, finish, new_group, new_run, new_store
 
 
@@ -68,7 +68,7 @@ def test_the_floor_says_its_images(split: str, floor: str, trained_on: str) -> N
     assert "trained on" not in wording.about_floor({**result, "extractor": {"name": "inception"}})
     few = {**result, "real_floor_images": 40}
     assert not wording.comparable(few) and "only 40 images" in wording.about_floor(few)
-    assert said in about({**result, "metrics": []})
+    assert said in reading({**result, "metrics": []})
 
 
 def test_labels_that_a_classifier_gave_are_not_held_against_a_classifier(tmp_path: Path) -> None:
@@ -79,8 +79,8 @@ def test_labels_that_a_classifier_gave_are_not_held_against_a_classifier(tmp_pat
     assert result["recognised"] is None and result["pseudo_labelled"]
     assert wording.CIRCULAR in about(result)
     # a result of an earlier version
-    assert "recognised as their class is not given" in about({"recognised": 1.0}, pseudo=True)
-    assert "100.0 % of the synthetic images" in about({"recognised": 1.0})
+    assert "recognised as their class is not given" in about({"recognised": 1.0}, pseudo=True)[1]
+    assert "100.0 % of the synthetic images" in about({"recognised": 1.0})[1]
 
 
 def test_the_validation_part_is_a_reference_and_the_floor_is_drawn_from_the_rest(
@@ -166,5 +166,5 @@ def test_a_distance_of_too_few_images_is_grey_and_last(
     assert wording.too_few(rows[0], result) == needed
     first = wording.reliable_first(rows, result)[0]["name"]
     assert first == ("vendi" if needed else name)
-    said = about(result)
+    said = " ".join(about(result))
     assert (f"at least {needed:,} images" in said) == bool(needed)

@@ -25,7 +25,7 @@ from dreamlab.store import RunStore
 from dreamlab.tasks.fidelity import task
 from dreamlab.tasks.fidelity.sets import Sets, compared_sets
 from dreamlab.tasks.fidelity.task import fidelity
-from dreamlab.ui.pages.fidelity import about
+from dreamlab.ui.parts.fidelity_numbers import about, reading
 from tests.content_helpers import npz
 from tests.evidence_helpers import context, finish, new_group, new_run
 from tests.test_identity import forget
@@ -195,7 +195,7 @@ def test_the_column_of_real_images_is_empty_where_their_classes_cannot_be_those_
     assert not wording.comparable(result)
     said = wording.about_floor(result)
     assert f"300 images of class 8, and the training split only {held}" in said
-    assert said in about(result)
+    assert said in reading(result)
     json.dumps(result)
 
 

@@ -3,6 +3,7 @@ whose weights are files."""
 
 from __future__ import annotations
 
+import abc
 import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Protocol
@@ -59,16 +60,16 @@ def cache_key(extractor: Extractor) -> str:
     return f"{extractor.name}-{extractor.version}/{weights}/{kind}-{'tf32' if tf32 else 'fp32'}"
 
 
-class NetworkExtractor:
+class NetworkExtractor(abc.ABC):
     """The loop of an extractor that is a network: a subclass sets `device` and `batch_size`, and
     computes `features`. It reads one batch of images at a time."""
 
     device: str
     batch_size: int
 
+    @abc.abstractmethod
     def features(self, images: Tensor) -> Tensor:
         """Features (n, dimensions) float32 of uint8 images (n, C, H, W), both on the device."""
-        raise TypeError(f"{type(self).__name__} computes no features: a subclass does")
 
     def batches(self, images: np.ndarray) -> Iterator[np.ndarray]:
         """Yields features (n, dimensions) float32 of uint8 images (N, H, W, C), in order. On a GPU,
@@ -106,12 +107,6 @@ class ClassifierExtractor:
         """Yields features (n, dimensions) float32 of uint8 images (N, H, W, C), in order."""
         for features, _ in outputs(self.network, images, self.device):
             yield features.numpy()
-
-    def probabilities(self, features: np.ndarray) -> np.ndarray:
-        """Class probabilities (n, classes) float32 by features (n, dimensions)."""
-        with torch.inference_mode():
-            logits: Tensor = self.network.head(torch.from_numpy(features).to(self.device))
-        return logits.float().softmax(1).cpu().numpy()
 
     def predict(self, features: np.ndarray) -> np.ndarray:
         """Classes (n,) predicted from features (n, dimensions)."""

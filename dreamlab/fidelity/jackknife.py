@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
 
 import numpy as np
 from scipy import special
@@ -80,18 +79,6 @@ def ratio_interval(value: float, *samples: np.ndarray, level: float = 0.95) -> I
 def quantile(count: int, level: float) -> float:
     """Of Student's t distribution with count - 1 degrees of freedom, for a two-sided interval."""
     return float(special.stdtrit(count - 1, 0.5 + level / 2))
-
-
-def over_groups(
-    value: Callable[[np.ndarray, np.ndarray], float], in_x: np.ndarray, in_y: np.ndarray, count: int
-) -> LeftOut:
-    """The values without each group, of a function of the images that are kept: masks (n,) and
-    (m,)."""
-    all_x, all_y = np.ones(len(in_x), bool), np.ones(len(in_y), bool)
-    return (
-        np.array([value(in_x != g, all_y) for g in range(count)]),
-        np.array([value(all_x, in_y != g) for g in range(count)]),
-    )
 
 
 def share_interval(

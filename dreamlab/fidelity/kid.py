@@ -110,6 +110,8 @@ class _Pairs:
         see `stats.left_out`; nothing where a stratum is too small."""
         strata = self.stratum[:images], self.stratum[images:]
         in_x, in_y, count = jackknife.divided(*strata, GROUPS)
+        if not count:
+            return NOTHING
         left = (
             self.without(np.concatenate([in_x, np.full(len(in_y), -1)]), count),
             self.without(np.concatenate([np.full(len(in_x), -1), in_y]), count),
@@ -242,7 +244,7 @@ def kid(x: np.ndarray, y: np.ndarray, labels: Labels = UNKNOWN, level: float = 0
         raise ValueError("KID needs at least 2 images in each set")
     (in_x, few_x), (in_y, few_y) = designs(len(x), len(y), labels)
     too_few = min(len(x), len(y)) < FEWEST or max(few_x, few_y) > MOST_FEW
-    (x, in_x), (y, in_y) = thinned(x, in_x), thinned(y, in_y)
+    (x, in_x), (y, in_y) = _thinned(x, in_x), _thinned(y, in_y)
     pairs = _Pairs(x, y, in_x, in_y)
     if too_few:
         return Interval(pairs.value, math.nan, math.nan, level)
@@ -252,14 +254,27 @@ def kid(x: np.ndarray, y: np.ndarray, labels: Labels = UNKNOWN, level: float = 0
     return jackknife.Resampled(pairs.value, *ends, level, left)
 
 
-def thinned(x: np.ndarray, stratum: np.ndarray, most: int = MOST) -> tuple[np.ndarray, np.ndarray]:
-    """About `most` images, the same share of every stratum, at least two of each."""
-    if len(x) <= most:
+def without_groups(
+    x: np.ndarray, y: np.ndarray, in_x: np.ndarray, in_y: np.ndarray
+) -> tuple[float, LeftOut]:
+    """KID of features (n, d) against (m, d) that were drawn by these strata (n,) and (m,), and its
+    values without each group of images (`stats.left_out`). Raises ValueError for fewer than 2
+    images in a set."""
+    if min(len(x), len(y)) < 2:
+        raise ValueError("KID needs at least 2 images in each set")
+    (x, in_x), (y, in_y) = _thinned(x, in_x), _thinned(y, in_y)
+    pairs = _Pairs(x, y, in_x, in_y)
+    return pairs.value, pairs.left_out(len(x))
+
+
+def _thinned(x: np.ndarray, stratum: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """About MOST images, the same share of every stratum, at least two of each."""
+    if len(x) <= MOST:
         return x, stratum
     chosen = []
     for s in range(stratum.max() + 1):
         members = np.flatnonzero(stratum == s)
-        take = min(max(2, len(members) * most // len(x)), len(members))
+        take = min(max(2, len(members) * MOST // len(x)), len(members))
         chosen.append(members[np.arange(take) * len(members) // take])
     kept = np.sort(np.concatenate(chosen))
     return x[kept], stratum[kept]

@@ -146,7 +146,7 @@ METRICS: dict[str, Metric] = {
             "",
             "dreamlab.fidelity.spread:measure",
             ideal=1.0,
-            better="as varied",
+            better="as in real images",
         ),
         *(
             Metric(

@@ -7,6 +7,7 @@ used, so that no code of a folder can run.
 
 from __future__ import annotations
 
+import abc
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -107,15 +108,17 @@ class _Pretrained(NetworkExtractor):
         made: nn.Module = network
         return made
 
+    @abc.abstractmethod
     def _classes(self) -> tuple[Any, Any]:
         """Its model and its configuration in transformers."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def _side(self, config: Mapping[str, Any], about: Mapping[str, Any]) -> int:
-        raise NotImplementedError
+        """The side of the images that the network reads, in pixels."""
 
+    @abc.abstractmethod
     def _of(self, x: Tensor) -> Tensor:
-        raise NotImplementedError
+        """Features (n, dimensions) of normalised images (n, 3, side, side)."""
 
 
 class Dinov2Extractor(_Pretrained):

@@ -1,5 +1,5 @@
 """The ratio of a Frechet distance to that of as many real images from the same reference (FDr,
-arXiv 2604.28190), and one number over several extractors. Without torch.
+arXiv 2604.28190). Without torch.
 
 A ratio of 1 is that of real images. It compares across extractors and data sets, which distances do
 not, and most of the bias of few images is in both and cancels.
@@ -8,7 +8,6 @@ not, and most of the bias of few images is in both and cancels.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -33,17 +32,3 @@ def ratio(
     logs = [np.log(part) for part in values]
     shared = logs[1] - logs[3]
     return jackknife.ratio_interval(of_set / of_real, logs[0], logs[2], shared, level=level)
-
-
-def mean(ratios: Sequence[Interval]) -> Interval:
-    """The geometric mean of ratios by several extractors. They measure the same images, so that
-    their errors are taken as fully correlated, which is the cautious choice. Raises ValueError for
-    none."""
-    if not ratios:
-        raise ValueError("a mean needs a ratio")
-
-    def of(values: Sequence[float]) -> float:
-        return math.exp(sum(map(math.log, values)) / len(values))
-
-    value, low, high = (of([getattr(r, end) for r in ratios]) for end in ("mean", "low", "high"))
-    return Interval(value, low, high, ratios[0].level)

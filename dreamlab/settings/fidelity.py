@@ -41,6 +41,19 @@ def measures(value: Any) -> Any:
     return get_args(MeasureName) if "all" in names else tuple(dict.fromkeys(filter(None, names)))
 
 
+def inception_weights_setting(**more: Any) -> Any:
+    """The setting `inception_weights`."""
+    return setting(
+        "",
+        "File with the standard weights of Inception-v3.",
+        detail="weights-inception-2015-12-05-6726825d.pth; needed for the inception extractor.",
+        advanced=True,
+        affects_result=False,
+        path=True,
+        **more,
+    )
+
+
 def extractor_dir_setting() -> Any:
     """The setting `extractor_dir`."""
     return setting(
@@ -90,14 +103,7 @@ class FidelitySpec(Spec):
         " fd_classifier. inception: Inception-v3; the distance is the FID. dinov2, clip: from a"
         " folder of yours; fd_dinov2, fd_clip. own: a classify run that kept its weights; fd_own.",
     )
-    inception_weights: str = setting(
-        "",
-        "File with the standard weights of Inception-v3.",
-        detail="weights-inception-2015-12-05-6726825d.pth; needed for the inception extractor.",
-        advanced=True,
-        affects_result=False,
-        path=True,
-    )
+    inception_weights: str = inception_weights_setting()
     extractor_dir: str = extractor_dir_setting()
     classifier: str = own_classifier_setting()
     metrics: tuple[MeasureName, ...] = metrics_setting(("fd", "kid", "prdc", "vendi", "spread"))

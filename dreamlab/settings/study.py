@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from dreamlab.settings.base import Spec
+from dreamlab.settings.fidelity import inception_weights_setting
 from dreamlab.settings.names import DeviceName, ScaleName, StudyName
 from dreamlab.settings.real_data import (
     DATA_DIR_DETAIL,
@@ -69,15 +70,7 @@ class StudySpec(Spec):
         advanced=True,
         added="classifier",
     )
-    inception_weights: str = setting(
-        "",
-        "File with the standard weights of Inception-v3.",
-        detail="Needed for the inception extractor.",
-        advanced=True,
-        affects_result=False,
-        path=True,
-        added="",
-    )
+    inception_weights: str = inception_weights_setting(added="")
     device: DeviceName = setting(
         "auto", DEVICE_HELP, detail=DEVICE_DETAIL, advanced=True, affects_result=False
     )

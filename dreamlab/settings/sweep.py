@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from dreamlab.settings.base import Spec, SpecError
 from dreamlab.settings.fidelity import (
     extractor_dir_setting,
+    inception_weights_setting,
     measures,
     metrics_setting,
     own_classifier_setting,
@@ -95,14 +96,7 @@ class SweepSpec(Spec):
         " dinov2, clip: from a folder of yours. own: a classify run that kept its weights.",
         advanced=True,
     )
-    inception_weights: str = setting(
-        "",
-        "File with the standard weights of Inception-v3.",
-        detail="Needed for the inception extractor.",
-        advanced=True,
-        affects_result=False,
-        path=True,
-    )
+    inception_weights: str = inception_weights_setting()
     extractor_dir: str = extractor_dir_setting()
     classifier: str = own_classifier_setting()
     metrics: tuple[MeasureName, ...] = metrics_setting(("fd", "kid"))

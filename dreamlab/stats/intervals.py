@@ -39,3 +39,17 @@ def t_interval(values: Sequence[float], level: float = 0.95) -> Interval:
         / math.sqrt(x.size)
     )
     return Interval(mean, mean - half, mean + half, level)
+
+
+def geometric_mean(ratios: Sequence[Interval]) -> Interval:
+    """The geometric mean of positive ratios that were measured on the same images, such as by
+    several networks. Their errors are taken as fully correlated, which is the cautious choice.
+    Raises ValueError for none."""
+    if not ratios:
+        raise ValueError("a mean needs a ratio")
+
+    def of(values: Sequence[float]) -> float:
+        return math.exp(sum(map(math.log, values)) / len(values))
+
+    value, low, high = (of([getattr(r, end) for r in ratios]) for end in ("mean", "low", "high"))
+    return Interval(value, low, high, ratios[0].level)

@@ -1,19 +1,18 @@
-"""The weights of a classifier that a run keeps, and what such a classifier thinks of images."""
+"""The weights of a classifier that a run keeps."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from dreamlab.classifiers.base import Classifier
-from dreamlab.classifiers.networks import build, outputs
+from dreamlab.classifiers.networks import build
 from dreamlab.classifiers.registry import UnknownClassifier
-from dreamlab.data import catalog, imageset
+from dreamlab.data import catalog
 from dreamlab.settings import ClassifySpec
 from dreamlab.store import Run, write_bytes
 from dreamlab.store.run_files import WEIGHTS
@@ -64,11 +63,3 @@ def kept_classifier(run: Run, device: str) -> tuple[Classifier, int]:
         ) from None
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network.eval(), size
-
-
-def opinion(run: Run, images: np.ndarray, device: str) -> np.ndarray:
-    """What the classifier of a run thinks of images: class probabilities (N, classes) float32 of
-    uint8 images (N, H, W, C), which are resized to the size of its own. Raises TaskError."""
-    network, size = kept_classifier(run, device)
-    found = outputs(network, imageset.resized(images, size), device)
-    return torch.cat([probabilities for _, probabilities in found]).numpy()

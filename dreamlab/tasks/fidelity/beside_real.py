@@ -41,15 +41,13 @@ def memory_gap(
     x: np.ndarray,
     reference: np.ndarray,
     floor: np.ndarray,
-) -> dict[str, Any] | None:
+) -> dict[str, Any]:
     """How much closer the features x (n, d) are to those of training images than to those of
-    held-out ones, of the reference and the other real images; None without other real images."""
-    if not len(floor):
-        return None
-    labels = sets.labels if sets.labelled else None
+    held-out ones, which are the reference, of this split, and the other real images."""
     held_out, training = (reference, sets.reference_labels), (floor, sets.floor_labels)
     if split == "train":
         held_out, training = training, held_out
+    labels = sets.labels if sets.labelled else None
     with threadpool_limits(ctx.threads):
         found = gap(x, held_out[0], training[0], (labels, held_out[1], training[1]))
     return _stored(found)

@@ -54,11 +54,13 @@ def fidelity(ctx: TaskContext) -> Iterator[Event]:
     if ctx.stopping():
         raise Stopped
     floor = yield from _floor_features(ctx, extractor, sets)
-    both = Labels(sets.floor_labels, sets.reference_labels)
-    real_floor = (
-        measured(ctx, extractor, spec.metrics, floor, reference, both) if len(floor) else []
-    )
     yield progress(1, 2, "comparing", "real images")
+    real_floor: list[dict[str, Any]] = []
+    gap = None
+    if len(floor):
+        both = Labels(sets.floor_labels, sets.reference_labels)
+        real_floor = measured(ctx, extractor, spec.metrics, floor, reference, both)
+        gap = beside_real.memory_gap(ctx, sets, spec.reference, synthetic, reference, floor)
     recognised = None
     # the classifier of a user has the same classes, or check_fidelity has refused it
     if isinstance(extractor, ClassifierExtractor) and sets.labelled and not sets.pseudo:
@@ -72,7 +74,7 @@ def fidelity(ctx: TaskContext) -> Iterator[Event]:
             **memory,
             **_about(spec, sets, extractor, accuracy),
             "fdr": beside_real.fdr(metrics, real_floor),
-            "gap": beside_real.memory_gap(ctx, sets, spec.reference, synthetic, reference, floor),
+            "gap": gap,
             "appearance": beside_real.looks(sets),
             "seconds": round(time.monotonic() - began, 3),
         },

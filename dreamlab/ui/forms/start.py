@@ -19,6 +19,7 @@ def start(
     emptied = [form.fields[name] for name in clears]
 
     def on_start(data: dict[Any, Any]) -> dict[Any, Any]:
+        """Component -> its new value, of component -> its value."""
         now: View = data[view]
         try:
             run, reused = form.submit(pages.service, data)

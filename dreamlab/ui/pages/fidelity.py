@@ -3,23 +3,17 @@ settings of sampling and training."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gradio as gr
-from markupsafe import Markup
 
-from dreamlab.experiments.provenance import labelled_by
 from dreamlab.fidelity import wording
-from dreamlab.service import Refused, RunRow
+from dreamlab.service import RunRow
 from dreamlab.settings import FidelitySpec, SweepSpec
-from dreamlab.store import RunError
-from dreamlab.store.states import ACTIVE
 from dreamlab.ui import render
 from dreamlab.ui.forms import spec_form
 from dreamlab.ui.forms.start import start
-from dreamlab.ui.parts import memory, sweep_curve
-from dreamlab.ui.parts.numbers import metric as metric_cell
+from dreamlab.ui.parts import fidelity_numbers, memory, sweep_curve
 from dreamlab.ui.parts.panels import panel
 from dreamlab.ui.view import QUIET, Pages, View
 
@@ -95,7 +89,7 @@ def _draw_numbers(pages: Pages, numbers: Any, copies: Any) -> None:
         "fidelity",
         numbers,
         lambda now: pages.version_of(shown(now)),
-        lambda now: numbers_html(pages, shown(now)),
+        lambda now: fidelity_numbers.numbers_html(pages, shown(now)),
     )
     pages.add(
         "fidelity",
@@ -203,125 +197,3 @@ def opened(pages: Pages, view: View, run: str) -> View:
             .with_pick("fidelity-which", ONE)
         )
     return view.with_pick("fidelity-which", CURVE if kind == "sweep" else ONE)
-
-
-def numbers_html(pages: Pages, row: RunRow | None) -> Markup:
-    """The numbers of one set, with reference, extractor and number of images."""
-    if row is None:
-        return render.part(PAGE, "one_set", None)
-    run = pages.service.get(row.id)
-    result, active = run.result() or {}, row.state in ACTIVE
-    if not result.get("metrics"):
-        coming = "The set is being measured; the extractor is trained once and then cached."
-        waiting = row.error or row.text or (coming if active else "No numbers.")
-        return render.part(PAGE, "one_set", row, waiting, active)
-    floor = result["real_floor"] if wording.comparable(result) else []
-    real = {m["name"]: metric_cell(m) for m in floor}
-    found = wording.reliable_first(result["metrics"], result)
-    title, names = wording.column_titles([m["name"] for m in found])
-    rows = [
-        {
-            "name": name,
-            "cell": metric_cell(m),
-            "images": result["images"],
-            "few": wording.too_few(m, result),
-            "real": real.get(m["name"]),
-        }
-        for name, m in zip(names, found, strict=True)
-    ]
-    if result.get("fdr"):
-        rows.insert(1, ratio_line(result))
-    return render.part(
-        PAGE,
-        "one_set",
-        row,
-        sources=sources(pages, row),
-        title=title,
-        metrics=rows,
-        about=about(result, pseudo_labelled(pages, row)),
-        command=run.record.command,
-        classes=by_class(found),
-    )
-
-
-def ratio_line(result: Mapping[str, Any]) -> dict[str, Any]:
-    """The line of the table for the distance as a multiple of that of real images."""
-    found, few = result["fdr"], 0
-    for row in result["metrics"]:
-        if found["name"].startswith(f"{row['name']} "):
-            few = wording.too_few(row, result)
-    return {
-        "name": f"{found['name']}, 1 is as close as real images",
-        "cell": metric_cell(found),
-        "images": result["images"],
-        "few": few,
-        "real": None,
-    }
-
-
-def by_class(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """The table of the metrics class by class: `names` of the metrics that some class has enough
-    images for, and for each class its name, its number of images and a cell of each metric. None if
-    classes were not measured."""
-    measured = [m for m in rows if any(c["value"] is not None for c in m.get("per_class") or [])]
-    if not measured:
-        return None
-    lines = [
-        {
-            "name": of_class[0]["class"],
-            "images": of_class[0]["n"],
-            "cells": [None if c["value"] is None else metric_cell(c) for c in of_class],
-        }
-        for of_class in zip(*(m["per_class"] for m in measured), strict=True)
-    ]
-    return {"names": [m["name"] for m in measured], "lines": lines}
-
-
-def sources(pages: Pages, row: RunRow) -> list[tuple[str, str, str]]:
-    """(id, name, headline) of the measured sets. Deleted sets are left out."""
-    found = []
-    for parent in row.parents:
-        try:
-            source = pages.service.row(parent, disk=False)
-        except Refused:
-            continue
-        found.append((source.id, source.name, source.headline))
-    return found
-
-
-def pseudo_labelled(pages: Pages, row: RunRow) -> bool:
-    """Whether a classifier labelled the measured set. Results of earlier versions do not say it."""
-    for parent in row.parents:
-        try:
-            if labelled_by(pages.service.get(parent)):
-                return True
-        except (Refused, RunError):
-            continue
-    return False
-
-
-def about(result: dict[str, Any], pseudo: bool = False) -> str:
-    """Reference and extractor in words, with the extractor's accuracy and the share of synthetic
-    images that it recognises as their class. `pseudo`: a classifier gave these classes."""
-    reference, extractor = result.get("reference") or {}, result.get("extractor") or {}
-    accuracy = extractor.get("accuracy")
-    right = (
-        f", right on {100 * accuracy:.1f} % of the real test images" if accuracy is not None else ""
-    )
-    said = [
-        f"Reference: {reference.get('images', 0):,} real images of the {reference.get('split', '')}"
-        f" split of {reference.get('dataset', '')}.",
-        f"Features: {extractor.get('name', '')}, {extractor.get('dimensions', '')}"
-        f" dimensions{right}.",
-    ]
-    if reference.get("other_images"):
-        said.append(wording.OTHER_IMAGES)
-    if pseudo or result.get("pseudo_labelled"):
-        said.append(wording.CIRCULAR)
-    elif result.get("recognised") is not None:
-        share = f"{100 * result['recognised']:.1f} %"
-        said.append(f"{share} of the synthetic images are recognised as their class.")
-    said += wording.about_too_few(result)
-    said += [*wording.about_intervals(result.get("metrics") or []), wording.about_floor(result)]
-    said += [wording.about_gap(result), wording.about_looks(result)]
-    return " ".join(filter(None, said))

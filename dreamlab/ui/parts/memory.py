@@ -31,8 +31,12 @@ def mixes_of(service: Service, row: RunRow | None) -> list[RunRow]:
 
 
 def key(service: Service, row: RunRow | None) -> Hashable:
-    """A value that changes when other mixes can be repeated."""
-    return tuple(mix.id for mix in mixes_of(service, row))
+    """A value that changes when other mixes can be repeated. It is asked for at every tick, so it
+    reads no file."""
+    found = service.status(row.id).result if row else None
+    if not found or not found.get("memory"):
+        return None
+    return tuple((mix.id, mix.state) for mix in service.rows("mix"))
 
 
 def memory_html(service: Service, row: RunRow | None) -> Markup:
