@@ -17,6 +17,7 @@ from dreamlab.stats import left_out
 from dreamlab.stats.intervals import Interval
 from dreamlab.tasks.context import TaskContext
 from dreamlab.tasks.fidelity.sets import Sets
+from dreamlab.tasks.threads import for_features
 
 Rows = Sequence[dict[str, Any]]
 
@@ -48,7 +49,7 @@ def memory_gap(
     if split == "train":
         held_out, training = training, held_out
     labels = sets.labels if sets.labelled else None
-    with threadpool_limits(ctx.threads):
+    with threadpool_limits(for_features(x.shape[1], ctx.threads)):
         found = gap(x, held_out[0], training[0], (labels, held_out[1], training[1]))
     return _stored(found)
 

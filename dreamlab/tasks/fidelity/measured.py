@@ -16,6 +16,7 @@ from dreamlab.stats import left_out
 from dreamlab.stats.left_out import NOTHING, LeftOut
 from dreamlab.store.cache import array_hash
 from dreamlab.tasks.context import TaskContext
+from dreamlab.tasks.threads import for_features
 
 
 def measured(
@@ -41,7 +42,7 @@ def measured(
             return kept_arrays(ctx, f"{name}/{on}/{array_hash(y)}", make)
 
         # numpy would otherwise use all cores, also those of other workers
-        with threadpool_limits(ctx.threads):
+        with threadpool_limits(for_features(x.shape[1], ctx.threads)):
             found = compute(missing, x, y, kept, labels)
         for metric in missing:
             value = found[metric.name]

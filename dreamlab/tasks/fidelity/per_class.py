@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 from dreamlab.fidelity.metrics import LEVEL, Metric, compute, fewest_for_infinite
 from dreamlab.fidelity.strata import UNKNOWN
 from dreamlab.tasks.context import Stopped, TaskContext
+from dreamlab.tasks.threads import for_features
 
 FEWEST = 20
 """Fewest images of a class, synthetic and real, for its metrics."""
@@ -42,7 +43,7 @@ def per_class(
         able = [m for m in wanted if few >= needed(m, x.shape[1])]
         if ctx.stopping():
             raise Stopped
-        with threadpool_limits(ctx.threads):
+        with threadpool_limits(for_features(x.shape[1], ctx.threads)):
             values = compute(able, own, real, lambda _, make: make(), UNKNOWN)
         for metric in wanted:
             value = values.get(metric.name)
