@@ -167,6 +167,11 @@ def test_what_cannot_be_varied_is_said(
     assert refused.value.field == field
 
 
+def test_an_unknown_name_among_the_values_is_said() -> None:
+    with pytest.raises(SpecError, match="a comma-separated list of numbers, or of dpmpp_2m, "):
+        make(SweepSpec, {"source": "any", "axis": "sampler", "values": "ddim,euler"})
+
+
 def test_a_generator_without_checkpoints_says_so(store: RunStore) -> None:
     run = new_run(store, "train", {"num_train_timesteps": 200})
     with pytest.raises(SpecError, match="kept no checkpoints .--snapshots"):
@@ -237,6 +242,7 @@ def test_the_page_draws_heat_maps_and_several_curves(store: RunStore, source: Ru
     figure = sweep_curve.figure(pages, row, "", [other.id, "gone"], "light")
     names = [trace.name for trace in figure.data if trace.showlegend is not False]
     assert len(names) == 2 and figure.layout.xaxis.type == "log"
+    assert names[0].endswith(f"· {steps.id[-4:]}, values 4,50") and names[0] != names[1]
     seconds = sweep_curve.figure(pages, row, "seconds", [], "dark")
     assert seconds.layout.yaxis.title.text == "time to sample, s"
     assert [v for _, v in sweep_curve.shown_choices(pages.report(row))] == [

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
-from dreamlab.settings.setting import NONE, is_list, settings_of
+from dreamlab.settings.setting import NONE, is_list, names_beside_numbers, settings_of
 
 SCHEMA_VERSION = 1
 HASH_VERSION = 2
@@ -134,6 +134,8 @@ def explain(cls: type[Spec], error: ValidationError) -> SpecError:
     elif k.type == "list" and first["type"] in BOUNDS:
         bound = next(iter(first["ctx"].values()))
         wanted = f"a comma-separated list of numbers {BOUNDS[first['type']]} {bound:,g}"
+    elif k.type == "list" and (names := names_beside_numbers(cls.model_fields[name].annotation)):
+        wanted = f"a comma-separated list of numbers, or of {', '.join(names)}"
     elif k.type == "list":
         wanted = f"a comma-separated list. {k.help} ({first['msg']})"
     return SpecError(f"{k.label} ({k.flag}): {value!r} cannot be used; it must be {wanted}.", name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import types
 import typing
 from typing import Any, Literal
 
@@ -221,6 +222,15 @@ def _short(x: float) -> str:
 
 def is_list(annotation: Any) -> bool:
     return typing.get_origin(annotation) is tuple
+
+
+def names_beside_numbers(annotation: Any) -> tuple[str, ...]:
+    """The names that a list of this type may hold where it also takes numbers."""
+    inner = typing.get_args(annotation)[0] if is_list(annotation) else None
+    union = typing.get_origin(inner) in (types.UnionType, typing.Union)
+    parts = typing.get_args(inner) if union else ()
+    literals = [typing.get_args(part) for part in parts if typing.get_origin(part) is Literal]
+    return tuple(str(name) for names in literals for name in names)
 
 
 def _shape(

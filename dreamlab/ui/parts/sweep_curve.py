@@ -3,7 +3,8 @@ table."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from markupsafe import Markup
@@ -12,7 +13,8 @@ from dreamlab import studies
 from dreamlab.experiments.sweep.report import best_text
 from dreamlab.fidelity.metrics import METRICS
 from dreamlab.service import Refused, RunRow
-from dreamlab.settings import SpecError, SweepSpec
+from dreamlab.settings import SpecError, SweepSpec, exact
+from dreamlab.settings.commands import differences
 from dreamlab.store import RunError
 from dreamlab.store.states import ACTIVE
 from dreamlab.ui import render
@@ -29,6 +31,8 @@ STUDY_OF_T = "s4-tsweep"
 """The study whose published curves are against T."""
 SHORT = {"guidance_weight": "w", "num_train_timesteps": "T", "logvar_coefficient": "v"}
 """Axis -> its symbol in sentences; others are named by their title."""
+DIFFERENCES = 2
+"""Most settings that tell curves apart in a legend."""
 Report = dict[str, Any]
 
 
@@ -101,12 +105,27 @@ def figure(pages: Pages, row: RunRow | None, metric: str, beside: Sequence[str],
     revision = f"{row.id if row else 'none'}/{metric}"
     if report.get("second_axis"):
         return _heat_map(report, metric, theme, revision)
-    lines = [Line(row.name if row else "", _points(report, metric), metric)]
-    lines += [line for name in beside if (line := _other(pages, name, metric))]
+    names_of = _told_apart(pages, [*([row.id] if row else []), *beside])
+    lines = [Line(names_of.get(row.id, "") if row else "", _points(report, metric), metric)]
+    lines += [line for name in beside if (line := _other(pages, name, metric, names_of))]
     return sweep_chart.curve(lines, str(report.get("axis", "")), theme, revision)
 
 
-def _other(pages: Pages, name: str, metric: str) -> Line | None:
+def _told_apart(pages: Pages, ids: Sequence[str]) -> dict[str, str]:
+    """Id -> name of a sweep with the end of its id and the settings in which it differs from the
+    others."""
+    runs = []
+    for name in ids:
+        with contextlib.suppress(Refused, RunError):
+            runs.append(pages.service.get(name))
+    found = {run.id: [f"{run.record.name} · {run.id[-4:]}"] for run in runs}
+    for label, values in differences([run.spec for run in runs])[:DIFFERENCES]:
+        for run, value in zip(runs, values, strict=True):
+            found[run.id].append(f"{label.lower()} {exact(value)}")
+    return {name: ", ".join(words) for name, words in found.items()}
+
+
+def _other(pages: Pages, name: str, metric: str, names_of: Mapping[str, str]) -> Line | None:
     if name.startswith(PUBLISHED):
         series = name.removeprefix(PUBLISHED)
         points = _published().get(series, [])
@@ -118,7 +137,7 @@ def _other(pages: Pages, name: str, metric: str) -> Line | None:
     report = pages.report(row)
     names = [value for _, value in shown_choices(report)]
     drawn = metric if metric in names else (names or [metric])[0]
-    return Line(row.name, _points(report, drawn), drawn)
+    return Line(names_of.get(name, row.name), _points(report, drawn), drawn)
 
 
 def _points(report: Report, metric: str) -> list[dict[str, Any]]:
@@ -166,6 +185,7 @@ def head(row: RunRow | None, report: Report) -> Markup:
         return render.part(PAGE, "curve", None)
     axes = [report.get("axis", ""), report.get("second_axis")]
     axis = " and ".join(AXIS_WORDS.get(a, a) for a in axes if a)
+    title = f"{'Heat map' if axes[1] else 'Curve'} against {axis}"
     points = report.get("points", [])
     extractor = report.get("extractor")
     features = extractor.get("name") if isinstance(extractor, dict) else extractor
@@ -178,8 +198,8 @@ def head(row: RunRow | None, report: Report) -> Markup:
         said.append(f"against {reference['images']:,} {reference['split']} images")
     words = {a: words_of(a) for a in axes if a}
     best = best_text(report, words) if row.state == "done" else ""
-    best = " ".join(w for w in (best, report.get("reference_note", "") if best else "") if w)
-    return render.part(PAGE, "curve", row, axis, ", ".join(said), best, row.state in ACTIVE)
+    about = report.get("reference_note", "") if best else ""
+    return render.part(PAGE, "curve", row, title, ", ".join(said), best, about, row.state in ACTIVE)
 
 
 def table(pages: Pages, row: RunRow | None, report: Report) -> Markup:
