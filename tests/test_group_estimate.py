@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dreamlab import studies
-from dreamlab.data import contents
+from dreamlab.data import catalog, contents
 from dreamlab.estimates import groups, knowledge, work
 from dreamlab.estimates.cost import Estimate, duration, weakest
 from dreamlab.estimates.estimate import estimate
@@ -18,6 +18,7 @@ from dreamlab.estimates.machine import Machine, described, gpu_name, stored
 from dreamlab.estimates.remaining import Remaining
 from dreamlab.estimates.schedule import Job, outcome
 from dreamlab.estimates.work import C, ClassifierCost, FeatureCost, SearchCost, TrainingCost, Work
+from dreamlab.service import Service
 from dreamlab.settings import MixSpec, SpecError, StudySpec, SweepSpec, make
 from dreamlab.store import RunStatus, RunStore
 from dreamlab.store.machine import Device
@@ -173,10 +174,15 @@ def test_a_machine_that_is_not_described_well_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("said", "name"),
-    [("NVIDIA H100 80GB HBM3", "h100"), ("Tesla P40", "p40"), ("NVIDIA GeForce RTX 4090", "rtx")],
+    [("NVIDIA H100 80GB HBM3", "h100"), ("Tesla P40", "p40")]
+    + [
+        ("NVIDIA GeForce RTX 4090", "rtx 4090"),
+        ("NVIDIA A100-SXM4-80GB", "a100"),
+        ("cuda", "cuda"),
+    ],
 )
 def test_a_gpu_is_named_by_its_model(said: str, name: str) -> None:
-    assert gpu_name(said).startswith(name)
+    assert gpu_name(said) == name
 
 
 def test_too_little_memory_is_said() -> None:
@@ -238,6 +244,40 @@ def test_as_if_says_the_machine_and_starts_nothing(tmp_path: Path) -> None:
     status, answer, _ = dreamlab(tmp_path / "runs", *words[:-1], "--as-if", "cores=1,memory=1")
     assert status == 2 and "--dry-run" in answer["error"]
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_described_machine_has_the_data_sets(tmp_path: Path) -> None:
+    runs, large = tmp_path / "runs", "cores=16,memory=128,gpu=h100"
+    paper = ("study", "s1-cas", "--scale", "paper", "--dry-run")
+    status, answer, _ = dreamlab(runs, *paper)
+    assert status == 2 and "Needs ImageNet" in answer["error"]
+    status, answer, _ = dreamlab(runs, *paper, "--as-if", large)
+    found = answer["result"]["estimate"]
+    assert status == 0 and found["seconds"] > 86400 and found["gpu_hours"] > 24
+    assert not answer["result"]["spec"]["dataset"], "the command stays the one that was given"
+    status, answer, _ = dreamlab(
+        runs, "train", "--dataset", "cifar10", "--preset", "s0", "--dry-run", "--as-if", large
+    )
+    assert status == 0
+    assert not runs.exists()
+
+
+def test_every_scale_has_a_cost_without_its_data(tmp_path: Path) -> None:
+    service = Service(tmp_path / "runs")
+    costs = list(service.study_costs(on=service.described("cores=16,memory=128,gpu=h100")))
+    assert len(costs) == len(SCALES)
+    for cost in costs:
+        assert cost.estimate and not cost.reason, cost
+        assert cost.estimate.memory_bytes < 128e9, cost
+        assert "GPU memory" in cost.estimate.text
+    measured = [c for c in costs if c.estimate and c.estimate.seconds]
+    assert len(measured) > len(costs) / 3
+    assert all("stored measurements" in c.estimate.text for c in measured if c.estimate)
+    few = next(c for c in measured if (c.study, c.scale) == ("s0-mnist", "laptop"))
+    assert few.estimate and few.estimate.seconds and few.estimate.seconds < 600
+    assert catalog.INFO["cifar10"] == catalog.info("cifar10"), "only while it is estimated"
+    with pytest.raises(catalog.DataError):
+        catalog.info("imagenet-64")
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dreamlab.classifiers.networks import build
 from dreamlab.data import catalog, contents, imageset, near_copies, readers
 from dreamlab.data.selection import available
 from dreamlab.experiments.identity import check_unchanged
@@ -409,22 +410,43 @@ class Fixed:
     resize = ""
 
 
-def test_features_are_kept_by_version_device_and_arithmetic(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    torch = extractors.torch
-    assert not torch.backends.cuda.matmul.allow_tf32  # torch's own default
-    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+def test_features_are_kept_by_version_weights_and_sort_of_device() -> None:
     found = {extractors.cache_key(Fixed())}  # type: ignore[arg-type]
     for changes in ({"version": 2}, {"id": "abd"}, {"name": "inception"}, {"device": "cuda:0"}):
         other = type("Other", (Fixed,), changes)()
         found.add(extractors.cache_key(other))
     cuda = type("Other", (Fixed,), {"device": "cuda:1"})()
     assert extractors.cache_key(cuda) in found  # one sort of device
-    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
-    found.add(extractors.cache_key(cuda))
-    assert len(found) == 6
-    assert all(k.endswith(("/cpu-fp32", "/cuda-tf32", "/cuda-fp32")) for k in found)
+    assert len(found) == 5
+    assert all(k.endswith(("/cpu-fp32", "/cuda-fp32")) for k in found)
+
+
+def test_features_are_computed_in_full_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch, seen = extractors.torch, []
+    before = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = True  # as training sets it on a GPU
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+
+    def flags() -> bool:
+        return bool(torch.backends.cudnn.allow_tf32 or torch.backends.cuda.matmul.allow_tf32)
+
+    class Watched(extractors.NetworkExtractor):
+        device, batch_size = "cpu", 2
+
+        def features(self, images: extractors.Tensor) -> extractors.Tensor:
+            seen.append(flags())
+            return images.float().flatten(1)
+
+    images = np.zeros((5, 2, 2, 3), np.uint8)
+    assert sum(len(part) for part in Watched().batches(images)) == 5
+    network = build("small_cnn", 3, 8, 2)
+    plain = network.features
+    monkeypatch.setattr(network, "features", lambda x: (seen.append(flags()), plain(x))[1])
+    found = extractors.ClassifierExtractor(network, "cpu")
+    for part in found.batches(np.zeros((4, 8, 8, 3), np.uint8)):
+        assert len(part) == 4 and flags(), "what reads the features is not affected"
+    assert seen == [False] * 4 and flags()  # three batches of one, one of the other
+    torch.backends.cuda.matmul.allow_tf32 = before
 
 
 def test_a_set_measured_again_by_a_new_version_is_computed_again(

@@ -86,7 +86,7 @@ def _checked(service: Service, arguments: argparse.Namespace, values: dict[str, 
             "as_if",
         )
     spec = service.check(arguments.cls.kind, values, service.described(arguments.as_if))
-    if sentence := service.warning(spec):
+    if not arguments.as_if and (sentence := service.warning(spec)):
         print(sentence, file=sys.stderr)
     return spec
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from dreamlab.data import imageset
+from dreamlab.data import described, imageset
 from dreamlab.data.imageset import DataError as DataError
 from dreamlab.data.named import NAMED
 from dreamlab.data.named import Info as Info
@@ -92,6 +92,8 @@ def stamp(name: str, data_dir: str = "") -> Stamp:
     """A stamp of the files of a data set, by its name or by the id of an import run. It changes
     when a file changes, so it is part of the key of all that is cached about the images. It reads
     no images. Raises DataError."""
+    if (known := described.find(name)) is not None:
+        return (("described", known.train, known.test, known.size),)
     if name not in INFO:
         return _stamped(name)[1]
     check_available(name, data_dir)
@@ -118,6 +120,8 @@ def _folder(data_dir: str) -> Path:
 def info(name: str) -> Info:
     """The description of a data set, by its name or by the id of an import run. Raises
     DataError."""
+    if (known := described.find(name)) is not None:
+        return known
     return INFO[name] if name in INFO else _imported(*_stamped(name))[0]
 
 
@@ -194,6 +198,8 @@ def set_classes(spec: SynthesizeSpec, generator: TrainSpec) -> tuple[str, ...]:
 def load(name: str, data_dir: str = "") -> DataSet:
     """Reads a data set by its name or by the id of an import run. The images of an imported one are
     memory-mapped. Raises DataError."""
+    if (known := described.find(name)) is not None:
+        return _described(known)
     if name not in INFO:
         return _load_imported(*_stamped(name))
     return _load(name, _folder(data_dir), stamp(name, data_dir))
@@ -202,7 +208,7 @@ def load(name: str, data_dir: str = "") -> DataSet:
 def check_available(name: str, data_dir: str) -> None:
     """Raises DataError if files of the data set are missing. It does not read the images."""
     known = info(name)
-    if known.bundled:
+    if known.bundled or described.find(name) is not None:
         return
     markers, layout = NAMED[name].markers, NAMED[name].layout
     if not data_dir:
@@ -228,6 +234,12 @@ def overlap(data: DataSet) -> int:
 @functools.lru_cache(maxsize=8)
 def _overlap(data: DataSet) -> int:
     return imageset.copies(data.test_images, data.train_images)
+
+
+@functools.lru_cache(maxsize=8)
+def _described(known: Info) -> DataSet:
+    train, test = (described.black(known, n) for n in (known.train, known.test))
+    return DataSet(known, train.images, train.labels, test.images, test.labels, 0)
 
 
 @functools.lru_cache(maxsize=8)

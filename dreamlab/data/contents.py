@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dreamlab.data import catalog, imageset
+from dreamlab.data import catalog, described, imageset
 from dreamlab.data.exporting import LABELLED_BY
 from dreamlab.data.imageset import DataError
 from dreamlab.store.cache import array_hash, file_hash, user_cache
@@ -21,6 +21,8 @@ def images_of(name: str, data_dir: str = "") -> str:
     """Identifies the images, labels and split of a data set, by its name or by the id of an import
     run. The same images in another folder or another kind of file have the same value. Raises
     DataError."""
+    if described.find(name) is not None:
+        return f"described-{name}"
     return _images_of(name, data_dir, catalog.stamp(name, data_dir))
 
 

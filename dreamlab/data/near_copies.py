@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 from scipy import special
 
-from dreamlab.data import catalog, contents
+from dreamlab.data import catalog, contents, described
 from dreamlab.data.catalog import DataSet
 from dreamlab.data.imageset import ImageSource
 from dreamlab.data.nearest import LARGEST as LARGEST
@@ -319,6 +319,8 @@ def known(folder: Path, data: DataSet) -> Copies | None:
 def within(data: DataSet) -> Copies | None:
     """What was found within a data set; None if it was not searched. It is read from the cache of
     the user, and for an import also from its folder. Raises DataError."""
+    if described.find(data.info.name) is not None:
+        return None
     kept = user_cache().get(cache_key(data))
     found = unpacked(kept) if kept else None
     if found is None and data.info.name not in catalog.INFO:

@@ -37,6 +37,8 @@ class Estimate:
     """For an experiment with classifiers: seconds of one more seed of each; None if unknown."""
     machine: str = ""
     """The machine that was described, if it is not this one."""
+    on_gpu: bool = False
+    """Whether it runs on a CUDA device; `memory_bytes` is then memory of that device."""
 
     @property
     def images_per_second(self) -> float | None:
@@ -57,7 +59,8 @@ class Estimate:
                 else f"{self.steps:,} steps at {rate:.2g} images/s"
             )
         if self.memory_bytes is not None:
-            parts.append(f"{self.memory_bytes / 1e9:.1f} GB memory")
+            of = "GPU memory" if self.on_gpu else "memory"
+            parts.append(f"{self.memory_bytes / 1e9:.1f} GB {of}")
         if self.disk_bytes is not None:
             parts.append(f"{max(self.disk_bytes / 1e6, 1):,.0f} MB disk")
         if self.gpu_seconds:

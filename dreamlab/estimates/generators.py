@@ -9,7 +9,7 @@ from typing import Any
 from dreamlab.architecture.cost import activation_bytes, multiply_adds, parameter_count
 from dreamlab.architecture.network import Network, network_of
 from dreamlab.architecture.preview_size import PREVIEW_SHARE, PREVIEW_STEPS, preview_columns
-from dreamlab.data import catalog, memory, near_copies
+from dreamlab.data import catalog, described, memory, near_copies
 from dreamlab.data.importing.split import held_out
 from dreamlab.data.selection import available
 from dreamlab.estimates import history, work
@@ -55,7 +55,7 @@ def train(spec: TrainSpec, known: Knowledge) -> Estimate:
     )
     previews = int(0.5 * written * pixels)
     return Estimate(
-        None if seconds is None else seconds + START_SECONDS,
+        None if seconds is None else seconds + known.start(spec.device),
         memory,
         checkpoints + previews,
         parameters,
@@ -74,15 +74,24 @@ def _steps(
     part = -(-spec.batch_size // spec.accumulate)
     if (measured := known.find(work.training(spec))) is not None:
         step = measured.seconds_per_step * spec.batch_size / measured.images
-        more = (part - measured.images) * activation_bytes(network)
+        more = _data_bytes(spec, network)
+        if not known.machine.uses_cuda(spec.device):  # there, a batch is split until it fits
+            more += (part - measured.images) * activation_bytes(network)
         return step, measured.seconds_per_call, measured.peak_memory_bytes + more, "probe"
     call = known.guess(multiply_adds(network) / RATE, spec.device)
     if (before := history.trained(spec, known.history)) is not None:
         return spec.batch_size * before.seconds, call, before.memory_bytes, "history"
     state = int(4 * parameters * (3 + OPTIMIZER_NUMBERS[spec.optimizer]))
-    data = train_images(spec) * network.image_size**2 * network.channels
-    memory = PROCESS_BYTES + state + part * activation_bytes(network) + data
+    memory = PROCESS_BYTES + state + part * activation_bytes(network) + _data_bytes(spec, network)
     return None if call is None else 3 * spec.batch_size * call, call, memory, "arithmetic"
+
+
+def _data_bytes(spec: TrainSpec, network: Network) -> int:
+    """Memory of the images of a training: those that it uses, and all of a data set that is not
+    imported, because it is read whole."""
+    info = catalog.info(spec.dataset)
+    whole = info.train + info.test if spec.dataset in catalog.INFO else 0
+    return info.channels * (train_images(spec) * network.image_size**2 + whole * info.size**2)
 
 
 def train_images(spec: TrainSpec) -> int:
@@ -116,7 +125,7 @@ def synthesize(spec: SynthesizeSpec, stages: Sequence[TrainSpec], known: Knowled
     network = network_of(stages[-1])
     disk = images * (network.image_size**2 * network.channels + 8) + RESULT_BYTES
     return Estimate(
-        added(START_SECONDS, *(seconds for seconds, _ in parts)),
+        added(known.start(spec.device), *(seconds for seconds, _ in parts)),
         memory,
         disk,
         images_seen=images,
@@ -186,20 +195,15 @@ def searched_within(dataset: str, data_dir: str, known: Knowledge) -> float:
     measured = known.find(work.search(info.size, info.channels, info.train))
     if measured is None:
         return 0.0
-    try:
-        if near_copies.within(catalog.load(dataset, data_dir)) is not None:
-            return 0.0
-    except catalog.DataError:
-        if not known.machine.name:  # a described machine may have data that are not here
-            raise
+    if near_copies.within(catalog.load(dataset, data_dir)) is not None:
+        return 0.0
     return _searched(measured, info.test, info.train, info.test)
 
 
 def _limit_known(dataset: str, data_dir: str) -> bool:
-    try:
-        data = catalog.load(dataset, data_dir)
-    except catalog.DataError:
+    if described.find(dataset) is not None:
         return False
+    data = catalog.load(dataset, data_dir)
     side = min(data.info.size, near_copies.LARGEST)
     return user_cache().get(f"{near_copies.cache_key(data)}/{side}") is not None
 

@@ -7,13 +7,13 @@ import dataclasses
 import functools
 
 from dreamlab.classifiers import registry as classifiers
-from dreamlab.data import catalog, judge
+from dreamlab.data import catalog, described, judge
 from dreamlab.data.memory import HELD
 from dreamlab.data.selection import arm_counts
 from dreamlab.estimates import history, work
 from dreamlab.estimates.cost import Estimate, Source, weakest
 from dreamlab.estimates.generators import RESULT_BYTES, remembering
-from dreamlab.estimates.knowledge import PROCESS_BYTES, START_SECONDS, Knowledge, added
+from dreamlab.estimates.knowledge import PROCESS_BYTES, Knowledge, added
 from dreamlab.settings import ClassifySpec, FidelitySpec
 from dreamlab.settings.budget import classifier_steps
 from dreamlab.settings.names import ExtractorName
@@ -54,7 +54,7 @@ def classify(spec: ClassifySpec, known: Knowledge) -> Estimate:
     disk = RESULT_BYTES + PREDICTED_BYTES * spec.seeds * info.test
     whole = None if fit.seconds is None else spec.seeds * fit.seconds
     return Estimate(
-        added(START_SECONDS, whole),
+        added(known.start(spec.device), whole),
         fit.memory_bytes,
         disk,
         source=fit.source,
@@ -92,7 +92,7 @@ def judging(
 ) -> tuple[float | None, Source]:
     """Seconds of training the judge of a data set, which decides whether generators were trained
     enough; 0 if it is kept already. Raises DataError."""
-    try:
+    if described.find(dataset) is None:
         key = _judge_key(dataset, data_dir, catalog.stamp(dataset, data_dir))
         if shipped(key) is not None:
             return 0.0, "probe"
@@ -101,9 +101,6 @@ def judging(
             with contextlib.closing(ArtefactCache(folder)) as cache:
                 if cache.get(key) is not None:
                     return 0.0, "probe"
-    except catalog.DataError:  # a described machine may have data that are not here
-        if not known.machine.name:
-            raise
     info, threads = catalog.info(dataset), known.threads("fidelity", device)
     recipe = judge.recipe_of(info)
     unit = work.classifier_step(
@@ -172,7 +169,7 @@ def fidelity(
         each *= (info.size / 28) ** 2 if spec.extractor in ("classifier", "own") else 1
         parts.append((known.guess(count * each + DISTANCE_SECONDS, spec.device), "arithmetic"))
     return Estimate(
-        added(START_SECONDS, *(seconds for seconds, _ in parts)),
+        added(known.start(spec.device), *(seconds for seconds, _ in parts)),
         memory,
         RESULT_BYTES,
         source=weakest(parts),

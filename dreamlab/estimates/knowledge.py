@@ -13,8 +13,9 @@ from dreamlab.store import Run, RunStore
 
 PROCESS_BYTES = 550 * 2**20
 """Memory of a worker before it works."""
-START_SECONDS = 0.5
-"""Time until a worker works."""
+START_SECONDS, CUDA_START_SECONDS = 0.5, 3.0
+"""Time until a worker works: on a CPU, and on a CUDA device, which it has to initialise (2 to 3
+seconds on an H100)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,15 +29,21 @@ class Knowledge:
     machine: Machine
     done: Callable[[Spec], str | None] = lambda spec: None
 
+    def start(self, device: str) -> float:
+        """Seconds until the worker of a run with this setting of `device` works."""
+        return CUDA_START_SECONDS if self.machine.uses_cuda(device) else START_SECONDS
+
     def guess(self, seconds: float, device: str) -> float | None:
         """A time by arithmetic, from that on two CPU cores; None for a run on a CUDA device, of
         which only measurements know anything."""
         return None if self.machine.uses_cuda(device) else seconds
 
     def threads(self, kind: str, device: str) -> int:
-        """CPU threads of a worker for this kind of run, as the engine gives them."""
-        cuda = self.machine.uses_cuda(device)
-        on = next(d for d in self.machine.devices if (d.name != "cpu") == cuda)
+        """CPU threads of a worker for this kind of run, as the engine gives them; 0 on a CUDA
+        device, where its time hardly depends on them."""
+        if self.machine.uses_cuda(device):
+            return 0
+        on = next(d for d in self.machine.devices if d.name == "cpu")
         return threads_for(kind, on, self.machine.cores)
 
 

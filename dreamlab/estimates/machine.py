@@ -73,11 +73,13 @@ def _gpu_name() -> str:
 
 
 def gpu_name(said: str) -> str:
-    """The short name of a GPU in lower case: "NVIDIA H100 80GB HBM3" is "h100"."""
+    """The short name of a GPU in lower case: "NVIDIA H100 80GB HBM3" is "h100", and "NVIDIA GeForce
+    RTX 4090" is "rtx 4090"."""
     words = [
-        w for w in re.split(r"[\s-]+", said.lower()) if w not in ("nvidia", "tesla", "geforce")
+        w for w in re.split(r"[\s-]+", said.lower()) if w not in ("nvidia", "tesla", "geforce", "")
     ]
-    return words[0] if words else ""
+    last = next((i for i, word in enumerate(words) if re.search(r"\d", word)), 0)
+    return " ".join(words[: last + 1])
 
 
 def described(text: str) -> Machine:

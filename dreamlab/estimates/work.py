@@ -16,7 +16,7 @@ from dreamlab.settings import ClassifySpec, TrainSpec
 from dreamlab.settings.names import ExtractorName
 
 Kind = Literal["train", "classify", "features", "search"]
-FORMAT = 4
+FORMAT = 5
 """Part of every key. Increase it when a measurement means something else."""
 
 
@@ -24,7 +24,7 @@ FORMAT = 4
 class TrainingCost:
     """A training step with `images` images takes `seconds_per_step`. One network evaluation without
     gradients takes `seconds_per_call` per image. `precision` is the number format, and
-    `peak_memory_bytes` the peak memory of the process."""
+    `peak_memory_bytes` the peak memory of the process, without the data set."""
 
     images: int
     seconds_per_step: float
@@ -98,21 +98,24 @@ class FindCost(Protocol):
 def training(spec: TrainSpec) -> Work[TrainingCost]:
     """A step of a training, and one evaluation of its network. Raises DataError."""
     about = (
-        dataclasses.astuple(network_of(spec)),
+        dataclasses.astuple(dataclasses.replace(network_of(spec), num_train_timesteps=1)),
         spec.batch_size,
         spec.accumulate,
         spec.optimizer,
         spec.precision,
         spec.device,
-        spec.dataset,
-        spec.images_per_class,
     )
-    request = {"spec": spec.model_dump(mode="json")}
+    info = catalog.info(spec.dataset)
+    request = {
+        "spec": spec.model_dump(mode="json"),
+        "shape": (info.size, info.channels, len(info.classes)),
+    }
     return Work("train", TrainingCost, about, request, spec.device)
 
 
 def classifier(spec: ClassifySpec, threads: int) -> Work[ClassifierCost]:
-    """A step of a classifier in a worker with this number of CPU threads. Raises DataError."""
+    """A step of a classifier in a worker with this number of CPU threads; 0 on a CUDA device.
+    Raises DataError."""
     augmented = spec.augment or spec.arm == "augmented"
     return classifier_step(
         spec.dataset,

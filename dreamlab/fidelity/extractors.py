@@ -4,6 +4,7 @@ whose weights are files."""
 from __future__ import annotations
 
 import abc
+import contextlib
 import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Protocol
@@ -52,12 +53,22 @@ def weights_id(state: Mapping[str, np.ndarray]) -> str:
 def cache_key(extractor: Extractor) -> str:
     """Everything that its features depend on, other than the images: name, version, weights and
     resize of the extractor, and sort of device and arithmetic."""
-    kind = torch.device(extractor.device).type
-    tf32 = kind == "cuda" and (
-        torch.backends.cudnn.allow_tf32 or torch.backends.cuda.matmul.allow_tf32
-    )
     weights = "/".join(filter(None, (extractor.id, extractor.resize.replace(" ", "-"))))
-    return f"{extractor.name}-{extractor.version}/{weights}/{kind}-{'tf32' if tf32 else 'fp32'}"
+    kind = torch.device(extractor.device).type
+    return f"{extractor.name}-{extractor.version}/{weights}/{kind}-fp32"
+
+
+@contextlib.contextmanager
+def full_precision() -> Iterator[None]:
+    """Inside, CUDA devices multiply in float32. Their TF32, which training uses, changes features
+    of Inception by 0.2 % of the largest one."""
+    cudnn, cublas = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = cudnn.allow_tf32, cublas.allow_tf32
+    try:
+        cudnn.allow_tf32 = cublas.allow_tf32 = False
+        yield
+    finally:
+        cudnn.allow_tf32, cublas.allow_tf32 = before
 
 
 class NetworkExtractor(abc.ABC):
@@ -79,7 +90,7 @@ class NetworkExtractor(abc.ABC):
             part = torch.from_numpy(np.array(images[start : start + self.batch_size]))
             if torch.device(self.device).type == "cuda":
                 part = part.pin_memory()
-            with torch.inference_mode():
+            with torch.inference_mode(), full_precision():
                 found = self.features(part.to(self.device, non_blocking=True).permute(0, 3, 1, 2))
             if waiting is not None:
                 yield waiting.cpu().numpy()
@@ -105,8 +116,13 @@ class ClassifierExtractor:
 
     def batches(self, images: np.ndarray) -> Iterator[np.ndarray]:
         """Yields features (n, dimensions) float32 of uint8 images (N, H, W, C), in order."""
-        for features, _ in outputs(self.network, images, self.device):
-            yield features.numpy()
+        parts = outputs(self.network, images, self.device)
+        while True:
+            with full_precision():
+                part = next(parts, None)
+            if part is None:
+                return
+            yield part[0].numpy()
 
     def predict(self, features: np.ndarray) -> np.ndarray:
         """Classes (n,) predicted from features (n, dimensions)."""

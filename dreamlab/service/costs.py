@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from dreamlab.data import described
 from dreamlab.data.imageset import DataError
 from dreamlab.estimates import machine
 from dreamlab.estimates.cost import Estimate
@@ -15,6 +17,7 @@ from dreamlab.estimates.machine import Machine
 from dreamlab.estimates.measured import Prober
 from dreamlab.estimates.work import C, Work
 from dreamlab.experiments.identity import Identities
+from dreamlab.experiments.study.plan import described_for
 from dreamlab.service.refused import refusing
 from dreamlab.service.sets import Sets
 from dreamlab.settings import ImportSpec, Spec, SpecError, StudySpec, make
@@ -36,6 +39,14 @@ class ScaleCost:
     scale: str
     estimate: Estimate | None
     reason: str = ""
+
+
+@contextlib.contextmanager
+def described_sets(spec: Spec, on: Machine | None) -> Iterator[None]:
+    """Inside, data sets that a run on a described machine uses and that are not here are known by
+    their descriptions."""
+    with described.using(described_for(spec) if on is not None and on.name else {}):
+        yield
 
 
 class Costs(Sets):
@@ -145,16 +156,19 @@ class Costs(Sets):
             runs = []
         if there.name or fresh:
             done = {}
-        found = estimate(
-            spec,
-            self.store,
-            runs,
-            find,
-            there,
-            lambda part: done.get(self._identities.of(part).hash),
-            proposal,
-        )
-        return dataclasses.replace(found, machine=there.name), self.prober.lacking(asked)
+        with described_sets(spec, there):
+            found = estimate(
+                spec,
+                self.store,
+                runs,
+                find,
+                there,
+                lambda part: done.get(self._identities.of(part).hash),
+                proposal,
+            )
+        gpu = there.uses_cuda(getattr(spec, "device", "cpu"))
+        found = dataclasses.replace(found, machine=there.name, on_gpu=gpu)
+        return found, self.prober.lacking(asked)
 
     def _done_runs(self) -> tuple[list[Run], dict[str, str]]:
         """The finished runs that are no experiments, newest first, without those of the demo; and

@@ -21,7 +21,7 @@ from dreamlab.engine import client
 from dreamlab.estimates.machine import Machine
 from dreamlab.estimates.slow import slow
 from dreamlab.service import demo, export
-from dreamlab.service.costs import Costs
+from dreamlab.service.costs import Costs, described_sets
 from dreamlab.service.home import home_mix
 from dreamlab.service.library import LiveFrame
 from dreamlab.service.refused import NoEngine, Refused, refusing
@@ -113,7 +113,9 @@ class Service(Costs):
             )
         known = Known(self.store, self.library.status, list(on.devices) if on else None)
         with refusing():
-            return self._check(make(KINDS[kind], inherited(values, known)), known)
+            spec = make(KINDS[kind], inherited(values, known))
+            with described_sets(spec, on):
+                return self._check(spec, known)
 
     def warning(self, spec: Spec) -> str:
         """Known problems of settings that are allowed, a sentence each; empty if there is none."""

@@ -15,6 +15,8 @@ file.
   `generator_assumptions` are then those that fall away with it. A scale with `assumptions` of its
   own does not take them over from the scale that it extends.
 - "@name" as a value of `settings` is the map of classes with this name, in words.
+- `described` names the data sets that a scale without `dataset` is meant for, as `shared.toml`
+  describes them.
 - "{column}" in a row is replaced according to the data set; see `Scale.columns`.
 """
 
@@ -39,6 +41,7 @@ from dreamlab.studies.model import (
     Measure,
     PublishedCell,
     Scale,
+    SetDescription,
     Study,
     StudyPart,
 )
@@ -73,6 +76,7 @@ SCALE_KEYS = {
     "rows",
     "compare",
     "columns",
+    "described",
 }
 NAME = re.compile(r"\{(\w+)\}")
 
@@ -278,7 +282,13 @@ def _scale(name: str, raw: dict[str, Any], cells: Mapping[str, PublishedCell]) -
         columns,
         raw.get("synthetic", ""),
         tuple(raw.get("generator_assumptions", [])),
+        _described(raw),
     )
+
+
+def _described(raw: Mapping[str, Any]) -> tuple[SetDescription, ...]:
+    known = read(SHARED)["described"]
+    return tuple(SetDescription(name, **known[name]) for name in raw.get("described", ()))
 
 
 def _part(entry: dict[str, Any], defaults: Mapping[str, Any]) -> StudyPart:

@@ -92,6 +92,20 @@ class Comparison:
 
 
 @dataclasses.dataclass(frozen=True)
+class SetDescription:
+    """A data set that a scale is meant for and that the user has to bring: colour images of `size`
+    pixels a side, and numbers of classes, training and test images. It is only used to estimate
+    what the scale takes where the data set is not there."""
+
+    name: str
+    title: str
+    size: int
+    classes: int
+    train: int
+    test: int
+
+
+@dataclasses.dataclass(frozen=True)
 class Scale:
     """One way to run a study: its runs, where the measured numbers come from, and what was
     assumed."""
@@ -115,6 +129,9 @@ class Scale:
     `assumptions`."""
     of_generator: tuple[str, ...] = dataclasses.field(default=(), repr=False)
     """The assumptions on the generator of that set."""
+    described: tuple[SetDescription, ...] = dataclasses.field(default=(), repr=False)
+    """The data sets that the user has to name. Not in that text either: no result depends on
+    it."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,18 +10,20 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch._dynamo  # an optimiser imports it at its first use, which takes seconds in every fork
 from threadpoolctl import threadpool_limits
 
+from dreamlab.architecture.cost import activation_bytes
 from dreamlab.architecture.network import network_of
 from dreamlab.classifiers.networks import build, outputs
-from dreamlab.data import catalog, near_copies
+from dreamlab.data import catalog, described, near_copies
 from dreamlab.data.nearest import neighbours
 from dreamlab.fidelity.extractors import ClassifierExtractor, Extractor
 from dreamlab.fidelity.loading import FROM_FILES
 from dreamlab.fidelity.metrics import compute, measured_on
 from dreamlab.fidelity.strata import Labels
-from dreamlab.settings import TrainSpec, make
-from dreamlab.store.machine import can_fork, cores
+from dreamlab.settings import RealPart, TrainSpec, make
+from dreamlab.store.machine import CUDA_SLOTS, can_fork, cores, find_devices
 from dreamlab.tasks.classify.training import Fit, Recipe
 from dreamlab.tasks.torch_device import prepare, synchronise
 from dreamlab.tasks.torch_memory import peak_memory_bytes
@@ -51,20 +53,33 @@ def cost(request: dict[str, Any]) -> dict[str, Any]:
     return COSTS[request["kind"]](**values)
 
 
-def _training(spec: dict[str, Any]) -> dict[str, Any]:
-    """Times training steps and network evaluations. If a step of the whole batch would take too
-    long, fewer images are measured."""
+def _training(spec: dict[str, Any], shape: tuple[int, int, int]) -> dict[str, Any]:
+    """Times training steps and network evaluations on images of this size, number of channels and
+    number of classes. If a step of the whole batch would take too long, fewer images are
+    measured."""
+    size, channels, classes = shape
+    of = described.described("measured", "measured", size, channels, classes, IMAGES + classes, 1)
+    with described.using({of.name: of}):
+        return _training_on(of.name, spec)
+
+
+def _training_on(dataset: str, spec: dict[str, Any]) -> dict[str, Any]:
     from dreamlab.tasks.train.trainer import Trainer
     from dreamlab.tasks.train.training_precision import affordable, fastest
 
-    wanted = make(TrainSpec, spec)
+    others = {name: value for name, value in spec.items() if name not in RealPart.model_fields}
+    wanted = make(TrainSpec, {**others, "dataset": dataset})
     torch.set_num_threads(cores())
     device = prepare(wanted.device)
     part = -(-wanted.batch_size // wanted.accumulate)
-    at_once = min(part, affordable(network_of(wanted), device))
+    network = network_of(wanted)
+    at_once = min(part, affordable(network, device))
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        at_once = min(at_once, max(1, free // (2 * activation_bytes(network))))
     alone = {"accumulate": 1, "devices": 1, "compile": False, "init_from": "", "freeze": ()}
     tried = wanted.model_copy(update={"batch_size": at_once, **alone})
-    trainer = Trainer(tried, catalog.load(wanted.dataset, wanted.data_dir), device)
+    trainer = Trainer(tried, catalog.load(dataset), device)
     precision = fastest(trainer) if wanted.precision == "auto" else wanted.precision
 
     def step() -> None:
@@ -81,8 +96,8 @@ def _training(spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def _forward(trainer: Any, precision: str) -> float:
-    """Seconds per image of one network evaluation without gradients: of as many images as take a
-    quarter of LONGEST, at most MOST_AT_ONCE."""
+    """Seconds per image of one network evaluation without gradients: of MOST_AT_ONCE images, on a
+    CPU of no more than take a quarter of LONGEST."""
     g, n = trainer.generator, trainer.generator.network.network
     g.precision = precision
 
@@ -93,8 +108,10 @@ def _forward(trainer: Any, precision: str) -> float:
         g.predict(x, t, labels, t if n.low_size else None)
         synchronise(trainer.device)
 
-    one = _timed(lambda: call(1), longest=0.0)
-    images = max(1, min(MOST_AT_ONCE, int(LONGEST / 4 / one)))
+    images = MOST_AT_ONCE
+    if trainer.device.type == "cpu":
+        one = _timed(lambda: call(1), longest=0.0)
+        images = max(1, min(MOST_AT_ONCE, int(LONGEST / 4 / one)))
     return _timed(lambda: call(images), longest=LONGEST / 3) / images
 
 
@@ -108,15 +125,33 @@ def _classifier(
     threads: int,
 ) -> dict[str, Any]:
     """Times the training steps of a classifier, and its answers for test images, while the other
-    places of the device are busy with the same."""
-    on = prepare(device)
-    others = _neighbours(max(1, cores() // threads) - 1) if on.type == "cpu" else []
-    try:
-        torch.set_num_threads(threads)
-        size, channels, classes = shape
-        recipe = Recipe(classifier, 10**6, batch_size, 1e-3, optimizer=optimizer, augment=augment)
+    places of the device are busy: on a CPU with convolutions, on a CUDA device with the same
+    steps."""
+    size, channels, classes = shape
+    recipe = Recipe(classifier, 10**6, batch_size, 1e-3, optimizer=optimizer, augment=augment)
+
+    def fitted() -> Fit:
+        torch.set_num_threads(threads or cores())
         images, labels = _images(max(IMAGES, batch_size), size, channels, classes)
-        fit = Fit(recipe, images, labels, classes, 0, device)
+        return Fit(recipe, images, labels, classes, 0, device)
+
+    def stepping() -> Callable[[], None]:
+        steps, on = iter(fitted()), prepare(device)
+
+        def step() -> None:
+            next(steps)
+            synchronise(on)
+
+        return step
+
+    # before this process uses the device
+    others = (
+        _neighbours(CUDA_SLOTS - 1, stepping)
+        if device != "cpu" and len(find_devices()) > 1
+        else _neighbours(cores() // threads - 1, _convolving)
+    )
+    try:
+        on, fit = prepare(device), fitted()
         steps = iter(fit)
 
         def step() -> None:
@@ -124,7 +159,7 @@ def _classifier(
             synchronise(on)
 
         took = _timed(step)
-        test = images[:IMAGES]
+        test, _ = _images(IMAGES, size, channels, classes)
 
         def answer() -> None:
             for _ in outputs(fit.network, test, str(on)):
@@ -142,21 +177,36 @@ def _classifier(
     }
 
 
-def _neighbours(count: int) -> list[int]:
-    """Processes that keep as many cores, and their memory, busy as workers beside this one would.
-    Forked before this process has used a thread of torch."""
-    if not can_fork():
+def _convolving() -> Callable[[], None]:
+    torch.set_num_threads(1)
+    x, weights = torch.randn(64, 32, 16, 16), torch.randn(32, 32, 3, 3)
+    return lambda: (torch.nn.functional.conv2d(x, weights, padding=1), None)[1]
+
+
+def _neighbours(count: int, make: Callable[[], Callable[[], None]]) -> list[int]:
+    """Processes that keep the rest of the device busy, as workers beside this one would: each
+    repeats what its own `make()` returns. Returns when each has done so once. They are forked, so
+    this process must not have used a thread of torch or a CUDA device."""
+    if count < 1 or not can_fork():
         return []
     found, parent = [], os.getpid()
+    read, write = os.pipe()
     for _ in range(min(count, MOST_NEIGHBOURS)):
         child = os.fork()
         if child == 0:
-            torch.set_num_threads(1)
-            x, weights = torch.randn(64, 32, 16, 16), torch.randn(32, 32, 3, 3)
-            while os.getppid() == parent:
-                torch.nn.functional.conv2d(x, weights, padding=1)
-            os._exit(0)
+            try:
+                os.close(read)
+                work = make()
+                work()
+                os.write(write, b".")
+                while os.getppid() == parent:
+                    work()
+            finally:
+                os._exit(0)
         found.append(child)
+    os.close(write)
+    with os.fdopen(read, "rb") as pipe:
+        pipe.read(len(found))  # less where one has ended
     return found
 
 

@@ -2,7 +2,7 @@
 pytorch-fid, which is left out where it is not installed.
 
 python -m tests.bench extractors
-python -m tests.bench.extractors --weights FILE --images 64 --rounds 5
+python -m tests.bench.extractors --weights FILE --images 64 --rounds 5 --device cpu
 
 Without --weights the file is looked for where torch-fidelity puts it, below $TORCH_HOME. Every
 round measures every contender once, in turn; a figure is the median of the rounds after the first.
@@ -25,11 +25,12 @@ import torch
 
 from dreamlab.fidelity.inception import INCEPTION_FILE, SIDE, InceptionExtractor
 
-BATCH = 32
+BATCHES = {"cpu": 32, "cuda": 256}
+"""Images in a batch of the others."""
 Contender = Callable[[np.ndarray], np.ndarray]
 
 
-def contenders(weights: str) -> tuple[dict[str, Contender], dict[str, Contender]]:
+def contenders(weights: str, device: str) -> tuple[dict[str, Contender], dict[str, Contender]]:
     """Name -> function of images uint8 (N, H, W, 3) that is timed; and one whose features must be
     ours, where it is another."""
     from torch_fidelity.interpolate_compat_tensorflow import (
@@ -37,15 +38,15 @@ def contenders(weights: str) -> tuple[dict[str, Contender], dict[str, Contender]
     )
     from torchmetrics.image.fid import NoTrainInceptionV3
 
-    ours = InceptionExtractor(weights, "cpu")
-    metrics = NoTrainInceptionV3("inception", ["2048"], weights, antialias=False)
+    ours, batch = InceptionExtractor(weights, device), BATCHES[device]
+    metrics = NoTrainInceptionV3("inception", ["2048"], weights, antialias=False).to(device)
 
     def batches(images: np.ndarray, of: Callable[[torch.Tensor], torch.Tensor]) -> np.ndarray:
         found = []
         with torch.inference_mode():
-            for start in range(0, len(images), BATCH):
-                part = torch.from_numpy(images[start : start + BATCH]).permute(0, 3, 1, 2)
-                found.append(of(part).flatten(1).numpy())
+            for start in range(0, len(images), batch):
+                part = torch.from_numpy(images[start : start + batch]).to(device)
+                found.append(of(part.permute(0, 3, 1, 2)).flatten(1).cpu().numpy())
         return np.concatenate(found)
 
     timed: dict[str, Contender] = {
@@ -60,8 +61,9 @@ def contenders(weights: str) -> tuple[dict[str, Contender], dict[str, Contender]
         return timed, same
     state = torch.load(weights, weights_only=True)
     with mock.patch.object(inception, "load_state_dict_from_url", lambda *a, **k: state):
-        theirs = inception.InceptionV3([3]).eval()
-        bare = inception.InceptionV3([3], resize_input=False, normalize_input=False).eval()
+        theirs = inception.InceptionV3([3]).eval().to(device)
+        bare = inception.InceptionV3([3], resize_input=False, normalize_input=False)
+        bare = bare.eval().to(device)
 
     def prepared(x: torch.Tensor) -> torch.Tensor:
         size = (SIDE, SIDE)
@@ -73,10 +75,10 @@ def contenders(weights: str) -> tuple[dict[str, Contender], dict[str, Contender]
     return timed, same
 
 
-def table(weights: str, images: int, rounds: int) -> None:
+def table(weights: str, images: int, rounds: int, device: str) -> None:
     """Prints one Markdown table."""
     x = np.random.default_rng(0).integers(0, 256, (images, 32, 32, 3), np.uint8)
-    timed, same = contenders(weights)
+    timed, same = contenders(weights, device)
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in timed}
     for number in range(rounds + 1):
         for name, extract in timed.items():
@@ -85,10 +87,11 @@ def table(weights: str, images: int, rounds: int) -> None:
             if number:
                 took = time.perf_counter() - began[0], time.process_time() - began[1]
                 times[name].append(took)
-    few = x[: min(images, BATCH)]
+    few = x[: min(images, BATCHES[device])]
     features = {name: extract(few) for name, extract in same.items()}
     scale = np.abs(features["ours"]).max()
-    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {images} images\n")
+    where = device if device == "cuda" else f"{torch.get_num_threads()} threads"
+    print(f"torch {torch.__version__}, {where}, {images} images\n")
     print("| extractor | images/s | CPU ms an image | ours is faster | largest difference |")
     print("|---|---|---|---|---|")
     for name, rows in times.items():
@@ -101,12 +104,12 @@ def table(weights: str, images: int, rounds: int) -> None:
         )
 
 
-def main(weights: str = "", images: int = 64, rounds: int = 5) -> None:
+def main(weights: str = "", images: int = 64, rounds: int = 5, device: str = "cpu") -> None:
     file = Path(weights or Path(torch.hub.get_dir()) / "checkpoints" / INCEPTION_FILE)
     if not file.is_file():
         print(f"{file} is not there; name {INCEPTION_FILE} with --weights.")
         return
-    table(str(file), images, rounds)
+    table(str(file), images, rounds, device)
 
 
 if __name__ == "__main__":
@@ -114,4 +117,5 @@ if __name__ == "__main__":
     parser.add_argument("--weights", default="", help=f"the file {INCEPTION_FILE}")
     parser.add_argument("--images", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--device", choices=tuple(BATCHES), default="cpu")
     main(**vars(parser.parse_args()))

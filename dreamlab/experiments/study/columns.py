@@ -19,18 +19,18 @@ def column_of(scale: Scale, title: str) -> str:
     return next((key for key, c in scale.columns.items() if c.word in title.lower()), "")
 
 
-def assigned(spec: StudySpec, scale: Scale) -> dict[str, str]:
-    """Key of a column -> the data set that the user named for it. Raises SpecError if the scale has
-    no columns, if a data set is for none of them, or if two are for the same one."""
+def assigned(spec: StudySpec, scale: Scale, named: Iterable[str]) -> dict[str, str]:
+    """Key of a column -> the one of the `named` data sets that is for it. Raises SpecError if the
+    scale has no columns, if a data set is for none of them, or if two are for the same one."""
     words = "Data (--dataset)"
     if not scale.columns:
         raise SpecError(
-            f"{words}: {', '.join(spec.dataset)} cannot be used together; {spec.study} at the"
+            f"{words}: {', '.join(named)} cannot be used together; {spec.study} at the"
             f" {spec.scale} scale takes one data set.",
             "dataset",
         )
     found: dict[str, str] = {}
-    for name in spec.dataset:
+    for name in named:
         title = title_of(name)
         key = column_of(scale, title) or column_of(scale, _first_title(name))
         if not key:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dreamlab import studies
-from dreamlab.data import mixing
+from dreamlab.data import catalog, described, mixing
+from dreamlab.data.named import Info
 from dreamlab.data.selection import arm_counts
 from dreamlab.experiments.children import Child
 from dreamlab.experiments.study.columns import assigned, repeated
 from dreamlab.experiments.study.given_set import parts_of
-from dreamlab.settings import ClassifySpec, SpecError, StudySpec, make
+from dreamlab.settings import ClassifySpec, Spec, SpecError, StudySpec, make
 from dreamlab.studies.model import NEEDED, Scale, Study, StudyPart
 
 DISTANCES = ("fd", "kid")
@@ -30,21 +32,46 @@ def chosen(spec: StudySpec) -> tuple[Study, Scale]:
             "scale",
         )
     scale = study.scales[spec.scale]
-    if len(spec.dataset) > 1:
-        scale = repeated(scale, study.cells, assigned(spec, scale))
+    named = _named(spec, scale)
+    if len(named) > 1:
+        scale = repeated(scale, study.cells, assigned(spec, scale, named))
     return study, scale
+
+
+def _named(spec: StudySpec, scale: Scale) -> tuple[str, ...]:
+    """The data sets that the user named; for none, those that the scale is meant for where they are
+    described now."""
+    if spec.dataset or scale.dataset:
+        return spec.dataset
+    return tuple(s.name for s in scale.described if described.find(s.name))
+
+
+def described_for(spec: Spec) -> dict[str, Info]:
+    """Name -> description of data sets that are not here, for an estimate: of those with a name,
+    and of those that a study is meant for."""
+    found = {}
+    if isinstance(spec, StudySpec) and spec.scale in studies.load(spec.study).scales:
+        for known in studies.load(spec.study).scales[spec.scale].described:
+            found[known.name] = described.described(**dataclasses.asdict(known), channels=3)
+    for name, info in catalog.INFO.items():
+        try:
+            catalog.check_available(name, getattr(spec, "data_dir", ""))
+        except catalog.DataError:
+            found[name] = info
+    return found
 
 
 def datasets_of(spec: StudySpec) -> tuple[str, ...]:
     """The data sets that a study uses, at least one. Raises SpecError if the scale has none and the
     user has to name one."""
     _, scale = chosen(spec)
-    if not (spec.dataset or scale.dataset):
+    named = _named(spec, scale)
+    if not (named or scale.dataset):
         raise SpecError(
             f"Data (--dataset): {spec.study} at the {spec.scale} scale has none. {scale.data}",
             "dataset",
         )
-    return spec.dataset or (scale.dataset,)
+    return named or (scale.dataset,)
 
 
 def plan(spec: StudySpec) -> list[Child]:
