@@ -19,6 +19,7 @@ from typing import Any
 from dreamlab import studies
 from dreamlab.data import catalog
 from dreamlab.estimates.cost import duration
+from dreamlab.estimates.schedule import union
 from dreamlab.service.tables import number, published
 from dreamlab.stats import generator_quality
 from dreamlab.store import Run, RunStore
@@ -193,12 +194,21 @@ def index(found: Mapping[str, Mapping[str, Section]], before: str = "") -> str:
                 continue
             result = section.result
             said = _answer(result) if result["verdict"] else "measured, nothing is judged"
-            # parts that an earlier study had computed already are not counted
-            began = datetime.datetime.fromisoformat(section.run.record.created).timestamp()
-            took = duration((section.run.status().ended or began) - began)
-            rows.append(f"| [{name}]({name}.md) | {scale} | {said} | {took} |")
+            rows.append(f"| [{name}]({name}.md) | {scale} | {said} | {_took(section.run)} |")
     header = ["| study | scale | answer | time |", "| --- | --- | --- | --- |"]
     return "\n".join(["# The five studies, run here", "", INTRODUCTION, "", *header, *rows, ""])
+
+
+def _took(study: Run) -> str:
+    """The time in which parts of a study were computed. Parts that an earlier study had computed
+    are not counted, and neither is the time in which it was stopped."""
+    began = datetime.datetime.fromisoformat(study.record.created).timestamp()
+    spans: list[tuple[float, float]] = []
+    for name in study.record.children:
+        part = Run(study.path.parent / name).status()
+        if part.started is not None and part.ended is not None and part.started >= began:
+            spans.append((part.started, part.ended))
+    return duration(union(spans))
 
 
 def _answer(result: dict[str, Any]) -> str:

@@ -67,12 +67,12 @@ def outcome(jobs: Sequence[Job], devices: Sequence[Device]) -> Outcome:
         now, last = heapq.heappop(running)
         slots.release(str(last))
         ended.add(last)
-    gpu = sum(_union(spans) for name, spans in busy.items() if name != "cpu")
+    gpu = sum(union(spans) for name, spans in busy.items() if name != "cpu")
     return Outcome(now, gpu, most)
 
 
-def _union(spans: list[tuple[float, float]]) -> float:
-    """Length of the union of intervals."""
+def union(spans: Sequence[tuple[float, float]]) -> float:
+    """Length of the union of intervals, given by start and end."""
     total, end = 0.0, 0.0
     for start, stop in sorted(spans):
         total += max(0.0, stop - max(start, end))
