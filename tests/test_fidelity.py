@@ -293,6 +293,12 @@ def test_real_inception_features_are_torchmetrics_features(tmp_path: Path, lab: 
     x = torch.from_numpy(data.test_images[:16].copy()).permute(0, 3, 1, 2).expand(-1, 3, -1, -1)
     assert np.abs(ours - theirs(x).numpy()).max() < 1e-5 * np.abs(ours).max()
     state = torch.load(weights, weights_only=True)
+    assert InceptionExtractor(weights, "cpu").head is None, "this copy holds zeros in its place"
+    whole = str(tmp_path / "whole.pth")
+    torch.save(state | {"fc.weight": torch.randn(1008, 2048) / 20}, whole)
+    said = InceptionExtractor(whole, "cpu").probabilities(ours)
+    logits = NoTrainInceptionV3("inception", ["logits_unbiased"], whole, antialias=False)(x)
+    assert said is not None and np.allclose(said, logits.softmax(1).numpy(), rtol=1e-3)
     torch.save(
         {k: v + 0.02 * torch.randn_like(v) if v.ndim == 4 else v for k, v in state.items()},
         tmp_path / "retrained.pth",

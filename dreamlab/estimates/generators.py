@@ -25,7 +25,7 @@ from dreamlab.store.cache import user_cache
 RATE = 7e10
 """Multiply-adds per second of two CPU cores. It is used only for a CPU, and only if there is
 neither a measurement nor an alike finished run."""
-RESULT_BYTES = 2**16
+RESULT_BYTES = 2**15
 """Bytes of the small files of a run: settings, events and result."""
 IMPORT_BYTES = 150 * 2**20
 """Memory of an import beyond that of any worker."""

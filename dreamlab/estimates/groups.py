@@ -31,7 +31,7 @@ from dreamlab.settings import (
 )
 from dreamlab.store import RunError
 
-GROUP_BYTES = 2**20
+GROUP_BYTES = 2**18
 """Bytes of the files of an experiment itself."""
 REPORT_SECONDS = 1.0
 """Time of putting the results together."""

@@ -7,7 +7,7 @@ import abc
 import contextlib
 import hashlib
 from collections.abc import Iterator, Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -39,6 +39,15 @@ class Extractor(Protocol):
 
     def batches(self, images: np.ndarray) -> Iterator[np.ndarray]:
         """Yields features (n, dimensions) float32 of uint8 images (N, H, W, C), in order."""
+
+
+@runtime_checkable
+class Classifying(Protocol):
+    """An extractor with classes of its own."""
+
+    def probabilities(self, features: np.ndarray) -> np.ndarray | None:
+        """Probabilities (n, classes) of its classes, of features (n, dimensions); None if its
+        weights hold no classifier."""
 
 
 def weights_id(state: Mapping[str, np.ndarray]) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from scipy import special
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
@@ -26,7 +27,8 @@ class InceptionExtractor(NetworkExtractor):
 
     `path` is the weight file of the user. It is loaded with `weights_only`, so that no code in it
     can run. Raises ExtractorError if it is missing or holds other weights. Each batch norm is part
-    of its convolution, which changes features by less than 1e-5 of their scale.
+    of its convolution, which changes features by less than 1e-5 of their scale. `head` (1008, 2048)
+    float32 are the weights of its classifier; None where the file holds zeros in their place.
     """
 
     name, version = "inception", 2
@@ -38,6 +40,8 @@ class InceptionExtractor(NetworkExtractor):
 
         state = _read(path)
         self.device, self.batch_size = device, batch_size or batch_for(device, 32, 256)
+        head = state.get("fc.weight", torch.zeros(1)).float().numpy()
+        self.head = head if head.any() else None
         self.id = weights_id({k: v.numpy() for k, v in state.items()})
         # torch-fidelity would unpickle the file, so it gets a copy that holds only the tensors
         safe = io.BytesIO()
@@ -67,6 +71,14 @@ class InceptionExtractor(NetworkExtractor):
         x = rows @ (x.contiguous() @ columns.T)
         x = x.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
         found: Tensor = self.network(x)
+        return found
+
+    def probabilities(self, features: np.ndarray) -> np.ndarray | None:
+        """Probabilities (n, 1008) float64 of the classes of ImageNet, of features (n, 2048), as for
+        the Inception Score, which leaves out the biases of the classifier; None without it."""
+        if self.head is None:
+            return None
+        found: np.ndarray = special.softmax(features.astype(np.float64) @ self.head.T, axis=1)
         return found
 
     def _check_probe(self, path: str) -> None:

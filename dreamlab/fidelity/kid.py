@@ -4,6 +4,7 @@ al. 2018), for sets drawn at random or class by class. Without torch."""
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 
 import numpy as np
@@ -32,9 +33,10 @@ of the search for the upper end of an interval."""
 def kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """(x'y / d + 1)^3 for all pairs of rows of x (n, d) and y (m, d): (n, m) float64 (section 4 of
     the paper)."""
-    k: np.ndarray = x.astype(np.float64) @ y.astype(np.float64).T / x.shape[1] + 1.0
-    cubed: np.ndarray = k * k * k
-    return cubed
+    k: np.ndarray = (x.astype(np.float64) / x.shape[1]) @ y.astype(np.float64).T
+    k += 1.0
+    k *= k * k
+    return k
 
 
 def mmd(x: np.ndarray, y: np.ndarray) -> float:
@@ -50,23 +52,34 @@ class _Pairs:
     those of y. With P and Q the mixtures of the strata with these shares, the estimate of |P - Q|^2
     takes the mean over pairs of different images within a stratum, and over all pairs across
     strata; with one stratum per set it is the usual U-statistic.
+
+    Images are sorted by stratum, and within it by the group that is left out together, so that all
+    sums are over blocks of the matrix.
     """
 
     def __init__(self, x: np.ndarray, y: np.ndarray, in_x: np.ndarray, in_y: np.ndarray):
-        z = np.concatenate([x, y])
-        self.stratum = np.concatenate([in_x, in_y + in_x.max() + 1])
+        stratum = np.concatenate([in_x, in_y + in_x.max() + 1])
+        *groups, self.groups = jackknife.divided(stratum[: len(x)], stratum[len(x) :], GROUPS)
+        group = np.concatenate(groups)
+        order = np.lexsort((group, stratum))
+        z, self.stratum = np.concatenate([x, y])[order], stratum[order]
         self.count = np.bincount(self.stratum).astype(float)
-        self.share = self.count / np.where(
-            np.arange(len(self.count)) <= in_x.max(), len(x), -len(y)
-        )
-        n = self.count[self.stratum]
-        means = np.zeros((len(z), len(self.count)))
-        means[np.arange(len(z)), self.stratum] = 1 / n
+        first = np.arange(len(self.count)) <= in_x.max()
+        self.share = self.count / np.where(first, len(x), -len(y))
+        number = self.stratum * max(1, self.groups) + group[order]
+        blocks, self.starts = np.unique(number, return_index=True)
+        self.of, self.own = np.divmod(blocks, max(1, self.groups))
+        """Stratum and group of each block."""
         self.k = np.empty((len(z), len(z)))
+        by_block = np.empty((len(z), len(blocks)))
         for i in range(0, len(z), ROWS):
             self.k[i : i + ROWS] = kernel(z[i : i + ROWS], z)
-        self.rows = rows = self.k @ means
-        self.across = means.T @ rows
+            by_block[i : i + ROWS] = np.add.reduceat(self.k[i : i + ROWS], self.starts, axis=1)
+        self.sums = np.add.reduceat(by_block, self.starts, axis=0)
+        """Sums of the kernel over each pair of blocks."""
+        n = self.count[self.stratum]
+        self.rows = rows = by_block @ self._into() / self.count
+        self.across = (self._into().T @ self.sums @ self._into()) / np.outer(self.count, self.count)
         own = rows[np.arange(len(z)), self.stratum]
         other = (n * own - self.k.diagonal()) / (n - 1)
         self.first = rows @ self.share + self.share[self.stratum] * (other - own)
@@ -75,47 +88,38 @@ class _Pairs:
         whole = self.share @ self.across @ self.share
         self.value = float(whole + self.share**2 @ (within - self.across.diagonal()))
 
-    def without(self, group: np.ndarray, count: int) -> np.ndarray:
-        """The estimate without the images of each group 0 to count - 1 (count,). `group` (N,) is -1
-        for images that are always kept. NaN if fewer than two images of a stratum are left."""
-        c = len(self.count)
-        block = self.stratum * (count + 1) + group + 1
-        order = np.argsort(block, kind="stable")
-        blocks, starts = np.unique(block[order], return_index=True)
-        of, own = np.divmod(blocks, count + 1)
-        rows = np.empty((len(self.k), len(blocks)))
-        for i in range(0, len(self.k), ROWS):
-            rows[i : i + ROWS] = np.add.reduceat(self.k[i : i + ROWS][:, order], starts, axis=1)
-        sums = np.add.reduceat(rows[order], starts, axis=0)
-        diagonal = np.bincount(block, self.k.diagonal(), minlength=c * (count + 1))[blocks]
-        size = np.bincount(block, minlength=c * (count + 1))[blocks].astype(float)
-        sign, found = np.sign(self.share), np.full(count, np.nan)
-        into = (of[:, None] == np.arange(c)).astype(float)
-        side = np.where(sign[of] > 0, 0, 1)
-        for g in range(count):
-            kept = into[own != g + 1]
-            n = size[own != g + 1] @ kept
+    def _into(self) -> np.ndarray:
+        """(blocks, strata) 1 where a block is of a stratum, else 0."""
+        found: np.ndarray = (self.of[:, None] == np.arange(len(self.count))).astype(float)
+        return found
+
+    def _without(self, of_first: bool) -> np.ndarray:
+        """The estimate without each group (groups,) of the first set, or of the second. NaN if
+        fewer than two images of a stratum are left."""
+        diagonal = np.add.reduceat(self.k.diagonal(), self.starts)
+        size = np.diff(np.append(self.starts, len(self.k))).astype(float)
+        sign, into = np.sign(self.share), self._into()
+        in_first = sign[self.of] > 0
+        found = np.full(self.groups, np.nan)
+        for g in range(self.groups):
+            kept = (in_first != of_first) | (self.own != g)
+            n = size[kept] @ into[kept]
             if n.min() < 2:
                 continue
-            total = kept.T @ sums[np.ix_(own != g + 1, own != g + 1)] @ kept
-            of_set = np.bincount(side[own != g + 1], size[own != g + 1])
-            share = sign * n / np.where(sign > 0, of_set[0], of_set[-1])
+            total = into[kept].T @ self.sums[np.ix_(kept, kept)] @ into[kept]
+            of_set = size[kept & in_first].sum(), size[kept & ~in_first].sum()
+            share = sign * n / np.where(sign > 0, *of_set)
             across = total / np.outer(n, n)
-            within = (total.diagonal() - diagonal[own != g + 1] @ kept) / (n * (n - 1))
+            within = (total.diagonal() - diagonal[kept] @ into[kept]) / (n * (n - 1))
             found[g] = share @ across @ share + share**2 @ (within - across.diagonal())
         return found
 
-    def left_out(self, images: int) -> LeftOut:
-        """The estimate without each group of the first set, of so many images, and of the second,
-        see `stats.left_out`; nothing where a stratum is too small."""
-        strata = self.stratum[:images], self.stratum[images:]
-        in_x, in_y, count = jackknife.divided(*strata, GROUPS)
-        if not count:
+    def left_out(self) -> LeftOut:
+        """The estimate without each group of the first set and of the second, see
+        `stats.left_out`; nothing where a stratum is too small."""
+        if not self.groups:
             return NOTHING
-        left = (
-            self.without(np.concatenate([in_x, np.full(len(in_y), -1)]), count),
-            self.without(np.concatenate([np.full(len(in_x), -1), in_y]), count),
-        )
+        left = self._without(True), self._without(False)
         return left if all(np.isfinite(part).all() for part in left) else NOTHING
 
     def moments(self) -> Moments:
@@ -149,15 +153,16 @@ class _Pairs:
         total = np.bincount(s, own) / (less * (n - 1))
         more = np.where(enough, np.sqrt((n - 1) / np.where(enough, n - 3, 1)), 1.0)
         size = np.abs(self.share) / np.sqrt(n * (n - 1))
-        for i in range(0, len(g), ROWS):
-            part, at = g[i : i + ROWS], s[i : i + ROWS]
-            part -= self.rows[i : i + ROWS][:, s]
-            part -= self.rows[:, at].T
-            part += self.across[np.ix_(at, s)]
-            same = at[:, None] == s
-            shift = (own[i : i + ROWS][:, None] + own) / less[at][:, None] - total[at][:, None]
-            part += np.where(same, shift, 0.0)
-            part *= np.where(same, more[at][:, None], 1.0) * size[at][:, None] * size[s]
+        ends = np.append(0, np.cumsum(n)).astype(int)
+        places = [slice(*pair) for pair in itertools.pairwise(ends)]
+        for (a, i), (b, j) in itertools.product(enumerate(places), repeat=2):
+            part = g[i, j]
+            part -= self.rows[i, b][:, None]
+            part += self.across[a, b] - self.rows[j, a]
+            if a == b:
+                part += own[i][:, None] / less[a] + (own[i] / less[a] - total[a])
+                part *= more[a]
+            part *= size[a] * size[b]
         np.fill_diagonal(g, 0.0)
         return g
 
@@ -214,9 +219,10 @@ class Moments:
 def _trace_of_cube(h: np.ndarray) -> float:
     if len(h) <= 2 * ROWS:
         return float(np.einsum("ij,ij->", h, h @ h))
-    probes = np.random.default_rng(0).choice((-1.0, 1.0), (len(h), PROBES))
-    once = h @ probes
-    return float(np.einsum("ij,ij->", once, h @ once)) / PROBES
+    probes = np.random.default_rng(0).choice((-1.0, 1.0), (len(h), PROBES)).astype(np.float32)
+    single = h.astype(np.float32)  # far more exact than the estimate
+    once = single @ probes
+    return float(np.einsum("ij,ij->", once, single @ once, dtype=np.float64)) / PROBES
 
 
 def quantile(probability: float, skewness: float) -> float:
@@ -248,7 +254,7 @@ def kid(x: np.ndarray, y: np.ndarray, labels: Labels = UNKNOWN, level: float = 0
     pairs = _Pairs(x, y, in_x, in_y)
     if too_few:
         return Interval(pairs.value, math.nan, math.nan, level)
-    left = pairs.left_out(len(x))
+    left = pairs.left_out()
     found, tail = pairs.moments(), (1 - level) / 2
     ends = found.low(pairs.value, tail), found.high(pairs.value, tail)
     return jackknife.Resampled(pairs.value, *ends, level, left)
@@ -264,7 +270,7 @@ def without_groups(
         raise ValueError("KID needs at least 2 images in each set")
     (x, in_x), (y, in_y) = _thinned(x, in_x), _thinned(y, in_y)
     pairs = _Pairs(x, y, in_x, in_y)
-    return pairs.value, pairs.left_out(len(x))
+    return pairs.value, pairs.left_out()
 
 
 def _thinned(x: np.ndarray, stratum: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -74,9 +74,10 @@ class Metric:
     nothing."""
     by_number: bool = False
     """Whether the value depends on the numbers of images, so that only equal numbers compare."""
-    against: Literal["reference", "training"] = "reference"
-    """The real images: the reference, or the training images. The function of the latter gets a
-    `dreamlab.data.memory.Memory` instead of features."""
+    against: Literal["reference", "training", "classes"] = "reference"
+    """What the set is compared with: the reference, or the training images, where the function gets
+    a `dreamlab.data.memory.Memory` instead of features. With "classes" it is compared with nothing,
+    and the function gets what the extractor's own classifier says: probabilities (n, classes)."""
 
     @property
     def key(self) -> str:
@@ -147,6 +148,16 @@ METRICS: dict[str, Metric] = {
             "dreamlab.fidelity.spread:measure",
             ideal=1.0,
             better="as in real images",
+        ),
+        Metric(
+            "inception_score",
+            "inception_score",
+            "inception",
+            "dreamlab.fidelity.inception_score:measure",
+            lower_is_better=False,
+            better="clearer and more varied",
+            by_number=True,
+            against="classes",
         ),
         *(
             Metric(

@@ -69,6 +69,10 @@ CIRCULAR = (
     " that it would agree with itself."
 )
 OTHER_IMAGES = "The generator was trained on other images than its data folder holds now."
+NO_CLASSIFIER = (
+    "The Inception Score needs weights that hold the classifier of Inception-v3; those of this file"
+    " (--inception-weights) are zeros. The original file of torch-fidelity holds it."
+)
 NOT_ASIDE = (
     "The generator set no images aside for validation (--validation), so the curve is measured"
     " against the training split, of which it has seen images; no test image chooses a point."

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal, get_args
 
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 
-from dreamlab.settings.base import Spec
+from dreamlab.settings.base import Spec, SpecError
 from dreamlab.settings.names import DeviceName, ExtractorName, MeasureName
 from dreamlab.settings.real_data import DATA_DIR_DETAIL, DATA_DIR_HELP, DEVICE_DETAIL, DEVICE_HELP
 from dreamlab.settings.setting import NONE, setting
@@ -23,7 +23,8 @@ def metrics_setting(default: tuple[MeasureName, ...]) -> Any:
         detail="fd (or fid): Frechet distance, which is the FID with Inception-v3. kid: kernel"
         " distance. prdc: precision, recall, density and coverage. vendi: variety of the set."
         " spread: variance within the classes, 1 for real images. fd_infinite: Frechet distance"
-        " without the bias of few images. memory: how many images are flagged as near-copies of"
+        " without the bias of few images. inception_score: with Inception-v3, of weights that hold"
+        " its classifier. memory: how many images are flagged as near-copies of"
         " training images. all: all of these.",
         min_length=1,
         added=("fd", "kid"),
@@ -39,6 +40,16 @@ def measures(value: Any) -> Any:
         return ()
     names = [{"fid": "fd"}.get(part.strip(), part.strip()) for part in parts]
     return get_args(MeasureName) if "all" in names else tuple(dict.fromkeys(filter(None, names)))
+
+
+def check_measures(metrics: tuple[MeasureName, ...], extractor: ExtractorName) -> None:
+    """Raises SpecError if nothing that is asked for can be measured with this extractor."""
+    if metrics == ("inception_score",) and extractor != "inception":
+        raise SpecError(
+            "Metrics (--metrics): inception_score cannot be measured with the features of"
+            f" {extractor}; add --extractor inception and its weights (--inception-weights).",
+            "metrics",
+        )
 
 
 def inception_weights_setting(**more: Any) -> Any:
@@ -137,3 +148,8 @@ class FidelitySpec(Spec):
     )
 
     _names = field_validator("metrics", mode="before")(measures)
+
+    @model_validator(mode="after")
+    def _measurable(self) -> FidelitySpec:
+        check_measures(self.metrics, self.extractor)
+        return self

@@ -81,6 +81,8 @@ AxisName = Literal[
     "eta",
 ]
 """Settings that a sweep varies."""
-MeasureName = Literal["fd", "kid", "prdc", "vendi", "spread", "fd_infinite", "memory"]
+MeasureName = Literal[
+    "fd", "kid", "prdc", "vendi", "spread", "fd_infinite", "inception_score", "memory"
+]
 DeviceName = Literal["auto", "cpu", "cuda"]
 PrecisionName = Literal["auto", "fp32", "bf16", "fp16"]

@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from dreamlab.settings.base import Spec, SpecError
 from dreamlab.settings.fidelity import (
+    check_measures,
     extractor_dir_setting,
     inception_weights_setting,
     measures,
@@ -124,6 +125,7 @@ class SweepSpec(Spec):
 
     @model_validator(mode="after")
     def _axes_fit_together(self) -> SweepSpec:
+        check_measures(self.metrics, self.extractor)
         if self.second_values and self.second_axis == "none":
             raise SpecError(
                 "Values of the second setting (--second-values): there is no second setting; name"

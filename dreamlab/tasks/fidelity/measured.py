@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from dreamlab.fidelity.extractors import Extractor, cache_key
+from dreamlab.fidelity.extractors import Classifying, Extractor, cache_key
 from dreamlab.fidelity.jackknife import Resampled
 from dreamlab.fidelity.metrics import LEVEL, Metric, NamedArrays, compute, measured_on
 from dreamlab.fidelity.strata import UNKNOWN, Labels
@@ -33,6 +33,9 @@ def measured(
     without groups of images (`stats.left_out`), and extractor with its weights. What was measured
     before on the same two sets comes from the cache."""
     wanted, on = measured_on(extractor.name, measures), cache_key(extractor)
+    of_classes = measured_on(extractor.name, measures, "classes")
+    said = extractor.probabilities(x) if isinstance(extractor, Classifying) and of_classes else None
+    wanted += of_classes if said is not None else []
     content = array_hash(x, y, *(part for part in labels if part is not None))
     key = f"values/{on}/{content}"
     known = _measured_before(ctx, key)
@@ -43,7 +46,9 @@ def measured(
 
         # numpy would otherwise use all cores, also those of other workers
         with threadpool_limits(for_features(x.shape[1], ctx.threads)):
-            found = compute(missing, x, y, kept, labels)
+            found = compute([m for m in missing if m not in of_classes], x, y, kept, labels)
+            if said is not None:
+                found |= compute([m for m in missing if m in of_classes], said, y, kept, labels)
         for metric in missing:
             value = found[metric.name]
             left = value.left if isinstance(value, Resampled) else NOTHING

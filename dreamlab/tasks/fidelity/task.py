@@ -12,9 +12,9 @@ import numpy as np
 from dreamlab.fidelity.extractors import ClassifierExtractor, Extractor
 from dreamlab.fidelity.metrics import measured_on
 from dreamlab.fidelity.strata import Labels
-from dreamlab.fidelity.wording import OTHER_IMAGES
+from dreamlab.fidelity.wording import NO_CLASSIFIER, OTHER_IMAGES
 from dreamlab.settings import FidelitySpec
-from dreamlab.tasks.context import Stopped, TaskContext, resize_message
+from dreamlab.tasks.context import Stopped, TaskContext, TaskError, resize_message
 from dreamlab.tasks.fidelity import beside_real
 from dreamlab.tasks.fidelity.features import described, extractor_of, features, progress
 from dreamlab.tasks.fidelity.measured import measured
@@ -43,13 +43,17 @@ def fidelity(ctx: TaskContext) -> Iterator[Event]:
     found = measured(ctx, extractor, spec.metrics, synthetic, reference, labels)
     about = {"n": len(sets.images), "reference": sets.data.info.name, "role": spec.reference}
     metrics = [m | about for m in found]
+    if without_classifier(spec, found):
+        yield {"type": "message", "level": "warning", "text": NO_CLASSIFIER}
     for metric in (m for m in metrics if m["value"] is not None):
         values = {metric["name"]: metric["value"]}
         yield {"type": "metric", "step": len(sets.images), "values": values}
     if spec.per_class and sets.labelled:
         yield progress(1, 2, "comparing", "classes")
         classes = _each_class(ctx, spec, extractor.name, sets, synthetic, reference)
-        metrics = [m | {"per_class": classes[m["name"]]} for m in metrics]
+        metrics = [
+            m | ({"per_class": classes[m["name"]]} if m["name"] in classes else {}) for m in metrics
+        ]
     copied, memory = yield from remembered(ctx, spec, extractor, sets, synthetic)
     if ctx.stopping():
         raise Stopped
@@ -79,6 +83,18 @@ def fidelity(ctx: TaskContext) -> Iterator[Event]:
             "seconds": round(time.monotonic() - began, 3),
         },
     }
+
+
+def without_classifier(spec: FidelitySpec, found: list[dict[str, Any]]) -> bool:
+    """Whether an Inception Score was asked for that the weights do not allow. Raises TaskError if
+    nothing else was."""
+    if spec.extractor != "inception" or "inception_score" not in spec.metrics:
+        return False
+    if any(m["name"] == "inception_score" for m in found):
+        return False
+    if spec.metrics == ("inception_score",):
+        raise TaskError(NO_CLASSIFIER)
+    return True
 
 
 def _about(
