@@ -6,7 +6,8 @@ python -m tests.bench.extractors --weights FILE --images 64 --rounds 5 --device 
 
 Without --weights the file is looked for where torch-fidelity puts it, below $TORCH_HOME. Every
 round measures every contender once, in turn; a figure is the median of the rounds after the first.
-Time of the CPU is said beside the time of the clock, because another load changes it less.
+Time of the CPU is said beside the time of the clock, because another load changes it less; "ours
+is faster" compares the former on a CPU, and the latter on a GPU.
 pytorch-fid resizes with half pixels and normalises a little differently, so its features are
 compared on the input of ours; its time holds its own resize.
 """
@@ -46,7 +47,8 @@ def contenders(weights: str, device: str) -> tuple[dict[str, Contender], dict[st
         with torch.inference_mode():
             for start in range(0, len(images), batch):
                 part = torch.from_numpy(images[start : start + batch]).to(device)
-                found.append(of(part.permute(0, 3, 1, 2)).flatten(1).cpu().numpy())
+                part = part.permute(0, 3, 1, 2).contiguous()  # as ToTensor of torchvision gives
+                found.append(of(part).flatten(1).cpu().numpy())
         return np.concatenate(found)
 
     timed: dict[str, Contender] = {
@@ -96,7 +98,8 @@ def table(weights: str, images: int, rounds: int, device: str) -> None:
     print("|---|---|---|---|---|")
     for name, rows in times.items():
         wall, cpu = (statistics.median(column) for column in zip(*rows, strict=True))
-        each = [a[1] / b[1] for a, b in zip(rows, times["ours"], strict=True)]
+        which = 0 if device == "cuda" else 1
+        each = [a[which] / b[which] for a, b in zip(rows, times["ours"], strict=True)]
         apart = np.abs(features[name] - features["ours"]).max() / scale
         print(
             f"| {name} | {images / wall:.2f} | {1000 * cpu / images:.0f} |"
