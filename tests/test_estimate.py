@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from dreamlab.architecture.network import network_of
 from dreamlab.architecture.preview_size import PREVIEW_SHARE, PREVIEW_STEPS, preview_columns
 from dreamlab.checks import machine
 from dreamlab.data import catalog, contents, judge
+from dreamlab.engine.launcher import environment
 from dreamlab.estimates import generators, judges, work
 from dreamlab.estimates import machine as machines
 from dreamlab.estimates.estimate import estimate, nothing
@@ -217,6 +220,34 @@ def probes() -> list[psutil.Process]:
     return found
 
 
+def test_a_probe_ends_with_the_process_that_asked(tmp_path: Path) -> None:
+    large = work.training(make(TrainSpec, {"preset": "s0"}))
+    request = json.dumps(
+        {"works": [{"kind": large.kind, **large.request}], "runs": str(tmp_path / "runs")}
+    )
+    asking = (
+        "import subprocess, sys, time\n"
+        "line = [sys.executable, '-P', '-m', 'dreamlab.processes.probe']\n"
+        "p = subprocess.Popen(line, stdin=subprocess.PIPE, text=True, start_new_session=True)\n"
+        "p.stdin.write(sys.argv[1])\np.stdin.close()\n"
+        "print(p.pid, flush=True)\ntime.sleep(600)"
+    )
+    line = [sys.executable, "-c", asking, request]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True, env=environment()) as parent:
+        try:
+            assert parent.stdout is not None
+            probe = psutil.Process(int(parent.stdout.readline()))
+            until(lambda: probe.children(), seconds=180)  # the work is measured in a fork
+            (fork,) = probe.children()
+        finally:
+            parent.kill()
+    until(lambda: not alive(probe) and not alive(fork), seconds=20)
+
+
+def alive(process: psutil.Process) -> bool:
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+
+
 def test_a_new_wish_ends_the_probe_that_nobody_waits_for(tmp_path: Path) -> None:
     service = Service(tmp_path / "runs")
     service.store.prepare()
@@ -226,10 +257,10 @@ def test_a_new_wish_ends_the_probe_that_nobody_waits_for(tmp_path: Path) -> None
     prober.wish([large], lambda: True)
     until(lambda: prober.under_way == (large.key,))
     (first,) = probes()
-    until(lambda: first.children(), seconds=60)  # the work is measured in a fork
+    until(lambda: first.children(), seconds=180)  # the work is measured in a fork
     (fork,) = first.children()
     prober.wish([spec], lambda: True)
-    until(lambda: prober.version == 1, seconds=60)
+    until(lambda: prober.version == 1, seconds=180)
     assert not first.is_running() and not fork.is_running() and not probes()
     assert prober.known(spec) is not None and prober.known(large) is None
     prober.wish([large], lambda: True)  # one that was ended is not counted as one that failed

@@ -19,6 +19,7 @@ from typing import Any
 from dreamlab.data import catalog
 from dreamlab.data.imageset import DataError
 from dreamlab.data.importing.proposal import propose
+from dreamlab.processes.parent import end_with_parent
 from dreamlab.settings import ImportSpec, make
 
 SECONDS, MEMORY = 120, 4 * 2**30
@@ -27,6 +28,7 @@ SECONDS, MEMORY = 120, 4 * 2**30
 
 def main() -> int:
     """Answers one request. The exit status is 0 even if the answer is an error."""
+    end_with_parent()
     os.nice(10)  # the dashboard has priority
     for what, most in ((resource.RLIMIT_CPU, SECONDS), (resource.RLIMIT_DATA, MEMORY)):
         with contextlib.suppress(OSError, ValueError):  # a lower limit holds already

@@ -17,6 +17,7 @@ from typing import Any
 
 from dreamlab.data import catalog
 from dreamlab.processes.errors import explain
+from dreamlab.processes.parent import end_with_parent
 from dreamlab.store.machine import can_fork
 
 GIVE_WAY = 10
@@ -63,6 +64,7 @@ def give_way() -> None:
 
 def main() -> int:
     """Answers one request. The exit status is 0 even if the answer holds errors."""
+    end_with_parent()
     give_way()
     request = json.load(sys.stdin)
     output = os.dup(1)

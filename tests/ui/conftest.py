@@ -51,6 +51,9 @@ def address(runs: Path) -> Iterator[str]:
             break
         except (urllib.error.URLError, OSError):
             time.sleep(0.2)
+    else:
+        app.kill()
+        app.wait()
     log.flush()
     assert app.poll() is None, (runs.parent / "app.log").read_text()
     yield url
