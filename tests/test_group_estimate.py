@@ -22,6 +22,7 @@ from dreamlab.service import Service
 from dreamlab.settings import MixSpec, SpecError, StudySpec, SweepSpec, make
 from dreamlab.store import RunStatus, RunStore
 from dreamlab.store.machine import Device
+from dreamlab.ui.parts import study_tables
 from tests.conftest import dreamlab
 from tests.study_helpers import standing_in
 
@@ -262,12 +263,27 @@ def test_a_described_machine_has_the_data_sets(tmp_path: Path) -> None:
     assert not runs.exists()
 
 
+def test_a_scale_whose_data_are_not_here_says_what_it_needs_and_what_it_will_cost(
+    tmp_path: Path,
+) -> None:
+    service = Service(tmp_path / "runs")
+    found = {c.scale: c for c in service.study_costs(name="s1-cas")}
+    assert not found["laptop"].needs
+    for scale in ("middle", "corrected", "paper"):
+        cost = found[scale]
+        assert cost.estimate and cost.estimate.seconds
+        assert "not measured here" in cost.estimate.text
+        assert ("ImageNet" if scale == "paper" else "CIFAR-10") in cost.needs
+    page = study_tables.costs_html(found.values(), "laptop")
+    assert "not measured here<br><span" in page and "--dataset" in page
+
+
 def test_every_scale_has_a_cost_without_its_data(tmp_path: Path) -> None:
     service = Service(tmp_path / "runs")
     costs = list(service.study_costs(on=service.described("cores=16,memory=128,gpu=h100")))
     assert len(costs) == len(SCALES)
     for cost in costs:
-        assert cost.estimate and not cost.reason, cost
+        assert cost.estimate and not cost.needs, cost
         assert cost.estimate.memory_bytes < 128e9, cost
         assert "GPU memory" in cost.estimate.text
     measured = [c for c in costs if c.estimate and c.estimate.seconds]

@@ -115,10 +115,12 @@ def _costs(service: Service, arguments: argparse.Namespace) -> list[dict[str, An
     listed = []
     for cost in service.study_costs(arguments.data_dir, service.described(arguments.as_if)):
         if not arguments.json:
-            said = cost.estimate.text if cost.estimate else cost.reason
+            said = cost.estimate.text if cost.estimate else cost.needs
             print(f"{cost.study:<16} {cost.scale:<10} {said}")
+            if cost.needs and cost.estimate:
+                print(f"{'':<27} {cost.needs}")
         estimate = cost.estimate.as_dict() if cost.estimate else None
         listed.append(
-            {"study": cost.study, "scale": cost.scale, "estimate": estimate, "lacks": cost.reason}
+            {"study": cost.study, "scale": cost.scale, "estimate": estimate, "needs": cost.needs}
         )
     return listed

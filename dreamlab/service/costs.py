@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from dreamlab import studies
 from dreamlab.data import described
 from dreamlab.data.imageset import DataError
 from dreamlab.estimates import machine
@@ -32,13 +33,13 @@ MOST_FOLDERS = 8
 
 @dataclasses.dataclass(frozen=True)
 class ScaleCost:
-    """What a study costs at one scale. `estimate` is None where it cannot be run as it is; `reason`
-    says what it lacks."""
+    """What a study costs at one scale. Where its data set is not here, `needs` says what to get,
+    and the estimate is for when it is. `estimate` is None where none is possible."""
 
     study: str
     scale: str
     estimate: Estimate | None
-    reason: str = ""
+    needs: str = ""
 
 
 @contextlib.contextmanager
@@ -105,8 +106,8 @@ class Costs(Sets):
         self, folders: Sequence[str] = (), on: Machine | None = None, name: str = ""
     ) -> Iterator[ScaleCost]:
         """The estimated cost of every study at every scale, as far as it is known; nothing is
-        measured. Of `folders`, each scale takes the first that holds its data set. With `name`,
-        only this study."""
+        measured. Of `folders`, each scale takes the first that holds its data set; without one, it
+        is estimated by the description of the data set. With `name`, only this study."""
         for study in self.studies():
             for scale in study.scales if name in ("", study.id) else ():
                 yield self._scale_cost(study.id, scale, folders, on)
@@ -119,14 +120,19 @@ class Costs(Sets):
     def _scale_cost(
         self, study: str, scale: str, folders: Sequence[str], on: Machine | None
     ) -> ScaleCost:
-        reason = ""
         for folder in ("", *folders):
             spec = make(StudySpec, {"study": study, "scale": scale, "data_dir": folder})
             try:
                 return ScaleCost(study, scale, self.assessed(spec, on)[0])
-            except (SpecError, RunError, DataError) as error:
-                reason = reason or str(error)
-        return ScaleCost(study, scale, None, reason)
+            except (SpecError, RunError, DataError):
+                continue
+        needs = studies.load(study).scales[scale].data
+        spec = make(StudySpec, {"study": study, "scale": scale})
+        try:
+            with described.using(described_for(spec)):
+                return ScaleCost(study, scale, self.assessed(spec, on)[0], needs)
+        except (SpecError, RunError, DataError):
+            return ScaleCost(study, scale, None, needs)
 
     def _estimate(self, spec: Spec) -> Estimate:
         return self.assessed(spec)[0]
