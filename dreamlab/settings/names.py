@@ -81,6 +81,8 @@ AxisName = Literal[
     "eta",
 ]
 """Settings that a sweep varies."""
-MeasureName = Literal["fd", "kid", "prdc", "vendi", "spread", "fd_infinite", "memory"]
+ImageMeasureName = Literal["fd", "kid", "prdc", "vendi", "spread", "fd_infinite", "memory"]
+"""What is measured of the images of a set."""
+MeasureName = Literal[ImageMeasureName, "cas"]
 DeviceName = Literal["auto", "cpu", "cuda"]
 PrecisionName = Literal["auto", "fp32", "bf16", "fp16"]
