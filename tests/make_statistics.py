@@ -19,6 +19,7 @@ import numpy as np
 
 from dreamlab.stats import SurfacePoint, best_mix, exchange_rate, paired
 from tests.make_distance_statistics import section as distances
+from tests.make_rank_statistics import section as rank_correlations
 from tests.stats_simulation import (
     Asked,
     FewWorld,
@@ -387,6 +388,7 @@ def main() -> None:
             asked_table(pool, part),
             curves_table(pool, part),
             distances(pool, part),
+            rank_correlations(part),
         ]
     PAGE.write_text("\n".join(parts))
 

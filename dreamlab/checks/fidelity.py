@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from dreamlab.checks.cas import check_cas
 from dreamlab.checks.inception_weights import check_weights
 from dreamlab.checks.known import Known, Training
 from dreamlab.checks.one_class import check_classes
@@ -37,6 +38,7 @@ def check_fidelity(spec: FidelitySpec, known: Known) -> None:
     if spec.extractor == "classifier":
         check_classes(dataset, "extractor", "the extractor, a classifier,")
     check_own_classifier(spec, known, dataset)
+    check_cas(spec, known)
     folder, others = real_folder(spec, known)
     if others:
         check_reference(spec.reference, folder or dataset, f"the generator of {spec.images}")

@@ -1,5 +1,6 @@
 """The command line: one verb per kind of run with an option per setting, `runs` to manage runs,
-`export`, `neighbours`, `studies`, and `ui`, which opens the dashboard and is the default.
+`export`, `neighbours`, `usefulness`, `studies`, and `ui`, which opens the dashboard and is the
+default.
 
 Exit status 0: done; 1: failed or stopped; 2: refused before any model was trained. With
 --json the last line on stdout is one JSON object with at least run, state, result and error.
@@ -14,7 +15,7 @@ import sys
 from typing import Any
 
 from dreamlab import __version__
-from dreamlab.cli import export, neighbours, runs, submit, ui
+from dreamlab.cli import export, neighbours, runs, submit, ui, usefulness
 from dreamlab.cli.options import FAILED, REFUSED, Parser
 from dreamlab.paths import program
 from dreamlab.service import NoEngine, Refused, Service
@@ -79,6 +80,7 @@ def parser() -> argparse.ArgumentParser:
         submit.add_verb(verbs, common, kind, cls)
     export.add_verbs(verbs, common)
     neighbours.add_verb(verbs, common)
+    usefulness.add_verb(verbs, common)
     runs.add_verbs(verbs, common)
     ui.add_verb(verbs)
     return made

@@ -9,14 +9,16 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, Protocol, cast, get_args
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal, Protocol, cast, get_args
 
 import numpy as np
 
 from dreamlab.fidelity.strata import Labels
 from dreamlab.settings.names import ExtractorName, MeasureName
+from dreamlab.stats import left_out
 from dreamlab.stats.intervals import Interval
+from dreamlab.stats.left_out import LeftOut
 
 NamedArrays = Mapping[str, np.ndarray]
 LEVEL = 0.95
@@ -74,10 +76,12 @@ class Metric:
     nothing."""
     by_number: bool = False
     """Whether the value depends on the numbers of images, so that only equal numbers compare."""
-    against: Literal["reference", "training", "classes"] = "reference"
+    against: Literal["reference", "training", "classes", "classifier"] = "reference"
     """What the set is compared with: the reference, or the training images, where the function gets
-    a `dreamlab.data.memory.Memory` instead of features. With "classes" it is compared with nothing,
-    and the function gets what the extractor's own classifier says: probabilities (n, classes)."""
+    a `dreamlab.data.memory.Memory` instead of features. The others are compared with nothing: with
+    "classes" the function gets what the extractor's own classifier says, probabilities (n,
+    classes), and with "classifier" the predictions of classifiers that were trained on the set
+    (`cas.measure`)."""
 
     @property
     def key(self) -> str:
@@ -90,6 +94,13 @@ class Metric:
         if self.ideal is not None:
             return f"{self.ideal:g}"
         return "lower" if self.lower_is_better else "higher"
+
+    def goodness(self, value: float) -> float:
+        """A number that is larger for better values: the value, its negative, or the negative
+        distance to the ideal."""
+        if self.ideal is not None:
+            return -abs(value - self.ideal)
+        return -value if self.lower_is_better else value
 
     def load(self) -> MetricFunction:
         """Imports the function. Raises UnknownMetric if there is none."""
@@ -172,6 +183,19 @@ METRICS: dict[str, Metric] = {
             )
             for name in ("memorised_pixels", "memorised", "authenticity")
         ),
+        *(
+            Metric(
+                name,
+                "cas",
+                "",
+                "dreamlab.fidelity.cas:measure",
+                lower_is_better=False,
+                better="better",
+                unit="%",
+                against="classifier",
+            )
+            for name in ("cas", "cas_top5")
+        ),
     )
 }
 """Name -> metric, in the order in which tables list them. A curve shows the first metric of an
@@ -194,8 +218,8 @@ def find(name: str) -> Metric:
 def measured_on(
     extractor: str, measures: Sequence[str], against: str = "reference"
 ) -> list[Metric]:
-    """The metrics of these measures that are computed from the features of an extractor, against
-    the reference or the training images. Raises UnknownMetric if there are none against either."""
+    """The metrics of these measures for the features of an extractor, against `against` (see
+    `Metric`). Raises UnknownMetric if these measures have no metric at all."""
     found = [
         m for m in METRICS.values() if m.extractor in ("", extractor) and m.measure in measures
     ]
@@ -217,14 +241,26 @@ def compute(
     return found
 
 
+def row(
+    metric: Metric, value: Iterable[float], left: LeftOut, extractor: str, weights: str
+) -> dict[str, Any]:
+    """A metric in a result, with its value and the ends of its interval, and its values without
+    groups of images."""
+    names = ("value", "low", "high")
+    return {
+        "name": metric.name,
+        **{k: float(v) if np.isfinite(v) else None for k, v in zip(names, value, strict=True)},
+        "left_out": left_out.stored(left),
+        "unit": metric.unit,
+        "level": LEVEL,
+        "direction": metric.direction,
+        "extractor": extractor,
+        "weights": weights,
+    }
+
+
 def best(name: str, values: Sequence[float]) -> int:
     """Index of the best value. Raises UnknownMetric for the name, and ValueError if there are no
     values."""
     metric = find(name)
-
-    def off(i: int) -> float:
-        if metric.ideal is not None:
-            return abs(values[i] - metric.ideal)
-        return values[i] if metric.lower_is_better else -values[i]
-
-    return min(range(len(values)), key=off)
+    return max(range(len(values)), key=lambda i: metric.goodness(values[i]))

@@ -87,7 +87,9 @@ def about_intervals(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         known, name, low = METRICS.get(row["name"]), row["name"], row.get("low")
         if known is None or row.get("value") is None:
             continue
-        if low is None:
+        if low is None and known.against == "classifier":
+            said.append(f"{name} has no interval: one classifier was trained.")
+        elif low is None:
             said.append(
                 f"Too few images for an interval of {name}: 20 are needed, and 4 of each class."
             )
@@ -167,7 +169,7 @@ def about_floor(result: Mapping[str, Any]) -> str:
     """What the column of real images is computed from, or why it is empty. Nothing is said where
     no metric compares with the reference."""
     known = [METRICS.get(m["name"]) for m in result.get("metrics") or []]
-    if known and all(m is not None and m.against == "training" for m in known):
+    if known and all(m is not None and m.against != "reference" for m in known):
         return ""
     split = (result.get("reference") or {}).get("split", "")
     other = "test" if split == "train" else "training"

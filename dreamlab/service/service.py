@@ -13,6 +13,7 @@ from typing import Any
 
 from dreamlab import experiments
 from dreamlab.checks import Known, check
+from dreamlab.checks.cas import with_cas_run
 from dreamlab.checks.machine import check_disk
 from dreamlab.checks.references import inherited, resolved
 from dreamlab.checks.warnings import warning
@@ -126,9 +127,9 @@ class Service(Costs):
         return Known(self.store, self.library.status)
 
     def _check(self, spec: Spec, known: Known) -> Spec:
-        """The spec with full run ids, checked against what is known. Raises SpecError, RunError or
-        DataError."""
-        spec = resolved(spec, known)
+        """The spec with full run ids and the run of the CAS, checked against what is known. Raises
+        SpecError, RunError or DataError."""
+        spec = with_cas_run(resolved(spec, known), known)
         check(spec, known)
         self._checked = spec
         return spec

@@ -13,10 +13,11 @@ from dreamlab.settings.setting import NONE, setting
 
 FEWEST = 10
 """Smallest number of images for a distance."""
+CAS_RUN = "Run of the CAS (--cas-run)"
 
 
-def metrics_setting(default: tuple[MeasureName, ...]) -> Any:
-    """The setting `metrics` with this default."""
+def metrics_setting(default: tuple[MeasureName, ...], more: str = "") -> Any:
+    """The setting `metrics` with this default. `more`: what is said of further metrics."""
     return setting(
         default,
         "What is measured.",
@@ -25,21 +26,22 @@ def metrics_setting(default: tuple[MeasureName, ...]) -> Any:
         " spread: variance within the classes, 1 for real images. fd_infinite: Frechet distance"
         " without the bias of few images. inception_score: with Inception-v3, of weights that hold"
         " its classifier. memory: how many images are flagged as near-copies of"
-        " training images. all: all of these.",
+        f" training images.{more} all: all of these.",
         min_length=1,
         added=("fd", "kid"),
     )
 
 
-def measures(value: Any) -> Any:
-    """The names that a user wrote for `metrics`, as measures: "all" for all, "fid" for fd."""
+def measures(value: Any, every: tuple[str, ...] = get_args(MeasureName)) -> Any:
+    """The names that a user wrote for `metrics`, as measures: "all" for `every` one, "fid" for
+    fd."""
     parts = value.split(",") if isinstance(value, str) else value
     if not isinstance(parts, (list, tuple)) or not all(isinstance(part, str) for part in parts):
         return value
     if [part.strip().lower() for part in parts] == [NONE]:
         return ()
     names = [{"fid": "fd"}.get(part.strip(), part.strip()) for part in parts]
-    return get_args(MeasureName) if "all" in names else tuple(dict.fromkeys(filter(None, names)))
+    return every if "all" in names else tuple(dict.fromkeys(filter(None, names)))
 
 
 def check_measures(metrics: tuple[MeasureName, ...], extractor: ExtractorName) -> None:
@@ -117,7 +119,20 @@ class FidelitySpec(Spec):
     inception_weights: str = inception_weights_setting()
     extractor_dir: str = extractor_dir_setting()
     classifier: str = own_classifier_setting()
-    metrics: tuple[MeasureName, ...] = metrics_setting(("fd", "kid", "prdc", "vendi", "spread"))
+    metrics: tuple[MeasureName, ...] = metrics_setting(
+        ("fd", "kid", "prdc", "vendi", "spread"),
+        " cas: accuracy of classifiers that were trained on the set alone.",
+    )
+    cas_run: str = setting(
+        "",
+        "Classify run on this set alone, for the metric cas.",
+        detail="Its arm is synthetic. If none is named, the finished one with the most images of"
+        " the set, then the most seeds, is taken.",
+        label="Run of the CAS",
+        run_kind="classify",
+        advanced=True,
+        added="",
+    )
     per_class: bool = setting(
         False,
         "Measure every class by itself as well.",
@@ -147,9 +162,18 @@ class FidelitySpec(Spec):
         "auto", DEVICE_HELP, detail=DEVICE_DETAIL, advanced=True, affects_result=False
     )
 
-    _names = field_validator("metrics", mode="before")(measures)
+    @field_validator("metrics", mode="before")
+    @classmethod
+    def _names(cls, value: Any) -> Any:
+        return measures(value)
 
     @model_validator(mode="after")
-    def _measurable(self) -> FidelitySpec:
+    def _fits_together(self) -> FidelitySpec:
         check_measures(self.metrics, self.extractor)
+        if self.cas_run and "cas" not in self.metrics:
+            raise SpecError(
+                f"{CAS_RUN}: {self.cas_run} is not used by the metrics {', '.join(self.metrics)};"
+                " add cas to --metrics, or leave it out.",
+                "cas_run",
+            )
         return self

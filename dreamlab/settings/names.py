@@ -81,8 +81,10 @@ AxisName = Literal[
     "eta",
 ]
 """Settings that a sweep varies."""
-MeasureName = Literal[
+ImageMeasureName = Literal[
     "fd", "kid", "prdc", "vendi", "spread", "fd_infinite", "inception_score", "memory"
 ]
+"""What is measured of the images of a set."""
+MeasureName = Literal[ImageMeasureName, "cas"]
 DeviceName = Literal["auto", "cpu", "cuda"]
 PrecisionName = Literal["auto", "fp32", "bf16", "fp16"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
 
@@ -15,7 +15,13 @@ from dreamlab.settings.fidelity import (
     metrics_setting,
     own_classifier_setting,
 )
-from dreamlab.settings.names import AxisName, DeviceName, ExtractorName, MeasureName, SamplerName
+from dreamlab.settings.names import (
+    AxisName,
+    DeviceName,
+    ExtractorName,
+    ImageMeasureName,
+    SamplerName,
+)
 from dreamlab.settings.real_data import DEVICE_DETAIL, DEVICE_HELP
 from dreamlab.settings.sampling import guidance_weight_setting, num_steps_setting
 from dreamlab.settings.setting import setting
@@ -100,8 +106,7 @@ class SweepSpec(Spec):
     inception_weights: str = inception_weights_setting()
     extractor_dir: str = extractor_dir_setting()
     classifier: str = own_classifier_setting()
-    metrics: tuple[MeasureName, ...] = metrics_setting(("fd", "kid"))
-    _names = field_validator("metrics", mode="before")(measures)
+    metrics: tuple[ImageMeasureName, ...] = metrics_setting(("fd", "kid"))
     reference: Literal["validation", "test", "train"] = setting(
         "validation",
         "Real images to compare with.",
@@ -114,6 +119,11 @@ class SweepSpec(Spec):
     device: DeviceName = setting(
         "auto", DEVICE_HELP, detail=DEVICE_DETAIL, advanced=True, affects_result=False
     )
+
+    @field_validator("metrics", mode="before")
+    @classmethod
+    def _names(cls, value: Any) -> Any:
+        return measures(value, get_args(ImageMeasureName))
 
     @property
     def axes(self) -> dict[AxisName, tuple[Value, ...]]:

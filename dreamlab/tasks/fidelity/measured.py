@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,9 +10,8 @@ from threadpoolctl import threadpool_limits
 
 from dreamlab.fidelity.extractors import Classifying, Extractor, cache_key
 from dreamlab.fidelity.jackknife import Resampled
-from dreamlab.fidelity.metrics import LEVEL, Metric, NamedArrays, compute, measured_on
+from dreamlab.fidelity.metrics import NamedArrays, compute, measured_on, row
 from dreamlab.fidelity.strata import UNKNOWN, Labels
-from dreamlab.stats import left_out
 from dreamlab.stats.left_out import NOTHING, LeftOut
 from dreamlab.store.cache import array_hash
 from dreamlab.tasks.context import TaskContext
@@ -55,24 +54,6 @@ def measured(
             known[metric.key] = np.array([value.mean, value.low, value.high]), left
         ctx.cache.put(key, **_packed(known))
     return [row(m, known[m.key][0], known[m.key][1], extractor.name, extractor.id) for m in wanted]
-
-
-def row(
-    metric: Metric, value: Iterable[float], left: LeftOut, extractor: str, weights: str
-) -> dict[str, Any]:
-    """A metric in a result, with its value and the ends of its interval, and its values without
-    groups of images."""
-    names = ("value", "low", "high")
-    return {
-        "name": metric.name,
-        **{k: float(v) if np.isfinite(v) else None for k, v in zip(names, value, strict=True)},
-        "left_out": left_out.stored(left),
-        "unit": metric.unit,
-        "level": LEVEL,
-        "direction": metric.direction,
-        "extractor": extractor,
-        "weights": weights,
-    }
 
 
 Known = dict[str, tuple[np.ndarray, LeftOut]]

@@ -15,14 +15,14 @@ from dreamlab.data.memory import PIXELS, Memory, Space
 from dreamlab.data.nearest import Neighbours
 from dreamlab.fidelity import memory as in_features
 from dreamlab.fidelity.extractors import Extractor, cache_key
-from dreamlab.fidelity.metrics import measured_on
+from dreamlab.fidelity.metrics import measured_on, row
 from dreamlab.settings import FidelitySpec
 from dreamlab.stats.intervals import Interval
 from dreamlab.stats.left_out import NOTHING
 from dreamlab.store.cache import array_hash
 from dreamlab.tasks.context import Stopped, TaskContext
 from dreamlab.tasks.fidelity.features import features, progress
-from dreamlab.tasks.fidelity.measured import kept_arrays, row
+from dreamlab.tasks.fidelity.measured import kept_arrays
 from dreamlab.tasks.fidelity.reference_classifier import spread_over
 from dreamlab.tasks.fidelity.sets import Sets
 from dreamlab.tasks.memory import in_set, seen_by

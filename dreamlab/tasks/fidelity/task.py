@@ -16,6 +16,7 @@ from dreamlab.fidelity.wording import NO_CLASSIFIER, OTHER_IMAGES
 from dreamlab.settings import FidelitySpec
 from dreamlab.tasks.context import Stopped, TaskContext, TaskError, resize_message
 from dreamlab.tasks.fidelity import beside_real
+from dreamlab.tasks.fidelity.cas import cas_rows
 from dreamlab.tasks.fidelity.features import described, extractor_of, features, progress
 from dreamlab.tasks.fidelity.measured import measured
 from dreamlab.tasks.fidelity.memory import remembered
@@ -54,6 +55,7 @@ def fidelity(ctx: TaskContext) -> Iterator[Event]:
         metrics = [
             m | ({"per_class": classes[m["name"]]} if m["name"] in classes else {}) for m in metrics
         ]
+    classified, missing = yield from cas_rows(ctx, spec, sets)
     copied, memory = yield from remembered(ctx, spec, extractor, sets, synthetic)
     if ctx.stopping():
         raise Stopped
@@ -72,10 +74,11 @@ def fidelity(ctx: TaskContext) -> Iterator[Event]:
     yield {
         "type": "result",
         "values": {
-            "metrics": metrics + copied,
+            "metrics": metrics + copied + classified,
             "real_floor": real_floor,
             "recognised": recognised,
             **memory,
+            **missing,
             **_about(spec, sets, extractor, accuracy),
             "fdr": beside_real.fdr(metrics, real_floor),
             "gap": gap,

@@ -8,11 +8,12 @@ from typing import Any
 import gradio as gr
 
 from dreamlab.fidelity import wording
-from dreamlab.service import RunRow
+from dreamlab.service import RunRow, usefulness
 from dreamlab.settings import FidelitySpec, SweepSpec
 from dreamlab.ui import render
 from dreamlab.ui.forms import spec_form
 from dreamlab.ui.forms.start import start
+from dreamlab.ui.pages import fidelity_usefulness
 from dreamlab.ui.parts import fidelity_numbers, memory, sweep_curve
 from dreamlab.ui.parts.panels import panel
 from dreamlab.ui.view import QUIET, Pages, View
@@ -22,8 +23,8 @@ ONE, CURVE = "Measure one set", "Draw a curve"
 
 
 def create(pages: Pages, view: Any) -> None:
-    """Creates the components of the tab: two forms to choose from, the numbers of one set, and a
-    curve."""
+    """Creates the components of the tab: two forms to choose from, the numbers of one set, a curve,
+    and which metric predicts usefulness."""
     service = pages.service
     gr.HTML(
         render.macro(
@@ -67,6 +68,7 @@ def create(pages: Pages, view: Any) -> None:
                     )
                 chart = gr.Plot(show_label=False, elem_id="sweep-chart")
                 table = gr.HTML("", elem_id="sweep-table")
+            fidelity_usefulness.create(pages, view)
 
     _draw_numbers(pages, numbers, copies)
     _draw_curve(pages, head, chart, table)
@@ -88,7 +90,7 @@ def _draw_numbers(pages: Pages, numbers: Any, copies: Any) -> None:
     pages.add(
         "fidelity",
         numbers,
-        lambda now: pages.version_of(shown(now)),
+        lambda now: (pages.version_of(shown(now)), usefulness.version(pages.service)),
         lambda now: fidelity_numbers.numbers_html(pages, shown(now)),
     )
     pages.add(

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from dreamlab.experiments.provenance import labelled_by
 from dreamlab.fidelity import wording
-from dreamlab.service import Refused, RunRow
+from dreamlab.service import Refused, RunRow, usefulness
 from dreamlab.stats.intervals import Interval, geometric_mean
 from dreamlab.store import RunError
 from dreamlab.store.states import ACTIVE
@@ -34,7 +34,8 @@ def numbers_html(pages: Pages, row: RunRow | None) -> Markup:
         return render.part(PAGE, "one_set", row, waiting, active)
     floor = result["real_floor"] if wording.comparable(result) else []
     real = {m["name"]: metric_cell(m) for m in floor}
-    found = wording.reliable_first(result["metrics"], result)
+    more, lacks = cas_rows(pages, row, result)
+    found = wording.reliable_first([*result["metrics"], *more], result)
     title, names = wording.column_titles([m["name"] for m in found])
     rows = []
     for name, m in zip(names, found, strict=True):
@@ -52,9 +53,9 @@ def numbers_html(pages: Pages, row: RunRow | None) -> Markup:
         metrics=rows,
         about=[
             *about(result, pseudo_labelled(pages, row)),
-            *filter(None, [over_extractors(pages, row, result)]),
+            *filter(None, [over_extractors(pages, row, result), about_cas(found), lacks]),
         ],
-        reading=reading(result),
+        reading=reading({**result, "metrics": found}),
         command=run.record.command,
         classes=by_class(found),
     )
@@ -69,8 +70,34 @@ def _line(
 ) -> dict[str, Any]:
     """A line of the table. few: number of images that the value needs if there are fewer, else
     0."""
-    cell = metric_cell(value)
-    return {"name": name, "cell": cell, "images": result["images"], "few": few, "real": real}
+    images = value.get("n", result["images"])
+    return {"name": name, "cell": metric_cell(value), "images": images, "few": few, "real": real}
+
+
+def cas_rows(
+    pages: Pages, row: RunRow, result: Mapping[str, Any]
+) -> tuple[Sequence[Mapping[str, Any]], str]:
+    """(rows, sentence) of the CAS of the measured set: the rows as they are known now if the result
+    holds none, else none; the sentence says why there is none at all, or is empty."""
+    if any(m["name"] == "cas" for m in result["metrics"]):
+        return (), ""
+    try:
+        return usefulness.cas_of(pages.service, row.id)
+    except Refused:  # the set or its data are gone
+        return (), ""
+
+
+def about_cas(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Which classifiers gave the CAS among these metrics; empty without it."""
+    found = next((m for m in rows if m["name"] == "cas"), None)
+    if found is None:
+        return ""
+    one = found["seeds"] == 1
+    return (
+        f"cas: accuracy on the test images of {found['reference']} of"
+        f" {'a classifier' if one else str(found['seeds']) + ' classifiers'} trained on"
+        f" {found['n']:,} images of the set alone ({found['run']})."
+    )
 
 
 def by_class(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
@@ -92,9 +119,9 @@ def by_class(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
 
 
 def sources(pages: Pages, row: RunRow) -> list[tuple[str, str, str]]:
-    """(id, name, headline) of the measured sets. Deleted sets are left out."""
+    """(id, name, headline) of the measured set; none if it was deleted."""
     found = []
-    for parent in row.parents:
+    for parent in row.parents[:1]:
         try:
             source = pages.service.row(parent, disk=False)
         except Refused:
@@ -157,7 +184,8 @@ def over_extractors(pages: Pages, row: RunRow, result: Mapping[str, Any]) -> str
     split = (result.get("reference") or {}).get("split")
     found: dict[str, Interval] = {}
     for other in (row, *pages.service.rows("fidelity")):
-        if other.parents != row.parents or other.state != "done":
+        # the first parent is the set; others are classifiers
+        if other.parents[:1] != row.parents[:1] or other.state != "done":
             continue
         theirs = pages.service.get(other.id).result() or {}
         fdr, name = theirs.get("fdr") or {}, (theirs.get("extractor") or {}).get("name", "")
