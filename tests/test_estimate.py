@@ -14,7 +14,12 @@ import psutil
 import pytest
 
 from dreamlab.architecture.network import network_of
-from dreamlab.architecture.preview_size import PREVIEW_SHARE, PREVIEW_STEPS, preview_columns
+from dreamlab.architecture.preview_size import (
+    PREVIEW_SHARE,
+    PREVIEW_STEPS,
+    PROBE_STEPS,
+    preview_columns,
+)
 from dreamlab.checks import machine
 from dreamlab.data import catalog, contents, judge
 from dreamlab.engine.launcher import environment
@@ -22,6 +27,7 @@ from dreamlab.estimates import generators, judges, work
 from dreamlab.estimates import machine as machines
 from dreamlab.estimates.estimate import estimate, nothing
 from dreamlab.estimates.knowledge import START_SECONDS, Knowledge
+from dreamlab.estimates.probes import KID_SECONDS
 from dreamlab.estimates.work import C, TrainingCost, Work
 from dreamlab.service import Service
 from dreamlab.settings import MixSpec, SpecError, StudySpec, SynthesizeSpec, TrainSpec, make
@@ -91,6 +97,19 @@ def test_previews_take_time_and_snapshots_take_disk(store: RunStore) -> None:
         for n in (0, 2)
     )
     assert every.disk_bytes - plain.disk_bytes == 4 * 4 * plain.parameters
+
+
+def test_probes_take_time_of_their_own(store: RunStore) -> None:
+    spec = make(TrainSpec, {**DIGITS, "seconds": 60, "batch_size": 32, "preview_every": 3600})
+    more = {"probe_every": 50, "probe_images": 200}
+    plain, probed = (estimate(spec.model_copy(update=u), store, known=trained) for u in ({}, more))
+    assert probed.steps == plain.steps and 100 < plain.steps <= 150, "they are outside the budget"
+    known = Knowledge(store, trained, (), machines.here())
+    once, _ = judges.recognising(0, "digits", "", "auto", known, False)
+    judged, _ = judges.recognising(200, "digits", "", "auto", known, True)
+    each = 200 * PROBE_STEPS * MEASURED.seconds_per_call + judged + KID_SECONDS * (200 + 597) ** 2
+    assert probed.seconds - plain.seconds == pytest.approx(once + 3 * each)
+    assert probed.memory_bytes > plain.memory_bytes
 
 
 @pytest.mark.parametrize(

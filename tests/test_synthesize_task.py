@@ -206,7 +206,7 @@ def test_live_frames_of_a_cascade_with_a_guide_name_their_stage(
         read.append(run.name)
         return load_generator(run, *more)
 
-    monkeypatch.setattr("dreamlab.tasks.synthesize.live.load_generator", load)
+    monkeypatch.setattr("dreamlab.tasks.synthesize.live.load_weights", load)
     up, weak = trained_run(store, 2, image_size=16, low_size=8), trained_run(store, 3)
     ctx = context(
         store,

@@ -6,7 +6,8 @@ from dreamlab.architecture.cost import parameter_count
 from dreamlab.architecture.network import network_of
 from dreamlab.checks.known import Training
 from dreamlab.settings import SpecError
-from dreamlab.store import checkpoints
+from dreamlab.settings.synthesize import RAW
+from dreamlab.store import Run, checkpoints
 
 
 def check_checkpoint(
@@ -19,6 +20,9 @@ def check_checkpoint(
     if run is None:
         return
     path = checkpoints.path_of(run.path, checkpoint)
+    if checkpoint == RAW:
+        _check_raw(run, checkpoint_field)
+        return
     if checkpoint and not path.exists():
         names = checkpoints.kept(run.path)
         there = (
@@ -52,3 +56,20 @@ def check_checkpoint(
             f" has {wanted:,}; it belongs to another network, train it again.",
             field,
         )
+
+
+def _check_raw(run: Run, field: str) -> None:
+    """Raises SpecError if a run that has averaged weights has no complete raw ones."""
+    path = run.path / checkpoints.STATE
+    option = field.replace("_", "-")
+    where = f"{option.replace('-', ' ').capitalize()} (--{option}):"
+    if not path.exists():
+        if not checkpoints.path_of(run.path).exists():
+            return
+        raise SpecError(f"{where} {checkpoints.no_raw_weights(run.id)}", field)
+    try:
+        checkpoints.read_header(path)
+    except checkpoints.CheckpointError as error:
+        raise SpecError(
+            f"{where} {error} Resume the run {run.id} or train it again.", field
+        ) from None

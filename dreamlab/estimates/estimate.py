@@ -8,11 +8,12 @@ from typing import Any
 
 from dreamlab.estimates import machine
 from dreamlab.estimates.cost import Estimate
-from dreamlab.estimates.generators import importing, synthesize, train
+from dreamlab.estimates.generators import importing, synthesize
 from dreamlab.estimates.groups import fidelity_of_run, group
 from dreamlab.estimates.judges import classify, fidelity
 from dreamlab.estimates.knowledge import Knowledge
 from dreamlab.estimates.machine import Machine
+from dreamlab.estimates.probes import train
 from dreamlab.estimates.work import C, FindCost, Work
 from dreamlab.settings import (
     ClassifySpec,

@@ -116,7 +116,7 @@ def synthesize(spec: SynthesizeSpec, stages: Sequence[TrainSpec], known: Knowled
     images = (len(spec.classes) or len(catalog.set_classes(spec, stages[0]))) * spec.per_class
     memory, parts = PROCESS_BYTES, list[tuple[float | None, Source]]()
     for number, stage in enumerate(stages):
-        each, source = _call(stage, known)
+        each, source = call_seconds(stage, known)
         count = images * calls(spec, stage, number)
         parts.append((None if each is None else count * each, source))
         memory += 4 * parameter_count(network_of(stage))
@@ -134,8 +134,9 @@ def synthesize(spec: SynthesizeSpec, stages: Sequence[TrainSpec], known: Knowled
     )
 
 
-def _call(spec: TrainSpec, known: Knowledge) -> tuple[float | None, Source]:
-    """Seconds of one network evaluation of an image, and where they come from."""
+def call_seconds(spec: TrainSpec, known: Knowledge) -> tuple[float | None, Source]:
+    """Seconds of one network evaluation of an image, and where they come from. Raises
+    DataError."""
     if (measured := known.find(work.training(spec))) is not None:
         return measured.seconds_per_call, "probe"
     if (before := history.sampled(spec, known.history, known.store, calls)) is not None:

@@ -9,8 +9,9 @@ from typing import Any
 from dreamlab.data import catalog
 from dreamlab.estimates import judges
 from dreamlab.estimates.cost import Estimate, Source, weakest
-from dreamlab.estimates.generators import searched_within, synthesize, train
+from dreamlab.estimates.generators import searched_within, synthesize
 from dreamlab.estimates.knowledge import PROCESS_BYTES, START_SECONDS, Knowledge, added
+from dreamlab.estimates.probes import train
 from dreamlab.estimates.schedule import Job, outcome
 from dreamlab.experiments import plan
 from dreamlab.experiments.children import Child

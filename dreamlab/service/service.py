@@ -254,6 +254,10 @@ class Service(Costs):
         """Names of the kept checkpoints of a training, newest first."""
         return checkpoints.kept(self.find(run_id).path)
 
+    def has_raw_weights(self, run_id: str) -> bool:
+        """Whether a training has kept its weights that are not averaged. Raises Refused."""
+        return (self.find(run_id).path / checkpoints.STATE).exists()
+
     def resume(self, run_id: str) -> None:
         """Queues a stopped, failed or interrupted run again. It continues from its checkpoint.
         Raises Refused."""

@@ -34,6 +34,11 @@ def epochs_kept(spec: TrainSpec, images: int, step: int) -> int:
     return int(step * spec.batch_size / (spec.snapshot_epochs * images) + 1e-9)
 
 
+def probes(spec: TrainSpec, steps: int) -> int:
+    """Number of probes of a training that takes `steps` steps, with that of its last step."""
+    return math.ceil(steps / spec.probe_every) if spec.probe_every else 0
+
+
 def classifier_steps(spec: ClassifySpec, images: int) -> int:
     """Number of optimiser steps of a classifier on `images` images, at least 1. A budget in epochs
     is rounded to the nearest step."""

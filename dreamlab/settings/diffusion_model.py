@@ -21,8 +21,8 @@ NOISE, NETWORK = "Noise", "Network"
 
 
 class DiffusionModel(RealPart):
-    """Settings that define a generator. `TrainSpec` adds how it is trained. Forms show the fields
-    in the order of this file."""
+    """Settings that define a generator. `Optimisation` and `TrainSpec` add how it is trained. Forms
+    show the fields in the order of these files."""
 
     preset: PresetName = setting(
         "small",

@@ -24,6 +24,12 @@ from dreamlab.settings.train import MACHINE, STAGES, TrainSpec, can_be_guided
 GUIDANCE, LABELS, SAMPLER = "Guidance", "Pseudo-labels", "Sampler"
 KEPT_CHECKPOINT = re.compile(r"step-\d{6,}")
 """Pattern of the names of kept checkpoints: `step-` and the number of the training step."""
+RAW = "raw"
+"""In place of such a name: the last weights as the optimiser left them, not averaged."""
+CHECKPOINT_DETAIL = (
+    "The name of a kept checkpoint, such as step-000400. raw: the last weights without averaging."
+    " Empty: the last ones, averaged."
+)
 
 
 class SynthesizeSpec(Spec):
@@ -96,10 +102,7 @@ class SynthesizeSpec(Spec):
         section=GUIDANCE,
     )
     guide_checkpoint: str = setting(
-        "",
-        "Checkpoint of the guiding generator.",
-        detail="The name of a kept checkpoint, such as step-000400. Empty: the last one.",
-        section=GUIDANCE,
+        "", "Checkpoint of the guiding generator.", detail=CHECKPOINT_DETAIL, section=GUIDANCE
     )
     clip: ClipName = setting(
         "static",
@@ -188,10 +191,7 @@ class SynthesizeSpec(Spec):
         section=STAGES,
     )
     checkpoint: str = setting(
-        "",
-        "Checkpoint of the generator.",
-        detail="The name of a kept checkpoint, such as step-000400. Empty: the last one.",
-        section=STAGES,
+        "", "Checkpoint of the generator.", detail=CHECKPOINT_DETAIL, section=STAGES
     )
 
     trajectory: int = setting(
@@ -256,11 +256,11 @@ class SynthesizeSpec(Spec):
             )
         for name in ("checkpoint", "guide_checkpoint"):
             value, option = getattr(self, name), name.replace("_", "-")
-            if value and not KEPT_CHECKPOINT.fullmatch(value):
+            if value not in ("", RAW) and not KEPT_CHECKPOINT.fullmatch(value):
                 raise SpecError(
                     f"{option.replace('-', ' ').capitalize()} (--{option}): {value!r} cannot be"
-                    " used; it must be the name of a kept checkpoint such as step-000400, or"
-                    " empty.",
+                    f" used; it must be the name of a kept checkpoint such as step-000400, {RAW},"
+                    " or empty.",
                     name,
                 )
         if self.guide_checkpoint and not self.guide:

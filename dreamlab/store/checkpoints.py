@@ -10,15 +10,18 @@ import math
 from pathlib import Path
 from typing import Any
 
-from dreamlab.settings.synthesize import KEPT_CHECKPOINT
+from dreamlab.settings.synthesize import KEPT_CHECKPOINT, RAW
 
 FOLDER = "checkpoints"
 LAST = f"{FOLDER}/ema.safetensors"
 """The latest averaged weights of a generator. Other runs sample from them."""
 STATE = f"{FOLDER}/state.safetensors"
-"""The state from which a training is resumed."""
+"""The state from which a training is resumed. It holds the raw weights, those that are not
+averaged."""
 FORMAT = "dreamlab-generator-1"
 """Name of the format in the metadata of a generator's file."""
+STATE_FORMAT = "dreamlab-training-2"
+"""The same of a state."""
 
 
 class CheckpointError(ValueError):
@@ -35,8 +38,20 @@ class Header:
 
 
 def path_of(run: Path, checkpoint: str = "") -> Path:
-    """The file of a kept checkpoint such as step-000400, or by default of the last one."""
+    """The file of a kept checkpoint such as step-000400, of the raw weights (RAW), or by default of
+    the last averaged weights."""
+    if checkpoint == RAW:
+        return run / STATE
     return run / (f"{FOLDER}/{checkpoint}.safetensors" if checkpoint else LAST)
+
+
+def no_raw_weights(name: str) -> str:
+    """The sentence for a run, by its name, without raw weights. The state may be missing because it
+    was left out of a copy, such as the demo."""
+    return (
+        f"{name} has no raw weights ({STATE}), which the training keeps beside its averaged ones;"
+        " leave the checkpoint empty for these, or train it again."
+    )
 
 
 def name_at(step: int) -> str:

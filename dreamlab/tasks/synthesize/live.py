@@ -13,9 +13,10 @@ import torch
 from dreamlab.data import catalog, imageset
 from dreamlab.settings import SynthesizeSpec, make
 from dreamlab.store import RunStore, checkpoints
-from dreamlab.tasks.generator import TrainedGenerator, load_generator
+from dreamlab.tasks.generator import TrainedGenerator
 from dreamlab.tasks.synthesize.pipeline import Pipeline, load_pipeline, spread
 from dreamlab.tasks.torch_device import prepare
+from dreamlab.tasks.train.state import load_weights
 
 KEPT = 2
 """Number of generators that stay loaded between requests; more if one request needs more."""
@@ -35,7 +36,7 @@ class LiveSampler:
         stamp = path.stat().st_mtime_ns if path.exists() else 0
         held = self._held.pop(path, None)
         if held is None or held[0] != stamp:
-            held = (stamp, load_generator(run, device, checkpoint))
+            held = (stamp, load_weights(run, device, checkpoint))
         self._held[path] = held
         return held[1]
 

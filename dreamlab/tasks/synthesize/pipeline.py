@@ -18,8 +18,9 @@ from dreamlab.noise.timesteps import evaluations
 from dreamlab.settings import SpecError, SynthesizeSpec
 from dreamlab.settings.synthesize import guidance_weight
 from dreamlab.tasks.context import TaskError
-from dreamlab.tasks.generator import TrainedGenerator, load_generator, to_uint8
+from dreamlab.tasks.generator import TrainedGenerator, to_uint8
 from dreamlab.tasks.synthesize.sampling_precision import fastest
+from dreamlab.tasks.train.state import load_weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -192,7 +193,7 @@ def load_pipeline(
     find: Callable[[str], Path],
     spec: SynthesizeSpec,
     device: torch.device,
-    load: Load = load_generator,
+    load: Load = load_weights,
     formats: Sequence[str] = (),
 ) -> Pipeline:
     """Loads the models of a spec. `find` maps a run id to the run's folder. `formats` are the

@@ -19,6 +19,12 @@ from dreamlab.tasks.train.trainer import Trainer
 SAMPLER, AT_ONCE = "dpmpp_2m", 160
 
 
+def images_at_once(trainer: Trainer) -> int:
+    """Number of images that are sampled at once while a generator trains. If its batches did not
+    fit in memory, the samples are split as well."""
+    return min(AT_ONCE, max(PREVIEW_COLUMNS, 4 * trainer.at_once))
+
+
 class Previews:
     """Samples and writes the preview grids of a run."""
 
@@ -63,8 +69,7 @@ class Previews:
         }
 
     def _parts(self) -> list[slice]:
-        # if batches did not fit in memory, previews must be split as well
-        size = min(AT_ONCE, max(PREVIEW_COLUMNS, 4 * self.trainer.at_once))
+        size = images_at_once(self.trainer)
         return [slice(i, i + size) for i in range(0, len(self._labels), size)]
 
     def _images(self, part: slice, noise_only: bool) -> np.ndarray:

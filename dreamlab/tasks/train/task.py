@@ -22,10 +22,11 @@ from dreamlab.store import RunError, checkpoints
 from dreamlab.tasks.context import STAT_EVERY, Stopped, TaskContext, TaskError
 from dreamlab.tasks.generator import load_generator, save_generator
 from dreamlab.tasks.threads import ThreadChoice
-from dreamlab.tasks.torch_device import prepare
+from dreamlab.tasks.torch_device import prepare, synchronise
 from dreamlab.tasks.torch_memory import peak_memory_bytes
 from dreamlab.tasks.train.data_parallel import Ranks, together
 from dreamlab.tasks.train.previews import Previews
+from dreamlab.tasks.train.probe import Probe
 from dreamlab.tasks.train.trainer import Trainer
 from dreamlab.tasks.train.training_precision import fastest
 
@@ -107,6 +108,7 @@ class _TrainingLoop:
         if self.steps and trainer.threads:
             torch.set_num_threads(trainer.threads)
         self.previews = Previews(ctx.run, trainer)
+        self.probe = Probe(ctx, trainer)
         self.speeds: deque[tuple[int, float]] = deque(maxlen=SPEED_OVER)
         self.timed: tuple[int, float] = (0, 0.0)
         self.losses: list[torch.Tensor] = []
@@ -152,6 +154,11 @@ class _TrainingLoop:
         """Trains to the end and yields events. Raises Stopped after saving."""
         t, spec = self.trainer, self.spec
         self.choose_precision()
+        try:
+            yield from self.probe.prepare()
+        except Stopped:
+            yield from self.finish()
+            raise
         start = time.perf_counter()
         reported, shown, show_after = -math.inf, -math.inf, 0.0
         saved, save_after, number = start, FIRST_CHECKPOINT, 0
@@ -178,6 +185,12 @@ class _TrainingLoop:
                 )
                 shown = time.perf_counter()
                 show_after = max(spec.preview_every, (shown - before) / PREVIEW_SHARE)
+            if self.probe.due():
+                synchronise(t.device)  # the time of the steps before is not that of the probe
+                before = time.perf_counter()
+                t.elapsed = self.before + before - start
+                yield from self.probe.events(self.precision)
+                start += time.perf_counter() - before
             if keep or (self.progress() < 1 and self._due() > self.kept):
                 self.kept = self._due()
                 yield self.keep()
@@ -250,7 +263,7 @@ class _TrainingLoop:
             "step": t.step_count,
             "total": max(total, t.step_count),
             "unit": "steps",
-            "eta_seconds": round(left, 1),
+            "eta_seconds": round(left + self.probe.left(total), 1),
             "text": "training",
         }
 
@@ -298,6 +311,8 @@ class _TrainingLoop:
             if keep:
                 yield self.keep()
             yield self.previews.event(self.precision)
+            if self.progress() >= 1 and self.probe.due_last():
+                yield from self.probe.events(self.precision)
         elif wanted or keep:
             yield _message("info", "No step is done yet, so there is no preview and no checkpoint.")
         promised = self.ctx.run.record.promised_steps
@@ -323,5 +338,6 @@ class _TrainingLoop:
             "accumulate": t.parts,
             "precision": self.precision,
             "checkpoint": checkpoints.LAST,
+            **self.probe.result(),
         }
         yield {"type": "result", "values": values}

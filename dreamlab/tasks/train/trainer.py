@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +25,10 @@ from dreamlab.diffusion.losses import (
     target_of,
     variance_loss,
 )
-from dreamlab.diffusion.optim import FlatOptimizer, LossScale, learning_rate_factor
+from dreamlab.diffusion.optim import LossScale, learning_rate_factor
 from dreamlab.diffusion.unet import UNet
 from dreamlab.settings import TrainSpec
-from dreamlab.store.checkpoints import STATE
+from dreamlab.store.checkpoints import STATE, STATE_FORMAT
 from dreamlab.tasks.batches import Batches, order_by_epoch
 from dreamlab.tasks.context import TaskError
 from dreamlab.tasks.generator import (
@@ -45,8 +43,8 @@ from dreamlab.tasks.precision import autocast
 from dreamlab.tasks.torch_memory import is_out_of_memory, release_memory
 from dreamlab.tasks.train.data_parallel import Ranks
 from dreamlab.tasks.train.fine_tuning import freeze, start_from
+from dreamlab.tasks.train.state import flat_optimizer, layout_of, tensors_of
 
-FORMAT = "dreamlab-training-2"
 BANDS = 4
 """Number of equal intervals of t for which the loss is reported separately. Interval 0 has the
 least noise."""
@@ -104,15 +102,7 @@ class Trainer:
             start_from(network, spec, source)
         freeze(network, spec.freeze)
         self.network = network.to(device).to(memory_format=torch.channels_last)
-        self.optimizer = FlatOptimizer(
-            self.network,
-            spec.optimizer,
-            spec.weight_decay,
-            extra=1 + 2 * BANDS,
-            spare=spec.decayed == "weights",
-            beta2=spec.beta2,
-            muon_steps=spec.muon_steps,
-        )
+        self.optimizer = flat_optimizer(self.network, spec, extra=1 + 2 * BANDS)
         self.average = self.optimizer.weights.clone()
         self.generator = TrainedGenerator(self._averaged(), spec, 0, device)
         self._alpha_bar64 = torch.tensor(self.generator.alpha_bar, device=device)
@@ -326,19 +316,7 @@ class Trainer:
         return shadow
 
     def _state(self) -> dict[str, torch.Tensor]:
-        frozen = {
-            f"frozen.{n}": p.data for n, p in self.network.named_parameters() if not p.requires_grad
-        }
-        own = {f"optimizer.{name}": value for name, value in self.optimizer.state.items()}
-        return {"weights": self.optimizer.weights, "average": self.average, **own, **frozen}
-
-    def _layout(self) -> str:
-        parameters = zip(self.optimizer.names, self.optimizer.parameters(), strict=True)
-        about = [
-            [(n, *p.shape) for n, p in parameters],
-            [(n, *v.shape) for n, v in self._state().items()],
-        ]
-        return hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]
+        return tensors_of(self.network, self.optimizer, self.average)
 
     def save(self, run: Path, precision: str) -> None:
         """Writes the state to resume from. The file is either complete or absent, and loading it
@@ -351,21 +329,25 @@ class Trainer:
             "scale": self.loss_scale.value,
             "good": self.loss_scale.good,
         }
-        metadata = {"format": FORMAT, "layout": self._layout(), "precision": precision}
+        state = self._state()
+        layout = layout_of(self.optimizer, state)
+        metadata = {"format": STATE_FORMAT, "layout": layout, "precision": precision}
         metadata["threads"] = str(torch.get_num_threads())
         metadata |= {name: repr(value) for name, value in numbers.items()}
-        tensors = {name: value.contiguous().cpu() for name, value in self._state().items()}
+        tensors = {name: value.contiguous().cpu() for name, value in state.items()}
         write_safetensors(run / STATE, tensors, metadata)
 
     def resume(self, run: Path) -> None:
         """Continues from the saved state. Raises TaskError if it cannot be used."""
         metadata, tensors = read_safetensors(run / STATE)
-        if metadata.get("format") != FORMAT or metadata.get("layout") != self._layout():
+        state = self._state()
+        layout = layout_of(self.optimizer, state)
+        if metadata.get("format") != STATE_FORMAT or metadata.get("layout") != layout:
             raise TaskError(
                 f"{run.name}/{STATE} does not belong to these settings; start a new run."
             )
         with torch.no_grad():
-            for name, own in self._state().items():
+            for name, own in state.items():
                 own.copy_(tensors[name])
         self.step_count, self.updates = int(metadata["step"]), int(metadata["updates"])
         self.elapsed, self.parts = float(metadata["elapsed"]), int(metadata["parts"])

@@ -11,6 +11,7 @@ from dreamlab.architecture.network import network_of
 from dreamlab.data import catalog
 from dreamlab.service import Refused, Service
 from dreamlab.settings import Setting, TrainSpec
+from dreamlab.settings.synthesize import RAW
 from dreamlab.settings.train import can_be_guided
 
 SHOWN_PER_CLASS, FINE_PER_CLASS = 10, 4
@@ -54,9 +55,12 @@ def shown_per_class(service: Service, source: str) -> int:
 
 
 def checkpoint_choices(service: Service, run: str) -> list[tuple[str, str]]:
-    """The checkpoints of a generator for a drop-down list: the last one, then the kept ones."""
-    kept = service.checkpoints(run) if trained(service, run) else []
-    return [("the last", ""), *((name, name) for name in kept)]
+    """The checkpoints of a generator for a drop-down list: the last one, the same without averaging
+    if the run has it, then the kept ones."""
+    if not trained(service, run):
+        return [("the last", "")]
+    raw = [("the last, not averaged", RAW)] if service.has_raw_weights(run) else []
+    return [("the last", ""), *raw, *((name, name) for name in service.checkpoints(run))]
 
 
 def checkpoint_control(service: Service, k: Setting, elem_id: str, run: str) -> Any:
