@@ -27,6 +27,7 @@ from dreamlab.tasks.generator import load_generator, read_safetensors
 from dreamlab.tasks.synthesize.pipeline import Pipeline
 from dreamlab.tasks.train.probe import SEED, Probe, drawn
 from dreamlab.tasks.train.task import train
+from dreamlab.ui.charts import probe_chart
 from tests.near_copy_helpers import drained
 from tests.task_helpers import CPU, again, context, stop_after
 from tests.train_helpers import TINY
@@ -218,3 +219,22 @@ def test_data_without_a_judge_are_refused(store: RunStore, monkeypatch: Any) -> 
     monkeypatch.setattr("dreamlab.checks.one_class.catalog.info", of(test=40))
     with pytest.raises(SpecError, match=r"There are 40 held-out real images .* use 0"):
         check(spec, Known(store))
+
+
+def test_the_chart_and_its_note_say_the_probes_and_their_cost(trained: Any) -> None:
+    metrics = [{"step": e["step"], **e["values"]} for e in trained[1] if e["type"] == "metric"]
+    points = probe_chart.of(metrics)
+    assert [p["step"] for p in points] == [4, 8, 10]
+    drawn = probe_chart.figure(points, "light", "a").data
+    lines = [list(t.y) for t in drawn if "markers" in t.mode]
+    assert lines == [
+        [p["probe_kid_classifier"] for p in points],
+        [100 * p["probe_recognised"] for p in points],
+    ]
+    costs = [{**p, "probe_seconds": 2.0, "training_seconds": 54.0} for p in points]
+    said = probe_chart.note(costs)
+    assert said.startswith("200 samples of the averaged weights, w = 0, 10 steps;")
+    assert "Each probe took 2.0 s, 10 % of the time so far" in said
+    alone = [{k: v for k, v in p.items() if "recog" not in k and "acc" not in k} for p in points]
+    assert len([t for t in probe_chart.figure(alone, "dark", "a").data if "markers" in t.mode]) == 1
+    assert "recognises" not in probe_chart.note(alone) and probe_chart.note([]) == ""

@@ -16,7 +16,7 @@ from dreamlab.stats.generator_quality import far_fewer
 from dreamlab.store import RunStatus
 from dreamlab.store.states import ACTIVE
 from dreamlab.ui import render, words
-from dreamlab.ui.charts import curves, noise_schedule
+from dreamlab.ui.charts import curves, noise_schedule, probe_chart
 from dreamlab.ui.forms import spec_form
 from dreamlab.ui.forms.start import start
 from dreamlab.ui.parts import pictures
@@ -39,6 +39,8 @@ class TrainPanels:
     numbers: Any
     film: Any
     loss: Any
+    probe: Any
+    probe_note: Any
     bands: Any
     real: Any
     command: Any
@@ -69,13 +71,18 @@ def create(pages: Pages, view: Any) -> None:
                 gr.HTML(render.macro("panel_head", "Loss", "log scale, with its running mean"))
                 loss = gr.Plot(show_label=False, elem_id="train-loss")
             with gr.Column(elem_classes="dl-panel"):
+                gr.HTML(render.macro("panel_head", "Probe", "KID, lower is closer"))
+                probe = gr.Plot(show_label=False, elem_id="train-probe")
+                probe_note = gr.HTML("", elem_id="train-probe-note")
+            with gr.Column(elem_classes="dl-panel"):
                 inks = list(zip(curves.BANDS, curves.BAND_INK, strict=True))
                 gr.HTML(render.part(PAGE, "bands", inks))
                 bands = gr.Plot(show_label=False, elem_id="train-bands")
             with gr.Column(elem_classes="dl-panel"):
                 real = gr.HTML("", elem_id="train-real")
 
-    _draw(pages, TrainPanels(numbers, film, loss, bands, real, command))
+    panels = TrainPanels(numbers, film, loss, probe, probe_note, bands, real, command)
+    _draw(pages, panels)
     for name in ("dataset", "init_from"):
         spec_form.add_choices(pages, "train", form, name, view)
     spec_form.refine(
@@ -133,12 +140,38 @@ def _draw(pages: Pages, panels: TrainPanels) -> None:
     pages.add(
         "train", panels.bands, loss_key, lambda now: bands_figure(pages, shown(now), now.theme)
     )
+    _draw_probes(pages, panels)
     pages.add("train", panels.real, data_key, lambda now: real_panel(pages, *data_of(now)))
     pages.add(
         "train",
         panels.command,
         lambda now: run_id(shown(now)),
         lambda now: command_panel(pages, shown(now)),
+    )
+
+
+def _draw_probes(pages: Pages, panels: TrainPanels) -> None:
+    """Connects the panel of the probes with the chosen run."""
+
+    def found(now: View) -> tuple[str, list[dict[str, Any]]]:
+        row = pages.chosen(now, "train", ("train",))
+        return run_id(row), probe_chart.of(pages.service.status(row.id).metrics) if row else []
+
+    def key(now: View) -> Any:
+        run, points = found(now)
+        return run, len(points)
+
+    pages.add(
+        "train",
+        panels.probe,
+        lambda now: (key(now), now.theme),
+        lambda now: probe_chart.figure(found(now)[1], now.theme, found(now)[0] or "none"),
+    )
+    pages.add(
+        "train",
+        panels.probe_note,
+        key,
+        lambda now: render.part(PAGE, "probe_note", probe_chart.note(found(now)[1])),
     )
 
 
@@ -188,7 +221,8 @@ def run_panel(pages: Pages, row: RunRow | None) -> Markup:
 
 def numbers(row: RunRow, status: RunStatus) -> list[tuple[str, str]]:
     """(value, label) of step, loss, speed and time of a training; a dash for an unknown value."""
-    last, result = status.metrics[-1] if status.metrics else {}, status.result or {}
+    last: dict[str, Any] = next((m for m in reversed(status.metrics) if "loss" in m), {})
+    result = status.result or {}
     rate = result.get("images_per_second") or last.get("images_per_second")
     loss = result.get("loss") if result.get("loss") is not None else last.get("loss")
     over = f", last {result['loss_steps']:,} steps" if result.get("loss_steps") else ""
