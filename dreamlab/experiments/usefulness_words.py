@@ -66,8 +66,8 @@ def about_sets(sets: int, generators: int, metrics: int) -> list[str]:
         said.append("What holds for the sets of one generator need not hold for other generators.")
     if metrics > 1:
         said.append(
-            f"An interval is about one metric. Among {metrics} metrics some seem to predict by"
-            " chance; the last p value is corrected for that (Holm)."
+            f"An interval is about one metric. Among {metrics} metrics some may seem to predict"
+            " by chance; the last p value is corrected for that (Holm)."
         )
     return said
 
