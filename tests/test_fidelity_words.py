@@ -168,3 +168,10 @@ def test_a_distance_of_too_few_images_is_grey_and_last(
     assert first == ("vendi" if needed else name)
     said = " ".join(about(result))
     assert (f"at least {needed:,} images" in said) == bool(needed)
+
+
+def test_a_metric_without_a_value_leaves_its_run_readable(tmp_path: Path) -> None:
+    run = new_run(new_store(tmp_path), "fidelity", {"images": "a-set"})
+    metric = row("fd_classifier_infinite", None, None) | {"value": None}
+    finish(run, {"metrics": [metric], "images": 50})
+    assert run.status().state == "done", run.status().error

@@ -87,7 +87,8 @@ class _Job(BaseModel):
 
 class _Metric(BaseModel):
     name: str
-    value: float
+    value: float | None
+    """None where there were too few images for one."""
 
 
 class _Interval(BaseModel):
