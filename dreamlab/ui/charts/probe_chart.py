@@ -102,7 +102,7 @@ def note(points: Sequence[dict[str, Any]]) -> str:
     )
     if "probe_accuracy" in last:
         said += (
-            f" It recognises {100 * last[RECOGNISED]:.0f} % of the samples and"
+            f" The judge recognises {100 * last[RECOGNISED]:.0f} % of the samples and"
             f" {100 * last['probe_accuracy']:.0f} % of held-out real images (dotted)."
         )
     share = 100 * spent / (spent + last["training_seconds"])
