@@ -11,7 +11,7 @@ import pytest
 
 from dreamlab import studies
 from dreamlab.data import catalog, contents
-from dreamlab.estimates import groups, knowledge, work
+from dreamlab.estimates import generators, groups, knowledge, work
 from dreamlab.estimates.cost import Estimate, duration, weakest
 from dreamlab.estimates.estimate import estimate
 from dreamlab.estimates.machine import Machine, described, gpu_name, stored
@@ -261,6 +261,12 @@ def test_a_described_machine_has_the_data_sets(tmp_path: Path) -> None:
     )
     assert status == 0
     assert not runs.exists()
+
+
+def test_a_set_is_estimated_without_the_data_of_its_generator(store: RunStore) -> None:
+    about = knowledge.Knowledge(store, known, [], described("cores=2,memory=8"))
+    seconds, source = generators.searching(10, "cifar10", "/nowhere", about)
+    assert seconds and source == "probe"
 
 
 def test_a_scale_whose_data_are_not_here_says_what_it_needs_and_what_it_will_cost(

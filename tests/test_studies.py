@@ -31,7 +31,7 @@ from dreamlab.settings import (
 )
 from dreamlab.settings.names import ScaleName
 from dreamlab.store import RunStore
-from dreamlab.studies import loader
+from dreamlab.studies import loader, published
 from tests.evidence_helpers import new_store
 from tests.study_helpers import imported, standing_in
 
@@ -451,7 +451,7 @@ def test_a_data_set_that_does_not_suit_a_study_is_refused(store: RunStore, tmp_p
 
 
 def test_a_published_spread_is_read_from_its_text() -> None:
-    read = loader.published_number
+    read = published.published_number
     assert read("76.39±0.21") == (76.39, 76.18, 76.6)
     assert read(44) == (44.0, None, None) and read("") == (None, None, None)
     for text in ("76.39", "about 76", "76±1±2"):

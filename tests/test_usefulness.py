@@ -152,7 +152,7 @@ def test_without_evidence_the_commands_that_make_some_are_named(tmp_path: Path) 
     with pytest.raises(Refused, match=r"Data \(--dataset\): 'nothing' is no data set"):
         report_of(store, "nothing")
     mixed(store, synthetic(store, generator(store)), 1.0)
-    assert "(1 have one)" in report_of(store, DATA)["text"]
+    assert "(sets with one: 1)" in report_of(store, DATA)["text"]
 
 
 def test_the_command_prints_a_table_and_json(tmp_path: Path) -> None:

@@ -8,12 +8,15 @@ import contextlib
 import dataclasses
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
+from types import MappingProxyType
 
 import numpy as np
 
 from dreamlab.data.named import Info
 
-_SETS: ContextVar[Mapping[str, Info]] = ContextVar("described data sets", default={})  # noqa: B039  nobody changes it
+_SETS: ContextVar[Mapping[str, Info]] = ContextVar(
+    "described data sets", default=MappingProxyType({})
+)
 
 
 @contextlib.contextmanager

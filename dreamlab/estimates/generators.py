@@ -204,7 +204,10 @@ def searched_within(dataset: str, data_dir: str, known: Knowledge) -> float:
 def _limit_known(dataset: str, data_dir: str) -> bool:
     if described.find(dataset) is not None:
         return False
-    data = catalog.load(dataset, data_dir)
+    try:
+        data = catalog.load(dataset, data_dir)
+    except catalog.DataError:  # a set can be sampled without the data of its generator
+        return False
     side = min(data.info.size, near_copies.LARGEST)
     return user_cache().get(f"{near_copies.cache_key(data)}/{side}") is not None
 

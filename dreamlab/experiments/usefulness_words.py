@@ -80,6 +80,7 @@ def nothing_text(report: Mapping[str, Any], commands: tuple[str, str]) -> str:
     measured, tested = report["measured"], report["with_outcome"]
     return (
         f"Which metric predicts usefulness on {report['dataset']} cannot be said: no set has both a"
-        f" metric ({measured} have one) and a CAS or a mix with a verdict ({tested} have one)."
+        f" metric (sets with one: {measured}) and a CAS or a mix with a verdict (sets with one:"
+        f" {tested})."
         f" `{commands[0]}` measures a set, and `{commands[1]}` gives its CAS."
     )

@@ -27,14 +27,13 @@ import itertools
 import re
 import tomllib
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from dreamlab.paths import STUDIES
 from dreamlab.settings import exact, label_maps
 from dreamlab.settings.names import ScaleName, StudyName
 from dreamlab.studies.model import (
-    AmountStep,
     Check,
     Column,
     Comparison,
@@ -45,6 +44,7 @@ from dreamlab.studies.model import (
     Study,
     StudyPart,
 )
+from dreamlab.studies.published import cells_of, step_of
 
 SHARED = "shared"
 KEYS = {
@@ -123,7 +123,7 @@ def _study(name: str, raw: dict[str, Any]) -> Study:
     cells = {
         cell.id: cell
         for block in raw.get("published", [])
-        for cell in _cells(block, raw.get("flags", {}), raw.get("derived", {}))
+        for cell in cells_of(block, raw.get("flags", {}), raw.get("derived", {}))
     }
     for table in ("flags", "derived"):
         if unknown := set(raw.get(table, {})) - set(cells):
@@ -164,61 +164,6 @@ def _check(entry: Mapping[str, Any]) -> Check:
         raise ValueError(f"a check has {len(entry['cells'])} cells and {len(entry['x'])} places")
     values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in entry.items()}
     return Check(**values)
-
-
-def _cells(
-    block: Mapping[str, Any], flags: Mapping[str, str], derived: Mapping[str, str]
-) -> Iterator[PublishedCell]:
-    """The published cells of a block of the file.
-
-    Its rows are [id, arm, number]. If the block has `columns`, each [key, text after the arm,
-    metric, unit], a row is [id, arm, one number per column]. A number is a number or a text such as
-    "76.39±0.21"; it is left out if the paper has only a figure. If the rows are points of a curve,
-    `amounts` has one amount per row and `axis` names it; each column is then one line.
-    """
-    columns = block.get("columns", [["", "", block.get("metric"), block.get("unit")]])
-    amounts = block.get("amounts", [None] * len(block["cells"]))
-    if len(amounts) != len(block["cells"]):
-        raise ValueError(f"{len(block['cells'])} rows have {len(amounts)} amounts")
-    for (row, arm, *numbers), amount in zip(block["cells"], amounts, strict=True):
-        if len(numbers) not in (0, len(columns)):
-            raise ValueError(f"row {row} has {len(numbers)} numbers for {len(columns)} columns")
-        for (key, after, metric, unit), number in zip(
-            columns, numbers or [""] * len(columns), strict=True
-        ):
-            cell = f"{row}-{key}" if key else row
-            if number == "" and numbers:
-                continue
-            yield PublishedCell(
-                cell,
-                arm + after,
-                metric,
-                unit,
-                *published_number(number),
-                block["setting"],
-                flags.get(cell, ""),
-                _step({**block, "amount": amount, "series": after.removeprefix(", ")}),
-                derived=derived.get(cell, ""),
-            )
-
-
-def _step(entry: Mapping[str, Any]) -> AmountStep | None:
-    """The position on a curve that a block or a row defines; None if it has no amount."""
-    if entry.get("amount") is None:
-        return None
-    return AmountStep(float(entry["amount"]), entry["axis"], entry.get("series", ""))
-
-
-def published_number(value: float | str) -> tuple[float | None, float | None, float | None]:
-    """(value, low, high) of a number as a file has it: a number, a text with its spread such as
-    "76.39±0.21", or an empty text where there is none. low and high are None without a spread.
-    Raises ValueError where it is another text."""
-    if isinstance(value, int | float):
-        return float(value), None, None
-    if not value:
-        return None, None, None
-    mean, spread = map(float, value.split("±"))
-    return mean, round(mean - spread, 6), round(mean + spread, 6)
 
 
 def _extended(raw: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -326,7 +271,7 @@ def _measure(
         entry.get("arm", ""),
         entry.get("metric", ""),
         entry.get("unit", ""),
-        step=_step(entry),
+        step=step_of(entry),
         place=_place(entry),
     )
     return Measure(

@@ -135,8 +135,8 @@ def _classifier(
         images, labels = _images(max(IMAGES, batch_size), size, channels, classes)
         return Fit(recipe, images, labels, classes, 0, device)
 
-    def stepping() -> Callable[[], None]:
-        steps, on = iter(fitted()), prepare(device)
+    def stepping(fit: Fit) -> Callable[[], None]:
+        steps, on = iter(fit), prepare(device)
 
         def step() -> None:
             next(steps)
@@ -146,19 +146,13 @@ def _classifier(
 
     # before this process uses the device
     others = (
-        _neighbours(CUDA_SLOTS - 1, stepping)
+        _neighbours(CUDA_SLOTS - 1, lambda: stepping(fitted()))
         if device != "cpu" and len(find_devices()) > 1
         else _neighbours(cores() // threads - 1, _convolving)
     )
     try:
         on, fit = prepare(device), fitted()
-        steps = iter(fit)
-
-        def step() -> None:
-            next(steps)
-            synchronise(on)
-
-        took = _timed(step)
+        took = _timed(stepping(fit))
         test, _ = _images(IMAGES, size, channels, classes)
 
         def answer() -> None:
@@ -180,7 +174,11 @@ def _classifier(
 def _convolving() -> Callable[[], None]:
     torch.set_num_threads(1)
     x, weights = torch.randn(64, 32, 16, 16), torch.randn(32, 32, 3, 3)
-    return lambda: (torch.nn.functional.conv2d(x, weights, padding=1), None)[1]
+
+    def convolve() -> None:
+        torch.nn.functional.conv2d(x, weights, padding=1)
+
+    return convolve
 
 
 def _neighbours(count: int, make: Callable[[], Callable[[], None]]) -> list[int]:

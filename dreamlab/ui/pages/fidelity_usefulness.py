@@ -47,10 +47,15 @@ class _Panel:
     def __init__(self, pages: Pages):
         self._pages = pages
         self._last: tuple[Any, dict[str, Any]] | None = None
+        self._evidence: tuple[Any, Any] = (None, None)
+        """The version of the service, and that of the evidence, which looks at every run."""
 
     def key(self, now: View) -> Any:
         """Changes when the evidence or the data set changes."""
-        return usefulness.version(self._pages.service), self._data_set(now)
+        service, version = self._pages.service, self._pages.service.version()
+        if self._evidence[0] != version:
+            self._evidence = (version, usefulness.version(service))
+        return self._evidence[1], self._data_set(now)
 
     def picked(self, now: View) -> Any:
         """Like `key`, also with the choices."""
@@ -61,7 +66,7 @@ class _Panel:
         row = self._pages.chosen(now, "fidelity", ("fidelity",))
         if row is None or row.state != "done" or row.demo:
             return ""
-        result = self._pages.service.get(row.id).result() or {}
+        result = self._pages.service.status(row.id).result or {}
         return str((result.get("reference") or {}).get("dataset", ""))
 
     def report(self, now: View) -> dict[str, Any]:

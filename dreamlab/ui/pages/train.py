@@ -14,7 +14,7 @@ from dreamlab.settings import TrainSpec
 from dreamlab.settings.train import INHERITED
 from dreamlab.stats.generator_quality import far_fewer
 from dreamlab.store import RunStatus
-from dreamlab.store.states import ACTIVE
+from dreamlab.store.states import ACTIVE, UNREADABLE
 from dreamlab.ui import render, words
 from dreamlab.ui.charts import curves, noise_schedule, probe_chart
 from dreamlab.ui.forms import spec_form
@@ -39,6 +39,7 @@ class TrainPanels:
     numbers: Any
     film: Any
     loss: Any
+    probe_panel: Any
     probe: Any
     probe_note: Any
     bands: Any
@@ -70,7 +71,7 @@ def create(pages: Pages, view: Any) -> None:
             with gr.Column(elem_classes="dl-panel"):
                 gr.HTML(render.macro("panel_head", "Loss", "log scale, with its running mean"))
                 loss = gr.Plot(show_label=False, elem_id="train-loss")
-            with gr.Column(elem_classes="dl-panel"):
+            with gr.Column(elem_classes="dl-panel", visible=False) as probe_panel:
                 gr.HTML(render.macro("panel_head", "Probe", "KID, lower is closer"))
                 probe = gr.Plot(show_label=False, elem_id="train-probe")
                 probe_note = gr.HTML("", elem_id="train-probe-note")
@@ -81,7 +82,7 @@ def create(pages: Pages, view: Any) -> None:
             with gr.Column(elem_classes="dl-panel"):
                 real = gr.HTML("", elem_id="train-real")
 
-    panels = TrainPanels(numbers, film, loss, probe, probe_note, bands, real, command)
+    panels = TrainPanels(numbers, film, loss, probe_panel, probe, probe_note, bands, real, command)
     _draw(pages, panels)
     for name in ("dataset", "init_from"):
         spec_form.add_choices(pages, "train", form, name, view)
@@ -151,7 +152,12 @@ def _draw(pages: Pages, panels: TrainPanels) -> None:
 
 
 def _draw_probes(pages: Pages, panels: TrainPanels) -> None:
-    """Connects the panel of the probes with the chosen run."""
+    """Connects the panel of the probes with the chosen run; a run without probes has none."""
+
+    def asked(now: View) -> Any:
+        row = pages.chosen(now, "train", ("train",))
+        spec = pages.service.get(row.id).spec if row and row.state != UNREADABLE else None
+        return gr.Column(visible=isinstance(spec, TrainSpec) and spec.probe_every > 0)
 
     def found(now: View) -> tuple[str, list[dict[str, Any]]]:
         row = pages.chosen(now, "train", ("train",))
@@ -161,6 +167,7 @@ def _draw_probes(pages: Pages, panels: TrainPanels) -> None:
         run, points = found(now)
         return run, len(points)
 
+    pages.add("train", panels.probe_panel, lambda now: found(now)[0], asked)
     pages.add(
         "train",
         panels.probe,
